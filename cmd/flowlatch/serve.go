@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/rs/zerolog"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+type serveCmd struct{ settings }
+
+// Help is shown below the usage.
+func (serveCmd) Help() string {
+	return `Every setting may come from a flag, an environment variable or the settings file, in this order.
+SIGTERM and SIGINT drain and end the gate, SIGHUP reads the key file again.
+
+Examples:
+
+  flowlatch serve --keys ./keys.yaml --upstream http://127.0.0.1:3000
+  flowlatch serve --config /etc/flowlatch/flowlatch.yaml --log-format console
+  FLOWLATCH_EXPOSE=predict,widget flowlatch serve --keys ./keys.yaml`
+}
+
+// Run serves until a signal ends it.
+func (cmd *serveCmd) Run(ctx *kong.Context, s streams) error {
+	c, err := resolve(ctx)
+	if err != nil {
+		return err
+	}
+	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer cancel()
+	return serve(stop, c, s.err)
+}
+
+// serve runs the gate that the settings describe until ctx is done.
+func serve(ctx context.Context, c *config, logTo io.Writer) error {
+	log := newLogger(c, logTo)
+	store, err := openStore(c, log)
+	if err != nil {
+		return err
+	}
+	gate, err := newProxy(c, store, log)
+	if err != nil {
+		return err
+	}
+	data, err := listen("--listen", c.listen)
+	if err != nil {
+		return err
+	}
+	admin, err := listen("--admin", c.admin)
+	if err != nil {
+		data.Close()
+		return err
+	}
+	background, stop := context.WithCancel(ctx)
+	defer stop()
+	go store.Run(background)
+	go reloadOnHangup(background, store)
+
+	snapshot := store.Snapshot()
+	log.Info().Str("version", buildVersion()).Str("listen", data.Addr().String()).Str("admin", admin.Addr().String()).
+		Str("upstream", c.upstream.Redacted()).Strs("expose", c.expose).
+		Int("keys", len(snapshot.Keys())).Int("chatflows", len(snapshot.Chatflows())).Msg("serving")
+	if host, _, _ := net.SplitHostPort(admin.Addr().String()); !net.ParseIP(host).IsLoopback() {
+		log.Warn().Str("admin", admin.Addr().String()).Msg("the admin listener can be reached from outside this machine and asks for no key; let only your monitoring reach it")
+	}
+	return gate.Serve(ctx, data, admin, c.drain)
+}
+
+func listen(flag, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s %s: another program listens there; end it or choose another port", flag, addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s %s: not allowed; ports below 1024 need privileges, choose a higher one", flag, addr)
+	case err != nil:
+		return nil, fmt.Errorf("%s %s: %w", flag, addr, err)
+	}
+	return l, nil
+}
+
+func newLogger(c *config, to io.Writer) zerolog.Logger {
+	if c.logFormat == "console" {
+		to = zerolog.ConsoleWriter{Out: to, TimeFormat: time.TimeOnly, NoColor: !isTerminal(to)}
+	}
+	return zerolog.New(to).Level(c.logLevel).With().Timestamp().Logger()
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// openStore opens the key file and logs what becomes of it.
+func openStore(c *config, log zerolog.Logger) (*keystore.Store, error) {
+	return keystore.Open(c.keys, keystore.Options{
+		Validate: func(s *keystore.Snapshot) error {
+			if err := validate(c, s); err != nil {
+				return err
+			}
+			for i, w := range s.Warnings {
+				if i == maxLogged {
+					log.Warn().Int("more", len(s.Warnings)-i).Msg("more warnings about the key file; `flowlatch check` shows all")
+					break
+				}
+				log.Warn().Msg(w)
+			}
+			return nil
+		},
+		OnReload: func(r keystore.Reload) { logReload(log, r) },
+	})
+}
+
+// validate checks what a snapshot says of files and routes.
+func validate(c *config, s *keystore.Snapshot) error {
+	return proxy.CheckSnapshot(s, c.routes, c.authorization)
+}
+
+// maxLogged is how many things of one kind are logged one by one.
+const maxLogged = 20
+
+func logReload(log zerolog.Logger, r keystore.Reload) {
+	switch r.Result {
+	case keystore.Failed:
+		log.Error().Err(r.Err).Uint64("generation", r.Generation).Msg("the key file has a fault; the last good one stays in force until it is mended")
+	case keystore.Unchanged:
+		log.Info().Uint64("generation", r.Generation).Msg("the key file is as it was")
+	case keystore.Loaded:
+		e := log.Info().Uint64("generation", r.Generation)
+		for _, change := range []struct {
+			name string
+			ids  []string
+		}{
+			{"keys_added", r.KeysAdded}, {"keys_removed", r.KeysRemoved}, {"keys_changed", r.KeysChanged},
+			{"chatflows_added", r.ChatflowsAdded}, {"chatflows_removed", r.ChatflowsRemoved}, {"chatflows_changed", r.ChatflowsChanged},
+		} {
+			switch n := len(change.ids); {
+			case n > maxLogged:
+				e.Int(change.name, n)
+			case n > 0:
+				e.Strs(change.name, change.ids)
+			}
+		}
+		e.Msg("the key file is in force")
+	}
+}
+
+func newProxy(c *config, store *keystore.Store, log zerolog.Logger) (*proxy.Proxy, error) {
+	return proxy.New(proxy.Options{
+		Store: store, Upstream: c.upstream, UpstreamCA: c.upstreamCA, UpstreamTimeout: c.upstreamTimeout,
+		UpstreamAuthorization: c.authorization, Routes: c.routes, Expose: c.expose, DiscoveryKeyed: c.discoveryKeyed,
+		PublicURL: c.publicURL, MaxBody: c.maxBody, TrustedProxies: c.trustedProxies, Log: log, Version: buildVersion(),
+	})
+}
+
+func reloadOnHangup(ctx context.Context, store *keystore.Store) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			store.Reload()
+		}
+	}
+}

@@ -1,0 +1,378 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/rs/zerolog"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// The settings are declared once, here: flag, environment variable, default and help. All are taken
+// as text, because a value may come from three places and a fault in it must name the right one.
+
+// configSetting is the settings file, which every command that has settings can read.
+type configSetting struct {
+	Config string `env:"FLOWLATCH_CONFIG" placeholder:"FILE" help:"YAML file with these settings, each named as its flag is, with _ for -."`
+}
+
+type keysSetting struct {
+	Keys string `env:"FLOWLATCH_KEYS" default:"/etc/flowlatch/keys.yaml" placeholder:"FILE" help:"The key file."`
+}
+
+type adminSetting struct {
+	Admin string `env:"FLOWLATCH_ADMIN" default:"127.0.0.1:9901" placeholder:"ADDR" help:"Where the operator comes in: /livez, /readyz, /metrics, /status, POST /-/reload. It asks for no key."`
+}
+
+// settings are all settings of the gate.
+type settings struct {
+	configSetting
+	Listen                string `env:"FLOWLATCH_LISTEN" default:":8080" placeholder:"ADDR" help:"Where callers come in."`
+	Upstream              string `env:"FLOWLATCH_UPSTREAM" default:"http://127.0.0.1:3000" placeholder:"URL" help:"The flow runner."`
+	UpstreamCA            string `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the authorities that an https runner's certificate is checked against; without it, the system's."`
+	UpstreamTimeout       string `env:"FLOWLATCH_UPSTREAM_TIMEOUT" default:"10m" placeholder:"TIME" help:"How long the runner may take to begin an answer. There is no limit on how long one lasts."`
+	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" placeholder:"HOW" help:"What becomes of the caller's key: remove, forward, or file:PATH to send the one in that file instead. A chatflow may override it."`
+	keysSetting
+	adminSetting
+	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" placeholder:"GROUPS" help:"Groups of routes that are open, separated by commas: predict, widget, upsert, mcp, webhook, and those of your own routes."`
+	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" placeholder:"HOW" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open), as Flowise's SDKs ask it without one."`
+	PublicURL      string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"The origin under which callers know the gate, told to the runner as Host and X-Forwarded-*. Without it the runner is told its own."`
+	MaxBody        string `env:"FLOWLATCH_MAX_BODY" default:"50MiB" placeholder:"SIZE" help:"Larger request bodies are refused."`
+	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" placeholder:"TIME" help:"How long open requests and streams may go on after SIGTERM."`
+	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies before the gate, separated by commas, whose X-Forwarded-For and X-Request-Id count."`
+	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn (refusals and failures only) or error."`
+	LogFormat      string `env:"FLOWLATCH_LOG_FORMAT" default:"json" placeholder:"FORMAT" help:"json, or console for people."`
+}
+
+// config is the settings, understood.
+type config struct {
+	listen, admin   string
+	keys            string
+	upstream        *url.URL
+	upstreamCA      *x509.CertPool
+	upstreamTimeout time.Duration
+	authorization   keystore.UpstreamAuthorization
+	expose          []string
+	discoveryKeyed  bool
+	publicURL       *url.URL
+	maxBody         int64
+	drain           time.Duration
+	trustedProxies  []netip.Prefix
+	logLevel        zerolog.Level
+	logFormat       string
+	routes          []*proxy.Route
+
+	sources []source // of every setting, in the order of their declaration
+}
+
+// source is where a setting has its value from.
+type source struct{ name, value, place string }
+
+// resolve merges the settings of the command that runs, default ← file ← environment ← flag, and
+// returns everything that is wrong with them at once.
+func resolve(ctx *kong.Context) (*config, error) {
+	c := &config{}
+	var errs []error
+	errs = append(errs, unknownVariables(ctx)...)
+	flags := map[string]*kong.Flag{}
+	for _, f := range ctx.Flags() {
+		if len(f.Envs) > 0 {
+			flags[f.Name] = f
+		}
+	}
+	file := &settingsFile{}
+	if f := flags["config"]; f != nil {
+		if path := f.Target.String(); path != "" {
+			var err error
+			if file, err = readSettings(path, settingNames(ctx)); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	c.routes = append(proxy.Flowise(), file.routes...)
+	for _, f := range ctx.Flags() {
+		if len(f.Envs) == 0 {
+			continue
+		}
+		s := sourceOf(ctx, f, file)
+		c.sources = append(c.sources, s)
+		if err := c.set(s.name, s.value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.place, err))
+		}
+	}
+	if c.listen != "" && c.listen == c.admin {
+		errs = append(errs, errors.New("--listen and --admin are the same address; the admin listener must not be where callers come in"))
+	}
+	if len(errs) > 0 {
+		return c, usageError{errors.Join(errs...)}
+	}
+	return c, nil
+}
+
+// sourceOf returns a setting's value and the place it comes from. An empty variable counts as none,
+// since that is how compose files pass on a variable that is not set.
+func sourceOf(ctx *kong.Context, f *kong.Flag, file *settingsFile) source {
+	s := source{name: f.Name, value: f.Target.String()}
+	for _, p := range ctx.Path {
+		if p.Flag == f {
+			s.place = "--" + f.Name
+			return s
+		}
+	}
+	for _, name := range f.Envs {
+		if os.Getenv(name) != "" {
+			s.place = "environment variable " + name
+			return s
+		}
+	}
+	if v, ok := file.values[f.Name]; ok {
+		s.value, s.place = v.text, fmt.Sprintf("%s:%d: %s", file.path, v.line, v.name)
+		return s
+	}
+	s.value, s.place = f.Default, "default"
+	return s
+}
+
+// set understands one setting.
+func (c *config) set(name, value string) (err error) {
+	switch name {
+	case "listen":
+		c.listen, err = address(value)
+	case "admin":
+		c.admin, err = address(value)
+	case "keys":
+		c.keys, err = required(value)
+	case "upstream":
+		c.upstream, err = upstreamURL(value)
+	case "upstream-ca":
+		c.upstreamCA, err = authorities(value)
+	case "upstream-timeout":
+		if c.upstreamTimeout, err = duration(value); err == nil && c.upstreamTimeout == 0 {
+			err = errors.New("must be more than zero; a runner that never answers would hold requests for ever")
+		}
+	case "upstream-authorization":
+		c.authorization, err = keystore.ParseUpstreamAuthorization(value)
+	case "expose":
+		c.expose = list(value)
+		if len(c.expose) == 0 {
+			err = errors.New("no group of routes is named; with none exposed there would be nothing to serve")
+		}
+	case "discovery":
+		c.discoveryKeyed = value == "keyed"
+		err = oneOf(value, "open", "keyed")
+	case "public-url":
+		c.publicURL, err = origin(value)
+	case "max-body":
+		c.maxBody, err = size(value)
+	case "drain":
+		c.drain, err = duration(value)
+	case "trusted-proxies":
+		c.trustedProxies, err = networks(value)
+	case "log-level":
+		if err = oneOf(value, "debug", "info", "warn", "error"); err == nil {
+			c.logLevel, err = zerolog.ParseLevel(value)
+		}
+	case "log-format":
+		c.logFormat, err = value, oneOf(value, "json", "console")
+	}
+	return err
+}
+
+// kubernetesVariable matches what Kubernetes puts into every container for each Service of its
+// namespace: with a Service named flowlatch, FLOWLATCH_PORT=tcp://10.0.0.1:8080 and more.
+var kubernetesVariable = regexp.MustCompile(`^FLOWLATCH_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+// unknownVariables returns an error for each variable that looks like a setting and is none.
+func unknownVariables(ctx *kong.Context) (errs []error) {
+	var known []string
+	for _, name := range settingNames(ctx) {
+		known = append(known, variable(name))
+	}
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "FLOWLATCH_") && !slices.Contains(known, name) && !kubernetesVariable.MatchString(name) {
+			errs = append(errs, fmt.Errorf("environment variable %s: there is no such setting%s", name, closest(name, known)))
+		}
+	}
+	return errs
+}
+
+func variable(flag string) string {
+	return "FLOWLATCH_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// settingNames returns the names of all settings, whichever command runs.
+func settingNames(ctx *kong.Context) (names []string) {
+	for _, node := range ctx.Model.Children {
+		if node.Name == "serve" {
+			for _, f := range node.Flags {
+				if len(f.Envs) > 0 {
+					names = append(names, f.Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+func required(value string) (string, error) {
+	if value == "" {
+		return "", errors.New("must not be empty")
+	}
+	return value, nil
+}
+
+func oneOf(value string, values ...string) error {
+	if slices.Contains(values, value) {
+		return nil
+	}
+	return fmt.Errorf("%q: want %s", value, strings.Join(values, " or "))
+}
+
+func list(value string) (items []string) {
+	for s := range strings.SplitSeq(value, ",") {
+		if s = strings.TrimSpace(s); s != "" && !slices.Contains(items, s) {
+			items = append(items, s)
+		}
+	}
+	return items
+}
+
+func address(value string) (string, error) {
+	_, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return "", fmt.Errorf("%q: want HOST:PORT, or :PORT for every address of this machine", value)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return "", fmt.Errorf("%q: the port must be a number from 0 to 65535", value)
+	}
+	return value, nil
+}
+
+func upstreamURL(value string) (*url.URL, error) {
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.RawPath != "" {
+		return nil, fmt.Errorf("%q: want a URL such as http://127.0.0.1:3000, without user, query or fragment", value)
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	return u, nil
+}
+
+func origin(value string) (*url.URL, error) {
+	if value == "" {
+		return nil, nil //nolint:nilnil // none is a setting
+	}
+	u, err := upstreamURL(value)
+	if err != nil || u.Path != "" {
+		return nil, fmt.Errorf("%q: want an origin such as https://flows.example.com, without a path", value)
+	}
+	return u, nil
+}
+
+func authorities(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // none is a setting
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: no certificate in PEM form in it", path)
+	}
+	return pool, nil
+}
+
+func duration(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q: want a length of time such as 25s, 10m or 1h30m", value)
+	}
+	return d, nil
+}
+
+var sizePattern = regexp.MustCompile(`^([0-9]{1,15})\s*(B|KB|KiB|MB|MiB|GB|GiB)?$`)
+
+var sizeUnits = map[string]int64{
+	"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+}
+
+func size(value string) (int64, error) {
+	m := sizePattern.FindStringSubmatch(value)
+	if m == nil {
+		return 0, fmt.Errorf("%q: want a size such as 50MiB (B, KB, MB, GB, KiB, MiB, GiB)", value)
+	}
+	n, err := strconv.ParseInt(m[1], 10, 64)
+	unit := sizeUnits[m[2]]
+	if err != nil || n == 0 || n > (1<<50)/unit {
+		return 0, fmt.Errorf("%q: want more than nothing and at most 1 PiB", value)
+	}
+	return n * unit, nil
+}
+
+func networks(value string) (prefixes []netip.Prefix, err error) {
+	var errs []error
+	for _, s := range list(value) {
+		p, err := netip.ParsePrefix(s)
+		if addr, addrErr := netip.ParseAddr(s); addrErr == nil {
+			p, err = addr.Prefix(addr.BitLen())
+		}
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%q: want a network such as 10.0.0.0/8, or an address", s))
+		case p.Bits() == 0:
+			errs = append(errs, fmt.Errorf("%q: that is everybody, and anybody could say to be anybody; name the proxies' networks", s))
+		default:
+			prefixes = append(prefixes, p.Masked())
+		}
+	}
+	return prefixes, errors.Join(errs...)
+}
+
+// closest returns a question after the known name nearest to name, or nothing.
+func closest(name string, known []string) string {
+	best, least := "", 4
+	for _, k := range known {
+		if d := distance(name, k); d < least {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// distance is the Levenshtein distance of two short strings.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// standIn answers predictions as Flowise does, whole or streamed, by repeating the question. It is
+// for the demo alone.
+type standIn struct {
+	url    *url.URL
+	server *http.Server
+}
+
+func startStandIn() (*standIn, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/v1/prediction/{chatflow}", standInPrediction)
+	mux.HandleFunc("GET /api/v1/chatflows-streaming/{chatflow}", func(w http.ResponseWriter, _ *http.Request) {
+		writeStandIn(w, map[string]any{"isStreaming": true})
+	})
+	mux.HandleFunc("GET /api/v1/ping", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "pong") })
+	s := &standIn{url: &url.URL{Scheme: "http", Host: l.Addr().String()}, server: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}}
+	go func() { _ = s.server.Serve(l) }() // ends with close
+	return s, nil
+}
+
+func (s *standIn) close() { _ = s.server.Close() }
+
+func writeStandIn(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func standInPrediction(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Question  string `json:"question"`
+		Streaming bool   `json:"streaming"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&in); err != nil {
+		http.Error(w, "the stand-in takes JSON with a question", http.StatusBadRequest)
+		return
+	}
+	answer := "You said: " + in.Question
+	if !in.Streaming {
+		writeStandIn(w, map[string]any{"text": answer, "question": in.Question, "chatId": "demo"})
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	event := func(kind string, data any) {
+		b, _ := json.Marshal(map[string]any{"event": kind, "data": data})
+		fmt.Fprintf(w, "message:\ndata:%s\n\n", b)
+		_ = http.NewResponseController(w).Flush()
+	}
+	event("start", "")
+	for _, word := range strings.SplitAfter(answer, " ") {
+		event("token", word)
+		select {
+		case <-time.After(250 * time.Millisecond):
+		case <-r.Context().Done():
+			return
+		}
+	}
+	event("end", "[DONE]")
+}

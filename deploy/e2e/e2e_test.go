@@ -1,0 +1,97 @@
+//go:build e2e
+
+// Package e2e proves what flowlatch promises against a real Flowise: a released flowlatch binary in front of a released
+// Flowise, both as processes, with nothing between or behind them but a stand-in for the language model.
+//
+// It says nothing about parts of flowlatch by themselves, and nothing about speed.
+package e2e
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"testing"
+)
+
+// lab is what the tests share: one Flowise with its chatflows, the stand-in behind it and flowlatch's binary.
+// Every test starts a gate of its own before it.
+type lab struct {
+	flowise *flowise
+	flows   seed
+	llm     *llm
+	binary  string
+	secrets []string // of every key made; none may be found in a log
+}
+
+func TestFlowise(t *testing.T) {
+	l := &lab{binary: build(t), llm: newLLM(t)}
+	l.flowise = startFlowise(t)
+	l.flows = l.flowise.seed(t, l.llm.url)
+
+	for _, tt := range []struct {
+		name string
+		run  func(*testing.T, *lab)
+	}{
+		{"a prediction with a key is answered whole", wholePrediction},
+		{"a prediction with a key is streamed word by word", streamedPrediction},
+		{"without the right key no chatflow runs", refusedPredictions},
+		{"an odd spelling runs nothing", oddSpellings},
+		{"the UI and the rest of the API are not exposed", notExposed},
+		{"the widget's routes open with their group", widgetRoutes},
+		{"a key of Flowise's own is forwarded", forwardedKey},
+		{"a key of Flowise's own is put in from a file", keyFromFile},
+		{"a revoked key stops and an open stream does not", revocation},
+		{"a key holder aborts a stream", abort},
+		{"a file goes up and comes down with a key", files},
+		{"an SDK asks about streaming without a key", openDiscovery},
+		{"keyed discovery asks for a key", keyedDiscovery},
+		{"a stream survives SIGTERM", drain},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("the end of Flowise's log:\n%s", l.flowise.proc.tail(20))
+				}
+			})
+			tt.run(t, l)
+		})
+	}
+}
+
+// unique returns one word that appears nowhere else.
+func unique() string { return "q" + hex.EncodeToString(random(8)) }
+
+// uuid returns a random UUID, version 4 (RFC 9562, section 5.4).
+func uuid() string {
+	b := random(16)
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails, since Go 1.24
+	return b
+}
+
+// neverRan fails the test if one of the questions reached a chatflow. Before it looks, it has Flowise answer and store
+// a last question, so that an earlier one, had it been let through, has had its turn.
+func (l *lab) neverRan(t *testing.T, chatflow string, questions ...string) {
+	t.Helper()
+	last := unique()
+	if got := send(t, l.flowise.url, ask(chatflow, last, l.flows.key)); got.status != 200 {
+		t.Fatalf("asking Flowise itself = %v, want 200", got)
+	}
+	if !l.flowise.asked(t, chatflow, last) {
+		t.Fatalf("Flowise does not store what chatflow %s is asked", chatflow)
+	}
+	for _, q := range questions {
+		if l.flowise.asked(t, chatflow, q) {
+			t.Errorf("Flowise stored the question %s for chatflow %s, want it never asked", q, chatflow)
+		}
+		if n := l.llm.asked(q); n != 0 {
+			t.Errorf("the model was asked %s %d times, want never", q, n)
+		}
+	}
+}

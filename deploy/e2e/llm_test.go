@@ -1,0 +1,148 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// pace is the time between two words, so that each is sent, and arrives, by itself.
+const pace = 20 * time.Millisecond
+
+// llm stands in for a language model behind Ollama's POST /api/chat. It answers any question with reply(question),
+// and it can be made to stop in the middle of an answer until a test has seen what came before.
+type llm struct {
+	url string
+
+	mu    sync.Mutex
+	calls []string                 // the text of every request, in order of arrival
+	held  map[string]chan struct{} // question → closed when its answers may go on
+}
+
+// reply is what the stand-in answers: three words, the middle one being the question if that is one word.
+func reply(question string) string { return "heard " + question + " well" }
+
+func newLLM(t *testing.T) *llm {
+	t.Helper()
+	l := &llm{held: make(map[string]chan struct{})}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/chat", l.chat)
+	srv := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		srv.CloseClientConnections()
+		srv.Close()
+	})
+	l.url = srv.URL
+	return l
+}
+
+// hold makes every answer to a question stop after its first word, until release is called.
+func (l *llm) hold(t *testing.T, question string) (release func()) {
+	t.Helper()
+	ch := make(chan struct{})
+	l.mu.Lock()
+	l.held[question] = ch
+	l.mu.Unlock()
+	release = sync.OnceFunc(func() { close(ch) })
+	t.Cleanup(release)
+	return release
+}
+
+// asked returns how many requests mentioned a question.
+func (l *llm) asked(question string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, call := range l.calls {
+		if strings.Contains(call, question) {
+			n++
+		}
+	}
+	return n
+}
+
+// arrive notes a request and returns the channel its answer has to wait for after the first word, or nil.
+func (l *llm) arrive(text string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, text)
+	for question, ch := range l.held {
+		if strings.Contains(text, question) {
+			return ch
+		}
+	}
+	return nil
+}
+
+func (l *llm) chat(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Stream   *bool `json:"stream"` // absent means true
+		Messages []struct {
+			Content string `json:"content"`
+		} `json:"messages"`
+	}
+	body, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = json.Unmarshal(body, &in)
+	}
+	if err != nil || len(in.Messages) == 0 {
+		http.Error(w, "not a chat request", http.StatusBadRequest)
+		return
+	}
+	held := l.arrive(string(body))
+	words := strings.SplitAfter(reply(in.Messages[len(in.Messages)-1].Content), " ")
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if in.Stream != nil && !*in.Stream {
+		if wait(r, held) {
+			writeChunk(w, strings.Join(words, ""), true)
+		}
+		return
+	}
+	for i, word := range words {
+		writeChunk(w, word, false)
+		if i == 0 && !wait(r, held) {
+			return
+		}
+		if !wait(r, time.After(pace)) {
+			return
+		}
+	}
+	writeChunk(w, "", true)
+}
+
+// wait reports whether the channel was ready before the caller went away. A nil channel is always ready.
+func wait[T any](r *http.Request, ready <-chan T) bool {
+	if ready == nil {
+		return true
+	}
+	select {
+	case <-ready:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
+func writeChunk(w http.ResponseWriter, text string, last bool) {
+	chunk := map[string]any{
+		"model":      "stand-in",
+		"created_at": "2026-01-01T00:00:00Z",
+		"message":    map[string]string{"role": "assistant", "content": text},
+		"done":       last,
+	}
+	if last {
+		chunk["done_reason"] = "stop"
+		chunk["prompt_eval_count"] = 1
+		chunk["eval_count"] = 1
+	}
+	_ = json.NewEncoder(w).Encode(chunk) // fails only when the caller has gone
+	_ = http.NewResponseController(w).Flush()
+}

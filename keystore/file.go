@@ -1,0 +1,302 @@
+package keystore
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
+)
+
+// idPattern is what a key ID or a chatflow ID may look like: what can stand in a log line, a metric
+// label and a path without being quoted.
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9._~@-]{1,128}$`)
+
+// Parse reads a key file of version 1. All that is wrong with it comes back as one [strictyaml.Faults], each
+// fault with its line; then there is no snapshot. file is the name to use in faults.
+//
+// An empty file is an error, and so is one that lists no chatflow: neither ever means that every key
+// is revoked, it means that somebody was not done writing.
+func Parse(file string, data []byte) (*Snapshot, error) {
+	d := &strictyaml.Decoder{File: file}
+	p := &parser{Decoder: d, keyByID: map[string]*Key{}, snapshot: &Snapshot{
+		File:     file,
+		byDigest: map[Digest]*Secret{},
+		byID:     map[string]*Chatflow{},
+	}}
+	if root := d.Document(data); root != nil {
+		p.file(root)
+	}
+	if len(d.Faults) > 0 {
+		d.Faults.Sort()
+		return nil, d.Faults
+	}
+	p.snapshot.Warnings = d.Warnings
+	return p.snapshot, nil
+}
+
+type parser struct {
+	*strictyaml.Decoder
+	snapshot *Snapshot
+	keyByID  map[string]*Key
+}
+
+func (p *parser) file(root *yaml.Node) {
+	var version, keys, chatflows *yaml.Node
+	if !p.Mapping(root, "the key file", map[string]func(*yaml.Node){
+		"version":   func(n *yaml.Node) { version = n },
+		"keys":      func(n *yaml.Node) { keys = n },
+		"chatflows": func(n *yaml.Node) { chatflows = n },
+	}) {
+		return
+	}
+	switch {
+	case version == nil:
+		p.Fault(root, "no version; this gate reads `version: 1`")
+	case version.Value != "1":
+		p.Fault(version, "version %q is not known; this gate reads `version: 1`", version.Value)
+		return // another version's fields would all be faults, and none worth reading
+	}
+	if keys != nil {
+		p.Sequence(keys, "keys", p.key)
+	}
+	if chatflows != nil {
+		p.Sequence(chatflows, "chatflows", p.chatflow)
+	}
+	if len(p.Faults) == 0 && len(p.snapshot.chatflows) == 0 {
+		p.Fault(root, "no chatflow is listed, so nothing could be let through; list one under `chatflows:` (`flowlatch key new --chatflow ID` does)")
+	}
+	p.unused()
+}
+
+// unused warns of keys that open nothing.
+func (p *parser) unused() {
+	used := make(map[*Key]bool, len(p.snapshot.keys))
+	for _, c := range p.snapshot.chatflows {
+		for _, k := range c.keys {
+			used[k] = true
+		}
+	}
+	for _, k := range p.snapshot.keys {
+		if !used[k] {
+			p.Warn(k.Line, "key %q opens no chatflow", k.ID)
+		}
+	}
+}
+
+func (p *parser) key(n *yaml.Node) {
+	k := &Key{Line: n.Line, valid: always}
+	var id, secrets *yaml.Node
+	own := Secret{valid: always}
+	var digest, plain *yaml.Node
+	if !p.Mapping(n, "a key", map[string]func(*yaml.Node){
+		"id":         func(n *yaml.Node) { id = n },
+		"sha256":     func(n *yaml.Node) { digest = n },
+		"secret":     func(n *yaml.Node) { plain = n },
+		"secrets":    func(n *yaml.Node) { secrets = n },
+		"not_before": func(n *yaml.Node) { k.valid.from = p.time(n, "not_before", k.valid.from) },
+		"not_after":  func(n *yaml.Node) { k.valid.until = p.time(n, "not_after", k.valid.until) },
+		"disabled":   func(n *yaml.Node) { k.Disabled = p.Bool(n, "disabled") },
+	}) {
+		return
+	}
+	k.ID = p.id(n, id, "key")
+	name := fmt.Sprintf("key %q", k.ID)
+	p.ordered(n, name, k.valid)
+	if first := p.keyByID[k.ID]; first != nil && k.ID != "" {
+		p.Fault(id, "key ID %q is used twice, first in line %d; several secrets of one key go under `secrets:`", k.ID, first.Line)
+		return
+	}
+	switch {
+	case secrets == nil:
+		if p.secret(n, name, digest, plain, &own) {
+			k.secrets = []Secret{own}
+		}
+	case digest != nil || plain != nil:
+		p.Fault(secrets, "%s has `secrets:` and a secret beside it; put all of them under `secrets:`", name)
+	default:
+		p.Sequence(secrets, "secrets", func(n *yaml.Node) { p.listedSecret(n, name, k) })
+		if secrets.Kind == yaml.SequenceNode && len(secrets.Content) == 0 {
+			p.Fault(secrets, "%s has an empty list of secrets; `disabled: true` turns a key off", name)
+		}
+	}
+	p.keyByID[k.ID] = k
+	p.snapshot.keys = append(p.snapshot.keys, k)
+	for i := range k.secrets {
+		p.index(n, k, &k.secrets[i])
+	}
+}
+
+func (p *parser) listedSecret(n *yaml.Node, name string, k *Key) {
+	s := Secret{valid: always}
+	var digest, plain *yaml.Node
+	if p.Mapping(n, "a secret", map[string]func(*yaml.Node){
+		"sha256":     func(n *yaml.Node) { digest = n },
+		"secret":     func(n *yaml.Node) { plain = n },
+		"not_before": func(n *yaml.Node) { s.valid.from = p.time(n, "not_before", s.valid.from) },
+		"not_after":  func(n *yaml.Node) { s.valid.until = p.time(n, "not_after", s.valid.until) },
+	}) && p.secret(n, name, digest, plain, &s) {
+		p.ordered(n, "a secret of "+name, s.valid)
+		k.secrets = append(k.secrets, s)
+	}
+}
+
+// secret fills in the digest of one secret from `sha256:` or `secret:`.
+func (p *parser) secret(n *yaml.Node, name string, digest, plain *yaml.Node, s *Secret) bool {
+	switch {
+	case digest == nil && plain == nil:
+		p.Fault(n, "%s has no secret: give its digest as `sha256:` (or several under `secrets:`)", name)
+	case digest != nil && plain != nil:
+		p.Fault(plain, "%s has both `sha256:` and `secret:`; keep `sha256:`", name)
+	case digest != nil:
+		v, ok := p.Text(digest, "sha256")
+		if !ok {
+			return false
+		}
+		d, err := ParseDigest(v)
+		if err != nil {
+			p.Fault(digest, "%s: %v", name, err)
+			return false
+		}
+		s.Digest = d
+		return true
+	default:
+		v, ok := p.Text(plain, "secret")
+		if !ok {
+			return false
+		}
+		if err := ValidateSecret(v); err != nil {
+			p.Fault(plain, "%s: %v", name, err)
+			return false
+		}
+		s.Digest, s.Plain = DigestOf(v), true
+		p.Warn(plain.Line, "%s has its secret in plain text; `sha256: %s` in its place does the same and gives nothing away", name, s.Digest)
+		return true
+	}
+	return false
+}
+
+func (p *parser) index(n *yaml.Node, k *Key, s *Secret) {
+	s.key = k
+	switch other := p.snapshot.byDigest[s.Digest]; {
+	case other == nil:
+		p.snapshot.byDigest[s.Digest] = s
+	case other.key == k:
+		p.Fault(n, "key %q has the same secret twice", k.ID)
+	default:
+		p.Fault(n, "key %q has the same secret as key %q in line %d; a secret belongs to one key", k.ID, other.key.ID, other.key.Line)
+	}
+}
+
+func (p *parser) chatflow(n *yaml.Node) {
+	c := &Chatflow{Line: n.Line}
+	var id, name, keys *yaml.Node
+	if !p.Mapping(n, "a chatflow", map[string]func(*yaml.Node){
+		"id":     func(n *yaml.Node) { id = n },
+		"name":   func(n *yaml.Node) { name = n },
+		"keys":   func(n *yaml.Node) { keys = n },
+		"public": func(n *yaml.Node) { c.Public = p.Bool(n, "public") },
+		"upstream_authorization": func(n *yaml.Node) {
+			v, ok := p.Text(n, "upstream_authorization")
+			if !ok {
+				return
+			}
+			var err error
+			if c.UpstreamAuthorization, err = ParseUpstreamAuthorization(v); err != nil {
+				p.Fault(n, "upstream_authorization: %v", err)
+			}
+		},
+	}) {
+		return
+	}
+	if id != nil && id.Value == EveryChatflow && id.Kind == yaml.ScalarNode {
+		c.ID = EveryChatflow
+	} else {
+		c.ID = p.id(n, id, "chatflow")
+	}
+	if name != nil {
+		c.Name, _ = p.Text(name, "name")
+	}
+	if keys != nil {
+		p.Sequence(keys, "keys", func(n *yaml.Node) { p.keyOf(c, n) })
+	}
+	slices.SortFunc(c.keys, func(a, b *Key) int { return strings.Compare(a.ID, b.ID) })
+	switch {
+	case c.ID == EveryChatflow && c.Public:
+		p.Fault(n, "chatflow \"*\" cannot be public: that would open every chatflow, those made tomorrow too; list the public ones by ID")
+	case !c.Public && (keys == nil || keys.Kind == yaml.SequenceNode && len(keys.Content) == 0):
+		p.Fault(n, "chatflow %q has neither `keys:` nor `public: true`; a chatflow that nobody may call is closed by not listing it", c.ID)
+	}
+	p.addChatflow(n, c)
+}
+
+// keyOf adds the key that n names to chatflow c.
+func (p *parser) keyOf(c *Chatflow, n *yaml.Node) {
+	v, ok := p.Text(n, "a key ID")
+	if !ok {
+		return
+	}
+	k := p.keyByID[v]
+	switch {
+	case k == nil:
+		p.Fault(n, "chatflow %q lists key %q, which is not under `keys:`", c.ID, v)
+	case slices.Contains(c.keys, k):
+		p.Fault(n, "chatflow %q lists key %q twice", c.ID, v)
+	default:
+		c.keys = append(c.keys, k)
+	}
+}
+
+func (p *parser) addChatflow(n *yaml.Node, c *Chatflow) {
+	s := p.snapshot
+	for _, other := range []*Chatflow{s.byID[c.ID], s.every} {
+		if other != nil && other.ID == c.ID && c.ID != "" {
+			p.Fault(n, "chatflow %q is listed twice, first in line %d; one entry lists all its keys", c.ID, other.Line)
+			return
+		}
+	}
+	s.chatflows = append(s.chatflows, c)
+	s.public = s.public || c.Public
+	if c.ID == EveryChatflow {
+		s.every = c
+		return
+	}
+	s.byID[c.ID] = c
+}
+
+// id reads the ID of the key or chatflow at n.
+func (p *parser) id(n, id *yaml.Node, what string) string {
+	if id == nil {
+		p.Fault(n, "a %s without `id:`", what)
+		return ""
+	}
+	v, ok := p.Text(id, "id")
+	if ok && !idPattern.MatchString(v) {
+		p.Fault(id, "%s ID %q: want 1 to 128 of the characters A-Z a-z 0-9 . _ ~ @ -", what, v)
+		return ""
+	}
+	return v
+}
+
+func (p *parser) time(n *yaml.Node, name string, unset int64) int64 {
+	v, ok := p.Text(n, name)
+	if !ok {
+		return unset
+	}
+	t, err := time.Parse(time.RFC3339, v)
+	if err != nil || t.Year() < 1970 || t.Year() > 2261 { // what fits into 64 bits of nanoseconds
+		p.Fault(n, "%s: %q is not a time as RFC 3339 writes it, such as 2027-01-31T00:00:00Z", name, v)
+		return unset
+	}
+	return t.UnixNano()
+}
+
+func (p *parser) ordered(n *yaml.Node, name string, w window) {
+	if w.from >= w.until {
+		p.Fault(n, "%s is never valid: its not_before is not earlier than its not_after", name)
+	}
+}

@@ -1,0 +1,110 @@
+package keystore
+
+import (
+	"math"
+	"time"
+)
+
+// Key is what a client holds: a public ID and one or more secrets. It does not change once it is
+// part of a [Snapshot].
+type Key struct {
+	// ID is public: it stands in logs and metrics.
+	ID string
+	// Disabled says that no secret of the key is accepted.
+	Disabled bool
+	// Line is where the key stands in its file, from 1.
+	Line int
+
+	valid   window
+	secrets []Secret
+}
+
+// Secret is one of a key's secrets, by its digest.
+type Secret struct {
+	Digest Digest
+	// Plain says that the file holds the secret itself, not its digest.
+	Plain bool
+
+	valid window
+	key   *Key
+}
+
+// window is the time in which something is valid: not before the first, and before the second, in
+// nanoseconds since 1970. Kept as numbers because a million of them are held and one or two are
+// looked at for every request.
+type window struct{ from, until int64 }
+
+var always = window{math.MinInt64, math.MaxInt64}
+
+func (w window) notBefore() time.Time { return windowTime(w.from, math.MinInt64) }
+func (w window) notAfter() time.Time  { return windowTime(w.until, math.MaxInt64) }
+
+func windowTime(ns, unset int64) time.Time {
+	if ns == unset {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}
+
+// NotBefore is when the key becomes valid; the zero time if it always was.
+func (k *Key) NotBefore() time.Time { return k.valid.notBefore() }
+
+// NotAfter is when the key ceases to be valid; the zero time if never. It is the end of the key's
+// own validity or of its last secret's, whichever comes first.
+func (k *Key) NotAfter() time.Time {
+	last := int64(math.MinInt64)
+	for _, s := range k.secrets {
+		last = max(last, s.valid.until)
+	}
+	return window{until: min(last, k.valid.until)}.notAfter()
+}
+
+// Secrets returns the key's secrets in the order of the file. Callers must not change them.
+func (k *Key) Secrets() []Secret { return k.secrets }
+
+// Validity says at a given time whether a secret may be used. Callers outside see only whether it is
+// [Valid]; the rest is for the operator.
+type Validity uint8
+
+// What a secret can be at a given time.
+const (
+	Unknown Validity = iota // no key has this secret
+	Disabled
+	NotYetValid
+	Expired
+	Valid
+)
+
+// String returns the validity as it stands in logs.
+func (v Validity) String() string {
+	return [...]string{"unknown", "disabled", "not_yet_valid", "expired", "valid"}[v]
+}
+
+// Validity returns what k is at now: [Valid] if any of its secrets may be used.
+func (k *Key) Validity(now time.Time) Validity {
+	best := Unknown
+	for i := range k.secrets {
+		best = max(best, k.secrets[i].Validity(now))
+	}
+	return best
+}
+
+// Validity returns what the secret is at now, its key's validity included.
+func (s *Secret) Validity(now time.Time) Validity {
+	t := now.UnixNano()
+	switch {
+	case s.key.Disabled:
+		return Disabled
+	case t < s.valid.from || t < s.key.valid.from:
+		return NotYetValid
+	case t >= s.valid.until || t >= s.key.valid.until:
+		return Expired
+	}
+	return Valid
+}
+
+// NotBefore is when the secret becomes valid; the zero time if it always was.
+func (s *Secret) NotBefore() time.Time { return s.valid.notBefore() }
+
+// NotAfter is when the secret ceases to be valid; the zero time if never.
+func (s *Secret) NotAfter() time.Time { return s.valid.notAfter() }

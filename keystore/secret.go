@@ -1,0 +1,121 @@
+package keystore
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/big"
+	"strings"
+)
+
+// Digest is the SHA-256 of a secret, the only form in which the store keeps one.
+//
+// A fast hash is right here because secrets are random, 190 bits and more: there is nothing to
+// guess, and a slow one run for every request is a way to be shut down.
+type Digest [sha256.Size]byte
+
+// DigestOf returns the digest of secret.
+func DigestOf(secret string) Digest { return sha256.Sum256([]byte(secret)) }
+
+// String returns the digest as 64 lower-case hexadecimal digits, as a key file holds it.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// ParseDigest reads 64 hexadecimal digits. It refuses the digest of the empty string, which only an
+// unset variable in somebody's script can have made.
+func ParseDigest(s string) (Digest, error) {
+	var d Digest
+	if len(s) != hex.EncodedLen(len(d)) {
+		return d, fmt.Errorf("a SHA-256 digest is %d hexadecimal digits, this has %d characters", hex.EncodedLen(len(d)), len(s))
+	}
+	if _, err := hex.Decode(d[:], []byte(s)); err != nil {
+		return d, errors.New("a SHA-256 digest is hexadecimal digits only")
+	}
+	if d == DigestOf("") {
+		return d, errors.New("this is the digest of an empty secret")
+	}
+	return d, nil
+}
+
+// The parts of a secret: prefix, random part, checksum.
+const (
+	secretPrefix   = "fl_"
+	secretRandom   = 32 // base62 characters, 190 bits
+	secretChecksum = 6  // base62 characters, CRC-32 (IEEE) of all that goes before
+	secretLen      = len(secretPrefix) + secretRandom + secretChecksum
+
+	base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// minSecretLen is the fewest characters of a secret made elsewhere. Flowise's own have 43.
+const minSecretLen = 16
+
+// Generate returns a new secret: "fl_", 32 random base62 characters and a checksum of six.
+func Generate() string {
+	b := make([]byte, 0, secretLen)
+	b = append(b, secretPrefix...)
+	n := big.NewInt(int64(len(base62)))
+	for range secretRandom {
+		i, err := rand.Int(rand.Reader, n)
+		if err != nil { // crypto/rand does not return errors since Go 1.24
+			panic(err)
+		}
+		b = append(b, base62[i.Int64()])
+	}
+	return string(appendChecksum(b))
+}
+
+func appendChecksum(b []byte) []byte {
+	sum := crc32.ChecksumIEEE(b)
+	var digits [secretChecksum]byte
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = base62[sum%62]
+		sum /= 62
+	}
+	return append(b, digits[:]...)
+}
+
+// Mistyped reports whether s has the shape of a secret made by [Generate] and a checksum that does
+// not fit: a typing or copying error rather than a wrong key. The answer to a caller is the same;
+// the operator's log line says which.
+func Mistyped(s string) bool {
+	if len(s) != secretLen || !strings.HasPrefix(s, secretPrefix) {
+		return false
+	}
+	return string(appendChecksum([]byte(s[:secretLen-secretChecksum]))) != s
+}
+
+// ValidateSecret says why s cannot serve as a secret, or nil. Secrets made elsewhere are accepted
+// if they are long enough and can be sent as a Bearer token (RFC 6750 section 2.1, b64token).
+func ValidateSecret(s string) error {
+	if len(s) < minSecretLen {
+		return fmt.Errorf("a secret has at least %d characters, this has %d; `flowlatch key new` makes a good one", minSecretLen, len(s))
+	}
+	if !IsToken(s) {
+		return errors.New("a secret may have only letters, digits and -._~+/ and = at the end, or no client could send it as a Bearer token")
+	}
+	if Mistyped(s) {
+		return errors.New("the checksum of this fl_ secret does not fit: it was mistyped or cut when it was copied")
+	}
+	return nil
+}
+
+// IsToken reports whether s is a b64token of RFC 6750 section 2.1.
+func IsToken(s string) bool {
+	body := strings.TrimRight(s, "=")
+	if body == "" {
+		return false
+	}
+	for i := range len(body) {
+		c := body[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,162 @@
+package strictyaml
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Decoder walks the nodes of one document. Its methods add to Faults and go on.
+type Decoder struct {
+	// File is the name to use in faults.
+	File string
+	// Faults is all that was found wrong so far.
+	Faults Faults
+	// Warnings is what was found odd but valid, in the same form.
+	Warnings []string
+}
+
+// Fault records that something is wrong at n.
+func (d *Decoder) Fault(n *yaml.Node, format string, args ...any) {
+	d.Faults = append(d.Faults, Fault{File: d.File, Line: n.Line, Text: fmt.Sprintf(format, args...)})
+}
+
+// Warn records that something in the line is odd but valid.
+func (d *Decoder) Warn(line int, format string, args ...any) {
+	d.Warnings = append(d.Warnings, Fault{File: d.File, Line: line, Text: fmt.Sprintf(format, args...)}.String())
+}
+
+// Document returns the one document in data, or nil after a fault.
+func (d *Decoder) Document(data []byte) *yaml.Node {
+	top := &yaml.Node{Line: 0}
+	switch {
+	case len(bytes.TrimSpace(data)) == 0:
+		d.Fault(top, "the file is empty")
+		return nil
+	case bytes.IndexByte(data, 0) >= 0:
+		d.Fault(top, "the file has NUL bytes: it is not text, or was not written whole")
+		return nil
+	case !utf8.Valid(data):
+		d.Fault(top, "the file is not UTF-8 text")
+		return nil
+	}
+	loader, err := yaml.NewLoader(bytes.NewReader(data))
+	var doc, more yaml.Node
+	if err == nil {
+		err = loader.Load(&doc)
+	}
+	if err == nil {
+		if err = loader.Load(&more); errors.Is(err, io.EOF) {
+			err = nil
+		} else if err == nil {
+			d.Fault(&more, "a second YAML document begins here; the file holds one")
+			return nil
+		}
+	}
+	if err != nil {
+		d.syntax(err)
+		return nil
+	}
+	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
+		return doc.Content[0]
+	}
+	if doc.Kind == yaml.MappingNode || doc.Kind == yaml.SequenceNode || doc.Kind == yaml.ScalarNode {
+		return &doc
+	}
+	d.Fault(top, "the file has only comments")
+	return nil
+}
+
+var yamlLine = regexp.MustCompile(`(?s)^(?:yaml: |go-yaml .*?: )?(?:line (\d+)(?:, column \d+)?: )?(.*)$`)
+
+// syntax records an error of the YAML library, with its line where it has one.
+func (d *Decoder) syntax(err error) {
+	m := yamlLine.FindStringSubmatch(strings.TrimSpace(err.Error()))
+	line, _ := strconv.Atoi(m[1])
+	d.Fault(&yaml.Node{Line: line}, "not YAML: %s", m[2])
+}
+
+// Mapping calls the function for each field of the mapping n. It reports whether n is a mapping.
+func (d *Decoder) Mapping(n *yaml.Node, what string, fields map[string]func(*yaml.Node)) bool {
+	n = follow(n)
+	if n.Kind != yaml.MappingNode {
+		d.Fault(n, "%s is a mapping of fields, this is %s", what, kind(n))
+		return false
+	}
+	seen := make(map[string]int, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i], follow(n.Content[i+1])
+		set, known := fields[name.Value]
+		switch {
+		case !known || name.Kind != yaml.ScalarNode:
+			d.Fault(name, "%s has no field %q", what, name.Value)
+		case seen[name.Value] != 0:
+			d.Fault(name, "%q stands here twice, first in line %d", name.Value, seen[name.Value])
+		default:
+			seen[name.Value] = name.Line
+			set(value)
+		}
+	}
+	return true
+}
+
+// Sequence calls item for each item of the list n.
+func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		d.Fault(n, "%s is empty; leave the line out or list something", what)
+		return
+	}
+	if n.Kind != yaml.SequenceNode {
+		d.Fault(n, "%s is a list, this is %s", what, kind(n))
+		return
+	}
+	for _, c := range n.Content {
+		item(follow(c))
+	}
+}
+
+// Text returns the scalar n as it was written.
+func (d *Decoder) Text(n *yaml.Node, what string) (string, bool) {
+	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+		d.Fault(n, "%s is text, this is %s", what, kind(n))
+		return "", false
+	}
+	return n.Value, true
+}
+
+// Bool returns the scalar n, which must be true or false.
+func (d *Decoder) Bool(n *yaml.Node, what string) bool {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!bool" && (n.Value == "true" || n.Value == "false") {
+		return n.Value == "true"
+	}
+	d.Fault(n, "%s is true or false", what)
+	return false
+}
+
+// follow returns what an alias stands for. The schema has a fixed depth, so an alias that contains
+// itself ends in a fault, not in a loop.
+func follow(n *yaml.Node) *yaml.Node {
+	for i := 0; n.Kind == yaml.AliasNode && n.Alias != nil && i < 8; i++ {
+		n = n.Alias
+	}
+	return n
+}
+
+func kind(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a mapping"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Tag == "!!null":
+		return "nothing"
+	}
+	return "a single value"
+}

@@ -1,0 +1,42 @@
+// Package strictyaml reads a YAML document node by node and collects every fault with its line, where
+// a decoder into structs would stop at the first and forget where it was. The key file and the
+// settings file are read with it. What the fields mean is left to its callers.
+package strictyaml
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Fault is one thing wrong in a file: the place, what is wrong and what to do about it.
+type Fault struct {
+	File string
+	Line int // from 1; 0 for the file as a whole
+	Text string
+}
+
+func (f Fault) String() string {
+	if f.Line == 0 {
+		return f.File + ": " + f.Text
+	}
+	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Text)
+}
+
+// Faults is everything wrong in a file, found in one pass, in the order of the lines.
+type Faults []Fault
+
+// Error has a line for each fault.
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i := range f {
+		lines[i] = f[i].String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Sort orders the faults by line.
+func (f Faults) Sort() {
+	slices.SortStableFunc(f, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
+}

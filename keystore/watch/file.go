@@ -1,0 +1,50 @@
+package watch
+
+import (
+	"crypto/sha256"
+	"os"
+	"time"
+)
+
+// File is a file whose content is compared with what it was. It is not safe for concurrent use.
+type File struct {
+	path   string
+	stamp  stamp
+	read   time.Time
+	digest [sha256.Size]byte
+	seen   bool // digest is of content that was read
+}
+
+// NewFile returns a File that has seen nothing yet.
+func NewFile(path string) *File { return &File{path: path} }
+
+// large is the size from which a file is not read at each look if its stamp is as it was.
+const large = 1 << 20
+
+// racy is how long after a change another one may carry the same stamp, since file systems count
+// time in ticks. A file that changed less long ago is read again.
+const racy = 2 * time.Second
+
+// Read returns the file's content and whether it differs from the last content that Read returned.
+// Without a change the content may be nil. After an error the next content counts as changed.
+func (f *File) Read() (content []byte, changed bool, err error) {
+	before, err := os.Stat(f.path)
+	if err != nil {
+		f.seen = false
+		return nil, false, err
+	}
+	now := stampOf(before)
+	if f.seen && now == f.stamp && before.Size() >= large && f.read.Sub(now.changed()) > racy {
+		return nil, false, nil
+	}
+	at := time.Now()
+	content, err = os.ReadFile(f.path)
+	if err != nil {
+		f.seen = false
+		return nil, false, err
+	}
+	digest := sha256.Sum256(content)
+	changed = !f.seen || digest != f.digest
+	f.stamp, f.read, f.digest, f.seen = now, at, digest, true
+	return content, changed, nil
+}

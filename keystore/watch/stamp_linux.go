@@ -1,0 +1,25 @@
+package watch
+
+import (
+	"io/fs"
+	"syscall"
+	"time"
+)
+
+// stamp tells one state of a file from another without reading it. The time of the last change of
+// status is part of it, because a program can set the time of modification and cannot set that one.
+type stamp struct {
+	dev, ino     uint64
+	size         int64
+	mtime, ctime syscall.Timespec
+}
+
+func stampOf(info fs.FileInfo) stamp {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return stamp{ctime: syscall.NsecToTimespec(time.Now().UnixNano())} // never equal, so always read
+	}
+	return stamp{dev: st.Dev, ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
+}
+
+func (s stamp) changed() time.Time { return time.Unix(s.ctime.Sec, s.ctime.Nsec) }

@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// Code names one kind of refusal or failure. It stands in answers, log lines and metrics.
+type Code string
+
+// The codes of all answers that are flowlatch's own.
+const (
+	CodeNotCanonical   Code = "not_canonical"
+	CodeBadChatflowID  Code = "bad_chatflow_id"
+	CodeBadRequest     Code = "bad_request"
+	CodeMissingKey     Code = "missing_key"
+	CodeInvalidKey     Code = "invalid_key"
+	CodeKeyNotForFlow  Code = "key_not_for_chatflow"
+	CodeNotExposed     Code = "not_exposed"
+	CodeMethod         Code = "method_not_allowed"
+	CodeBodyTooLarge   Code = "body_too_large"
+	CodeUnreachable    Code = "upstream_unreachable"
+	CodeUpstreamSlow   Code = "upstream_timeout"
+	CodeDraining       Code = "draining"
+	codeClientClosed   Code = "client_closed"   // log lines only: nobody is left to answer
+	codeUpstreamBroken Code = "upstream_broken" // log lines only: the answer had begun
+	codeDrainCut       Code = "drain_timeout"   // log lines only: the answer had begun
+	codePanic          Code = "internal_error"  // log lines only: the connection is cut
+)
+
+type answer struct {
+	status    int
+	title     string
+	short     string // what Flowise's widget shows its user
+	challenge string // RFC 6750 section 3
+}
+
+const realm = `Bearer realm="flowlatch"`
+
+var answers = map[Code]answer{
+	CodeNotCanonical:  {http.StatusBadRequest, "Request target not in canonical form", "bad request", ""},
+	CodeBadChatflowID: {http.StatusBadRequest, "Malformed chatflow ID", "bad chatflow ID", ""},
+	CodeBadRequest:    {http.StatusBadRequest, "Bad request", "bad request", ""},
+	CodeMissingKey:    {http.StatusUnauthorized, "API key required", "API key required", realm},
+	CodeInvalidKey:    {http.StatusUnauthorized, "Invalid API key", "invalid API key", realm + `, error="invalid_token"`},
+	CodeKeyNotForFlow: {http.StatusForbidden, "API key does not open this chatflow", "not allowed with this API key", realm + `, error="insufficient_scope"`},
+	CodeNotExposed:    {http.StatusNotFound, "Not found", "not found", ""},
+	CodeMethod:        {http.StatusMethodNotAllowed, "Method not allowed", "method not allowed", ""},
+	CodeBodyTooLarge:  {http.StatusRequestEntityTooLarge, "Request body too large", "request too large", ""},
+	CodeUnreachable:   {http.StatusBadGateway, "Flow runner unreachable", "the service is not reachable, try again later", ""},
+	CodeUpstreamSlow:  {http.StatusGatewayTimeout, "Flow runner did not answer in time", "the service did not answer in time", ""},
+	CodeDraining:      {http.StatusServiceUnavailable, "Shutting down", "the service is restarting, try again", ""},
+}
+
+// Error is a refusal or failure: what the caller is told and what the operator must know.
+type Error struct {
+	Code Code
+	// Detail is sent to the caller. It never repeats what the caller sent.
+	Detail string
+	// Reason is logged: what the caller may not know, such as that a key has expired.
+	Reason string
+	// Allow are the methods that would have been accepted, for CodeMethod.
+	Allow string
+	// challenge replaces the usual one.
+	challenge string
+}
+
+// Error returns the code and the detail.
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Detail) }
+
+// Status is the HTTP status of the answer.
+func (e *Error) Status() int { return answers[e.Code].status }
+
+// problem is the body of an error answer: RFC 9457, and "error" for Flowise's widget.
+type problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      Code   `json:"code"`
+	RequestID string `json:"request_id"`
+	Error     string `json:"error"`
+}
+
+// problemType is where a code is explained.
+func problemType(c Code) string { return "https://github.com/flowlatch/flowlatch#" + string(c) }
+
+func (e *Error) write(w http.ResponseWriter, requestID string) {
+	a := answers[e.Code]
+	body, err := json.Marshal(problem{
+		Type: problemType(e.Code), Title: a.title, Status: a.status, Detail: e.Detail,
+		Code: e.Code, RequestID: requestID, Error: a.short,
+	})
+	if err != nil { // strings and a number: cannot happen
+		panic(err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	switch {
+	case e.challenge != "":
+		h.Set("Www-Authenticate", e.challenge)
+	case a.challenge != "":
+		h.Set("Www-Authenticate", a.challenge)
+	}
+	if e.Allow != "" {
+		h.Set("Allow", e.Allow)
+	}
+	if e.Code == CodeDraining {
+		h.Set("Retry-After", "1")
+		h.Set("Connection", "close")
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body) // a caller that is gone cannot be told
+}

@@ -1,0 +1,65 @@
+package proxy
+
+import (
+	"net/http"
+	"regexp"
+)
+
+// segment is what a value may be that Flowise puts into a path of its file storage. Version 2.2.8
+// joins chatId into the path of a file without a look at it
+// (packages/components/src/storageUtils.ts, streamStorageFile), so that ../ in it would lead to the
+// files of another chatflow.
+var segment = regexp.MustCompile(`^(?:[A-Za-z0-9_~-]|\.[A-Za-z0-9_~-])[A-Za-z0-9._~-]{0,127}$`)
+
+// fileName is what a file may be called: no separators, no control characters, no leading dots, and
+// nothing that sanitize-html, which Flowise runs over every query, would change into something else.
+var fileName = regexp.MustCompile(`^[^./\\<>&"'\x00-\x1f\x7f][^/\\<>&"'\x00-\x1f\x7f]{0,254}$`)
+
+// Flowise returns the routes of Flowise 2.2 to 3.1 that callers of chatflows need. Its user
+// interface and the rest of its API are left out: operators reach them on Flowise's own port.
+//
+// Where a chatflow ID is read from follows Flowise's controllers (packages/server/src/controllers at
+// 3.1.4), since the ID that is authorised must be the one that Flowise will use.
+func Flowise() []*Route {
+	const (
+		get    = http.MethodGet
+		post   = http.MethodPost
+		put    = http.MethodPut
+		del    = http.MethodDelete
+		v1     = "/api/v1/"
+		inPath = "{chatflow}"
+	)
+	routes := []*Route{
+		{Group: "predict", Name: "prediction", Methods: []string{post}, Path: "prediction/" + inPath},
+		{Group: "predict", Name: "chatflows-streaming", Methods: []string{get}, Path: "chatflows-streaming/" + inPath, Discovery: true},
+		{Group: "predict", Name: "chatflows-uploads", Methods: []string{get}, Path: "chatflows-uploads/" + inPath},
+		{Group: "predict", Name: "abort", Methods: []string{put}, Path: "chatmessage/abort/" + inPath + "/{chatId}"},
+		{Group: "predict", Name: "attachments", Methods: []string{post}, Path: "attachments/" + inPath + "/{chatId}"},
+		{Group: "predict", Name: "get-upload-file", Methods: []string{get}, Path: "get-upload-file", Query: []Param{
+			{Name: "chatflowId", Chatflow: true},
+			{Name: "chatId", Pattern: segment},
+			{Name: "fileName", Pattern: fileName},
+			{Name: "download", Pattern: regexp.MustCompile(`^(true|false)$`)},
+		}},
+		{Group: "predict", Name: "ping", Methods: []string{get}, Path: "ping", Access: Public},
+
+		{Group: "widget", Name: "public-chatbotConfig", Methods: []string{get}, Path: "public-chatbotConfig/" + inPath},
+		{Group: "widget", Name: "feedback", Methods: []string{post}, Path: "feedback/" + inPath, Body: "chatflowid"},
+		{Group: "widget", Name: "feedback-update", Methods: []string{put}, Path: "feedback/{id}", Access: AnyKey},
+		{Group: "widget", Name: "leads", Methods: []string{post}, Path: "leads", Spellings: []string{"leads/"}, Body: "chatflowid"},
+		{Group: "widget", Name: "text-to-speech", Methods: []string{post}, Path: "text-to-speech/generate", Body: "chatflowId"},
+		{Group: "widget", Name: "text-to-speech-abort", Methods: []string{post}, Path: "text-to-speech/abort", Body: "chatflowId"},
+		{Group: "widget", Name: "node-icon", Methods: []string{get}, Path: "node-icon/{name}", Access: Public},
+
+		{Group: "upsert", Name: "vector-upsert", Methods: []string{post}, Path: "vector/upsert/" + inPath},
+		{Group: "mcp", Name: "mcp", Methods: []string{post, del}, Path: "mcp/" + inPath},
+		{Group: "webhook", Name: "webhook", Methods: []string{"*"}, Path: "webhook/" + inPath, AnyQuery: true},
+	}
+	for _, r := range routes {
+		r.Path = v1 + r.Path
+		for i := range r.Spellings {
+			r.Spellings[i] = v1 + r.Spellings[i]
+		}
+	}
+	return routes
+}

@@ -1,0 +1,281 @@
+// Package proxy is the gate: it finds out which chatflow a request is for, decides by the key store's
+// snapshot whether it may pass, and forwards what may.
+//
+// What is forwarded is built from what was decided upon: the request is parsed once, by a closed
+// grammar, and no byte of the caller's path is sent on. The package knows HTTP and runners; it leaves
+// keys to package keystore, and settings, files and signals to its caller.
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// Options are what a Proxy is made of.
+type Options struct {
+	// Store holds the keys. Required.
+	Store *keystore.Store
+	// Upstream is the runner: scheme, host and port, and a path to put before every other. Required.
+	Upstream *url.URL
+	// UpstreamCA are the authorities that an https runner's certificate is checked against. Nil means
+	// the system's.
+	UpstreamCA *x509.CertPool
+	// Routes are all routes known. Nil means [Flowise].
+	Routes []*Route
+	// Expose are the groups of routes that are open. Nil means "predict".
+	Expose []string
+	// DiscoveryKeyed asks for a key on routes that official clients ask without one.
+	DiscoveryKeyed bool
+	// PublicURL is the origin under which callers know the gate. Nil: the runner is told its own.
+	PublicURL *url.URL
+	// UpstreamAuthorization is what the runner is sent as credential where a chatflow does not say.
+	// The zero value means none.
+	UpstreamAuthorization keystore.UpstreamAuthorization
+	// MaxBody is the largest request body, in bytes. Zero means 50 MiB.
+	MaxBody int64
+	// UpstreamTimeout is how long the runner may take to begin its answer. Zero means 10 minutes.
+	UpstreamTimeout time.Duration
+	// TrustedProxies are the peers that are believed about who called them.
+	TrustedProxies []netip.Prefix
+	// Log is where lines go. The zero value discards them.
+	Log zerolog.Logger
+	// Version is the version in the metrics and the status.
+	Version string
+	// Now is the clock by which keys are valid. Nil means [time.Now].
+	Now func() time.Time
+	// Registry is where metrics are registered. Nil means a new one.
+	Registry *prometheus.Registry
+}
+
+// The defaults of Options.
+const (
+	DefaultMaxBody         = 50 << 20
+	DefaultUpstreamTimeout = 10 * time.Minute
+	DefaultExpose          = "predict"
+)
+
+// Proxy is the gate. It is an http.Handler; all methods may be called concurrently.
+type Proxy struct {
+	store                 *keystore.Store
+	upstream              *url.URL
+	exposed               *table // what is let through
+	known                 *table // all routes, for explaining
+	publicURL             *url.URL
+	upstreamAuthorization keystore.UpstreamAuthorization
+	maxBody               int64
+	trusted               []netip.Prefix
+	log                   zerolog.Logger
+	errorLog              *log.Logger
+	version               string
+	started               time.Time
+	now                   func() time.Time
+	registry              *prometheus.Registry
+	metrics               *metrics
+	health                health
+	credentials           credentials
+	transport             http.RoundTripper
+	reverse               *httputil.ReverseProxy
+	inflight              inflight
+}
+
+// New returns a gate, or everything that is wrong with the options.
+func New(o Options) (*Proxy, error) {
+	p := &Proxy{
+		store: o.Store, upstream: o.Upstream, publicURL: o.PublicURL, upstreamAuthorization: o.UpstreamAuthorization,
+		maxBody: o.MaxBody, trusted: o.TrustedProxies, log: o.Log, version: o.Version, now: o.Now,
+		registry: o.Registry, started: time.Now(),
+	}
+	if p.maxBody == 0 {
+		p.maxBody = DefaultMaxBody
+	}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	if p.registry == nil {
+		p.registry = prometheus.NewRegistry()
+	}
+	if o.UpstreamTimeout == 0 {
+		o.UpstreamTimeout = DefaultUpstreamTimeout
+	}
+	if o.Routes == nil {
+		o.Routes = Flowise()
+	}
+	if o.Expose == nil {
+		o.Expose = []string{DefaultExpose}
+	}
+	var err error
+	if p.exposed, p.known, err = tables(o); err != nil {
+		return nil, err
+	}
+	p.errorLog = log.New(logWriter{p.log}, "", 0)
+	p.health.changed = p.logUpstream
+	p.credentials.failed = func(path string, err error) {
+		p.log.Error().Err(err).Str("file", path).Msg("credential for the runner cannot be read; the last good one stays in force")
+	}
+	p.metrics = newMetrics(p.registry, p, o.Version)
+	p.transport = newTransport(o.UpstreamTimeout, o.UpstreamCA)
+	p.reverse = p.newReverseProxy()
+	return p, nil
+}
+
+// tables returns the table of the exposed routes and that of all.
+func tables(o Options) (exposed, known *table, err error) {
+	var errs []error
+	var groups []string
+	var open []*Route
+	for _, r := range o.Routes {
+		if err := r.Validate(); err != nil {
+			errs = append(errs, err)
+		}
+		groups = append(groups, r.Group)
+		if !slices.Contains(o.Expose, r.Group) {
+			continue
+		}
+		if r.Discovery && !o.DiscoveryKeyed {
+			c := *r
+			c.Access = ListedOnly
+			r = &c
+		}
+		open = append(open, r)
+	}
+	slices.Sort(groups)
+	for _, g := range o.Expose {
+		if !slices.Contains(groups, g) {
+			errs = append(errs, fmt.Errorf("expose: there is no route group %q; there are %s", g, strings.Join(slices.Compact(groups), ", ")))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, nil, err
+	}
+	if known, err = newTable(o.Routes); err != nil {
+		return nil, nil, err
+	}
+	exposed, err = newTable(open)
+	return exposed, known, err
+}
+
+// ServeHTTP is the life of a request, from the first byte understood to the last one passed on.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	open := p.inflight.begin()
+	if open {
+		defer p.inflight.end() // after the record is written, or a drain could end before it
+	}
+	rec := &record{ResponseWriter: w, proxy: p, method: r.Method, started: time.Now(), id: p.requestID(r)}
+	defer rec.close(r)
+	client, chain := clientIP(r, p.trusted)
+	rec.client = client
+	if !open {
+		p.refuse(rec, &Error{Code: CodeDraining, Detail: "this gate is shutting down; send the request again"})
+		return
+	}
+
+	x := &exchange{record: rec, forwardedFor: chain, body: limitBody(w, r, p.maxBody)}
+	snapshot, now := p.store.Snapshot(), p.now()
+	c, d := p.decide(snapshot, r, nil, now)
+	rec.route = c.route
+	rec.decided(d)
+	if !d.Allowed {
+		p.refuse(rec, d.Refusal)
+		return
+	}
+	x.call = c
+	p.forward(rec, r, x, d, now)
+}
+
+// decide understands a request and says whether it may pass, and why not. With a key, the request
+// counts as having brought one of its secrets.
+func (p *Proxy) decide(s *keystore.Snapshot, r *http.Request, key *keystore.Key, now time.Time) (*call, Decision) {
+	c, err := p.exposed.parseCall(r.Method, r.RequestURI, r.Header)
+	switch {
+	case err != nil:
+		return c, Decision{Refusal: err}
+	case c.preflight:
+		return c, Decision{Allowed: true} // a browser sends no key with it; the runner answers for its origins
+	case isWebsocket(r.Header) && !c.route.Websocket:
+		return c, Decision{Refusal: badRequest("this route does not switch protocols")}
+	}
+	q := Question{Access: c.route.Access, Chatflow: c.chatflow, Token: c.bearer.token, Bearer: c.bearer.present, Key: key}
+	if c.route.Body != "" {
+		// The body of a caller without a valid key is not read, unless it may be for a chatflow
+		// that is open to all.
+		first := q
+		first.Access = AnyKey
+		if d := Decide(s, first, now); !d.Allowed && !s.AnyPublic() {
+			return c, d
+		}
+		if err := c.readBody(r.Header, r.Body); err != nil {
+			return c, Decision{Refusal: err}
+		}
+		q.Chatflow = c.chatflow
+	}
+	return c, Decide(s, q, now)
+}
+
+// forward sends an allowed request upstream and its answer back.
+func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision, now time.Time) {
+	if r.ContentLength > p.maxBody {
+		p.refuse(rec, &Error{Code: CodeBodyTooLarge, Detail: "the request body is larger than allowed here"})
+		return
+	}
+	var err *Error
+	if x.authorization, err = p.authorization(x.call, d, now); err != nil {
+		p.refuse(rec, err)
+		return
+	}
+	p.reverse.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+}
+
+// refuse answers a request that is not forwarded.
+func (p *Proxy) refuse(rec *record, err *Error) {
+	rec.fail(err)
+	err.write(rec, rec.id)
+}
+
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
+
+// requestID returns the ID of a request: the trusted peer's if it has one, or else a new one.
+func (p *Proxy) requestID(r *http.Request) string {
+	if len(p.trusted) > 0 && contains(p.trusted, peerIP(r)) {
+		if id := r.Header.Get("X-Request-Id"); requestIDPattern.MatchString(id) {
+			return id
+		}
+	}
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return hex.EncodeToString(b[:])
+}
+
+func (p *Proxy) logUpstream(u Upstream) {
+	if u.Up {
+		p.log.Info().Str("upstream", p.upstream.Redacted()).Msg("the runner can be reached")
+		return
+	}
+	p.log.Error().Str("upstream", p.upstream.Redacted()).Err(u.Err).
+		Msg("the runner cannot be reached; requests get 502 until it can: is it running, and is --upstream right?")
+}
+
+// logWriter passes the lines of net/http's own log on.
+type logWriter struct{ log zerolog.Logger }
+
+func (w logWriter) Write(b []byte) (int, error) {
+	w.log.Debug().Msg(strings.TrimSpace(string(b)))
+	return len(b), nil
+}

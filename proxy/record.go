@@ -1,0 +1,182 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// record is what is written of one request: a log line and counters, once, when it ends. It stands
+// between the handler and the caller to see the answer go by.
+type record struct {
+	http.ResponseWriter
+	proxy    *Proxy
+	method   string
+	id       string
+	client   netip.Addr
+	started  time.Time
+	first    time.Time // when the head of the answer was written
+	status   int
+	bytes    int64
+	stream   bool
+	route    *Route
+	chatflow *keystore.Chatflow
+	key      *keystore.Key
+	allowed  bool
+	err      *Error // why the request was refused or failed
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *record) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// WriteHeader notes when the answer begins and of what kind it is.
+func (r *record) WriteHeader(status int) {
+	if status >= 200 && r.status == 0 {
+		r.status, r.first = status, time.Now()
+		h := r.Header()
+		h.Set("X-Request-Id", r.id)
+		if mediaType(h) == "text/event-stream" {
+			r.beginStream()
+		}
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts the bytes of the answer's body.
+func (r *record) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.WriteHeader(http.StatusOK)
+	}
+	n, err := r.ResponseWriter.Write(p)
+	r.bytes += int64(n)
+	return n, err
+}
+
+func mediaType(h http.Header) string {
+	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(t))
+}
+
+// switched notes that the connection now speaks another protocol; nobody calls WriteHeader then.
+func (r *record) switched() {
+	r.status, r.first = http.StatusSwitchingProtocols, time.Now()
+	r.beginStream()
+}
+
+func (r *record) beginStream() {
+	r.stream = true
+	r.proxy.metrics.streams.Inc()
+}
+
+// decided notes what was decided about the request.
+func (r *record) decided(d Decision) {
+	r.allowed, r.key, r.chatflow = d.Allowed, d.Key, d.Chatflow
+	if d.Refusal != nil {
+		r.err = d.Refusal
+	}
+}
+
+// fail notes why the request was refused or could not be served.
+func (r *record) fail(err *Error) { r.err = err }
+
+// abandon notes why the request ended without an answer, or in the middle of one.
+func (r *record) abandon(code Code, reason string) {
+	r.err = &Error{Code: code, Reason: reason}
+}
+
+// statusClientClosed stands in log lines for an answer that nobody waited for. It is never sent.
+const statusClientClosed = 499
+
+// close writes the record. It is deferred, and passes on a panic after it has noted it.
+func (r *record) close(req *http.Request) {
+	panicked := recover()
+	switch {
+	case panicked == nil:
+	case panicked != http.ErrAbortHandler: //nolint:errorlint // a panic's value, compared as net/http does
+		r.proxy.log.Error().Str("request_id", r.id).Interface("panic", panicked).Bytes("stack", debug.Stack()).
+			Msg("panic while serving a request; the connection is cut")
+		r.abandon(codePanic, "panic")
+		panicked = http.ErrAbortHandler // net/http would log it again
+	case r.err != nil:
+	case req.Context().Err() == nil:
+		r.abandon(codeUpstreamBroken, "the runner broke off in the middle of its answer")
+	case errors.Is(context.Cause(req.Context()), errDrainOver):
+		r.abandon(codeDrainCut, "cut when the time to drain was over")
+	default:
+		r.abandon(codeClientClosed, "caller left in the middle of the answer")
+	}
+	if r.status == 0 {
+		r.status = statusClientClosed
+	}
+	if r.stream {
+		r.proxy.metrics.streams.Dec()
+	}
+	r.proxy.metrics.count(r, time.Since(r.started))
+	r.log()
+	if panicked != nil {
+		panic(panicked)
+	}
+}
+
+// log writes the line. It has nothing in it that the caller chose freely: no path, no query, no
+// header, no body.
+func (r *record) log() {
+	level := zerolog.InfoLevel
+	switch {
+	case r.status >= 500 && r.err != nil:
+		level = zerolog.ErrorLevel
+	case r.err != nil && r.err.Code != codeClientClosed:
+		level = zerolog.WarnLevel
+	}
+	e := r.proxy.log.WithLevel(level)
+	if r.proxy.log.GetLevel() > level {
+		return
+	}
+	decision := "refuse"
+	if r.allowed {
+		decision = "allow"
+	}
+	e.Str("request_id", r.id).Str("method", logMethod(r.method))
+	if r.route != nil {
+		e.Str("route", r.route.label())
+	}
+	if r.chatflow != nil {
+		e.Str("chatflow", r.chatflow.Label())
+	}
+	if r.key != nil {
+		e.Str("key", r.key.ID)
+	}
+	e.Str("decision", decision).Int("status", r.status)
+	if r.err != nil {
+		e.Str("code", string(r.err.Code))
+		if r.err.Reason != "" {
+			e.Str("reason", r.err.Reason)
+		} else if r.err.Detail != "" {
+			e.Str("reason", r.err.Detail)
+		}
+	}
+	e.Int64("bytes", r.bytes)
+	if !r.first.IsZero() {
+		e.Dur("ttfb_ms", r.first.Sub(r.started))
+	}
+	e.Dur("duration_ms", time.Since(r.started)).Bool("stream", r.stream).Str("client", r.client.String())
+	e.Msg("request")
+}
+
+// logMethod returns the method if it is a usual one: any token can be sent as a method.
+func logMethod(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return m
+	}
+	return "other"
+}

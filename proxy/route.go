@@ -1,0 +1,224 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gorilla/mux"
+)
+
+// Route is one kind of request that a runner answers. Routes are data: a preset is a list of them,
+// and a settings file may add more.
+type Route struct {
+	// Group is what the route is exposed with.
+	Group string
+	// Name stands for the route in logs and metrics. Empty means Path.
+	Name string
+	// Methods are the methods accepted; "*" stands for [anyMethod].
+	Methods []string
+	// Path is the path, with {chatflow} and other names in braces for a segment each. It is also
+	// the form in which the request is forwarded.
+	Path string
+	// Spellings are other exact forms of Path that official clients send.
+	Spellings []string
+	// ID is what a chatflow ID looks like; it must match whole. Nil means [UUID].
+	ID *regexp.Regexp
+	// Query are the parameters passed on, nil for none. Those not listed are refused if there are
+	// any listed, and dropped otherwise.
+	Query []Param
+	// AnyQuery passes every parameter on.
+	AnyQuery bool
+	// Body is the name of the member of the JSON body that holds the chatflow ID, for runners that
+	// read it from there. If the path holds one too, both must agree.
+	Body string
+	// Access is what is asked of a caller.
+	Access Access
+	// Discovery marks a route that official clients ask before they use their key.
+	Discovery bool
+	// Websocket lets the request switch to the websocket protocol.
+	Websocket bool
+}
+
+// Param is a query parameter that a route passes on.
+type Param struct {
+	Name    string
+	Pattern *regexp.Regexp // of the decoded value, which must match whole
+	// Chatflow says that the value is the chatflow ID. It is accepted unencoded only, and required.
+	Chatflow bool
+}
+
+// UUID is the form of Flowise's chatflow IDs: lower case only, since some databases that Flowise
+// runs on look them up without regard to case and its own rate limiter does not.
+var UUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+var anyMethod = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+func (r *Route) methods() []string {
+	if slices.Contains(r.Methods, "*") {
+		return anyMethod
+	}
+	return r.Methods
+}
+
+// label stands for the route in logs and metrics.
+func (r *Route) label() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return r.Path
+}
+
+func (r *Route) idPattern() *regexp.Regexp {
+	if r.ID != nil {
+		return r.ID
+	}
+	return UUID
+}
+
+// build returns the path to send upstream, from the template and the values of its names.
+func (r *Route) build(vars map[string]string) string {
+	if len(vars) == 0 {
+		return r.Path
+	}
+	segments := strings.Split(r.Path, "/")
+	for i, s := range segments {
+		if name, ok := variable(s); ok {
+			segments[i] = vars[name]
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// variable returns the name in a template's segment such as {chatflow}.
+func variable(segment string) (string, bool) {
+	if len(segment) > 2 && segment[0] == '{' && segment[len(segment)-1] == '}' {
+		return segment[1 : len(segment)-1], true
+	}
+	return "", false
+}
+
+var variableName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
+
+// Validate says what is wrong with a route, or nil.
+func (r *Route) Validate() error {
+	if r.Group == "" {
+		return fmt.Errorf("route %q: it needs a group to be exposed with", r.Path)
+	}
+	if len(r.Methods) == 0 {
+		return fmt.Errorf("route %q: no methods; list some, or \"*\"", r.Path)
+	}
+	for _, m := range r.Methods {
+		if m != "*" && !slices.Contains(anyMethod, m) {
+			return fmt.Errorf("route %q: method %q: want one of %s or \"*\"", r.Path, m, strings.Join(anyMethod, ", "))
+		}
+	}
+	for _, path := range append([]string{r.Path}, r.Spellings...) {
+		if err := validateTemplate(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validateTemplate(path string) error {
+	literal := path
+	var names []string
+	for _, s := range strings.Split(path, "/") {
+		name, ok := variable(s)
+		if !ok {
+			continue
+		}
+		if !variableName.MatchString(name) || slices.Contains(names, name) {
+			return fmt.Errorf("route %q: %q is not a name of letters and digits used once", path, s)
+		}
+		names = append(names, name)
+		literal = strings.Replace(literal, s, "x", 1)
+	}
+	if _, _, err := canonical(literal); err != nil || strings.Contains(literal, "?") {
+		return fmt.Errorf("route %q: a path begins with / and has letters, digits, - . _ ~ and {names} between single slashes", path)
+	}
+	return nil
+}
+
+// table finds the route of a method and path.
+type table struct {
+	router *mux.Router
+	paths  map[string][]spelling // by name of the mux route
+}
+
+// spelling is one form of path that a route accepts.
+type spelling struct {
+	route    *Route
+	template string
+}
+
+// newTable returns a table of the routes, or an error if two of them claim the same path and method.
+func newTable(routes []*Route) (*table, error) {
+	t := &table{
+		// Without these two, mux answers an unclean path with a redirect that turns POST into GET,
+		// and matches a path in which an encoded slash was decoded.
+		router: mux.NewRouter().SkipClean(true).UseEncodedPath(),
+		paths:  map[string][]spelling{},
+	}
+	for _, r := range routes {
+		for _, path := range append([]string{r.Path}, r.Spellings...) {
+			name := anonymous(path)
+			for _, other := range t.paths[name] {
+				for _, m := range r.methods() {
+					if slices.Contains(other.route.methods(), m) {
+						return nil, fmt.Errorf("routes %q and %q both claim %s %s", other.route.label(), r.label(), m, path)
+					}
+				}
+			}
+			if t.paths[name] == nil {
+				t.router.Path(path).Name(name)
+			}
+			t.paths[name] = append(t.paths[name], spelling{r, path})
+		}
+	}
+	return t, nil
+}
+
+// anonymous returns a template without its names: two templates that differ only by them match the
+// same paths.
+func anonymous(path string) string {
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if _, ok := variable(s); ok {
+			segments[i] = "{}"
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// find returns the route for a method and a canonical path, and the values of the path's names.
+// With no route for the method, it returns the methods there are; with none at all, nothing.
+func (t *table) find(method, path string) (r *Route, vars map[string]string, methods []string) {
+	var m mux.RouteMatch
+	if !t.router.Match(&http.Request{Method: method, URL: &url.URL{Path: path}}, &m) {
+		return nil, nil, nil
+	}
+	for _, s := range t.paths[m.Route.GetName()] {
+		if slices.Contains(s.route.methods(), method) {
+			return s.route, s.values(path), nil
+		}
+		methods = append(methods, s.route.methods()...)
+	}
+	return nil, nil, methods
+}
+
+// values returns what stands in path where the template has a name.
+func (s spelling) values(path string) map[string]string {
+	vars := map[string]string{}
+	segments := strings.Split(path, "/")
+	for i, t := range strings.Split(s.template, "/") {
+		if name, ok := variable(t); ok {
+			vars[name] = segments[i]
+		}
+	}
+	return vars
+}

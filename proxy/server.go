@@ -1,0 +1,138 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// The limits of a server. There is none on how long an answer lasts: it would cut streams.
+const (
+	headerTimeout  = 10 * time.Second // for the head of a request to arrive
+	idleTimeout    = 2 * time.Minute  // for the next request on a connection
+	maxHeaderBytes = 16 << 10
+	cutGrace       = 2 * time.Second // for handlers to end once their requests are cut
+)
+
+// DefaultDrain is how long open requests may go on after the end was asked for.
+const DefaultDrain = 25 * time.Second
+
+var errDrainOver = errors.New("the time to drain is over")
+
+// Serve runs the gate on data and its admin handler on admin until ctx is done; then it drains: it is
+// not ready at once, new requests are answered 503, and requests and streams that are open may finish
+// within drain (zero means none may) before they are cut. It returns nil after a drain, also if it had
+// to cut, and closes both listeners.
+func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.Duration) error {
+	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	gate := p.server(p)
+	gate.BaseContext = func(net.Listener) context.Context { return base }
+	ops := p.server(p.Admin())
+
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go p.health.probe(background, p.upstream)
+
+	failed := make(chan error, 2)
+	go func() { failed <- serve(gate, data) }()
+	go func() { failed <- serve(ops, admin) }()
+	var err error
+	select {
+	case <-ctx.Done():
+		p.drain(gate, drain, cut)
+	case err = <-failed:
+		cut(err)
+	}
+	// The last answers are written by now or never will be: give their connections a moment to be
+	// flushed and closed.
+	last, done := context.WithTimeout(base, cutGrace)
+	defer done()
+	_ = gate.Shutdown(last)
+	return errors.Join(err, gate.Close(), ops.Close())
+}
+
+// drain lets what is open finish, for a while.
+func (p *Proxy) drain(gate *http.Server, limit time.Duration, cut context.CancelCauseFunc) {
+	p.log.Info().Int64("open", p.inflight.open.Load()).Str("drain", limit.String()).Msg("draining: new requests get 503, open ones may finish")
+	p.inflight.close()
+	gate.SetKeepAlivesEnabled(false)
+	if p.inflight.wait(limit) {
+		p.log.Info().Msg("drained")
+		return
+	}
+	p.log.Warn().Int64("open", p.inflight.open.Load()).Msg("the time to drain is over; what is open is cut")
+	cut(errDrainOver)
+	p.inflight.wait(cutGrace)
+}
+
+func (p *Proxy) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          p.errorLog,
+		// net/http would answer `OPTIONS *` itself, with 200.
+		DisableGeneralOptionsHandler: true,
+	}
+}
+
+func serve(s *http.Server, l net.Listener) error {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving on %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// inflight counts open requests and, once closed, lets no more in. Websockets count too, which
+// http.Server.Shutdown does not wait for.
+type inflight struct {
+	open   atomic.Int64
+	closed atomic.Bool
+	signal atomic.Pointer[chan struct{}]
+}
+
+// begin reports whether a request may begin; if so, end must follow.
+func (f *inflight) begin() bool {
+	f.open.Add(1)
+	if f.closed.Load() {
+		f.end()
+		return false
+	}
+	return true
+}
+
+func (f *inflight) end() {
+	if f.open.Add(-1) > 0 {
+		return
+	}
+	if c := f.signal.Load(); c != nil {
+		select {
+		case *c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (f *inflight) close() { f.closed.Store(true) }
+
+// wait waits until nothing is open, or the limit. It reports whether nothing is.
+func (f *inflight) wait(limit time.Duration) bool {
+	c := make(chan struct{}, 1)
+	f.signal.Store(&c)
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	for f.open.Load() > 0 {
+		select {
+		case <-c:
+		case <-over.C:
+			return f.open.Load() <= 0
+		}
+	}
+	return true
+}

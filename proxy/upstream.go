@@ -1,0 +1,206 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// exchange is one forwarded request: what the reverse proxy's functions need to know of it.
+type exchange struct {
+	*call
+	record        *record
+	body          *body  // the caller's
+	authorization string // to send upstream, or empty
+	forwardedFor  string
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+// newReverseProxy returns the proxy that every forwarded request goes through.
+func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite:        p.rewrite,
+		ModifyResponse: p.modifyResponse,
+		ErrorHandler:   p.upstreamError,
+		Transport:      p.transport,
+		// At once, headers too: a stream may be silent for minutes after its headers, and an answer
+		// of known length may come in pieces.
+		FlushInterval: -1,
+		BufferPool:    &bufferPool{},
+		ErrorLog:      p.errorLog,
+	}
+}
+
+// newTransport returns the transport to a runner. Answers that do not begin within timeout are given
+// up; there is no limit on how long they last.
+func newTransport(timeout time.Duration, ca *x509.CertPool) *http.Transport {
+	return &http.Transport{
+		// No proxy from the environment: the runner is next door, and what goes there are keys.
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		TLSClientConfig:       &tls.Config{RootCAs: ca, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:   5 * time.Second,
+		ResponseHeaderTimeout: timeout,
+		// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets
+		// the closing cannot be sent again, so this side closes first.
+		IdleConnTimeout:     3 * time.Second,
+		MaxIdleConnsPerHost: 512,
+		// Callers negotiate encodings with the runner; a stream must not be held up to inflate it.
+		DisableCompression: true,
+	}
+}
+
+// rewrite builds the upstream request. Its method, path, query and body come from the parsed call;
+// of the caller's headers it keeps those that are nobody's business but the runner's.
+func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
+	x := exchangeOf(pr.In.Context())
+	out := pr.Out
+	out.Method = x.method
+	out.URL = &url.URL{Scheme: p.upstream.Scheme, Host: p.upstream.Host, Path: p.upstream.Path + x.path, RawQuery: x.query}
+	out.Host = p.upstream.Host
+	out.Trailer = nil
+	if x.call.body != nil {
+		out.Body = io.NopCloser(bytes.NewReader(x.call.body))
+		out.ContentLength = int64(len(x.call.body))
+		out.TransferEncoding = nil
+	}
+	if x.preflight {
+		out.Body, out.ContentLength = nil, 0
+	}
+	upgrade := x.route.Websocket && isWebsocket(pr.In.Header)
+	for name := range out.Header {
+		if managed(name) && (!upgrade || name != "Connection" && name != "Upgrade") {
+			delete(out.Header, name)
+		}
+	}
+	h := out.Header
+	h.Set("X-Forwarded-For", x.forwardedFor)
+	h.Set("X-Request-Id", x.record.id)
+	if p.publicURL != nil {
+		out.Host = p.publicURL.Host
+		h.Set("X-Forwarded-Host", p.publicURL.Host)
+		h.Set("X-Forwarded-Proto", p.publicURL.Scheme)
+	}
+	if x.authorization != "" {
+		h.Set("Authorization", x.authorization)
+	}
+}
+
+// managed reports whether a header's name is one that the gate sets or never passes. A name with
+// other characters than letters, digits and hyphens counts as such: servers that turn names into
+// variables take X_Forwarded_For and X.Forwarded.For for X-Forwarded-For.
+// name is in the canonical form of package textproto.
+func managed(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; !plain(c) || c == '.' || c == '_' || c == '~' {
+			return true
+		}
+	}
+	switch name {
+	case "Authorization", "Cookie", "Cookie2", "Proxy-Authorization", // credentials
+		"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation", // Flowise's switches: its own user interface and inner calls
+		"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "Via", // who called
+		"X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", // another request than the one decided upon
+		"X-Request-Id",
+		"Connection", "Upgrade", "Http2-Settings", "Te", "Trailer", "Expect", "Keep-Alive", "Proxy-Connection": // one hop only
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Original-")
+}
+
+// isWebsocket reports whether a request asks to switch to the websocket protocol (RFC 6455 section 4.1).
+func isWebsocket(h http.Header) bool {
+	return strings.EqualFold(h.Get("Upgrade"), "websocket") && len(h.Values("Upgrade")) == 1
+}
+
+// modifyResponse sees the runner's answer before it is passed on.
+func (p *Proxy) modifyResponse(res *http.Response) error {
+	x := exchangeOf(res.Request.Context())
+	p.health.reached()
+	// A session of the runner is nothing for a caller who has a key, and lists of alternatives
+	// would lead around the gate.
+	res.Header.Del("Set-Cookie")
+	res.Header.Del("Alt-Svc")
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		if !x.route.Websocket {
+			return errors.New("the runner switched protocols unasked")
+		}
+		res.Header.Set("X-Request-Id", x.record.id)
+		x.record.switched()
+	}
+	return nil
+}
+
+// upstreamError answers a request that the runner did not.
+func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error) {
+	x := exchangeOf(r.Context())
+	var timeout net.Error
+	switch {
+	case x.body.err != nil && r.Context().Err() == nil:
+		x.record.fail(bodyError(x.body.err))
+		w.Header().Set("Connection", "close")
+	case errors.Is(context.Cause(r.Context()), errDrainOver):
+		x.record.fail(&Error{Code: CodeDraining, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut when the time to drain was over"})
+	case r.Context().Err() != nil:
+		x.record.abandon(codeClientClosed, "caller left before the runner answered")
+		return
+	case errors.As(err, &timeout) && timeout.Timeout():
+		x.record.fail(&Error{Code: CodeUpstreamSlow, Detail: "the flow runner did not begin its answer in time", Reason: err.Error()})
+	default:
+		p.health.missed(err)
+		x.record.fail(&Error{Code: CodeUnreachable, Detail: "the flow runner cannot be reached", Reason: err.Error()})
+	}
+	x.record.err.write(w, x.record.id)
+}
+
+// authorization returns the Authorization header to send upstream, or none.
+func (p *Proxy) authorization(c *call, d Decision, now time.Time) (string, *Error) {
+	if c.preflight || c.route.Access == Public {
+		return "", nil
+	}
+	u := p.upstreamAuthorization
+	if d.Chatflow != nil && d.Chatflow.UpstreamAuthorization.Mode != keystore.UpstreamDefault {
+		u = d.Chatflow.UpstreamAuthorization
+	}
+	switch u.Mode {
+	case keystore.UpstreamForward:
+		if c.bearer.token != "" {
+			return "Bearer " + c.bearer.token, nil
+		}
+	case keystore.UpstreamFile:
+		if d.Validity != keystore.Valid && (d.Chatflow == nil || !d.Chatflow.Public) {
+			return "", nil // let in for discovery: the runner's own credential is not for them
+		}
+		v, err := p.credentials.header(u.Path, now)
+		if err != nil {
+			return "", &Error{Code: CodeUnreachable, Detail: "the flow runner cannot be reached", Reason: err.Error()}
+		}
+		return v, nil
+	}
+	return "", nil
+}
+
+type bufferPool struct{ pool sync.Pool }
+
+func (b *bufferPool) Get() []byte {
+	if v, ok := b.pool.Get().(*[]byte); ok {
+		return *v
+	}
+	return make([]byte, 32<<10)
+}
+
+func (b *bufferPool) Put(p []byte) { b.pool.Put(&p) }
