@@ -98,7 +98,7 @@ func (e *Error) write(w http.ResponseWriter, requestID string) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(len(body)+1))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	switch {
@@ -115,5 +115,5 @@ func (e *Error) write(w http.ResponseWriter, requestID string) {
 		h.Set("Connection", "close")
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // a caller that is gone cannot be told
+	_, _ = w.Write(append(body, '\n')) // a caller that is gone cannot be told
 }

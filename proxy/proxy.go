@@ -240,6 +240,7 @@ func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision, n
 		p.refuse(rec, err)
 		return
 	}
+	rec.Header()["Content-Type"] = nil // or net/http guesses one where the runner named none
 	p.reverse.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 }
 

@@ -18,8 +18,8 @@ import (
 )
 
 type demoCmd struct {
-	Listen string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where the gate listens."`
-	Admin  string `default:"127.0.0.1:9901" placeholder:"ADDR" help:"Where its admin listener is."`
+	Listen string `default:"127.0.0.1:8080" help:"Where the gate listens."`
+	Admin  string `default:"127.0.0.1:9901" help:"Where its admin listener is."`
 }
 
 // Help is shown below the usage.

@@ -30,31 +30,31 @@ type configSetting struct {
 }
 
 type keysSetting struct {
-	Keys string `env:"FLOWLATCH_KEYS" default:"/etc/flowlatch/keys.yaml" placeholder:"FILE" help:"The key file."`
+	Keys string `env:"FLOWLATCH_KEYS" default:"/etc/flowlatch/keys.yaml" help:"The key file."`
 }
 
 type adminSetting struct {
-	Admin string `env:"FLOWLATCH_ADMIN" default:"127.0.0.1:9901" placeholder:"ADDR" help:"Where the operator comes in: /livez, /readyz, /metrics, /status, POST /-/reload. It asks for no key."`
+	Admin string `env:"FLOWLATCH_ADMIN" default:"127.0.0.1:9901" help:"Where the operator comes in: /livez, /readyz, /metrics, /status, POST /-/reload. It asks for no key."`
 }
 
 // settings are all settings of the gate.
 type settings struct {
 	configSetting
-	Listen                string `env:"FLOWLATCH_LISTEN" default:":8080" placeholder:"ADDR" help:"Where callers come in."`
-	Upstream              string `env:"FLOWLATCH_UPSTREAM" default:"http://127.0.0.1:3000" placeholder:"URL" help:"The flow runner."`
+	Listen                string `env:"FLOWLATCH_LISTEN" default:":8080" help:"Where callers come in."`
+	Upstream              string `env:"FLOWLATCH_UPSTREAM" default:"http://127.0.0.1:3000" help:"The flow runner."`
 	UpstreamCA            string `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the authorities that an https runner's certificate is checked against; without it, the system's."`
-	UpstreamTimeout       string `env:"FLOWLATCH_UPSTREAM_TIMEOUT" default:"10m" placeholder:"TIME" help:"How long the runner may take to begin an answer. There is no limit on how long one lasts."`
-	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" placeholder:"HOW" help:"What becomes of the caller's key: remove, forward, or file:PATH to send the one in that file instead. A chatflow may override it."`
+	UpstreamTimeout       string `env:"FLOWLATCH_UPSTREAM_TIMEOUT" default:"10m" help:"How long the runner may take to begin an answer. There is no limit on how long one lasts."`
+	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" help:"What becomes of the caller's key: remove, forward, or file:PATH to send the one in that file instead. A chatflow may override it."`
 	keysSetting
 	adminSetting
-	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" placeholder:"GROUPS" help:"Groups of routes that are open, separated by commas: predict, widget, upsert, mcp, webhook, and those of your own routes."`
-	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" placeholder:"HOW" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open), as Flowise's SDKs ask it without one."`
+	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes that are open, separated by commas: predict, widget, upsert, mcp, webhook, and those of your own routes."`
+	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open), as Flowise's SDKs ask it without one."`
 	PublicURL      string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"The origin under which callers know the gate, told to the runner as Host and X-Forwarded-*. Without it the runner is told its own."`
-	MaxBody        string `env:"FLOWLATCH_MAX_BODY" default:"50MiB" placeholder:"SIZE" help:"Larger request bodies are refused."`
-	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" placeholder:"TIME" help:"How long open requests and streams may go on after SIGTERM."`
+	MaxBody        string `env:"FLOWLATCH_MAX_BODY" default:"50MiB" help:"Larger request bodies are refused."`
+	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" help:"How long open requests and streams may go on after SIGTERM."`
 	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies before the gate, separated by commas, whose X-Forwarded-For and X-Request-Id count."`
-	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn (refusals and failures only) or error."`
-	LogFormat      string `env:"FLOWLATCH_LOG_FORMAT" default:"json" placeholder:"FORMAT" help:"json, or console for people."`
+	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" help:"debug, info, warn (refusals and failures only) or error."`
+	LogFormat      string `env:"FLOWLATCH_LOG_FORMAT" default:"json" help:"json, or console for people."`
 }
 
 // config is the settings, understood.

@@ -1,0 +1,187 @@
+package proxy_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// answer is what a caller got.
+type answer struct {
+	status  int
+	header  http.Header
+	body    string
+	problem struct {
+		Type, Title, Detail, Code, Error string
+		Status                           int
+		RequestID                        string `json:"request_id"`
+	}
+}
+
+func readAnswer(t *testing.T, r io.Reader) *answer {
+	t.Helper()
+	res, err := http.ReadResponse(bufio.NewReader(r), nil)
+	if err != nil {
+		t.Fatalf("reading the answer: %v", err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("reading the answer's body: %v", err)
+	}
+	a := &answer{status: res.StatusCode, header: res.Header, body: string(body)}
+	if res.Header.Get("Content-Type") == "application/problem+json" {
+		if err := json.Unmarshal(body, &a.problem); err != nil {
+			t.Fatalf("the body is not JSON: %q", body)
+		}
+	}
+	return a
+}
+
+// TestAnswers shows each answer of the contract through the front door, and that nothing of a
+// refused request reached the runner, not even a connection.
+func TestAnswers(t *testing.T) {
+	const (
+		plain        = `Bearer realm="flowlatch"`
+		invalid      = plain + `, error="invalid_token"`
+		insufficient = plain + `, error="insufficient_scope"`
+		badHeader    = plain + `, error="invalid_request"`
+	)
+	predict := "/api/v1/prediction/"
+	question := `{"question":"hi"}`
+	tests := []struct {
+		name, method, target, body string
+		headers                    []string
+		status                     int
+		code                       proxy.Code
+		challenge                  string
+	}{
+		{"encoded path", "POST", "/api/v1/%70rediction/" + botA, question, []string{bearerOf(secretA)}, 400, proxy.CodeNotCanonical, ""},
+		{"upper-case ID", "POST", predict + strings.ToUpper(botA), question, []string{bearerOf(secretA)}, 400, proxy.CodeBadChatflowID, ""},
+		{"no UUID", "POST", predict + "__proto__", question, nil, 400, proxy.CodeBadChatflowID, ""},
+		{"two credentials", "POST", predict + botA, question, []string{bearerOf(secretA), bearerOf(secretA)}, 400, proxy.CodeBadRequest, badHeader},
+		{"no key", "POST", predict + botA, question, nil, 401, proxy.CodeMissingKey, plain},
+		{"no key, unlisted", "POST", predict + unlisted, question, nil, 401, proxy.CodeMissingKey, plain},
+		{"another scheme", "POST", predict + botA, question, []string{"Authorization: Basic YTpi"}, 401, proxy.CodeMissingKey, plain},
+		{"unknown key", "POST", predict + botA, question, []string{bearerOf("not-a-key-0123456789")}, 401, proxy.CodeInvalidKey, invalid},
+		{"unknown key, unlisted", "POST", predict + unlisted, question, []string{bearerOf("not-a-key-0123456789")}, 401, proxy.CodeInvalidKey, invalid},
+		{"expired key", "POST", predict + botA, question, []string{bearerOf(secretExpired)}, 401, proxy.CodeInvalidKey, invalid},
+		{"disabled key", "POST", predict + botA, question, []string{bearerOf(secretDisabled)}, 401, proxy.CodeInvalidKey, invalid},
+		{"key not valid yet", "POST", predict + botA, question, []string{bearerOf(secretFuture)}, 401, proxy.CodeInvalidKey, invalid},
+		{"malformed key", "POST", predict + botA, question, []string{"Authorization: Bearer a b"}, 401, proxy.CodeInvalidKey, invalid},
+		{"empty key", "POST", predict + botA, question, []string{"Authorization: Bearer "}, 401, proxy.CodeInvalidKey, invalid},
+		{"key for another chatflow", "POST", predict + botB, question, []string{bearerOf(secretA)}, 403, proxy.CodeKeyNotForFlow, insufficient},
+		{"key for another chatflow, unlisted", "POST", predict + unlisted, question, []string{bearerOf(secretA)}, 403, proxy.CodeKeyNotForFlow, insufficient},
+		{"no such route", "GET", "/api/v1/chatflows", "", []string{bearerOf(secretOps)}, 404, proxy.CodeNotExposed, ""},
+		{"trailing slash", "POST", predict + botA + "/", question, []string{bearerOf(secretA)}, 404, proxy.CodeNotExposed, ""},
+		{"root", "GET", "/", "", nil, 404, proxy.CodeNotExposed, ""},
+		{"wrong method", "GET", predict + botA, "", []string{bearerOf(secretA)}, 405, proxy.CodeMethod, ""},
+		{"OPTIONS that is no preflight", "OPTIONS", predict + botA, "", nil, 405, proxy.CodeMethod, ""},
+		{"TRACE", "TRACE", predict + botA, "", []string{bearerOf(secretA)}, 405, proxy.CodeMethod, ""},
+		{"OPTIONS *", "OPTIONS", "*", "", nil, 400, proxy.CodeNotCanonical, ""},
+		{"absolute target", "POST", "http://gate" + predict + botA, question, []string{bearerOf(secretA)}, 400, proxy.CodeNotCanonical, ""},
+		{"body too large", "POST", predict + botA, strings.Repeat("x", 2000), []string{bearerOf(secretA)}, 413, proxy.CodeBodyTooLarge, ""},
+		{"websocket", "GET", "/api/v1/chatflows-uploads/" + botA, "", []string{bearerOf(secretA), "Upgrade: websocket"}, 400, proxy.CodeBadRequest, ""},
+	}
+	g := newGate(t, nil, func(o *proxy.Options) { o.MaxBody = 1000 })
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			before, log := g.runner.connections.Load(), len(g.log.String())
+			a := g.request(t, tt.method, tt.target, tt.body, append(tt.headers, jsonType)...)
+			checkProblem(t, a, tt.status, tt.code)
+			if got := a.header.Get("Www-Authenticate"); got != tt.challenge {
+				t.Errorf("WWW-Authenticate = %q, want %q", got, tt.challenge)
+			}
+			if got := g.runner.connections.Load() - before; got != 0 {
+				t.Errorf("the refused request opened %d connections to the runner", got)
+			}
+			line := func() string { return g.log.String()[log:] }
+			eventually(t, "the log line", func() bool { return strings.Contains(line(), "\n") })
+			if !strings.Contains(line(), `"request_id":"`+a.problem.RequestID+`"`) || !strings.Contains(line(), `"code":"`+string(tt.code)+`"`) {
+				t.Errorf("log line %s has not request ID %s and code %s", line(), a.problem.RequestID, tt.code)
+			}
+		})
+	}
+}
+
+func checkProblem(t *testing.T, a *answer, status int, code proxy.Code) {
+	t.Helper()
+	p := a.problem
+	if a.status != status || p.Status != status || p.Code != string(code) {
+		t.Errorf("answer = %d, problem %d %q, want %d %q; body %s", a.status, p.Status, p.Code, status, code, a.body)
+	}
+	if p.Title == "" || p.Detail == "" || p.Error == "" || !strings.HasSuffix(p.Type, "#"+string(code)) {
+		t.Errorf("problem %s lacks something", a.body)
+	}
+	if id := a.header.Get("X-Request-Id"); id == "" || id != p.RequestID {
+		t.Errorf("X-Request-Id = %q, in the problem %q; want the same", id, p.RequestID)
+	}
+	if a.header.Get("Location") != "" {
+		t.Error("the answer redirects")
+	}
+}
+
+// TestUnauthorizedAnswersAreAlike sees to it that unknown, expired, disabled and future keys, and
+// listed and unlisted chatflows, cannot be told apart.
+func TestUnauthorizedAnswersAreAlike(t *testing.T) {
+	g := newGate(t, nil, nil)
+	normal := func(secret, id string) string {
+		a := g.request(t, "POST", "/api/v1/prediction/"+id, "{}", bearerOf(secret), jsonType)
+		a.header.Del("Date")
+		a.header.Del("X-Request-Id")
+		var b strings.Builder
+		_ = a.header.Write(&b)
+		return b.String() + strings.ReplaceAll(a.body, a.problem.RequestID, "ID")
+	}
+	want := normal("not-a-key-0123456789", botA)
+	for _, secret := range []string{secretExpired, secretDisabled, secretFuture, "fl_0000000000000000000000000000000000000"} {
+		for _, id := range []string{botA, unlisted} {
+			if got := normal(secret, id); got != want {
+				t.Errorf("answer to %s for %s = %s, want %s", secret, id, got, want)
+			}
+		}
+	}
+	if got, want := normal(secretA, unlisted), normal(secretA, botB); got != want {
+		t.Errorf("answer for an unlisted chatflow = %s, for another's %s; want the same", got, want)
+	}
+}
+
+func TestUpstreamFailures(t *testing.T) {
+	t.Run("unreachable", func(t *testing.T) {
+		g := newGate(t, nil, nil)
+		g.runner.Close()
+		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
+		checkProblem(t, a, 502, proxy.CodeUnreachable)
+	})
+	t.Run("breaks off before its answer", func(t *testing.T) {
+		g := newGate(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil)
+		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
+		checkProblem(t, a, 502, proxy.CodeUnreachable)
+	})
+	t.Run("never answers", func(t *testing.T) {
+		g := newGate(t, func(_ http.ResponseWriter, r *http.Request) { untilGone(r) },
+			func(o *proxy.Options) { o.UpstreamTimeout = 50 * time.Millisecond })
+		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
+		checkProblem(t, a, 504, proxy.CodeUpstreamSlow)
+	})
+	t.Run("chunked body too large", func(t *testing.T) {
+		g := newGate(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) },
+			func(o *proxy.Options) { o.MaxBody = 10 })
+		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "", bearerOf(secretA), jsonType,
+			"Transfer-Encoding: chunked", "", "14\r\n01234567890123456789\r\n0\r\n")
+		checkProblem(t, a, 413, proxy.CodeBodyTooLarge)
+	})
+}
+
+// untilGone waits until the gate has given the request up. The body is read first, because net/http
+// notices only then that a connection is closed.
+func untilGone(r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}

@@ -1,0 +1,237 @@
+package proxy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// The chatflows and secrets of the tests' key file.
+const (
+	botA      = "3f1c2a9e-1111-4222-8333-444455556666"
+	botB      = "8d2b6c1f-7777-4888-9999-aaaabbbbcccc"
+	botPublic = "00000000-0000-4000-8000-00000000000a"
+	botKeyed  = "00000000-0000-4000-8000-00000000000b" // has a key of its own in the runner
+	unlisted  = "ffffffff-ffff-4fff-8fff-ffffffffffff"
+
+	secretA        = "secret-of-a-0123456789"
+	secretB        = "secret-of-b-0123456789"
+	secretOps      = "secret-of-ops-0123456789"
+	secretExpired  = "secret-expired-0123456789"
+	secretDisabled = "secret-disabled-0123456789"
+	secretFuture   = "secret-of-the-future-0123456789"
+)
+
+const keyFile = `version: 1
+keys:
+  - {id: key-a, secret: ` + secretA + `}
+  - {id: key-b, secret: ` + secretB + `}
+  - {id: ops, secret: ` + secretOps + `}
+  - {id: old, secret: ` + secretExpired + `, not_after: 2020-01-01T00:00:00Z}
+  - {id: off, secret: ` + secretDisabled + `, disabled: true}
+  - {id: new, secret: ` + secretFuture + `, not_before: 2200-01-01T00:00:00Z}
+chatflows:
+  - {id: ` + botA + `, name: bot-a, keys: [key-a, old, off, new]}
+  - {id: ` + botB + `, keys: [key-b]}
+  - {id: ` + botKeyed + `, keys: [key-a], upstream_authorization: forward}
+  - {id: "*", keys: [ops]}
+`
+
+const publicEntry = `  - {id: ` + botPublic + `, public: true}
+`
+
+// runner is an upstream that notes what reaches it.
+type runner struct {
+	*httptest.Server
+	connections atomic.Int64
+	mu          sync.Mutex
+	requests    []*http.Request // with their bodies read
+	bodies      [][]byte
+	handler     http.HandlerFunc // answers; nil for 200 and JSON
+}
+
+func newRunner(t *testing.T, handler http.HandlerFunc) *runner {
+	t.Helper()
+	u := &runner{handler: handler}
+	u.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u.handler != nil {
+			u.mu.Lock()
+			u.requests = append(u.requests, r)
+			u.mu.Unlock()
+			u.handler(w, r)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		u.mu.Lock()
+		u.requests, u.bodies = append(u.requests, r), append(u.bodies, body)
+		u.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"text":"hello"}`))
+	}))
+	u.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			u.connections.Add(1)
+		}
+	}
+	u.Start()
+	t.Cleanup(u.Close)
+	return u
+}
+
+// last returns the last request that reached the runner, and how many did.
+func (u *runner) last() (r *http.Request, body string, n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if n = len(u.requests); n > 0 {
+		r = u.requests[n-1]
+	}
+	if len(u.bodies) > 0 {
+		body = string(u.bodies[len(u.bodies)-1])
+	}
+	return r, body, n
+}
+
+// gate is a gate before a runner, both with real sockets.
+type gate struct {
+	*httptest.Server
+	proxy  *proxy.Proxy
+	runner *runner
+	log    *lockedBuffer
+	keys   string
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// newGate starts a gate. change may be nil.
+func newGate(t *testing.T, handler http.HandlerFunc, change func(*proxy.Options)) *gate {
+	t.Helper()
+	g := &gate{runner: newRunner(t, handler), log: &lockedBuffer{}, keys: filepath.Join(t.TempDir(), "keys.yaml")}
+	if err := os.WriteFile(g.keys, []byte(keyFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := proxy.Options{
+		Upstream: mustURL(t, g.runner.URL), Log: zerolog.New(g.log), Version: "test",
+		Expose: []string{"predict", "widget", "upsert", "mcp", "webhook"},
+	}
+	if change != nil {
+		change(&o)
+	}
+	if o.Store == nil {
+		o.Store = openStore(t, g.keys)
+	}
+	var err error
+	if g.proxy, err = proxy.New(o); err != nil {
+		t.Fatal(err)
+	}
+	g.Server = httptest.NewServer(g.proxy)
+	g.Config.DisableGeneralOptionsHandler = true
+	t.Cleanup(g.Close)
+	return g
+}
+
+func openStore(t *testing.T, path string) *keystore.Store {
+	t.Helper()
+	s, err := keystore.Open(path, keystore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// withKeys returns a change of options that uses another key file.
+func withKeys(t *testing.T, content string) func(*proxy.Options) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keys.yaml")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func(o *proxy.Options) { o.Store = openStore(t, path) }
+}
+
+func mustURL(t *testing.T, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// raw sends bytes as they are and returns the answer.
+func (g *gate) raw(t *testing.T, request string) *answer {
+	t.Helper()
+	conn, err := net.Dial("tcp", g.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	return readAnswer(t, conn)
+}
+
+// request sends a request with headers given as "Name: value" lines.
+func (g *gate) request(t *testing.T, method, target, body string, headers ...string) *answer {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(method + " " + target + " HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n")
+	for _, h := range headers {
+		b.WriteString(h + "\r\n")
+	}
+	if body != "" {
+		b.WriteString("Content-Length: " + jsonNumber(len(body)) + "\r\n")
+	}
+	b.WriteString("\r\n" + body)
+	return g.raw(t, b.String())
+}
+
+func jsonNumber(n int) string { b, _ := json.Marshal(n); return string(b) }
+
+func bearerOf(secret string) string { return "Authorization: Bearer " + secret }
+
+const jsonType = "Content-Type: application/json"
+
+// eventually waits for a condition that another goroutine will make true.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen within 10 s", what)
+		}
+		time.Sleep(2 * time.Millisecond) // between two looks, not instead of one
+	}
+}
