@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,14 +18,18 @@ const bodyIdle = 60 * time.Second
 // words of its own.
 type body struct {
 	io.ReadCloser
+	request  *http.Request
+	original io.ReadCloser
 	deadline func(time.Time) error
-	err      error
+	failed   atomic.Pointer[error] // the transport may be reading while the answer is on its way
 }
 
 // limitBody puts the limits on the body of r, which w answers.
 func limitBody(w http.ResponseWriter, r *http.Request, limit int64) *body {
 	b := &body{
 		ReadCloser: http.MaxBytesReader(w, r.Body, limit),
+		request:    r,
+		original:   r.Body,
 		deadline:   http.NewResponseController(w).SetReadDeadline,
 	}
 	r.Body = b
@@ -39,10 +44,34 @@ func (b *body) Read(p []byte) (int, error) {
 		// place, the deadline would end a stream that is still being answered.
 		_ = b.deadline(time.Time{})
 		if !errors.Is(err, io.EOF) {
-			b.err = err
+			b.failed.Store(&err)
 		}
 	}
 	return n, err
+}
+
+// err returns what went wrong with the body, or nil.
+func (b *body) err() error {
+	if p := b.failed.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// unwanted is how long the rest of a body may keep the answer to a refused request waiting.
+const unwanted = 250 * time.Millisecond
+
+// refuse prepares for an answer to a request whose body nobody wants. Before net/http answers it
+// reads what is left of a short body, so that the connection can be used again. A caller who does
+// not send it must not hold the connection by that: past the deadline the connection is closed after
+// the answer. The server's own body is put back, by which it knows whether the caller waits for
+// 100 Continue before it sends anything.
+func (b *body) refuse() {
+	if b.original == http.NoBody {
+		return
+	}
+	b.request.Body = b.original
+	_ = b.deadline(time.Now().Add(unwanted))
 }
 
 // bodyError says what went wrong with a request body.

@@ -50,7 +50,7 @@ func (h *health) set(up bool, err error) {
 const probeEvery = 10 * time.Second
 
 // probe opens a connection to the runner now and then, until ctx is done.
-func (h *health) probe(ctx context.Context, upstream *url.URL) {
+func (h *health) probe(ctx context.Context, dial dialer, upstream *url.URL) {
 	addr := upstream.Host
 	if upstream.Port() == "" {
 		addr = net.JoinHostPort(upstream.Hostname(), map[string]string{"http": "80", "https": "443"}[upstream.Scheme])
@@ -58,7 +58,7 @@ func (h *health) probe(ctx context.Context, upstream *url.URL) {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for {
-		conn, err := (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, "tcp", addr)
+		conn, err := dial(ctx, "tcp", addr)
 		switch {
 		case err == nil:
 			conn.Close()

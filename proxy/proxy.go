@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
@@ -91,6 +92,7 @@ type Proxy struct {
 	metrics               *metrics
 	health                health
 	credentials           credentials
+	dial                  dialer
 	transport             http.RoundTripper
 	reverse               *httputil.ReverseProxy
 	inflight              inflight
@@ -101,7 +103,7 @@ func New(o Options) (*Proxy, error) {
 	p := &Proxy{
 		store: o.Store, upstream: o.Upstream, publicURL: o.PublicURL, upstreamAuthorization: o.UpstreamAuthorization,
 		maxBody: o.MaxBody, trusted: o.TrustedProxies, log: o.Log, version: o.Version, now: o.Now,
-		registry: o.Registry, started: time.Now(),
+		registry: o.Registry, started: time.Now(), dial: dialUpstream,
 	}
 	if p.maxBody == 0 {
 		p.maxBody = DefaultMaxBody
@@ -131,7 +133,7 @@ func New(o Options) (*Proxy, error) {
 		p.log.Error().Err(err).Str("file", path).Msg("credential for the runner cannot be read; the last good one stays in force")
 	}
 	p.metrics = newMetrics(p.registry, p, o.Version)
-	p.transport = newTransport(o.UpstreamTimeout, o.UpstreamCA)
+	p.transport = newTransport(func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) }, o.UpstreamTimeout, o.UpstreamCA)
 	p.reverse = p.newReverseProxy()
 	return p, nil
 }
@@ -178,22 +180,25 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if open {
 		defer p.inflight.end() // after the record is written, or a drain could end before it
 	}
-	rec := &record{ResponseWriter: w, proxy: p, method: r.Method, started: time.Now(), id: p.requestID(r)}
+	rec := &record{
+		ResponseWriter: w, proxy: p, method: r.Method, started: time.Now(), id: p.requestID(r),
+		body: limitBody(w, r, p.maxBody),
+	}
 	defer rec.close(r)
 	client, chain := clientIP(r, p.trusted)
 	rec.client = client
 	if !open {
-		p.refuse(rec, &Error{Code: CodeDraining, Detail: "this gate is shutting down; send the request again"})
+		rec.refuse(&Error{Code: CodeDraining, Detail: "this gate is shutting down; send the request again"})
 		return
 	}
 
-	x := &exchange{record: rec, forwardedFor: chain, body: limitBody(w, r, p.maxBody)}
+	x := &exchange{record: rec, forwardedFor: chain}
 	snapshot, now := p.store.Snapshot(), p.now()
 	c, d := p.decide(snapshot, r, nil, now)
 	rec.route = c.route
 	rec.decided(d)
 	if !d.Allowed {
-		p.refuse(rec, d.Refusal)
+		rec.refuse(d.Refusal)
 		return
 	}
 	x.call = c
@@ -232,22 +237,16 @@ func (p *Proxy) decide(s *keystore.Snapshot, r *http.Request, key *keystore.Key,
 // forward sends an allowed request upstream and its answer back.
 func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision, now time.Time) {
 	if r.ContentLength > p.maxBody {
-		p.refuse(rec, &Error{Code: CodeBodyTooLarge, Detail: "the request body is larger than allowed here"})
+		rec.refuse(&Error{Code: CodeBodyTooLarge, Detail: "the request body is larger than allowed here"})
 		return
 	}
 	var err *Error
 	if x.authorization, err = p.authorization(x.call, d, now); err != nil {
-		p.refuse(rec, err)
+		rec.refuse(err)
 		return
 	}
 	rec.Header()["Content-Type"] = nil // or net/http guesses one where the runner named none
 	p.reverse.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
-}
-
-// refuse answers a request that is not forwarded.
-func (p *Proxy) refuse(rec *record, err *Error) {
-	rec.fail(err)
-	err.write(rec, rec.id)
 }
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)

@@ -26,6 +26,7 @@ type record struct {
 	first    time.Time // when the head of the answer was written
 	status   int
 	bytes    int64
+	body     *body // the request's
 	stream   bool
 	route    *Route
 	chatflow *keystore.Chatflow
@@ -84,8 +85,12 @@ func (r *record) decided(d Decision) {
 	}
 }
 
-// fail notes why the request was refused or could not be served.
-func (r *record) fail(err *Error) { r.err = err }
+// refuse answers a request that is not forwarded, or was in vain.
+func (r *record) refuse(err *Error) {
+	r.err = err
+	r.body.refuse()
+	err.write(r, r.id)
+}
 
 // abandon notes why the request ended without an answer, or in the middle of one.
 func (r *record) abandon(code Code, reason string) {

@@ -36,7 +36,7 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	go p.health.probe(background, p.upstream)
+	go p.health.probe(background, p.dial, p.upstream)
 
 	failed := make(chan error, 2)
 	go func() { failed <- serve(gate, data) }()

@@ -22,7 +22,6 @@ import (
 type exchange struct {
 	*call
 	record        *record
-	body          *body  // the caller's
 	authorization string // to send upstream, or empty
 	forwardedFor  string
 }
@@ -46,12 +45,19 @@ func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
 	}
 }
 
+// dialer opens connections to the runner, for requests and to see whether it is there.
+type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+func dialUpstream(ctx context.Context, network, addr string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, addr)
+}
+
 // newTransport returns the transport to a runner. Answers that do not begin within timeout are given
 // up; there is no limit on how long they last.
-func newTransport(timeout time.Duration, ca *x509.CertPool) *http.Transport {
+func newTransport(dial dialer, timeout time.Duration, ca *x509.CertPool) *http.Transport {
 	return &http.Transport{
 		// No proxy from the environment: the runner is next door, and what goes there are keys.
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		DialContext:           dial,
 		TLSClientConfig:       &tls.Config{RootCAs: ca, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:   5 * time.Second,
 		ResponseHeaderTimeout: timeout,
@@ -150,21 +156,20 @@ func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error)
 	x := exchangeOf(r.Context())
 	var timeout net.Error
 	switch {
-	case x.body.err != nil && r.Context().Err() == nil:
-		x.record.fail(bodyError(x.body.err))
+	case x.record.body.err() != nil && r.Context().Err() == nil:
 		w.Header().Set("Connection", "close")
+		x.record.refuse(bodyError(x.record.body.err()))
 	case errors.Is(context.Cause(r.Context()), errDrainOver):
-		x.record.fail(&Error{Code: CodeDraining, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut when the time to drain was over"})
+		x.record.refuse(&Error{Code: CodeDraining, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut when the time to drain was over"})
 	case r.Context().Err() != nil:
 		x.record.abandon(codeClientClosed, "caller left before the runner answered")
 		return
 	case errors.As(err, &timeout) && timeout.Timeout():
-		x.record.fail(&Error{Code: CodeUpstreamSlow, Detail: "the flow runner did not begin its answer in time", Reason: err.Error()})
+		x.record.refuse(&Error{Code: CodeUpstreamSlow, Detail: "the flow runner did not begin its answer in time", Reason: err.Error()})
 	default:
 		p.health.missed(err)
-		x.record.fail(&Error{Code: CodeUnreachable, Detail: "the flow runner cannot be reached", Reason: err.Error()})
+		x.record.refuse(&Error{Code: CodeUnreachable, Detail: "the flow runner cannot be reached", Reason: err.Error()})
 	}
-	x.record.err.write(w, x.record.id)
 }
 
 // authorization returns the Authorization header to send upstream, or none.
