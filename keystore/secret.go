@@ -49,8 +49,8 @@ const (
 	base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
-// minSecretLen is the fewest characters of a secret made elsewhere. Flowise's own have 43.
-const minSecretLen = 16
+// MinSecretLen is the fewest characters of a secret made elsewhere. Flowise's own have 43.
+const MinSecretLen = 16
 
 // Generate returns a new secret: "fl_", 32 random base62 characters and a checksum of six.
 func Generate() string {
@@ -90,8 +90,8 @@ func Mistyped(s string) bool {
 // ValidateSecret says why s cannot serve as a secret, or nil. Secrets made elsewhere are accepted
 // if they are long enough and can be sent as a Bearer token (RFC 6750 section 2.1, b64token).
 func ValidateSecret(s string) error {
-	if len(s) < minSecretLen {
-		return fmt.Errorf("a secret has at least %d characters, this has %d; `flowlatch key new` makes a good one", minSecretLen, len(s))
+	if len(s) < MinSecretLen {
+		return fmt.Errorf("a secret has at least %d characters, this has %d; `flowlatch key new` makes a good one", MinSecretLen, len(s))
 	}
 	if !IsToken(s) {
 		return errors.New("a secret may have only letters, digits and -._~+/ and = at the end, or no client could send it as a Bearer token")

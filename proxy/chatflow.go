@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/flowlatch/flowlatch/keystore"
 )
 
 // call is a request as it was understood: all that is decided upon, and all that is sent upstream.
@@ -73,7 +75,7 @@ func isPreflight(method string, h http.Header) bool {
 func beginning(path string) string {
 	segments := strings.SplitN(path, "/", 5)
 	for i := range segments {
-		if len(segments[i]) > 24 {
+		if len(segments[i]) >= keystore.MinSecretLen {
 			segments[i] = "…"
 		}
 	}
