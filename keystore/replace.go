@@ -75,7 +75,7 @@ func replace(path string, data []byte) (err error) {
 	}
 	d, err := os.Open(dir)
 	if err != nil {
-		return nil //nolint:nilerr // replaced, and a directory that cannot be opened cannot be synced
+		return nil // replaced; a directory that cannot be opened cannot be synced
 	}
 	defer d.Close()
 	return d.Sync()

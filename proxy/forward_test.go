@@ -36,8 +36,11 @@ func TestForwardedRequest(t *testing.T) {
 		{"ops key, unlisted", "POST", "/api/v1/prediction/" + unlisted, `{}`, []string{bearerOf(secretOps)}, "POST /api/v1/prediction/" + unlisted},
 		{"query is dropped", "POST", predict + "?x=%3Cscript%3E&chatflowId=" + botB, `{}`, []string{bearerOf(secretA)}, "POST " + predict},
 		{"abort", "PUT", "/api/v1/chatmessage/abort/" + botA + "/chat-1", "", []string{bearerOf(secretA)}, "PUT /api/v1/chatmessage/abort/" + botA + "/chat-1"},
-		{"file, query in another order", "GET", "/api/v1/get-upload-file?fileName=a%20%C3%BC.txt&chatId=c1&chatflowId=" + botA, "", []string{bearerOf(secretA)},
-			"GET /api/v1/get-upload-file?chatflowId=" + botA + "&chatId=c1&fileName=a%20%C3%BC.txt"},
+		{
+			"file, query in another order", "GET", "/api/v1/get-upload-file?fileName=a%20%C3%BC.txt&chatId=c1&chatflowId=" + botA, "",
+			[]string{bearerOf(secretA)},
+			"GET /api/v1/get-upload-file?chatflowId=" + botA + "&chatId=c1&fileName=a%20%C3%BC.txt",
+		},
 		{"ping", "GET", "/api/v1/ping", "", nil, "GET /api/v1/ping"},
 		{"discovery without a key", "GET", "/api/v1/chatflows-streaming/" + botA, "", nil, "GET /api/v1/chatflows-streaming/" + botA},
 		{"leads, as the widget spells it", "POST", "/api/v1/leads/", `{"chatflowid":"` + botA + `","email":"x"}`, []string{bearerOf(secretA)}, "POST /api/v1/leads"},
@@ -305,7 +308,7 @@ func TestClientGoneCancelsUpstream(t *testing.T) {
 	go func() { <-reached; cancel() }()
 	req, _ := http.NewRequestWithContext(ctx, "POST", g.URL+"/api/v1/prediction/"+botA, strings.NewReader("{}"))
 	req.Header.Set("Authorization", "Bearer "+secretA)
-	if _, err := http.DefaultClient.Do(req); !errors.Is(err, context.Canceled) { //nolint:bodyclose // there is none
+	if _, err := http.DefaultClient.Do(req); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the request ended with %v, want canceled", err)
 	}
 	select {

@@ -157,10 +157,17 @@ func TestExplain(t *testing.T) {
 	keys := openStore(t, g.keys).Snapshot()
 	secrets := map[string]string{"": "", "key-a": secretA, "key-b": secretB, "ops": secretOps, "old": secretExpired}
 	targets := [][3]string{
-		{"POST", "/api/v1/prediction/" + botA}, {"POST", "/api/v1/prediction/" + unlisted}, {"GET", "/api/v1/chatflows-streaming/" + botA},
-		{"POST", "/api/v1/vector/upsert/" + botA}, {"GET", "/"}, {"GET", "/api/v1/ping"}, {"POST", "/api/v1/%70rediction/" + botA},
-		{"PUT", "/api/v1/prediction/" + botA}, {"GET", "/api/v1/get-upload-file?chatflowId=" + botA + "&chatId=c&fileName=f"},
-		{"POST", "/api/v1/leads", `{"chatflowid":"` + botA + `"}`}, {"PUT", "/api/v1/feedback/x", `{}`},
+		{"POST", "/api/v1/prediction/" + botA},
+		{"POST", "/api/v1/prediction/" + unlisted},
+		{"GET", "/api/v1/chatflows-streaming/" + botA},
+		{"POST", "/api/v1/vector/upsert/" + botA},
+		{"GET", "/"},
+		{"GET", "/api/v1/ping"},
+		{"POST", "/api/v1/%70rediction/" + botA},
+		{"PUT", "/api/v1/prediction/" + botA},
+		{"GET", "/api/v1/get-upload-file?chatflowId=" + botA + "&chatId=c&fileName=f"},
+		{"POST", "/api/v1/leads", `{"chatflowid":"` + botA + `"}`},
+		{"PUT", "/api/v1/feedback/x", `{}`},
 	}
 	for id, secret := range secrets {
 		for _, r := range targets {

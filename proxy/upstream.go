@@ -79,9 +79,9 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	out.URL = &url.URL{Scheme: p.upstream.Scheme, Host: p.upstream.Host, Path: p.upstream.Path + x.path, RawQuery: x.query}
 	out.Host = p.upstream.Host
 	out.Trailer = nil
-	if x.call.body != nil {
-		out.Body = io.NopCloser(bytes.NewReader(x.call.body))
-		out.ContentLength = int64(len(x.call.body))
+	if x.body != nil {
+		out.Body = io.NopCloser(bytes.NewReader(x.body))
+		out.ContentLength = int64(len(x.body))
 		out.TransferEncoding = nil
 	}
 	if x.preflight {

@@ -50,7 +50,7 @@ func Run(ctx context.Context, poll time.Duration, look func(), paths ...string) 
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-errs: // lost events: look, as after an event
+		case <-errs: //nolint:errcheck // lost events: look, as after an event
 		case <-events:
 			if !settle(ctx, events) {
 				return

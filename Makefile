@@ -1,0 +1,51 @@
+# Targets of flowlatch. Everything but e2e needs only Go.
+
+GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOFUMPT   = go run mvdan.cc/gofumpt@v0.12.0
+VULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build ./flowlatch, static
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o flowlatch ./cmd/flowlatch
+
+.PHONY: test
+test: ## run the tests
+	go test ./...
+
+.PHONY: race
+race: ## run the tests with the race detector, in another order each time
+	go test -race -shuffle=on ./...
+
+.PHONY: fmt
+fmt: ## format the code
+	$(GOFUMPT) -w .
+
+.PHONY: lint
+lint: ## look for mistakes: format, vet, linters
+	@unformatted=$$($(GOFUMPT) -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go vet -tags e2e ./deploy/e2e
+	$(GOLANGCI) run ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz each fuzz test for FUZZTIME
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+.PHONY: e2e
+e2e: ## run the end-to-end tests against real Flowise 2.2.8 and 3.1.4 (needs Node 20, npm, g++, make, python3)
+	deploy/e2e/run 2.2.8 3.1.4
+
+.PHONY: vuln
+vuln: ## look for known holes in dependencies (needs vuln.go.dev)
+	$(VULNCHECK) ./...
+
+.PHONY: check
+check: ## what CI runs
+	.ci/run
