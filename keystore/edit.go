@@ -2,7 +2,9 @@ package keystore
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -21,12 +23,30 @@ type NewKey struct {
 	Chatflows []string
 }
 
+// validate sees to it that what is put into the text of a file is what it seems: an ID such as
+// "a, b" would be two in a list.
+func (k *NewKey) validate() error {
+	var errs []error
+	if err := ValidateID(k.ID); err != nil {
+		errs = append(errs, fmt.Errorf("key ID %w", err))
+	}
+	for _, c := range k.Chatflows {
+		if err := ValidateID(c); err != nil && c != EveryChatflow {
+			errs = append(errs, fmt.Errorf("chatflow ID %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // AddKey returns the key file data with one more key. Empty data stands for a file that does not
 // exist yet. file is the name to use in errors.
 //
 // Editing works on the text: what is not changed keeps every byte, comments and layout included.
 // The result is read back before it is returned, and must differ in what was asked for alone.
 func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
+	if err := k.validate(); err != nil {
+		return nil, err
+	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		data = append(data, "version: 1\n"...)
 	} else if old, err := Parse(file, data); err != nil {
@@ -71,9 +91,12 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	})
 }
 
-// DisableKey returns the key file data with the key id turned off. The key stays in the file, so
+// DisableKey returns the key file data, nil if there is no file, with the key id turned off. The key stays in the file, so
 // that its ID goes on to name it in logs and is not given to somebody else by mistake.
 func DisableKey(file string, data []byte, id string) ([]byte, error) {
+	if data == nil {
+		return nil, readError(file, fs.ErrNotExist)
+	}
 	old, err := Parse(file, data)
 	if err != nil {
 		return nil, err

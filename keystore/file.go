@@ -16,6 +16,14 @@ import (
 // label and a path without being quoted.
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._~@-]{1,128}$`)
 
+// ValidateID says why s cannot be the ID of a key or a chatflow, or nil.
+func ValidateID(s string) error {
+	if !idPattern.MatchString(s) {
+		return fmt.Errorf("%q: want 1 to 128 of the characters A-Z a-z 0-9 . _ ~ @ -", s)
+	}
+	return nil
+}
+
 // Parse reads a key file of version 1. All that is wrong with it comes back as one [strictyaml.Faults], each
 // fault with its line; then there is no snapshot. file is the name to use in faults.
 //
@@ -275,8 +283,11 @@ func (p *parser) id(n, id *yaml.Node, what string) string {
 		return ""
 	}
 	v, ok := p.Text(id, "id")
-	if ok && !idPattern.MatchString(v) {
-		p.Fault(id, "%s ID %q: want 1 to 128 of the characters A-Z a-z 0-9 . _ ~ @ -", what, v)
+	if !ok {
+		return ""
+	}
+	if err := ValidateID(v); err != nil {
+		p.Fault(id, "%s ID %v", what, err)
 		return ""
 	}
 	return v

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Edit replaces the key file at path with what change makes of its content, which is empty if the
+// Edit replaces the key file at path with what change makes of its content, which is nil if the
 // file does not exist. The replacement is atomic and durable: readers see the old file or the new
 // one, and after Edit has returned the new one survives a loss of power. Mode, owner and a symbolic
 // link are kept. Edits exclude each other, so a second one sees what the first one wrote.

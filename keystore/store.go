@@ -145,7 +145,7 @@ func (s *Store) record(r Reload) {
 	s.status.Reloads[r.Result]++
 	s.status.Recent = slices.Insert(s.status.Recent, 0, r)
 	s.status.Recent = s.status.Recent[:min(len(s.status.Recent), recentReloads)]
-	if s.opts.OnReload != nil {
+	if s.opts.OnReload != nil && r.Generation > 0 { // Open returns its own fault
 		s.opts.OnReload(r)
 	}
 }

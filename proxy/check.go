@@ -10,13 +10,8 @@ import (
 // CheckSnapshot looks at what a key file says about files and routes, which package keystore cannot
 // judge: a credential file that cannot be read is an error, a chatflow that no route could ever name
 // a warning, added to the snapshot's.
-func CheckSnapshot(s *keystore.Snapshot, routes []*Route, setting keystore.UpstreamAuthorization) error {
+func CheckSnapshot(s *keystore.Snapshot, routes []*Route) error {
 	var errs []error
-	if setting.Mode == keystore.UpstreamFile {
-		if _, err := ReadCredential(setting.Path); err != nil {
-			errs = append(errs, fmt.Errorf("upstream-authorization: %w", err))
-		}
-	}
 	for _, c := range s.Chatflows() {
 		if u := c.UpstreamAuthorization; u.Mode == keystore.UpstreamFile {
 			if _, err := ReadCredential(u.Path); err != nil {

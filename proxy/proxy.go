@@ -140,14 +140,12 @@ func New(o Options) (*Proxy, error) {
 
 // tables returns the table of the exposed routes and that of all.
 func tables(o Options) (exposed, known *table, err error) {
-	var errs []error
-	var groups []string
+	errs := []error{ValidateExpose(o.Expose, o.Routes)}
 	var open []*Route
 	for _, r := range o.Routes {
 		if err := r.Validate(); err != nil {
 			errs = append(errs, err)
 		}
-		groups = append(groups, r.Group)
 		if !slices.Contains(o.Expose, r.Group) {
 			continue
 		}
@@ -158,12 +156,6 @@ func tables(o Options) (exposed, known *table, err error) {
 		}
 		open = append(open, r)
 	}
-	slices.Sort(groups)
-	for _, g := range o.Expose {
-		if !slices.Contains(groups, g) {
-			errs = append(errs, fmt.Errorf("expose: there is no route group %q; there are %s", g, strings.Join(slices.Compact(groups), ", ")))
-		}
-	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
@@ -172,6 +164,26 @@ func tables(o Options) (exposed, known *table, err error) {
 	}
 	exposed, err = newTable(open)
 	return exposed, known, err
+}
+
+// ValidateExpose says which of the groups have no route, or nil.
+func ValidateExpose(groups []string, routes []*Route) error {
+	if len(groups) == 0 {
+		return errors.New("no group of routes is named; with none exposed there would be nothing to serve")
+	}
+	var known []string
+	for _, r := range routes {
+		known = append(known, r.Group)
+	}
+	slices.Sort(known)
+	known = slices.Compact(known)
+	var errs []error
+	for _, g := range groups {
+		if !slices.Contains(known, g) {
+			errs = append(errs, fmt.Errorf("there is no route group %q; there are %s", g, strings.Join(known, ", ")))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // ServeHTTP is the life of a request, from the first byte understood to the last one passed on.

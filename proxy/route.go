@@ -183,6 +183,12 @@ func newTable(routes []*Route) (*table, error) {
 	return t, nil
 }
 
+// ValidateRoutes says which of the routes claim the same path and method, or nil.
+func ValidateRoutes(routes []*Route) error {
+	_, err := newTable(routes)
+	return err
+}
+
 // anonymous returns a template without its names: two templates that differ only by them match the
 // same paths.
 func anonymous(path string) string {

@@ -54,7 +54,7 @@ func (k *keyEdit) edit(ctx *kong.Context, s streams, change func(file string, da
 type keyNewCmd struct {
 	keyEdit
 	ID        string    `name:"id" required:"" placeholder:"ID" help:"The key's public ID, which stands in logs and metrics."`
-	Chatflow  []string  `placeholder:"ID" help:"A chatflow that the key opens; repeat it for several. \"*\" stands for every chatflow."`
+	Chatflow  []string  `sep:"none" placeholder:"ID" help:"A chatflow that the key opens; repeat it for several. \"*\" stands for every chatflow."`
 	NotBefore time.Time `placeholder:"TIME" help:"When the key becomes valid, as 2027-01-31T00:00:00Z."`
 	NotAfter  time.Time `placeholder:"TIME" help:"When the key ceases to be valid."`
 }

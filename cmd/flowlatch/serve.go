@@ -63,7 +63,7 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 		data.Close()
 		return err
 	}
-	background, stop := context.WithCancel(ctx)
+	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // keys change during a drain, too
 	defer stop()
 	go store.Run(background)
 	go reloadOnHangup(background, store)
@@ -129,7 +129,7 @@ func openStore(c *config, log zerolog.Logger) (*keystore.Store, error) {
 
 // validate checks what a snapshot says of files and routes.
 func validate(c *config, s *keystore.Snapshot) error {
-	return proxy.CheckSnapshot(s, c.routes, c.authorization)
+	return proxy.CheckSnapshot(s, c.routes)
 }
 
 // maxLogged is how many things of one kind are logged one by one.
@@ -147,8 +147,12 @@ func logReload(log zerolog.Logger, r keystore.Reload) {
 			name string
 			ids  []string
 		}{
-			{"keys_added", r.KeysAdded}, {"keys_removed", r.KeysRemoved}, {"keys_changed", r.KeysChanged},
-			{"chatflows_added", r.ChatflowsAdded}, {"chatflows_removed", r.ChatflowsRemoved}, {"chatflows_changed", r.ChatflowsChanged},
+			{"keys_added", r.KeysAdded},
+			{"keys_removed", r.KeysRemoved},
+			{"keys_changed", r.KeysChanged},
+			{"chatflows_added", r.ChatflowsAdded},
+			{"chatflows_removed", r.ChatflowsRemoved},
+			{"chatflows_changed", r.ChatflowsChanged},
 		} {
 			switch n := len(change.ids); {
 			case n > maxLogged:

@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -95,10 +96,12 @@ func resolve(ctx *kong.Context) (*config, error) {
 	}
 	file := &settingsFile{}
 	if f := flags["config"]; f != nil {
-		if path := f.Target.String(); path != "" {
+		if s := sourceOf(ctx, f, file); s.value != "" {
 			var err error
-			if file, err = readSettings(path, settingNames(ctx)); err != nil {
+			if file, err = readSettings(s.value, settingNames(ctx)); errors.As(err, new(strictyaml.Faults)) {
 				errs = append(errs, err)
+			} else if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", s.place, err))
 			}
 		}
 	}
@@ -109,17 +112,28 @@ func resolve(ctx *kong.Context) (*config, error) {
 		}
 		s := sourceOf(ctx, f, file)
 		c.sources = append(c.sources, s)
-		if err := c.set(s.name, s.value); err != nil {
+		for _, err := range each(c.set(s.name, s.value)) {
 			errs = append(errs, fmt.Errorf("%s: %w", s.place, err))
 		}
 	}
-	if c.listen != "" && c.listen == c.admin {
+	if c.listen != "" && c.listen == c.admin && !strings.HasSuffix(c.listen, ":0") {
 		errs = append(errs, errors.New("--listen and --admin are the same address; the admin listener must not be where callers come in"))
 	}
 	if len(errs) > 0 {
 		return c, usageError{errors.Join(errs...)}
 	}
 	return c, nil
+}
+
+// each returns the errors that were joined in err, so that each can be given its place.
+func each(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // not what is wrapped, this one
+		return joined.Unwrap()
+	}
+	return []error{err}
 }
 
 // sourceOf returns a setting's value and the place it comes from. An empty variable counts as none,
@@ -164,12 +178,12 @@ func (c *config) set(name, value string) (err error) {
 			err = errors.New("must be more than zero; a runner that never answers would hold requests for ever")
 		}
 	case "upstream-authorization":
-		c.authorization, err = keystore.ParseUpstreamAuthorization(value)
+		if c.authorization, err = keystore.ParseUpstreamAuthorization(value); c.authorization.Mode == keystore.UpstreamFile {
+			_, err = proxy.ReadCredential(c.authorization.Path)
+		}
 	case "expose":
 		c.expose = list(value)
-		if len(c.expose) == 0 {
-			err = errors.New("no group of routes is named; with none exposed there would be nothing to serve")
-		}
+		err = proxy.ValidateExpose(c.expose, c.routes)
 	case "discovery":
 		c.discoveryKeyed = value == "keyed"
 		err = oneOf(value, "open", "keyed")
@@ -264,8 +278,11 @@ func address(value string) (string, error) {
 
 func upstreamURL(value string) (*url.URL, error) {
 	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.RawPath != "" {
-		return nil, fmt.Errorf("%q: want a URL such as http://127.0.0.1:3000, without user, query or fragment", value)
+	if strings.Contains(value, "@") {
+		return nil, errors.New("user and password do not belong into a URL; use --upstream-authorization file:PATH if the runner wants a credential")
+	}
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.RawPath != "" {
+		return nil, fmt.Errorf("%q: want a URL such as http://127.0.0.1:3000, without query or fragment", value)
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	return u, nil
@@ -276,6 +293,9 @@ func origin(value string) (*url.URL, error) {
 		return nil, nil //nolint:nilnil // none is a setting
 	}
 	u, err := upstreamURL(value)
+	if strings.Contains(value, "@") {
+		return nil, err
+	}
 	if err != nil || u.Path != "" {
 		return nil, fmt.Errorf("%q: want an origin such as https://flows.example.com, without a path", value)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -31,7 +30,7 @@ func readSettings(path string, names []string) (*settingsFile, error) {
 	f := &settingsFile{path: path, values: map[string]settingValue{}}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return f, fmt.Errorf("reading settings: %w", err)
+		return f, err
 	}
 	d := &strictyaml.Decoder{File: path}
 	root := d.Document(data)
@@ -110,12 +109,11 @@ func (f *settingsFile) route(d *strictyaml.Decoder, n *yaml.Node) {
 			if !ok {
 				return
 			}
-			pattern, err := regexp.Compile("^(?:" + v + ")$")
-			if err != nil {
+			if _, err := regexp.Compile(v); err != nil { // by itself: "a)|(b" would close the group below
 				d.Fault(n, "id: %q is not a regular expression: %v", v, err)
 				return
 			}
-			r.ID = pattern
+			r.ID = regexp.MustCompile("^(?:" + v + ")$")
 		},
 		"websocket": func(n *yaml.Node) { r.Websocket = d.Bool(n, "websocket") },
 	})
@@ -126,7 +124,11 @@ func (f *settingsFile) route(d *strictyaml.Decoder, n *yaml.Node) {
 		d.Fault(n, "path %q has no {chatflow}: without it nothing says whose key is needed", r.Path)
 		return
 	}
-	if err := r.Validate(); err != nil {
+	err := r.Validate()
+	if err == nil {
+		err = proxy.ValidateRoutes(slices.Concat(proxy.Flowise(), f.routes, []*proxy.Route{r}))
+	}
+	if err != nil {
 		d.Fault(n, "%v", err)
 		return
 	}

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -52,6 +49,10 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 	if err == nil {
 		err = loader.Load(&doc)
 	}
+	if errors.Is(err, io.EOF) {
+		d.Fault(top, "the file has only comments")
+		return nil
+	}
 	if err == nil {
 		if err = loader.Load(&more); errors.Is(err, io.EOF) {
 			err = nil
@@ -74,13 +75,14 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 	return nil
 }
 
-var yamlLine = regexp.MustCompile(`(?s)^(?:yaml: |go-yaml .*?: )?(?:line (\d+)(?:, column \d+)?: )?(.*)$`)
-
 // syntax records an error of the YAML library, with its line where it has one.
 func (d *Decoder) syntax(err error) {
-	m := yamlLine.FindStringSubmatch(strings.TrimSpace(err.Error()))
-	line, _ := strconv.Atoi(m[1])
-	d.Fault(&yaml.Node{Line: line}, "not YAML: %s", m[2])
+	var at *yaml.LoadError
+	if errors.As(err, &at) {
+		d.Fault(&yaml.Node{Line: at.Mark.Line}, "not YAML: %s", at.Message)
+		return
+	}
+	d.Fault(&yaml.Node{}, "not YAML: %v", err)
 }
 
 // Mapping calls the function for each field of the mapping n. It reports whether n is a mapping.

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// request is what a curl line asks for.
+type request struct{ about, url, key, body string }
+
+// curlLines reads the curl lines of a text, each with the comment above it.
+func curlLines(t *testing.T, text string) (requests []request) {
+	t.Helper()
+	about := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if s, ok := strings.CutPrefix(line, "# "); ok {
+			about = s
+		}
+		if !strings.HasPrefix(line, "curl ") {
+			continue
+		}
+		r := request{about: about}
+		words := shellWords(t, line)[1:]
+		for i := 0; i < len(words); i++ {
+			switch w := words[i]; {
+			case w == "-s" || w == "-sN":
+			case w == "-H":
+				i++
+				if key, ok := strings.CutPrefix(words[i], "Authorization: Bearer "); ok {
+					r.key = key
+				} else if words[i] != "Content-Type: application/json" {
+					t.Errorf("curl line %q: header %q, want the key and the content type alone", line, words[i])
+				}
+			case w == "-d":
+				i++
+				r.body = words[i]
+			case r.url == "" && strings.HasPrefix(w, "http://"):
+				r.url = w
+			default:
+				t.Errorf("curl line %q: %q is not known here", line, w)
+			}
+		}
+		requests = append(requests, r)
+	}
+	return requests
+}
+
+func TestDemo(t *testing.T) {
+	tmp := t.TempDir()
+	p := start(t, []string{"TMPDIR=" + tmp}, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	eventually(t, "demo's text", func() bool { return strings.Contains(p.stdout.String(), "Ctrl-C") || p.over() })
+	requests := curlLines(t, p.stdout.String())
+	want := []struct {
+		about  string
+		status int
+		body   string // some of it
+	}{
+		{"allowed", http.StatusOK, `"text":"You said: Hello?"`},
+		{"allowed, streamed", http.StatusOK, `data:{"data":"[DONE]","event":"end"}`},
+		{"no key: 401", http.StatusUnauthorized, `"code":"missing_key"`},
+		{"a wrong key: 401", http.StatusUnauthorized, `"code":"invalid_key"`},
+		{"a key for another chatflow: 403", http.StatusForbidden, `"code":"key_not_for_chatflow"`},
+		{"what the gate knows", http.StatusOK, `"id": "somebody-else"`},
+	}
+	if len(requests) != len(want) {
+		t.Fatalf("curl lines of the demo = %+v, want %d", requests, len(want))
+	}
+	for i, want := range want {
+		r, method := requests[i], http.MethodPost
+		if r.body == "" {
+			method = http.MethodGet
+		}
+		if u, err := url.Parse(r.url); err != nil || u.Port() == "0" || u.Port() == "" {
+			t.Fatalf("URL of %q = %q, want the port that is listened on", r.about, r.url)
+		}
+		a := send(t, method, r.url, r.key, r.body)
+		if r.about != want.about || a.status != want.status || !strings.Contains(a.body, want.body) {
+			t.Errorf("%q = %d %q, want %q = %d with %q", r.about, a.status, a.body, want.about, want.status, want.body)
+		}
+		if want.about == "allowed, streamed" && (a.header.Get("Content-Type") != "text/event-stream" || strings.Count(a.body, "data:") < 4) {
+			t.Errorf("%q = %q %q, want a stream of events", r.about, a.header.Get("Content-Type"), a.body)
+		}
+	}
+	if entries, err := os.ReadDir(tmp); err != nil || len(entries) == 0 {
+		t.Errorf("temporary folder during the demo = %v, %v, want something to be cleaned up", entries, err)
+	}
+	p.wantExit(t, syscall.SIGINT)
+	if entries, err := os.ReadDir(tmp); err != nil || len(entries) > 0 {
+		t.Errorf("temporary folder after the demo = %v, %v, want nothing", entries, err)
+	}
+	for _, r := range requests {
+		if r.key != "" && strings.Contains(p.stderr.String(), r.key) {
+			t.Errorf("log of the demo has the key of %q in it", r.about)
+		}
+	}
+}
+
+// TestDemoPortTaken checks that the demo leaves nothing behind if it cannot begin, either.
+func TestDemoPortTaken(t *testing.T) {
+	g := startGate(t, newEcho())
+	tmp := t.TempDir()
+	taken := strings.TrimPrefix(g.url, "http://")
+	p := start(t, []string{"TMPDIR=" + tmp}, "demo", "--listen", taken, "--admin", "127.0.0.1:0")
+	if code := p.wait(t); code != exitFailed {
+		t.Errorf("demo on a port that is taken = %d, want 1", code)
+	}
+	if got, want := p.stderr.String(), "flowlatch: --listen "+taken+": another program listens there; "; !strings.HasPrefix(got, want) {
+		t.Errorf("demo on a port that is taken = %q on stderr, want %q", got, want)
+	}
+	if got := p.stdout.String(); got != "" {
+		t.Errorf("demo on a port that is taken = %q on stdout, want nothing", got)
+	}
+	if entries, err := os.ReadDir(tmp); err != nil || len(entries) > 0 {
+		t.Errorf("temporary folder after the demo = %v, %v, want nothing", entries, err)
+	}
+}

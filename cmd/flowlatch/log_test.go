@@ -1,0 +1,108 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// TestRequestLog checks that every request leaves one line, and that nothing the caller chose freely
+// is in the log: no path, no query, no body, no secret.
+func TestRequestLog(t *testing.T) {
+	g := startGate(t, newEcho(), "--log-level", "debug")
+	const private = "private-part-of-the-request"
+	prediction := "/api/v1/prediction/" + webChatflow
+	file := "/api/v1/get-upload-file?chatflowId=" + webChatflow + "&chatId=c1&fileName=" + private
+	requests := []struct {
+		name, method, target, key string
+		want                      logLine
+	}{
+		{"allowed", http.MethodPost, prediction + "?" + private, g.web, logLine{
+			"level": "info", "route": "prediction", "chatflow": "support-bot", "key": "acme-web", "decision": "allow", "status": 200.0,
+		}},
+		{"allowed by query", http.MethodGet, file, g.web, logLine{
+			"level": "info", "route": "get-upload-file", "chatflow": "support-bot", "key": "acme-web", "decision": "allow", "status": 200.0,
+		}},
+		{"other key", http.MethodPost, prediction, g.batch, logLine{
+			"level": "warn", "route": "prediction", "chatflow": "support-bot", "key": "batch", "decision": "refuse", "status": 403.0, "code": "key_not_for_chatflow",
+		}},
+		{"wrong key", http.MethodPost, prediction, private, logLine{
+			"level": "warn", "route": "prediction", "chatflow": "support-bot", "decision": "refuse", "status": 401.0, "code": "invalid_key",
+		}},
+		{"no key", http.MethodPost, prediction, "", logLine{
+			"level": "warn", "route": "prediction", "chatflow": "support-bot", "decision": "refuse", "status": 401.0, "code": "missing_key",
+		}},
+		{"unlisted", http.MethodPost, "/api/v1/prediction/d15ab1ed-5555-4666-8777-888899990000", g.web, logLine{
+			"level": "warn", "route": "prediction", "key": "acme-web", "decision": "refuse", "status": 403.0, "code": "key_not_for_chatflow",
+		}},
+		{"not exposed", http.MethodGet, "/api/v1/verify/apikey/" + private, g.web, logLine{
+			"level": "warn", "decision": "refuse", "status": 404.0, "code": "not_exposed",
+		}},
+		{"not exposed, soon", http.MethodGet, "/" + private + "/" + private, g.web, logLine{
+			"level": "warn", "decision": "refuse", "status": 404.0, "code": "not_exposed",
+		}},
+		{"not exposed, short", http.MethodGet, "/private-part-16c", g.web, logLine{
+			"level": "warn", "decision": "refuse", "status": 404.0, "code": "not_exposed",
+		}},
+		{"not canonical", http.MethodPost, "/" + private + "%2f" + prediction, g.web, logLine{
+			"level": "warn", "decision": "refuse", "status": 400.0, "code": "not_canonical",
+		}},
+		{"bad ID", http.MethodPost, "/api/v1/prediction/" + private, g.web, logLine{
+			"level": "warn", "route": "prediction", "decision": "refuse", "status": 400.0, "code": "bad_chatflow_id",
+		}},
+		{"method", "PRIVATE-PART", prediction, g.web, logLine{
+			"level": "warn", "decision": "refuse", "status": 405.0, "code": "method_not_allowed",
+		}},
+	}
+	changing := cmpopts.IgnoreMapEntries(func(k string, _ any) bool {
+		switch k {
+		case "time", "message", "reason", "request_id", "bytes", "ttfb_ms", "duration_ms":
+			return true
+		}
+		return false
+	})
+	for i, r := range requests {
+		a := send(t, r.method, g.url+r.target, r.key, `{"question":"`+private+`"}`)
+		eventually(t, "log line of "+r.name, func() bool { return len(g.logged(t, "request")) > i })
+		line := g.logged(t, "request")[i]
+		r.want["method"], r.want["client"], r.want["stream"] = r.method, "127.0.0.1", false
+		if r.name == "method" {
+			r.want["method"] = "other"
+		}
+		if diff := cmp.Diff(r.want, line, changing); diff != "" {
+			t.Errorf("log line of %s (-want +got):\n%s", r.name, diff)
+		}
+		if got := a.header.Get("X-Request-Id"); got == "" || line["request_id"] != got {
+			t.Errorf("request_id in the log line of %s = %v, want %q, as in the answer", r.name, line["request_id"], got)
+		}
+		for _, field := range []string{"time", "bytes", "ttfb_ms", "duration_ms"} {
+			if line[field] == nil {
+				t.Errorf("log line of %s = %v, want a field %q", r.name, line, field)
+			}
+		}
+	}
+	g.wantExit(t, syscall.SIGTERM)
+	if got, want := len(g.logged(t, "request")), len(requests); got != want {
+		t.Errorf("log lines of requests = %d, want %d", got, want)
+	}
+	log := g.stderr.String()
+	for _, secret := range []string{g.web, g.batch, private, "private-part", "PRIVATE-PART", "chatId", "fileName", prediction, "/apikey", "Hello", "Bearer"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("the log has %q in it:\n%s", secret, log)
+		}
+	}
+}
+
+func TestConsoleLog(t *testing.T) {
+	p := start(t, []string{"FLOWLATCH_LOG_FORMAT=console"},
+		"serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", writeFile(t, "keys.yaml", publicKeyFile))
+	eventually(t, "start-up line", func() bool { return strings.Contains(p.stderr.String(), " INF serving ") || p.over() })
+	if got := p.stderr.String(); strings.Contains(got, "{") || strings.Contains(got, "\x1b") {
+		t.Errorf("log for the console = %q, want no JSON, and no colours where there is no terminal", got)
+	}
+	p.wantExit(t, syscall.SIGTERM)
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+// malformed are values that a setting must not take, each with a word of why not.
+var malformed = map[string][]struct{ value, why string }{
+	"listen": {
+		{"8080", "want HOST:PORT"},
+		{"127.0.0.1:http", "from 0 to 65535"},
+		{":65536", "from 0 to 65535"},
+		{":-1", "from 0 to 65535"},
+		{":", "from 0 to 65535"},
+		{"::1:80", "want HOST:PORT"},
+	},
+	"admin": {{"9901", "want HOST:PORT"}, {"127.0.0.1:99999", "from 0 to 65535"}},
+	"upstream": {
+		{"127.0.0.1:3000", "want a URL"},
+		{"runner", "want a URL"},
+		{"ftp://runner", "want a URL"},
+		{"http://", "want a URL"},
+		{"http://runner?a=b", "want a URL"},
+		{"http://runner/#a", "want a URL"},
+		{"http://runner/%2e%2e", "want a URL"},
+		{"http://%zz", "want a URL"},
+	},
+	"upstream-ca":            {{"missing.pem", "no such file"}, {"malformed_test.go", "no certificate"}},
+	"upstream-timeout":       {{"0s", "more than zero"}, {"10", "want a length of time"}, {"soon", "want a length of time"}, {"-1s", "want a length of time"}},
+	"upstream-authorization": {{"maybe", "want remove, forward or file:PATH"}, {"file:relative", "absolute path"}, {"file:", "absolute path"}, {"Forward", "want remove"}},
+	"expose":                 {{",", "no group"}, {"predict,nosuch", `"nosuch"`}, {"Predict", `"Predict"`}},
+	"discovery":              {{"shut", "want open or keyed"}, {"Open", "want open or keyed"}},
+	"public-url":             {{"https://flows.example.com/path", "want an origin"}, {"flows.example.com", "want an origin"}, {"ftp://flows.example.com", "want an origin"}},
+	"max-body": {
+		{"0", "more than nothing"},
+		{"lots", "want a size"},
+		{"1.5MiB", "want a size"},
+		{"-1", "want a size"},
+		{"1mib", "want a size"},
+		{"1048577GiB", "at most 1 PiB"},
+		{"1000000000000000000", "want a size"},
+	},
+	"drain":           {{"5", "want a length of time"}, {"-1s", "want a length of time"}, {"never", "want a length of time"}},
+	"trusted-proxies": {{"10.0.0.0/33", "want a network"}, {"proxy", "want a network"}, {"0.0.0.0/0", "everybody"}, {"10.0.0.0/8,::/0", "everybody"}},
+	"log-level":       {{"loud", "want debug or info"}, {"INFO", "want debug or info"}, {"trace", "want debug or info"}},
+	"log-format":      {{"xml", "want json or console"}},
+	"keys":            nil, // any name may be that of a file
+	"config":          nil, // see TestMissingSettingsFile
+}
+
+const publicKeyFile = `version: 1
+chatflows:
+  - id: 3f1c2a9e-1111-4222-8333-444455556666
+    public: true
+`
+
+func TestMalformedSetting(t *testing.T) {
+	if got, want := slices.Sorted(maps.Keys(malformed)), slices.Sorted(maps.Keys(settingFlags(t))); !slices.Equal(got, want) {
+		t.Fatalf("settings with malformed values = %q, want those of serve: %q", got, want)
+	}
+	keys := writeFile(t, "keys.yaml", publicKeyFile)
+	for name, rows := range malformed {
+		for _, row := range rows {
+			t.Run(name+"="+row.value, func(t *testing.T) {
+				t.Run("flag", func(t *testing.T) {
+					wantFault(t, "--"+name, row.why, "--keys", keys, "--"+name+"="+row.value)
+				})
+				t.Run("environment", func(t *testing.T) {
+					t.Setenv(variable(name), row.value)
+					wantFaultOf(t, "check", exitFailed, "environment variable "+variable(name), row.why, "--keys", keys)
+				})
+				t.Run("file", func(t *testing.T) {
+					snake := strings.ReplaceAll(name, "-", "_")
+					path := writeFile(t, "flowlatch.yaml", "# settings\n"+snake+": '"+row.value+"'\n")
+					wantFaultOf(t, "check", exitFailed, path+":2: "+snake, row.why, "--keys", keys, "--config", path)
+				})
+			})
+		}
+	}
+}
+
+// TestMalformedItems checks that of several faults in one setting each names the place.
+func TestMalformedItems(t *testing.T) {
+	keys := writeFile(t, "keys.yaml", publicKeyFile)
+	path := writeFile(t, "flowlatch.yaml", "trusted_proxies: [here, 10.0.0.0/8, there]\n")
+	wantFault(t, path+":1: trusted_proxies", `"here"`, "--keys", keys, "--config", path)
+	wantFault(t, path+":1: trusted_proxies", `"there"`, "--keys", keys, "--config", path)
+	wantFault(t, "--trusted-proxies", `"there"`, "--keys", keys, "--trusted-proxies", "here,there")
+}
+
+func TestMissingSettingsFile(t *testing.T) {
+	keys := writeFile(t, "keys.yaml", publicKeyFile)
+	path := filepath.Join(t.TempDir(), "missing.yaml")
+	wantFault(t, "--config", "missing.yaml", "--keys", keys, "--config", path)
+	t.Setenv("FLOWLATCH_CONFIG", path)
+	wantFault(t, "environment variable FLOWLATCH_CONFIG", "missing.yaml", "--keys", keys)
+}
+
+func TestEmptySetting(t *testing.T) {
+	path := writeFile(t, "flowlatch.yaml", "keys: ''\n")
+	wantFaultOf(t, "check", exitFailed, "--keys", "must not be empty", "--keys=")
+	wantFaultOf(t, "check", exitFailed, path+":1: keys", "must not be empty", "--config", path)
+	wantFaultOf(t, "check", exitFailed, "--listen", "want HOST:PORT", "--listen=")
+	wantFaultOf(t, "check", exitFailed, "--expose", "no group", "--expose=")
+}
+
+// wantFault wants the same fault of check, which was asked about it, and of serve, which must not
+// begin; if it does after all, it ends for want of keys.
+func wantFault(t *testing.T, place, why string, args ...string) {
+	t.Helper()
+	wantFaultOf(t, "check", exitFailed, place, why, args...)
+	wantFaultOf(t, "serve", exitUsage, place, why, append(args, "--keys", filepath.Join(t.TempDir(), "none.yaml"))...)
+}
+
+// wantFaultOf runs a command that must fail with a line that begins with the place and tells why.
+func wantFaultOf(t *testing.T, command string, want int, place, why string, args ...string) {
+	t.Helper()
+	args = append([]string{command}, args...)
+	code, stdout, stderr := flowlatch(t, args...)
+	if code != want || stdout != "" {
+		t.Errorf("run(%q) = %d, %q on stdout, want %d and nothing", args, code, stdout, want)
+	}
+	line := regexp.MustCompile(`(?m)^(flowlatch: )?` + regexp.QuoteMeta(place) + `: .*` + regexp.QuoteMeta(why))
+	if !line.MatchString(stderr) {
+		t.Errorf("run(%q) = %q on stderr, want a match for %q", args, stderr, line)
+	}
+}
+
+// settingFlags returns the flags of serve that are settings, by name.
+func settingFlags(t *testing.T) map[string]*kong.Flag {
+	t.Helper()
+	flags := map[string]*kong.Flag{}
+	for _, leaf := range model(t).Model.Leaves(true) {
+		if leaf.Name != "serve" {
+			continue
+		}
+		for _, f := range leaf.Flags {
+			if f.Name != "help" {
+				flags[f.Name] = f
+			}
+		}
+	}
+	return flags
+}

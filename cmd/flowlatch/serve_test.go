@@ -1,0 +1,154 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestServeStart(t *testing.T) {
+	g := startGate(t, newEcho(), "--expose", "predict,widget")
+	want := logLine{
+		"level": "info", "message": "serving", "version": buildVersion(), "expose": []any{"predict", "widget"},
+		"keys": 2.0, "chatflows": 2.0,
+	}
+	changing := cmpopts.IgnoreMapEntries(func(k string, _ any) bool {
+		return k == "time" || k == "listen" || k == "admin" || k == "upstream"
+	})
+	if diff := cmp.Diff(want, g.awaitLog(t, "serving"), changing); diff != "" {
+		t.Errorf("start-up line (-want +got):\n%s", diff)
+	}
+	if got := g.stdout.String(); got != "" {
+		t.Errorf("stdout = %q, want nothing: results go there, and there are none", got)
+	}
+	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ok"} {
+		if a := send(t, http.MethodGet, g.admin+path, "", ""); a.status != http.StatusOK || strings.TrimSpace(a.body) != want {
+			t.Errorf("GET %s = %d %q, want 200 %q", path, a.status, a.body, want)
+		}
+	}
+	if a := send(t, http.MethodGet, g.url+"/readyz", g.web, ""); a.status != http.StatusNotFound {
+		t.Errorf("GET /readyz where callers come in = %d, want 404", a.status)
+	}
+	code, stdout, stderr := finish(t, "healthcheck", "--admin", strings.TrimPrefix(g.admin, "http://"))
+	if code != exitOK || stdout != "ok\n" || stderr != "" {
+		t.Errorf("healthcheck = %d, %q, %q, want 0, %q and nothing", code, stdout, stderr, "ok\n")
+	}
+}
+
+func TestServeForward(t *testing.T) {
+	runner := newEcho()
+	g := startGate(t, runner)
+	for _, row := range []struct {
+		name, chatflow, key string
+		status              int
+		code                string
+	}{
+		{"key", webChatflow, g.web, http.StatusOK, ""},
+		{"other key", webChatflow, g.batch, http.StatusForbidden, "key_not_for_chatflow"},
+		{"other chatflow", batchChatflow, g.batch, http.StatusOK, ""},
+		{"wrong key", webChatflow, strings.Repeat("x", 41), http.StatusUnauthorized, "invalid_key"},
+		{"no key", webChatflow, "", http.StatusUnauthorized, "missing_key"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a := g.predict(t, row.chatflow, row.key)
+			if a.status != row.status || a.code() != row.code {
+				t.Errorf("predict(%s) = %d %q, want %d %q", row.name, a.status, a.code(), row.status, row.code)
+			}
+			if row.status != http.StatusOK {
+				if n := len(runner.requests); n != 0 {
+					t.Errorf("requests at the runner = %d, want none", n)
+				}
+				return
+			}
+			if want := `{"question":"Hello?"}`; a.body != want {
+				t.Errorf("predict(%s) = %q, want %q", row.name, a.body, want)
+			}
+			r := <-runner.requests
+			if want := "/api/v1/prediction/" + row.chatflow; r.URL.Path != want || r.Method != http.MethodPost {
+				t.Errorf("at the runner = %s %s, want POST %s", r.Method, r.URL.Path, want)
+			}
+			if got, ok := r.Header["Authorization"]; ok {
+				t.Errorf("Authorization at the runner = %q, want none", got)
+			}
+		})
+	}
+}
+
+func TestHangupReloads(t *testing.T) {
+	g := startGate(t, newEcho())
+
+	// The poll does not say that nothing changed; the signal does.
+	const unchanged = "the key file is as it was"
+	if got := len(g.logged(t, unchanged)); got != 0 {
+		t.Fatalf("log lines %q before the signal = %d, want 0", unchanged, got)
+	}
+	g.signal(t, syscall.SIGHUP)
+	g.awaitLog(t, unchanged)
+
+	replaceFile(t, g.keys, "version: 1\nkeys: []\n")
+	g.signal(t, syscall.SIGHUP)
+	fault := g.awaitLog(t, "the key file has a fault; the last good one stays in force until it is mended")
+	if got, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(got, g.keys+":1: no chatflow is listed") {
+		t.Errorf("log line of the fault = %v, want an error with the place", fault)
+	}
+	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
+		t.Errorf("predict with a fault in the key file = %d, want 200", a.status)
+	}
+	if a := send(t, http.MethodGet, g.admin+"/readyz", "", ""); a.status != http.StatusOK {
+		t.Errorf("GET /readyz with a fault in the key file = %d, want 200", a.status)
+	}
+
+	replaceFile(t, g.keys, strings.Replace(g.keyFile(), "    keys: [acme-web]", "    keys: [batch]", 1))
+	g.signal(t, syscall.SIGHUP)
+	eventually(t, "new keys in force", func() bool { return g.predict(t, webChatflow, g.batch).status == http.StatusOK })
+	if a := g.predict(t, webChatflow, g.web); a.code() != "key_not_for_chatflow" {
+		t.Errorf("predict with a key that was taken away = %d %q, want key_not_for_chatflow", a.status, a.code())
+	}
+	loaded := g.logged(t, "the key file is in force")
+	if n := len(loaded); n != 2 || !cmp.Equal(loaded[n-1]["chatflows_changed"], []any{webChatflow}) {
+		t.Errorf("log lines of new keys = %v, want 2, the last with what changed", loaded)
+	}
+	g.wantExit(t, syscall.SIGTERM)
+}
+
+func TestKeyCommandsWhileServing(t *testing.T) {
+	g := startGate(t, newEcho())
+	code, stdout, stderr := finish(t, "key", "new", "--keys", g.keys, "--id", "late", "--chatflow", webChatflow)
+	secret := strings.TrimSuffix(stdout, "\n")
+	if code != exitOK || len(secret) != 41 || strings.Contains(stderr, secret) {
+		t.Fatalf("key new = %d, %q, %q, want 0 and a secret alone on stdout", code, stdout, stderr)
+	}
+	eventually(t, "use of the new key", func() bool { return g.predict(t, webChatflow, secret).status == http.StatusOK })
+	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
+		t.Errorf("predict with the old key = %d, want 200", a.status)
+	}
+	if a := g.predict(t, batchChatflow, secret); a.code() != "key_not_for_chatflow" {
+		t.Errorf("predict of another chatflow with the new key = %d %q, want key_not_for_chatflow", a.status, a.code())
+	}
+	if code, _, stderr := finish(t, "key", "revoke", "--keys", g.keys, "--id", "late"); code != exitOK {
+		t.Fatalf("key revoke = %d, %q, want 0", code, stderr)
+	}
+	eventually(t, "refusal of the revoked key", func() bool { return g.predict(t, webChatflow, secret).code() == "invalid_key" })
+	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
+		t.Errorf("predict with the other key = %d, want 200", a.status)
+	}
+	g.wantExit(t, syscall.SIGTERM)
+}
+
+// replaceFile replaces a file as an editor does that writes another and renames it.
+func replaceFile(t *testing.T, path, content string) {
+	t.Helper()
+	next := filepath.Join(filepath.Dir(path), "next")
+	if err := os.WriteFile(next, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		t.Fatal(err)
+	}
+}

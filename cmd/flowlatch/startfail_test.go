@@ -1,0 +1,59 @@
+package main
+
+import (
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestServeDoesNotStart checks that a gate that cannot begin says why and what to do, once, and ends.
+func TestServeDoesNotStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() })
+	addr := taken.Addr().String()
+	keys := writeFile(t, "keys.yaml", publicKeyFile)
+	missing := filepath.Join(t.TempDir(), "keys.yaml")
+	for _, row := range []struct {
+		name, listen, admin, keys string
+		want                      []string // on stderr
+	}{
+		{"listen taken", addr, "localhost:0", keys, []string{
+			"--listen " + addr + ": another program listens there; ", "choose another port",
+		}},
+		{"admin taken", "127.0.0.1:0", addr, keys, []string{
+			"--admin " + addr + ": another program listens there; ", "choose another port",
+		}},
+		{"key file missing", "127.0.0.1:0", "localhost:0", missing, []string{
+			missing, "it does not exist; ", "--keys", "`flowlatch key new`",
+		}},
+		{"key file empty", "127.0.0.1:0", "localhost:0", writeFile(t, "keys.yaml", "\n"), []string{
+			"keys.yaml: the file is empty",
+		}},
+		{"key file with faults", "127.0.0.1:0", "localhost:0", writeFile(t, "keys.yaml", "version: 1\nkeys: [{id: a}]\nchatflows: [{id: b}]\n"), []string{
+			`keys.yaml:2: key "a" has no secret`, `keys.yaml:3: chatflow "b" has neither`,
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			code, stdout, stderr := finish(t, "serve", "--listen", row.listen, "--admin", row.admin, "--keys", row.keys)
+			if code != exitFailed || stdout != "" {
+				t.Errorf("serve = %d, %q on stdout, want 1 and nothing", code, stdout)
+			}
+			_, told, _ := strings.Cut("\n"+stderr, "\nflowlatch: ")
+			for _, want := range row.want {
+				if !strings.Contains(told, want) {
+					t.Errorf("serve = %q on stderr, want %q after its name", stderr, want)
+				}
+			}
+			if strings.Contains(stderr, "serving") {
+				t.Errorf("serve = %q on stderr, want no word of serving", stderr)
+			}
+			if n := strings.Count(stderr, row.want[0]); n != 1 {
+				t.Errorf("serve tells %q %d times, want once: %q", row.want[0], n, stderr)
+			}
+		})
+	}
+}
