@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
 // UpstreamAuthorization says which credential the runner is sent.
@@ -34,11 +36,11 @@ func ParseUpstreamAuthorization(s string) (UpstreamAuthorization, error) {
 	case strings.HasPrefix(s, "file:"):
 		path := strings.TrimPrefix(s, "file:")
 		if !filepath.IsAbs(path) {
-			return UpstreamAuthorization{}, fmt.Errorf("%q: the file is named by its absolute path, as in file:/etc/flowlatch/upstream-key", s)
+			return UpstreamAuthorization{}, fmt.Errorf("%s: the file is named by its absolute path, as in file:/etc/flowlatch/upstream-key", strictyaml.Quote(s))
 		}
 		return UpstreamAuthorization{Mode: UpstreamFile, Path: path}, nil
 	}
-	return UpstreamAuthorization{}, fmt.Errorf("%q: want remove, forward or file:PATH", s)
+	return UpstreamAuthorization{}, fmt.Errorf("%s: want remove, forward or file:PATH", strictyaml.Quote(s))
 }
 
 // String returns the value as it is written in a setting; empty for the zero value.

@@ -52,7 +52,7 @@ func diffByID[T any](old, next []T, id func(T) string, same func(a, b T) bool) (
 }
 
 func sameKey(a, b *Key) bool {
-	return a.Disabled == b.Disabled && a.valid == b.valid && slices.EqualFunc(a.secrets, b.secrets, func(a, b Secret) bool {
+	return a.Disabled == b.Disabled && a.Flowise == b.Flowise && a.valid == b.valid && slices.EqualFunc(a.secrets, b.secrets, func(a, b Secret) bool {
 		return a.Digest == b.Digest && a.valid == b.valid
 	})
 }

@@ -19,7 +19,7 @@ var idPattern = regexp.MustCompile(`^[A-Za-z0-9._~@-]{1,128}$`)
 // ValidateID says why s cannot be the ID of a key or a chatflow, or nil.
 func ValidateID(s string) error {
 	if !idPattern.MatchString(s) {
-		return fmt.Errorf("%q: want 1 to 128 of the characters A-Z a-z 0-9 . _ ~ @ -", s)
+		return fmt.Errorf("%s: want 1 to 128 of the characters A-Z a-z 0-9 . _ ~ @ -", strictyaml.Quote(s))
 	}
 	return nil
 }
@@ -29,9 +29,21 @@ func ValidateID(s string) error {
 //
 // An empty file is an error, and so is one that lists no chatflow: neither ever means that every key
 // is revoked, it means that somebody was not done writing.
-func Parse(file string, data []byte) (*Snapshot, error) {
+//
+// Flowise's own file of keys is not read, so the keys that it holds are missing from the snapshot; a
+// [Store] reads it.
+func Parse(file string, data []byte) (*Snapshot, error) { return parse(file, data, parseOptions{}) }
+
+type parseOptions struct {
+	// begun says that the file may yet have to get its chatflows.
+	begun bool
+	// flowise reads Flowise's own file of keys; nil if it is not to be read.
+	flowise func(path string) ([]byte, error)
+}
+
+func parse(file string, data []byte, o parseOptions) (*Snapshot, error) {
 	d := &strictyaml.Decoder{File: file}
-	p := &parser{Decoder: d, keyByID: map[string]*Key{}, snapshot: &Snapshot{
+	p := &parser{Decoder: d, options: o, keyByID: map[string]*Key{}, snapshot: &Snapshot{
 		File:     file,
 		byDigest: map[Digest]*Secret{},
 		byID:     map[string]*Chatflow{},
@@ -49,8 +61,13 @@ func Parse(file string, data []byte) (*Snapshot, error) {
 
 type parser struct {
 	*strictyaml.Decoder
+	options  parseOptions
 	snapshot *Snapshot
 	keyByID  map[string]*Key
+	// source is the node that names Flowise's file of keys, or nil; flowise is what is in it, nil if
+	// it was not read.
+	source  *yaml.Node
+	flowise *flowiseKeys
 }
 
 func (p *parser) file(root *yaml.Node) {
@@ -59,6 +76,8 @@ func (p *parser) file(root *yaml.Node) {
 		"version":   func(n *yaml.Node) { version = n },
 		"keys":      func(n *yaml.Node) { keys = n },
 		"chatflows": func(n *yaml.Node) { chatflows = n },
+
+		"flowise_api_keys": func(n *yaml.Node) { p.source = n },
 	}) {
 		return
 	}
@@ -66,19 +85,46 @@ func (p *parser) file(root *yaml.Node) {
 	case version == nil:
 		p.Fault(root, "no version; this gate reads `version: 1`")
 	case version.Value != "1":
-		p.Fault(version, "version %q is not known; this gate reads `version: 1`", version.Value)
+		p.Fault(version, "version %s is not known; this gate reads `version: 1`", strictyaml.Quote(version.Value))
 		return // another version's fields would all be faults, and none worth reading
 	}
-	if keys != nil {
+	if keys != nil && (!p.options.begun || !strictyaml.Null(keys)) {
 		p.Sequence(keys, "keys", p.key)
 	}
-	if chatflows != nil {
+	if p.source != nil {
+		p.flowiseFile()
+	}
+	if chatflows != nil && (!p.options.begun || !strictyaml.Null(chatflows)) {
 		p.Sequence(chatflows, "chatflows", p.chatflow)
 	}
-	if len(p.Faults) == 0 && len(p.snapshot.chatflows) == 0 {
+	if !p.options.begun && len(p.Faults) == 0 && len(p.snapshot.chatflows) == 0 {
 		p.Fault(root, "no chatflow is listed, so nothing could be let through; list one under `chatflows:` (`flowlatch key new --chatflow ID` does)")
 	}
 	p.unused()
+}
+
+// flowiseFile reads Flowise's own file of keys.
+func (p *parser) flowiseFile() {
+	path, ok := p.Text(p.source, "flowise_api_keys")
+	if !ok {
+		return
+	}
+	path = flowiseKeysPath(p.snapshot.File, path)
+	p.snapshot.flowisePath = path
+	if p.options.flowise == nil {
+		return
+	}
+	data, err := p.options.flowise(path)
+	if err != nil {
+		p.Fault(p.source, "flowise_api_keys: %v", err)
+		return
+	}
+	keys, err := parseFlowiseKeys(data)
+	if err != nil {
+		p.Fault(p.source, "flowise_api_keys: %s: %v", path, err)
+		return
+	}
+	p.addFlowiseKeys(p.source.Line, keys)
 }
 
 // unused warns of keys that open nothing.
@@ -90,7 +136,7 @@ func (p *parser) unused() {
 		}
 	}
 	for _, k := range p.snapshot.keys {
-		if !used[k] {
+		if !used[k] && k.Flowise == "" {
 			p.Warn(k.Line, "key %q opens no chatflow", k.ID)
 		}
 	}
@@ -248,10 +294,20 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node) {
 	if !ok {
 		return
 	}
-	k := p.keyByID[v]
+	k, ambiguous := p.keyByID[v], false
+	if p.flowise != nil && (k == nil || k.Flowise != "") {
+		k, ambiguous = p.flowise.find(v)
+	}
 	switch {
+	case ambiguous:
+		p.Fault(n, "chatflow %q lists key %s, and Flowise has several of that name; list it by its id", c.ID, strictyaml.Quote(v))
+	case k == nil && p.source != nil:
+		// Deleted in Flowise's dashboard, or not made yet: it opens nothing, and that is no fault.
+		if p.options.flowise != nil {
+			p.Warn(n.Line, "chatflow %q lists key %s, which is neither under `keys:` nor in Flowise's file", c.ID, strictyaml.Quote(v))
+		}
 	case k == nil:
-		p.Fault(n, "chatflow %q lists key %q, which is not under `keys:`", c.ID, v)
+		p.Fault(n, "chatflow %q lists key %s, which is not under `keys:`", c.ID, strictyaml.Quote(v))
 	case slices.Contains(c.keys, k):
 		p.Fault(n, "chatflow %q lists key %q twice", c.ID, v)
 	default:
@@ -261,11 +317,9 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node) {
 
 func (p *parser) addChatflow(n *yaml.Node, c *Chatflow) {
 	s := p.snapshot
-	for _, other := range []*Chatflow{s.byID[c.ID], s.every} {
-		if other != nil && other.ID == c.ID && c.ID != "" {
-			p.Fault(n, "chatflow %q is listed twice, first in line %d; one entry lists all its keys", c.ID, other.Line)
-			return
-		}
+	if other := s.entry(c.ID); other != nil && c.ID != "" {
+		p.Fault(n, "chatflow %q is listed twice, first in line %d; one entry lists all its keys", c.ID, other.Line)
+		return
 	}
 	s.chatflows = append(s.chatflows, c)
 	s.public = s.public || c.Public
@@ -300,7 +354,7 @@ func (p *parser) time(n *yaml.Node, name string, unset int64) int64 {
 	}
 	t, err := time.Parse(time.RFC3339, v)
 	if err != nil || t.Year() < 1970 || t.Year() > 2261 { // what fits into 64 bits of nanoseconds
-		p.Fault(n, "%s: %q is not a time as RFC 3339 writes it, such as 2027-01-31T00:00:00Z", name, v)
+		p.Fault(n, "%s: %s is not a time as RFC 3339 writes it, such as 2027-01-31T00:00:00Z", name, strictyaml.Quote(v))
 		return unset
 	}
 	return t.UnixNano()

@@ -12,7 +12,9 @@ type Key struct {
 	ID string
 	// Disabled says that no secret of the key is accepted.
 	Disabled bool
-	// Line is where the key stands in its file, from 1.
+	// Flowise is the id that Flowise gave the key, if it comes from Flowise's own file; or empty.
+	Flowise string
+	// Line is where the key stands in its file, from 1; for a key of Flowise, where that file is named.
 	Line int
 
 	valid   window
@@ -101,6 +103,19 @@ func (s *Secret) Validity(now time.Time) Validity {
 		return Expired
 	}
 	return Valid
+}
+
+// Superseded reports whether the secret is in its last overlap: it ends, and another secret of its key
+// that is valid at now goes on for longer. since is when that one began, the zero time if it does
+// not say.
+func (s *Secret) Superseded(now time.Time) (since time.Time, superseded bool) {
+	for i := range s.key.secrets {
+		other := &s.key.secrets[i]
+		if other.valid.until > s.valid.until && other.Validity(now) == Valid {
+			return other.NotBefore(), true
+		}
+	}
+	return time.Time{}, false
 }
 
 // NotBefore is when the secret becomes valid; the zero time if it always was.

@@ -14,10 +14,7 @@ import (
 // one, and after Edit has returned the new one survives a loss of power. Mode, owner and a symbolic
 // link are kept. Edits exclude each other, so a second one sees what the first one wrote.
 func Edit(path string, change func(data []byte) ([]byte, error)) error {
-	target, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		target, err = path, nil
-	}
+	target, err := followLinks(path)
 	if err != nil {
 		return fmt.Errorf("editing key file %q: %w", path, err)
 	}
@@ -38,6 +35,22 @@ func Edit(path string, change func(data []byte) ([]byte, error)) error {
 		return editError(path, err)
 	}
 	return nil
+}
+
+// followLinks returns what path means once every symbolic link at its end is followed, whether or not
+// it exists.
+func followLinks(path string) (string, error) {
+	for range 32 {
+		target, err := os.Readlink(path)
+		if err != nil {
+			return path, nil //nolint:nilerr // no link, or nothing there
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
+	}
+	return "", errors.New("too many symbolic links")
 }
 
 // replace writes data to a temporary file beside path and renames it over path.

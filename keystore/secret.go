@@ -77,14 +77,14 @@ func appendChecksum(b []byte) []byte {
 	return append(b, digits[:]...)
 }
 
-// Mistyped reports whether s has the shape of a secret made by [Generate] and a checksum that does
-// not fit: a typing or copying error rather than a wrong key. The answer to a caller is the same;
-// the operator's log line says which.
+// Mistyped reports whether s begins as a secret made by [Generate] and has another length or a checksum
+// that does not fit: a typing or copying error rather than a wrong key. The answer to a caller is the
+// same; the operator's log line says which.
 func Mistyped(s string) bool {
-	if len(s) != secretLen || !strings.HasPrefix(s, secretPrefix) {
+	if !strings.HasPrefix(s, secretPrefix) {
 		return false
 	}
-	return string(appendChecksum([]byte(s[:secretLen-secretChecksum]))) != s
+	return len(s) != secretLen || string(appendChecksum([]byte(s[:secretLen-secretChecksum]))) != s
 }
 
 // ValidateSecret says why s cannot serve as a secret, or nil. Secrets made elsewhere are accepted

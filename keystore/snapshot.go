@@ -15,6 +15,8 @@ import (
 type Snapshot struct {
 	// File is the name of the key file, for messages.
 	File string
+	// Loaded is when a Store put the snapshot in force.
+	Loaded time.Time
 	// Warnings are what the operator should know about a file that is valid, each with its place.
 	Warnings []string
 
@@ -24,6 +26,8 @@ type Snapshot struct {
 	byID      map[string]*Chatflow
 	every     *Chatflow // the entry "*", or nil
 	public    bool      // some chatflow is open to all
+
+	flowisePath string // Flowise's own file of keys, or empty
 }
 
 // EveryChatflow is the ID of the entry whose keys open every chatflow, listed or not.
@@ -115,6 +119,14 @@ func (s *Snapshot) Chatflow(id string) (c *Chatflow, listed bool) {
 		return c, true
 	}
 	return s.every, false
+}
+
+// entry returns the chatflow's own entry, or that of "*" if it is asked for, or nil.
+func (s *Snapshot) entry(id string) *Chatflow {
+	if id == EveryChatflow {
+		return s.every
+	}
+	return s.byID[id]
 }
 
 // Opens reports whether key k opens the chatflow id. It looks at the lists alone, not at whether

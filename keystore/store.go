@@ -14,23 +14,25 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// Store keeps the snapshot of a key file in force and replaces it when the file changes. A file that
-// cannot be read or is not valid changes nothing but [Status].
-// All methods may be called concurrently.
+// Store keeps the snapshot of a key file in force and replaces it when the file changes, or the file
+// of Flowise's keys that it names. A file that cannot be read or is not valid changes nothing but
+// [Status]. All methods may be called concurrently.
 type Store struct {
 	path string
 	opts Options
 
 	snapshot atomic.Pointer[Snapshot]
 
-	mu     sync.Mutex // serializes Reload; guards what follows
-	file   *watch.File
-	status Status
+	mu      sync.Mutex // serializes reloads; guards what follows
+	file    *watch.File
+	flowise *watch.File // nil if the key file names none
+	status  Status
+	held    bool // a change is waiting to be complete
 }
 
 // Options are what a Store can be told. The zero value is useful.
 type Options struct {
-	// Poll is how often the file is looked at without an event. Zero means [watch.Poll].
+	// Poll is how often the files are looked at without an event. Zero means [watch.Poll].
 	Poll time.Duration
 	// Validate is asked about a snapshot before it is put in force; an error keeps the old one.
 	// It may add to the snapshot's Warnings.
@@ -90,6 +92,28 @@ func Open(path string, opts Options) (*Store, error) {
 	return s, nil
 }
 
+// Wait is Open for a file that may not be in order yet: it looks again when the file changes, until it
+// is or ctx is done; then the last fault is the error. fault is told of each new fault.
+func Wait(ctx context.Context, path string, opts Options, fault func(error)) (*Store, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	s, err := Open(path, opts)
+	if err == nil {
+		return s, nil
+	}
+	fault(err)
+	watch.Run(ctx, opts.Poll, func() []string { return []string{path} }, func() time.Duration {
+		was := err
+		if s, err = Open(path, opts); err == nil {
+			stop()
+		} else if err.Error() != was.Error() {
+			fault(err)
+		}
+		return 0
+	})
+	return s, err
+}
+
 // Snapshot returns the snapshot in force. It is never nil.
 func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
 
@@ -103,42 +127,92 @@ func (s *Store) Status() Status {
 	return st
 }
 
-// Run reloads the file when it changes, until ctx is done.
+// Run reloads the files when they change, until ctx is done.
 func (s *Store) Run(ctx context.Context) {
-	watch.Run(ctx, s.opts.Poll, func() { s.look(false) }, s.path)
+	paths := func() []string {
+		if flowise := s.Snapshot().flowisePath; flowise != "" {
+			return []string{s.path, flowise}
+		}
+		return []string{s.path}
+	}
+	watch.Run(ctx, s.opts.Poll, paths, func() (again time.Duration) {
+		_, again = s.look(false)
+		return again
+	})
 }
 
-// Reload looks at the file now and puts it in force if it is valid.
-func (s *Store) Reload() Reload { return s.look(true) }
+// Reload looks at the files now and puts them in force if they are valid. Somebody who asks is taken
+// to know what is there: a change that looks like an accident is not waited for or refused.
+func (s *Store) Reload() Reload {
+	r, _ := s.look(true)
+	return r
+}
 
-// look is the one way by which a key file comes into force. Asked for by somebody, a fault is
-// reported again; found by the poll, only when it is new.
-func (s *Store) look(asked bool) Reload {
+// settled is how long a file that is being written in place must have rested before a change is
+// believed that takes something away, or is a fault. A writer that pauses in the middle leaves a
+// file that may well be valid and lack half of the keys.
+const settled = 1500 * time.Millisecond
+
+// look is the one way by which keys come into force. Asked for by somebody, a fault is reported
+// again; found by the watch, only when it is new. With again, look should be called after that time.
+func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := Reload{Time: time.Now(), Result: Unchanged, Generation: s.status.Generation}
+	r = Reload{Time: time.Now(), Result: Unchanged, Generation: s.status.Generation}
+	old := s.Snapshot()
 	next, changed, err := s.load()
+	s.held = false
+	if next != nil && err == nil {
+		r.Diff = diff(old, next)
+	}
+	if !asked && (err != nil || r.takesAway()) {
+		if again = s.unsettled(); again > 0 {
+			s.held = true
+			r.Diff = Diff{}
+			return r, again
+		}
+		if err == nil && wasReset(old, next) {
+			err = fmt.Errorf("%s: Flowise has lost its keys and made a fresh %s, so its old keys stay in force; if that was meant, reload by SIGHUP or POST /-/reload, and if not, put the file back", next.flowisePath, flowiseDefault)
+		}
+	}
 	switch {
 	case err != nil:
-		r.Result, r.Err = Failed, err
+		r.Result, r.Err, r.Diff = Failed, err, Diff{}
 		fresh := s.status.Err == nil || s.status.Err.Error() != err.Error()
 		s.status.Stale, s.status.Err = true, err
 		if fresh || asked {
 			s.record(r)
 		}
 	case changed:
-		old := s.snapshot.Swap(next)
+		next.Loaded = r.Time
+		s.snapshot.Store(next)
 		s.status.Generation++
-		r.Result, r.Generation, r.Diff = Loaded, s.status.Generation, diff(old, next)
+		r.Result, r.Generation = Loaded, s.status.Generation
 		s.status.Stale, s.status.Err, s.status.LastSuccess = false, nil, r.Time
 		s.record(r)
-	case s.status.Err == nil:
+	default:
 		s.status.LastSuccess = r.Time
 		if asked {
 			s.record(r)
 		}
 	}
-	return r
+	return r, 0
+}
+
+// takesAway reports whether a key or a chatflow is gone.
+func (d Diff) takesAway() bool {
+	return len(d.KeysRemoved)+len(d.ChatflowsRemoved)+len(d.KeysChanged)+len(d.ChatflowsChanged) > 0
+}
+
+// unsettled returns how much longer a change of the files should rest.
+func (s *Store) unsettled() time.Duration {
+	var rest time.Duration
+	for _, f := range []*watch.File{s.file, s.flowise} {
+		if f != nil && f.InPlace() {
+			rest = max(rest, settled-f.Age())
+		}
+	}
+	return rest
 }
 
 func (s *Store) record(r Reload) {
@@ -150,20 +224,62 @@ func (s *Store) record(r Reload) {
 	}
 }
 
-// load reads and checks the file. Without a change there is no snapshot.
+// load reads and checks the files. Without a change there is no snapshot.
 func (s *Store) load() (next *Snapshot, changed bool, err error) {
 	content, changed, err := s.file.Read()
 	if err != nil {
 		return nil, false, readError(s.path, err)
 	}
-	if !changed && (s.status.Err == nil || content == nil) {
-		return nil, false, s.status.Err
+	var keys []byte
+	if s.flowise != nil {
+		var other bool
+		if keys, other, err = s.flowise.Read(); err != nil {
+			keys = nil // reported with its place by the parser, which reads it again
+		}
+		changed = changed || other || err != nil
 	}
-	// New bytes, or those of a fault that may have its cause outside the file and be over.
-	if next, err = Parse(s.path, content); err == nil && s.opts.Validate != nil {
+	if !changed && !s.held && s.status.Err == nil {
+		return nil, false, nil
+	}
+	// New bytes, or those of a change that was held, or of a fault that may have its cause outside
+	// the file and be over.
+	if content == nil {
+		if content, err = s.file.Content(); err != nil {
+			return nil, false, readError(s.path, err)
+		}
+	}
+	next, err = parse(s.path, content, parseOptions{flowise: func(path string) ([]byte, error) {
+		if s.flowise == nil || s.flowise.Path() != path {
+			s.flowise, keys = watch.NewFile(path), nil
+		}
+		if keys != nil {
+			return keys, nil
+		}
+		keys, _, err := s.flowise.Read()
+		if err == nil && keys == nil {
+			keys, err = s.flowise.Content()
+		}
+		return keys, err
+	}})
+	if err == nil && next.flowisePath == "" {
+		s.flowise = nil
+	}
+	if err == nil {
+		next.warnOfMounts()
+	}
+	if err == nil && s.opts.Validate != nil {
 		err = s.opts.Validate(next)
 	}
 	return next, true, err
+}
+
+// warnOfMounts warns of files whose replacements never arrive.
+func (s *Snapshot) warnOfMounts() {
+	for _, path := range []string{s.File, s.flowisePath} {
+		if path != "" && watch.IsMountPoint(path) {
+			s.Warnings = append(s.Warnings, path+": this file is mounted by itself (a single-file volume, or a Kubernetes subPath), so changes made outside never arrive here; mount its directory instead")
+		}
+	}
 }
 
 // readError says what cannot be read and what to look at.

@@ -34,6 +34,8 @@ type Decision struct {
 	Refusal *Error
 	// Key is the key that was presented, valid or not; nil if it is unknown.
 	Key *keystore.Key
+	// Secret is the secret that was presented; nil if it is unknown.
+	Secret *keystore.Secret
 	// Validity is what the presented key's secret is now.
 	Validity keystore.Validity
 	// Chatflow is what the key file says of the chatflow: its own entry or "*"; nil if neither.
@@ -54,7 +56,7 @@ func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 	case q.Token != "":
 		match = s.Match(keystore.DigestOf(q.Token), now)
 	}
-	d.Key, d.Validity = match.Key, match.Validity
+	d.Key, d.Secret, d.Validity = match.Key, match.Secret, match.Validity
 	chatflow, listed := s.Chatflow(q.Chatflow)
 	d.Chatflow = chatflow
 

@@ -26,6 +26,7 @@ type call struct {
 	query     string // to send upstream, built from the parameters
 	body      []byte // to send upstream if the chatflow was read from it; otherwise nil
 	bearer    bearer
+	question  Question // what was asked about it
 }
 
 // parseCall understands a request as far as its head goes. A chatflow ID in the body is read later,

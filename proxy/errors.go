@@ -27,6 +27,7 @@ const (
 	codeClientClosed   Code = "client_closed"   // log lines only: nobody is left to answer
 	codeUpstreamBroken Code = "upstream_broken" // log lines only: the answer had begun
 	codeDrainCut       Code = "drain_timeout"   // log lines only: the answer had begun
+	codeKeyRevoked     Code = "key_revoked"     // log lines only: the answer had begun
 	codePanic          Code = "internal_error"  // log lines only: the connection is cut
 )
 

@@ -54,6 +54,8 @@ type Options struct {
 	MaxBody int64
 	// UpstreamTimeout is how long the runner may take to begin its answer. Zero means 10 minutes.
 	UpstreamTimeout time.Duration
+	// CutRevoked ends the open streams of a key that is revoked or expires.
+	CutRevoked bool
 	// TrustedProxies are the peers that are believed about who called them.
 	TrustedProxies []netip.Prefix
 	// Log is where lines go. The zero value discards them.
@@ -96,6 +98,8 @@ type Proxy struct {
 	transport             http.RoundTripper
 	reverse               *httputil.ReverseProxy
 	inflight              inflight
+	cutRevoked            bool
+	streams               streams
 }
 
 // New returns a gate, or everything that is wrong with the options.
@@ -104,6 +108,7 @@ func New(o Options) (*Proxy, error) {
 		store: o.Store, upstream: o.Upstream, publicURL: o.PublicURL, upstreamAuthorization: o.UpstreamAuthorization,
 		maxBody: o.MaxBody, trusted: o.TrustedProxies, log: o.Log, version: o.Version, now: o.Now,
 		registry: o.Registry, started: time.Now(), dial: dialUpstream,
+		cutRevoked: o.CutRevoked,
 	}
 	if p.maxBody == 0 {
 		p.maxBody = DefaultMaxBody
@@ -194,9 +199,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rec := &record{
 		ResponseWriter: w, proxy: p, method: r.Method, started: time.Now(), id: p.requestID(r),
-		body: limitBody(w, r, p.maxBody),
+		body: limitBody(w, r, p.maxBody), ctx: r.Context(),
 	}
-	defer rec.close(r)
+	defer rec.close()
 	client, chain := clientIP(r, p.trusted)
 	rec.client = client
 	if !open {
@@ -207,7 +212,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{record: rec, forwardedFor: chain}
 	snapshot, now := p.store.Snapshot(), p.now()
 	c, d := p.decide(snapshot, r, nil, now)
-	rec.route = c.route
+	rec.route, rec.question, rec.loaded = c.route, c.question, snapshot.Loaded
 	rec.decided(d)
 	if !d.Allowed {
 		rec.refuse(d.Refusal)
@@ -243,6 +248,7 @@ func (p *Proxy) decide(s *keystore.Snapshot, r *http.Request, key *keystore.Key,
 		}
 		q.Chatflow = c.chatflow
 	}
+	c.question = q
 	return c, Decide(s, q, now)
 }
 
@@ -258,7 +264,10 @@ func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision, n
 		return
 	}
 	rec.Header()["Content-Type"] = nil // or net/http guesses one where the runner named none
-	p.reverse.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+	if p.cutRevoked {
+		rec.ctx, rec.cancel = context.WithCancelCause(rec.ctx)
+	}
+	p.reverse.ServeHTTP(rec, r.WithContext(context.WithValue(rec.ctx, exchangeKey{}, x)))
 }
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)

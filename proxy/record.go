@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +32,11 @@ type record struct {
 	route    *Route
 	chatflow *keystore.Chatflow
 	key      *keystore.Key
+	secret   *keystore.Secret
+	loaded   time.Time // when the snapshot that was decided by came into force
+	ctx      context.Context
+	cancel   context.CancelCauseFunc // ends the forwarded request; nil if nothing but the caller may
+	question Question                // what was decided
 	allowed  bool
 	err      *Error // why the request was refused or failed
 }
@@ -44,6 +50,7 @@ func (r *record) WriteHeader(status int) {
 		r.status, r.first = status, time.Now()
 		h := r.Header()
 		h.Set("X-Request-Id", r.id)
+		r.announceEnd(h)
 		if mediaType(h) == "text/event-stream" {
 			r.beginStream()
 		}
@@ -61,6 +68,23 @@ func (r *record) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// announceEnd tells the caller that its secret is in its last overlap: Deprecation (RFC 9745) says since
+// when there is another, Sunset (RFC 8594) when this one ends.
+func (r *record) announceEnd(h http.Header) {
+	if !r.allowed || r.secret == nil {
+		return
+	}
+	since, superseded := r.secret.Superseded(r.started)
+	if !superseded {
+		return
+	}
+	if since.IsZero() {
+		since = r.loaded
+	}
+	h.Set("Deprecation", "@"+strconv.FormatInt(since.Unix(), 10))
+	h.Set("Sunset", r.secret.NotAfter().Format(http.TimeFormat))
+}
+
 func mediaType(h http.Header) string {
 	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	return strings.ToLower(strings.TrimSpace(t))
@@ -75,11 +99,12 @@ func (r *record) switched() {
 func (r *record) beginStream() {
 	r.stream = true
 	r.proxy.metrics.streams.Inc()
+	r.proxy.streams.add(r)
 }
 
 // decided notes what was decided about the request.
 func (r *record) decided(d Decision) {
-	r.allowed, r.key, r.chatflow = d.Allowed, d.Key, d.Chatflow
+	r.allowed, r.key, r.secret, r.chatflow = d.Allowed, d.Key, d.Secret, d.Chatflow
 	if d.Refusal != nil {
 		r.err = d.Refusal
 	}
@@ -101,7 +126,7 @@ func (r *record) abandon(code Code, reason string) {
 const statusClientClosed = 499
 
 // close writes the record. It is deferred, and passes on a panic after it has noted it.
-func (r *record) close(req *http.Request) {
+func (r *record) close() {
 	panicked := recover()
 	switch {
 	case panicked == nil:
@@ -111,18 +136,24 @@ func (r *record) close(req *http.Request) {
 		r.abandon(codePanic, "panic")
 		panicked = http.ErrAbortHandler // net/http would log it again
 	case r.err != nil:
-	case req.Context().Err() == nil:
+	case r.ctx.Err() == nil:
 		r.abandon(codeUpstreamBroken, "the runner broke off in the middle of its answer")
-	case errors.Is(context.Cause(req.Context()), errDrainOver):
+	case errors.Is(context.Cause(r.ctx), errDrainOver):
 		r.abandon(codeDrainCut, "cut when the time to drain was over")
+	case errors.Is(context.Cause(r.ctx), errRevoked):
+		r.abandon(codeKeyRevoked, "cut because the key does not open the chatflow any more")
 	default:
 		r.abandon(codeClientClosed, "caller left in the middle of the answer")
+	}
+	if r.cancel != nil {
+		r.cancel(nil)
 	}
 	if r.status == 0 {
 		r.status = statusClientClosed
 	}
 	if r.stream {
 		r.proxy.metrics.streams.Dec()
+		r.proxy.streams.remove(r)
 	}
 	r.proxy.metrics.count(r, time.Since(r.started))
 	r.log()

@@ -36,6 +36,9 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	if p.cutRevoked {
+		go p.streams.watch(background, p)
+	}
 	go p.health.probe(background, p.dial, p.upstream)
 
 	failed := make(chan error, 2)

@@ -161,6 +161,9 @@ func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error)
 		x.record.refuse(bodyError(x.record.body.err()))
 	case errors.Is(context.Cause(r.Context()), errDrainOver):
 		x.record.refuse(&Error{Code: CodeDraining, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut when the time to drain was over"})
+	case errors.Is(context.Cause(r.Context()), errRevoked):
+		x.record.abandon(codeKeyRevoked, "cut because the key does not open the chatflow any more")
+		panic(http.ErrAbortHandler)
 	case r.Context().Err() != nil:
 		x.record.abandon(codeClientClosed, "caller left before the runner answered")
 		return

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,8 +27,8 @@ Example:
   flowlatch healthcheck --admin 127.0.0.1:9901`
 }
 
-// healthcheckTimeout is how long the gate may take to answer.
-const healthcheckTimeout = 3 * time.Second
+// adminTimeout is how long the gate may take to answer.
+const adminTimeout = 3 * time.Second
 
 // Run asks.
 func (cmd *healthcheckCmd) Run(ctx *kong.Context, s streams) error {
@@ -35,27 +36,39 @@ func (cmd *healthcheckCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	host, port, _ := net.SplitHostPort(c.admin)
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1" // where a listener on every address is reached
-	}
-	wait, cancel := context.WithTimeout(context.Background(), healthcheckTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(wait, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	client := &http.Client{Transport: &http.Transport{}} // no proxy from the environment
-	res, err := client.Do(req)
+	answer, err := askAdmin(c.admin, "/readyz")
 	if err != nil {
 		return fmt.Errorf("not ready: %w", err)
 	}
-	defer res.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(res.Body, 1024))
-	answer := strings.TrimSpace(string(body))
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: %s", answer)
-	}
-	_, err = fmt.Fprintln(s.out, answer)
+	_, err = s.out.Write(answer)
 	return err
+}
+
+// askAdmin gets a page of the admin listener. An answer other than 200 is an error that says what it
+// said.
+func askAdmin(addr, path string) ([]byte, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1" // where a listener on every address is reached
+	}
+	wait, cancel := context.WithTimeout(context.Background(), adminTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(wait, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy from the environment
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = errors.New(strings.TrimSpace(string(body)))
+	}
+	return body, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,11 +12,13 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
 )
 
 type keyCmd struct {
 	New    keyNewCmd    `cmd:"" help:"Make a key and print its secret, once."`
 	List   keyListCmd   `cmd:"" help:"List the keys and what they open."`
+	Rotate keyRotateCmd `cmd:"" help:"Give a key a new secret; its old one goes on for a while."`
 	Revoke keyRevokeCmd `cmd:"" help:"Turn a key off."`
 }
 
@@ -81,14 +84,51 @@ func (cmd *keyNewCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	return cmd.tell(s, secret, fmt.Sprintf("key %q is in %s", cmd.ID, path))
+}
+
+// tell prints a new secret, alone, and what was done.
+func (k *keyEdit) tell(s streams, secret, done string) error {
 	to := s.out
-	if cmd.Stdout {
-		to = s.err
+	if k.Stdout {
+		to = s.err // standard output has the file
 	} else {
-		fmt.Fprintf(s.err, "key %q is in %s; its secret follows and is not kept anywhere\n", cmd.ID, path)
+		fmt.Fprintln(s.err, done+"; its new secret follows and is not kept anywhere")
 	}
-	_, err = io.WriteString(to, secret+"\n")
+	_, err := io.WriteString(to, secret+"\n")
 	return err
+}
+
+type keyRotateCmd struct {
+	keyEdit
+	ID      string        `name:"id" required:"" placeholder:"ID" help:"The key to give a new secret."`
+	Overlap time.Duration `default:"24h" help:"How long the old secret goes on; 0 ends it at once."`
+}
+
+// Help is shown below the usage.
+func (keyRotateCmd) Help() string {
+	return `The key keeps its ID and what it opens. Until the overlap is over both secrets are good, and answers on the old one
+carry Deprecation and Sunset headers. The new secret is printed alone on standard output and kept nowhere.
+
+Examples:
+
+  flowlatch key rotate --keys ./keys.yaml --id acme-web --overlap 24h
+  flowlatch key rotate --keys ./keys.yaml --id acme-web --overlap 0`
+}
+
+// Run adds a secret to the key.
+func (cmd *keyRotateCmd) Run(ctx *kong.Context, s streams) error {
+	if cmd.Overlap < 0 {
+		return usageError{errors.New("--overlap must not be negative")}
+	}
+	secret, until := keystore.Generate(), time.Now().Add(cmd.Overlap)
+	path, err := cmd.edit(ctx, s, func(file string, data []byte) ([]byte, error) {
+		return keystore.RotateKey(file, data, cmd.ID, keystore.DigestOf(secret), until)
+	})
+	if err != nil {
+		return err
+	}
+	return cmd.tell(s, secret, fmt.Sprintf("key %q has a new secret in %s, the old one ends at %s", cmd.ID, path, until.UTC().Format(time.RFC3339)))
 }
 
 type keyListCmd struct{ keyFile }
@@ -112,21 +152,30 @@ func (cmd *keyListCmd) Run(ctx *kong.Context, s streams) error {
 
 type keyRevokeCmd struct {
 	keyEdit
-	ID string `name:"id" required:"" placeholder:"ID" help:"The key to turn off."`
+	adminSetting
+	ID    string `name:"id" required:"" placeholder:"ID" help:"The key to turn off."`
+	Force bool   `help:"Revoke the key even if it was used within the last 10 minutes."`
 }
 
 // Help is shown below the usage.
 func (keyRevokeCmd) Help() string {
 	return `The key stays in the file as disabled, so that its ID goes on to mean it. A gate that runs refuses it from
-the next request on; answers that are under way may finish.
+the next request on; answers that are under way may finish (or not: serve --cut-streams-on-revoke).
+The gate is asked on its admin listener when the key was last used. A key that is in use is not revoked without --force.
 
-Example:
+Examples:
 
-  flowlatch key revoke --keys ./keys.yaml --id acme-web`
+  flowlatch key revoke --keys ./keys.yaml --id acme-web
+  flowlatch key revoke --keys ./keys.yaml --id acme-web --force`
 }
 
 // Run turns the key off.
 func (cmd *keyRevokeCmd) Run(ctx *kong.Context, s streams) error {
+	if !cmd.Force {
+		if err := cmd.inUse(ctx, s); err != nil {
+			return err
+		}
+	}
 	path, err := cmd.edit(ctx, s, func(file string, data []byte) ([]byte, error) {
 		return keystore.DisableKey(file, data, cmd.ID)
 	})
@@ -134,4 +183,36 @@ func (cmd *keyRevokeCmd) Run(ctx *kong.Context, s streams) error {
 		fmt.Fprintf(s.err, "key %q is disabled in %s\n", cmd.ID, path)
 	}
 	return err
+}
+
+// recently is how long ago a key may have been used to count as in use.
+const recently = 10 * time.Minute
+
+// inUse asks the gate when the key was last used, and returns an error if that was recently. Without a
+// gate to ask it says so and goes on.
+func (cmd *keyRevokeCmd) inUse(ctx *kong.Context, s streams) error {
+	c, err := resolve(ctx)
+	if err != nil {
+		return err
+	}
+	body, err := askAdmin(c.admin, "/status")
+	var status proxy.Status
+	if err == nil {
+		err = json.Unmarshal(body, &status)
+	}
+	if err != nil {
+		fmt.Fprintf(s.err, "no gate could be asked at %s whether the key is in use (%v)\n", c.admin, err)
+		return nil
+	}
+	for _, k := range status.Keys {
+		if k.ID != cmd.ID {
+			continue
+		}
+		if k.LastUsed != nil && time.Since(*k.LastUsed) < recently {
+			return fmt.Errorf("key %q was used at %s, says the gate at %s; revoke it all the same with --force", cmd.ID, k.LastUsed.Format(time.RFC3339), c.admin)
+		}
+		return nil
+	}
+	fmt.Fprintf(s.err, "the gate at %s does not know key %q, so it could not say whether it is in use\n", c.admin, cmd.ID)
+	return nil
 }

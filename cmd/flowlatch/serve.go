@@ -46,7 +46,7 @@ func (cmd *serveCmd) Run(ctx *kong.Context, s streams) error {
 // serve runs the gate that the settings describe until ctx is done.
 func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	log := newLogger(c, logTo)
-	store, err := openStore(c, log)
+	store, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
 	}
@@ -108,8 +108,8 @@ func isTerminal(w io.Writer) bool {
 }
 
 // openStore opens the key file and logs what becomes of it.
-func openStore(c *config, log zerolog.Logger) (*keystore.Store, error) {
-	return keystore.Open(c.keys, keystore.Options{
+func openStore(ctx context.Context, c *config, log zerolog.Logger) (*keystore.Store, error) {
+	options := keystore.Options{
 		Validate: func(s *keystore.Snapshot) error {
 			if err := validate(c, s); err != nil {
 				return err
@@ -124,6 +124,14 @@ func openStore(c *config, log zerolog.Logger) (*keystore.Store, error) {
 			return nil
 		},
 		OnReload: func(r keystore.Reload) { logReload(log, r) },
+	}
+	if c.waitForKeys == 0 {
+		return keystore.Open(c.keys, options)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.waitForKeys)
+	defer cancel()
+	return keystore.Wait(ctx, c.keys, options, func(err error) {
+		log.Warn().Err(err).Str("for", c.waitForKeys.String()).Msg("waiting for the key file")
 	})
 }
 
@@ -169,7 +177,7 @@ func newProxy(c *config, store *keystore.Store, log zerolog.Logger) (*proxy.Prox
 	return proxy.New(proxy.Options{
 		Store: store, Upstream: c.upstream, UpstreamCA: c.upstreamCA, UpstreamTimeout: c.upstreamTimeout,
 		UpstreamAuthorization: c.authorization, Routes: c.routes, Expose: c.expose, DiscoveryKeyed: c.discoveryKeyed,
-		PublicURL: c.publicURL, MaxBody: c.maxBody, TrustedProxies: c.trustedProxies, Log: log, Version: buildVersion(),
+		CutRevoked: c.cutStreams, PublicURL: c.publicURL, MaxBody: c.maxBody, TrustedProxies: c.trustedProxies, Log: log, Version: buildVersion(),
 	})
 }
 

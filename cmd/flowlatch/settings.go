@@ -52,10 +52,27 @@ type settings struct {
 	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open), as Flowise's SDKs ask it without one."`
 	PublicURL      string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"The origin under which callers know the gate, told to the runner as Host and X-Forwarded-*. Without it the runner is told its own."`
 	MaxBody        string `env:"FLOWLATCH_MAX_BODY" default:"50MiB" help:"Larger request bodies are refused."`
+	WaitForKeys    string `env:"FLOWLATCH_WAIT_FOR_KEYS" default:"0s" help:"How long to wait at the start for a key file that is not there or has a fault. Without it that is an error."`
+	CutStreams     toggle `name:"cut-streams-on-revoke" env:"FLOWLATCH_CUT_STREAMS_ON_REVOKE" default:"false" help:"End the open streams of a key within 5 s when it is revoked or expires (true); otherwise they may finish (false)."`
 	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" help:"How long open requests and streams may go on after SIGTERM."`
 	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies before the gate, separated by commas, whose X-Forwarded-For and X-Request-Id count."`
 	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" help:"debug, info, warn (refusals and failures only) or error."`
 	LogFormat      string `env:"FLOWLATCH_LOG_FORMAT" default:"json" help:"json, or console for people."`
+}
+
+// toggle is a setting that is on or off. As a flag it may stand without a value.
+type toggle string
+
+// IsBool tells kong that the flag needs no value.
+func (t toggle) IsBool() bool { return true }
+
+// Decode takes the flag's value as it was written.
+func (t *toggle) Decode(ctx *kong.DecodeContext) error {
+	*t = "true"
+	if ctx.Scan.Peek().Type == kong.FlagValueToken {
+		*t = toggle(ctx.Scan.Pop().String())
+	}
+	return nil
 }
 
 // config is the settings, understood.
@@ -71,6 +88,8 @@ type config struct {
 	publicURL       *url.URL
 	maxBody         int64
 	drain           time.Duration
+	waitForKeys     time.Duration
+	cutStreams      bool
 	trustedProxies  []netip.Prefix
 	logLevel        zerolog.Level
 	logFormat       string
@@ -193,6 +212,10 @@ func (c *config) set(name, value string) (err error) {
 		c.maxBody, err = size(value)
 	case "drain":
 		c.drain, err = duration(value)
+	case "wait-for-keys":
+		c.waitForKeys, err = duration(value)
+	case "cut-streams-on-revoke":
+		c.cutStreams, err = value == "true", oneOf(value, "true", "false")
 	case "trusted-proxies":
 		c.trustedProxies, err = networks(value)
 	case "log-level":

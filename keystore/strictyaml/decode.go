@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -75,32 +78,49 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 	return nil
 }
 
+// Quote returns a value of a file for a message. Of a long one it shows the beginning alone: it may be
+// a secret that stands in the wrong place, or be very long. What looks like a UUID or a time is shown
+// whole.
+func Quote(v string) string {
+	const long, shown = 16, 4
+	if len(v) < long || harmless.MatchString(v) {
+		return strconv.Quote(v)
+	}
+	return strconv.Quote(strings.ToValidUTF8(v[:shown], "") + "…")
+}
+
+var harmless = regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}[0-9 TZ:.+-]{0,30})$`)
+
 // syntax records an error of the YAML library, with its line where it has one.
 func (d *Decoder) syntax(err error) {
 	var at *yaml.LoadError
 	if errors.As(err, &at) {
-		d.Fault(&yaml.Node{Line: at.Mark.Line}, "not YAML: %s", at.Message)
+		line := at.Mark.Line
+		if strings.Contains(at.ContextMsg, "flow") || strings.Contains(at.ContextMsg, "quoted") {
+			line = at.ContextMark.Line // a bracket or a quote that is not closed: where it was opened
+		}
+		d.Fault(&yaml.Node{Line: line}, "not YAML: %.200s", at.Message)
 		return
 	}
-	d.Fault(&yaml.Node{}, "not YAML: %v", err)
+	d.Fault(&yaml.Node{}, "not YAML: %.200s", err.Error())
 }
 
 // Mapping calls the function for each field of the mapping n. It reports whether n is a mapping.
 func (d *Decoder) Mapping(n *yaml.Node, what string, fields map[string]func(*yaml.Node)) bool {
-	n = follow(n)
+	n = Follow(n)
 	if n.Kind != yaml.MappingNode {
 		d.Fault(n, "%s is a mapping of fields, this is %s", what, kind(n))
 		return false
 	}
 	seen := make(map[string]int, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		name, value := n.Content[i], follow(n.Content[i+1])
+		name, value := n.Content[i], Follow(n.Content[i+1])
 		set, known := fields[name.Value]
 		switch {
 		case !known || name.Kind != yaml.ScalarNode:
-			d.Fault(name, "%s has no field %q", what, name.Value)
+			d.Fault(name, "%s has no field %s", what, Quote(name.Value))
 		case seen[name.Value] != 0:
-			d.Fault(name, "%q stands here twice, first in line %d", name.Value, seen[name.Value])
+			d.Fault(name, "%s stands here twice, first in line %d", Quote(name.Value), seen[name.Value])
 		default:
 			seen[name.Value] = name.Line
 			set(value)
@@ -111,7 +131,7 @@ func (d *Decoder) Mapping(n *yaml.Node, what string, fields map[string]func(*yam
 
 // Sequence calls item for each item of the list n.
 func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+	if Null(n) {
 		d.Fault(n, "%s is empty; leave the line out or list something", what)
 		return
 	}
@@ -120,13 +140,13 @@ func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
 		return
 	}
 	for _, c := range n.Content {
-		item(follow(c))
+		item(Follow(c))
 	}
 }
 
 // Text returns the scalar n as it was written.
 func (d *Decoder) Text(n *yaml.Node, what string) (string, bool) {
-	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+	if n.Kind != yaml.ScalarNode || Null(n) {
 		d.Fault(n, "%s is text, this is %s", what, kind(n))
 		return "", false
 	}
@@ -142,14 +162,17 @@ func (d *Decoder) Bool(n *yaml.Node, what string) bool {
 	return false
 }
 
-// follow returns what an alias stands for. The schema has a fixed depth, so an alias that contains
+// Follow returns what an alias stands for. The schema has a fixed depth, so an alias that contains
 // itself ends in a fault, not in a loop.
-func follow(n *yaml.Node) *yaml.Node {
+func Follow(n *yaml.Node) *yaml.Node {
 	for i := 0; n.Kind == yaml.AliasNode && n.Alias != nil && i < 8; i++ {
 		n = n.Alias
 	}
 	return n
 }
+
+// Null reports whether n is a field without a value.
+func Null(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
 func kind(n *yaml.Node) string {
 	switch {

@@ -8,11 +8,14 @@ import (
 
 // File is a file whose content is compared with what it was. It is not safe for concurrent use.
 type File struct {
-	path   string
-	stamp  stamp
-	read   time.Time
-	digest [sha256.Size]byte
-	seen   bool // digest is of content that was read
+	path  string
+	stamp stamp
+	read  time.Time
+	// inPlace says that the last change was made to the file itself, not by putting another in its
+	// place.
+	inPlace bool
+	digest  [sha256.Size]byte
+	seen    bool // digest is of content that was read
 }
 
 // NewFile returns a File that has seen nothing yet.
@@ -44,7 +47,22 @@ func (f *File) Read() (content []byte, changed bool, err error) {
 		return nil, false, err
 	}
 	digest := sha256.Sum256(content)
-	changed = !f.seen || digest != f.digest
+	if changed = !f.seen || digest != f.digest; changed {
+		f.inPlace = f.stamp == stamp{} || now.sameFile(f.stamp)
+	}
 	f.stamp, f.read, f.digest, f.seen = now, at, digest, true
 	return content, changed, nil
 }
+
+// Path returns the path of the file.
+func (f *File) Path() string { return f.path }
+
+// Content returns the content of the file, changed or not.
+func (f *File) Content() ([]byte, error) { return os.ReadFile(f.path) }
+
+// InPlace reports whether the last change that Read saw was made to the file itself, so that more of
+// it may be on its way. A file that was put in the place of another is whole.
+func (f *File) InPlace() bool { return f.inPlace }
+
+// Age returns how long ago the file that Read last saw was changed.
+func (f *File) Age() time.Duration { return time.Since(f.stamp.changed()) }

@@ -23,3 +23,7 @@ func stampOf(info fs.FileInfo) stamp {
 }
 
 func (s stamp) changed() time.Time { return time.Unix(s.ctime.Sec, s.ctime.Nsec) }
+
+// sameFile reports whether both are states of one file, not of two with one name. A file that was
+// removed and made anew may get the same number, and then counts as one.
+func (s stamp) sameFile(t stamp) bool { return s.dev == t.dev && s.ino == t.ino }

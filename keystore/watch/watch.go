@@ -25,10 +25,11 @@ const (
 	patience = 200 * time.Millisecond
 )
 
-// Run calls look whenever one of the files may have changed: shortly after an event in a directory
-// on the way to it, and every poll (zero means [Poll]). It returns when ctx is done.
-// look is called from one goroutine. Where the kernel gives no events, the poll goes on alone.
-func Run(ctx context.Context, poll time.Duration, look func(), paths ...string) {
+// Run calls look whenever one of the files that paths returns may have changed: shortly after an event
+// in a directory on the way to it, every poll (zero means [Poll]), and after the time that look asks
+// for if it is not zero. It returns when ctx is done.
+// Both are called from one goroutine. Where the kernel gives no events, the poll goes on alone.
+func Run(ctx context.Context, poll time.Duration, paths func() []string, look func() (again time.Duration)) {
 	if poll <= 0 {
 		poll = Poll
 	}
@@ -40,16 +41,18 @@ func Run(ctx context.Context, poll time.Duration, look func(), paths ...string) 
 	if w, err := fsnotify.NewWatcher(); err == nil {
 		defer w.Close()
 		events, errs = w.Events, w.Errors
-		follow = func() { watchDirs(w, paths) }
+		follow = func() { watchDirs(w, paths()) }
 	}
 	follow()
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-again:
 		case <-errs: //nolint:errcheck // lost events: look, as after an event
 		case <-events:
 			if !settle(ctx, events) {
@@ -57,7 +60,11 @@ func Run(ctx context.Context, poll time.Duration, look func(), paths ...string) 
 			}
 		}
 		follow()
-		look()
+		again = nil
+		if d := look(); d > 0 {
+			again = time.After(d)
+		}
+		follow() // what look found may have named other files
 	}
 }
 

@@ -1,0 +1,111 @@
+package keystore
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// RotateKey returns the key file data with one more secret under the key id. Its other secrets end
+// at until, those that end earlier excepted. file is the name to use in errors.
+func RotateKey(file string, data []byte, id string, digest Digest, until time.Time) ([]byte, error) {
+	if data == nil {
+		return nil, errNoFile(file)
+	}
+	old, err := Parse(file, data)
+	if err != nil {
+		return nil, err
+	}
+	key := old.Key(id)
+	switch {
+	case key == nil:
+		return nil, errNoKey(file, id)
+	case key.Disabled:
+		return nil, fmt.Errorf("%s:%d: key %q is disabled; a new secret would not open anything", file, key.Line, id)
+	case !key.valid.notAfter().IsZero() && !key.valid.notAfter().After(until):
+		return nil, fmt.Errorf("%s:%d: key %q itself ends at %s, its new secret with it; raise its not_after first", file, key.Line, id, key.valid.notAfter().Format(time.RFC3339))
+	}
+	until = until.UTC().Truncate(time.Second)
+	e := newEditor(file, data)
+	for i := range key.secrets {
+		if end := key.secrets[i].valid.notAfter(); end.IsZero() || end.After(until) {
+			e.step(func() { e.endSecret(e.must("keys", id), i, until.Format(time.RFC3339)) })
+		}
+	}
+	e.step(func() { e.addSecret(e.must("keys", id), digest) })
+	return e.result(old, func(old, next *Snapshot) bool {
+		d, k := diff(old, next), next.Key(id)
+		if !slices.Equal(d.KeysChanged, []string{id}) || len(d.KeysAdded)+len(d.KeysRemoved)+len(d.ChatflowsAdded)+len(d.ChatflowsRemoved)+len(d.ChatflowsChanged) > 0 ||
+			len(k.secrets) != len(key.secrets)+1 || k.valid != key.valid || k.Disabled {
+			return false
+		}
+		for i := range key.secrets {
+			was, is := &key.secrets[i], &k.secrets[i]
+			if was.Digest != is.Digest || was.valid.from != is.valid.from || is.valid.until != min(was.valid.until, until.UnixNano()) {
+				return false
+			}
+		}
+		last := k.secrets[len(k.secrets)-1]
+		return last.Digest == digest && last.valid == always
+	})
+}
+
+// endSecret gives the i-th secret of a key an end. A key with its only secret beside its ID gets a
+// list of secrets.
+func (e *editor) endSecret(key *yaml.Node, i int, until string) {
+	if _, list := field(key, "secrets"); list != nil {
+		if list.Kind != yaml.SequenceNode || i >= len(list.Content) || list.Content[i].Kind != yaml.MappingNode {
+			e.fail(fmt.Sprintf("the secrets in line %d are not written as a list", list.Line))
+			return
+		}
+		e.setField(list.Content[i], "not_after", until)
+		return
+	}
+	name, value := field(key, "sha256")
+	if name == nil {
+		name, value = field(key, "secret")
+	}
+	if name == nil {
+		e.fail("a key has its secret behind an alias")
+		return
+	}
+	at, end := e.offset(name), e.after(value)
+	if key.Style&yaml.FlowStyle != 0 {
+		e.insert(at, "secrets: [{")
+		e.insert(end, ", not_after: "+until+"}]")
+		return
+	}
+	indent := strings.Repeat(" ", name.Column-1)
+	e.insert(at, "secrets:\n"+indent+"  - ")
+	next, newline := e.nextLine(value)
+	e.insert(next, newline+indent+"    not_after: "+until+"\n")
+}
+
+// addSecret adds a secret to a key's list of them.
+func (e *editor) addSecret(key *yaml.Node, digest Digest) {
+	_, list := field(key, "secrets")
+	if list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
+		e.fail("a key has no list of secrets") // all had ended, so that none was given an end
+		return
+	}
+	item := list.Content[len(list.Content)-1]
+	if list.Style&yaml.FlowStyle != 0 {
+		at := e.after(last(item)) // the end of the mapping is behind its last value
+		for at < len(e.data) && e.data[at] != '}' {
+			at++
+		}
+		e.insert(min(at+1, len(e.data)), ", {sha256: "+digest.String()+"}")
+		return
+	}
+	first := e.lines[item.Line-1]
+	dash := strings.IndexByte(string(e.data[first:]), '-')
+	if dash < 0 || strings.TrimSpace(string(e.data[first:first+dash])) != "" {
+		e.fail(fmt.Sprintf("line %d does not begin with a dash", item.Line))
+		return
+	}
+	at, newline := e.nextLine(list)
+	e.insert(at, newline+string(e.data[first:first+dash])+"- sha256: "+digest.String()+"\n")
+}
