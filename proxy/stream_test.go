@@ -99,7 +99,12 @@ type served struct {
 
 func serveGate(t *testing.T, handler http.HandlerFunc, drain time.Duration) *served {
 	t.Helper()
-	s := &served{gate: newGate(t, handler, nil), ended: make(chan error, 1)}
+	return serveGateWith(t, handler, drain, nil)
+}
+
+func serveGateWith(t *testing.T, handler http.HandlerFunc, drain time.Duration, change func(*proxy.Options)) *served {
+	t.Helper()
+	s := &served{gate: newGate(t, handler, change), ended: make(chan error, 1)}
 	listen := func() net.Listener {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
