@@ -46,7 +46,7 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		data = append(data, "version: 1\n"...)
 	}
-	old, err := parse(file, data, parseOptions{begun: true})
+	old, err := parse(file, data, parseOptions{begun: true, plainFrom: plainFrom})
 	if err != nil {
 		return nil, err
 	}

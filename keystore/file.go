@@ -32,13 +32,18 @@ func ValidateID(s string) error {
 //
 // Flowise's own file of keys is not read, so the keys that it holds are missing from the snapshot; a
 // [Store] reads it.
-func Parse(file string, data []byte) (*Snapshot, error) { return parse(file, data, parseOptions{}) }
+func Parse(file string, data []byte) (*Snapshot, error) {
+	return parse(file, data, parseOptions{plainFrom: plainFrom})
+}
 
 type parseOptions struct {
 	// begun says that the file may yet have to get its chatflows.
 	begun bool
 	// flowise reads Flowise's own file of keys; nil if it is not to be read.
 	flowise func(path string) ([]byte, error)
+	// plainFrom is the size from which a file that is written plainly is read without the YAML
+	// library.
+	plainFrom int
 }
 
 func parse(file string, data []byte, o parseOptions) (*Snapshot, error) {
@@ -48,7 +53,9 @@ func parse(file string, data []byte, o parseOptions) (*Snapshot, error) {
 		byDigest: map[Digest]*Secret{},
 		byID:     map[string]*Chatflow{},
 	}}
-	if root := d.Document(data); root != nil {
+	if plain, ok := readPlain(data, o.plainFrom); ok {
+		p.contents(plain.root, plain.version, plain.keys.each, plain.chatflows.each)
+	} else if root := d.Document(data); root != nil {
 		p.file(root)
 	}
 	if len(d.Faults) > 0 {
@@ -72,15 +79,35 @@ type parser struct {
 
 func (p *parser) file(root *yaml.Node) {
 	var version, keys, chatflows *yaml.Node
-	if !p.Mapping(root, "the key file", map[string]func(*yaml.Node){
-		"version":   func(n *yaml.Node) { version = n },
-		"keys":      func(n *yaml.Node) { keys = n },
-		"chatflows": func(n *yaml.Node) { chatflows = n },
-
-		"flowise_api_keys": func(n *yaml.Node) { p.source = n },
+	if !p.Mapping(root, "the key file", func(field string, n *yaml.Node) bool {
+		switch field {
+		case "version":
+			version = n
+		case "keys":
+			keys = n
+		case "chatflows":
+			chatflows = n
+		case "flowise_api_keys":
+			p.source = n
+		default:
+			return false
+		}
+		return true
 	}) {
 		return
 	}
+	list := func(n *yaml.Node, name string) func(func(*yaml.Node)) {
+		return func(item func(*yaml.Node)) {
+			if n != nil && (!p.options.begun || !strictyaml.Null(n)) {
+				p.Sequence(n, name, item)
+			}
+		}
+	}
+	p.contents(root, version, list(keys, "keys"), list(chatflows, "chatflows"))
+}
+
+// contents reads what a key file holds, given its version and what goes through its lists.
+func (p *parser) contents(root, version *yaml.Node, keys, chatflows func(item func(*yaml.Node))) {
 	switch {
 	case version == nil:
 		p.Fault(root, "no version; this gate reads `version: 1`")
@@ -88,15 +115,11 @@ func (p *parser) file(root *yaml.Node) {
 		p.Fault(version, "version %s is not known; this gate reads `version: 1`", strictyaml.Quote(version.Value))
 		return // another version's fields would all be faults, and none worth reading
 	}
-	if keys != nil && (!p.options.begun || !strictyaml.Null(keys)) {
-		p.Sequence(keys, "keys", p.key)
-	}
+	keys(p.key)
 	if p.source != nil {
 		p.flowiseFile()
 	}
-	if chatflows != nil && (!p.options.begun || !strictyaml.Null(chatflows)) {
-		p.Sequence(chatflows, "chatflows", p.chatflow)
-	}
+	chatflows(p.chatflow)
 	if !p.options.begun && len(p.Faults) == 0 && len(p.snapshot.chatflows) == 0 {
 		p.Fault(root, "no chatflow is listed, so nothing could be let through; list one under `chatflows:` (`flowlatch key new --chatflow ID` does)")
 	}
@@ -147,14 +170,26 @@ func (p *parser) key(n *yaml.Node) {
 	var id, secrets *yaml.Node
 	own := Secret{valid: always}
 	var digest, plain *yaml.Node
-	if !p.Mapping(n, "a key", map[string]func(*yaml.Node){
-		"id":         func(n *yaml.Node) { id = n },
-		"sha256":     func(n *yaml.Node) { digest = n },
-		"secret":     func(n *yaml.Node) { plain = n },
-		"secrets":    func(n *yaml.Node) { secrets = n },
-		"not_before": func(n *yaml.Node) { k.valid.from = p.time(n, "not_before", k.valid.from) },
-		"not_after":  func(n *yaml.Node) { k.valid.until = p.time(n, "not_after", k.valid.until) },
-		"disabled":   func(n *yaml.Node) { k.Disabled = p.Bool(n, "disabled") },
+	if !p.Mapping(n, "a key", func(field string, n *yaml.Node) bool {
+		switch field {
+		case "id":
+			id = n
+		case "sha256":
+			digest = n
+		case "secret":
+			plain = n
+		case "secrets":
+			secrets = n
+		case "not_before":
+			k.valid.from = p.time(n, "not_before", k.valid.from)
+		case "not_after":
+			k.valid.until = p.time(n, "not_after", k.valid.until)
+		case "disabled":
+			k.Disabled = p.Bool(n, "disabled")
+		default:
+			return false
+		}
+		return true
 	}) {
 		return
 	}
@@ -188,11 +223,20 @@ func (p *parser) key(n *yaml.Node) {
 func (p *parser) listedSecret(n *yaml.Node, name string, k *Key) {
 	s := Secret{valid: always}
 	var digest, plain *yaml.Node
-	if p.Mapping(n, "a secret", map[string]func(*yaml.Node){
-		"sha256":     func(n *yaml.Node) { digest = n },
-		"secret":     func(n *yaml.Node) { plain = n },
-		"not_before": func(n *yaml.Node) { s.valid.from = p.time(n, "not_before", s.valid.from) },
-		"not_after":  func(n *yaml.Node) { s.valid.until = p.time(n, "not_after", s.valid.until) },
+	if p.Mapping(n, "a secret", func(field string, n *yaml.Node) bool {
+		switch field {
+		case "sha256":
+			digest = n
+		case "secret":
+			plain = n
+		case "not_before":
+			s.valid.from = p.time(n, "not_before", s.valid.from)
+		case "not_after":
+			s.valid.until = p.time(n, "not_after", s.valid.until)
+		default:
+			return false
+		}
+		return true
 	}) && p.secret(n, name, digest, plain, &s) {
 		p.ordered(n, "a secret of "+name, s.valid)
 		k.secrets = append(k.secrets, s)
@@ -249,21 +293,22 @@ func (p *parser) index(n *yaml.Node, k *Key, s *Secret) {
 func (p *parser) chatflow(n *yaml.Node) {
 	c := &Chatflow{Line: n.Line}
 	var id, name, keys *yaml.Node
-	if !p.Mapping(n, "a chatflow", map[string]func(*yaml.Node){
-		"id":     func(n *yaml.Node) { id = n },
-		"name":   func(n *yaml.Node) { name = n },
-		"keys":   func(n *yaml.Node) { keys = n },
-		"public": func(n *yaml.Node) { c.Public = p.Bool(n, "public") },
-		"upstream_authorization": func(n *yaml.Node) {
-			v, ok := p.Text(n, "upstream_authorization")
-			if !ok {
-				return
-			}
-			var err error
-			if c.UpstreamAuthorization, err = ParseUpstreamAuthorization(v); err != nil {
-				p.Fault(n, "upstream_authorization: %v", err)
-			}
-		},
+	if !p.Mapping(n, "a chatflow", func(field string, n *yaml.Node) bool {
+		switch field {
+		case "id":
+			id = n
+		case "name":
+			name = n
+		case "keys":
+			keys = n
+		case "public":
+			c.Public = p.Bool(n, "public")
+		case "upstream_authorization":
+			p.upstreamAuthorization(c, n)
+		default:
+			return false
+		}
+		return true
 	}) {
 		return
 	}
@@ -286,6 +331,17 @@ func (p *parser) chatflow(n *yaml.Node) {
 		p.Fault(n, "chatflow %q has neither `keys:` nor `public: true`; a chatflow that nobody may call is closed by not listing it", c.ID)
 	}
 	p.addChatflow(n, c)
+}
+
+func (p *parser) upstreamAuthorization(c *Chatflow, n *yaml.Node) {
+	v, ok := p.Text(n, "upstream_authorization")
+	if !ok {
+		return
+	}
+	var err error
+	if c.UpstreamAuthorization, err = ParseUpstreamAuthorization(v); err != nil {
+		p.Fault(n, "upstream_authorization: %v", err)
+	}
 }
 
 // keyOf adds the key that n names to chatflow c.

@@ -248,7 +248,7 @@ func (s *Store) load() (next *Snapshot, changed bool, err error) {
 			return nil, false, readError(s.path, err)
 		}
 	}
-	next, err = parse(s.path, content, parseOptions{flowise: func(path string) ([]byte, error) {
+	next, err = parse(s.path, content, parseOptions{plainFrom: plainFrom, flowise: func(path string) ([]byte, error) {
 		if s.flowise == nil || s.flowise.Path() != path {
 			s.flowise, keys = watch.NewFile(path), nil
 		}

@@ -79,7 +79,7 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 	}
 	c := &config{keys: keys, upstream: runner.url, logFormat: "console", logLevel: zerolog.InfoLevel, routes: proxy.Flowise(), expose: []string{proxy.DefaultExpose}}
 	log := newLogger(c, s.err)
-	store, err := openStore(ctx, c, zerolog.Nop())
+	store, err := openStore(ctx, c, zerolog.Nop(), nil)
 	if err != nil {
 		return err
 	}

@@ -106,3 +106,33 @@ func TestConsoleLog(t *testing.T) {
 	}
 	p.wantExit(t, syscall.SIGTERM)
 }
+
+// TestPlainSecretIsNotShown checks that a secret in plain text in the key file is warned about and
+// shown nowhere, in the log or to the operator.
+func TestPlainSecretIsNotShown(t *testing.T) {
+	const plain = "plain-text-secret-of-acme-0001"
+	keys := writeFile(t, "keys.yaml", "version: 1\nkeys:\n  - id: acme-web\n    secret: "+plain+"\nchatflows:\n  - id: "+webChatflow+"\n    keys: [acme-web]\n")
+	p := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys)
+	serving := p.awaitLog(t, "serving")
+	url, admin := serving["listen"].(string), serving["admin"].(string)
+	if a := send(t, http.MethodPost, "http://"+url+"/api/v1/prediction/"+webChatflow, plain, "{}"); a.status == http.StatusUnauthorized {
+		t.Errorf("predict with the secret = %d, want it accepted", a.status)
+	}
+	warned := false
+	for _, line := range p.log(t) {
+		message, _ := line["message"].(string)
+		warned = warned || line["level"] == "warn" && strings.Contains(message, keys+`:4: key "acme-web" has its secret in plain text`)
+	}
+	if !warned {
+		t.Errorf("log = %q, want a warning of the secret in plain text", &p.stderr)
+	}
+	for _, path := range []string{"/status", "/metrics"} {
+		if a := send(t, http.MethodGet, "http://"+admin+path, "", ""); a.status != http.StatusOK || strings.Contains(a.body, plain) {
+			t.Errorf("GET %s = %d %q, want 200 without the secret", path, a.status, a.body)
+		}
+	}
+	p.wantExit(t, syscall.SIGTERM)
+	if strings.Contains(p.stderr.String(), plain) {
+		t.Errorf("log = %q, want the secret nowhere in it", &p.stderr)
+	}
+}

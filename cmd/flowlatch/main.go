@@ -33,6 +33,7 @@ type commands struct {
 	Check       checkCmd       `cmd:"" help:"Check the settings and the key file, and show what would be in force."`
 	Explain     explainCmd     `cmd:"" help:"Say what would become of a request, and why."`
 	Key         keyCmd         `cmd:"" help:"Make, list and revoke keys."`
+	Import      importCmd      `cmd:"" help:"Make a key file of the keys that a Flowise has."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running gate whether it is ready; for images without a shell."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }

@@ -47,12 +47,14 @@ var malformed = map[string][]struct{ value, why string }{
 		{"1048577GiB", "at most 1 PiB"},
 		{"1000000000000000000", "want a size"},
 	},
-	"drain":           {{"5", "want a length of time"}, {"-1s", "want a length of time"}, {"never", "want a length of time"}},
-	"trusted-proxies": {{"10.0.0.0/33", "want a network"}, {"proxy", "want a network"}, {"0.0.0.0/0", "everybody"}, {"10.0.0.0/8,::/0", "everybody"}},
-	"log-level":       {{"loud", "want debug or info"}, {"INFO", "want debug or info"}, {"trace", "want debug or info"}},
-	"log-format":      {{"xml", "want json or console"}},
-	"keys":            nil, // any name may be that of a file
-	"config":          nil, // see TestMissingSettingsFile
+	"wait-for-keys":         {{"5", "want a length of time"}, {"-1s", "want a length of time"}, {"forever", "want a length of time"}},
+	"cut-streams-on-revoke": {{"yes", "want true or false"}, {"1", "want true or false"}, {"True", "want true or false"}},
+	"drain":                 {{"5", "want a length of time"}, {"-1s", "want a length of time"}, {"never", "want a length of time"}},
+	"trusted-proxies":       {{"10.0.0.0/33", "want a network"}, {"proxy", "want a network"}, {"0.0.0.0/0", "everybody"}, {"10.0.0.0/8,::/0", "everybody"}},
+	"log-level":             {{"loud", "want debug or info"}, {"INFO", "want debug or info"}, {"trace", "want debug or info"}},
+	"log-format":            {{"xml", "want json or console"}},
+	"keys":                  nil, // any name may be that of a file
+	"config":                nil, // see TestMissingSettingsFile
 }
 
 const publicKeyFile = `version: 1

@@ -46,7 +46,8 @@ func (cmd *serveCmd) Run(ctx *kong.Context, s streams) error {
 // serve runs the gate that the settings describe until ctx is done.
 func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	log := newLogger(c, logTo)
-	store, err := openStore(ctx, c, log)
+	reloaded := make(chan struct{}, 1)
+	store, err := openStore(ctx, c, log, reloaded)
 	if err != nil {
 		return err
 	}
@@ -66,6 +67,7 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // keys change during a drain, too
 	defer stop()
 	go store.Run(background)
+	go tidyMemory(background, store, reloaded)
 	go reloadOnHangup(background, store)
 
 	snapshot := store.Snapshot()
@@ -107,8 +109,8 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// openStore opens the key file and logs what becomes of it.
-func openStore(ctx context.Context, c *config, log zerolog.Logger) (*keystore.Store, error) {
+// openStore opens the key file, logs what becomes of it and tells reloaded of new keys.
+func openStore(ctx context.Context, c *config, log zerolog.Logger, reloaded chan<- struct{}) (*keystore.Store, error) {
 	options := keystore.Options{
 		Validate: func(s *keystore.Snapshot) error {
 			if err := validate(c, s); err != nil {
@@ -123,7 +125,13 @@ func openStore(ctx context.Context, c *config, log zerolog.Logger) (*keystore.St
 			}
 			return nil
 		},
-		OnReload: func(r keystore.Reload) { logReload(log, r) },
+		OnReload: func(r keystore.Reload) {
+			logReload(log, r)
+			select {
+			case reloaded <- struct{}{}:
+			default: // it will look at the newest keys anyway
+			}
+		},
 	}
 	if c.waitForKeys == 0 {
 		return keystore.Open(c.keys, options)

@@ -117,30 +117,6 @@ func TestHangupReloads(t *testing.T) {
 	g.wantExit(t, syscall.SIGTERM)
 }
 
-func TestKeyCommandsWhileServing(t *testing.T) {
-	g := startGate(t, newEcho())
-	code, stdout, stderr := finish(t, "key", "new", "--keys", g.keys, "--id", "late", "--chatflow", webChatflow)
-	secret := strings.TrimSuffix(stdout, "\n")
-	if code != exitOK || len(secret) != 41 || strings.Contains(stderr, secret) {
-		t.Fatalf("key new = %d, %q, %q, want 0 and a secret alone on stdout", code, stdout, stderr)
-	}
-	eventually(t, "use of the new key", func() bool { return g.predict(t, webChatflow, secret).status == http.StatusOK })
-	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
-		t.Errorf("predict with the old key = %d, want 200", a.status)
-	}
-	if a := g.predict(t, batchChatflow, secret); a.code() != "key_not_for_chatflow" {
-		t.Errorf("predict of another chatflow with the new key = %d %q, want key_not_for_chatflow", a.status, a.code())
-	}
-	if code, _, stderr := finish(t, "key", "revoke", "--keys", g.keys, "--id", "late"); code != exitOK {
-		t.Fatalf("key revoke = %d, %q, want 0", code, stderr)
-	}
-	eventually(t, "refusal of the revoked key", func() bool { return g.predict(t, webChatflow, secret).code() == "invalid_key" })
-	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
-		t.Errorf("predict with the other key = %d, want 200", a.status)
-	}
-	g.wantExit(t, syscall.SIGTERM)
-}
-
 // replaceFile replaces a file as an editor does that writes another and renames it.
 func replaceFile(t *testing.T, path, content string) {
 	t.Helper()

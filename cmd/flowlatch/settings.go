@@ -234,7 +234,7 @@ var kubernetesVariable = regexp.MustCompile(`^FLOWLATCH_(.+_)?(SERVICE_HOST|SERV
 
 // unknownVariables returns an error for each variable that looks like a setting and is none.
 func unknownVariables(ctx *kong.Context) (errs []error) {
-	var known []string
+	known := []string{importPassword, importAPIKey}
 	for _, name := range settingNames(ctx) {
 		known = append(known, variable(name))
 	}

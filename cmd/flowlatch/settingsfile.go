@@ -58,12 +58,23 @@ func readSettings(path string, names []string) (*settingsFile, error) {
 			}
 		}
 	}
-	d.Mapping(root, "the settings file", fields)
+	d.Mapping(root, "the settings file", known(fields))
 	if len(d.Faults) > 0 {
 		d.Faults.Sort()
 		return f, d.Faults
 	}
 	return f, nil
+}
+
+// known calls the function for a field.
+func known(fields map[string]func(*yaml.Node)) func(string, *yaml.Node) bool {
+	return func(name string, n *yaml.Node) bool {
+		set, ok := fields[name]
+		if ok {
+			set(n)
+		}
+		return ok
+	}
 }
 
 // value takes a setting's value: one value, or a list for settings that are one.
@@ -93,7 +104,7 @@ func (f *settingsFile) route(d *strictyaml.Decoder, n *yaml.Node) {
 		return func(n *yaml.Node) { *to, _ = d.Text(n, what) }
 	}
 	before := len(d.Faults)
-	ok := d.Mapping(n, "a route", map[string]func(*yaml.Node){
+	ok := d.Mapping(n, "a route", known(map[string]func(*yaml.Node){
 		"group": text(&r.Group, "group"),
 		"name":  text(&r.Name, "name"),
 		"path":  text(&r.Path, "path"),
@@ -116,7 +127,7 @@ func (f *settingsFile) route(d *strictyaml.Decoder, n *yaml.Node) {
 			r.ID = regexp.MustCompile("^(?:" + v + ")$")
 		},
 		"websocket": func(n *yaml.Node) { r.Websocket = d.Bool(n, "websocket") },
-	})
+	}))
 	if !ok || len(d.Faults) > before {
 		return
 	}

@@ -105,28 +105,46 @@ func (d *Decoder) syntax(err error) {
 	d.Fault(&yaml.Node{}, "not YAML: %.200s", err.Error())
 }
 
-// Mapping calls the function for each field of the mapping n. It reports whether n is a mapping.
-func (d *Decoder) Mapping(n *yaml.Node, what string, fields map[string]func(*yaml.Node)) bool {
+// Mapping calls set with the name and the value of each field of the mapping n; set reports whether it
+// knows the name. Mapping reports whether n is a mapping.
+func (d *Decoder) Mapping(n *yaml.Node, what string, set func(name string, value *yaml.Node) (known bool)) bool {
 	n = Follow(n)
 	if n.Kind != yaml.MappingNode {
 		d.Fault(n, "%s is a mapping of fields, this is %s", what, kind(n))
 		return false
 	}
-	seen := make(map[string]int, len(n.Content)/2)
+	var seen map[string]*yaml.Node // for mappings too long to look through
+	const short = 32
+	if len(n.Content) > short {
+		seen = make(map[string]*yaml.Node, len(n.Content)/2)
+	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], Follow(n.Content[i+1])
-		set, known := fields[name.Value]
+		first := seen[name.Value]
+		if seen == nil {
+			first = fieldBefore(n, i)
+		}
 		switch {
-		case !known || name.Kind != yaml.ScalarNode:
+		case first != nil:
+			d.Fault(name, "%s stands here twice, first in line %d", Quote(name.Value), first.Line)
+		case name.Kind != yaml.ScalarNode || !set(name.Value, value):
 			d.Fault(name, "%s has no field %s", what, Quote(name.Value))
-		case seen[name.Value] != 0:
-			d.Fault(name, "%s stands here twice, first in line %d", Quote(name.Value), seen[name.Value])
-		default:
-			seen[name.Value] = name.Line
-			set(value)
+		}
+		if seen != nil && first == nil {
+			seen[name.Value] = name
 		}
 	}
 	return true
+}
+
+// fieldBefore returns the first name before the i-th node of the mapping n that is the same as it, or nil.
+func fieldBefore(n *yaml.Node, i int) *yaml.Node {
+	for j := 0; j < i; j += 2 {
+		if n.Content[j].Value == n.Content[i].Value {
+			return n.Content[j]
+		}
+	}
+	return nil
 }
 
 // Sequence calls item for each item of the list n.
