@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -17,18 +18,69 @@ func (d Diff) Empty() bool {
 		len(d.ChatflowsAdded)+len(d.ChatflowsRemoved)+len(d.ChatflowsChanged) == 0
 }
 
-// diff compares two snapshots; old may be nil.
-func diff(old, next *Snapshot) Diff {
-	if old == nil {
-		old = &Snapshot{}
+// shortened returns d with lists that can be kept and shown: of a long one, the beginning and how many
+// more there are.
+func (d Diff) shortened() Diff {
+	const most = 50
+	for _, ids := range []*[]string{&d.KeysAdded, &d.KeysRemoved, &d.KeysChanged, &d.ChatflowsAdded, &d.ChatflowsRemoved, &d.ChatflowsChanged} {
+		if n := len(*ids); n > most {
+			*ids = append(slices.Clone((*ids)[:most]), fmt.Sprintf("… and %d more", n-most))
+		}
 	}
-	var d Diff
-	d.KeysAdded, d.KeysRemoved, d.KeysChanged = diffByID(old.keys, next.keys, func(k *Key) string { return k.ID }, sameKey)
-	d.ChatflowsAdded, d.ChatflowsRemoved, d.ChatflowsChanged = diffByID(old.chatflows, next.chatflows, func(c *Chatflow) string { return c.ID }, sameChatflow)
 	return d
 }
 
+// diff compares two snapshots; old may be nil.
+func diff(old, next *Snapshot) Diff {
+	d, _ := compare(old, next)
+	return d
+}
+
+// compare is diff, and reports whether next may be old with its end cut off: something is gone from it.
+func compare(old, next *Snapshot) (d Diff, cut bool) {
+	if old == nil {
+		old = &Snapshot{}
+	}
+	d.KeysAdded, d.KeysRemoved, d.KeysChanged = diffByID(old.keys, next.keys, func(k *Key) string { return k.ID }, func(a, b *Key) bool {
+		cut = cut || cutKey(a, b)
+		return sameKey(a, b)
+	})
+	d.ChatflowsAdded, d.ChatflowsRemoved, d.ChatflowsChanged = diffByID(old.chatflows, next.chatflows, func(c *Chatflow) string { return c.ID }, func(a, b *Chatflow) bool {
+		cut = cut || cutChatflow(a, b)
+		return sameChatflow(a, b)
+	})
+	return d, cut || len(d.KeysRemoved)+len(d.ChatflowsRemoved) > 0
+}
+
+// cutKey reports whether b lacks something that a has: a secret, or what limits it. To disable a key or
+// to end it earlier takes nothing away.
+func cutKey(a, b *Key) bool {
+	return a.Disabled && !b.Disabled || len(b.secrets) < len(a.secrets) || wider(a.valid, b.valid) ||
+		slices.ContainsFunc(a.secrets, func(s Secret) bool {
+			i := slices.IndexFunc(b.secrets, func(t Secret) bool { return t.Digest == s.Digest })
+			return i < 0 || wider(s.valid, b.secrets[i].valid)
+		})
+}
+
+// wider reports whether b lacks a limit that a has.
+func wider(a, b window) bool {
+	return a.from != always.from && b.from == always.from || a.until != always.until && b.until == always.until
+}
+
+// cutChatflow reports whether b lacks something that a has.
+func cutChatflow(a, b *Chatflow) bool {
+	return a.Public && !b.Public || a.Name != "" && b.Name == "" ||
+		a.UpstreamAuthorization.Mode != UpstreamDefault && b.UpstreamAuthorization.Mode == UpstreamDefault ||
+		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.has(k) })
+}
+
 func diffByID[T any](old, next []T, id func(T) string, same func(a, b T) bool) (added, removed, changed []string) {
+	for len(old) > 0 && len(next) > 0 && id(old[0]) == id(next[0]) { // most files change little
+		if !same(old[0], next[0]) {
+			changed = append(changed, id(next[0]))
+		}
+		old, next = old[1:], next[1:]
+	}
 	before := make(map[string]T, len(old))
 	for _, v := range old {
 		before[id(v)] = v

@@ -54,7 +54,7 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 		return nil, fmt.Errorf("%s: there is a key %q already; choose another ID, or give it a new secret with `flowlatch key rotate`", file, k.ID)
 	}
 	e := newEditor(file, data)
-	item := []string{"id: " + k.ID, "sha256: " + k.Digest.String()}
+	item := []string{"id: " + word(k.ID), "sha256: " + k.Digest.String()}
 	if !k.NotBefore.IsZero() {
 		item = append(item, "not_before: "+k.NotBefore.UTC().Format(time.RFC3339))
 	}
@@ -73,14 +73,11 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	}
 	slices.SortStableFunc(listed, func(a, b string) int { return old.entry(b).Line - old.entry(a).Line })
 	for _, c := range listed {
-		e.step(func() { e.addToList(e.must("chatflows", c), "keys", k.ID) })
+		e.step(func() { e.addToList(e.must("chatflows", c), "keys", word(k.ID)) })
 	}
 	e.step(func() { e.appendItem("keys", item) })
 	for _, c := range added {
-		if c == EveryChatflow {
-			c = `"*"`
-		}
-		e.step(func() { e.appendItem("chatflows", []string{"id: " + c, "keys: [" + k.ID + "]"}) })
+		e.step(func() { e.appendItem("chatflows", []string{"id: " + word(c), "keys: [" + word(k.ID) + "]"}) })
 	}
 	return e.result(old, func(old, next *Snapshot) bool {
 		d := diff(old, next)

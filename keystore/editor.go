@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -196,13 +197,21 @@ func (e *editor) nextLine(n *yaml.Node) (at int, newline string) {
 	if i := bytes.IndexByte(e.data[at:], '\n'); i >= 0 {
 		return at + i + 1, ""
 	}
-	return len(e.data), e.newline
+	return len(e.data), "\n"
 }
 
 func (e *editor) insert(at int, text string) { e.replace(at, at, text) }
 
 func (e *editor) replace(at, end int, text string) {
 	e.pieces = append(e.pieces, piece{at, end, strings.ReplaceAll(text, "\n", e.newline)})
+}
+
+// word returns an ID as it is written in YAML: in quotes if it would not be a word without.
+func word(id string) string {
+	if wordBytes[id[0]] != letter || plainTag(id) == "!!null" {
+		return strconv.Quote(id)
+	}
+	return id
 }
 
 // appendItem adds an item, given as its fields, to the list under name.
@@ -249,26 +258,26 @@ func (e *editor) appendItem(name string, fields []string) {
 	}
 }
 
-// addToList adds a word to the list under name in an entry.
-func (e *editor) addToList(entry *yaml.Node, name, word string) {
+// addToList adds an item to the list under name in an entry.
+func (e *editor) addToList(entry *yaml.Node, name, item string) {
 	_, list := field(entry, name)
 	switch {
 	case list == nil:
-		e.setField(entry, name, "["+word+"]")
+		e.setField(entry, name, "["+item+"]")
 	case list.Kind != yaml.SequenceNode || len(list.Content) == 0:
 		e.fail(fmt.Sprintf("%q in line %d is not a list with something in it", name, list.Line))
 	case list.Style&yaml.FlowStyle != 0:
-		e.insert(e.after(last(list)), ", "+word)
+		e.insert(e.after(last(list)), ", "+item)
 	default:
-		item := last(list)
-		first := e.lines[item.Line-1]
-		indent := e.data[first:e.offset(item)] // up to the word, dash included
+		end := last(list)
+		first := e.lines[end.Line-1]
+		indent := e.data[first:e.offset(end)] // up to the word, dash included
 		if strings.TrimSpace(string(indent)) != "-" {
-			e.fail(fmt.Sprintf("line %d has more than a dash and a value", item.Line))
+			e.fail(fmt.Sprintf("line %d has more than a dash and a value", end.Line))
 			return
 		}
 		at, newline := e.nextLine(list)
-		e.insert(at, newline+string(indent)+word+"\n")
+		e.insert(at, newline+string(indent)+item+"\n")
 	}
 }
 

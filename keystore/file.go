@@ -126,30 +126,6 @@ func (p *parser) contents(root, version *yaml.Node, keys, chatflows func(item fu
 	p.unused()
 }
 
-// flowiseFile reads Flowise's own file of keys.
-func (p *parser) flowiseFile() {
-	path, ok := p.Text(p.source, "flowise_api_keys")
-	if !ok {
-		return
-	}
-	path = flowiseKeysPath(p.snapshot.File, path)
-	p.snapshot.flowisePath = path
-	if p.options.flowise == nil {
-		return
-	}
-	data, err := p.options.flowise(path)
-	if err != nil {
-		p.Fault(p.source, "flowise_api_keys: %v", err)
-		return
-	}
-	keys, err := parseFlowiseKeys(data)
-	if err != nil {
-		p.Fault(p.source, "flowise_api_keys: %s: %v", path, err)
-		return
-	}
-	p.addFlowiseKeys(p.source.Line, keys)
-}
-
 // unused warns of keys that open nothing.
 func (p *parser) unused() {
 	used := make(map[*Key]bool, len(p.snapshot.keys))
@@ -350,20 +326,16 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node) {
 	if !ok {
 		return
 	}
-	k, ambiguous := p.keyByID[v], false
-	if p.flowise != nil && (k == nil || k.Flowise != "") {
-		k, ambiguous = p.flowise.find(v)
+	k := p.keyByID[v]
+	if p.source != nil && (k == nil || k.Flowise != "") {
+		if k = p.flowiseKey(c, n, v); k == nil {
+			return
+		}
 	}
 	switch {
-	case ambiguous:
-		p.Fault(n, "chatflow %q lists key %s, and Flowise has several of that name; list it by its id", c.ID, strictyaml.Quote(v))
-	case k == nil && p.source != nil:
-		// Deleted in Flowise's dashboard, or not made yet: it opens nothing, and that is no fault.
-		if p.options.flowise != nil {
-			p.Warn(n.Line, "chatflow %q lists key %s, which is neither under `keys:` nor in Flowise's file", c.ID, strictyaml.Quote(v))
-		}
 	case k == nil:
 		p.Fault(n, "chatflow %q lists key %s, which is not under `keys:`", c.ID, strictyaml.Quote(v))
+	case slices.Contains(c.keys, k) && k.Flowise != "": // by its name and by its id
 	case slices.Contains(c.keys, k):
 		p.Fault(n, "chatflow %q lists key %q twice", c.ID, v)
 	default:

@@ -8,6 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
 // apiKey is one entry of Flowise's api.json, as Flowise 1.x, 2.x and 3.0.0 write it
@@ -73,6 +77,30 @@ type flowiseKeys struct {
 	byID   map[string]*Key
 }
 
+// flowiseFile reads Flowise's own file of keys.
+func (p *parser) flowiseFile() {
+	path, ok := p.Text(p.source, "flowise_api_keys")
+	if !ok {
+		return
+	}
+	path = flowiseKeysPath(p.snapshot.File, path)
+	p.snapshot.flowisePath = path
+	if p.options.flowise == nil {
+		return
+	}
+	data, err := p.options.flowise(path)
+	if err != nil {
+		p.Fault(p.source, "flowise_api_keys: %v", err)
+		return
+	}
+	keys, err := parseFlowiseKeys(data)
+	if err != nil {
+		p.Fault(p.source, "flowise_api_keys: %s: %v", path, err)
+		return
+	}
+	p.addFlowiseKeys(p.source.Line, keys)
+}
+
 // addFlowiseKeys makes keys of what api.json holds. What cannot be used is left out with a warning:
 // the file belongs to Flowise, and one odd key in it is no reason to keep the others out of date.
 func (p *parser) addFlowiseKeys(line int, entries []apiKey) {
@@ -127,13 +155,24 @@ func (p *parser) flowiseID(entry apiKey) string {
 	return "flowise-" + entry.ID
 }
 
-// find returns the key of Flowise that a reference means.
-func (f *flowiseKeys) find(reference string) (k *Key, ambiguous bool) {
-	if k := f.byID[reference]; k != nil {
-		return k, false
+// flowiseKey returns the key of Flowise that chatflow c lists at n by its id or its name, or nil. One
+// that is not there was deleted in Flowise's dashboard or is not made yet: it opens nothing, and that
+// is no fault.
+func (p *parser) flowiseKey(c *Chatflow, n *yaml.Node, reference string) *Key {
+	if p.flowise == nil { // not read
+		return nil
 	}
-	k, named := f.byName[reference]
-	return k, named && k == nil
+	if k := p.flowise.byID[reference]; k != nil {
+		return k
+	}
+	k, named := p.flowise.byName[reference]
+	switch {
+	case !named:
+		p.Warn(n.Line, "chatflow %q lists key %s, which is neither under `keys:` nor in Flowise's file", c.ID, strictyaml.Quote(reference))
+	case k == nil:
+		p.Fault(n, "chatflow %q lists key %s, and Flowise has several of that name; list it by its id", c.ID, strictyaml.Quote(reference))
+	}
+	return k
 }
 
 // wasReset reports whether next looks as if Flowise had lost its file of keys: none of the keys it

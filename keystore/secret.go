@@ -17,8 +17,14 @@ import (
 // guess, and a slow one run for every request is a way to be shut down.
 type Digest [sha256.Size]byte
 
-// DigestOf returns the digest of secret.
-func DigestOf(secret string) Digest { return sha256.Sum256([]byte(secret)) }
+// DigestOf returns the digest of secret. It allocates nothing for secrets of the usual lengths.
+func DigestOf(secret string) Digest {
+	var b [128]byte
+	if len(secret) <= len(b) {
+		return sha256.Sum256(b[:copy(b[:], secret)])
+	}
+	return sha256.Sum256([]byte(secret))
+}
 
 // String returns the digest as 64 lower-case hexadecimal digits, as a key file holds it.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
@@ -64,17 +70,23 @@ func Generate() string {
 		}
 		b = append(b, base62[i.Int64()])
 	}
-	return string(appendChecksum(b))
+	sum := checksum(string(b))
+	return string(append(b, sum[:]...))
 }
 
-func appendChecksum(b []byte) []byte {
-	sum := crc32.ChecksumIEEE(b)
-	var digits [secretChecksum]byte
+// checksum returns the checksum of a secret's other characters: their CRC-32 (IEEE) in base62. The sum
+// is taken here and not by package crc32, whose argument would be moved to the heap at every request.
+func checksum(s string) (digits [secretChecksum]byte) {
+	sum := ^uint32(0)
+	for i := range len(s) {
+		sum = crc32.IEEETable[byte(sum)^s[i]] ^ sum>>8
+	}
+	sum = ^sum
 	for i := len(digits) - 1; i >= 0; i-- {
 		digits[i] = base62[sum%62]
 		sum /= 62
 	}
-	return append(b, digits[:]...)
+	return digits
 }
 
 // Mistyped reports whether s begins as a secret made by [Generate] and has another length or a checksum
@@ -84,7 +96,11 @@ func Mistyped(s string) bool {
 	if !strings.HasPrefix(s, secretPrefix) {
 		return false
 	}
-	return len(s) != secretLen || string(appendChecksum([]byte(s[:secretLen-secretChecksum]))) != s
+	if len(s) != secretLen {
+		return true
+	}
+	sum := checksum(s[:secretLen-secretChecksum])
+	return string(sum[:]) != s[secretLen-secretChecksum:]
 }
 
 // ValidateSecret says why s cannot serve as a secret, or nil. Secrets made elsewhere are accepted

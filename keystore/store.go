@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -162,11 +163,12 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 	old := s.Snapshot()
 	next, changed, err := s.load()
 	s.held = false
+	var cut bool
 	if next != nil && err == nil {
-		r.Diff = diff(old, next)
+		r.Diff, cut = compare(old, next)
 	}
-	if !asked && (err != nil || r.takesAway()) {
-		if again = s.unsettled(); again > 0 {
+	if !asked && (err != nil || cut) {
+		if again = s.unsettled(err != nil); again > 0 {
 			s.held = true
 			r.Diff = Diff{}
 			return r, again
@@ -199,25 +201,24 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 	return r, 0
 }
 
-// takesAway reports whether a key or a chatflow is gone.
-func (d Diff) takesAway() bool {
-	return len(d.KeysRemoved)+len(d.ChatflowsRemoved)+len(d.KeysChanged)+len(d.ChatflowsChanged) > 0
-}
-
-// unsettled returns how much longer a change of the files should rest.
-func (s *Store) unsettled() time.Duration {
+// unsettled returns how much longer a change of the files should rest. Flowise's file is JSON, of which
+// no part is valid, so it has to rest only for a fault.
+func (s *Store) unsettled(fault bool) time.Duration {
 	var rest time.Duration
-	for _, f := range []*watch.File{s.file, s.flowise} {
-		if f != nil && f.InPlace() {
-			rest = max(rest, settled-f.Age())
-		}
+	if s.file.InPlace() {
+		rest = settled - s.file.Age()
+	}
+	if fault && s.flowise != nil && s.flowise.InPlace() {
+		rest = max(rest, settled-s.flowise.Age())
 	}
 	return rest
 }
 
 func (s *Store) record(r Reload) {
 	s.status.Reloads[r.Result]++
-	s.status.Recent = slices.Insert(s.status.Recent, 0, r)
+	kept := r
+	kept.Diff = r.shortened()
+	s.status.Recent = slices.Insert(s.status.Recent, 0, kept)
 	s.status.Recent = s.status.Recent[:min(len(s.status.Recent), recentReloads)]
 	if s.opts.OnReload != nil && r.Generation > 0 { // Open returns its own fault
 		s.opts.OnReload(r)
@@ -248,6 +249,9 @@ func (s *Store) load() (next *Snapshot, changed bool, err error) {
 			return nil, false, readError(s.path, err)
 		}
 	}
+	if len(content) >= plainFrom {
+		defer collectLess()()
+	}
 	next, err = parse(s.path, content, parseOptions{plainFrom: plainFrom, flowise: func(path string) ([]byte, error) {
 		if s.flowise == nil || s.flowise.Path() != path {
 			s.flowise, keys = watch.NewFile(path), nil
@@ -271,6 +275,17 @@ func (s *Store) load() (next *Snapshot, changed bool, err error) {
 		err = s.opts.Validate(next)
 	}
 	return next, true, err
+}
+
+// collectLess lets the garbage collector run as seldom as by default while a large file is read, in
+// case it was told to run more often: nearly all that is read then stays, so there is little to find.
+func collectLess() (restore func()) {
+	const byDefault = 100
+	was := debug.SetGCPercent(byDefault)
+	if was < 0 || was > byDefault {
+		debug.SetGCPercent(was)
+	}
+	return func() { debug.SetGCPercent(was) }
 }
 
 // warnOfMounts warns of files whose replacements never arrive.

@@ -51,6 +51,7 @@ func curlLines(t *testing.T, text string) (requests []request) {
 }
 
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	tmp := t.TempDir()
 	p := start(t, []string{"TMPDIR=" + tmp}, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 	eventually(t, "demo's text", func() bool { return strings.Contains(p.stdout.String(), "Ctrl-C") || p.over() })

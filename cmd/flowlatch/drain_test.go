@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// stream is a runner that streams what it is told to, event by event, until events is closed.
+// stream is a runner that streams what it is told to, event by event, until events is closed. It
+// serves one request.
 type stream struct {
 	events chan string
 	left   chan struct{} // closed when the request is over
@@ -21,6 +22,7 @@ type stream struct {
 func newStream() *stream { return &stream{events: make(chan string), left: make(chan struct{})} }
 
 func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // or net/http would not notice a caller that leaves
 	defer close(s.left)
 	w.Header().Set("Content-Type", "text/event-stream")
 	for {
@@ -80,6 +82,7 @@ func openStream(t *testing.T, g *gate, s *stream) *bufio.Reader {
 }
 
 func TestDrainLetsStreamsFinish(t *testing.T) {
+	t.Parallel()
 	runner := newStream()
 	g := startGate(t, runner)
 	events := openStream(t, g, runner)
@@ -124,6 +127,7 @@ func TestDrainLetsStreamsFinish(t *testing.T) {
 }
 
 func TestDrainCutsWhatDoesNotEnd(t *testing.T) {
+	t.Parallel()
 	const limit = 200 * time.Millisecond
 	runner := newStream()
 	g := startGate(t, runner, "--drain", limit.String())
@@ -157,6 +161,7 @@ func TestDrainCutsWhatDoesNotEnd(t *testing.T) {
 
 // TestHangupWhileDraining checks that a reload that is asked for late does not end what is open.
 func TestHangupWhileDraining(t *testing.T) {
+	t.Parallel()
 	runner := newStream()
 	g := startGate(t, runner)
 	events := openStream(t, g, runner)

@@ -81,6 +81,7 @@ func TestServeForward(t *testing.T) {
 }
 
 func TestHangupReloads(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, newEcho())
 
 	// The poll does not say that nothing changed; the signal does.

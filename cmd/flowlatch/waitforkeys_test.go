@@ -11,6 +11,7 @@ import (
 
 // TestWaitForKeys checks that a gate may start before its key file is there.
 func TestWaitForKeys(t *testing.T) {
+	t.Parallel()
 	keys := filepath.Join(t.TempDir(), "keys.yaml")
 	p := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys, "--wait-for-keys", patience.String())
 	if got, _ := p.awaitLog(t, "waiting for the key file")["error"].(string); !strings.Contains(got, "it does not exist") {
@@ -37,6 +38,7 @@ func TestWaitForKeys(t *testing.T) {
 }
 
 func TestWaitForKeysEnds(t *testing.T) {
+	t.Parallel()
 	keys := writeFile(t, "keys.yaml", "version: 1\n")
 	code, stdout, stderr := finish(t, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys, "--wait-for-keys", "100ms")
 	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "\nflowlatch: "+keys+":1: no chatflow is listed") {

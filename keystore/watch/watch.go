@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -33,14 +35,13 @@ func Run(ctx context.Context, poll time.Duration, paths func() []string, look fu
 	if poll <= 0 {
 		poll = Poll
 	}
-	var (
-		events <-chan fsnotify.Event
-		errs   <-chan error
-		follow = func() {}
-	)
+	hints := make(chan struct{}, 1)
+	follow := func() {}
 	if w, err := fsnotify.NewWatcher(); err == nil {
+		var drained sync.WaitGroup
+		drained.Go(func() { drain(w, hints) })
+		defer drained.Wait()
 		defer w.Close()
-		events, errs = w.Events, w.Errors
 		follow = func() { watchDirs(w, paths()) }
 	}
 	follow()
@@ -53,9 +54,8 @@ func Run(ctx context.Context, poll time.Duration, paths func() []string, look fu
 			return
 		case <-tick.C:
 		case <-again:
-		case <-errs: //nolint:errcheck // lost events: look, as after an event
-		case <-events:
-			if !settle(ctx, events) {
+		case <-hints:
+			if !settle(ctx, hints) {
 				return
 			}
 		}
@@ -68,8 +68,33 @@ func Run(ctx context.Context, poll time.Duration, paths func() []string, look fu
 	}
 }
 
-// settle waits until no event has come for a moment. It reports whether ctx is still going.
-func settle(ctx context.Context, events <-chan fsnotify.Event) bool {
+// drain turns events, and errors, which may be lost events, into hints until w is closed. It reads all
+// the time: w holds a lock while it waits for its reader, and whoever changed what it watches instead
+// of reading would wait for ever.
+func drain(w *fsnotify.Watcher, hints chan<- struct{}) {
+	events, errs := w.Events, w.Errors
+	for events != nil || errs != nil {
+		select {
+		case _, ok := <-events:
+			if !ok {
+				events = nil
+				continue
+			}
+		case _, ok := <-errs:
+			if !ok {
+				errs = nil
+				continue
+			}
+		}
+		select {
+		case hints <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// settle waits until no hint has come for a moment. It reports whether ctx is still going.
+func settle(ctx context.Context, hints <-chan struct{}) bool {
 	end := time.NewTimer(patience)
 	defer end.Stop()
 	still := time.NewTimer(quiet)
@@ -82,7 +107,7 @@ func settle(ctx context.Context, events <-chan fsnotify.Event) bool {
 			return true
 		case <-still.C:
 			return true
-		case <-events:
+		case <-hints:
 			still.Reset(quiet)
 		}
 	}
@@ -105,40 +130,47 @@ func watchDirs(w *fsnotify.Watcher, paths []string) {
 	}
 }
 
-// dirsOf returns the directories in which a change can give path another content: the one it is in,
-// or the nearest above that exists, and the same for every symbolic link on the way.
+// dirsOf returns the directories in which a change can give path another content: the one in which it
+// is, or the nearest above that exists, and that of every symbolic link on the way, as ..data is one
+// in a mounted Secret.
 func dirsOf(path string) []string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil // the working directory is gone: the poll goes on
+	}
 	var dirs []string
-	for range 16 { // longer chains of links are taken up by the poll
-		dir := filepath.Dir(path)
-		for {
-			if info, err := os.Stat(dir); err == nil && info.IsDir() {
-				break
-			}
-			if up := filepath.Dir(dir); up != dir {
-				dir = up
-				continue
-			}
-			break
-		}
+	add := func(dir string) {
 		if !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
-		// Where a directory on the way is itself a link, as ..data is in a mounted Secret, the link
-		// stands in the directory above it.
-		if real, err := filepath.EvalSymlinks(dir); err == nil && real != filepath.Clean(dir) {
-			if up := filepath.Dir(dir); !slices.Contains(dirs, up) {
-				dirs = append(dirs, up)
-			}
+	}
+	dir, rest := "/", strings.Split(strings.Trim(filepath.ToSlash(path), "/"), "/")
+	if volume := filepath.VolumeName(path); volume != "" {
+		dir, rest = volume+string(filepath.Separator), rest[1:]
+	}
+	for links := 0; len(rest) > 0; {
+		next := filepath.Join(dir, rest[0])
+		info, err := os.Lstat(next)
+		if err != nil || len(rest) == 1 {
+			add(dir)
 		}
-		target, err := os.Readlink(path)
 		if err != nil {
 			break
 		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(path), target)
+		rest = rest[1:]
+		if info.Mode()&os.ModeSymlink == 0 {
+			dir = next
+			continue
 		}
-		path = target
+		add(dir)
+		target, err := os.Readlink(next)
+		if links++; err != nil || links > 40 { // as many as Linux follows
+			break
+		}
+		if filepath.IsAbs(target) {
+			dir = string(filepath.Separator)
+		}
+		rest = append(strings.Split(strings.Trim(filepath.ToSlash(target), "/"), "/"), rest...)
 	}
 	return dirs
 }

@@ -1,0 +1,213 @@
+package keystore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// run runs the store until the test ends, or the function it returns is called.
+func run(t *testing.T, s *keystore.Store) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	stop = func() { cancel(); <-done }
+	t.Cleanup(stop)
+	return stop
+}
+
+// eventually waits until the condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for !holds() {
+		select {
+		case <-deadline:
+			t.Fatalf("not seen in time: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func TestRunReloads(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		poll time.Duration
+	}{{"by event", time.Hour}, {"by poll or event", 5 * time.Millisecond}} {
+		t.Run(test.name, func(t *testing.T) {
+			var told reloads
+			s, path := open(t, keyFile("a"), keystore.Options{Poll: test.poll, OnReload: told.add})
+			run(t, s)
+			// The watch begins some time after Run has: go on until it shows.
+			n := 0
+			eventually(t, "the first change", func() bool {
+				if n++; n%20 == 1 {
+					replaceFile(t, path, keyFile("a", "b")+strings.Repeat("#\n", n))
+				}
+				return s.Status().Generation > 1
+			})
+			g := s.Status().Generation
+			if err := keystore.Edit(path, to(keyFile("c"))); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "an edit", func() bool { return snapshotIDs(s.Snapshot()) == "c" })
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the file's end", func() bool { return s.Status().Stale })
+			if got := snapshotIDs(s.Snapshot()); got != "c" {
+				t.Errorf("without the file the keys are %q, want c", got)
+			}
+			writeFile(t, path, keyFile("d"))
+			eventually(t, "the file's return", func() bool { return snapshotIDs(s.Snapshot()) == "d" && !s.Status().Stale })
+			if got := s.Status().Generation; got < g+2 {
+				t.Errorf("generation %d, want at least %d", got, g+2)
+			}
+		})
+	}
+}
+
+// A fault is told of once, however many polls find it, and its successor and its end once each.
+func TestRunTellsOnce(t *testing.T) {
+	var told reloads
+	var looks atomic.Int64
+	s, path := open(t, keyFile("a"), keystore.Options{Poll: 2 * time.Millisecond, OnReload: told.add, Validate: func(n *keystore.Snapshot) error {
+		looks.Add(1)
+		if n.Key("a") == nil {
+			return fmt.Errorf("%d keys and none is a", len(n.Keys()))
+		}
+		return nil
+	}})
+	run(t, s)
+	failed := func(text string) func() bool {
+		return func() bool { return strings.Contains(fmt.Sprint(s.Status().Err), text) }
+	}
+	replaceFile(t, path, keyFile("b"))
+	eventually(t, "the first fault", failed("1 keys"))
+	since := looks.Load()
+	eventually(t, "ten polls", func() bool { return looks.Load() >= since+10 })
+	replaceFile(t, path, keyFile("b", "c"))
+	eventually(t, "the second fault", failed("2 keys"))
+	replaceFile(t, path, "version: 7\n")
+	eventually(t, "the third fault", failed(`version "7"`))
+	replaceFile(t, path, keyFile("b", "c"))
+	eventually(t, "the second fault again", failed("2 keys"))
+	replaceFile(t, path, keyFile("a"))
+	eventually(t, "the end of the faults", func() bool { return !s.Status().Stale })
+	// A look that nobody asked for and that finds nothing new is not worth a word.
+	before := s.Status().LastSuccess
+	eventually(t, "polls after it", func() bool { return s.Status().LastSuccess.After(before.Add(20 * time.Millisecond)) })
+	want := []string{
+		"1 success", "1 failure: 1 keys and none is a", "1 failure: 2 keys and none is a",
+		"1 failure: " + path + `:1: version "7" is not known; this gate reads ` + "`version: 1`",
+		"1 failure: 2 keys and none is a", "2 success",
+	}
+	if diff := cmp.Diff(want, told.results()); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	if got, want := s.Status().Reloads, map[keystore.Result]uint64{keystore.Loaded: 2, keystore.Failed: 4}; !cmp.Equal(got, want) {
+		t.Errorf("Reloads = %v, want %v", got, want)
+	}
+}
+
+// replaceFile puts another file in the place of the one at path, so that no look can find half of it.
+func replaceFile(t *testing.T, path, data string) {
+	t.Helper()
+	next := filepath.Join(t.TempDir(), "next")
+	writeFile(t, next, data)
+	if err := os.Rename(next, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Readers see one snapshot or the next while the file is edited, reloaded and read at once.
+func TestConcurrentReload(t *testing.T) {
+	s, path := open(t, keyFile("k0"), keystore.Options{Poll: time.Millisecond})
+	run(t, s)
+	ctx, stop := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for last := 0; ctx.Err() == nil; {
+				snapshot := s.Snapshot()
+				n := len(snapshot.Keys())
+				if n < last {
+					t.Errorf("%d keys after %d: an older snapshot came back", n, last)
+					return
+				}
+				last = n
+				newest := fmt.Sprint("k", n-1)
+				m := snapshot.Match(keystore.DigestOf(secret(newest)), time.Now())
+				if m.Validity != keystore.Valid || !snapshot.Opens(m.Key, "x") {
+					t.Errorf("of %d keys %s is %v", n, newest, m.Validity)
+					return
+				}
+				s.Status()
+			}
+		})
+	}
+	const edits = 25
+	for i := range edits {
+		if err := keystore.Edit(path, addKey(fmt.Sprint("k", i+1))); err != nil {
+			t.Error(err)
+		}
+		readers.Go(func() { s.Reload() })
+	}
+	eventually(t, "the last key", func() bool { return len(s.Snapshot().Keys()) == edits+1 })
+	stop()
+	readers.Wait()
+}
+
+// Run ends when its context does, and what it started has ended by then.
+func TestRunLeavesNothingBehind(t *testing.T) {
+	for _, state := range []string{"good", "faulty", "gone"} {
+		s, path := open(t, keyFile("a"), keystore.Options{Poll: time.Millisecond})
+		stop := run(t, s)
+		eventually(t, "a look", func() bool { return s.Status().LastSuccess != s.Status().Recent[0].Time })
+		switch state {
+		case "faulty":
+			writeFile(t, path, "-")
+		case "gone":
+			if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, state, func() bool { return s.Status().Stale == (state != "good") })
+		stop()
+		eventually(t, state+": the end of what Run began", func() bool {
+			var stacks strings.Builder
+			if err := pprof.Lookup("goroutine").WriteTo(&stacks, 2); err != nil {
+				t.Fatal(err)
+			}
+			return !strings.Contains(stacks.String(), "keystore/watch.") && !strings.Contains(stacks.String(), "fsnotify.")
+		})
+	}
+}
+
+// A store that was never run, or runs no more, can still be told to reload.
+func TestReloadAfterRun(t *testing.T) {
+	s, path := open(t, keyFile("a"), keystore.Options{Poll: time.Millisecond})
+	run(t, s)()
+	writeFile(t, path, keyFile("b"))
+	if r := s.Reload(); r.Result != keystore.Loaded || snapshotIDs(s.Snapshot()) != "b" {
+		t.Errorf("Reload = %s, %v with %s, want b loaded", r.Result, r.Err, snapshotIDs(s.Snapshot()))
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("over before it began"))
+	s.Run(ctx) // must return
+}

@@ -1,0 +1,130 @@
+package keystore_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// view is all that a snapshot means, in a form that cmp.Diff can compare: everything but places in
+// the file and whether a secret stands there in plain text.
+type view struct {
+	Keys      []keyView
+	Chatflows []chatflowView
+	Public    bool
+}
+
+type keyView struct {
+	ID                  string
+	Disabled            bool
+	NotBefore, NotAfter string
+	Secrets             []secretView
+}
+
+type secretView struct{ Digest, NotBefore, NotAfter string }
+
+type chatflowView struct {
+	ID, Name, Upstream string
+	Public             bool
+	Keys               []string
+}
+
+func viewOf(s *keystore.Snapshot) view {
+	v := view{Public: s.AnyPublic()}
+	for _, k := range s.Keys() {
+		kv := keyView{ID: k.ID, Disabled: k.Disabled, NotBefore: stamp(k.NotBefore()), NotAfter: stamp(k.OwnNotAfter())}
+		for _, sec := range k.Secrets() {
+			kv.Secrets = append(kv.Secrets, secretView{sec.Digest.String(), stamp(sec.NotBefore()), stamp(sec.NotAfter())})
+		}
+		v.Keys = append(v.Keys, kv)
+	}
+	for _, c := range s.Chatflows() {
+		cv := chatflowView{ID: c.ID, Name: c.Name, Public: c.Public, Upstream: c.UpstreamAuthorization.String()}
+		for _, k := range c.Keys() {
+			cv.Keys = append(cv.Keys, k.ID)
+		}
+		v.Chatflows = append(v.Chatflows, cv)
+	}
+	return v
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// render writes v as a key file in the one plain way: what Parse must read back as v.
+func render(v view) string {
+	var b strings.Builder
+	line := func(indent, name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s%s: %s\n", indent, name, value)
+		}
+	}
+	b.WriteString("version: 1\n")
+	if len(v.Keys) > 0 {
+		b.WriteString("keys:\n")
+	}
+	for _, k := range v.Keys {
+		line("  - ", "id", quote(k.ID))
+		line("    ", "not_before", k.NotBefore)
+		line("    ", "not_after", k.NotAfter)
+		if k.Disabled {
+			line("    ", "disabled", "true")
+		}
+		b.WriteString("    secrets:\n")
+		for _, s := range k.Secrets {
+			line("      - ", "sha256", quote(s.Digest))
+			line("        ", "not_before", s.NotBefore)
+			line("        ", "not_after", s.NotAfter)
+		}
+	}
+	b.WriteString("chatflows:\n")
+	for _, c := range v.Chatflows {
+		line("  - ", "id", quote(c.ID))
+		if c.Name != "" {
+			line("    ", "name", quote(c.Name))
+		}
+		if c.Public {
+			line("    ", "public", "true")
+		}
+		if c.Upstream != "" {
+			line("    ", "upstream_authorization", quote(c.Upstream))
+		}
+		if len(c.Keys) > 0 {
+			line("    ", "keys", "["+strings.Join(quoteAll(c.Keys), ", ")+"]")
+		}
+	}
+	return b.String()
+}
+
+// quote writes s as YAML whose escapes are also Go's.
+func quote(s string) string { return strconv.QuoteToASCII(s) }
+
+func quoteAll(list []string) []string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = quote(s)
+	}
+	return quoted
+}
+
+func mustParse(t *testing.T, data string) *keystore.Snapshot {
+	t.Helper()
+	s, err := keystore.Parse("keys.yaml", []byte(data))
+	if err != nil {
+		t.Fatalf("Parse = %v, want no error, of\n%s", err, data)
+	}
+	return s
+}
+
+// digest is the digest of a made-up secret, as a key file holds it.
+func digest(name string) string { return keystore.DigestOf(secret(name)).String() }
+
+func secret(name string) string { return "secret-of-the-key-" + name }

@@ -1,0 +1,157 @@
+package watch
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// read reads f and checks what came out of it.
+func read(t *testing.T, f *File, want string, wantChanged bool) {
+	t.Helper()
+	content, changed, err := f.Read()
+	if err != nil || changed != wantChanged || (content != nil || wantChanged) && string(content) != want {
+		t.Errorf("Read() = %d bytes, changed %t, %v, want %d bytes, changed %t", len(content), changed, err, len(want), wantChanged)
+	}
+}
+
+func put(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFileRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	f := NewFile(path)
+	if _, changed, err := f.Read(); err == nil || changed {
+		t.Errorf("Read() of no file = changed %t, %v, want an error", changed, err)
+	}
+	put(t, path, "")
+	read(t, f, "", true)
+	read(t, f, "", false)
+	put(t, path, "a")
+	read(t, f, "a", true)
+	read(t, f, "a", false)
+	put(t, path, "b")
+	put(t, path, "a")
+	read(t, f, "a", false) // as it was when it was last seen
+	put(t, path, "b")
+	read(t, f, "b", true)
+	// After an error the content counts as changed, whatever it is.
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, changed, err := f.Read(); err == nil || changed {
+		t.Errorf("Read() of no file = changed %t, %v, want an error", changed, err)
+	}
+	put(t, path, "b")
+	read(t, f, "b", true)
+	read(t, f, "b", false)
+	if f.Path() != path {
+		t.Errorf("Path() = %q, want %q", f.Path(), path)
+	}
+	if content, err := f.Content(); err != nil || string(content) != "b" {
+		t.Errorf("Content() = %q, %v, want b", content, err)
+	}
+}
+
+// A large file is not read at each look, and no change of it is missed for that.
+func TestFileLarge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	a, b := string(bytes.Repeat([]byte("a"), large)), string(bytes.Repeat([]byte("b"), large))
+	put(t, path, a)
+	f := NewFile(path)
+	read(t, f, a, true)
+
+	// Read while another change could carry the same stamp, it is read again.
+	if content, changed, err := f.Read(); len(content) != large || changed || err != nil {
+		t.Errorf("Read() just after a change = %d bytes, changed %t, %v, want all and no change", len(content), changed, err)
+	}
+	later := func() { f.read = f.read.Add(2 * racy) } // as if it had been read some time after the change
+	later()
+	content, changed, err := f.Read()
+	if changed || err != nil {
+		t.Errorf("Read() without a change = changed %t, %v", changed, err)
+	}
+	if runtime.GOOS == "linux" && content != nil {
+		t.Errorf("Read() of a large file without a change = %d bytes, want nil", len(content))
+	}
+	if content, err := f.Content(); err != nil || string(content) != a {
+		t.Errorf("Content() = %d bytes, %v, want all", len(content), err)
+	}
+
+	// The same size, time of modification and number: the time of change tells.
+	info := lstat(t, path)
+	put(t, path, b)
+	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	later()
+	read(t, f, b, true)
+
+	// Another file with the same size and time.
+	put(t, path+"2", a)
+	if err := os.Chtimes(path+"2", info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+"2", path); err != nil {
+		t.Fatal(err)
+	}
+	later()
+	read(t, f, a, true)
+}
+
+func lstat(t *testing.T, path string) os.FileInfo {
+	t.Helper()
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+// A file that is put in the place of another is whole; one that is written to may not be.
+func TestFileInPlace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	put(t, path, "0")
+	f := NewFile(path)
+	read(t, f, "0", true)
+	if !f.InPlace() {
+		t.Error("InPlace() of a file seen for the first time = false, want true: nobody knows how it came")
+	}
+	replace := func(content string) {
+		put(t, path+".next", content)
+		if err := os.Rename(path+".next", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, step := range []struct {
+		do      func(content string)
+		inPlace bool
+	}{
+		{replace, false},
+		{func(c string) { put(t, path, c) }, true},
+		{replace, false},
+		{func(c string) { replace(c + "0"); put(t, path, c) }, false}, // not the file that was seen
+		{func(c string) { put(t, path, c) }, true},
+	} {
+		content := string(rune('a' + i))
+		step.do(content)
+		read(t, f, content, true)
+		if runtime.GOOS == "linux" && f.InPlace() != step.inPlace {
+			t.Errorf("step %d: InPlace() = %t, want %t", i, f.InPlace(), step.inPlace)
+		}
+		read(t, f, content, false) // another look does not change the answer
+		if runtime.GOOS == "linux" && f.InPlace() != step.inPlace {
+			t.Errorf("step %d: InPlace() at the next look = %t, want %t", i, f.InPlace(), step.inPlace)
+		}
+		if age := f.Age(); age < -time.Second || age > time.Minute {
+			t.Errorf("step %d: Age() = %v, want next to nothing", i, age)
+		}
+	}
+}

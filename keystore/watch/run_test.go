@@ -1,0 +1,166 @@
+package watch_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore/watch"
+)
+
+// TestPollAlone changes a file at the end of more links than are watched, so that there is no event.
+func TestPollAlone(t *testing.T) {
+	dir := t.TempDir()
+	target := filepath.Join(dir, "0", "f")
+	mkdir(t, filepath.Dir(target))
+	write(t, target, "0")
+	path := target
+	for i := range 20 {
+		next := filepath.Join(dir, fmt.Sprint(i+1), "f")
+		mkdir(t, filepath.Dir(next))
+		link(t, path, next)
+		path = next
+	}
+	w := start(t, path, 10*time.Millisecond)
+	w.sees(t, "0")
+	for _, content := range []string{"1", "2", "3"} {
+		write(t, filepath.Join(dir, "next"), content)
+		rename(t, filepath.Join(dir, "next"), target)
+		w.sees(t, content)
+	}
+}
+
+// Without a time of its own the poll is the documented one.
+func TestPollByDefault(t *testing.T) {
+	if watch.Poll != 2*time.Second {
+		t.Errorf("Poll = %v, want 2s", watch.Poll)
+	}
+	polled := make(chan struct{}, 100)
+	began := time.Now()
+	run(t, 0, func() []string { return []string{filepath.Join(t.TempDir(), "none")} }, func() time.Duration { polled <- struct{}{}; return 0 })
+	select {
+	case <-polled:
+		if since := time.Since(began); since < watch.Poll {
+			t.Errorf("a look without an event after %v, want after %v", since, watch.Poll)
+		}
+	case <-time.After(watch.Poll + soon()):
+		t.Error("no look without an event")
+	}
+}
+
+// A look reads the file. If that made an event, it would never end.
+func TestLookMakesNoEvent(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, plain(t, dir))
+	w := start(t, path, time.Hour)
+	w.sees(t, "0")
+	write(t, path, "1")
+	w.sees(t, "1")
+	// The events of the write may still be coming in; then there must be an end.
+	settled := time.After(500 * time.Millisecond)
+	<-settled
+	before := w.looks.Load()
+	over := time.After(300 * time.Millisecond)
+	<-over
+	if after := w.looks.Load(); after != before {
+		t.Errorf("%d looks without a change, want none", after-before)
+	}
+}
+
+// What look asks for is another look, once.
+func TestLookAgain(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, plain(t, dir))
+	var looks atomic.Int64
+	times := make(chan time.Time, 1000)
+	w := &watched{path: path}
+	run(t, time.Hour, func() []string { return []string{path} }, func() time.Duration {
+		times <- time.Now()
+		w.looks.Add(1)
+		if n := looks.Add(1); n < 5 {
+			return 50 * time.Millisecond
+		}
+		return 0
+	})
+	write(t, path, "1")
+	w.poke(t)
+	first := <-times
+	for n := 2; n <= 5; n++ {
+		select {
+		case at := <-times:
+			first = at
+		case <-time.After(soon()):
+			t.Fatalf("look %d did not come, %v after the one before", n, time.Since(first))
+		}
+	}
+}
+
+// The files may be others after a look than before.
+func TestPathsChange(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one", "f"), filepath.Join(dir, "two", "f")
+	mkdir(t, filepath.Dir(one))
+	mkdir(t, filepath.Dir(two))
+	write(t, one, "0")
+	write(t, two, "0")
+	first, second := watch.NewFile(one), watch.NewFile(two)
+	var both atomic.Bool
+	w := &watched{path: one, seen: make(chan string, 1000)}
+	look := func() time.Duration {
+		w.looks.Add(1)
+		for name, f := range map[string]*watch.File{"one ": first, "two ": second} {
+			if content, changed, err := f.Read(); err == nil && changed {
+				w.seen <- name + string(content)
+				if name == "one " && string(content) == "both" {
+					both.Store(true)
+				}
+			}
+		}
+		return 0
+	}
+	run(t, time.Hour, func() []string {
+		if both.Load() {
+			return []string{one, two}
+		}
+		return []string{one}
+	}, look)
+	w.poke(t)
+	write(t, one, "both")
+	w.sees(t, "one both")
+	for _, content := range []string{"1", "2"} {
+		write(t, two, content)
+		w.sees(t, "two "+content)
+		write(t, one, content)
+		w.sees(t, "one "+content)
+	}
+}
+
+// Run ends with its context, in whatever it is, and leaves nothing behind.
+func TestRunEnds(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, plain(t, dir))
+	for range 20 {
+		w := start(t, path, time.Hour)
+		write(t, path, "1") // so that it may be waiting for the next event
+		w.stop()
+	}
+	var stacks strings.Builder
+	check(t, pprof.Lookup("goroutine").WriteTo(&stacks, 2))
+	for stack := range strings.SplitSeq(stacks.String(), "\n\n") {
+		if strings.Contains(stack, "watch.Run") || strings.Contains(stack, "fsnotify.") {
+			t.Errorf("still there after Run has returned:\n%s", stack)
+		}
+	}
+	if fds, err := os.ReadDir("/proc/self/fd"); err == nil {
+		for _, fd := range fds {
+			if to, _ := os.Readlink(filepath.Join("/proc/self/fd", fd.Name())); strings.Contains(to, "inotify") {
+				t.Errorf("still open after Run has returned: %s", to)
+			}
+		}
+	}
+}
