@@ -57,7 +57,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		only  []string // the only modules it may import besides, if listed
 	}{
 		"cmd/flowlatch": {
-			own: []string{"proxy", "keystore", "keystore/strictyaml"},
+			own: []string{"proxy", "keystore", "keystore/strictyaml", "keystore/flowise"},
 		},
 		"proxy": {
 			own:   []string{"keystore"},
@@ -72,6 +72,11 @@ func TestImportsRunOneWay(t *testing.T) {
 		"keystore/watch": {
 			never: []string{"net/http", "go.yaml.in/yaml", "github.com/rs/zerolog"},
 			only:  []string{"github.com/fsnotify/fsnotify"},
+		},
+		"keystore/flowise": {
+			own:   []string{"keystore"},
+			never: []string{"github.com/alecthomas/kong", "github.com/gorilla/mux", "github.com/prometheus", "github.com/rs/zerolog"},
+			only:  []string{},
 		},
 		"keystore/strictyaml": {
 			never: []string{"net/http", "github.com/rs/zerolog"},

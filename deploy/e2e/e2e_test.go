@@ -40,6 +40,7 @@ func TestFlowise(t *testing.T) {
 		{"the widget's routes open with their group", widgetRoutes},
 		{"a key of Flowise's own is forwarded", forwardedKey},
 		{"a key of Flowise's own is put in from a file", keyFromFile},
+		{"the keys of Flowise are taken over", imported},
 		{"a revoked key stops and an open stream does not", revocation},
 		{"a key holder aborts a stream", abort},
 		{"a file goes up and comes down with a key", files},

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/flowise"
+)
+
+// The secrets of an import, for those who have no file to put them in. They are no settings.
+const (
+	importPassword = "FLOWLATCH_IMPORT_PASSWORD"
+	importAPIKey   = "FLOWLATCH_IMPORT_API_KEY"
+)
+
+type importCmd struct {
+	URL               string        `arg:"" help:"Flowise's own address, such as http://127.0.0.1:3000."`
+	User              string        `placeholder:"NAME" help:"The user of a Flowise 2.x (its FLOWISE_USERNAME)."`
+	Email             string        `placeholder:"ADDRESS" help:"An account of a Flowise 3.x."`
+	PasswordFile      string        `placeholder:"FILE" help:"File with the password of the user or account; or put it into FLOWLATCH_IMPORT_PASSWORD."`
+	APIKeyFile        string        `name:"api-key-file" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or put it into FLOWLATCH_IMPORT_API_KEY."`
+	PublicStaysPublic bool          `help:"Leave chatflows that have no key in Flowise open to anyone. Without it they are closed."`
+	DryRun            bool          `aliases:"stdout" help:"Print the key file to standard output and write nothing."`
+	Timeout           time.Duration `default:"1m" help:"How long Flowise may take for one answer."`
+	UpstreamCA        string        `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the authorities that Flowise's https certificate is checked against; without it, the system's."`
+	keyFile
+}
+
+// Help is shown below the usage.
+func (importCmd) Help() string {
+	return `Reads chatflows and API keys of a Flowise and makes a key file: the same keys, as digests, for the same chatflows.
+What changes for callers is told on standard error. Nothing is changed in Flowise. A 2.x without a user name needs no
+credential; an API key of a 3.x needs the permissions chatflows:view and apikeys:view. Of a 3.x with several
+workspaces one is read: the API key's, or the one that the account used last.
+
+Examples:
+
+  flowlatch import http://127.0.0.1:3000 --user admin --password-file ./password --dry-run
+  flowlatch import http://127.0.0.1:3000 --email me@example.com --password-file ./password --keys ./keys.yaml
+  flowlatch import https://flowise.example.com --api-key-file ./flowise.key --keys ./keys.yaml --public-stays-public`
+}
+
+// Run reads Flowise and writes the key file.
+func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
+	c, err := resolve(ctx)
+	if err != nil {
+		return err
+	}
+	credential, err := cmd.credential()
+	if err != nil {
+		return err
+	}
+	if cmd.Timeout <= 0 {
+		return usageError{errors.New("--timeout: must be more than zero")}
+	}
+	if !cmd.DryRun {
+		if _, err := os.Lstat(c.keys); !errors.Is(err, fs.ErrNotExist) {
+			return existsError(c.keys, err)
+		}
+	}
+	found, err := flowise.Read(context.Background(), flowise.Options{
+		URL: cmd.URL, Credential: credential, RootCAs: c.upstreamCA, Timeout: cmd.Timeout,
+	})
+	if err != nil {
+		return fmt.Errorf("reading Flowise: %w", err)
+	}
+	made, err := flowise.Convert(found, c.keys, cmd.PublicStaysPublic)
+	if err != nil && !errors.Is(err, flowise.ErrNothingOpen) {
+		return err
+	}
+	if reportErr := made.Report(s.err); reportErr != nil {
+		return reportErr
+	}
+	if err != nil {
+		return fmt.Errorf("%w; `flowlatch key new` makes a first key and the file with it", err)
+	}
+	if cmd.DryRun {
+		_, err = s.out.Write(made.Text)
+		return err
+	}
+	if err := keystore.Edit(c.keys, func(data []byte) ([]byte, error) {
+		if data != nil { // made while Flowise was read
+			return nil, existsError(c.keys, nil)
+		}
+		return made.Text, nil
+	}); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.err, "\n%s is written; `flowlatch check --keys %s` shows what it opens\n", c.keys, c.keys)
+	return nil
+}
+
+// existsError says what to do about a key file that is there, or that cannot be looked for.
+func existsError(path string, err error) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s exists already, and an import makes a new key file; name another with --keys, or use --dry-run and put what is missing into yours by hand", path)
+}
+
+// credential reads the secret of the user, account or key that the flags name. No flag takes one as
+// its value: other users of the machine see the flags of a process.
+func (cmd *importCmd) credential() (c flowise.Credential, err error) {
+	c.User, c.Email = cmd.User, cmd.Email
+	ways := 0
+	for _, flag := range []string{cmd.User, cmd.Email, cmd.APIKeyFile} {
+		if flag != "" {
+			ways++
+		}
+	}
+	switch {
+	case ways > 1:
+		return c, usageError{errors.New("--user, --email and --api-key-file are three ways to the same end; give one")}
+	case cmd.User != "" || cmd.Email != "":
+		c.Password, err = secretFrom("--password-file", cmd.PasswordFile, importPassword)
+		if err == nil && c.Password == "" {
+			err = usageError{fmt.Errorf("no password; put it into a file and name that with --password-file, or into the environment variable %s", importPassword)}
+		}
+		return c, err
+	case cmd.PasswordFile != "":
+		return c, usageError{errors.New("--password-file needs --user or --email beside it")}
+	}
+	c.APIKey, err = secretFrom("--api-key-file", cmd.APIKeyFile, importAPIKey)
+	if err == nil && c.APIKey != "" && strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		err = errors.New("the API key has a blank, a line break or another character that no key of Flowise has; is it the right file?")
+	}
+	if err == nil && c.APIKey == "" && os.Getenv(importPassword) != "" {
+		err = usageError{fmt.Errorf("%s needs --user or --email beside it", importPassword)}
+	}
+	return c, err
+}
+
+// maxSecret is more than any password or key has.
+const maxSecret = 4096
+
+// secretFrom returns the first line of a file, or without a file the value of a variable.
+func secretFrom(flag, path, variable string) (string, error) {
+	if path == "" {
+		return os.Getenv(variable), nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", flag, err)
+	}
+	secret := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	switch {
+	case secret == "":
+		return "", fmt.Errorf("%s: %s is empty", flag, path)
+	case len(secret) > maxSecret || strings.ContainsAny(secret, "\r\n"):
+		return "", fmt.Errorf("%s: %s is more than one line; it holds the secret alone", flag, path)
+	}
+	return secret, nil
+}

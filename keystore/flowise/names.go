@@ -1,0 +1,73 @@
+package flowise
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// Names in a Flowise are anybody's text: what is written here goes into a YAML file, into comments
+// of it, to a terminal, and by way of the file into logs and metrics.
+
+// maxName is the most characters of a name that are kept.
+const maxName = 64
+
+// printable returns s on one line: everything that is not printed as itself is a space, spaces are
+// one, and what is too long is cut.
+func printable(s string) string {
+	var b strings.Builder
+	n, space := 0, false
+	for _, r := range s {
+		if r == ' ' || !unicode.IsPrint(r) {
+			space = n > 0
+			continue
+		}
+		if n >= maxName {
+			return b.String() + "…"
+		}
+		if space {
+			b.WriteByte(' ')
+			n++
+			space = false
+		}
+		b.WriteRune(r)
+		n++
+	}
+	return b.String()
+}
+
+var escaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// scalar returns a printable text as a double-quoted scalar of YAML.
+func scalar(s string) string { return `"` + escaper.Replace(s) + `"` }
+
+// quoted returns what is printable of s between quotes.
+func quoted(s string) string { return scalar(printable(s)) }
+
+var notInKeyID = regexp.MustCompile(`[^A-Za-z0-9._@-]+`)
+
+// keyID makes a key ID of a name: it reads much the same, and YAML takes it for text unquoted.
+func keyID(name string) string {
+	id := notInKeyID.ReplaceAllString(name, "-")
+	id = id[:min(len(id), maxName)]
+	id = strings.Trim(id, "._@-")
+	if id == "" || strings.EqualFold(id, "null") {
+		return "key"
+	}
+	return id
+}
+
+// taken counts how often each name was asked for.
+type taken map[string]int
+
+// name returns base, or the first name after it that is still free, in a form such as "%s (%d)".
+func (t taken) name(base, form string) string {
+	s := base
+	for t[s] > 0 {
+		t[base]++
+		s = fmt.Sprintf(form, base, t[base])
+	}
+	t[s] = 1
+	return s
+}

@@ -1,0 +1,169 @@
+// Package flowise takes over the keys that a running Flowise has.
+//
+// It reads chatflows and API keys over Flowise's REST API ([Read]) and turns them into the text of a
+// key file, with a report on what changes for callers ([Convert]). It only asks: but for the login of
+// an account, every request is a GET. What a key file means it leaves to package keystore; flags,
+// files and exit codes to the command.
+package flowise
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Options say which Flowise to read, and as whom.
+type Options struct {
+	// URL is Flowise's own address, such as http://127.0.0.1:3000. It may have a path.
+	URL string
+	// Credential is what Flowise is shown.
+	Credential Credential
+	// RootCAs are the authorities for https. Nil means the system's.
+	RootCAs *x509.CertPool
+	// Timeout is how long one answer may take. Zero means a minute.
+	Timeout time.Duration
+}
+
+// Credential is one of the ways to prove to Flowise who asks. The zero value is none at all, which a
+// 2.x takes that has no user name set.
+type Credential struct {
+	User     string // of a 2.x (its FLOWISE_USERNAME), with Password
+	Email    string // of an account of a 3.x, with Password
+	Password string
+	APIKey   string // of any version
+}
+
+// Installation is what was found in a Flowise.
+type Installation struct {
+	URL       string
+	Version   string // empty if Flowise does not tell
+	Chatflows []Chatflow
+	Keys      []Key
+}
+
+// Chatflow is a chatflow, agentflow, assistant or multiagent, all of which are called the same way.
+type Chatflow struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	KeyID string `json:"apikeyid"` // of the key that Flowise asks its callers for; empty if none
+}
+
+// Key is an API key of Flowise, with the secret that its REST API gives away.
+type Key struct {
+	ID     string `json:"id"`
+	Name   string `json:"keyName"`
+	Secret string `json:"apiKey"`
+}
+
+// Read asks a Flowise for its chatflows and keys. Of a 3.x with several workspaces it sees one: the
+// API key's, or the one that the account used last. Redirects are not followed, because the
+// credential would go along. Errors say what to do, and hold no secret.
+func Read(ctx context.Context, o Options) (*Installation, error) {
+	c, err := newClient(o)
+	if err != nil {
+		return nil, err
+	}
+	return c.read(ctx)
+}
+
+func (c *client) read(ctx context.Context) (*Installation, error) {
+	var err error
+	if c.version, err = c.readVersion(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.credential.suits(c.version); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.base, err)
+	}
+	if c.credential.Email != "" {
+		if err := c.login(ctx); err != nil {
+			return nil, err
+		}
+	}
+	chatflows, err := c.readChatflows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// In one piece: the total that a 3.x gives beside a page of keys counts that page alone.
+	keys, err := readList[Key](ctx, c, "/apikey", nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Installation{URL: c.base, Version: c.version, Chatflows: chatflows, Keys: keys.items}, nil
+}
+
+var versionPattern = regexp.MustCompile(`^[0-9A-Za-z.+-]{1,32}$`)
+
+// readVersion asks, without the credential, whether this is a Flowise at all.
+func (c *client) readVersion(ctx context.Context) (string, error) {
+	var v struct {
+		Version string `json:"version"`
+	}
+	err := c.get(ctx, "/version", nil, func(d *decoder) error { return d.decode(&v) })
+	switch {
+	case errors.Is(err, errUnauthorized) && c.hasPath: // Flowise guards /canvas/api/v1/, though it has no such thing
+		return "", c.notFlowise("it tells its version only to those it knows, which a Flowise does for addresses with a wrong path")
+	case errors.Is(err, errUnauthorized): // closed by DENYLIST_URLS
+		return "", nil
+	case err != nil:
+		return "", err
+	case !versionPattern.MatchString(v.Version):
+		return "", c.notFlowise("its answer on GET /api/v1/version names no version")
+	}
+	return v.Version, nil
+}
+
+// suits says why a Flowise of this version will not take the credential, or nil.
+func (c Credential) suits(version string) error {
+	major, _, known := strings.Cut(version, ".")
+	switch {
+	case !known || c.APIKey != "":
+	case (major == "1" || major == "2") && c.Email != "":
+		return fmt.Errorf("a Flowise %s has no accounts with an e-mail address; use --user and --password-file, or --api-key-file", version)
+	case major == "3" && version != "3.0.0" && c.Email == "": // 3.0.0 still had a user
+		return fmt.Errorf("a Flowise %s wants an account or an API key; use --email and --password-file, or --api-key-file", version)
+	}
+	return nil
+}
+
+const (
+	pageSize     = 100
+	maxChatflows = 1_000_000
+)
+
+// readChatflows reads all chatflows. A 2.x answers with all of them whatever is asked, a 3.x page by
+// page. One that is edited meanwhile moves to the first page, so that another may slip through: then
+// they are fewer than the total, and all are read once more.
+func (c *client) readChatflows(ctx context.Context) ([]Chatflow, error) {
+	for range 3 {
+		var all []Chatflow
+		seen := map[string]bool{}
+		for page := 1; ; page++ {
+			list, err := readList[Chatflow](ctx, c, "/chatflows", map[string]string{"page": strconv.Itoa(page), "limit": strconv.Itoa(pageSize)})
+			if err != nil {
+				return nil, err
+			}
+			before := len(all)
+			for _, f := range list.items {
+				if !seen[f.ID] {
+					seen[f.ID] = true
+					all = append(all, f)
+				}
+			}
+			if len(all) > maxChatflows {
+				return nil, fmt.Errorf("%s: more than %d chatflows, which is more than one key file should hold", c.base, maxChatflows)
+			}
+			if !list.paged || len(all) == list.total {
+				return all, nil
+			}
+			if len(all) == before { // the end, or pages that repeat
+				break
+			}
+		}
+	}
+	return nil, fmt.Errorf("%s: its chatflows changed while they were read, three times; try again while nobody edits them", c.base)
+}
