@@ -32,6 +32,7 @@ lint: ## look for mistakes: format, vet, linters
 	@unformatted=$$($(GOFUMPT) -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go vet -tags e2e ./deploy/e2e
+	go vet -tags bench ./deploy/bench/...
 	$(GOLANGCI) run ./...
 
 .PHONY: fuzz
@@ -41,6 +42,10 @@ fuzz: ## fuzz each fuzz test for FUZZTIME
 .PHONY: e2e
 e2e: ## run the end-to-end tests against real Flowise 2.2.8 and 3.1.4 (needs Node 20, npm, g++, make, python3)
 	deploy/e2e/run 2.2.8 3.1.4
+
+.PHONY: bench-keys
+bench-keys: ## measure what keys cost: a decision, a file of a million keys, 100 reloads a second (5 minutes)
+	go run -tags bench ./deploy/bench/keys
 
 .PHONY: vuln
 vuln: ## look for known holes in dependencies (needs vuln.go.dev)

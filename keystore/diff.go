@@ -71,7 +71,7 @@ func wider(a, b window) bool {
 func cutChatflow(a, b *Chatflow) bool {
 	return a.Public && !b.Public || a.Name != "" && b.Name == "" ||
 		a.UpstreamAuthorization.Mode != UpstreamDefault && b.UpstreamAuthorization.Mode == UpstreamDefault ||
-		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.has(k) })
+		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.hasID(k.ID) })
 }
 
 func diffByID[T any](old, next []T, id func(T) string, same func(a, b T) bool) (added, removed, changed []string) {

@@ -49,9 +49,8 @@ type parseOptions struct {
 func parse(file string, data []byte, o parseOptions) (*Snapshot, error) {
 	d := &strictyaml.Decoder{File: file}
 	p := &parser{Decoder: d, options: o, keyByID: map[string]*Key{}, snapshot: &Snapshot{
-		File:     file,
-		byDigest: map[Digest]*Secret{},
-		byID:     map[string]*Chatflow{},
+		File: file,
+		byID: map[string]*Chatflow{},
 	}}
 	if plain, ok := readPlain(data, o.plainFrom); ok {
 		p.contents(plain.root, plain.version, plain.keys.each, plain.chatflows.each)
@@ -190,10 +189,15 @@ func (p *parser) key(n *yaml.Node) {
 		}
 	}
 	p.keyByID[k.ID] = k
-	p.snapshot.keys = append(p.snapshot.keys, k)
+	p.addKey(k)
 	for i := range k.secrets {
 		p.index(n, k, &k.secrets[i])
 	}
+}
+
+func (p *parser) addKey(k *Key) {
+	k.number = uint32(len(p.snapshot.keys)) //nolint:gosec // four thousand million keys do not fit into a file
+	p.snapshot.keys = append(p.snapshot.keys, k)
 }
 
 func (p *parser) listedSecret(n *yaml.Node, name string, k *Key) {
@@ -256,9 +260,9 @@ func (p *parser) secret(n *yaml.Node, name string, digest, plain *yaml.Node, s *
 
 func (p *parser) index(n *yaml.Node, k *Key, s *Secret) {
 	s.key = k
-	switch other := p.snapshot.byDigest[s.Digest]; {
+	switch other := p.snapshot.byDigest.get(s.Digest); {
 	case other == nil:
-		p.snapshot.byDigest[s.Digest] = s
+		p.snapshot.byDigest.put(s)
 	case other.key == k:
 		p.Fault(n, "key %q has the same secret twice", k.ID)
 	default:
@@ -300,6 +304,12 @@ func (p *parser) chatflow(n *yaml.Node) {
 		p.Sequence(keys, "keys", func(n *yaml.Node) { p.keyOf(c, n) })
 	}
 	slices.SortFunc(c.keys, func(a, b *Key) int { return strings.Compare(a.ID, b.ID) })
+	c.keys = slices.Clip(c.keys)
+	c.numbers = make([]uint32, len(c.keys))
+	for i, k := range c.keys {
+		c.numbers[i] = k.number
+	}
+	slices.Sort(c.numbers)
 	switch {
 	case c.ID == EveryChatflow && c.Public:
 		p.Fault(n, "chatflow \"*\" cannot be public: that would open every chatflow, those made tomorrow too; list the public ones by ID")
@@ -381,7 +391,11 @@ func (p *parser) time(n *yaml.Node, name string, unset int64) int64 {
 		return unset
 	}
 	t, err := time.Parse(time.RFC3339, v)
-	if err != nil || t.Year() < 1970 || t.Year() > 2261 { // what fits into 64 bits of nanoseconds
+	if err == nil && (t.Year() < 1970 || t.Year() > 2261) { // what fits into 64 bits of nanoseconds
+		p.Fault(n, "%s: %s is not between 1970 and 2261; leave the line out if there is no limit", name, strictyaml.Quote(v))
+		return unset
+	}
+	if err != nil {
 		p.Fault(n, "%s: %s is not a time as RFC 3339 writes it, such as 2027-01-31T00:00:00Z", name, strictyaml.Quote(v))
 		return unset
 	}

@@ -121,7 +121,7 @@ func (p *parser) addFlowiseKeys(line int, entries []apiKey) {
 			continue
 		}
 		digest := DigestOf(entry.APIKey)
-		if other := p.snapshot.byDigest[digest]; other != nil {
+		if other := p.snapshot.byDigest.get(digest); other != nil {
 			p.Warn(line, "%s is left out: its secret is that of key %q", what, other.key.ID)
 			continue
 		}
@@ -131,7 +131,7 @@ func (p *parser) addFlowiseKeys(line int, entries []apiKey) {
 		}
 		k := &Key{ID: p.flowiseID(entry), Flowise: entry.ID, Line: line, valid: always}
 		k.secrets = []Secret{{Digest: digest, valid: always, key: k}}
-		p.snapshot.byDigest[digest] = &k.secrets[0]
+		p.snapshot.byDigest.put(&k.secrets[0])
 		p.flowise.byID[entry.ID] = k
 		if _, twice := p.flowise.byName[entry.Name]; twice {
 			p.flowise.byName[entry.Name] = nil
@@ -139,7 +139,7 @@ func (p *parser) addFlowiseKeys(line int, entries []apiKey) {
 			p.flowise.byName[entry.Name] = k
 		}
 		p.keyByID[k.ID] = k
-		p.snapshot.keys = append(p.snapshot.keys, k)
+		p.addKey(k)
 	}
 }
 

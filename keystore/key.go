@@ -18,6 +18,7 @@ type Key struct {
 	Line int
 
 	valid   window
+	number  uint32 // its place among the snapshot's keys
 	secrets []Secret
 }
 

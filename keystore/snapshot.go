@@ -7,6 +7,7 @@ package keystore
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,7 +23,7 @@ type Snapshot struct {
 
 	keys      []*Key
 	chatflows []*Chatflow
-	byDigest  map[Digest]*Secret
+	byDigest  index
 	byID      map[string]*Chatflow
 	every     *Chatflow // the entry "*", or nil
 	public    bool      // some chatflow is open to all
@@ -47,7 +48,8 @@ type Chatflow struct {
 	// Line is where the chatflow stands in its file, from 1.
 	Line int
 
-	keys []*Key // sorted by ID
+	keys    []*Key   // sorted by ID
+	numbers []uint32 // of the same keys, sorted: close together, for requests
 }
 
 // Label is what stands for the chatflow in logs and metrics: its name, or else its ID.
@@ -62,15 +64,13 @@ func (c *Chatflow) Label() string {
 func (c *Chatflow) Keys() []*Key { return c.keys }
 
 func (c *Chatflow) has(k *Key) bool {
-	_, ok := slices.BinarySearchFunc(c.keys, k.ID, func(k *Key, id string) int {
-		switch {
-		case k.ID < id:
-			return -1
-		case k.ID > id:
-			return 1
-		}
-		return 0
-	})
+	_, ok := slices.BinarySearch(c.numbers, k.number)
+	return ok
+}
+
+// hasID is has for a key of another snapshot.
+func (c *Chatflow) hasID(id string) bool {
+	_, ok := slices.BinarySearchFunc(c.keys, id, func(k *Key, id string) int { return strings.Compare(k.ID, id) })
 	return ok
 }
 
@@ -105,7 +105,7 @@ type Match struct {
 // The time it takes does not depend on the number of keys, and tells nothing about any secret: what
 // is compared are digests, and to learn from where two digests differ one would have to choose them.
 func (s *Snapshot) Match(d Digest, now time.Time) Match {
-	secret := s.byDigest[d]
+	secret := s.byDigest.get(d)
 	if secret == nil {
 		return Match{}
 	}

@@ -19,7 +19,8 @@ func (p *Proxy) Admin() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, p.Status()) })
 	mux.HandleFunc("POST /-/reload", p.serveReload)
-	return mux
+	// A page in an operator's browser must not be able to send orders here.
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 // serveReady says whether requests would be served: keys are loaded, or there would be no Proxy, and

@@ -87,6 +87,11 @@ func TestAnswers(t *testing.T) {
 		{"OPTIONS *", "OPTIONS", "*", "", nil, 400, proxy.CodeNotCanonical, ""},
 		{"absolute target", "POST", "http://gate" + predict + botA, question, []string{bearerOf(secretA)}, 400, proxy.CodeNotCanonical, ""},
 		{"body too large", "POST", predict + botA, strings.Repeat("x", 2000), []string{bearerOf(secretA)}, 413, proxy.CodeBodyTooLarge, ""},
+		{"preflight to switch protocols", "OPTIONS", "/api/v1/chatflows-uploads/" + botA, "", []string{"Origin: x", "Access-Control-Request-Method: GET", "Upgrade: websocket"}, 400, proxy.CodeBadRequest, ""},
+		{"preflight with a body", "OPTIONS", predict + botA, "x", []string{"Origin: x", "Access-Control-Request-Method: POST"}, 400, proxy.CodeBadRequest, ""},
+		{"OPTIONS without Origin", "OPTIONS", predict + botA, "", []string{"Access-Control-Request-Method: POST"}, 405, proxy.CodeMethod, ""},
+		{"body on a public route", "GET", "/api/v1/ping", "x", nil, 400, proxy.CodeBadRequest, ""},
+		{"body on discovery", "GET", "/api/v1/chatflows-streaming/" + botA, "x", nil, 400, proxy.CodeBadRequest, ""},
 		{"websocket", "GET", "/api/v1/chatflows-uploads/" + botA, "", []string{bearerOf(secretA), "Upgrade: websocket"}, 400, proxy.CodeBadRequest, ""},
 	}
 	g := newGate(t, nil, func(o *proxy.Options) { o.MaxBody = 1000 })

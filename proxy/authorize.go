@@ -36,6 +36,8 @@ type Decision struct {
 	Key *keystore.Key
 	// Secret is the secret that was presented; nil if it is unknown.
 	Secret *keystore.Secret
+	// Opens says that the key is valid and opens what was asked for.
+	Opens bool
 	// Validity is what the presented key's secret is now.
 	Validity keystore.Validity
 	// Chatflow is what the key file says of the chatflow: its own entry or "*"; nil if neither.
@@ -57,7 +59,11 @@ func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 		match = s.Match(keystore.DigestOf(q.Token), now)
 	}
 	d.Key, d.Secret, d.Validity = match.Key, match.Secret, match.Validity
-	chatflow, listed := s.Chatflow(q.Chatflow)
+	var chatflow *keystore.Chatflow
+	listed := false
+	if q.Chatflow != "" {
+		chatflow, listed = s.Chatflow(q.Chatflow)
+	}
 	d.Chatflow = chatflow
 
 	valid := match.Validity == keystore.Valid
@@ -72,7 +78,8 @@ func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 	default:
 		d.Refusal = &keyNotForChatflow
 	}
-	if open || valid && (q.Access == AnyKey || s.Opens(match.Key, q.Chatflow)) {
+	d.Opens = valid && (q.Access == AnyKey || q.Chatflow != "" && s.Opens(match.Key, q.Chatflow))
+	if open || d.Opens {
 		d.Allowed, d.Refusal = true, nil
 	}
 	return d

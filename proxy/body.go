@@ -21,6 +21,9 @@ type body struct {
 	request  *http.Request
 	original io.ReadCloser
 	deadline func(time.Time) error
+	until    time.Time             // when all of it must be here; zero for no limit on the whole
+	progress func()                // told of each piece; may be nil
+	whole    atomic.Bool           // all of it was read
 	failed   atomic.Pointer[error] // the transport may be reading while the answer is on its way
 }
 
@@ -32,20 +35,29 @@ func limitBody(w http.ResponseWriter, r *http.Request, limit int64) *body {
 		original:   r.Body,
 		deadline:   http.NewResponseController(w).SetReadDeadline,
 	}
+	b.whole.Store(r.Body == http.NoBody)
 	r.Body = b
 	return b
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	_ = b.deadline(time.Now().Add(bodyIdle)) // not supported: there is no connection to stall
+	deadline := time.Now().Add(bodyIdle)
+	if !b.until.IsZero() && b.until.Before(deadline) {
+		deadline = b.until
+	}
+	_ = b.deadline(deadline) // not supported: there is no connection to stall
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
 		// The server goes on reading after the body to learn of a caller that leaves; left in
 		// place, the deadline would end a stream that is still being answered.
+		b.whole.Store(true)
 		_ = b.deadline(time.Time{})
-		if !errors.Is(err, io.EOF) {
-			b.failed.Store(&err)
-		}
+	case err != nil:
+		b.failed.Store(&err)
+	}
+	if b.progress != nil {
+		b.progress()
 	}
 	return n, err
 }
@@ -58,6 +70,10 @@ func (b *body) err() error {
 	return nil
 }
 
+// idBodyTime is how long a body may take that is read to find a chatflow ID: it is small, and whoever
+// sent its head was asked nothing yet, or holds a key that may be revoked meanwhile.
+const idBodyTime = 10 * time.Second
+
 // unwanted is how long the rest of a body may keep the answer to a refused request waiting.
 const unwanted = 250 * time.Millisecond
 
@@ -67,7 +83,7 @@ const unwanted = 250 * time.Millisecond
 // the answer. The server's own body is put back, by which it knows whether the caller waits for
 // 100 Continue before it sends anything.
 func (b *body) refuse() {
-	if b.original == http.NoBody {
+	if b.whole.Load() {
 		return
 	}
 	b.request.Body = b.original
@@ -83,5 +99,6 @@ func bodyError(err error) *Error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return badRequest("the request body stopped arriving")
 	}
-	return &Error{Code: CodeBadRequest, Detail: "the request body could not be read", Reason: err.Error()}
+	// The error's own words may repeat what the caller sent, and stay out of the log for that.
+	return &Error{Code: CodeBadRequest, Detail: "the request body could not be read", Reason: "the body is malformed, or its end never came"}
 }

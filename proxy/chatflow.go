@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -26,7 +27,9 @@ type call struct {
 	query     string // to send upstream, built from the parameters
 	body      []byte // to send upstream if the chatflow was read from it; otherwise nil
 	bearer    bearer
-	question  Question // what was asked about it
+	question  Question  // what was asked about it
+	now       time.Time // when
+	loaded    time.Time // when the snapshot that was asked came into force
 }
 
 // parseCall understands a request as far as its head goes. A chatflow ID in the body is read later,
@@ -177,7 +180,7 @@ func (c *call) readBody(h http.Header, body io.Reader) *Error {
 	case len(raw) > maxIDBody:
 		return &Error{Code: CodeBodyTooLarge, Detail: "the body is larger than this route takes, 64 KiB"}
 	}
-	id, bad := memberOf(raw, c.route.Body)
+	id, bad := memberOf(raw, c.route.Body, c.route.Refuse...)
 	switch {
 	case bad != nil:
 		return bad
@@ -193,7 +196,9 @@ func (c *call) readBody(h http.Header, body io.Reader) *Error {
 // memberOf returns the string that the member name of a JSON object holds. It reads by tokens and
 // refuses what two readers could understand in two ways: Go's decoder takes a member whose name
 // differs by case, JavaScript does not; of two members with one name, who knows.
-func memberOf(raw []byte, name string) (string, *Error) {
+//
+// Members named in refuse are refused as well.
+func memberOf(raw []byte, name string, refuse ...string) (string, *Error) {
 	malformed := badRequest("the body is not one JSON object in UTF-8")
 	if !utf8.Valid(raw) {
 		return "", malformed
@@ -221,6 +226,8 @@ func memberOf(raw []byte, name string) (string, *Error) {
 			}
 		case k == name:
 			return "", badChatflowID("the body names the chatflow twice")
+		case slices.ContainsFunc(refuse, func(r string) bool { return looksLike(k, r) }):
+			return "", badRequest("the body has a member that callers may not set")
 		case looksLike(k, name), k == "__proto__":
 			return "", badChatflowID("the body has a member whose name could be mistaken for the chatflow's")
 		}

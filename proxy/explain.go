@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,17 +27,17 @@ func (e *Explanation) add(word, format string, args ...any) {
 
 // Explain says what would become of a request with this method, request target and body, sent by
 // somebody with the key, or without one if it is nil. It decides as ServeHTTP does.
-func (p *Proxy) Explain(method, target string, body []byte, key *keystore.Key) *Explanation {
+func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *Explanation {
 	r := &http.Request{
 		Method: method, RequestURI: target, URL: &url.URL{}, Header: http.Header{},
-		Body: http.NoBody, ContentLength: int64(len(body)),
+		Body: http.NoBody, ContentLength: int64(len(data)),
 	}
-	if len(body) > 0 {
+	if len(data) > 0 {
 		r.Header.Set("Content-Type", "application/json")
-		r.Body = http.MaxBytesReader(nil, readCloser{bytes.NewReader(body)}, maxIDBody+1)
+		r.Body = io.NopCloser(bytes.NewReader(data))
 	}
-	snapshot, now := p.store.Snapshot(), p.now()
-	c, d := p.decide(snapshot, r, key, now)
+	snapshot := p.store.Snapshot()
+	c, d := p.decide(r, &body{}, key)
 	e := &Explanation{Allowed: d.Allowed}
 	if c.route != nil {
 		e.add("route", "%s (group %s): %s %s", c.route.label(), c.route.Group, strings.Join(c.route.methods(), ", "), c.route.Path)
@@ -52,7 +53,7 @@ func (p *Proxy) Explain(method, target string, body []byte, key *keystore.Key) *
 		if d.Refusal.Reason != "" {
 			e.add("", "%s", d.Refusal.Reason)
 		}
-		if hint := p.hint(d.Refusal, method, target); hint != "" {
+		if hint := p.hint(d, method, target); hint != "" {
 			e.add("to do", "%s", hint)
 		}
 		return e
@@ -62,10 +63,6 @@ func (p *Proxy) Explain(method, target string, body []byte, key *keystore.Key) *
 	e.add("credential", "%s", p.describeAuthorization(c, d, key))
 	return e
 }
-
-type readCloser struct{ *bytes.Reader }
-
-func (readCloser) Close() error { return nil }
 
 func describeChatflow(s *keystore.Snapshot, id string) string {
 	c, listed := s.Chatflow(id)
@@ -98,7 +95,7 @@ func (p *Proxy) why(c *call, d Decision) string {
 		return "the route is open to all"
 	case d.Chatflow != nil && d.Chatflow.Public:
 		return "the chatflow is public"
-	case d.Key == nil:
+	case c.route.Access == ListedOnly && !d.Opens:
 		return "asked by official clients before they use their key (--discovery open), and the chatflow is listed"
 	case c.route.Access == AnyKey:
 		return "any valid key opens this route"
@@ -110,7 +107,7 @@ func (p *Proxy) describeAuthorization(c *call, d Decision, key *keystore.Key) st
 	if key != nil {
 		c.bearer.token = "the caller's own key"
 	}
-	v, err := p.authorization(c, d, p.now())
+	v, err := p.authorization(c, d)
 	switch {
 	case err != nil:
 		return "none can be had: " + err.Reason
@@ -123,8 +120,8 @@ func (p *Proxy) describeAuthorization(c *call, d Decision, key *keystore.Key) st
 }
 
 // hint says what the operator could do about a refusal.
-func (p *Proxy) hint(err *Error, method, target string) string {
-	switch err.Code {
+func (p *Proxy) hint(d Decision, method, target string) string {
+	switch d.Refusal.Code {
 	case CodeNotExposed:
 		path, _, _ := strings.Cut(target, "?")
 		r, _, methods := p.known.find(method, path)
@@ -138,7 +135,12 @@ func (p *Proxy) hint(err *Error, method, target string) string {
 		return "if a runner other than Flowise answers there, list it under `routes:` in the settings file"
 	case CodeMissingKey:
 		return "ask again with --key-id to see what a key may do"
+	case CodeMethod:
+		return "it takes " + d.Refusal.Allow
 	case CodeKeyNotForFlow:
+		if d.Chatflow == nil || d.Chatflow.ID == keystore.EveryChatflow {
+			return "list the chatflow in the key file, and the key under its `keys:`"
+		}
 		return "list the key under the chatflow's `keys:` in the key file"
 	case CodeNotCanonical:
 		return "spell the path in the one way that is accepted; other spellings are never forwarded"

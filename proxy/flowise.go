@@ -29,6 +29,10 @@ func Flowise() []*Route {
 		v1     = "/api/v1/"
 		inPath = "{chatflow}"
 	)
+	// Flowise copies the bodies of feedback and leads into a row of its database as they are, so that a
+	// member "id" would overwrite the row of another chatflow (services/feedback/index.ts,
+	// services/leads/index.ts at 2.2.8).
+	rowID := []string{"id"}
 	routes := []*Route{
 		{Group: "predict", Name: "prediction", Methods: []string{post}, Path: "prediction/" + inPath},
 		{Group: "predict", Name: "chatflows-streaming", Methods: []string{get}, Path: "chatflows-streaming/" + inPath, Discovery: true},
@@ -44,9 +48,9 @@ func Flowise() []*Route {
 		{Group: "predict", Name: "ping", Methods: []string{get}, Path: "ping", Access: Public},
 
 		{Group: "widget", Name: "public-chatbotConfig", Methods: []string{get}, Path: "public-chatbotConfig/" + inPath},
-		{Group: "widget", Name: "feedback", Methods: []string{post}, Path: "feedback/" + inPath, Body: "chatflowid"},
+		{Group: "widget", Name: "feedback", Methods: []string{post}, Path: "feedback/" + inPath, Body: "chatflowid", Refuse: rowID},
 		{Group: "widget", Name: "feedback-update", Methods: []string{put}, Path: "feedback/{id}", Access: AnyKey},
-		{Group: "widget", Name: "leads", Methods: []string{post}, Path: "leads", Spellings: []string{"leads/"}, Body: "chatflowid"},
+		{Group: "widget", Name: "leads", Methods: []string{post}, Path: "leads", Spellings: []string{"leads/"}, Body: "chatflowid", Refuse: rowID},
 		{Group: "widget", Name: "text-to-speech", Methods: []string{post}, Path: "text-to-speech/generate", Body: "chatflowId"},
 		{Group: "widget", Name: "text-to-speech-abort", Methods: []string{post}, Path: "text-to-speech/abort", Body: "chatflowId"},
 		{Group: "widget", Name: "node-icon", Methods: []string{get}, Path: "node-icon/{name}", Access: Public},

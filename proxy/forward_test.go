@@ -101,6 +101,7 @@ func TestRefusedIdentity(t *testing.T) {
 		"not UTF-8":                  {widget("{\"chatflowid\":\"" + botA + "\",\"a\":\"\xff\"}"), proxy.CodeBadRequest},
 		"byte order mark":            {widget("\ufeff" + `{"chatflowid":"` + botA + `"}`), proxy.CodeBadRequest},
 		"path and body differ":       {[3]string{"POST", "/api/v1/feedback/" + botA, `{"chatflowid":"` + botB + `"}`}, proxy.CodeBadChatflowID},
+		"a row of another chatflow":  {widget(`{"chatflowid":"` + botA + `","id":"some-row"}`), proxy.CodeBadRequest},
 		"speech without a chatflow":  {[3]string{"POST", "/api/v1/text-to-speech/generate", `{"credentialId":"c"}`}, proxy.CodeBadChatflowID},
 	}
 	g := newGate(t, nil, nil)
@@ -211,6 +212,8 @@ func TestUpstreamAuthorization(t *testing.T) {
 		{"POST", "/api/v1/prediction/" + botPublic, "", "Bearer runner-credential-1"},
 		{"GET", "/api/v1/chatflows-streaming/" + botA, "", ""}, // let in for discovery alone
 		{"GET", "/api/v1/chatflows-streaming/" + botA, "wrong-key-0123456789", ""},
+		{"GET", "/api/v1/chatflows-streaming/" + botA, secretB, ""}, // a valid key, for another chatflow
+		{"PUT", "/api/v1/feedback/f", secretA, "Bearer runner-credential-1"},
 		{"GET", "/api/v1/ping", secretA, ""},
 	} {
 		if got := send(tt.method, tt.target, tt.key); got != tt.want {
@@ -317,6 +320,33 @@ func TestClientGoneCancelsUpstream(t *testing.T) {
 		t.Fatal("the runner's request was not cancelled")
 	}
 	eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), `"code":"client_closed"`) })
+}
+
+// TestNoWebsocketWithoutKey asks for a switch of protocols in the form of a preflight, which needs no
+// key, and from a runner that switches whenever it likes.
+func TestNoWebsocketWithoutKey(t *testing.T) {
+	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")
+		_ = rw.Flush()
+	}, func(o *proxy.Options) {
+		o.Routes = []*proxy.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
+		o.Expose = []string{"run"}
+	})
+	preflight := []string{"Origin: x", "Access-Control-Request-Method: GET"}
+	a := g.request(t, "OPTIONS", "/ws/"+unlisted, "", append(preflight, "Upgrade: websocket")...)
+	checkProblem(t, a, 400, proxy.CodeBadRequest)
+	if _, _, n := g.runner.last(); n != 0 {
+		t.Errorf("%d requests reached the runner, want 0", n)
+	}
+	a = g.request(t, "OPTIONS", "/ws/"+botA, "", preflight...)
+	checkProblem(t, a, 502, proxy.CodeUnreachable)
+	a = g.request(t, "GET", "/ws/"+botA, "", bearerOf(secretA))
+	checkProblem(t, a, 502, proxy.CodeUnreachable)
 }
 
 // TestWebsocket switches protocols on a route that allows it, and echoes.

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -68,7 +70,8 @@ func TestStreamOfAnHour(t *testing.T) {
 			t.Fatal(err)
 		}
 		upstream, gate, admin := newPipeListener(), newPipeListener(), newPipeListener()
-		runner := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		runner := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("Content-Type", "text/event-stream")
 			for i := range 3 {
 				if i > 0 {
@@ -89,7 +92,7 @@ func TestStreamOfAnHour(t *testing.T) {
 		go func() { ended <- p.Serve(ctx, gate, admin, time.Second) }()
 
 		client := &http.Transport{DialContext: gate.dial}
-		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://gate/api/v1/prediction/"+id, http.NoBody)
+		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://gate/api/v1/prediction/"+id, strings.NewReader(`{"streaming":true}`))
 		req.Header.Set("Authorization", "Bearer 0123456789abcdef")
 		res, err := client.RoundTrip(req)
 		if err != nil {

@@ -96,6 +96,12 @@ func TestStatusAndReload(t *testing.T) {
 	if code, body := g.adminGet(t, "POST", "/-/reload"); code != 200 || !strings.Contains(body, `"unchanged"`) {
 		t.Errorf("reload of the same file = %d %s, want 200 unchanged", code, body)
 	}
+	w := httptest.NewRecorder()
+	foreign := httptest.NewRequest("POST", "/-/reload", http.NoBody)
+	foreign.Header.Set("Sec-Fetch-Site", "cross-site")
+	if g.proxy.Admin().ServeHTTP(w, foreign); w.Code != 403 {
+		t.Errorf("reload by a page of another site = %d, want 403", w.Code)
+	}
 	write := func(s string) {
 		t.Helper()
 		if err := os.WriteFile(g.keys, []byte(s), 0o600); err != nil {
@@ -137,6 +143,8 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			answers.WriteString(a.body)
 		}
 	}
+	a := g.request(t, "POST", "/api/v1/prediction/"+botA, "", bearerOf(secretA), "Transfer-Encoding: chunked", "", "1\r\nx\r\n0\r\nan-unknown-secret-0123\r\n")
+	answers.WriteString(a.body)
 	_, metrics := g.adminGet(t, "GET", "/metrics")
 	_, status := g.adminGet(t, "GET", "/status")
 	for _, secret := range []string{

@@ -84,6 +84,7 @@ type Proxy struct {
 	publicURL             *url.URL
 	upstreamAuthorization keystore.UpstreamAuthorization
 	maxBody               int64
+	upstreamTimeout       time.Duration
 	trusted               []netip.Prefix
 	log                   zerolog.Logger
 	errorLog              *log.Logger
@@ -137,8 +138,9 @@ func New(o Options) (*Proxy, error) {
 	p.credentials.failed = func(path string, err error) {
 		p.log.Error().Err(err).Str("file", path).Msg("credential for the runner cannot be read; the last good one stays in force")
 	}
+	p.upstreamTimeout = o.UpstreamTimeout
 	p.metrics = newMetrics(p.registry, p, o.Version)
-	p.transport = newTransport(func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) }, o.UpstreamTimeout, o.UpstreamCA)
+	p.transport = newTransport(func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) }, o.UpstreamCA)
 	p.reverse = p.newReverseProxy()
 	return p, nil
 }
@@ -209,31 +211,31 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	x := &exchange{record: rec, forwardedFor: chain}
-	snapshot, now := p.store.Snapshot(), p.now()
-	c, d := p.decide(snapshot, r, nil, now)
-	rec.route, rec.question, rec.loaded = c.route, c.question, snapshot.Loaded
+	c, d := p.decide(r, rec.body, nil)
+	rec.route, rec.question, rec.loaded = c.route, c.question, c.loaded
 	rec.decided(d)
 	if !d.Allowed {
 		rec.refuse(d.Refusal)
 		return
 	}
-	x.call = c
-	p.forward(rec, r, x, d, now)
+	p.forward(rec, r, &exchange{call: c, record: rec, forwardedFor: chain}, d)
 }
 
 // decide understands a request and says whether it may pass, and why not. With a key, the request
 // counts as having brought one of its secrets.
-func (p *Proxy) decide(s *keystore.Snapshot, r *http.Request, key *keystore.Key, now time.Time) (*call, Decision) {
+func (p *Proxy) decide(r *http.Request, b *body, key *keystore.Key) (*call, Decision) {
 	c, err := p.exposed.parseCall(r.Method, r.RequestURI, r.Header)
 	switch {
 	case err != nil:
 		return c, Decision{Refusal: err}
+	case isWebsocket(r.Header) && (!c.route.Websocket || c.preflight):
+		return c, Decision{Refusal: badRequest("this request cannot switch protocols")}
+	case r.ContentLength != 0 && (c.preflight || c.route.Access == Public || c.route.Access == ListedOnly):
+		return c, Decision{Refusal: badRequest("this request takes no body")} // of anybody, without a key
 	case c.preflight:
 		return c, Decision{Allowed: true} // a browser sends no key with it; the runner answers for its origins
-	case isWebsocket(r.Header) && !c.route.Websocket:
-		return c, Decision{Refusal: badRequest("this route does not switch protocols")}
 	}
+	s, now := p.store.Snapshot(), p.now()
 	q := Question{Access: c.route.Access, Chatflow: c.chatflow, Token: c.bearer.token, Bearer: c.bearer.present, Key: key}
 	if c.route.Body != "" {
 		// The body of a caller without a valid key is not read, unless it may be for a chatflow
@@ -243,30 +245,39 @@ func (p *Proxy) decide(s *keystore.Snapshot, r *http.Request, key *keystore.Key,
 		if d := Decide(s, first, now); !d.Allowed && !s.AnyPublic() {
 			return c, d
 		}
+		b.until = now.Add(idBodyTime)
 		if err := c.readBody(r.Header, r.Body); err != nil {
 			return c, Decision{Refusal: err}
 		}
 		q.Chatflow = c.chatflow
+		s, now = p.store.Snapshot(), p.now() // the body may have taken its time
 	}
-	c.question = q
+	c.question, c.loaded, c.now = q, s.Loaded, now
 	return c, Decide(s, q, now)
 }
 
 // forward sends an allowed request upstream and its answer back.
-func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision, now time.Time) {
+func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision) {
 	if r.ContentLength > p.maxBody {
 		rec.refuse(&Error{Code: CodeBodyTooLarge, Detail: "the request body is larger than allowed here"})
 		return
 	}
 	var err *Error
-	if x.authorization, err = p.authorization(x.call, d, now); err != nil {
+	if x.authorization, err = p.authorization(x.call, d); err != nil {
 		rec.refuse(err)
 		return
 	}
 	rec.Header()["Content-Type"] = nil // or net/http guesses one where the runner named none
-	if p.cutRevoked {
-		rec.ctx, rec.cancel = context.WithCancelCause(rec.ctx)
-	}
+	// A runner may answer while it still reads; net/http would take the rest of the body from it.
+	_ = http.NewResponseController(rec).EnableFullDuplex() // HTTP/2 always is
+	rec.ctx, rec.cancel = context.WithCancelCause(rec.ctx)
+	patience := time.AfterFunc(p.upstreamTimeout, func() {
+		if !x.answered.Load() {
+			rec.cancel(errUpstreamSlow)
+		}
+	})
+	defer patience.Stop()
+	rec.body.progress = func() { patience.Reset(p.upstreamTimeout) }
 	p.reverse.ServeHTTP(rec, r.WithContext(context.WithValue(rec.ctx, exchangeKey{}, x)))
 }
 

@@ -29,6 +29,7 @@ type record struct {
 	bytes    int64
 	body     *body // the request's
 	stream   bool
+	gone     bool // the answer could not be written
 	route    *Route
 	chatflow *keystore.Chatflow
 	key      *keystore.Key
@@ -51,6 +52,9 @@ func (r *record) WriteHeader(status int) {
 		h := r.Header()
 		h.Set("X-Request-Id", r.id)
 		r.announceEnd(h)
+		if !r.body.whole.Load() {
+			h.Set("Connection", "close") // what is left of the body must not be taken for a request
+		}
 		if mediaType(h) == "text/event-stream" {
 			r.beginStream()
 		}
@@ -65,6 +69,7 @@ func (r *record) Write(p []byte) (int, error) {
 	}
 	n, err := r.ResponseWriter.Write(p)
 	r.bytes += int64(n)
+	r.gone = r.gone || err != nil
 	return n, err
 }
 
@@ -136,7 +141,7 @@ func (r *record) close() {
 		r.abandon(codePanic, "panic")
 		panicked = http.ErrAbortHandler // net/http would log it again
 	case r.err != nil:
-	case r.ctx.Err() == nil:
+	case r.ctx.Err() == nil && !r.gone:
 		r.abandon(codeUpstreamBroken, "the runner broke off in the middle of its answer")
 	case errors.Is(context.Cause(r.ctx), errDrainOver):
 		r.abandon(codeDrainCut, "cut when the time to drain was over")
@@ -148,6 +153,7 @@ func (r *record) close() {
 	if r.cancel != nil {
 		r.cancel(nil)
 	}
+	r.body.refuse()
 	if r.status == 0 {
 		r.status = statusClientClosed
 	}

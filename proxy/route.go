@@ -35,6 +35,8 @@ type Route struct {
 	// Body is the name of the member of the JSON body that holds the chatflow ID, for runners that
 	// read it from there. If the path holds one too, both must agree.
 	Body string
+	// Refuse are members that the JSON body must not have.
+	Refuse []string
 	// Access is what is asked of a caller.
 	Access Access
 	// Discovery marks a route that official clients ask before they use their key.

@@ -53,7 +53,7 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 	}
 	// The last answers are written by now or never will be: give their connections a moment to be
 	// flushed and closed.
-	last, done := context.WithTimeout(base, cutGrace)
+	last, done := context.WithTimeout(context.WithoutCancel(base), cutGrace)
 	defer done()
 	_ = gate.Shutdown(last)
 	return errors.Join(err, gate.Close(), ops.Close())

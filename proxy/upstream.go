@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -24,7 +25,11 @@ type exchange struct {
 	record        *record
 	authorization string // to send upstream, or empty
 	forwardedFor  string
+	upgrade       bool        // asks to switch to the websocket protocol
+	answered      atomic.Bool // the runner's answer has begun
 }
+
+var errUpstreamSlow = errors.New("the runner did not answer in time")
 
 type exchangeKey struct{}
 
@@ -52,15 +57,14 @@ func dialUpstream(ctx context.Context, network, addr string) (net.Conn, error) {
 	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, addr)
 }
 
-// newTransport returns the transport to a runner. Answers that do not begin within timeout are given
-// up; there is no limit on how long they last.
-func newTransport(dial dialer, timeout time.Duration, ca *x509.CertPool) *http.Transport {
+// newTransport returns the transport to a runner. It has no limit on how long an answer may take to
+// begin, since its own would not count while a body is being sent: see Proxy.forward.
+func newTransport(dial dialer, ca *x509.CertPool) *http.Transport {
 	return &http.Transport{
 		// No proxy from the environment: the runner is next door, and what goes there are keys.
-		DialContext:           dial,
-		TLSClientConfig:       &tls.Config{RootCAs: ca, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: timeout,
+		DialContext:         dial,
+		TLSClientConfig:     &tls.Config{RootCAs: ca, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: 5 * time.Second,
 		// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets
 		// the closing cannot be sent again, so this side closes first.
 		IdleConnTimeout:     3 * time.Second,
@@ -87,9 +91,9 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	if x.preflight {
 		out.Body, out.ContentLength = nil, 0
 	}
-	upgrade := x.route.Websocket && isWebsocket(pr.In.Header)
+	x.upgrade = x.route.Websocket && !x.preflight && isWebsocket(pr.In.Header)
 	for name := range out.Header {
-		if managed(name) && (!upgrade || name != "Connection" && name != "Upgrade") {
+		if managed(name) && (!x.upgrade || name != "Connection" && name != "Upgrade") {
 			delete(out.Header, name)
 		}
 	}
@@ -136,13 +140,17 @@ func isWebsocket(h http.Header) bool {
 // modifyResponse sees the runner's answer before it is passed on.
 func (p *Proxy) modifyResponse(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
+	x.answered.Store(true)
 	p.health.reached()
 	// A session of the runner is nothing for a caller who has a key, and lists of alternatives
 	// would lead around the gate.
 	res.Header.Del("Set-Cookie")
 	res.Header.Del("Alt-Svc")
+	if res.StatusCode < 100 {
+		return errors.New("the runner's status is none")
+	}
 	if res.StatusCode == http.StatusSwitchingProtocols {
-		if !x.route.Websocket {
+		if !x.upgrade || !isWebsocket(res.Header) {
 			return errors.New("the runner switched protocols unasked")
 		}
 		res.Header.Set("X-Request-Id", x.record.id)
@@ -154,7 +162,6 @@ func (p *Proxy) modifyResponse(res *http.Response) error {
 // upstreamError answers a request that the runner did not.
 func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r.Context())
-	var timeout net.Error
 	switch {
 	case x.record.body.err() != nil && r.Context().Err() == nil:
 		w.Header().Set("Connection", "close")
@@ -164,19 +171,25 @@ func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error)
 	case errors.Is(context.Cause(r.Context()), errRevoked):
 		x.record.abandon(codeKeyRevoked, "cut because the key does not open the chatflow any more")
 		panic(http.ErrAbortHandler)
+	case errors.Is(context.Cause(r.Context()), errUpstreamSlow):
+		x.record.refuse(&Error{Code: CodeUpstreamSlow, Detail: "the flow runner did not begin its answer in time", Reason: "no answer within " + p.upstreamTimeout.String()})
 	case r.Context().Err() != nil:
 		x.record.abandon(codeClientClosed, "caller left before the runner answered")
 		return
-	case errors.As(err, &timeout) && timeout.Timeout():
-		x.record.refuse(&Error{Code: CodeUpstreamSlow, Detail: "the flow runner did not begin its answer in time", Reason: err.Error()})
 	default:
-		p.health.missed(err)
-		x.record.refuse(&Error{Code: CodeUnreachable, Detail: "the flow runner cannot be reached", Reason: err.Error()})
+		// What the runner sent may be in the error's words, and stays out of the log for that.
+		reason := "the runner broke off before its answer, or answered what is no HTTP"
+		var dial *net.OpError
+		if errors.As(err, &dial) && dial.Op == "dial" {
+			p.health.missed(err)
+			reason = err.Error()
+		}
+		x.record.refuse(&Error{Code: CodeUnreachable, Detail: "the flow runner cannot be reached", Reason: reason})
 	}
 }
 
 // authorization returns the Authorization header to send upstream, or none.
-func (p *Proxy) authorization(c *call, d Decision, now time.Time) (string, *Error) {
+func (p *Proxy) authorization(c *call, d Decision) (string, *Error) {
 	if c.preflight || c.route.Access == Public {
 		return "", nil
 	}
@@ -190,10 +203,10 @@ func (p *Proxy) authorization(c *call, d Decision, now time.Time) (string, *Erro
 			return "Bearer " + c.bearer.token, nil
 		}
 	case keystore.UpstreamFile:
-		if d.Validity != keystore.Valid && (d.Chatflow == nil || !d.Chatflow.Public) {
+		if !d.Opens && (d.Chatflow == nil || !d.Chatflow.Public) {
 			return "", nil // let in for discovery: the runner's own credential is not for them
 		}
-		v, err := p.credentials.header(u.Path, now)
+		v, err := p.credentials.header(u.Path, c.now)
 		if err != nil {
 			return "", &Error{Code: CodeUnreachable, Detail: "the flow runner cannot be reached", Reason: err.Error()}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
 )
 
 type checkCmd struct{ settings }
@@ -42,6 +43,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 		return fmt.Errorf("not in order:\n%w", err)
 	}
 	printSettings(s.out, c)
+	printRoutes(s.out, c)
 	fmt.Fprintln(s.out)
 	printKeys(s.out, snapshot, time.Now())
 	fmt.Fprintln(s.out)
@@ -79,6 +81,25 @@ func printSettings(w io.Writer, c *config) {
 				value = "-"
 			}
 			row(s.name, value, s.place)
+		}
+	})
+}
+
+// printRoutes prints the routes of the settings file; those of the preset are in the README.
+func printRoutes(w io.Writer, c *config) {
+	own := c.routes[len(proxy.Flowise()):]
+	if len(own) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	table(w, func(row func(...string)) {
+		row("ROUTE", "METHODS", "GROUP", "CHATFLOW ID")
+		for _, r := range own {
+			id := proxy.UUID
+			if r.ID != nil {
+				id = r.ID
+			}
+			row(r.Path, strings.Join(r.Methods, ", "), r.Group, id.String())
 		}
 	})
 }
@@ -184,7 +205,7 @@ func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	e := gate.Explain(strings.ToUpper(cmd.Method), requestTarget(cmd.URL), body, key)
+	e := gate.Explain(cmd.Method, requestTarget(cmd.URL), body, key)
 	table(s.out, func(row func(...string)) {
 		for _, line := range e.Lines() {
 			row(line[0], line[1])

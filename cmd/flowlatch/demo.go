@@ -39,7 +39,7 @@ const (
 
 // Run runs the demo until a signal ends it.
 func (cmd *demoCmd) Run(s streams) error {
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer cancel()
 	return demo(ctx, cmd.Listen, cmd.Admin, s)
 }

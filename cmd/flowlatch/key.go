@@ -84,6 +84,9 @@ func (cmd *keyNewCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if len(cmd.Chatflow) == 0 {
+		fmt.Fprintf(s.err, "key %q opens no chatflow yet: list it under a chatflow's `keys:`\n", cmd.ID)
+	}
 	return cmd.tell(s, secret, fmt.Sprintf("key %q is in %s", cmd.ID, path))
 }
 

@@ -40,11 +40,15 @@ func (cmd *serveCmd) Run(ctx *kong.Context, s streams) error {
 	}
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
+	context.AfterFunc(stop, cancel) // a second signal ends a drain that somebody is tired of
 	return serve(stop, c, s.err)
 }
 
 // serve runs the gate that the settings describe until ctx is done.
 func serve(ctx context.Context, c *config, logTo io.Writer) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // before anybody may think that the gate is there
+	defer signal.Stop(hangup)
 	log := newLogger(c, logTo)
 	reloaded := make(chan struct{}, 1)
 	store, err := openStore(ctx, c, log, reloaded)
@@ -68,7 +72,7 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	defer stop()
 	go store.Run(background)
 	go tidyMemory(background, store, reloaded)
-	go reloadOnHangup(background, store)
+	go reloadOnHangup(background, store, hangup)
 
 	snapshot := store.Snapshot()
 	log.Info().Str("version", buildVersion()).Str("listen", data.Addr().String()).Str("admin", admin.Addr().String()).
@@ -111,11 +115,17 @@ func isTerminal(w io.Writer) bool {
 
 // openStore opens the key file, logs what becomes of it and tells reloaded of new keys.
 func openStore(ctx context.Context, c *config, log zerolog.Logger, reloaded chan<- struct{}) (*keystore.Store, error) {
+	started := false
 	options := keystore.Options{
 		Validate: func(s *keystore.Snapshot) error {
-			if err := validate(c, s); err != nil {
+			err := validate(c, s)
+			if err != nil && !started {
 				return err
 			}
+			if err != nil { // must not keep a revocation of some other key from coming into force
+				s.Warnings = append(s.Warnings, err.Error()+"; that chatflow gets 502 unless an older content was read")
+			}
+			started = true
 			for i, w := range s.Warnings {
 				if i == maxLogged {
 					log.Warn().Int("more", len(s.Warnings)-i).Msg("more warnings about the key file; `flowlatch check` shows all")
@@ -189,10 +199,7 @@ func newProxy(c *config, store *keystore.Store, log zerolog.Logger) (*proxy.Prox
 	})
 }
 
-func reloadOnHangup(ctx context.Context, store *keystore.Store) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+func reloadOnHangup(ctx context.Context, store *keystore.Store, hangup <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():

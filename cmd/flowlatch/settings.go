@@ -135,13 +135,24 @@ func resolve(ctx *kong.Context) (*config, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", s.place, err))
 		}
 	}
-	if c.listen != "" && c.listen == c.admin && !strings.HasSuffix(c.listen, ":0") {
+	if overlap(c.listen, c.admin) {
 		errs = append(errs, errors.New("--listen and --admin are the same address; the admin listener must not be where callers come in"))
 	}
 	if len(errs) > 0 {
 		return c, usageError{errors.Join(errs...)}
 	}
 	return c, nil
+}
+
+// overlap reports whether two addresses to listen on are the same, or one includes the other.
+func overlap(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	every := func(host string) bool {
+		ip, err := netip.ParseAddr(host)
+		return host == "" || err == nil && ip.IsUnspecified()
+	}
+	return errA == nil && errB == nil && portA == portB && portA != "0" && (hostA == hostB || every(hostA) || every(hostB))
 }
 
 // each returns the errors that were joined in err, so that each can be given its place.
@@ -232,6 +243,9 @@ func (c *config) set(name, value string) (err error) {
 // namespace: with a Service named flowlatch, FLOWLATCH_PORT=tcp://10.0.0.1:8080 and more.
 var kubernetesVariable = regexp.MustCompile(`^FLOWLATCH_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
+// protocolPort matches those of them that hold a number.
+var protocolPort = regexp.MustCompile(`_PORT_[0-9]+_(TCP|UDP|SCTP)_PORT$`)
+
 // unknownVariables returns an error for each variable that looks like a setting and is none.
 func unknownVariables(ctx *kong.Context) (errs []error) {
 	known := []string{importPassword, importAPIKey}
@@ -239,8 +253,9 @@ func unknownVariables(ctx *kong.Context) (errs []error) {
 		known = append(known, variable(name))
 	}
 	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, "FLOWLATCH_") && !slices.Contains(known, name) && !kubernetesVariable.MatchString(name) {
+		name, value, _ := strings.Cut(kv, "=")
+		kubernetes := kubernetesVariable.MatchString(name) && (!strings.HasSuffix(name, "_PORT") || strings.Contains(value, "://") || strings.HasSuffix(name, "_SERVICE_PORT") || protocolPort.MatchString(name))
+		if strings.HasPrefix(name, "FLOWLATCH_") && !slices.Contains(known, name) && !kubernetes {
 			errs = append(errs, fmt.Errorf("environment variable %s: there is no such setting%s", name, closest(name, known)))
 		}
 	}
@@ -306,6 +321,11 @@ func upstreamURL(value string) (*url.URL, error) {
 	}
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.RawPath != "" {
 		return nil, fmt.Errorf("%q: want a URL such as http://127.0.0.1:3000, without query or fragment", value)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, fmt.Errorf("%q: the port must be a number from 1 to 65535", value)
+		}
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	return u, nil

@@ -148,7 +148,7 @@ func ways() []way {
 			write(t, filepath.Join(dir, "next", "keys.yaml"), content)
 			rename(t, filepath.Dir(path), filepath.Join(dir, "old-"+content))
 			rename(t, filepath.Join(dir, "next"), filepath.Dir(path))
-		}, 0},
+		}, 30},
 		{"directories removed and made anew", nested, func(t *testing.T, dir, path string, _ *watched, content string) {
 			t.Helper()
 			remove(t, filepath.Join(dir, "a"))
@@ -171,7 +171,7 @@ func ways() []way {
 			remove(t, filepath.Join(dir, "moved"))
 			mkdir(t, filepath.Dir(path))
 			write(t, path, content)
-		}, 30},
+		}, 12},
 		{"written over and over", plain, func(t *testing.T, _, path string, _ *watched, content string) {
 			t.Helper()
 			for i := range 300 {
@@ -230,6 +230,7 @@ func testWays(t *testing.T, poll time.Duration) {
 
 // The file may be named before there is anything on the way to it.
 func TestNotThereYet(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a", "b", "keys.yaml")
 	w := start(t, path, time.Hour)

@@ -82,7 +82,7 @@ func (w *watched) poke(t *testing.T) {
 		dir = filepath.Dir(dir)
 	}
 	beside := filepath.Join(dir, "beside")
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(soon())
 	for w.looks.Load() == 0 {
