@@ -85,13 +85,25 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 		if !slices.Equal(d.KeysAdded, []string{k.ID}) || len(d.KeysRemoved)+len(d.KeysChanged)+len(d.ChatflowsRemoved) > 0 || key == nil {
 			return false
 		}
-		for _, id := range slices.Concat(d.ChatflowsAdded, d.ChatflowsChanged) {
+		for _, id := range d.ChatflowsAdded {
 			if !slices.Contains(k.Chatflows, id) {
+				return false
+			}
+		}
+		for _, id := range d.ChatflowsChanged {
+			if !slices.Contains(k.Chatflows, id) || !sameButKey(old.entry(id), next.entry(id), k.ID) {
 				return false
 			}
 		}
 		return key.secrets[0].Digest == k.Digest
 	})
+}
+
+// sameButKey reports whether b is a with one more key.
+func sameButKey(a, b *Chatflow, key string) bool {
+	c := *b
+	c.keys = slices.DeleteFunc(slices.Clone(b.keys), func(k *Key) bool { return k.ID == key })
+	return b.hasID(key) && sameChatflow(a, &c)
 }
 
 // DisableKey returns the key file data, nil if there is no file, with the key id turned off. The key stays in the file, so

@@ -65,7 +65,7 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 		}
 	}
 	if err != nil {
-		d.syntax(err)
+		d.syntax(err, 1+bytes.Count(bytes.TrimRight(data, "\r\n \t"), []byte("\n")))
 		return nil
 	}
 	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
@@ -82,8 +82,8 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 // a secret that stands in the wrong place, or be very long. What looks like a UUID or a time is shown
 // whole.
 func Quote(v string) string {
-	const long, shown = 16, 4
-	if len(v) < long || harmless.MatchString(v) {
+	const secret, shown = 16, 4
+	if len(v) < secret || harmless.MatchString(v) {
 		return strconv.Quote(v)
 	}
 	return strconv.Quote(strings.ToValidUTF8(v[:shown], "") + "…")
@@ -91,18 +91,22 @@ func Quote(v string) string {
 
 var harmless = regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}[0-9 TZ:.+-]{0,30})$`)
 
-// syntax records an error of the YAML library, with its line where it has one.
-func (d *Decoder) syntax(err error) {
+// long matches a quoted piece of a file in an error of the YAML library that is long enough for a secret.
+var long = regexp.MustCompile(`(['"` + "`" + `])[^'"` + "`" + `]{16,}['"` + "`" + `]`)
+
+// syntax records an error of the YAML library, with its line where it has one; last is the last line
+// with something on it, which is where something is missing if the end came too early.
+func (d *Decoder) syntax(err error, last int) {
 	var at *yaml.LoadError
 	if errors.As(err, &at) {
 		line := at.Mark.Line
 		if strings.Contains(at.ContextMsg, "flow") || strings.Contains(at.ContextMsg, "quoted") {
 			line = at.ContextMark.Line // a bracket or a quote that is not closed: where it was opened
 		}
-		d.Fault(&yaml.Node{Line: line}, "not YAML: %.200s", at.Message)
+		d.Fault(&yaml.Node{Line: min(line, last)}, "not YAML: %.200s", long.ReplaceAllString(at.Message, "$1…$1"))
 		return
 	}
-	d.Fault(&yaml.Node{}, "not YAML: %.200s", err.Error())
+	d.Fault(&yaml.Node{}, "not YAML: %.200s", long.ReplaceAllString(err.Error(), "$1…$1"))
 }
 
 // Mapping calls set with the name and the value of each field of the mapping n; set reports whether it
