@@ -2,8 +2,8 @@ package keystore
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,13 +12,14 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// idPattern is what a key ID or a chatflow ID may look like: what can stand in a log line, a metric
-// label and a path without being quoted.
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9._~@-]{1,128}$`)
-
-// ValidateID says why s cannot be the ID of a key or a chatflow, or nil.
+// ValidateID says why s cannot be the ID of a key or a chatflow, or nil. An ID can stand in a log line, a
+// metric label and a path without being quoted.
 func ValidateID(s string) error {
-	if !idPattern.MatchString(s) {
+	ok := len(s) >= 1 && len(s) <= 128
+	for i := 0; ok && i < len(s); i++ {
+		ok = wordBytes[s[i]] != 0 && s[i] != ':' && s[i] != '+'
+	}
+	if !ok {
 		return fmt.Errorf("%s: want 1 to 128 of the characters A-Z a-z 0-9 . _ ~ @ -", strictyaml.Quote(s))
 	}
 	return nil
@@ -169,8 +170,8 @@ func (p *parser) key(n *yaml.Node) {
 		return
 	}
 	k.ID = p.id(n, id, "key")
-	name := fmt.Sprintf("key %q", k.ID)
-	p.ordered(n, name, k.valid)
+	name := keyName(k.ID)
+	p.ordered(n, "", name, k.valid)
 	if first := p.keyByID[k.ID]; first != nil && k.ID != "" {
 		p.Fault(id, "key ID %q is used twice, first in line %d; several secrets of one key go under `secrets:`", k.ID, first.Line)
 		return
@@ -183,7 +184,7 @@ func (p *parser) key(n *yaml.Node) {
 	case digest != nil || plain != nil:
 		p.Fault(secrets, "%s has `secrets:` and a secret beside it; put all of them under `secrets:`", name)
 	default:
-		p.Sequence(secrets, "secrets", func(n *yaml.Node) { p.listedSecret(n, name, k) })
+		p.Sequence(secrets, "secrets", func(n *yaml.Node) { p.listedSecret(n, k) })
 		if secrets.Kind == yaml.SequenceNode && len(secrets.Content) == 0 {
 			p.Fault(secrets, "%s has an empty list of secrets; `disabled: true` turns a key off", name)
 		}
@@ -195,12 +196,18 @@ func (p *parser) key(n *yaml.Node) {
 	}
 }
 
+// keyName is a key's ID, which in a message is named so.
+type keyName string
+
+func (k keyName) String() string { return "key " + strconv.Quote(string(k)) }
+
 func (p *parser) addKey(k *Key) {
 	k.number = uint32(len(p.snapshot.keys)) //nolint:gosec // four thousand million keys do not fit into a file
 	p.snapshot.keys = append(p.snapshot.keys, k)
 }
 
-func (p *parser) listedSecret(n *yaml.Node, name string, k *Key) {
+func (p *parser) listedSecret(n *yaml.Node, k *Key) {
+	name := keyName(k.ID)
 	s := Secret{valid: always}
 	var digest, plain *yaml.Node
 	if p.Mapping(n, "a secret", func(field string, n *yaml.Node) bool {
@@ -218,13 +225,13 @@ func (p *parser) listedSecret(n *yaml.Node, name string, k *Key) {
 		}
 		return true
 	}) && p.secret(n, name, digest, plain, &s) {
-		p.ordered(n, "a secret of "+name, s.valid)
+		p.ordered(n, "a secret of ", name, s.valid)
 		k.secrets = append(k.secrets, s)
 	}
 }
 
 // secret fills in the digest of one secret from `sha256:` or `secret:`.
-func (p *parser) secret(n *yaml.Node, name string, digest, plain *yaml.Node, s *Secret) bool {
+func (p *parser) secret(n *yaml.Node, name keyName, digest, plain *yaml.Node, s *Secret) bool {
 	switch {
 	case digest == nil && plain == nil:
 		p.Fault(n, "%s has no secret: give its digest as `sha256:` (or several under `secrets:`)", name)
@@ -402,8 +409,8 @@ func (p *parser) time(n *yaml.Node, name string, unset int64) int64 {
 	return t.UnixNano()
 }
 
-func (p *parser) ordered(n *yaml.Node, name string, w window) {
+func (p *parser) ordered(n *yaml.Node, of string, name keyName, w window) {
 	if w.from >= w.until {
-		p.Fault(n, "%s is never valid: its not_before is not earlier than its not_after", name)
+		p.Fault(n, "%s%s is never valid: its not_before is not earlier than its not_after", of, name)
 	}
 }

@@ -31,12 +31,18 @@ func TestKeyValidity(t *testing.T) {
 func TestKeyTimes(t *testing.T) {
 	for _, test := range []struct{ name, key, before, after string }{
 		{"none", "sha256: " + digest("a"), "", ""},
-		{"own", "sha256: " + digest("a") + ", not_before: 2026-01-01T00:00:00Z, not_after: 2027-01-01T00:00:00Z",
-			"2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"},
-		{"last secret's before own", "not_after: 2030-01-01T00:00:00Z, secrets: [{sha256: " + digest("a") + ", not_after: 2028-01-01T00:00:00Z}, {sha256: " + digest("b") + ", not_after: 2027-01-01T00:00:00Z}]",
-			"", "2028-01-01T00:00:00Z"},
-		{"own before last secret's", "not_after: 2027-06-01T00:00:00Z, secrets: [{sha256: " + digest("a") + ", not_after: 2028-01-01T00:00:00Z}]",
-			"", "2027-06-01T00:00:00Z"},
+		{
+			"own", "sha256: " + digest("a") + ", not_before: 2026-01-01T00:00:00Z, not_after: 2027-01-01T00:00:00Z",
+			"2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z",
+		},
+		{
+			"last secret's before own", "not_after: 2030-01-01T00:00:00Z, secrets: [{sha256: " + digest("a") + ", not_after: 2028-01-01T00:00:00Z}, {sha256: " + digest("b") + ", not_after: 2027-01-01T00:00:00Z}]",
+			"", "2028-01-01T00:00:00Z",
+		},
+		{
+			"own before last secret's", "not_after: 2027-06-01T00:00:00Z, secrets: [{sha256: " + digest("a") + ", not_after: 2028-01-01T00:00:00Z}]",
+			"", "2027-06-01T00:00:00Z",
+		},
 		{"one secret without end", "secrets: [{sha256: " + digest("a") + ", not_after: 2028-01-01T00:00:00Z}, {sha256: " + digest("b") + "}]", "", ""},
 		{"own, and a secret without end", "not_after: 2027-06-01T00:00:00Z, secrets: [{sha256: " + digest("a") + "}]", "", "2027-06-01T00:00:00Z"},
 		{"all secrets end, own does not", "secrets: [{sha256: " + digest("a") + ", not_after: 2028-01-01T00:00:00Z}]", "", "2028-01-01T00:00:00Z"},

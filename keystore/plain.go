@@ -30,12 +30,12 @@ const plainFrom = 1 << 20
 type plainDocument struct {
 	root      *yaml.Node // where the document begins
 	version   *yaml.Node
-	keys      plainList
-	chatflows plainList
+	keys      plainItems
+	chatflows plainItems
 }
 
-// plainList is the lines of one list of the file.
-type plainList struct {
+// plainItems is the lines of one list of the file.
+type plainItems struct {
 	data []byte
 	line int // of the first
 }
@@ -46,7 +46,7 @@ func readPlain(data []byte, from int) (*plainDocument, bool) {
 		return nil, false
 	}
 	d := plainDocument{root: &yaml.Node{Kind: yaml.MappingNode}}
-	var current *plainList
+	var current *plainItems
 	begin, line, items := 0, 0, 0
 	for at := 0; at < len(data); {
 		text, next := nextLine(data, at)
@@ -58,10 +58,13 @@ func readPlain(data []byte, from int) (*plainDocument, bool) {
 		if !blank && d.root.Line == 0 {
 			d.root.Line = line
 		}
-		switch name, value, _, ok := plainField(text); {
+		switch version, isVersion := bytes.CutPrefix(text, []byte("version: ")); {
 		case blank:
-		case text[0] != ' ' && ok && name == "version" && value != nil && d.version == nil && current == nil:
-			value.Line, d.version = line, value
+		case isVersion && d.version == nil && current == nil:
+			if d.version = plainScalar(version); d.version == nil {
+				return nil, false
+			}
+			d.version.Line = line
 		case text[0] != ' ' && (string(text) == "keys:" || string(text) == "chatflows:"):
 			list := &d.keys
 			if string(text) == "chatflows:" {
@@ -78,11 +81,11 @@ func readPlain(data []byte, from int) (*plainDocument, bool) {
 		case current == nil:
 			return nil, false
 		default:
-			item, ok := plainLine(text)
-			if !ok || !item.first && items == 0 {
+			first, ok := isPlainLine(text)
+			if !ok || !first && items == 0 {
 				return nil, false
 			}
-			if item.first {
+			if first {
 				items++
 			}
 		}
@@ -96,7 +99,7 @@ func readPlain(data []byte, from int) (*plainDocument, bool) {
 }
 
 // each calls do with every item of the list, as the node that YAML makes of it.
-func (l *plainList) each(do func(item *yaml.Node)) {
+func (l *plainItems) each(do func(item *yaml.Node)) {
 	var item *yaml.Node
 	line := l.line
 	for at := 0; at < len(l.data); line++ {
@@ -105,16 +108,15 @@ func (l *plainList) each(do func(item *yaml.Node)) {
 		if blank, _ := isBlank(text); blank {
 			continue
 		}
-		f, _ := plainLine(text)
-		if f.first {
+		if text[2] == '-' {
 			if item != nil {
 				do(item)
 			}
 			item = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: line, Column: 5}
 		}
-		name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: f.name, Line: line, Column: 5}
-		setLine(f.value, line)
-		item.Content = append(item.Content, name, f.value)
+		field, value := plainItem(text)
+		setLine(value, line)
+		item.Content = append(item.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: field, Line: line, Column: 5}, value)
 	}
 	if item != nil {
 		do(item)
@@ -128,80 +130,93 @@ func setLine(n *yaml.Node, line int) {
 	}
 }
 
-// plainItem is one line of a list: a field of an item, the first one behind a dash.
-type plainItem struct {
-	first bool
-	name  string
-	value *yaml.Node
-}
-
-// plainLine reads "  - name: value" or "    name: value".
-func plainLine(text []byte) (plainItem, bool) {
+// isPlainLine reports whether a line is "  - name: value" or "    name: value", where a value is a word
+// or a list of words, and whether it is the first of an item.
+func isPlainLine(text []byte) (first, ok bool) {
 	if len(text) < 5 || string(text[:2]) != "  " || string(text[2:4]) != "- " && string(text[2:4]) != "  " {
-		return plainItem{}, false
+		return false, false
 	}
-	name, value, list, ok := plainField(text[4:])
-	if !ok {
-		return plainItem{}, false
+	name, value, found := bytes.Cut(text[4:], []byte(": "))
+	if !found || len(name) == 0 || name[0] >= '0' && name[0] <= '9' || plainTag(string(name)) != "!!str" {
+		return false, false
 	}
-	if value == nil {
-		value = list
-	}
-	return plainItem{first: text[2] == '-', name: name, value: value}, true
-}
-
-// plainField reads "name: value" or "name: [value, value]".
-func plainField(text []byte) (name string, value, list *yaml.Node, ok bool) {
-	i := bytes.Index(text, []byte(": "))
-	if i < 1 {
-		return "", nil, nil, false
-	}
-	for _, c := range text[:i] {
+	for _, c := range name {
 		if (c < 'a' || c > 'z') && c != '_' && (c < '0' || c > '9') {
-			return "", nil, nil, false
+			return false, false
 		}
 	}
-	name, rest := string(text[:i]), text[i+2:]
-	if text[0] >= '0' && text[0] <= '9' || plainTag(name) != "!!str" {
-		return "", nil, nil, false
+	words, isList := plainList(value)
+	if !isList {
+		return text[2] == '-', isPlainWord(value)
 	}
-	if len(rest) < 3 || rest[0] != '[' || rest[len(rest)-1] != ']' {
-		value = plainScalar(rest)
-		return name, value, nil, value != nil
-	}
-	list = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Style: yaml.FlowStyle}
-	for word := range bytes.SplitSeq(rest[1:len(rest)-1], []byte(", ")) {
-		n := plainScalar(word)
-		if n == nil {
-			return "", nil, nil, false
+	for word := range bytes.SplitSeq(words, []byte(", ")) {
+		if !isPlainWord(word) {
+			return false, false
 		}
-		list.Content = append(list.Content, n)
 	}
-	return name, nil, list, true
+	return text[2] == '-', true
 }
 
-// plainScalar returns the node of a word, or nil if it is not plain. A quoted word may have the
-// characters of one that is not, and a star.
-func plainScalar(text []byte) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.ScalarNode}
-	if len(text) > 2 && text[0] == '"' && text[len(text)-1] == '"' {
-		n.Style, n.Tag = yaml.DoubleQuotedStyle, "!!str"
-		if text = text[1 : len(text)-1]; string(text) == EveryChatflow {
-			n.Value = EveryChatflow
-			return n
-		}
+// plainList returns what is between the brackets of a list.
+func plainList(value []byte) (words []byte, ok bool) {
+	if len(value) < 3 || value[0] != '[' || value[len(value)-1] != ']' {
+		return nil, false
+	}
+	return value[1 : len(value)-1], true
+}
+
+// plainItem returns the name and the value of a plain line.
+func plainItem(text []byte) (name string, value *yaml.Node) {
+	n, v, _ := bytes.Cut(text[4:], []byte(": "))
+	words, isList := plainList(v)
+	if !isList {
+		return string(n), plainScalar(v)
+	}
+	value = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Style: yaml.FlowStyle}
+	for word := range bytes.SplitSeq(words, []byte(", ")) {
+		value.Content = append(value.Content, plainScalar(word))
+	}
+	return string(n), value
+}
+
+// isPlainWord reports whether text is a word that is plain, or one in quotes, which may be a star.
+func isPlainWord(text []byte) bool {
+	if text = unquoted(text); string(text) == EveryChatflow {
+		return true
 	}
 	// What follows a letter or a digit cannot begin anything in YAML, but for a colon at the end.
 	if len(text) == 0 || wordBytes[text[0]] != letter || text[len(text)-1] == ':' {
-		return nil
+		return false
 	}
 	for _, c := range text {
 		if wordBytes[c] == 0 {
-			return nil
+			return false
 		}
 	}
-	n.Value = string(text)
-	if n.Tag == "" {
+	return true
+}
+
+// unquoted returns what is between the quotes, if there are any. A star without quotes is no word, and
+// comes back as nothing.
+func unquoted(text []byte) []byte {
+	if len(text) > 2 && text[0] == '"' && text[len(text)-1] == '"' {
+		return text[1 : len(text)-1]
+	}
+	if string(text) == EveryChatflow {
+		return nil
+	}
+	return text
+}
+
+// plainScalar returns the node of a word, or nil if it is not plain.
+func plainScalar(text []byte) *yaml.Node {
+	if !isPlainWord(text) {
+		return nil
+	}
+	n := &yaml.Node{Kind: yaml.ScalarNode, Value: string(unquoted(text))}
+	if text[0] == '"' {
+		n.Style, n.Tag = yaml.DoubleQuotedStyle, "!!str"
+	} else {
 		n.Tag = plainTag(n.Value)
 	}
 	return n

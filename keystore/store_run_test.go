@@ -51,6 +51,7 @@ func TestRunReloads(t *testing.T) {
 		poll time.Duration
 	}{{"by event", time.Hour}, {"by poll or event", 5 * time.Millisecond}} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			var told reloads
 			s, path := open(t, keyFile("a"), keystore.Options{Poll: test.poll, OnReload: told.add})
 			run(t, s)
@@ -74,7 +75,7 @@ func TestRunReloads(t *testing.T) {
 			if got := snapshotIDs(s.Snapshot()); got != "c" {
 				t.Errorf("without the file the keys are %q, want c", got)
 			}
-			writeFile(t, path, keyFile("d"))
+			replaceFile(t, path, keyFile("d"))
 			eventually(t, "the file's return", func() bool { return snapshotIDs(s.Snapshot()) == "d" && !s.Status().Stale })
 			if got := s.Status().Generation; got < g+2 {
 				t.Errorf("generation %d, want at least %d", got, g+2)
@@ -179,10 +180,11 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 	for _, state := range []string{"good", "faulty", "gone"} {
 		s, path := open(t, keyFile("a"), keystore.Options{Poll: time.Millisecond})
 		stop := run(t, s)
-		eventually(t, "a look", func() bool { return s.Status().LastSuccess != s.Status().Recent[0].Time })
+		replaceFile(t, path, keyFile("b")) // put in place, so that what comes next is believed at once
+		eventually(t, "a look", func() bool { return snapshotIDs(s.Snapshot()) == "b" })
 		switch state {
 		case "faulty":
-			writeFile(t, path, "-")
+			replaceFile(t, path, "-")
 		case "gone":
 			if err := os.RemoveAll(filepath.Dir(path)); err != nil {
 				t.Fatal(err)

@@ -187,14 +187,22 @@ func TestReloadDiff(t *testing.T) {
 	}{
 		{"comments", "# x\n" + keyFile("a", "b", "c"), keystore.Diff{}},
 		{"order of the lists", strings.Replace(keyFile("a", "b", "c"), `"a", "b", "c"`, `"c", "b", "a"`, 1), keystore.Diff{}},
-		{"all at once", "version: 1\nkeys:\n- {id: d, sha256: " + digest("d") + "}\n- {id: b, sha256: " + digest("b") + ", disabled: true}\n- {id: a, sha256: " + digest("a2") + "}\nchatflows:\n- {id: y, keys: [b]}\n- {id: x, keys: [a, b, d]}\n",
-			keystore.Diff{KeysAdded: []string{"d"}, KeysRemoved: []string{"c"}, KeysChanged: []string{"b", "a"}, ChatflowsAdded: []string{"y"}, ChatflowsChanged: []string{"x"}}},
-		{"times and names", "version: 1\nkeys:\n- {id: d, sha256: " + digest("d") + ", not_after: 2027-01-01T00:00:00Z}\n- {id: b, sha256: " + digest("b") + ", disabled: true}\n- {id: a, secrets: [{sha256: " + digest("a2") + ", not_before: 2020-01-01T00:00:00Z}]}\nchatflows:\n- {id: y, name: n, keys: [b]}\n- {id: x, keys: [a, b, d], public: true}\n",
-			keystore.Diff{KeysChanged: []string{"d", "a"}, ChatflowsChanged: []string{"y", "x"}}},
-		{"the upstream's credential", "version: 1\nchatflows:\n- {id: x, public: true, upstream_authorization: forward}\n",
-			keystore.Diff{KeysRemoved: []string{"d", "b", "a"}, ChatflowsRemoved: []string{"y"}, ChatflowsChanged: []string{"x"}}},
-		{"the credential alone", "version: 1\nchatflows:\n- {id: x, public: true, upstream_authorization: remove}\n",
-			keystore.Diff{ChatflowsChanged: []string{"x"}}},
+		{
+			"all at once", "version: 1\nkeys:\n- {id: d, sha256: " + digest("d") + "}\n- {id: b, sha256: " + digest("b") + ", disabled: true}\n- {id: a, sha256: " + digest("a2") + "}\nchatflows:\n- {id: y, keys: [b]}\n- {id: x, keys: [a, b, d]}\n",
+			keystore.Diff{KeysAdded: []string{"d"}, KeysRemoved: []string{"c"}, KeysChanged: []string{"b", "a"}, ChatflowsAdded: []string{"y"}, ChatflowsChanged: []string{"x"}},
+		},
+		{
+			"times and names", "version: 1\nkeys:\n- {id: d, sha256: " + digest("d") + ", not_after: 2027-01-01T00:00:00Z}\n- {id: b, sha256: " + digest("b") + ", disabled: true}\n- {id: a, secrets: [{sha256: " + digest("a2") + ", not_before: 2020-01-01T00:00:00Z}]}\nchatflows:\n- {id: y, name: n, keys: [b]}\n- {id: x, keys: [a, b, d], public: true}\n",
+			keystore.Diff{KeysChanged: []string{"d", "a"}, ChatflowsChanged: []string{"y", "x"}},
+		},
+		{
+			"the upstream's credential", "version: 1\nchatflows:\n- {id: x, public: true, upstream_authorization: forward}\n",
+			keystore.Diff{KeysRemoved: []string{"d", "b", "a"}, ChatflowsRemoved: []string{"y"}, ChatflowsChanged: []string{"x"}},
+		},
+		{
+			"the credential alone", "version: 1\nchatflows:\n- {id: x, public: true, upstream_authorization: remove}\n",
+			keystore.Diff{ChatflowsChanged: []string{"x"}},
+		},
 	} {
 		writeFile(t, path, step.data)
 		r := s.Reload()

@@ -41,6 +41,7 @@ func TestFlowise(t *testing.T) {
 		{"a key of Flowise's own is forwarded", forwardedKey},
 		{"a key of Flowise's own is put in from a file", keyFromFile},
 		{"the keys of Flowise are taken over", imported},
+		{"a key made in the dashboard comes and goes", dashboardKeys},
 		{"a revoked key stops and an open stream does not", revocation},
 		{"a key holder aborts a stream", abort},
 		{"a file goes up and comes down with a key", files},

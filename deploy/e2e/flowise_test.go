@@ -19,6 +19,7 @@ import (
 type flowise struct {
 	version string
 	url     string
+	data    string // the folder with all it keeps
 	proc    *process
 	admin   *http.Client
 	header  map[string]string // what makes the admin's calls those of Flowise's own UI
@@ -40,8 +41,8 @@ func startFlowise(t *testing.T) *flowise {
 	}
 	addr := freeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
-	f := &flowise{version: version, url: "http://" + addr}
-	f.proc = start(t, "flowise", "./flowise.sh", "run", version, port, t.TempDir())
+	f := &flowise{version: version, url: "http://" + addr, data: t.TempDir()}
+	f.proc = start(t, "flowise", "./flowise.sh", "run", version, port, f.data)
 	eventually(t, 3*time.Minute, "Flowise answers its ping", func() bool {
 		if !f.proc.running() {
 			t.Fatalf("Flowise %s ended:\n%s", version, f.proc.tail(30))
