@@ -212,7 +212,7 @@ func TestReloadDiff(t *testing.T) {
 		if diff := cmp.Diff(step.want, r.Diff); diff != "" {
 			t.Errorf("%s: Diff (-want +got):\n%s", step.name, diff)
 		}
-		if got, want := r.Diff.Empty(), cmp.Equal(step.want, keystore.Diff{}); got != want {
+		if got, want := r.Empty(), cmp.Equal(step.want, keystore.Diff{}); got != want {
 			t.Errorf("%s: Empty() = %t, want %t", step.name, got, want)
 		}
 	}

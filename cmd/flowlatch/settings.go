@@ -67,7 +67,7 @@ type toggle string
 func (t toggle) IsBool() bool { return true }
 
 // Decode takes the flag's value as it was written.
-func (t *toggle) Decode(ctx *kong.DecodeContext) error {
+func (t *toggle) Decode(ctx *kong.DecodeContext) error { //nolint:unparam // what kong.MapperValue asks for
 	*t = "true"
 	if ctx.Scan.Peek().Type == kong.FlagValueToken {
 		*t = toggle(ctx.Scan.Pop().String())
@@ -160,7 +160,7 @@ func each(err error) []error {
 	if err == nil {
 		return nil
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // not what is wrapped, this one
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	return []error{err}
