@@ -23,6 +23,9 @@ const (
 	Poll = 2 * time.Second
 	// quiet is how long to wait after an event for the next one: a write is often several.
 	quiet = 20 * time.Millisecond
+	// afterwards is how long after an event the file is looked at once more: while directories are moved
+	// about, a watch may be on the one that was, and what happened before it was on another is unseen.
+	afterwards = 100 * time.Millisecond
 	// patience is how long events may follow one another before the file is looked at all the same.
 	patience = 200 * time.Millisecond
 )
@@ -49,6 +52,7 @@ func Run(ctx context.Context, poll time.Duration, paths func() []string, look fu
 	defer tick.Stop()
 	var again <-chan time.Time
 	for {
+		var next time.Duration
 		select {
 		case <-ctx.Done():
 			return
@@ -58,13 +62,17 @@ func Run(ctx context.Context, poll time.Duration, paths func() []string, look fu
 			if !settle(ctx, hints) {
 				return
 			}
+			next = afterwards
 		}
 		follow()
 		again = nil
 		if d := look(); d > 0 {
-			again = time.After(d)
+			next = d
 		}
 		follow() // what look found may have named other files
+		if next > 0 {
+			again = time.After(next)
+		}
 	}
 }
 
