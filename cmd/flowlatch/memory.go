@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
@@ -28,6 +29,13 @@ func tidyMemory(ctx context.Context, store *keystore.Store, reloaded <-chan stru
 		store.Status() // returns once the reload has let go of the old keys
 		if len(store.Snapshot().Keys()) < manyKeys {
 			continue
+		}
+		debug.FreeOSMemory()
+		// Once more: what the reload had in its hands may have counted as in use the first time.
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
 		}
 		debug.FreeOSMemory()
 		var m runtime.MemStats
