@@ -112,7 +112,7 @@ func BenchmarkParse(b *testing.B) {
 	for _, n := range []int{1000, 10_000, 100_000} {
 		var keys, list strings.Builder
 		for i := range n {
-			fmt.Fprintf(&keys, "- {id: k%d, sha256: %064x}\n", i, i+1)
+			fmt.Fprintf(&keys, "- {id: k%d, sha256: %s}\n", i, digest(fmt.Sprint(i)))
 			fmt.Fprintf(&list, "  - k%d\n", i)
 		}
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
