@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -25,6 +26,9 @@ type body struct {
 	progress func()                // told of each piece; may be nil
 	whole    atomic.Bool           // all of it was read
 	failed   atomic.Pointer[error] // the transport may be reading while the answer is on its way
+
+	reading sync.Mutex  // held by a Read
+	ended   atomic.Bool // no Read may begin
 }
 
 // limitBody puts the limits on the body of r, which w answers.
@@ -41,11 +45,16 @@ func limitBody(w http.ResponseWriter, r *http.Request, limit int64) *body {
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	deadline := time.Now().Add(bodyIdle)
 	if !b.until.IsZero() && b.until.Before(deadline) {
 		deadline = b.until
 	}
 	_ = b.deadline(deadline) // not supported: there is no connection to stall
+	if b.ended.Load() {      // after the deadline is set, so that refuse has the last word about it
+		return 0, http.ErrBodyReadAfterClose
+	}
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case errors.Is(err, io.EOF):
@@ -83,9 +92,14 @@ const unwanted = 250 * time.Millisecond
 // the answer. The server's own body is put back, by which it knows whether the caller waits for
 // 100 Continue before it sends anything.
 func (b *body) refuse() {
-	if b.whole.Load() {
+	if b.whole.Load() || b.ended.Swap(true) {
 		return
 	}
+	// The transport may be in a Read. It must be out of it before the handler ends, or net/http ends
+	// it, clears the deadline, and waits for the rest of the body for ever.
+	_ = b.deadline(time.Unix(1, 0))
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	b.request.Body = b.original
 	_ = b.deadline(time.Now().Add(unwanted))
 }
