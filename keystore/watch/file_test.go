@@ -2,6 +2,7 @@ package watch
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -52,6 +53,18 @@ func TestFileRead(t *testing.T) {
 	put(t, path, "b")
 	read(t, f, "b", true)
 	read(t, f, "b", false)
+	// So it does after one that cannot be read, though it is there.
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, changed, err := f.Read(); err == nil || changed {
+		t.Errorf("Read() of a directory = changed %t, %v, want an error", changed, err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	put(t, path, "b")
+	read(t, f, "b", true)
 	if f.Path() != path {
 		t.Errorf("Path() = %q, want %q", f.Path(), path)
 	}
