@@ -117,7 +117,7 @@ func (p *parser) contents(root, version *yaml.Node, keys, chatflows func(item fu
 	}
 	keys(p.key)
 	if p.source != nil {
-		p.flowiseFile()
+		p.readFlowise()
 	}
 	chatflows(p.chatflow)
 	if !p.options.begun && len(p.Faults) == 0 && len(p.snapshot.chatflows) == 0 {

@@ -77,8 +77,8 @@ type flowiseKeys struct {
 	byID   map[string]*Key
 }
 
-// flowiseFile reads Flowise's own file of keys.
-func (p *parser) flowiseFile() {
+// readFlowise reads Flowise's own file of keys.
+func (p *parser) readFlowise() {
 	path, ok := p.Text(p.source, "flowise_api_keys")
 	if !ok {
 		return

@@ -186,3 +186,42 @@ func FuzzFlowiseKeys(f *testing.F) {
 		}
 	})
 }
+
+// TestFlowiseFaultHoldsNothingElse revokes our own key while Flowise's file is in each kind of trouble:
+// it is gone, and the keys that Flowise had last go on.
+func TestFlowiseFaultHoldsNothingElse(t *testing.T) {
+	whole := apiJSON("Web "+flowiseA+" "+secretA, "Batch "+flowiseB+" "+secretB)
+	for name, trouble := range map[string]func(path string) error{
+		"missing": os.Remove,
+		"cut off": func(path string) error { return os.WriteFile(path, []byte(whole[:len(whole)/2]), 0o600) },
+		"reset": func(path string) error {
+			return os.WriteFile(path, []byte(apiJSON("DefaultKey 00000000000000000000000000000000 a-fresh-secret-000000000000000")), 0o600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, api := withFlowise(t, usesFlowise, whole)
+			s, err := keystore.Open(path, keystore.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			run(t, s)
+			if err := trouble(api); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the fault", func() bool { return s.Status().Stale })
+			replaceFile(t, path, strings.Replace(usesFlowise, "{id: own,", "{id: own, disabled: true,", 1))
+			eventually(t, "our own key being gone", func() bool { return !opens(s, "our-own-secret-0123456789") })
+			if !opens(s, secretA) || !opens(s, secretB) {
+				t.Error("a key of Flowise is lost")
+			}
+			if !s.Status().Stale || s.Status().Generation != 2 {
+				t.Errorf("stale %t, generation %d, want the fault to be told and generation 2", s.Status().Stale, s.Status().Generation)
+			}
+			replaceFile(t, api, whole)
+			eventually(t, "the end of the fault", func() bool { return !s.Status().Stale })
+			if opens(s, "our-own-secret-0123456789") || !opens(s, secretA) {
+				t.Error("the end of the fault brought the revoked key back, or lost one of Flowise's")
+			}
+		})
+	}
+}

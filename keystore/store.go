@@ -27,6 +27,8 @@ type Store struct {
 	mu      sync.Mutex // serializes reloads; guards what follows
 	file    *watch.File
 	flowise *watch.File // nil if the key file names none
+	keys    flowiseFile // of Flowise, as last read
+	good    flowiseFile // of Flowise, as in force
 	status  Status
 	held    bool // a change is waiting to be complete
 }
@@ -179,26 +181,78 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 	}
 	switch {
 	case err != nil:
-		r.Result, r.Err, r.Diff = Failed, err, Diff{}
+		if again = s.withoutFlowise(asked); again > 0 {
+			s.held = true
+		}
+		r.Result, r.Err, r.Diff, r.Generation = Failed, err, Diff{}, s.status.Generation
 		fresh := s.status.Err == nil || s.status.Err.Error() != err.Error()
 		s.status.Stale, s.status.Err = true, err
 		if fresh || asked {
 			s.record(r)
 		}
 	case changed:
-		next.Loaded = r.Time
-		s.snapshot.Store(next)
-		s.status.Generation++
-		r.Result, r.Generation = Loaded, s.status.Generation
 		s.status.Stale, s.status.Err, s.status.LastSuccess = false, nil, r.Time
-		s.record(r)
+		s.good = s.keys
+		s.put(next, &r)
 	default:
 		s.status.LastSuccess = r.Time
 		if asked {
 			s.record(r)
 		}
 	}
-	return r, 0
+	return r, again
+}
+
+// put puts next in force and completes the record of it.
+func (s *Store) put(next *Snapshot, r *Reload) {
+	next.Loaded = r.Time
+	s.snapshot.Store(next)
+	s.status.Generation++
+	r.Result, r.Generation = Loaded, s.status.Generation
+	s.record(*r)
+}
+
+// flowiseFile is what was read of Flowise's file of keys.
+type flowiseFile struct {
+	path string
+	data []byte
+}
+
+// withoutFlowise puts in force what changed in the key file while the fault may be in Flowise's: with the
+// keys that Flowise had last. Trouble of Flowise must not keep a key from being revoked here. With
+// again, it should be called after that time.
+func (s *Store) withoutFlowise(asked bool) (again time.Duration) {
+	if s.good.data == nil {
+		return 0
+	}
+	content, err := s.file.Content()
+	if err != nil {
+		return 0
+	}
+	next, err := parse(s.path, content, parseOptions{plainFrom: plainFrom, flowise: func(path string) ([]byte, error) {
+		if path != s.good.path {
+			return nil, fs.ErrNotExist
+		}
+		return s.good.data, nil
+	}})
+	if err != nil {
+		return 0 // the key file itself has a fault
+	}
+	d, cut := compare(s.Snapshot(), next)
+	if d.Empty() {
+		return 0
+	}
+	if cut && !asked {
+		if again = s.unsettled(false); again > 0 {
+			return again
+		}
+	}
+	next.warnOfMounts()
+	if s.opts.Validate != nil && s.opts.Validate(next) != nil {
+		return 0
+	}
+	s.put(next, &Reload{Time: time.Now(), Diff: d})
+	return 0
 }
 
 // unsettled returns how much longer a change of the files should rest. Flowise's file is JSON, of which
@@ -256,17 +310,17 @@ func (s *Store) load() (next *Snapshot, changed bool, err error) {
 		if s.flowise == nil || s.flowise.Path() != path {
 			s.flowise, keys = watch.NewFile(path), nil
 		}
-		if keys != nil {
-			return keys, nil
+		var err error
+		if keys == nil {
+			if keys, _, err = s.flowise.Read(); err == nil && keys == nil {
+				keys, err = s.flowise.Content()
+			}
 		}
-		keys, _, err := s.flowise.Read()
-		if err == nil && keys == nil {
-			keys, err = s.flowise.Content()
-		}
+		s.keys = flowiseFile{path, keys}
 		return keys, err
 	}})
 	if err == nil && next.flowisePath == "" {
-		s.flowise = nil
+		s.flowise, s.keys = nil, flowiseFile{}
 	}
 	if err == nil {
 		next.warnOfMounts()
