@@ -23,9 +23,6 @@ const (
 	Poll = 2 * time.Second
 	// quiet is how long to wait after an event for the next one: a write is often several.
 	quiet = 20 * time.Millisecond
-	// afterwards is how long after an event the file is looked at once more: while directories are moved
-	// about, a watch may be on the one that was, and what happened before it was on another is unseen.
-	afterwards = 100 * time.Millisecond
 	// patience is how long events may follow one another before the file is looked at all the same.
 	patience = 200 * time.Millisecond
 )
@@ -39,20 +36,19 @@ func Run(ctx context.Context, poll time.Duration, paths func() []string, look fu
 		poll = Poll
 	}
 	hints := make(chan struct{}, 1)
-	follow := func() {}
+	follow := func([]string) {}
 	if w, err := fsnotify.NewWatcher(); err == nil {
 		var drained sync.WaitGroup
 		drained.Go(func() { drain(w, hints) })
 		defer drained.Wait()
 		defer w.Close()
-		follow = func() { watchDirs(w, paths()) }
+		follow = func(paths []string) { watchDirs(w, paths) }
 	}
-	follow()
+	follow(paths())
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	var again <-chan time.Time
 	for {
-		var next time.Duration
 		select {
 		case <-ctx.Done():
 			return
@@ -62,16 +58,17 @@ func Run(ctx context.Context, poll time.Duration, paths func() []string, look fu
 			if !settle(ctx, hints) {
 				return
 			}
-			next = afterwards
 		}
-		follow()
 		again = nil
-		if d := look(); d > 0 {
-			next = d
-		}
-		follow() // what look found may have named other files
-		if next > 0 {
-			again = time.After(next)
+		// First watch, then look: what happens before a watch is on its directory is seen by the look
+		// after it, and by no event. What look found may have named other files.
+		for settled := false; !settled; {
+			followed := paths()
+			follow(followed)
+			if d := look(); d > 0 {
+				again = time.After(d)
+			}
+			settled = slices.Equal(followed, paths())
 		}
 	}
 }
