@@ -18,6 +18,12 @@ func (d Diff) Empty() bool {
 		len(d.ChatflowsAdded)+len(d.ChatflowsRemoved)+len(d.ChatflowsChanged) == 0
 }
 
+// isKey reports whether the key id changed and nothing else did.
+func (d Diff) isKey(id string) bool {
+	return slices.Equal(d.KeysChanged, []string{id}) &&
+		len(d.KeysAdded)+len(d.KeysRemoved)+len(d.ChatflowsAdded)+len(d.ChatflowsRemoved)+len(d.ChatflowsChanged) == 0
+}
+
 // shortened returns d with lists that can be kept and shown: of a long one, the beginning and how many
 // more there are.
 func (d Diff) shortened() Diff {

@@ -125,9 +125,7 @@ func DisableKey(file string, data []byte, id string) ([]byte, error) {
 	e := newEditor(file, data)
 	e.step(func() { e.setField(e.must("keys", id), "disabled", "true") })
 	return e.result(old, func(old, next *Snapshot) bool {
-		d := diff(old, next)
-		return slices.Equal(d.KeysChanged, []string{id}) && next.Key(id).Disabled &&
-			len(d.KeysAdded)+len(d.KeysRemoved)+len(d.ChatflowsAdded)+len(d.ChatflowsRemoved)+len(d.ChatflowsChanged) == 0
+		return diff(old, next).isKey(id) && next.Key(id).Disabled
 	})
 }
 

@@ -214,6 +214,17 @@ func word(id string) string {
 	return id
 }
 
+// dashIndent returns what stands before the dash of a list's item.
+func (e *editor) dashIndent(item *yaml.Node) (string, bool) {
+	first := e.lines[item.Line-1]
+	dash := bytes.IndexByte(e.data[first:], '-')
+	if dash < 0 || strings.TrimSpace(string(e.data[first:first+dash])) != "" {
+		e.fail(fmt.Sprintf("line %d does not begin with a dash", item.Line))
+		return "", false
+	}
+	return string(e.data[first : first+dash]), true
+}
+
 // appendItem adds an item, given as its fields, to the list under name.
 func (e *editor) appendItem(name string, fields []string) {
 	key, list := field(e.root, name)
@@ -224,13 +235,10 @@ func (e *editor) appendItem(name string, fields []string) {
 			e.fail(fmt.Sprintf("the list %q in line %d is written in one piece", name, list.Line))
 			return
 		}
-		first := e.lines[item.Line-1]
-		dash := bytes.IndexByte(e.data[first:], '-')
-		if dash < 0 || strings.TrimSpace(string(e.data[first:first+dash])) != "" {
-			e.fail(fmt.Sprintf("line %d does not begin with a dash", item.Line))
+		var ok bool
+		if indent, ok = e.dashIndent(item); !ok {
 			return
 		}
-		indent = string(e.data[first : first+dash])
 	}
 	text := indent + "- " + strings.Join(fields, "\n"+indent+"  ") + "\n"
 	switch {

@@ -308,7 +308,8 @@ func (p *parser) chatflow(n *yaml.Node) {
 		c.Name, _ = p.Text(name, "name")
 	}
 	if keys != nil {
-		p.Sequence(keys, "keys", func(n *yaml.Node) { p.keyOf(c, n) })
+		listed := map[*Key]bool{}
+		p.Sequence(keys, "keys", func(n *yaml.Node) { p.keyOf(c, n, listed) })
 	}
 	slices.SortFunc(c.keys, func(a, b *Key) int { return strings.Compare(a.ID, b.ID) })
 	c.keys = slices.Clip(c.keys)
@@ -337,8 +338,8 @@ func (p *parser) upstreamAuthorization(c *Chatflow, n *yaml.Node) {
 	}
 }
 
-// keyOf adds the key that n names to chatflow c.
-func (p *parser) keyOf(c *Chatflow, n *yaml.Node) {
+// keyOf adds the key that n names to chatflow c, in which those of listed are already.
+func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 	v, ok := p.Text(n, "a key ID")
 	if !ok {
 		return
@@ -352,10 +353,11 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node) {
 	switch {
 	case k == nil:
 		p.Fault(n, "chatflow %q lists key %s, which is not under `keys:`", c.ID, strictyaml.Quote(v))
-	case slices.Contains(c.keys, k) && k.Flowise != "": // by its name and by its id
-	case slices.Contains(c.keys, k):
+	case listed[k] && k.Flowise != "": // by its name and by its id
+	case listed[k]:
 		p.Fault(n, "chatflow %q lists key %q twice", c.ID, v)
 	default:
+		listed[k] = true
 		c.keys = append(c.keys, k)
 	}
 }

@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -37,9 +36,8 @@ func RotateKey(file string, data []byte, id string, digest Digest, until time.Ti
 	}
 	e.step(func() { e.addSecret(e.must("keys", id), digest) })
 	return e.result(old, func(old, next *Snapshot) bool {
-		d, k := diff(old, next), next.Key(id)
-		if !slices.Equal(d.KeysChanged, []string{id}) || len(d.KeysAdded)+len(d.KeysRemoved)+len(d.ChatflowsAdded)+len(d.ChatflowsRemoved)+len(d.ChatflowsChanged) > 0 ||
-			len(k.secrets) != len(key.secrets)+1 || k.valid != key.valid || k.Disabled {
+		k := next.Key(id)
+		if !diff(old, next).isKey(id) || len(k.secrets) != len(key.secrets)+1 || k.valid != key.valid || k.Disabled {
 			return false
 		}
 		for i := range key.secrets {
@@ -100,12 +98,10 @@ func (e *editor) addSecret(key *yaml.Node, digest Digest) {
 		e.insert(min(at+1, len(e.data)), ", {sha256: "+digest.String()+"}")
 		return
 	}
-	first := e.lines[item.Line-1]
-	dash := strings.IndexByte(string(e.data[first:]), '-')
-	if dash < 0 || strings.TrimSpace(string(e.data[first:first+dash])) != "" {
-		e.fail(fmt.Sprintf("line %d does not begin with a dash", item.Line))
+	indent, ok := e.dashIndent(item)
+	if !ok {
 		return
 	}
 	at, newline := e.nextLine(list)
-	e.insert(at, newline+string(e.data[first:first+dash])+"- sha256: "+digest.String()+"\n")
+	e.insert(at, newline+indent+"- sha256: "+digest.String()+"\n")
 }

@@ -229,12 +229,12 @@ func (s *Store) withoutFlowise(asked bool) (again time.Duration) {
 	if err != nil {
 		return 0
 	}
-	next, err := parse(s.path, content, parseOptions{plainFrom: plainFrom, flowise: func(path string) ([]byte, error) {
+	next, err := s.parse(content, func(path string) ([]byte, error) {
 		if path != s.good.path {
 			return nil, fs.ErrNotExist
 		}
 		return s.good.data, nil
-	}})
+	})
 	if err != nil {
 		return 0 // the key file itself has a fault
 	}
@@ -247,8 +247,7 @@ func (s *Store) withoutFlowise(asked bool) (again time.Duration) {
 			return again
 		}
 	}
-	next.warnOfMounts()
-	if s.opts.Validate != nil && s.opts.Validate(next) != nil {
+	if s.admit(next) != nil {
 		return 0
 	}
 	s.put(next, &Reload{Time: time.Now(), Diff: d})
@@ -303,10 +302,7 @@ func (s *Store) load() (next *Snapshot, changed bool, err error) {
 			return nil, false, readError(s.path, err)
 		}
 	}
-	if len(content) >= plainFrom {
-		defer collectLess()()
-	}
-	next, err = parse(s.path, content, parseOptions{plainFrom: plainFrom, flowise: func(path string) ([]byte, error) {
+	next, err = s.parse(content, func(path string) ([]byte, error) {
 		if s.flowise == nil || s.flowise.Path() != path {
 			s.flowise, keys = watch.NewFile(path), nil
 		}
@@ -318,17 +314,31 @@ func (s *Store) load() (next *Snapshot, changed bool, err error) {
 		}
 		s.keys = flowiseFile{path, keys}
 		return keys, err
-	}})
+	})
 	if err == nil && next.flowisePath == "" {
 		s.flowise, s.keys = nil, flowiseFile{}
 	}
 	if err == nil {
-		next.warnOfMounts()
-	}
-	if err == nil && s.opts.Validate != nil {
-		err = s.opts.Validate(next)
+		err = s.admit(next)
 	}
 	return next, true, err
+}
+
+// parse makes a snapshot of the key file's content, with what flowise reads of Flowise's.
+func (s *Store) parse(content []byte, flowise func(path string) ([]byte, error)) (*Snapshot, error) {
+	if len(content) >= plainFrom {
+		defer collectLess()()
+	}
+	return parse(s.path, content, parseOptions{plainFrom: plainFrom, flowise: flowise})
+}
+
+// admit looks at a snapshot that is about to come into force.
+func (s *Store) admit(next *Snapshot) error {
+	next.warnOfMounts()
+	if s.opts.Validate == nil {
+		return nil
+	}
+	return s.opts.Validate(next)
 }
 
 // collectLess lets the garbage collector run as seldom as by default while a large file is read, in
