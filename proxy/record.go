@@ -179,7 +179,7 @@ func (r *record) log() {
 		level = zerolog.WarnLevel
 	}
 	e := r.proxy.log.WithLevel(level)
-	if r.proxy.log.GetLevel() > level {
+	if !e.Enabled() {
 		return
 	}
 	decision := "refuse"

@@ -169,8 +169,7 @@ func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error)
 	case errors.Is(context.Cause(r.Context()), errDrainOver):
 		x.record.refuse(&Error{Code: CodeDraining, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut when the time to drain was over"})
 	case errors.Is(context.Cause(r.Context()), errRevoked):
-		x.record.abandon(codeKeyRevoked, "cut because the key does not open the chatflow any more")
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) // and record.close says why
 	case errors.Is(context.Cause(r.Context()), errUpstreamSlow):
 		x.record.refuse(&Error{Code: CodeUpstreamSlow, Detail: "the flow runner did not begin its answer in time", Reason: "no answer within " + p.upstreamTimeout.String()})
 	case r.Context().Err() != nil:
