@@ -54,12 +54,17 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	return nil
 }
 
-// loadSnapshot reads the key file once, as serve does at its start.
+// readKeys reads the key file once, as serve does at its start.
+func readKeys(c *config) (*keystore.Store, error) {
+	return keystore.Open(c.keys, keystore.Options{Validate: func(s *keystore.Snapshot) error { return validate(c, s) }})
+}
+
+// loadSnapshot returns what the key file holds.
 func loadSnapshot(c *config) (*keystore.Snapshot, error) {
 	if c.keys == "" {
 		return nil, nil //nolint:nilnil // resolve has reported it
 	}
-	store, err := keystore.Open(c.keys, keystore.Options{Validate: func(s *keystore.Snapshot) error { return validate(c, s) }})
+	store, err := readKeys(c)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +190,7 @@ func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	store, err := keystore.Open(c.keys, keystore.Options{Validate: func(s *keystore.Snapshot) error { return validate(c, s) }})
+	store, err := readKeys(c)
 	if err != nil {
 		return err
 	}
