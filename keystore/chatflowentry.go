@@ -1,0 +1,111 @@
+package keystore
+
+import (
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
+)
+
+// chatflow reads one entry under chatflows.
+func (p *parser) chatflow(n *yaml.Node) {
+	c := &Chatflow{Line: n.Line}
+	var id, name, keys *yaml.Node
+	if !p.Mapping(n, "a chatflow", func(field string, n *yaml.Node) bool {
+		switch field {
+		case "id":
+			id = n
+		case "name":
+			name = n
+		case "keys":
+			keys = n
+		case "public":
+			c.Public = p.Bool(n, "public")
+		case "upstream_authorization":
+			p.upstreamAuthorization(c, n)
+		default:
+			return false
+		}
+		return true
+	}) {
+		return
+	}
+	if id != nil && id.Value == EveryChatflow && id.Kind == yaml.ScalarNode {
+		c.ID = EveryChatflow
+	} else {
+		c.ID = p.id(n, id, "chatflow")
+	}
+	if name != nil {
+		c.Name, _ = p.Text(name, "name")
+	}
+	if keys != nil {
+		listed := map[*Key]bool{}
+		p.Sequence(keys, "keys", func(n *yaml.Node) { p.keyOf(c, n, listed) })
+	}
+	slices.SortFunc(c.keys, func(a, b *Key) int { return strings.Compare(a.ID, b.ID) })
+	c.keys = slices.Clip(c.keys)
+	c.numbers = make([]uint32, len(c.keys))
+	for i, k := range c.keys {
+		c.numbers[i] = k.number
+	}
+	slices.Sort(c.numbers)
+	switch {
+	case c.ID == EveryChatflow && c.Public:
+		p.Fault(n, "chatflow \"*\" cannot be public: that would open every chatflow, those made tomorrow too; list the public ones by ID")
+	case !c.Public && (keys == nil || keys.Kind == yaml.SequenceNode && len(keys.Content) == 0):
+		p.Fault(n, "chatflow %q has neither `keys:` nor `public: true`; a chatflow that nobody may call is closed by not listing it", c.ID)
+	}
+	p.addChatflow(n, c)
+}
+
+func (p *parser) upstreamAuthorization(c *Chatflow, n *yaml.Node) {
+	v, ok := p.Text(n, "upstream_authorization")
+	if !ok {
+		return
+	}
+	var err error
+	if c.UpstreamAuthorization, err = ParseUpstreamAuthorization(v); err != nil {
+		p.Fault(n, "upstream_authorization: %v", err)
+	}
+}
+
+// keyOf adds the key that n names to chatflow c, in which those of listed are already.
+func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
+	v, ok := p.Text(n, "a key ID")
+	if !ok {
+		return
+	}
+	k := p.keyByID[v]
+	if p.source != nil && (k == nil || k.Flowise != "") {
+		if k = p.flowiseKey(c, n, v); k == nil {
+			return
+		}
+	}
+	switch {
+	case k == nil:
+		p.Fault(n, "chatflow %q lists key %s, which is not under `keys:`", c.ID, strictyaml.Quote(v))
+	case listed[k] && k.Flowise != "": // by its name and by its id
+	case listed[k]:
+		p.Fault(n, "chatflow %q lists key %q twice", c.ID, v)
+	default:
+		listed[k] = true
+		c.keys = append(c.keys, k)
+	}
+}
+
+func (p *parser) addChatflow(n *yaml.Node, c *Chatflow) {
+	s := p.snapshot
+	if other := s.entry(c.ID); other != nil && c.ID != "" {
+		p.Fault(n, "chatflow %q is listed twice, first in line %d; one entry lists all its keys", c.ID, other.Line)
+		return
+	}
+	s.chatflows = append(s.chatflows, c)
+	s.public = s.public || c.Public
+	if c.ID == EveryChatflow {
+		s.every = c
+		return
+	}
+	s.byID[c.ID] = c
+}
