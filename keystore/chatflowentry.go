@@ -25,6 +25,8 @@ func (p *parser) chatflow(n *yaml.Node) {
 			c.Public = p.Bool(n, "public")
 		case "upstream_authorization":
 			p.upstreamAuthorization(c, n)
+		case "body":
+			p.bodyPolicy(c, n)
 		default:
 			return false
 		}

@@ -77,6 +77,7 @@ func wider(a, b window) bool {
 func cutChatflow(a, b *Chatflow) bool {
 	return a.Public && !b.Public || a.Name != "" && b.Name == "" ||
 		a.UpstreamAuthorization.Mode != UpstreamDefault && b.UpstreamAuthorization.Mode == UpstreamDefault ||
+		a.Body.lacks(b.Body) ||
 		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.hasID(k.ID) })
 }
 
@@ -117,5 +118,6 @@ func sameKey(a, b *Key) bool {
 
 func sameChatflow(a, b *Chatflow) bool {
 	return a.Name == b.Name && a.Public == b.Public && a.UpstreamAuthorization == b.UpstreamAuthorization &&
+		a.Body.equal(b.Body) &&
 		slices.CompareFunc(a.keys, b.keys, func(a, b *Key) int { return cmp.Compare(a.ID, b.ID) }) == 0
 }

@@ -69,3 +69,28 @@ func TestPutInPlaceIsBelieved(t *testing.T) {
 		t.Errorf("a file put in the place of another was believed after %v, as late as one that is being written", took)
 	}
 }
+
+// TestLimitIsNotLostHalfway writes a file in place that for a second lacks the last line, which limits what
+// callers may send. It must not be believed before it has rested.
+func TestLimitIsNotLostHalfway(t *testing.T) {
+	path := t.TempDir() + "/keys.yaml"
+	open := "version: 1\nchatflows:\n- id: x\n  public: true\n"
+	limited := open + "  body: {deny: [uploads]}\n"
+	writeFile(t, path, limited)
+	s, err := keystore.Open(path, keystore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, s)
+	denied := func() int { c, _ := s.Snapshot().Chatflow("x"); return len(c.Body.Deny) }
+	writeFile(t, path, open)
+	for pause := time.Now().Add(time.Second); time.Now().Before(pause); {
+		if denied() != 1 {
+			t.Fatal("the limit was lost while the file was being written")
+		}
+		time.Sleep(5 * time.Millisecond) // between two looks: the pause itself is what is tested
+	}
+	eventually(t, "the file that rests being in force", func() bool { return denied() == 0 })
+	writeFile(t, path, limited) // takes nothing away
+	eventually(t, "the limit being back", func() bool { return denied() == 1 })
+}

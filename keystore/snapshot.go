@@ -45,6 +45,8 @@ type Chatflow struct {
 	// UpstreamAuthorization is what the runner is sent as credential.
 	// The zero value means what the gate's setting says.
 	UpstreamAuthorization UpstreamAuthorization
+	// Body is what callers may put into a request body. The zero value means anything.
+	Body BodyPolicy
 	// Line is where the chatflow stands in its file, from 1.
 	Line int
 

@@ -31,6 +31,7 @@ type chatflowView struct {
 	ID, Name, Upstream string
 	Public             bool
 	Keys               []string
+	Body               keystore.BodyPolicy
 }
 
 func viewOf(s *keystore.Snapshot) view {
@@ -43,7 +44,7 @@ func viewOf(s *keystore.Snapshot) view {
 		v.Keys = append(v.Keys, kv)
 	}
 	for _, c := range s.Chatflows() {
-		cv := chatflowView{ID: c.ID, Name: c.Name, Public: c.Public, Upstream: c.UpstreamAuthorization.String()}
+		cv := chatflowView{ID: c.ID, Name: c.Name, Public: c.Public, Upstream: c.UpstreamAuthorization.String(), Body: c.Body}
 		for _, k := range c.Keys() {
 			cv.Keys = append(cv.Keys, k.ID)
 		}
@@ -96,6 +97,12 @@ func render(v view) string {
 		}
 		if c.Upstream != "" {
 			line("    ", "upstream_authorization", quote(c.Upstream))
+		}
+		switch {
+		case len(c.Body.Deny) > 0:
+			line("    ", "body", "{deny: ["+strings.Join(quoteAll(c.Body.Deny), ", ")+"]}")
+		case c.Body.JSONOnly:
+			line("    ", "body", "{json_only: true}")
 		}
 		if len(c.Keys) > 0 {
 			line("    ", "keys", "["+strings.Join(quoteAll(c.Keys), ", ")+"]")
