@@ -44,6 +44,20 @@ type Decision struct {
 	Chatflow *keystore.Chatflow
 }
 
+// refused is d with a refusal for a reason that lies outside the keys.
+func (d Decision) refused(err *Error) Decision {
+	d.Allowed, d.Refusal = false, err
+	return d
+}
+
+// bodyPolicy is what the chatflow says of bodies.
+func (d Decision) bodyPolicy() keystore.BodyPolicy {
+	if d.Chatflow == nil {
+		return keystore.BodyPolicy{}
+	}
+	return d.Chatflow.Body
+}
+
 // Decide says whether a request may pass. It is the only place that does, for requests and for
 // `flowlatch explain` alike, and depends on nothing but its arguments.
 //

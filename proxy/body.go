@@ -79,10 +79,6 @@ func (b *body) err() error {
 	return nil
 }
 
-// idBodyTime is how long a body may take that is read to find a chatflow ID: it is small, and whoever
-// sent its head was asked nothing yet, or holds a key that may be revoked meanwhile.
-const idBodyTime = 10 * time.Second
-
 // unwanted is how long the rest of a body may keep the answer to a refused request waiting.
 const unwanted = 250 * time.Millisecond
 

@@ -1,17 +1,12 @@
 package proxy
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -21,19 +16,19 @@ import (
 type call struct {
 	route     *Route
 	method    string
-	preflight bool   // a CORS preflight: carries no key and names the method it asks about
-	chatflow  string // ID, or empty
-	path      string // to send upstream, built from the route
-	query     string // to send upstream, built from the parameters
-	body      []byte // to send upstream if the chatflow was read from it; otherwise nil
+	preflight bool      // a CORS preflight: carries no key and names the method it asks about
+	chatflow  string    // ID, or empty
+	path      string    // to send upstream, built from the route
+	query     string    // to send upstream, built from the parameters
+	body      *heldBody // to send upstream if it was read to decide; otherwise nil
 	bearer    bearer
 	question  Question  // what was asked about it
 	now       time.Time // when
 	loaded    time.Time // when the snapshot that was asked came into force
 }
 
-// parseCall understands a request as far as its head goes. A chatflow ID in the body is read later,
-// by [call.readBody], for callers who have shown a key.
+// parseCall understands a request as far as its head goes. A chatflow ID in the body is read later, for
+// callers who have shown a key.
 // On a refusal it returns as much of the call as it understood, for the log line.
 func (t *table) parseCall(method, target string, h http.Header) (*call, *Error) {
 	c := &call{method: method}
@@ -162,25 +157,13 @@ func (c *call) passQuery(raw string) *Error {
 // maxIDBody is the largest body that is read to find a chatflow ID, in bytes.
 const maxIDBody = 64 << 10
 
-// readBody reads the chatflow ID from the body of a request whose route has it there, and keeps the
-// body: what was checked is what will be sent.
-func (c *call) readBody(h http.Header, body io.Reader) *Error {
-	if enc := h.Values("Content-Encoding"); len(enc) > 1 || len(enc) == 1 && !strings.EqualFold(enc[0], "identity") {
-		return badRequest("the body must not be compressed on this route")
-	}
-	types := h.Values("Content-Type")
-	media, params, err := mime.ParseMediaType(strings.Join(types, ","))
-	if len(types) != 1 || err != nil || media != "application/json" || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
-		return badRequest("the body must be application/json in UTF-8 on this route")
-	}
-	raw, err := io.ReadAll(io.LimitReader(body, maxIDBody+1))
-	switch {
-	case err != nil:
-		return bodyError(err)
-	case len(raw) > maxIDBody:
-		return &Error{Code: CodeBodyTooLarge, Detail: "the body is larger than this route takes, 64 KiB"}
-	}
-	id, bad := memberOf(raw, c.route.Body, c.route.Refuse...)
+// idBodyTime is how long such a body may take: it is small, and whoever sent its head was asked nothing
+// yet, or holds a key that may be revoked meanwhile.
+const idBodyTime = 10 * time.Second
+
+// chatflowInBody reads the chatflow ID from the body of a request whose route has it there.
+func (c *call) chatflowInBody() *Error {
+	id, bad := memberOf(c.body.content(), c.route.Body, c.route.Refuse...)
 	switch {
 	case bad != nil:
 		return bad
@@ -189,71 +172,40 @@ func (c *call) readBody(h http.Header, body io.Reader) *Error {
 	case c.chatflow != "" && c.chatflow != id:
 		return badChatflowID("the path and the body name different chatflows")
 	}
-	c.chatflow, c.body = id, raw
+	c.chatflow = id
 	return nil
 }
 
-// memberOf returns the string that the member name of a JSON object holds. It reads by tokens and
-// refuses what two readers could understand in two ways: Go's decoder takes a member whose name
-// differs by case, JavaScript does not; of two members with one name, who knows.
+// memberOf returns the string that the member name of a JSON object holds, and refuses members that could
+// be mistaken for it: Go's decoder takes a member whose name differs by case, JavaScript does not; of
+// two members with one name, who knows.
 //
 // Members named in refuse are refused as well.
 func memberOf(raw []byte, name string, refuse ...string) (string, *Error) {
-	malformed := badRequest("the body is not one JSON object in UTF-8")
-	if !utf8.Valid(raw) {
-		return "", malformed
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return "", malformed
-	}
 	id, found := "", false
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return "", malformed
-		}
-		k, _ := key.(string)
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return "", malformed
-		}
+	err := eachMember(raw, func(k string, value json.RawMessage) *Error {
 		switch {
 		case k == name && !found:
 			found = true
 			if json.Unmarshal(value, &id) != nil || len(value) == 0 || value[0] != '"' {
-				return "", badChatflowID("the chatflow ID in the body is not a string")
+				return badChatflowID("the chatflow ID in the body is not a string")
 			}
 		case k == name:
-			return "", badChatflowID("the body names the chatflow twice")
+			return badChatflowID("the body names the chatflow twice")
 		case slices.ContainsFunc(refuse, func(r string) bool { return looksLike(k, r) }):
-			return "", badRequest("the body has a member that callers may not set")
+			return badRequest("the body has a member that callers may not set")
 		case looksLike(k, name), k == "__proto__":
-			return "", badChatflowID("the body has a member whose name could be mistaken for the chatflow's")
+			return badChatflowID("the body has a member whose name could be mistaken for the chatflow's")
 		}
-	}
-	if _, err := d.Token(); err != nil {
-		return "", malformed
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return "", malformed
-	}
-	if !found {
+		return nil
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case !found:
 		return "", badChatflowID("the body does not name a chatflow")
 	}
 	return id, nil
-}
-
-// looksLike reports whether a and b are the same but for case and for characters other than letters
-// and digits.
-func looksLike(a, b string) bool {
-	bare := func(r rune) rune {
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			return -1
-		}
-		return r
-	}
-	return strings.EqualFold(strings.Map(bare, a), strings.Map(bare, b))
 }
 
 func badChatflowID(detail string) *Error { return &Error{Code: CodeBadChatflowID, Detail: detail} }

@@ -12,23 +12,26 @@ type Code string
 
 // The codes of all answers that are flowlatch's own.
 const (
-	CodeNotCanonical   Code = "not_canonical"
-	CodeBadChatflowID  Code = "bad_chatflow_id"
-	CodeBadRequest     Code = "bad_request"
-	CodeMissingKey     Code = "missing_key"
-	CodeInvalidKey     Code = "invalid_key"
-	CodeKeyNotForFlow  Code = "key_not_for_chatflow"
-	CodeNotExposed     Code = "not_exposed"
-	CodeMethod         Code = "method_not_allowed"
-	CodeBodyTooLarge   Code = "body_too_large"
-	CodeUnreachable    Code = "upstream_unreachable"
-	CodeUpstreamSlow   Code = "upstream_timeout"
-	CodeDraining       Code = "draining"
-	codeClientClosed   Code = "client_closed"   // log lines only: nobody is left to answer
-	codeUpstreamBroken Code = "upstream_broken" // log lines only: the answer had begun
-	codeDrainCut       Code = "drain_timeout"   // log lines only: the answer had begun
-	codeKeyRevoked     Code = "key_revoked"     // log lines only: the answer had begun
-	codePanic          Code = "internal_error"  // log lines only: the connection is cut
+	CodeNotCanonical     Code = "not_canonical"
+	CodeBadChatflowID    Code = "bad_chatflow_id"
+	CodeBadRequest       Code = "bad_request"
+	CodeMissingKey       Code = "missing_key"
+	CodeInvalidKey       Code = "invalid_key"
+	CodeKeyNotForFlow    Code = "key_not_for_chatflow"
+	CodeNotExposed       Code = "not_exposed"
+	CodeMethod           Code = "method_not_allowed"
+	CodeBodyTooLarge     Code = "body_too_large"
+	CodeUnsupportedMedia Code = "unsupported_media_type"
+	CodeFieldNotAllowed  Code = "field_not_allowed"
+	CodeOverloaded       Code = "overloaded"
+	CodeUnreachable      Code = "upstream_unreachable"
+	CodeUpstreamSlow     Code = "upstream_timeout"
+	CodeDraining         Code = "draining"
+	codeClientClosed     Code = "client_closed"   // log lines only: nobody is left to answer
+	codeUpstreamBroken   Code = "upstream_broken" // log lines only: the answer had begun
+	codeDrainCut         Code = "drain_timeout"   // log lines only: the answer had begun
+	codeKeyRevoked       Code = "key_revoked"     // log lines only: the answer had begun
+	codePanic            Code = "internal_error"  // log lines only: the connection is cut
 )
 
 type answer struct {
@@ -41,18 +44,21 @@ type answer struct {
 const realm = `Bearer realm="flowlatch"`
 
 var answers = map[Code]answer{
-	CodeNotCanonical:  {http.StatusBadRequest, "Request target not in canonical form", "bad request", ""},
-	CodeBadChatflowID: {http.StatusBadRequest, "Malformed chatflow ID", "bad chatflow ID", ""},
-	CodeBadRequest:    {http.StatusBadRequest, "Bad request", "bad request", ""},
-	CodeMissingKey:    {http.StatusUnauthorized, "API key required", "API key required", realm},
-	CodeInvalidKey:    {http.StatusUnauthorized, "Invalid API key", "invalid API key", realm + `, error="invalid_token"`},
-	CodeKeyNotForFlow: {http.StatusForbidden, "API key does not open this chatflow", "not allowed with this API key", realm + `, error="insufficient_scope"`},
-	CodeNotExposed:    {http.StatusNotFound, "Not found", "not found", ""},
-	CodeMethod:        {http.StatusMethodNotAllowed, "Method not allowed", "method not allowed", ""},
-	CodeBodyTooLarge:  {http.StatusRequestEntityTooLarge, "Request body too large", "request too large", ""},
-	CodeUnreachable:   {http.StatusBadGateway, "Flow runner unreachable", "the service is not reachable, try again later", ""},
-	CodeUpstreamSlow:  {http.StatusGatewayTimeout, "Flow runner did not answer in time", "the service did not answer in time", ""},
-	CodeDraining:      {http.StatusServiceUnavailable, "Shutting down", "the service is restarting, try again", ""},
+	CodeNotCanonical:     {http.StatusBadRequest, "Request target not in canonical form", "bad request", ""},
+	CodeBadChatflowID:    {http.StatusBadRequest, "Malformed chatflow ID", "bad chatflow ID", ""},
+	CodeBadRequest:       {http.StatusBadRequest, "Bad request", "bad request", ""},
+	CodeMissingKey:       {http.StatusUnauthorized, "API key required", "API key required", realm},
+	CodeInvalidKey:       {http.StatusUnauthorized, "Invalid API key", "invalid API key", realm + `, error="invalid_token"`},
+	CodeKeyNotForFlow:    {http.StatusForbidden, "API key does not open this chatflow", "not allowed with this API key", realm + `, error="insufficient_scope"`},
+	CodeNotExposed:       {http.StatusNotFound, "Not found", "not found", ""},
+	CodeMethod:           {http.StatusMethodNotAllowed, "Method not allowed", "method not allowed", ""},
+	CodeBodyTooLarge:     {http.StatusRequestEntityTooLarge, "Request body too large", "request too large", ""},
+	CodeUnsupportedMedia: {http.StatusUnsupportedMediaType, "Unsupported media type", "this form of request is not taken here", ""},
+	CodeFieldNotAllowed:  {http.StatusForbidden, "Member not allowed in the request body", "not allowed here", ""},
+	CodeOverloaded:       {http.StatusServiceUnavailable, "Too many large requests", "the service is busy, try again", ""},
+	CodeUnreachable:      {http.StatusBadGateway, "Flow runner unreachable", "the service is not reachable, try again later", ""},
+	CodeUpstreamSlow:     {http.StatusGatewayTimeout, "Flow runner did not answer in time", "the service did not answer in time", ""},
+	CodeDraining:         {http.StatusServiceUnavailable, "Shutting down", "the service is restarting, try again", ""},
 }
 
 // Error is a refusal or failure: what the caller is told and what the operator must know.
@@ -111,8 +117,10 @@ func (e *Error) write(w http.ResponseWriter, requestID string) {
 	if e.Allow != "" {
 		h.Set("Allow", e.Allow)
 	}
-	if e.Code == CodeDraining {
+	if a.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
+	}
+	if e.Code == CodeDraining {
 		h.Set("Connection", "close")
 	}
 	w.WriteHeader(a.status)

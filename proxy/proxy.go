@@ -52,6 +52,9 @@ type Options struct {
 	UpstreamAuthorization keystore.UpstreamAuthorization
 	// MaxBody is the largest request body, in bytes. Zero means 50 MiB.
 	MaxBody int64
+	// MaxCheckedBody is the largest request body, in bytes, that is read to look for members which a
+	// chatflow denies. Up to 64 times as much is held in memory at once. Zero means 1 MiB.
+	MaxCheckedBody int64
 	// UpstreamTimeout is how long the runner may take to begin its answer. Zero means 10 minutes.
 	UpstreamTimeout time.Duration
 	// CutRevoked ends the open streams of a key that is revoked or expires.
@@ -84,6 +87,8 @@ type Proxy struct {
 	publicURL             *url.URL
 	upstreamAuthorization keystore.UpstreamAuthorization
 	maxBody               int64
+	maxCheckedBody        int64
+	holdings              holdings
 	upstreamTimeout       time.Duration
 	trusted               []netip.Prefix
 	log                   zerolog.Logger
@@ -107,13 +112,18 @@ type Proxy struct {
 func New(o Options) (*Proxy, error) {
 	p := &Proxy{
 		store: o.Store, upstream: o.Upstream, publicURL: o.PublicURL, upstreamAuthorization: o.UpstreamAuthorization,
-		maxBody: o.MaxBody, trusted: o.TrustedProxies, log: o.Log, version: o.Version, now: o.Now,
+		maxBody: o.MaxBody, maxCheckedBody: o.MaxCheckedBody, trusted: o.TrustedProxies, log: o.Log, version: o.Version, now: o.Now,
 		registry: o.Registry, started: time.Now(), dial: dialUpstream,
 		cutRevoked: o.CutRevoked,
 	}
 	if p.maxBody == 0 {
 		p.maxBody = DefaultMaxBody
 	}
+	if p.maxCheckedBody == 0 {
+		p.maxCheckedBody = DefaultMaxCheckedBody
+	}
+	p.maxCheckedBody = min(p.maxCheckedBody, p.maxBody)
+	p.holdings.most = maxHeldBodies * max(p.maxCheckedBody, maxIDBody)
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -212,6 +222,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	c, d := p.decide(r, rec.body, nil)
+	defer c.body.Close()
 	rec.route, rec.question, rec.loaded = c.route, c.question, c.loaded
 	rec.decided(d)
 	if !d.Allowed {
@@ -219,41 +230,6 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.forward(rec, r, &exchange{call: c, record: rec, forwardedFor: chain}, d)
-}
-
-// decide understands a request and says whether it may pass, and why not. With a key, the request
-// counts as having brought one of its secrets.
-func (p *Proxy) decide(r *http.Request, b *body, key *keystore.Key) (*call, Decision) {
-	c, err := p.exposed.parseCall(r.Method, r.RequestURI, r.Header)
-	switch {
-	case err != nil:
-		return c, Decision{Refusal: err}
-	case isWebsocket(r.Header) && (!c.route.Websocket || c.preflight):
-		return c, Decision{Refusal: badRequest("this request cannot switch protocols")}
-	case r.ContentLength != 0 && (c.preflight || c.route.Access == Public || c.route.Access == ListedOnly):
-		return c, Decision{Refusal: badRequest("this request takes no body")} // of anybody, without a key
-	case c.preflight:
-		return c, Decision{Allowed: true} // a browser sends no key with it; the runner answers for its origins
-	}
-	s, now := p.store.Snapshot(), p.now()
-	q := Question{Access: c.route.Access, Chatflow: c.chatflow, Token: c.bearer.token, Bearer: c.bearer.present, Key: key}
-	if c.route.Body != "" {
-		// The body of a caller without a valid key is not read, unless it may be for a chatflow
-		// that is open to all.
-		first := q
-		first.Access = AnyKey
-		if d := Decide(s, first, now); !d.Allowed && !s.AnyPublic() {
-			return c, d
-		}
-		b.until = now.Add(idBodyTime)
-		if err := c.readBody(r.Header, r.Body); err != nil {
-			return c, Decision{Refusal: err}
-		}
-		q.Chatflow = c.chatflow
-		s, now = p.store.Snapshot(), p.now() // the body may have taken its time
-	}
-	c.question, c.loaded, c.now = q, s.Loaded, now
-	return c, Decide(s, q, now)
 }
 
 // forward sends an allowed request upstream and its answer back.

@@ -1,12 +1,10 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -84,8 +82,11 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	out.Host = p.upstream.Host
 	out.Trailer = nil
 	if x.body != nil {
-		out.Body = io.NopCloser(bytes.NewReader(x.body))
-		out.ContentLength = int64(len(x.body))
+		out.Body = x.body
+		if x.body.size == 0 {
+			out.Body = http.NoBody // or the transport would look for some
+		}
+		out.ContentLength = x.body.size
 		out.TransferEncoding = nil
 	}
 	if x.preflight {

@@ -126,7 +126,7 @@ func printKeys(w io.Writer, s *keystore.Snapshot, now time.Time) {
 
 func printChatflows(w io.Writer, s *keystore.Snapshot) {
 	table(w, func(row func(...string)) {
-		row("CHATFLOW", "NAME", "OPEN TO", "UPSTREAM AUTHORIZATION")
+		row("CHATFLOW", "NAME", "OPEN TO", "UPSTREAM AUTHORIZATION", "BODY")
 		for _, c := range s.Chatflows() {
 			var who []string
 			for _, k := range c.Keys() {
@@ -143,9 +143,19 @@ func printChatflows(w io.Writer, s *keystore.Snapshot) {
 			if authorization == "" {
 				authorization = "as set"
 			}
-			row(c.ID, name, open, authorization)
+			row(c.ID, name, open, authorization, describeBody(c.Body))
 		}
 	})
+}
+
+func describeBody(b keystore.BodyPolicy) string {
+	switch {
+	case len(b.Deny) > 0:
+		return "JSON without " + strings.Join(b.Deny, ", ")
+	case b.JSONOnly:
+		return "JSON"
+	}
+	return "any"
 }
 
 func when(t time.Time) string {

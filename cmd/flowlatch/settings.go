@@ -51,6 +51,7 @@ type settings struct {
 	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open), as Flowise's SDKs ask it without one."`
 	PublicURL      string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"The origin under which callers know the gate, told to the runner as Host and X-Forwarded-*. Without it the runner is told its own."`
 	MaxBody        string `env:"FLOWLATCH_MAX_BODY" default:"50MiB" help:"Larger request bodies are refused."`
+	MaxCheckedBody string `env:"FLOWLATCH_MAX_CHECKED_BODY" default:"1MiB" help:"Largest request body for a chatflow that denies members of it, which is held in memory while it is checked; larger ones are refused."`
 	WaitForKeys    string `env:"FLOWLATCH_WAIT_FOR_KEYS" default:"0s" help:"How long to wait at the start for a key file that is not there or has a fault. Without it that is an error."`
 	CutStreams     toggle `name:"cut-streams-on-revoke" env:"FLOWLATCH_CUT_STREAMS_ON_REVOKE" default:"false" help:"End the open streams of a key within 5 s when it is revoked or expires (true); otherwise they may finish (false)."`
 	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" help:"How long open requests and streams may go on after SIGTERM."`
@@ -86,6 +87,7 @@ type config struct {
 	discoveryKeyed  bool
 	publicURL       *url.URL
 	maxBody         int64
+	maxCheckedBody  int64
 	drain           time.Duration
 	waitForKeys     time.Duration
 	cutStreams      bool
@@ -220,6 +222,8 @@ func (c *config) set(name, value string) (err error) {
 		c.publicURL, err = origin(value)
 	case "max-body":
 		c.maxBody, err = size(value)
+	case "max-checked-body":
+		c.maxCheckedBody, err = size(value)
 	case "drain":
 		c.drain, err = duration(value)
 	case "wait-for-keys":

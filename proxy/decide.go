@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// decide understands a request and says whether it may pass, and why not. With a key, the request
+// counts as having brought one of its secrets. Whoever calls it closes the call's body.
+func (p *Proxy) decide(r *http.Request, b *body, key *keystore.Key) (*call, Decision) {
+	c, err := p.exposed.parseCall(r.Method, r.RequestURI, r.Header)
+	switch {
+	case err != nil:
+		return c, Decision{Refusal: err}
+	case isWebsocket(r.Header) && (!c.route.Websocket || c.preflight):
+		return c, Decision{Refusal: badRequest("this request cannot switch protocols")}
+	case r.ContentLength != 0 && (c.preflight || c.route.Access == Public || c.route.Access == ListedOnly):
+		return c, Decision{Refusal: badRequest("this request takes no body")} // of anybody, without a key
+	case c.preflight:
+		return c, Decision{Allowed: true} // a browser sends no key with it; the runner answers for its origins
+	}
+	c.question = Question{Access: c.route.Access, Chatflow: c.chatflow, Token: c.bearer.token, Bearer: c.bearer.present, Key: key}
+	if c.route.Body != "" {
+		if d, ok := p.mayReadID(c); !ok {
+			return c, d
+		}
+		if err := p.readID(c, r, b); err != nil {
+			return c, Decision{Refusal: err}
+		}
+	}
+	return c, p.decideBody(c, r, b)
+}
+
+// decideBody decides about a request whose chatflow is known. Where the chatflow limits what a body may
+// hold, a body that may come at all is read and looked at.
+func (p *Proxy) decideBody(c *call, r *http.Request, b *body) Decision {
+	d := p.ask(c)
+	if !d.Allowed {
+		return d
+	}
+	if err := checkForm(d.bodyPolicy(), r); err != nil {
+		return d.refused(err)
+	}
+	if c.body == nil && r.ContentLength != 0 && len(d.bodyPolicy().Deny) > 0 {
+		if err := p.hold(c, r, b, p.maxCheckedBody, checkedBodyTime); err != nil {
+			return d.refused(err)
+		}
+		if d = p.ask(c); !d.Allowed { // the body may have taken its time
+			return d
+		}
+		if err := checkForm(d.bodyPolicy(), r); err != nil {
+			return d.refused(err)
+		}
+	}
+	if err := checkMembers(d.bodyPolicy(), c.body); err != nil {
+		return d.refused(err)
+	}
+	return d
+}
+
+// ask decides about a call by the keys and the time that are now.
+func (p *Proxy) ask(c *call) Decision {
+	s, now := p.store.Snapshot(), p.now()
+	c.loaded, c.now = s.Loaded, now
+	return Decide(s, c.question, now)
+}
+
+// mayReadID reports whether the body that names the chatflow may be read, or else the refusal. That of a
+// caller without a valid key is not read, unless it may be for a chatflow that is open to all.
+func (p *Proxy) mayReadID(c *call) (Decision, bool) {
+	s := p.store.Snapshot()
+	q := c.question
+	q.Access = AnyKey
+	d := Decide(s, q, p.now())
+	return d, d.Allowed || s.AnyPublic()
+}
+
+// readID reads the body that names the chatflow.
+func (p *Proxy) readID(c *call, r *http.Request, b *body) *Error {
+	if !isPlainJSON(r.Header) {
+		return badRequest("the body must be application/json in UTF-8 on this route, and not compressed")
+	}
+	if err := p.hold(c, r, b, maxIDBody, idBodyTime); err != nil {
+		return err
+	}
+	if err := c.chatflowInBody(); err != nil {
+		return err
+	}
+	c.question.Chatflow = c.chatflow
+	return nil
+}
+
+// hold reads the body of a request and keeps it: what is checked is what will be sent.
+func (p *Proxy) hold(c *call, r *http.Request, b *body, limit int64, within time.Duration) (err *Error) {
+	if r.ContentLength > limit {
+		return tooLargeToCheck(limit)
+	}
+	b.until = time.Now().Add(within)
+	c.body, err = p.holdings.read(r.Body, limit)
+	return err
+}

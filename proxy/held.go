@@ -1,0 +1,96 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// heldBody is a request body that was read whole before it is sent upstream. Its memory is free once it
+// is closed: the transport does that when it has sent it, while the answer may take long.
+// A nil one is no body. Read and Close may be called concurrently, as transports do.
+type heldBody struct {
+	size     int64
+	holdings *holdings
+
+	mu     sync.Mutex // guards what follows
+	reader *bytes.Reader
+	bytes  []byte
+}
+
+// content is all of the body, as long as it is not closed. Callers must not change it.
+func (b *heldBody) content() []byte {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bytes
+}
+
+// Read reads on.
+func (b *heldBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reader == nil {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return b.reader.Read(p)
+}
+
+// Close gives the memory back. It may be called more than once.
+func (b *heldBody) Close() error {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reader != nil {
+		b.reader, b.bytes = nil, nil
+		b.holdings.now.Add(-b.size)
+	}
+	return nil
+}
+
+// holdings bounds the memory of all bodies that are held.
+type holdings struct {
+	most int64 // bytes
+	now  atomic.Int64
+}
+
+// read reads a body of at most limit bytes. It must be closed.
+func (h *holdings) read(body io.Reader, limit int64) (*heldBody, *Error) {
+	const piece = 16 << 10
+	var raw bytes.Buffer
+	from := io.LimitReader(body, limit+1)
+	for {
+		if h.now.Add(piece) > h.most {
+			h.now.Add(-piece - int64(raw.Len()))
+			return nil, &Error{
+				Code: CodeOverloaded, Detail: "too many requests are being checked at once; send it again",
+				Reason: fmt.Sprintf("the bodies that are being checked hold %d bytes, as much as they may", h.most),
+			}
+		}
+		n, err := io.CopyN(&raw, from, piece)
+		h.now.Add(n - piece)
+		size := int64(raw.Len())
+		switch {
+		case size > limit:
+			h.now.Add(-size)
+			return nil, tooLargeToCheck(limit)
+		case errors.Is(err, io.EOF):
+			return &heldBody{size: size, holdings: h, reader: bytes.NewReader(raw.Bytes()), bytes: raw.Bytes()}, nil
+		case err != nil:
+			h.now.Add(-size)
+			return nil, bodyError(err)
+		}
+	}
+}
+
+func tooLargeToCheck(limit int64) *Error {
+	return &Error{Code: CodeBodyTooLarge, Detail: fmt.Sprintf("the body is larger than the %d bytes that are read to check it", limit)}
+}
