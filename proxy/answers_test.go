@@ -26,7 +26,11 @@ type answer struct {
 
 func readAnswer(t *testing.T, r io.Reader) *answer {
 	t.Helper()
-	res, err := http.ReadResponse(bufio.NewReader(r), nil)
+	from := bufio.NewReader(r)
+	res, err := http.ReadResponse(from, nil)
+	for err == nil && res.StatusCode < 200 && res.StatusCode != http.StatusSwitchingProtocols {
+		res, err = http.ReadResponse(from, nil)
+	}
 	if err != nil {
 		t.Fatalf("reading the answer: %v", err)
 	}

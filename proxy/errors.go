@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // Code names one kind of refusal or failure. It stands in answers, log lines and metrics.
@@ -23,6 +24,7 @@ const (
 	CodeBodyTooLarge     Code = "body_too_large"
 	CodeUnsupportedMedia Code = "unsupported_media_type"
 	CodeFieldNotAllowed  Code = "field_not_allowed"
+	CodeTooManyFailures  Code = "too_many_failures"
 	CodeOverloaded       Code = "overloaded"
 	CodeUnreachable      Code = "upstream_unreachable"
 	CodeUpstreamSlow     Code = "upstream_timeout"
@@ -55,6 +57,7 @@ var answers = map[Code]answer{
 	CodeBodyTooLarge:     {http.StatusRequestEntityTooLarge, "Request body too large", "request too large", ""},
 	CodeUnsupportedMedia: {http.StatusUnsupportedMediaType, "Unsupported media type", "this form of request is not taken here", ""},
 	CodeFieldNotAllowed:  {http.StatusForbidden, "Member not allowed in the request body", "not allowed here", ""},
+	CodeTooManyFailures:  {http.StatusTooManyRequests, "Too many requests without a valid API key", "too many attempts, try again later", ""},
 	CodeOverloaded:       {http.StatusServiceUnavailable, "Too many large requests", "the service is busy, try again", ""},
 	CodeUnreachable:      {http.StatusBadGateway, "Flow runner unreachable", "the service is not reachable, try again later", ""},
 	CodeUpstreamSlow:     {http.StatusGatewayTimeout, "Flow runner did not answer in time", "the service did not answer in time", ""},
@@ -68,6 +71,8 @@ type Error struct {
 	Detail string
 	// Reason is logged: what the caller may not know, such as that a key has expired.
 	Reason string
+	// RetryAfter is when it is worth trying again, told in whole seconds. Zero is not told.
+	RetryAfter time.Duration
 	// Allow are the methods that would have been accepted, for CodeMethod.
 	Allow string
 	// challenge replaces the usual one.
@@ -117,8 +122,8 @@ func (e *Error) write(w http.ResponseWriter, requestID string) {
 	if e.Allow != "" {
 		h.Set("Allow", e.Allow)
 	}
-	if a.status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", "1")
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
 	}
 	if e.Code == CodeDraining {
 		h.Set("Connection", "close")

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // heldBody is a request body that was read whole before it is sent upstream. Its memory is free once it
@@ -71,7 +72,7 @@ func (h *holdings) read(body io.Reader, limit int64) (*heldBody, *Error) {
 		if h.now.Add(piece) > h.most {
 			h.now.Add(-piece - int64(raw.Len()))
 			return nil, &Error{
-				Code: CodeOverloaded, Detail: "too many requests are being checked at once; send it again",
+				Code: CodeOverloaded, RetryAfter: time.Second, Detail: "too many requests are being checked at once; send it again",
 				Reason: fmt.Sprintf("the bodies that are being checked hold %d bytes, as much as they may", h.most),
 			}
 		}

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/cors"
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -59,6 +60,12 @@ type Options struct {
 	UpstreamTimeout time.Duration
 	// CutRevoked ends the open streams of a key that is revoked or expires.
 	CutRevoked bool
+	// CORSOrigins are the origins whose pages may call, as [ValidateOrigins] has them. None: the runner
+	// answers browsers.
+	CORSOrigins []string
+	// FailureLimit is how many requests without a valid key a client address may send before they are
+	// answered 429. The zero value means [DefaultFailureLimit], a negative Burst no limit.
+	FailureLimit FailureLimit
 	// TrustedProxies are the peers that are believed about who called them.
 	TrustedProxies []netip.Prefix
 	// Log is where lines go. The zero value discards them.
@@ -106,6 +113,9 @@ type Proxy struct {
 	inflight              inflight
 	cutRevoked            bool
 	streams               streams
+	failures              *failures
+	cors                  *cors.Cors // nil if the runner answers browsers
+	refusals              refusalLog
 }
 
 // New returns a gate, or everything that is wrong with the options.
@@ -114,8 +124,13 @@ func New(o Options) (*Proxy, error) {
 		store: o.Store, upstream: o.Upstream, publicURL: o.PublicURL, upstreamAuthorization: o.UpstreamAuthorization,
 		maxBody: o.MaxBody, maxCheckedBody: o.MaxCheckedBody, trusted: o.TrustedProxies, log: o.Log, version: o.Version, now: o.Now,
 		registry: o.Registry, started: time.Now(), dial: dialUpstream,
-		cutRevoked: o.CutRevoked,
+		cutRevoked: o.CutRevoked, refusals: refusalLog{log: o.Log},
 	}
+	if o.FailureLimit == (FailureLimit{}) {
+		o.FailureLimit = DefaultFailureLimit
+	}
+	p.cors = newCORS(o.CORSOrigins)
+	p.failures = newFailures(o.FailureLimit)
 	if p.maxBody == 0 {
 		p.maxBody = DefaultMaxBody
 	}
@@ -157,7 +172,7 @@ func New(o Options) (*Proxy, error) {
 
 // tables returns the table of the exposed routes and that of all.
 func tables(o Options) (exposed, known *table, err error) {
-	errs := []error{ValidateExpose(o.Expose, o.Routes)}
+	errs := []error{ValidateExpose(o.Expose, o.Routes), ValidateOrigins(o.CORSOrigins)}
 	var open []*Route
 	for _, r := range o.Routes {
 		if err := r.Validate(); err != nil {
@@ -217,7 +232,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client, chain := clientIP(r, p.trusted)
 	rec.client = client
 	if !open {
-		rec.refuse(&Error{Code: CodeDraining, Detail: "this gate is shutting down; send the request again"})
+		rec.refuse(&Error{Code: CodeDraining, RetryAfter: time.Second, Detail: "this gate is shutting down; send the request again"})
 		return
 	}
 
@@ -226,10 +241,30 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec.route, rec.question, rec.loaded = c.route, c.question, c.loaded
 	rec.decided(d)
 	if !d.Allowed {
-		rec.refuse(d.Refusal)
+		rec.refuse(p.limited(d.Refusal, rec))
+		return
+	}
+	if c.preflight && p.cors != nil {
+		p.answerPreflight(rec, r)
 		return
 	}
 	p.forward(rec, r, &exchange{call: c, record: rec, forwardedFor: chain}, d)
+}
+
+// limited is the refusal of a request, or another in its place if its client has sent too many requests
+// without a valid key.
+func (p *Proxy) limited(refusal *Error, rec *record) *Error {
+	if refusal.Code != CodeMissingKey && refusal.Code != CodeInvalidKey {
+		return refusal
+	}
+	after, tooMany := p.failures.count(rec.client, rec.started)
+	if !tooMany {
+		return refusal
+	}
+	return &Error{
+		Code: CodeTooManyFailures, Detail: "too many requests without a valid API key came from this address; wait, or send a valid key",
+		Reason: refusal.Reason, RetryAfter: after,
+	}
 }
 
 // forward sends an allowed request upstream and its answer back.
@@ -243,7 +278,6 @@ func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision) {
 		rec.refuse(err)
 		return
 	}
-	rec.Header()["Content-Type"] = nil // or net/http guesses one where the runner named none
 	// A runner may answer while it still reads; net/http would take the rest of the body from it.
 	_ = http.NewResponseController(rec).EnableFullDuplex() // HTTP/2 always is
 	rec.ctx, rec.cancel = context.WithCancelCause(rec.ctx)

@@ -47,9 +47,16 @@ func (r *record) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // WriteHeader notes when the answer begins and of what kind it is.
 func (r *record) WriteHeader(status int) {
+	h := r.Header()
+	if status < 200 {
+		r.proxy.cleanAnswer(h)
+	}
 	if status >= 200 && r.status == 0 {
 		r.status, r.first = status, time.Now()
-		h := r.Header()
+		if h.Get("Content-Type") == "" {
+			h["Content-Type"] = nil // or net/http guesses one where the runner named none
+		}
+		r.proxy.allowOrigin(r, r.body.request)
 		h.Set("X-Request-Id", r.id)
 		r.announceEnd(h)
 		if !r.body.whole.Load() {
@@ -177,6 +184,9 @@ func (r *record) log() {
 		level = zerolog.ErrorLevel
 	case r.err != nil && r.err.Code != codeClientClosed:
 		level = zerolog.WarnLevel
+	}
+	if !r.allowed && r.err != nil && !r.proxy.refusals.allow(r.err.Code, r.started) {
+		return
 	}
 	e := r.proxy.log.WithLevel(level)
 	if !e.Enabled() {

@@ -56,6 +56,7 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 	last, done := context.WithTimeout(context.WithoutCancel(base), cutGrace)
 	defer done()
 	_ = gate.Shutdown(last)
+	p.refusals.summarise()
 	return errors.Join(err, gate.Close(), ops.Close())
 }
 

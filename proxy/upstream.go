@@ -143,10 +143,7 @@ func (p *Proxy) modifyResponse(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
 	x.answered.Store(true)
 	p.health.reached()
-	// A session of the runner is nothing for a caller who has a key, and lists of alternatives
-	// would lead around the gate.
-	res.Header.Del("Set-Cookie")
-	res.Header.Del("Alt-Svc")
+	p.cleanAnswer(res.Header)
 	if res.StatusCode < 100 {
 		return errors.New("the runner's status is none")
 	}
@@ -160,6 +157,22 @@ func (p *Proxy) modifyResponse(res *http.Response) error {
 	return nil
 }
 
+// cleanAnswer removes from the head of a runner's answer what is not for callers.
+func (p *Proxy) cleanAnswer(h http.Header) {
+	// A session of the runner is nothing for a caller who has a key, and lists of alternatives
+	// would lead around the gate.
+	h.Del("Set-Cookie")
+	h.Del("Alt-Svc")
+	if p.cors == nil {
+		return
+	}
+	for name := range h { // two answers to one question, and a browser takes none
+		if strings.HasPrefix(name, "Access-Control-") {
+			delete(h, name)
+		}
+	}
+}
+
 // upstreamError answers a request that the runner did not.
 func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r.Context())
@@ -168,7 +181,7 @@ func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error)
 		w.Header().Set("Connection", "close")
 		x.record.refuse(bodyError(x.record.body.err()))
 	case errors.Is(context.Cause(r.Context()), errDrainOver):
-		x.record.refuse(&Error{Code: CodeDraining, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut when the time to drain was over"})
+		x.record.refuse(&Error{Code: CodeDraining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut when the time to drain was over"})
 	case errors.Is(context.Cause(r.Context()), errRevoked):
 		panic(http.ErrAbortHandler) // and record.close says why
 	case errors.Is(context.Cause(r.Context()), errUpstreamSlow):

@@ -55,6 +55,7 @@ type settings struct {
 	WaitForKeys    string `env:"FLOWLATCH_WAIT_FOR_KEYS" default:"0s" help:"How long to wait at the start for a key file that is not there or has a fault. Without it that is an error."`
 	CutStreams     toggle `name:"cut-streams-on-revoke" env:"FLOWLATCH_CUT_STREAMS_ON_REVOKE" default:"false" help:"End the open streams of a key within 5 s when it is revoked or expires (true); otherwise they may finish (false)."`
 	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" help:"How long open requests and streams may go on after SIGTERM."`
+	FailureLimit   string `env:"FLOWLATCH_FAILURE_LIMIT" default:"30/1m" placeholder:"N/TIME" help:"How many requests without a valid key a client address (an IPv6 network of 64 bits) may send in a time before it is answered 429; or off. Requests with a valid key are never counted or refused by it."`
 	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies before the gate, separated by commas, whose X-Forwarded-For and X-Request-Id count."`
 	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" help:"debug, info, warn (refusals and failures only) or error."`
 	LogFormat      string `env:"FLOWLATCH_LOG_FORMAT" default:"json" help:"json, or console for people."`
@@ -88,6 +89,8 @@ type config struct {
 	publicURL       *url.URL
 	maxBody         int64
 	maxCheckedBody  int64
+	failureLimit    proxy.FailureLimit
+	corsOrigins     []string
 	drain           time.Duration
 	waitForKeys     time.Duration
 	cutStreams      bool
@@ -224,6 +227,11 @@ func (c *config) set(name, value string) (err error) {
 		c.maxBody, err = size(value)
 	case "max-checked-body":
 		c.maxCheckedBody, err = size(value)
+	case "cors-origins":
+		c.corsOrigins = list(value)
+		err = proxy.ValidateOrigins(c.corsOrigins)
+	case "failure-limit":
+		c.failureLimit, err = failureLimit(value)
 	case "drain":
 		c.drain, err = duration(value)
 	case "wait-for-keys":

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/flowlatch/flowlatch/proxy"
 )
 
 // How the text of a setting is understood. Every error says what is wanted instead.
@@ -141,6 +143,19 @@ func networks(value string) (prefixes []netip.Prefix, err error) {
 		}
 	}
 	return prefixes, errors.Join(errs...)
+}
+
+func failureLimit(value string) (proxy.FailureLimit, error) {
+	if value == "off" {
+		return proxy.FailureLimit{Burst: -1}, nil
+	}
+	number, per, _ := strings.Cut(value, "/")
+	n, err1 := strconv.ParseUint(number, 10, 24)
+	d, err2 := time.ParseDuration(per)
+	if err1 != nil || err2 != nil || n == 0 || d <= 0 {
+		return proxy.FailureLimit{}, fmt.Errorf("%q: want a number and a time, such as 30/1m, or off", value)
+	}
+	return proxy.FailureLimit{Burst: int(n), Per: d}, nil
 }
 
 // closest returns a question after the known name nearest to name, or nothing.

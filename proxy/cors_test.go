@@ -1,0 +1,138 @@
+package proxy_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// corsOf returns the CORS headers of an answer, each once or the test fails.
+func corsOf(t *testing.T, h http.Header) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	for name, values := range h {
+		if !strings.HasPrefix(name, "Access-Control-") {
+			continue
+		}
+		if len(values) != 1 {
+			t.Errorf("%s = %q, want it once: a browser takes no other", name, values)
+		}
+		got[name] = values[0]
+	}
+	return got
+}
+
+// corsRunner answers with CORS headers of its own.
+func corsRunner(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Access-Control-Allow-Credentials", "true")
+	w.Header().Set("Access-Control-Allow-Methods", "POST")
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Link", "</x>; rel=preload")
+	w.WriteHeader(http.StatusEarlyHints)
+	w.WriteHeader(http.StatusOK)
+}
+
+// TestCORSByTheGate: with origins listed the gate answers browsers, the runner does not.
+func TestCORSByTheGate(t *testing.T) {
+	const (
+		page  = "Origin: https://www.example.com"
+		other = "Origin: https://evil.example"
+		ask   = "Access-Control-Request-Method: POST"
+	)
+	predict := "/api/v1/prediction/" + botA
+	tests := map[string]struct {
+		method, target string
+		headers        []string
+		status         int
+		origin         string // allowed; empty for no CORS headers at all
+		reached        int    // requests that reach the runner
+	}{
+		"preflight":                         {"OPTIONS", predict, []string{page, ask, "Access-Control-Request-Headers: authorization,content-type"}, 204, "https://www.example.com", 0},
+		"preflight from a subdomain":        {"OPTIONS", predict, []string{"Origin: https://a.example.org", ask}, 204, "https://a.example.org", 0},
+		"preflight from elsewhere":          {"OPTIONS", predict, []string{other, ask}, 204, "", 0},
+		"preflight from a look-alike":       {"OPTIONS", predict, []string{"Origin: https://www.example.com.evil.example", ask}, 204, "", 0},
+		"preflight from the other scheme":   {"OPTIONS", predict, []string{"Origin: http://www.example.com", ask}, 204, "", 0},
+		"preflight for an unlisted one":     {"OPTIONS", "/api/v1/prediction/" + unlisted, []string{page, ask}, 204, "https://www.example.com", 0},
+		"preflight of what is not exposed":  {"OPTIONS", "/api/v1/chatflows", []string{page, ask}, 404, "", 0},
+		"preflight for another method":      {"OPTIONS", predict, []string{page, "Access-Control-Request-Method: DELETE"}, 405, "", 0},
+		"OPTIONS that is no preflight":      {"OPTIONS", predict, []string{page, bearerOf(secretA)}, 405, "", 0},
+		"answer":                            {"POST", predict, []string{page, bearerOf(secretA)}, 200, "https://www.example.com", 1},
+		"answer to a page from elsewhere":   {"POST", predict, []string{other, bearerOf(secretA)}, 200, "", 1},
+		"answer to a program":               {"POST", predict, []string{bearerOf(secretA)}, 200, "", 1},
+		"refusal":                           {"POST", predict, []string{page}, 401, "https://www.example.com", 0},
+		"refusal for another chatflow":      {"POST", predict, []string{page, bearerOf(secretB)}, 403, "https://www.example.com", 0},
+		"refusal of the path":               {"POST", predict + "%20", []string{page}, 400, "https://www.example.com", 0},
+		"refusal of what is not exposed":    {"GET", "/api/v1/chatflows", []string{page}, 404, "https://www.example.com", 0},
+		"refusal of a page from elsewhere":  {"POST", predict, []string{other}, 401, "", 0},
+		"origin null, as sandboxed pages":   {"POST", predict, []string{"Origin: null", bearerOf(secretA)}, 200, "", 1},
+		"two origins are not one":           {"POST", predict, []string{"Origin: https://www.example.com, https://evil.example", bearerOf(secretA)}, 200, "", 1},
+		"origin in upper case is a browser": {"POST", predict, []string{"Origin: https://WWW.EXAMPLE.COM", bearerOf(secretA)}, 200, "https://WWW.EXAMPLE.COM", 1},
+	}
+	g := newGate(t, corsRunner, func(o *proxy.Options) {
+		o.CORSOrigins = []string{"https://www.example.com", "https://*.example.org"}
+	})
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, _, before := g.runner.last()
+			a := g.request(t, tt.method, tt.target, "", tt.headers...)
+			got := corsOf(t, a.header)
+			if _, _, n := g.runner.last(); a.status != tt.status || got["Access-Control-Allow-Origin"] != tt.origin || n-before != tt.reached {
+				t.Errorf("answer = %d with %v, %d requests reached the runner; want %d, origin %q, %d", a.status, got, n-before, tt.status, tt.origin, tt.reached)
+			}
+			if tt.origin == "" && len(got) != 0 {
+				t.Errorf("headers = %v, want none of CORS", got)
+			}
+			if got["Access-Control-Allow-Credentials"] != "" {
+				t.Error("the answer allows credentials, which no caller has")
+			}
+			if tt.status < 400 || tt.method != "OPTIONS" {
+				if !strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Origin") {
+					t.Errorf("Vary = %q, want Origin in it, or a cache gives one page another's answer", a.header.Values("Vary"))
+				}
+			}
+			if tt.method != "OPTIONS" && tt.origin != "" && !strings.Contains(strings.ToLower(got["Access-Control-Expose-Headers"]), "x-request-id") {
+				t.Errorf("Access-Control-Expose-Headers = %q, want X-Request-Id in it", got["Access-Control-Expose-Headers"])
+			}
+		})
+	}
+	a := g.request(t, "OPTIONS", predict, "", page, ask, "Access-Control-Request-Headers: authorization,content-type")
+	if got := corsOf(t, a.header); got["Access-Control-Allow-Methods"] != "POST" || got["Access-Control-Allow-Headers"] != "authorization,content-type" || got["Access-Control-Max-Age"] != "600" {
+		t.Errorf("preflight = %v, want POST, the headers asked for, 600 s", got)
+	}
+}
+
+// TestCORSByTheRunner: without a list, the runner's answers to browsers come through as they are.
+func TestCORSByTheRunner(t *testing.T) {
+	g := newGate(t, corsRunner, nil)
+	predict := "/api/v1/prediction/" + botA
+	a := g.request(t, "OPTIONS", predict, "", "Origin: https://evil.example", "Access-Control-Request-Method: POST")
+	if got := corsOf(t, a.header); a.status != 204 || got["Access-Control-Allow-Origin"] != "*" || got["Access-Control-Allow-Methods"] != "POST" {
+		t.Errorf("preflight = %d %v, want the runner's 204", a.status, got)
+	}
+	a = g.request(t, "POST", predict, "", "Origin: https://evil.example")
+	if got := corsOf(t, a.header); a.status != 401 || len(got) != 0 {
+		t.Errorf("refusal = %d %v, want 401 and no CORS headers", a.status, got)
+	}
+}
+
+func TestValidateOrigins(t *testing.T) {
+	for _, good := range [][]string{nil, {"*"}, {"https://a.example"}, {"http://localhost:5173", "https://*.example.com"}, {"http://[::1]:8080"}, {"app://x"}} {
+		if err := proxy.ValidateOrigins(good); err != nil {
+			t.Errorf("ValidateOrigins(%q) = %v, want nil", good, err)
+		}
+	}
+	for _, bad := range []string{"", "null", "a.example", "https://a.example/", "https://a.example/x", "https://A.example", "https://a*.example", "https://*", "https://a.example?x", "https://u@a.example", "https://", "*.example.com", "https://*.*.example"} {
+		if err := proxy.ValidateOrigins([]string{bad}); err == nil {
+			t.Errorf("ValidateOrigins(%q) = nil, want an error", bad)
+		}
+	}
+	if err := proxy.ValidateOrigins([]string{"*", "https://a.example"}); err == nil {
+		t.Error("* together with an origin is accepted")
+	}
+}

@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// FailureLimit is how many requests without a valid key a client may send before it is answered 429:
+// Burst at once, and as many again spread evenly over each Per.
+type FailureLimit struct {
+	Burst int
+	Per   time.Duration
+}
+
+// DefaultFailureLimit is the limit of a client address.
+var DefaultFailureLimit = FailureLimit{Burst: 30, Per: time.Minute}
+
+// failures counts requests without a valid key by client address. It does not remember addresses: each
+// falls into one of a fixed number of counters, so that no number of addresses makes it grow. Two that
+// fall into the same share a limit, and an outsider cannot arrange for that, because the seed is
+// random. What is at stake is only whether a refusal is a 401 or a 429; a request with a valid key is
+// never counted and never refused by this.
+//
+// A counter is the time at which it will be empty again (the generic cell rate algorithm), in
+// nanoseconds since 1970.
+type failures struct {
+	every    int64 // nanoseconds from one failure to the next, evenly spread; zero for no limit
+	burst    int64 // failures at once
+	seed     maphash.Seed
+	counters [1 << 14]atomic.Int64
+}
+
+func newFailures(l FailureLimit) *failures {
+	f := &failures{seed: maphash.MakeSeed()}
+	if l.Burst > 0 && l.Per > 0 {
+		f.every, f.burst = max(int64(l.Per)/int64(l.Burst), 1), int64(l.Burst)
+	}
+	return f
+}
+
+// count counts a failure of client at now. It reports whether that is one too many, and then how long
+// until the next would not be.
+func (f *failures) count(client netip.Addr, now time.Time) (after time.Duration, tooMany bool) {
+	if f.every == 0 {
+		return 0, false
+	}
+	counter := &f.counters[maphash.Comparable(f.seed, network(client))%uint64(len(f.counters))]
+	t := now.UnixNano()
+	for {
+		was := counter.Load()
+		empty := max(was, t) + f.every
+		if over := empty - t - f.burst*f.every; over > 0 {
+			return time.Duration(over), true
+		}
+		if counter.CompareAndSwap(was, empty) {
+			return 0, false
+		}
+	}
+}
+
+// network is what counts as one client: an IPv4 address, or the /64 of an IPv6 address, which is what one
+// customer of a provider has to choose addresses from.
+func network(client netip.Addr) netip.Addr {
+	if !client.Is6() {
+		return client
+	}
+	p, err := client.Prefix(64)
+	if err != nil { // 64 bits of an IPv6 address: cannot happen
+		return client
+	}
+	return p.Addr()
+}

@@ -1,0 +1,44 @@
+package proxy_test
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestInterimAnswer has a runner that sends early hints (RFC 8297): they reach the caller without what is not
+// for callers, and leave the answer as it is.
+func TestInterimAnswer(t *testing.T) {
+	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Link", "</x>; rel=preload")
+		h.Set("Set-Cookie", "session=1")
+		h.Set("Alt-Svc", `h3=":443"`)
+		w.WriteHeader(http.StatusEarlyHints)
+		h["Content-Type"] = nil
+		_, _ = w.Write([]byte("<html>"))
+	}, nil)
+	c := g.dial(t)
+	fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\n\r\n", botA, bearerOf(secretA))
+	r := bufio.NewReader(c)
+	hints, err := http.ReadResponse(r, nil)
+	if err != nil || hints.StatusCode != http.StatusEarlyHints {
+		t.Fatalf("first answer = %v, %v, want 103", hints, err)
+	}
+	defer hints.Body.Close()
+	if diff := cmp.Diff(http.Header{"Link": {"</x>; rel=preload"}}, hints.Header); diff != "" {
+		t.Errorf("early hints (-want +got):\n%s", diff)
+	}
+	a := readAnswer(t, r)
+	if a.status != 200 || a.body != "<html>" || a.header.Get("X-Request-Id") == "" {
+		t.Errorf("answer = %d %q %v, want 200, <html>, a request ID", a.status, a.body, a.header)
+	}
+	for _, name := range []string{"Content-Type", "Set-Cookie", "Alt-Svc"} {
+		if v, ok := a.header[name]; ok {
+			t.Errorf("%s = %q, want none", name, v)
+		}
+	}
+}
