@@ -56,12 +56,14 @@ func (l *pipeListener) dial(context.Context, string, string) (net.Conn, error) {
 	}
 }
 
-// TestStreamOfAnHour lets an hour pass between two events of a stream, with the server and the
-// transport that `flowlatch serve` uses and all their timeouts.
-func TestStreamOfAnHour(t *testing.T) {
-	const id = "3f1c2a9e-1111-4222-8333-444455556666"
+const bubbleBot = "3f1c2a9e-1111-4222-8333-444455556666"
+
+// bubble calls do with a gate whose time is made to pass: the server and the transport that `flowlatch
+// serve` uses, with all their timeouts, before a runner that answers with handler.
+func bubble(t *testing.T, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
+	t.Helper()
 	keys := filepath.Join(t.TempDir(), "keys.yaml")
-	if err := os.WriteFile(keys, []byte("version: 1\nkeys:\n- {id: a, secret: 0123456789abcdef}\nchatflows:\n- {id: "+id+", keys: [a]}\n"), 0o600); err != nil {
+	if err := os.WriteFile(keys, []byte("version: 1\nkeys:\n- {id: a, secret: 0123456789abcdef}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -70,17 +72,7 @@ func TestStreamOfAnHour(t *testing.T) {
 			t.Fatal(err)
 		}
 		upstream, gate, admin := newPipeListener(), newPipeListener(), newPipeListener()
-		runner := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body)
-			w.Header().Set("Content-Type", "text/event-stream")
-			for i := range 3 {
-				if i > 0 {
-					time.Sleep(time.Hour) // of the bubble's time
-				}
-				fmt.Fprintf(w, "data:%d\n", i)
-				_ = http.NewResponseController(w).Flush()
-			}
-		}), ReadHeaderTimeout: time.Minute}
+		runner := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 		go func() { _ = runner.Serve(upstream) }()
 		p, err := New(Options{Store: store, Upstream: &url.URL{Scheme: "http", Host: "runner"}})
 		if err != nil {
@@ -90,9 +82,31 @@ func TestStreamOfAnHour(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- p.Serve(ctx, gate, admin, time.Second) }()
+		do(t, gate)
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve = %v, want nil", err)
+		}
+		_ = runner.Close()
+		p.transport.(*http.Transport).CloseIdleConnections()
+	})
+}
 
+// TestStreamOfAnHour lets an hour pass between two events of a stream.
+func TestStreamOfAnHour(t *testing.T) {
+	bubble(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := range 3 {
+			if i > 0 {
+				time.Sleep(time.Hour) // of the bubble's time
+			}
+			fmt.Fprintf(w, "data:%d\n", i)
+			_ = http.NewResponseController(w).Flush()
+		}
+	}, func(t *testing.T, gate *pipeListener) {
 		client := &http.Transport{DialContext: gate.dial}
-		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://gate/api/v1/prediction/"+id, strings.NewReader(`{"streaming":true}`))
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gate/api/v1/prediction/"+bubbleBot, strings.NewReader(`{"streaming":true}`))
 		req.Header.Set("Authorization", "Bearer 0123456789abcdef")
 		res, err := client.RoundTrip(req)
 		if err != nil {
@@ -110,11 +124,72 @@ func TestStreamOfAnHour(t *testing.T) {
 		}
 		res.Body.Close()
 		client.CloseIdleConnections()
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("Serve = %v, want nil", err)
+	})
+}
+
+// TestCallerThatDoesNotRead takes the first event of a stream and no more: it must not hold the runner, whose
+// answer goes on, for longer than sendIdle.
+func TestCallerThatDoesNotRead(t *testing.T) {
+	var ended chan struct{} // of the bubble
+	bubble(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		for r.Context().Err() == nil {
+			fmt.Fprint(w, "data:x\n")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(time.Second)
 		}
-		_ = runner.Close()
-		p.transport.(*http.Transport).CloseIdleConnections()
+		close(ended)
+	}, func(t *testing.T, gate *pipeListener) {
+		ended = make(chan struct{})
+		conn, err := gate.dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n", bubbleBot)
+		r := bufio.NewReader(conn)
+		for line := ""; line != "data:x\n"; {
+			if line, err = r.ReadString('\n'); err != nil {
+				t.Fatalf("reading up to the first event: %v", err)
+			}
+		}
+		begin := time.Now()
+		<-ended
+		if took := time.Since(begin); took < sendIdle-2*time.Second || took > sendIdle+5*time.Second {
+			t.Errorf("the runner was let go after %v of the bubble's time, want about %v", took, sendIdle)
+		}
+		conn.Close()
+	})
+}
+
+// TestSecondRequestAfterAWhile sends two requests on a connection with more time between them than an
+// answer may take to be read: the limit of the first must not hit the second.
+func TestSecondRequestAfterAWhile(t *testing.T) {
+	bubble(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(w, r.Body)
+	}, func(t *testing.T, gate *pipeListener) {
+		conn, err := gate.dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := bufio.NewReader(conn)
+		for range 2 {
+			fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer 0123456789abcdef\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", bubbleBot)
+			if line, err := r.ReadString('\n'); err != nil || !strings.Contains(line, "100") {
+				t.Fatalf("answer to the head = %q, %v, want 100 Continue", line, err)
+			}
+			_, _ = r.ReadString('\n')
+			fmt.Fprint(conn, "hi")
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(res.Body); err != nil || string(body) != "hi" {
+				t.Errorf("answer = %q, %v, want hi", body, err)
+			}
+			res.Body.Close()
+			time.Sleep(idleTimeout - time.Second) // of the bubble's time
+		}
+		conn.Close()
 	})
 }

@@ -226,7 +226,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rec := &record{
 		ResponseWriter: w, proxy: p, method: r.Method, started: time.Now(), id: p.requestID(r),
-		body: limitBody(w, r, p.maxBody), ctx: r.Context(),
+		body: limitBody(w, r, p.maxBody), ctx: r.Context(), http1: r.ProtoMajor == 1,
 	}
 	defer rec.close()
 	client, chain := clientIP(r, p.trusted)

@@ -19,27 +19,31 @@ import (
 // between the handler and the caller to see the answer go by.
 type record struct {
 	http.ResponseWriter
-	proxy    *Proxy
-	method   string
-	id       string
-	client   netip.Addr
-	started  time.Time
-	first    time.Time // when the head of the answer was written
-	status   int
-	bytes    int64
-	body     *body // the request's
-	stream   bool
-	gone     bool // the answer could not be written
-	route    *Route
-	chatflow *keystore.Chatflow
-	key      *keystore.Key
-	secret   *keystore.Secret
-	loaded   time.Time // when the snapshot that was decided by came into force
-	ctx      context.Context
-	cancel   context.CancelCauseFunc // ends the forwarded request; nil if nothing but the caller may
-	question Question                // what was decided
-	allowed  bool
-	err      *Error // why the request was refused or failed
+	proxy   *Proxy
+	method  string
+	id      string
+	client  netip.Addr
+	started time.Time
+	first   time.Time // when the head of the answer was written
+	status  int
+	bytes   int64
+	body    *body // the request's
+	stream  bool
+	gone    bool // the answer could not be written
+	stalled bool // because the caller did not read it
+
+	http1       bool
+	deadlineSet time.Time // when the deadline for sending was last put off
+	route       *Route
+	chatflow    *keystore.Chatflow
+	key         *keystore.Key
+	secret      *keystore.Secret
+	loaded      time.Time // when the snapshot that was decided by came into force
+	ctx         context.Context
+	cancel      context.CancelCauseFunc // ends the forwarded request; nil if nothing but the caller may
+	question    Question                // what was decided
+	allowed     bool
+	err         *Error // why the request was refused or failed
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -74,9 +78,10 @@ func (r *record) Write(p []byte) (int, error) {
 	if r.status == 0 {
 		r.WriteHeader(http.StatusOK)
 	}
+	r.sending()
 	n, err := r.ResponseWriter.Write(p)
 	r.bytes += int64(n)
-	r.gone = r.gone || err != nil
+	r.sent(err)
 	return n, err
 }
 
@@ -154,6 +159,8 @@ func (r *record) close() {
 		r.abandon(codeDrainCut, "cut when the time to drain was over")
 	case errors.Is(context.Cause(r.ctx), errRevoked):
 		r.abandon(codeKeyRevoked, "cut because the key does not open the chatflow any more")
+	case r.stalled:
+		r.abandon(codeClientClosed, "caller did not read the answer for "+sendIdle.String())
 	default:
 		r.abandon(codeClientClosed, "caller left in the middle of the answer")
 	}

@@ -48,6 +48,7 @@ func (s *streams) watch(ctx context.Context, p *Proxy) {
 		for _, r := range s.list() {
 			if !Decide(p.store.Snapshot(), r.question, p.now()).Allowed {
 				r.cancel(errRevoked)
+				r.stopSending()
 			}
 		}
 	}
