@@ -87,7 +87,8 @@ func TestReadmeCodes(t *testing.T) {
 func TestAnswerCodes(t *testing.T) {
 	want := []string{
 		"not_canonical", "bad_chatflow_id", "bad_request", "missing_key", "invalid_key", "key_not_for_chatflow", "not_exposed",
-		"method_not_allowed", "body_too_large", "upstream_unreachable", "upstream_timeout", "draining",
+		"method_not_allowed", "body_too_large", "unsupported_media_type", "field_not_allowed", "too_many_failures", "overloaded",
+		"upstream_unreachable", "upstream_timeout", "draining",
 	}
 	if diff := cmp.Diff(want, answerCodes(t)); diff != "" {
 		t.Errorf("codes of proxy's answers (-want +got):\n%s", diff)

@@ -56,6 +56,7 @@ type settings struct {
 	CutStreams     toggle `name:"cut-streams-on-revoke" env:"FLOWLATCH_CUT_STREAMS_ON_REVOKE" default:"false" help:"End the open streams of a key within 5 s when it is revoked or expires (true); otherwise they may finish (false)."`
 	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" help:"How long open requests and streams may go on after SIGTERM."`
 	FailureLimit   string `env:"FLOWLATCH_FAILURE_LIMIT" default:"30/1m" placeholder:"N/TIME" help:"How many requests without a valid key a client address (an IPv6 network of 64 bits) may send in a time before it is answered 429; or off. Requests with a valid key are never counted or refused by it."`
+	CORSOrigins    string `name:"cors-origins" env:"FLOWLATCH_CORS_ORIGINS" placeholder:"ORIGINS" help:"Origins whose pages may call, separated by commas, such as https://www.example.com or https://*.example.com; * for all. The gate then answers preflights itself and sets the CORS headers of every answer. Without it the runner does."`
 	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies before the gate, separated by commas, whose X-Forwarded-For and X-Request-Id count."`
 	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" help:"debug, info, warn (refusals and failures only) or error."`
 	LogFormat      string `env:"FLOWLATCH_LOG_FORMAT" default:"json" help:"json, or console for people."`
