@@ -8,7 +8,7 @@ import (
 )
 
 // decide understands a request and says whether it may pass, and why not. With a key, the request
-// counts as having brought one of its secrets. Whoever calls it closes the call's body.
+// counts as having brought one of its secrets. Whoever calls it drops the call's body.
 func (p *Proxy) decide(r *http.Request, b *body, key *keystore.Key) (*call, Decision) {
 	c, err := p.exposed.parseCall(r.Method, r.RequestURI, r.Header)
 	switch {

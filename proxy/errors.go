@@ -96,13 +96,14 @@ type problem struct {
 	Error     string `json:"error"`
 }
 
-// problemType is where a code is explained.
-func problemType(c Code) string { return "https://github.com/flowlatch/flowlatch#" + string(c) }
+// ProblemTypes is what the `type` of every error answer begins with; the code follows. It is where codes
+// are explained.
+const ProblemTypes = "https://github.com/flowlatch/flowlatch#"
 
 func (e *Error) write(w http.ResponseWriter, requestID string) {
 	a := answers[e.Code]
 	body, err := json.Marshal(problem{
-		Type: problemType(e.Code), Title: a.title, Status: a.status, Detail: e.Detail,
+		Type: ProblemTypes + string(e.Code), Title: a.title, Status: a.status, Detail: e.Detail,
 		Code: e.Code, RequestID: requestID, Error: a.short,
 	})
 	if err != nil { // strings and a number: cannot happen

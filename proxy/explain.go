@@ -38,7 +38,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	}
 	snapshot := p.store.Snapshot()
 	c, d := p.decide(r, &body{}, key)
-	defer c.body.Close()
+	defer c.body.drop()
 	e := &Explanation{Allowed: d.Allowed}
 	if c.route != nil {
 		e.add("route", "%s (group %s): %s %s", c.route.label(), c.route.Group, strings.Join(c.route.methods(), ", "), c.route.Path)

@@ -43,10 +43,16 @@ func (b *heldBody) Read(p []byte) (int, error) {
 	return b.reader.Read(p)
 }
 
-// Close gives the memory back. It may be called more than once.
+// Close is what transports call when they have sent the body.
 func (b *heldBody) Close() error {
+	b.drop()
+	return nil
+}
+
+// drop gives the memory back. It may be called more than once.
+func (b *heldBody) drop() {
 	if b == nil {
-		return nil
+		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -54,7 +60,6 @@ func (b *heldBody) Close() error {
 		b.reader, b.bytes = nil, nil
 		b.holdings.now.Add(-b.size)
 	}
-	return nil
 }
 
 // holdings bounds the memory of all bodies that are held.
@@ -63,7 +68,7 @@ type holdings struct {
 	now  atomic.Int64
 }
 
-// read reads a body of at most limit bytes. It must be closed.
+// read reads a body of at most limit bytes. It must be dropped.
 func (h *holdings) read(body io.Reader, limit int64) (*heldBody, *Error) {
 	const piece = 16 << 10
 	var raw bytes.Buffer

@@ -237,7 +237,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	c, d := p.decide(r, rec.body, nil)
-	defer c.body.Close()
+	defer c.body.drop()
 	rec.route, rec.question, rec.loaded = c.route, c.question, c.loaded
 	rec.decided(d)
 	if !d.Allowed {

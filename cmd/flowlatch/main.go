@@ -34,6 +34,7 @@ type commands struct {
 	Explain     explainCmd     `cmd:"" help:"Say what would become of a request, and why."`
 	Key         keyCmd         `cmd:"" help:"Make, list and revoke keys."`
 	Import      importCmd      `cmd:"" help:"Make a key file of the keys that a Flowise has."`
+	Doctor      doctorCmd      `cmd:"" help:"Look for holes around a running gate: fire harmless requests at it and report what is open."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running gate whether it is ready; for images without a shell."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }

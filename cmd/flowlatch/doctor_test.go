@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// doctor runs the command and returns its rows by check, each as "RESULT text".
+func doctor(t *testing.T, wantCode int, args ...string) map[string][]string {
+	t.Helper()
+	code, out, errs := flowlatch(t, append([]string{"doctor"}, args...)...)
+	if code != wantCode {
+		t.Fatalf("exit code = %d, want %d\n%s%s", code, wantCode, out, errs)
+	}
+	rows := map[string][]string{}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) < 2 {
+		t.Fatalf("no table: %s%s", out, errs)
+	}
+	result, text := strings.Index(lines[0], "RESULT"), strings.Index(lines[0], "WHAT")
+	for _, line := range lines[1:] {
+		check := strings.TrimSpace(line[:result])
+		rows[check] = append(rows[check], strings.TrimSpace(line[result:text])+" "+line[text:])
+	}
+	return rows
+}
+
+// wantRow fails the test unless a check has a row with the result and the text.
+func wantRow(t *testing.T, rows map[string][]string, check, row string) {
+	t.Helper()
+	prefix, text, _ := strings.Cut(row, " ")
+	for _, r := range rows[check] {
+		if strings.HasPrefix(r, prefix+" ") && strings.Contains(r, text) {
+			return
+		}
+	}
+	t.Errorf("rows of %q = %q, want one that is %q", check, rows[check], row)
+}
+
+// TestDoctorBeforeAGate examines a gate that is in order: none of its requests reaches the runner.
+func TestDoctorBeforeAGate(t *testing.T) {
+	runner := newEcho()
+	g := startGate(t, runner)
+	rows := doctor(t, 0, "--url", g.url, "--admin", strings.TrimPrefix(g.admin, "http://"), "--key-file", g.keys)
+	if n := len(runner.requests); n != 0 {
+		t.Errorf("%d requests of the doctor reached the runner, want none", n)
+	}
+	wantRow(t, rows, "gate", "ok flowlatch answers at "+g.url)
+	wantRow(t, rows, "spellings", "ok none of ")
+	wantRow(t, rows, "around the gate", "- name the runner")
+	wantRow(t, rows, "admin listener", "ok cannot be reached")
+	wantRow(t, rows, "keys in force", "ok 2 keys and 2 chatflows")
+	wantRow(t, rows, "key file", "ok 2 keys, 2 chatflows")
+
+	if err := os.WriteFile(g.keys, []byte("version: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	send(t, http.MethodPost, g.admin+"/-/reload", "", "")
+	rows = doctor(t, 1, "--url", g.url, "--admin", strings.TrimPrefix(g.admin, "http://"))
+	wantRow(t, rows, "keys in force", "OPEN the key file has a fault")
+}
+
+// prefixGuard is a gate as it is often written: it asks for a key where the decoded path begins with
+// prediction, and passes on the rest.
+func prefixGuard(runner http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/v1/prediction/") && r.Header.Get("Authorization") != "Bearer good" {
+			http.Error(w, "no key", http.StatusUnauthorized)
+			return
+		}
+		runner.ServeHTTP(w, r)
+	})
+}
+
+// TestDoctorBeforeAnotherGate examines gates that have holes.
+func TestDoctorBeforeAnotherGate(t *testing.T) {
+	runner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(strings.ToLower(r.URL.Path), "prediction") { // an error answer as Flowise has them
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `{"statusCode":404,"success":false,"message":"Chatflow not found","stack":{}}`)
+			return
+		}
+		fmt.Fprint(w, "<!DOCTYPE html>")
+	})
+	for name, tt := range map[string]struct {
+		gate http.Handler
+		want []string
+	}{
+		"none at all":    {runner, []string{"OPEN POST /api/v1/prediction/", "OPEN POST /api/v1/%70rediction/", "OPEN and "}},
+		"a prefix guard": {prefixGuard(runner), []string{"OPEN POST /api/v1/%2570rediction/", "OPEN POST /api/v1//prediction/", "OPEN and "}},
+		"one that tries": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadGateway)
+			fmt.Fprint(w, `{"type":"https://github.com/flowlatch/flowlatch#upstream_unreachable","code":"upstream_unreachable"}`)
+		}), []string{"OPEN POST /api/v1/prediction/"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(tt.gate)
+			defer srv.Close()
+			rows := doctor(t, 1, "--url", srv.URL)
+			for _, want := range tt.want {
+				wantRow(t, rows, "spellings", want)
+			}
+		})
+	}
+}
+
+// TestDoctorAroundTheGate has a runner and an admin listener that others can reach.
+func TestDoctorAroundTheGate(t *testing.T) {
+	own := ownAddresses()
+	if len(own) == 0 {
+		t.Skip("this machine has no address but loopback")
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(own[0], "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runner := &httptest.Server{Listener: l, Config: &http.Server{Handler: newEcho(), ReadHeaderTimeout: time.Minute}}
+	runner.Start()
+	defer runner.Close()
+	g := startGate(t, newEcho(), "--admin", net.JoinHostPort(own[0], "0"))
+	admin := strings.TrimPrefix(g.admin, "http://")
+	rows := doctor(t, 1, "--url", g.url, "--upstream", runner.URL, "--admin", admin)
+	wantRow(t, rows, "around the gate", "OPEN "+runner.URL+" answers here")
+	wantRow(t, rows, "admin listener", "OPEN it answers at "+admin)
+	wantRow(t, rows, "spellings", "ok none")
+
+	local, err := url.Parse(runner.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows = doctor(t, 1, "--url", g.url, "--upstream", "http://127.0.0.1:"+local.Port(), "--admin", admin)
+	wantRow(t, rows, "around the gate", "OPEN the runner answers at "+local.Host+" too")
+}
+
+// TestDoctorKeyFile examines what is odd about a key file that is valid.
+func TestDoctorKeyFile(t *testing.T) {
+	g := startGate(t, newEcho())
+	soon := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
+	path := writeFile(t, "keys.yaml", `version: 1
+keys:
+  - {id: plain, secret: `+keystore.Generate()+`}
+  - {id: idle, sha256: `+keystore.DigestOf("1").String()+`}
+  - {id: ending, sha256: `+keystore.DigestOf("2").String()+`, not_after: `+soon+`}
+  - {id: ended, sha256: `+keystore.DigestOf("3").String()+`, not_after: 2020-01-01T00:00:00Z}
+chatflows:
+  - {id: `+webChatflow+`, keys: [plain, ending, ended]}
+  - {id: `+batchChatflow+`, name: open-bot, public: true}
+  - {id: "*", keys: [plain]}
+`)
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--url", g.url, "--admin", strings.TrimPrefix(g.admin, "http://"), "--key-file", path}
+	rows := doctor(t, 0, args...)
+	for _, want := range []string{
+		"look key idle opens no chatflow (line 4)", "look key ending ends at " + soon, "look key ended ended at 2020",
+		"look chatflow open-bot asks for no key (line 9", "look keys plain open every chatflow", "look 1 keys stand in plain text",
+	} {
+		wantRow(t, rows, "key file", want)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wantRow(t, doctor(t, 1, args...), "key file", "OPEN others than its owner can read it")
+	if err := os.WriteFile(path, []byte("version: 1\nkeys: [}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantRow(t, doctor(t, 1, args...), "key file", "OPEN keys.yaml:2")
+}
+
+func TestDoctorUsage(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no URL":          {nil, exitUsage, "--url"},
+		"malformed URL":   {[]string{"--url", "gate:8080"}, exitUsage, "--url"},
+		"nobody there":    {[]string{"--url", "http://127.0.0.1:1"}, exitFailed, "is the gate running"},
+		"malformed admin": {[]string{"--url", "http://127.0.0.1:1", "--admin", "9901"}, exitUsage, "--admin"},
+		"malformed runner": {
+			[]string{"--url", "http://127.0.0.1:1", "--upstream", "ftp://x"}, exitUsage, "--upstream",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := flowlatch(t, append([]string{"doctor"}, tt.args...)...)
+			if code != tt.code || !strings.Contains(errs, tt.want) || out != "" {
+				t.Errorf("exit code %d, %q, %q; want %d, nothing, %q", code, out, errs, tt.code, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// probe is a request that no gate may let through: it has no valid key, or asks for what is not exposed.
+// It does nothing where one does: it names a chatflow that there is not, or only reads. None leaves the
+// chatflow out, for which Flowise 2.2.8 would take the first that it has (vector/upsert,
+// internal-prediction).
+type probe struct {
+	name string
+	// raw is the request up to Host, which is added: a request line and headers.
+	raw string
+	// body follows the headers as it is.
+	body string
+}
+
+// nobody stands in probes for a chatflow that there is not.
+const nobody = "NOBODY"
+
+// oddPaths are spellings of POST /api/v1/prediction/NOBODY that runners and proxies take for it, or for one
+// another: Flowise decodes a path, strips markup from it and decodes it again before it routes.
+var oddPaths = []string{
+	"/api/v1/%70rediction/NOBODY", "/%61pi/v1/prediction/NOBODY", "/api/v1/%2570rediction/NOBODY", "/api/v1/%252570rediction/NOBODY",
+	"/api/v1/&#112;rediction/NOBODY", "/api/v1/&#x70;rediction/NOBODY", "/api/v1&sol;prediction&sol;NOBODY", "/api/v1/%26%23112%3Brediction/NOBODY",
+	"/api/v1/pre<x>diction/NOBODY", "/api/v1/pre%3Cx%3Ediction/NOBODY", "/api/v1/prediction/<b>NOBODY", "/api/v1/prediction/<!--x-->NOBODY", "/api/v1/prediction/%3C!--x--%3ENOBODY",
+	"/api/v1/prediction/NOBODY/", "/api/v1/prediction/NOBODY//", "/api/v1/prediction//NOBODY", "/api/v1//prediction/NOBODY", "//api/v1/prediction/NOBODY", "/api//v1/prediction/NOBODY",
+	"/api/v1/prediction/NOBODY%20", "/api/v1/prediction/NOBODY%0a", "/api/v1/prediction/NOBODY%00", "/api/v1/prediction/%20NOBODY", "/api/v1/prediction/NOBODY%2F", "/api/v1/prediction%2FNOBODY",
+	"/api%2Fv1%2Fprediction%2FNOBODY", "/api/v1/prediction/NOBODY;x=1", "/api/v1/prediction;x=1/NOBODY", "/api;x/v1/prediction/NOBODY", "/api/v1/prediction/NOBODY#x", "/api/v1/prediction/NOBODY%23x", "/api/v1/prediction/NOBODY%3Fx",
+	"/api/v1/./prediction/NOBODY", "/api/v1/ping/../prediction/NOBODY", "/api/v1/ping/%2e%2e/prediction/NOBODY", "/api/v1/ping/.%2e/prediction/NOBODY", "/api/v1/ping/..%2fprediction/NOBODY", "/api/v1/ping/%2e%2e%2fprediction/NOBODY", "/api/v1/ping/..;/prediction/NOBODY",
+	`/api/v1/prediction\NOBODY`, `/api/v1/ping\..\prediction/NOBODY`, "/api/v1/ping/..%5cprediction/NOBODY", "/api/v1/%c0%afprediction/NOBODY", "/api/v1/ping/%c0%ae%c0%ae/prediction/NOBODY",
+	"/api/v1/PREDICTION/NOBODY", "/API/V1/prediction/NOBODY", "/Api/v1/Prediction/NOBODY", "/api/v1/prediction", "/api/v1/prediction/", "/api/v1/prediction/{NOBODY}",
+	"/api/v1/internal-prediction/NOBODY", "/api/v1/vector/internal-upsert/NOBODY",
+}
+
+// closedPaths are routes of Flowise's user interface and API that are in no group.
+var closedPaths = []string{
+	"/", "/api/v1/chatflows", "/api/v1/apikey", "/api/v1/credentials", "/api/v1/variables", "/api/v1/chatmessage/NOBODY", "/api/v1/feedback/NOBODY", "/api/v1/leads/NOBODY",
+	"/api/v1/public-chatflows/NOBODY", "/api/v1/chatflows/apikey/x", "/api/v1/verify/apikey/x", "/api/v1/upsert-history", "/api/v1/flow-config/NOBODY", "/api/v1/stats/NOBODY",
+	"/api/v1/fetch-links", "/api/v1/nodes", "/api/v1/executions", "/api/v1/settings", "/api/v1/version", "/admin/queues", "/socket.io/?EIO=4&transport=polling",
+	"/api/v1/chatflows?x=/api/v1/ping", "/metrics", "/status", "/readyz",
+}
+
+// hiddenRequest is a request in the body of another.
+const hiddenRequest = "GET /api/v1/chatflows HTTP/1.1\r\nHost: hidden\r\n\r\n"
+
+// probes returns what is fired at a gate. prefix goes before every path.
+func probes(prefix, chatflow string) (list []probe) {
+	add := func(name, line, headers, body string) {
+		expand := strings.NewReplacer(nobody, chatflow)
+		list = append(list, probe{name: expand.Replace(name), raw: expand.Replace(line) + " HTTP/1.1\r\n" + headers, body: expand.Replace(body)})
+	}
+	const (
+		jsonBody = `{"question":"flowlatch doctor"}`
+		wrongKey = "Authorization: Bearer flowlatch-doctor-has-no-key\r\n"
+		internal = "x-request-from: internal\r\n"
+	)
+	question := fmt.Sprintf("Content-Type: application/json\r\nContent-Length: %d\r\n", len(jsonBody))
+	predict := prefix + "/api/v1/prediction/" + nobody
+	for _, headers := range []string{"", wrongKey, "Authorization: flowlatch-doctor-has-no-key\r\n", "Authorization: Basic YWRtaW46YWRtaW4=\r\n", internal} {
+		name := "POST " + predict
+		if headers != "" {
+			name += " with " + strings.TrimSpace(headers)
+		}
+		add(name, "POST "+predict, headers+question, jsonBody)
+	}
+	for _, p := range oddPaths {
+		add("POST "+prefix+p, "POST "+prefix+p, question, jsonBody)
+	}
+	for _, target := range []string{"http://localhost" + predict, "http:http://localhost" + predict, "x:" + predict, "localhost:80", "*"} {
+		add("POST "+target, "POST "+target, question, jsonBody)
+	}
+	for _, method := range []string{"CONNECT", "TRACE", "OPTIONS", "post", "PROPFIND"} {
+		add(method+" "+predict, method+" "+predict, "", "")
+	}
+	for _, p := range closedPaths {
+		for _, headers := range []string{"", internal} {
+			name := "GET " + prefix + p
+			if headers != "" {
+				name += " with " + strings.TrimSpace(headers)
+			}
+			add(name, "GET "+prefix+p, headers, "")
+		}
+	}
+	for _, headers := range []string{
+		"X-Original-URL: /api/v1/chatflows\r\n", "X-Rewrite-URL: /api/v1/chatflows\r\n", "X-Forwarded-Uri: /api/v1/chatflows\r\n", "X-HTTP-Method-Override: GET\r\n",
+		"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n", wrongKey + wrongKey,
+	} {
+		add("POST "+predict+" with "+strings.ReplaceAll(strings.TrimSpace(headers), "\r\n", " and "), "POST "+predict, headers+question, jsonBody)
+	}
+	for _, framing := range []string{
+		"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n", "Transfer-Encoding: chunked, identity\r\nContent-Length: 5\r\n",
+		"Transfer-Encoding : chunked\r\nContent-Length: 5\r\n", "Transfer-Encoding:\x0bchunked\r\nContent-Length: 5\r\n", "X: y\r\n Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+	} {
+		add("a request hidden behind "+strings.ReplaceAll(strings.TrimSpace(framing), "\r\n", " and "), "POST "+predict, framing, "0\r\n\r\n"+hiddenRequest)
+	}
+	return list
+}
+
+// reply is what came back to a probe.
+type reply struct {
+	status int
+	code   string // of flowlatch's error answers
+	runner bool   // it looks like an answer of Flowise
+	text   string // the beginning of what it says
+}
+
+// verdict is what a reply means.
+type verdict uint8
+
+const (
+	refused verdict = iota // by the gate
+	before                 // answered by something before the gate, and not let through
+	through                // let through
+)
+
+func (r reply) verdict() verdict {
+	switch {
+	case r.code == "upstream_unreachable" || r.code == "upstream_timeout":
+		return through // it tried
+	case r.code != "":
+		return refused
+	case !r.runner && (r.status == 0 || r.status >= 300 && r.status < 500 || r.status == http.StatusNotImplemented || r.status == http.StatusHTTPVersionNotSupported):
+		return before
+	}
+	return through
+}
+
+// String is the reply in a few words.
+func (r reply) String() string {
+	if r.status == 0 {
+		return r.text
+	}
+	if r.code != "" {
+		return fmt.Sprintf("%d %s", r.status, r.code)
+	}
+	return fmt.Sprintf("%d %q", r.status, r.text)
+}
+
+// probeTime is how long a probe may take.
+const probeTime = 5 * time.Second
+
+// secondReply is how long after a reply another one is waited for.
+const secondReply = 500 * time.Millisecond
+
+// fire sends a probe to the host of base and returns all replies to it: a hidden request has one of its
+// own. An error means that the gate cannot be reached.
+func fire(base *url.URL, p probe) (replies []reply, err error) {
+	conn, err := dialURL(base)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(probeTime))
+	head := p.raw + "Host: " + base.Host + "\r\n"
+	if !strings.Contains(strings.ToLower(head), "\nconnection:") && !strings.Contains(p.body, hiddenRequest) {
+		head += "Connection: close\r\n"
+	}
+	_, _ = io.WriteString(conn, head+"\r\n"+p.body) // a gate that has refused may be gone
+	from := bufio.NewReader(conn)
+	for len(replies) < 3 {
+		res, err := http.ReadResponse(from, nil)
+		if err != nil {
+			break
+		}
+		if res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols {
+			replies = append(replies, readReply(res))
+			_ = conn.SetReadDeadline(time.Now().Add(secondReply))
+		}
+		if res.StatusCode == http.StatusSwitchingProtocols {
+			break
+		}
+	}
+	if len(replies) == 0 {
+		replies = []reply{{text: "no answer, the connection was closed"}}
+	}
+	return replies, nil
+}
+
+// dialURL opens a connection to the host of a URL. The certificate of an https one is not checked: what is
+// asked is what the gate does, not who it is.
+func dialURL(base *url.URL) (net.Conn, error) {
+	host := base.Host
+	if base.Port() == "" {
+		host = net.JoinHostPort(base.Hostname(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+	defer cancel()
+	if base.Scheme != "https" {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", host)
+	}
+	return (&tls.Dialer{Config: &tls.Config{
+		ServerName: base.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12,
+		InsecureSkipVerify: true, //nolint:gosec // nothing secret is sent
+	}}).DialContext(ctx, "tcp", host)
+}
+
+func readReply(res *http.Response) reply {
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	r := reply{status: res.StatusCode, text: strings.ToValidUTF8(string(body[:min(len(body), 60)]), "")}
+	if err != nil && len(body) == 0 && !errors.Is(err, io.EOF) {
+		r.text = "the answer broke off"
+	}
+	var said struct {
+		Type, Code string
+		Success    *bool // of Flowise's errors
+		StatusCode int
+	}
+	if json.Unmarshal(body, &said) != nil {
+		return r
+	}
+	if strings.HasPrefix(said.Type, proxy.ProblemTypes) && said.Code != "" {
+		r.code = said.Code
+	}
+	r.runner = said.Success != nil && said.StatusCode != 0
+	return r
+}
