@@ -212,48 +212,6 @@ func (s *Store) put(next *Snapshot, r *Reload) {
 	s.record(*r)
 }
 
-// flowiseFile is what was read of Flowise's file of keys.
-type flowiseFile struct {
-	path string
-	data []byte
-}
-
-// withoutFlowise puts in force what changed in the key file while the fault may be in Flowise's: with the
-// keys that Flowise had last. Trouble of Flowise must not keep a key from being revoked here. With
-// again, it should be called after that time.
-func (s *Store) withoutFlowise(asked bool) (again time.Duration) {
-	if s.good.data == nil {
-		return 0
-	}
-	content, err := s.file.Content()
-	if err != nil {
-		return 0
-	}
-	next, err := s.parse(content, func(path string) ([]byte, error) {
-		if path != s.good.path {
-			return nil, fs.ErrNotExist
-		}
-		return s.good.data, nil
-	})
-	if err != nil {
-		return 0 // the key file itself has a fault
-	}
-	d, cut := compare(s.Snapshot(), next)
-	if d.Empty() {
-		return 0
-	}
-	if cut && !asked {
-		if again = s.unsettled(false); again > 0 {
-			return again
-		}
-	}
-	if s.admit(next) != nil {
-		return 0
-	}
-	s.put(next, &Reload{Time: time.Now(), Diff: d})
-	return 0
-}
-
 // unsettled returns how much longer a change of the files should rest. Flowise's file is JSON, of which
 // no part is valid, so it has to rest only for a fault.
 func (s *Store) unsettled(fault bool) time.Duration {
