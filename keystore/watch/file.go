@@ -11,6 +11,8 @@ type File struct {
 	path  string
 	stamp stamp
 	read  time.Time
+	// looked is when Read was last called, and rested since when the content is what it is.
+	looked, rested time.Time
 	// inPlace says that the last change was made to the file itself, not by putting another in its
 	// place.
 	inPlace bool
@@ -31,6 +33,8 @@ const racy = 2 * time.Second
 // Read returns the file's content and whether it differs from the last content that Read returned.
 // Without a change the content may be nil. After an error the next content counts as changed.
 func (f *File) Read() (content []byte, changed bool, err error) {
+	last := f.looked
+	f.looked = time.Now()
 	before, err := os.Stat(f.path)
 	if err != nil {
 		f.seen = false
@@ -49,6 +53,7 @@ func (f *File) Read() (content []byte, changed bool, err error) {
 	digest := sha256.Sum256(content)
 	if changed = !f.seen || digest != f.digest; changed {
 		f.inPlace = f.stamp == stamp{} || now.sameFile(f.stamp)
+		f.rested = changedAt(now.changed(), last, f.looked)
 	}
 	f.stamp, f.read, f.digest, f.seen = now, at, digest, true
 	return content, changed, nil
@@ -64,5 +69,15 @@ func (f *File) Content() ([]byte, error) { return os.ReadFile(f.path) }
 // it may be on its way. A file that was put in the place of another is whole.
 func (f *File) InPlace() bool { return f.inPlace }
 
-// Age returns how long ago the file that Read last saw was changed.
-func (f *File) Age() time.Duration { return time.Since(f.stamp.changed()) }
+// Age returns for how long the content that Read last returned is known to have been what it is.
+func (f *File) Age() time.Duration { return time.Since(f.rested) }
+
+// changedAt returns when a change happened that was found by the look at now and not by the one at last:
+// when the file's stamp says, if that is between the two, and else now. The clock that stamps a file
+// may be another machine's, or this one's before it was set, and what it says is then worth nothing.
+func changedAt(stamp, last, now time.Time) time.Time {
+	if ago := now.Sub(stamp); ago > 0 && ago < now.Sub(last) {
+		return now.Add(-ago) // not stamp: what is counted from now on is not moved by setting the clock
+	}
+	return now
+}
