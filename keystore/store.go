@@ -40,8 +40,9 @@ type Options struct {
 	// Validate is asked about a snapshot before it is put in force; an error keeps the old one.
 	// It may add to the snapshot's Warnings.
 	Validate func(*Snapshot) error
-	// OnReload is told of every reload that changed something: a new snapshot, a new fault, or the
-	// end of one. It is called with the store locked and must not call it.
+	// OnReload is told of every reload that somebody asked for, whatever it led to, and of those that
+	// the watch made if they changed something: a new snapshot, a new fault, or the end of one.
+	// It is called with the store locked and must not call it.
 	OnReload func(Reload)
 }
 
@@ -76,10 +77,10 @@ type Status struct {
 	Err   error
 	// LastSuccess is when the file was last found to be what is in force.
 	LastSuccess time.Time
-	// Reloads counts looks at the file that had a result worth counting.
+	// Reloads counts the reloads that OnReload was told of, and Recent has the last of them, newest
+	// first.
 	Reloads map[Result]uint64
-	// Recent are the last reloads that changed something, newest first.
-	Recent []Reload
+	Recent  []Reload
 }
 
 const recentReloads = 10
