@@ -161,7 +161,7 @@ func (p *parser) time(n *yaml.Node, name string, unset int64) int64 {
 		return unset
 	}
 	t, err := time.Parse(time.RFC3339, v)
-	if err == nil && (t.Year() < 1970 || t.Year() > 2261) { // what fits into 64 bits of nanoseconds
+	if err == nil && (t.UTC().Year() < 1970 || t.UTC().Year() > 2261) { // what fits into 64 bits of nanoseconds
 		p.Fault(n, "%s: %s is not between 1970 and 2261; leave the line out if there is no limit", name, strictyaml.Quote(v))
 		return unset
 	}
