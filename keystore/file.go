@@ -177,3 +177,13 @@ func (p *parser) ordered(n *yaml.Node, of string, name keyName, w window) {
 		p.Fault(n, "%s%s is never valid: its not_before is not earlier than its not_after", of, name)
 	}
 }
+
+// within warns of a secret that is valid only while its key is not.
+func (p *parser) within(n *yaml.Node, name keyName, secret, key window) {
+	switch {
+	case secret.until <= key.from:
+		p.Warn(n.Line, "a secret of %s can never be used: its time ends before that of the key begins", name)
+	case secret.from >= key.until:
+		p.Warn(n.Line, "a secret of %s can never be used: its time begins when that of the key is over", name)
+	}
+}
