@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,45 +44,6 @@ type Options struct {
 	OnReload func(Reload)
 }
 
-// Reload is what one look at the key file led to.
-type Reload struct {
-	Time   time.Time
-	Result Result
-	// Err says what is wrong with the file, for Failed.
-	Err error
-	// Generation counts the snapshots put in force, from 1.
-	Generation uint64
-	// Diff is what changed, for Loaded.
-	Diff
-}
-
-// Result is how a reload ended.
-type Result string
-
-// How a reload can end. Each is a value of the metric's label.
-const (
-	Loaded    Result = "success"   // a new snapshot is in force
-	Unchanged Result = "unchanged" // the file is what is in force
-	Failed    Result = "failure"   // the old snapshot stays in force
-)
-
-// Status is what an operator wants to know of a store.
-type Status struct {
-	Path       string
-	Generation uint64
-	// Stale says that the file is not what is in force, and Err why.
-	Stale bool
-	Err   error
-	// LastSuccess is when the file was last found to be what is in force.
-	LastSuccess time.Time
-	// Reloads counts the reloads that OnReload was told of, and Recent has the last of them, newest
-	// first.
-	Reloads map[Result]uint64
-	Recent  []Reload
-}
-
-const recentReloads = 10
-
 // Open reads the key file at path. Whatever is wrong with it is an error: there is no snapshot to
 // fall back on yet.
 func Open(path string, opts Options) (*Store, error) {
@@ -120,16 +79,6 @@ func Wait(ctx context.Context, path string, opts Options, fault func(error)) (*S
 
 // Snapshot returns the snapshot in force. It is never nil.
 func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
-
-// Status returns the state of the store. The maps and slices in it are the caller's.
-func (s *Store) Status() Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.status
-	st.Reloads = maps.Clone(st.Reloads)
-	st.Recent = slices.Clone(st.Recent)
-	return st
-}
 
 // Run reloads the files when they change, until ctx is done.
 func (s *Store) Run(ctx context.Context) {
@@ -224,17 +173,6 @@ func (s *Store) unsettled(fault bool) time.Duration {
 		rest = max(rest, settled-s.flowise.Age())
 	}
 	return rest
-}
-
-func (s *Store) record(r Reload) {
-	s.status.Reloads[r.Result]++
-	kept := r
-	kept.Diff = r.shortened()
-	s.status.Recent = slices.Insert(s.status.Recent, 0, kept)
-	s.status.Recent = s.status.Recent[:min(len(s.status.Recent), recentReloads)]
-	if s.opts.OnReload != nil && r.Generation > 0 { // Open returns its own fault
-		s.opts.OnReload(r)
-	}
 }
 
 // load reads and checks the files. Without a change there is no snapshot.
