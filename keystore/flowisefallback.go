@@ -43,6 +43,6 @@ func (s *Store) withoutFlowise(asked bool) (again time.Duration) {
 	if s.admit(next) != nil {
 		return 0
 	}
-	s.put(next, &Reload{Time: time.Now(), Diff: d})
+	s.put(next, &Reload{Time: time.Now(), Diff: d}, func(*Status) {}) // as stale as before
 	return 0
 }

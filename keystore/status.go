@@ -45,23 +45,30 @@ type Status struct {
 
 const recentReloads = 10
 
-// Status returns the state of the store. The maps and slices in it are the caller's.
+// Status returns the state of the store. It does not wait for a reload that is going on. The maps and
+// slices in it are the caller's.
 func (s *Store) Status() Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.statusMu.Lock()
+	defer s.statusMu.Unlock()
 	st := s.status
 	st.Reloads = maps.Clone(st.Reloads)
 	st.Recent = slices.Clone(st.Recent)
 	return st
 }
 
-func (s *Store) record(r Reload) {
-	s.status.Reloads[r.Result]++
+// record has change put into the status what r led to, and tells of r if that is asked for.
+func (s *Store) record(r Reload, tell bool, change func(*Status)) {
 	kept := r
 	kept.Diff = r.shortened()
-	s.status.Recent = slices.Insert(s.status.Recent, 0, kept)
-	s.status.Recent = s.status.Recent[:min(len(s.status.Recent), recentReloads)]
-	if s.opts.OnReload != nil && r.Generation > 0 { // Open returns its own fault
+	s.statusMu.Lock()
+	change(&s.status)
+	if tell {
+		s.status.Reloads[r.Result]++
+		s.status.Recent = slices.Insert(s.status.Recent, 0, kept)
+		s.status.Recent = s.status.Recent[:min(len(s.status.Recent), recentReloads)]
+	}
+	s.statusMu.Unlock()
+	if tell && s.opts.OnReload != nil && r.Generation > 0 { // Open returns its own fault
 		s.opts.OnReload(r)
 	}
 }

@@ -22,13 +22,15 @@ type Store struct {
 
 	snapshot atomic.Pointer[Snapshot]
 
-	mu      sync.Mutex // serializes reloads; guards what follows
+	mu      sync.Mutex // serializes reloads, which may take seconds; guards what follows
 	file    *watch.File
 	flowise *watch.File // nil if the key file names none
 	keys    flowiseFile // of Flowise, as last read
 	good    flowiseFile // of Flowise, as in force
-	status  Status
-	held    bool // a change is waiting to be complete
+	held    bool        // a change is waiting to be complete
+
+	statusMu sync.Mutex // held for moments
+	status   Status     // changed with both locks held, so either is enough to read it
 }
 
 // Options are what a Store can be told. The zero value is useful.
@@ -40,7 +42,7 @@ type Options struct {
 	Validate func(*Snapshot) error
 	// OnReload is told of every reload that somebody asked for, whatever it led to, and of those that
 	// the watch made if they changed something: a new snapshot, a new fault, or the end of one.
-	// It is called with the store locked and must not call it.
+	// It is called in the middle of a reload and must not ask for one.
 	OnReload func(Reload)
 }
 
@@ -136,30 +138,25 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 		}
 		r.Result, r.Err, r.Diff, r.Generation = Failed, err, Diff{}, s.status.Generation
 		fresh := s.status.Err == nil || s.status.Err.Error() != err.Error()
-		s.status.Stale, s.status.Err = true, err
-		if fresh || asked {
-			s.record(r)
-		}
+		s.record(r, fresh || asked, func(st *Status) { st.Stale, st.Err = true, err })
 	case changed:
-		s.status.Stale, s.status.Err, s.status.LastSuccess = false, nil, r.Time
 		s.good = s.keys
-		s.put(next, &r)
+		s.put(next, &r, func(st *Status) { st.Stale, st.Err, st.LastSuccess = false, nil, r.Time })
 	default:
-		s.status.LastSuccess = r.Time
-		if asked {
-			s.record(r)
-		}
+		s.record(r, asked, func(st *Status) { st.LastSuccess = r.Time })
 	}
 	return r, again
 }
 
-// put puts next in force and completes the record of it.
-func (s *Store) put(next *Snapshot, r *Reload) {
+// put puts next in force, completes the record of it and has change complete the status.
+func (s *Store) put(next *Snapshot, r *Reload, change func(*Status)) {
 	next.Loaded = r.Time
 	s.snapshot.Store(next)
-	s.status.Generation++
-	r.Result, r.Generation = Loaded, s.status.Generation
-	s.record(*r)
+	r.Result, r.Generation = Loaded, s.status.Generation+1
+	s.record(*r, true, func(st *Status) {
+		st.Generation = r.Generation
+		change(st)
+	})
 }
 
 // unsettled returns how much longer a change of the files should rest. Flowise's file is JSON, of which
