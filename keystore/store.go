@@ -114,22 +114,22 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r = Reload{Time: time.Now(), Result: Unchanged, Generation: s.status.Generation}
-	old := s.Snapshot()
 	next, changed, err := s.load()
 	s.held = false
-	var cut bool
 	if next != nil && err == nil {
-		r.Diff, cut = compare(old, next)
+		var cut bool
+		r.Diff, cut = compare(s.Snapshot(), next)
+		if again, err = s.doubt(next, cut && !asked); err == nil && again == 0 {
+			err = s.admit(next)
+		}
 	}
-	if !asked && (err != nil || cut) {
-		if again = s.unsettled(err != nil); again > 0 {
-			s.held = true
-			r.Diff = Diff{}
-			return r, again
-		}
-		if err == nil && wasReset(old, next) {
-			err = fmt.Errorf("%s: Flowise has lost its keys and made a fresh %s, so its old keys stay in force; if that was meant, reload by SIGHUP or POST /-/reload, and if not, put the file back", next.flowisePath, flowiseDefault)
-		}
+	if err != nil && !asked {
+		again = s.unsettled(true)
+	}
+	if again > 0 {
+		s.held = true
+		r.Diff = Diff{}
+		return r, again
 	}
 	switch {
 	case err != nil:
@@ -146,6 +146,21 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 		s.record(r, asked, func(st *Status) { st.LastSuccess = r.Time })
 	}
 	return r, again
+}
+
+// doubt returns how much longer next should rest, if it is cut: if it may be a part of what is in force. What
+// has rested may still be what Flowise leaves when it has lost its keys, and that is an error.
+func (s *Store) doubt(next *Snapshot, cut bool) (again time.Duration, err error) {
+	if !cut {
+		return 0, nil
+	}
+	if again = s.unsettled(false); again > 0 {
+		return again, nil
+	}
+	if wasReset(s.Snapshot(), next) {
+		err = fmt.Errorf("%s: Flowise has lost its keys and made a fresh %s, so its old keys stay in force; if that was meant, reload by SIGHUP or POST /-/reload, and if not, put the file back", next.flowisePath, flowiseDefault)
+	}
+	return 0, err
 }
 
 // put puts next in force, completes the record of it and has change complete the status.
@@ -212,9 +227,6 @@ func (s *Store) load() (next *Snapshot, changed bool, err error) {
 	if err == nil && next.flowisePath == "" {
 		s.flowise, s.keys = nil, flowiseFile{}
 	}
-	if err == nil {
-		err = s.admit(next)
-	}
 	return next, true, err
 }
 
@@ -226,7 +238,7 @@ func (s *Store) parse(content []byte, flowise func(path string) ([]byte, error))
 	return parse(s.path, content, parseOptions{plainFrom: plainFrom, flowise: flowise})
 }
 
-// admit looks at a snapshot that is about to come into force.
+// admit looks at a snapshot that is about to come into force, once: it tells the operator of it.
 func (s *Store) admit(next *Snapshot) error {
 	next.warnOfMounts()
 	if s.opts.Validate == nil {

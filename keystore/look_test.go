@@ -1,0 +1,91 @@
+package keystore
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// files are a key file and Flowise's, looked at by hand in a bubble of synctest.
+type files struct {
+	*testing.T
+	*Store
+	dir      string
+	admitted int // how often Validate was asked
+}
+
+// inBubble opens the files, lets them rest and has test look at them.
+func inBubble(t *testing.T, keys, api string, test func(f *files)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := &files{T: t, dir: t.TempDir()}
+		f.put("keys.yaml", keys)
+		f.put("api.json", api)
+		s, err := Open(filepath.Join(f.dir, "keys.yaml"), Options{Validate: func(*Snapshot) error { f.admitted++; return nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Store = s
+		time.Sleep(settled)
+		test(f)
+	})
+}
+
+// put writes a file in place.
+func (f *files) put(name, data string) {
+	f.Helper()
+	if err := os.WriteFile(filepath.Join(f.dir, name), []byte(data), 0o600); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// keysFile has keys of these IDs, which consist of letters below g; the first opens chatflow x.
+func keysFile(ids ...string) string {
+	var b strings.Builder
+	b.WriteString("version: 1\nflowise_api_keys: api.json\nkeys:\n")
+	for _, id := range ids {
+		b.WriteString("  - {id: " + id + ", sha256: " + strings.Repeat(id, 64/len(id)) + "}\n")
+	}
+	b.WriteString("chatflows:\n  - {id: x, keys: [" + ids[0] + "]}\n")
+	return b.String()
+}
+
+const (
+	dashboardKeys = `[{"keyName":"Web","id":"1","apiKey":"a-secret-of-flowise-0000"}]`
+	freshKeys     = `[{"keyName":"DefaultKey","id":"2","apiKey":"a-fresh-secret-000000000"}]`
+)
+
+// TestAdmittedOnce: what does not come into force is not put before Validate, which tells the operator
+// what is odd about it.
+func TestAdmittedOnce(t *testing.T) {
+	t.Run("a change that has to rest", func(t *testing.T) {
+		inBubble(t, keysFile("a", "b"), "[]", func(f *files) {
+			f.put("keys.yaml", keysFile("a"))
+			for range 3 {
+				if _, again := f.look(false); again == 0 || f.admitted != 1 {
+					f.Fatalf("to be looked at again after %v, Validate asked %d times, want a rest and 1", again, f.admitted)
+				}
+				time.Sleep(settled / 4)
+			}
+			time.Sleep(settled)
+			if f.look(false); f.admitted != 2 || f.Status().Generation != 2 {
+				f.Errorf("generation %d, Validate asked %d times, want 2 and 2", f.Status().Generation, f.admitted)
+			}
+		})
+	})
+	t.Run("Flowise's keys are lost", func(t *testing.T) {
+		inBubble(t, keysFile("a"), dashboardKeys, func(f *files) {
+			f.put("api.json", freshKeys)
+			for range 5 {
+				f.look(false)
+				time.Sleep(settled)
+			}
+			if st := f.Status(); !st.Stale || f.admitted != 1 {
+				f.Errorf("stale %t, Validate asked %d times, want a fault and 1", st.Stale, f.admitted)
+			}
+		})
+	})
+}
