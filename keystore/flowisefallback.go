@@ -11,15 +11,11 @@ type flowiseFile struct {
 	data []byte
 }
 
-// withoutFlowise puts in force what changed in the key file while the fault may be in Flowise's: with the
+// withoutFlowise puts in force what changed in content, the key file's, while the fault may be in Flowise's: with the
 // keys that Flowise had last. Trouble of Flowise must not keep a key from being revoked here. With
 // again, it should be called after that time.
-func (s *Store) withoutFlowise(asked bool) (again time.Duration) {
-	if s.good.data == nil {
-		return 0
-	}
-	content, err := s.file.Content()
-	if err != nil {
+func (s *Store) withoutFlowise(content []byte, asked bool) (again time.Duration) {
+	if s.good.data == nil || content == nil {
 		return 0
 	}
 	next, err := s.parse(content, func(path string) ([]byte, error) {

@@ -114,7 +114,7 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r = Reload{Time: time.Now(), Result: Unchanged, Generation: s.status.Generation}
-	next, changed, err := s.load()
+	content, next, err := s.load()
 	s.held = false
 	if next != nil && err == nil {
 		var cut bool
@@ -133,13 +133,13 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 	}
 	switch {
 	case err != nil:
-		if again = s.withoutFlowise(asked); again > 0 {
+		if again = s.withoutFlowise(content, asked); again > 0 {
 			s.held = true
 		}
 		r.Result, r.Err, r.Diff, r.Generation = Failed, err, Diff{}, s.status.Generation
 		fresh := s.status.Err == nil || s.status.Err.Error() != err.Error()
 		s.record(r, fresh || asked, func(st *Status) { st.Stale, st.Err = true, err })
-	case changed:
+	case next != nil:
 		s.good = s.keys
 		s.put(next, &r, func(st *Status) { st.Stale, st.Err, st.LastSuccess = false, nil, r.Time })
 	default:
@@ -187,11 +187,12 @@ func (s *Store) unsettled(fault bool) time.Duration {
 	return rest
 }
 
-// load reads and checks the files. Without a change there is no snapshot.
-func (s *Store) load() (next *Snapshot, changed bool, err error) {
+// load reads and checks the files. Without a change there is no snapshot. content is that of the key file,
+// nil if it was not read.
+func (s *Store) load() (content []byte, next *Snapshot, err error) {
 	content, changed, err := s.file.Read()
 	if err != nil {
-		return nil, false, readError(s.path, err)
+		return nil, nil, readError(s.path, err)
 	}
 	var keys []byte
 	if s.flowise != nil {
@@ -202,13 +203,13 @@ func (s *Store) load() (next *Snapshot, changed bool, err error) {
 		changed = changed || other || err != nil
 	}
 	if !changed && !s.held && s.status.Err == nil {
-		return nil, false, nil
+		return nil, nil, nil
 	}
 	// New bytes, or those of a change that was held, or of a fault that may have its cause outside
 	// the file and be over.
 	if content == nil {
 		if content, err = s.file.Content(); err != nil {
-			return nil, false, readError(s.path, err)
+			return nil, nil, readError(s.path, err)
 		}
 	}
 	next, err = s.parse(content, func(path string) ([]byte, error) {
@@ -227,7 +228,7 @@ func (s *Store) load() (next *Snapshot, changed bool, err error) {
 	if err == nil && next.flowisePath == "" {
 		s.flowise, s.keys = nil, flowiseFile{}
 	}
-	return next, true, err
+	return content, next, err
 }
 
 // parse makes a snapshot of the key file's content, with what flowise reads of Flowise's.

@@ -11,7 +11,7 @@ type File struct {
 	path  string
 	stamp stamp
 	read  time.Time
-	// looked is when Read was last called, and rested since when the content is what it is.
+	// looked is when the file was last looked at, and rested since when the content is what it is.
 	looked, rested time.Time
 	// inPlace says that the last change was made to the file itself, not by putting another in its
 	// place.
@@ -30,9 +30,17 @@ const large = 1 << 20
 // time in ticks. A file that changed less long ago is read again.
 const racy = 2 * time.Second
 
-// Read returns the file's content and whether it differs from the last content that Read returned.
+// Read returns the file's content and whether it differs from the last content that was read.
 // Without a change the content may be nil. After an error the next content counts as changed.
-func (f *File) Read() (content []byte, changed bool, err error) {
+func (f *File) Read() (content []byte, changed bool, err error) { return f.look(false) }
+
+// Content is Read that returns the content, changed or not.
+func (f *File) Content() ([]byte, error) {
+	content, _, err := f.look(true)
+	return content, err
+}
+
+func (f *File) look(whole bool) (content []byte, changed bool, err error) {
 	last := f.looked
 	f.looked = time.Now()
 	before, err := os.Stat(f.path)
@@ -41,7 +49,7 @@ func (f *File) Read() (content []byte, changed bool, err error) {
 		return nil, false, err
 	}
 	now := stampOf(before)
-	if f.seen && now == f.stamp && before.Size() >= large && f.read.Sub(now.changed()) > racy {
+	if !whole && f.seen && now == f.stamp && before.Size() >= large && f.read.Sub(now.changed()) > racy {
 		return nil, false, nil
 	}
 	at := time.Now()
@@ -61,9 +69,6 @@ func (f *File) Read() (content []byte, changed bool, err error) {
 
 // Path returns the path of the file.
 func (f *File) Path() string { return f.path }
-
-// Content returns the content of the file, changed or not.
-func (f *File) Content() ([]byte, error) { return os.ReadFile(f.path) }
 
 // InPlace reports whether the last change that Read saw was made to the file itself, so that more of
 // it may be on its way. A file that was put in the place of another is whole.
