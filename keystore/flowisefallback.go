@@ -11,10 +11,10 @@ type flowiseFile struct {
 	data []byte
 }
 
-// withoutFlowise puts in force what changed in content, the key file's, while the fault may be in Flowise's: with the
-// keys that Flowise had last. Trouble of Flowise must not keep a key from being revoked here. With
-// again, it should be called after that time.
-func (s *Store) withoutFlowise(content []byte, asked bool) (again time.Duration) {
+// withoutFlowise puts in force what changed in content, the key file's, while the fault may be in Flowise's:
+// with the keys that Flowise had last. Trouble of Flowise must not keep a key from being revoked here.
+// With again, it should be called after that time; was is what it held the last time.
+func (s *Store) withoutFlowise(content []byte, asked bool, was *held) (again time.Duration) {
 	if s.good.data == nil || content == nil {
 		return 0
 	}
@@ -32,7 +32,7 @@ func (s *Store) withoutFlowise(content []byte, asked bool) (again time.Duration)
 		return 0
 	}
 	if cut && !asked {
-		if again = s.unsettled(false); again > 0 {
+		if again = s.rest(next, was); again > 0 {
 			return again
 		}
 	}

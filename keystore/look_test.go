@@ -89,3 +89,50 @@ func TestAdmittedOnce(t *testing.T) {
 		})
 	})
 }
+
+// TestRewrittenAllTheTime has a program write the file in place every second, each time with the time in a
+// comment. What it says rests though the bytes do not.
+func TestRewrittenAllTheTime(t *testing.T) {
+	for name, api := range map[string]string{"all is well": dashboardKeys, "Flowise's file has a fault": "["} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, keysFile("a", "b", "c", "d"), dashboardKeys, func(f *files) {
+				f.put("api.json", api)
+				f.look(false)
+				time.Sleep(settled)
+				f.look(false)
+				write := func(ids ...string) (keys int) {
+					f.put("keys.yaml", "# "+time.Now().String()+"\n"+keysFile(ids...))
+					f.look(false)
+					time.Sleep(time.Second)
+					f.look(false)
+					return len(f.Snapshot().Keys()) - 1 // without Flowise's
+				}
+				// A file that becomes another one every time is one that is still being written.
+				for _, ids := range [][]string{{"a"}, {"a", "b"}, {"a", "c"}} {
+					if n := write(ids...); n != 4 {
+						f.Fatalf("%d keys while what the file says changes, want 4", n)
+					}
+				}
+				if n := write("a", "c"); n != 2 {
+					f.Errorf("%d keys after the file has said so for two seconds, want 2", n)
+				}
+				if stale := f.Status().Stale; stale != (api == "[") {
+					f.Errorf("stale %t after all", stale)
+				}
+			})
+		})
+	}
+}
+
+// A fault is told of though the file that has it is written anew all the time.
+func TestFaultyAllTheTime(t *testing.T) {
+	inBubble(t, keysFile("a"), "[]", func(f *files) {
+		for i, stale := range []bool{false, false, true} {
+			f.put("keys.yaml", "# "+time.Now().String()+"\nversion: 2\n")
+			if f.look(false); f.Status().Stale != stale {
+				f.Errorf("after %d s of faults: stale %t, want %t", i, f.Status().Stale, stale)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}

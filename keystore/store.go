@@ -27,7 +27,7 @@ type Store struct {
 	flowise *watch.File // nil if the key file names none
 	keys    flowiseFile // of Flowise, as last read
 	good    flowiseFile // of Flowise, as in force
-	held    bool        // a change is waiting to be complete
+	held    *held       // a change that is waiting to be complete, or nil
 
 	statusMu sync.Mutex // held for moments
 	status   Status     // changed with both locks held, so either is enough to read it
@@ -115,27 +115,25 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 	defer s.mu.Unlock()
 	r = Reload{Time: time.Now(), Result: Unchanged, Generation: s.status.Generation}
 	content, next, err := s.load()
-	s.held = false
+	was := s.held
+	s.held = nil
 	if next != nil && err == nil {
 		var cut bool
 		r.Diff, cut = compare(s.Snapshot(), next)
-		if again, err = s.doubt(next, cut && !asked); err == nil && again == 0 {
+		if again, err = s.doubt(next, cut && !asked, was); err == nil && again == 0 {
 			err = s.admit(next)
 		}
 	}
-	if err != nil && !asked {
-		again = s.unsettled(true)
+	if err != nil && !asked && s.status.Err == nil {
+		again = s.rest(nil, was)
 	}
 	if again > 0 {
-		s.held = true
 		r.Diff = Diff{}
 		return r, again
 	}
 	switch {
 	case err != nil:
-		if again = s.withoutFlowise(content, asked); again > 0 {
-			s.held = true
-		}
+		again = s.withoutFlowise(content, asked, was)
 		r.Result, r.Err, r.Diff, r.Generation = Failed, err, Diff{}, s.status.Generation
 		fresh := s.status.Err == nil || s.status.Err.Error() != err.Error()
 		s.record(r, fresh || asked, func(st *Status) { st.Stale, st.Err = true, err })
@@ -150,11 +148,11 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 
 // doubt returns how much longer next should rest, if it is cut: if it may be a part of what is in force. What
 // has rested may still be what Flowise leaves when it has lost its keys, and that is an error.
-func (s *Store) doubt(next *Snapshot, cut bool) (again time.Duration, err error) {
+func (s *Store) doubt(next *Snapshot, cut bool, was *held) (again time.Duration, err error) {
 	if !cut {
 		return 0, nil
 	}
-	if again = s.unsettled(false); again > 0 {
+	if again = s.rest(next, was); again > 0 {
 		return again, nil
 	}
 	if wasReset(s.Snapshot(), next) {
@@ -172,6 +170,30 @@ func (s *Store) put(next *Snapshot, r *Reload, change func(*Status)) {
 		st.Generation = r.Generation
 		change(st)
 	})
+}
+
+// held is a change that has to rest.
+type held struct {
+	next  *Snapshot // nil for a fault
+	since time.Time // when it was first seen
+}
+
+// rest returns how much longer next should rest, which is cut, or a fault if it is nil, and holds it for so
+// long. A file that is written over and over in place never rests, so it is enough if what it says
+// does, or if it has nothing but faults; was is what was held at the last look.
+func (s *Store) rest(next *Snapshot, was *held) time.Duration {
+	rest := s.unsettled(next == nil)
+	if rest <= 0 {
+		return 0
+	}
+	if was == nil || (was.next == nil) != (next == nil) || next != nil && !diff(was.next, next).Empty() {
+		was = &held{next, time.Now()}
+	}
+	if rest = min(rest, settled-time.Since(was.since)); rest <= 0 {
+		return 0
+	}
+	s.held = was
+	return rest
 }
 
 // unsettled returns how much longer a change of the files should rest. Flowise's file is JSON, of which
@@ -202,7 +224,7 @@ func (s *Store) load() (content []byte, next *Snapshot, err error) {
 		}
 		changed = changed || other || err != nil
 	}
-	if !changed && !s.held && s.status.Err == nil {
+	if !changed && s.held == nil && s.status.Err == nil {
 		return nil, nil, nil
 	}
 	// New bytes, or those of a change that was held, or of a fault that may have its cause outside
