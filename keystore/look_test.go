@@ -136,3 +136,17 @@ func TestFaultyAllTheTime(t *testing.T) {
 		}
 	})
 }
+
+// TestResetBesideImportedDefault has Flowise lose its keys where the key file has a key of the name that
+// Flowise gives the fresh one, as it has after an import.
+func TestResetBesideImportedDefault(t *testing.T) {
+	keys := strings.Replace(keysFile("a"), "keys:\n", "keys:\n  - {id: DefaultKey, sha256: "+strings.Repeat("d", 64)+"}\n", 1)
+	inBubble(t, keys, dashboardKeys, func(f *files) {
+		f.put("api.json", freshKeys)
+		f.look(false)
+		time.Sleep(settled)
+		if f.look(false); f.Snapshot().Key("Web") == nil || !f.Status().Stale {
+			f.Errorf("key of Flowise there: %t, stale: %t, want the key and the fault", f.Snapshot().Key("Web") != nil, f.Status().Stale)
+		}
+	})
+}
