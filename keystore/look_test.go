@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,6 +148,35 @@ func TestResetBesideImportedDefault(t *testing.T) {
 		time.Sleep(settled)
 		if f.look(false); f.Snapshot().Key("Web") == nil || !f.Status().Stale {
 			f.Errorf("key of Flowise there: %t, stale: %t, want the key and the fault", f.Snapshot().Key("Web") != nil, f.Status().Stale)
+		}
+	})
+}
+
+// A fault is not looked for again at every poll, which for a large file takes seconds each time.
+func TestFaultIsFoundOnce(t *testing.T) {
+	const keys = "version: 1\nkeys:\n  - {id: a, secret: a-secret-of-a-key}\nchatflows:\n"
+	inBubble(t, keys+"  - {id: x, keys: [a]}\n", "", func(f *files) {
+		var large strings.Builder
+		for i := range 1000 {
+			fmt.Fprintf(&large, "  - {id: y%d, keys: [a]}\n", i)
+		}
+		f.put("keys.yaml", keys+large.String()+"  - {id: x, keys: [b]}\n")
+		for range 3 {
+			f.look(false)
+			time.Sleep(settled)
+		}
+		if !f.Status().Stale {
+			f.Fatal("no fault")
+		}
+		if n := testing.AllocsPerRun(3, func() { f.look(false) }); n > 1000 {
+			f.Errorf("a look at a fault that is known makes %.0f allocations", n)
+		}
+		if r := f.Reload(); r.Result != Failed || r.Err == nil {
+			f.Errorf("Reload = %s, %v, want the fault", r.Result, r.Err)
+		}
+		f.put("keys.yaml", keys+large.String()+"  - {id: x, keys: [a]}\n")
+		if f.look(false); f.Status().Stale {
+			f.Errorf("the fault is mended and still told: %v", f.Status().Err)
 		}
 	})
 }

@@ -28,6 +28,7 @@ type Store struct {
 	keys    flowiseFile // of Flowise, as last read
 	good    flowiseFile // of Flowise, as in force
 	held    *held       // a change that is waiting to be complete, or nil
+	flawed  bool        // the fault, if there is one, is in the bytes of the key file and nowhere else
 
 	statusMu sync.Mutex // held for moments
 	status   Status     // changed with both locks held, so either is enough to read it
@@ -224,8 +225,8 @@ func (s *Store) load() (content []byte, next *Snapshot, err error) {
 		}
 		changed = changed || other || err != nil
 	}
-	if !changed && s.held == nil && s.status.Err == nil {
-		return nil, nil, nil
+	if !changed && s.held == nil && (s.status.Err == nil || s.flawed) {
+		return nil, nil, s.status.Err
 	}
 	// New bytes, or those of a change that was held, or of a fault that may have its cause outside
 	// the file and be over.
@@ -250,6 +251,7 @@ func (s *Store) load() (content []byte, next *Snapshot, err error) {
 	if err == nil && next.flowisePath == "" {
 		s.flowise, s.keys = nil, flowiseFile{}
 	}
+	s.flawed = err != nil && s.flowise == nil
 	return content, next, err
 }
 
