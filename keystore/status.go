@@ -1,9 +1,13 @@
 package keystore
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
 // Reload is what one look at the key file led to.
@@ -71,4 +75,15 @@ func (s *Store) record(r Reload, tell bool, change func(*Status)) {
 	if tell && s.opts.OnReload != nil && r.Generation > 0 { // Open returns its own fault
 		s.opts.OnReload(r)
 	}
+}
+
+// few returns err for a log line: of many faults, the first and how many more there are.
+func few(err error) error {
+	const most = 20
+	var faults strictyaml.Faults
+	if !errors.As(err, &faults) || len(faults) <= most {
+		return err
+	}
+	more := strictyaml.Fault{File: faults[0].File, Text: fmt.Sprintf("and %d faults more; `flowlatch check` shows all", len(faults)-most)}
+	return append(slices.Clone(faults[:most]), more)
 }

@@ -1,6 +1,8 @@
 package keystore_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,5 +52,25 @@ func TestStatusDoesNotWait(t *testing.T) {
 	close(goOn)
 	if r := <-done; r.Generation != 2 || told.Generation != 2 || len(told.Recent) != 2 {
 		t.Errorf("OnReload for generation %d finds generation %d with %d reloads, want 2, 2 and 2", r.Generation, told.Generation, len(told.Recent))
+	}
+}
+
+// TestManyFaults has a file of which every line is wrong, as a generator with a mistake writes it. What a
+// store tells of goes into a log line at each reload, so it is the first faults; who opens the file
+// gets all.
+func TestManyFaults(t *testing.T) {
+	const n = 1000
+	faulty := "version: 1\nchatflows:\n" + strings.Repeat("- {}\n", n)
+	s, path := open(t, keyFile("a"), keystore.Options{})
+	writeFile(t, path, faulty)
+	err := s.Reload().Err
+	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 21 || !strings.HasPrefix(lines[0], path+":3: ") || !strings.HasSuffix(lines[20], "faults more; `flowlatch check` shows all") {
+		t.Errorf("Reload = %d faults, want 20 and how many more there are; the last is %q", len(lines), lines[len(lines)-1])
+	}
+	if st := s.Status(); fmt.Sprint(st.Err) != fmt.Sprint(err) || fmt.Sprint(st.Recent[0].Err) != fmt.Sprint(err) {
+		t.Error("Status has another fault than Reload")
+	}
+	if _, err := keystore.Open(path, keystore.Options{}); strings.Count(fmt.Sprint(err), "\n") < n-1 {
+		t.Errorf("Open = %d faults, want at least %d", strings.Count(fmt.Sprint(err), "\n")+1, n)
 	}
 }

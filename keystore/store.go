@@ -134,6 +134,9 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 	}
 	switch {
 	case err != nil:
+		if s.status.Generation > 0 { // Open returns all
+			err = few(err)
+		}
 		again = s.withoutFlowise(content, asked, was)
 		r.Result, r.Err, r.Diff, r.Generation = Failed, err, Diff{}, s.status.Generation
 		fresh := s.status.Err == nil || s.status.Err.Error() != err.Error()
