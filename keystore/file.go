@@ -161,7 +161,7 @@ func (p *parser) time(n *yaml.Node, name string, unset int64) int64 {
 		return unset
 	}
 	t, err := time.Parse(time.RFC3339, v)
-	if err == nil && (t.Year() < 1970 || t.Year() > 2261) { // what fits into 64 bits of nanoseconds
+	if err == nil && (t.UTC().Year() < 1970 || t.UTC().Year() > 2261) { // what fits into 64 bits of nanoseconds
 		p.Fault(n, "%s: %s is not between 1970 and 2261; leave the line out if there is no limit", name, strictyaml.Quote(v))
 		return unset
 	}
@@ -175,5 +175,15 @@ func (p *parser) time(n *yaml.Node, name string, unset int64) int64 {
 func (p *parser) ordered(n *yaml.Node, of string, name keyName, w window) {
 	if w.from >= w.until {
 		p.Fault(n, "%s%s is never valid: its not_before is not earlier than its not_after", of, name)
+	}
+}
+
+// within warns of a secret that is valid only while its key is not.
+func (p *parser) within(n *yaml.Node, name keyName, secret, key window) {
+	switch {
+	case secret.until <= key.from:
+		p.Warn(n.Line, "a secret of %s can never be used: its time ends before that of the key begins", name)
+	case secret.from >= key.until:
+		p.Warn(n.Line, "a secret of %s can never be used: its time begins when that of the key is over", name)
 	}
 }

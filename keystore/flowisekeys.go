@@ -105,6 +105,9 @@ func (p *parser) readFlowise() {
 // the file belongs to Flowise, and one odd key in it is no reason to keep the others out of date.
 func (p *parser) addFlowiseKeys(line int, entries []apiKey) {
 	p.flowise = &flowiseKeys{byName: map[string]*Key{}, byID: map[string]*Key{}}
+	if len(entries) == 1 && entries[0].Name == flowiseDefault {
+		p.snapshot.flowiseFresh = entries[0].ID
+	}
 	for i, entry := range entries {
 		what := fmt.Sprintf("key %d of Flowise's file", i+1)
 		if ValidateID(entry.ID) != nil {
@@ -179,26 +182,12 @@ func (p *parser) flowiseKey(c *Chatflow, n *yaml.Node, reference string) *Key {
 // had is there, and the only one is a fresh DefaultKey. That is what Flowise writes when it cannot
 // read the file, and not what anybody does in its dashboard.
 func wasReset(old, next *Snapshot) bool {
-	var had, has []*Key
+	had := false
 	for _, k := range old.Keys() {
-		if k.Flowise != "" {
-			had = append(had, k)
+		if k.Flowise != "" && k.Flowise == next.flowiseFresh {
+			return false
 		}
+		had = had || k.Flowise != ""
 	}
-	for _, k := range next.Keys() {
-		if k.Flowise != "" {
-			has = append(has, k)
-		}
-	}
-	return len(had) > 0 && len(has) == 1 && has[0].ID == flowiseDefault &&
-		!containsFlowise(had, has[0].Flowise)
-}
-
-func containsFlowise(keys []*Key, id string) bool {
-	for _, k := range keys {
-		if k.Flowise == id {
-			return true
-		}
-	}
-	return false
+	return had && next.flowiseFresh != ""
 }

@@ -92,6 +92,7 @@ func (p *parser) listedSecret(n *yaml.Node, k *Key) {
 		return true
 	}) && p.secret(n, name, digest, plain, &s) {
 		p.ordered(n, "a secret of ", name, s.valid)
+		p.within(n, name, s.valid, k.valid)
 		k.secrets = append(k.secrets, s)
 	}
 }

@@ -61,7 +61,7 @@ func readPlain(data []byte, from int) (*plainDocument, bool) {
 		switch version, isVersion := bytes.CutPrefix(text, []byte("version: ")); {
 		case blank:
 		case isVersion && d.version == nil && current == nil:
-			if d.version = plainScalar(version); d.version == nil {
+			if d.version = new(plainNodes).scalar(version); d.version == nil {
 				return nil, false
 			}
 			d.version.Line = line
@@ -98,8 +98,10 @@ func readPlain(data []byte, from int) (*plainDocument, bool) {
 	return &d, true
 }
 
-// each calls do with every item of the list, as the node that YAML makes of it.
+// each calls do with every item of the list, as the node that YAML makes of it. Nodes are used again for
+// the next item, so do must not keep any.
 func (l *plainItems) each(do func(item *yaml.Node)) {
+	var nodes plainNodes
 	var item *yaml.Node
 	line := l.line
 	for at := 0; at < len(l.data); line++ {
@@ -112,11 +114,14 @@ func (l *plainItems) each(do func(item *yaml.Node)) {
 			if item != nil {
 				do(item)
 			}
-			item = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: line, Column: 5}
+			nodes.used = 0
+			item = nodes.next()
+			item.Kind, item.Tag, item.Line, item.Column = yaml.MappingNode, "!!map", line, 5
 		}
-		field, value := plainItem(text)
+		name, value := nodes.item(text)
+		name.Line, name.Column = line, 5
 		setLine(value, line)
-		item.Content = append(item.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: field, Line: line, Column: 5}, value)
+		item.Content = append(item.Content, name, value)
 	}
 	if item != nil {
 		do(item)
@@ -165,18 +170,38 @@ func plainList(value []byte) (words []byte, ok bool) {
 	return value[1 : len(value)-1], true
 }
 
-// plainItem returns the name and the value of a plain line.
-func plainItem(text []byte) (name string, value *yaml.Node) {
+// plainNodes are nodes that can be used again.
+type plainNodes struct {
+	list []*yaml.Node
+	used int
+}
+
+// next returns a node with nothing in it.
+func (p *plainNodes) next() *yaml.Node {
+	if p.used == len(p.list) {
+		p.list = append(p.list, new(yaml.Node))
+	}
+	n := p.list[p.used]
+	p.used++
+	*n = yaml.Node{Content: n.Content[:0]}
+	return n
+}
+
+// item returns the name and the value of a plain line.
+func (p *plainNodes) item(text []byte) (name, value *yaml.Node) {
 	n, v, _ := bytes.Cut(text[4:], []byte(": "))
+	name = p.next()
+	name.Kind, name.Tag, name.Value = yaml.ScalarNode, "!!str", string(n)
 	words, isList := plainList(v)
 	if !isList {
-		return string(n), plainScalar(v)
+		return name, p.scalar(v)
 	}
-	value = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Style: yaml.FlowStyle}
+	value = p.next()
+	value.Kind, value.Tag, value.Style = yaml.SequenceNode, "!!seq", yaml.FlowStyle
 	for word := range bytes.SplitSeq(words, []byte(", ")) {
-		value.Content = append(value.Content, plainScalar(word))
+		value.Content = append(value.Content, p.scalar(word))
 	}
-	return string(n), value
+	return name, value
 }
 
 // isPlainWord reports whether text is a word that is plain, or one in quotes, which may be a star.
@@ -208,12 +233,13 @@ func unquoted(text []byte) []byte {
 	return text
 }
 
-// plainScalar returns the node of a word, or nil if it is not plain.
-func plainScalar(text []byte) *yaml.Node {
+// scalar returns the node of a word, or nil if it is not plain.
+func (p *plainNodes) scalar(text []byte) *yaml.Node {
 	if !isPlainWord(text) {
 		return nil
 	}
-	n := &yaml.Node{Kind: yaml.ScalarNode, Value: string(unquoted(text))}
+	n := p.next()
+	n.Kind, n.Value = yaml.ScalarNode, string(unquoted(text))
 	if text[0] == '"' {
 		n.Style, n.Tag = yaml.DoubleQuotedStyle, "!!str"
 	} else {

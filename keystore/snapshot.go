@@ -28,7 +28,8 @@ type Snapshot struct {
 	every     *Chatflow // the entry "*", or nil
 	public    bool      // some chatflow is open to all
 
-	flowisePath string // Flowise's own file of keys, or empty
+	flowisePath  string // Flowise's own file of keys, or empty
+	flowiseFresh string // the id of the only key in it, if Flowise made that by itself
 }
 
 // EveryChatflow is the ID of the entry whose keys open every chatflow, listed or not.

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,13 +22,16 @@ type Store struct {
 
 	snapshot atomic.Pointer[Snapshot]
 
-	mu      sync.Mutex // serializes reloads; guards what follows
+	mu      sync.Mutex // serializes reloads, which may take seconds; guards what follows
 	file    *watch.File
 	flowise *watch.File // nil if the key file names none
 	keys    flowiseFile // of Flowise, as last read
 	good    flowiseFile // of Flowise, as in force
-	status  Status
-	held    bool // a change is waiting to be complete
+	held    *held       // a change that is waiting to be complete, or nil
+	flawed  bool        // the fault, if there is one, is in the bytes of the key file and nowhere else
+
+	statusMu sync.Mutex // held for moments
+	status   Status     // changed with both locks held, so either is enough to read it
 }
 
 // Options are what a Store can be told. The zero value is useful.
@@ -40,49 +41,11 @@ type Options struct {
 	// Validate is asked about a snapshot before it is put in force; an error keeps the old one.
 	// It may add to the snapshot's Warnings.
 	Validate func(*Snapshot) error
-	// OnReload is told of every reload that changed something: a new snapshot, a new fault, or the
-	// end of one. It is called with the store locked and must not call it.
+	// OnReload is told of every reload that somebody asked for, whatever it led to, and of those that
+	// the watch made if they changed something: a new snapshot, a new fault, or the end of one.
+	// It is called in the middle of a reload and must not ask for one.
 	OnReload func(Reload)
 }
-
-// Reload is what one look at the key file led to.
-type Reload struct {
-	Time   time.Time
-	Result Result
-	// Err says what is wrong with the file, for Failed.
-	Err error
-	// Generation counts the snapshots put in force, from 1.
-	Generation uint64
-	// Diff is what changed, for Loaded.
-	Diff
-}
-
-// Result is how a reload ended.
-type Result string
-
-// How a reload can end. Each is a value of the metric's label.
-const (
-	Loaded    Result = "success"   // a new snapshot is in force
-	Unchanged Result = "unchanged" // the file is what is in force
-	Failed    Result = "failure"   // the old snapshot stays in force
-)
-
-// Status is what an operator wants to know of a store.
-type Status struct {
-	Path       string
-	Generation uint64
-	// Stale says that the file is not what is in force, and Err why.
-	Stale bool
-	Err   error
-	// LastSuccess is when the file was last found to be what is in force.
-	LastSuccess time.Time
-	// Reloads counts looks at the file that had a result worth counting.
-	Reloads map[Result]uint64
-	// Recent are the last reloads that changed something, newest first.
-	Recent []Reload
-}
-
-const recentReloads = 10
 
 // Open reads the key file at path. Whatever is wrong with it is an error: there is no snapshot to
 // fall back on yet.
@@ -120,16 +83,6 @@ func Wait(ctx context.Context, path string, opts Options, fault func(error)) (*S
 // Snapshot returns the snapshot in force. It is never nil.
 func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
 
-// Status returns the state of the store. The maps and slices in it are the caller's.
-func (s *Store) Status() Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.status
-	st.Reloads = maps.Clone(st.Reloads)
-	st.Recent = slices.Clone(st.Recent)
-	return st
-}
-
 // Run reloads the files when they change, until ctx is done.
 func (s *Store) Run(ctx context.Context) {
 	paths := func() []string {
@@ -162,96 +115,89 @@ func (s *Store) look(asked bool) (r Reload, again time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r = Reload{Time: time.Now(), Result: Unchanged, Generation: s.status.Generation}
-	old := s.Snapshot()
-	next, changed, err := s.load()
-	s.held = false
-	var cut bool
+	content, next, err := s.load()
+	was := s.held
+	s.held = nil
 	if next != nil && err == nil {
-		r.Diff, cut = compare(old, next)
+		var cut bool
+		r.Diff, cut = compare(s.Snapshot(), next)
+		if again, err = s.doubt(next, cut && !asked, was); err == nil && again == 0 {
+			err = s.admit(next)
+		}
 	}
-	if !asked && (err != nil || cut) {
-		if again = s.unsettled(err != nil); again > 0 {
-			s.held = true
-			r.Diff = Diff{}
-			return r, again
-		}
-		if err == nil && wasReset(old, next) {
-			err = fmt.Errorf("%s: Flowise has lost its keys and made a fresh %s, so its old keys stay in force; if that was meant, reload by SIGHUP or POST /-/reload, and if not, put the file back", next.flowisePath, flowiseDefault)
-		}
+	if err != nil && !asked && s.status.Err == nil {
+		again = s.rest(nil, was)
+	}
+	if again > 0 {
+		r.Diff = Diff{}
+		return r, again
 	}
 	switch {
 	case err != nil:
-		if again = s.withoutFlowise(asked); again > 0 {
-			s.held = true
+		if s.status.Generation > 0 { // Open returns all
+			err = few(err)
 		}
+		again = s.withoutFlowise(content, asked, was)
 		r.Result, r.Err, r.Diff, r.Generation = Failed, err, Diff{}, s.status.Generation
 		fresh := s.status.Err == nil || s.status.Err.Error() != err.Error()
-		s.status.Stale, s.status.Err = true, err
-		if fresh || asked {
-			s.record(r)
-		}
-	case changed:
-		s.status.Stale, s.status.Err, s.status.LastSuccess = false, nil, r.Time
+		s.record(r, fresh || asked, func(st *Status) { st.Stale, st.Err = true, err })
+	case next != nil:
 		s.good = s.keys
-		s.put(next, &r)
+		s.put(next, &r, func(st *Status) { st.Stale, st.Err, st.LastSuccess = false, nil, r.Time })
 	default:
-		s.status.LastSuccess = r.Time
-		if asked {
-			s.record(r)
-		}
+		s.record(r, asked, func(st *Status) { st.LastSuccess = r.Time })
 	}
 	return r, again
 }
 
-// put puts next in force and completes the record of it.
-func (s *Store) put(next *Snapshot, r *Reload) {
+// doubt returns how much longer next should rest, if it is cut: if it may be a part of what is in force. What
+// has rested may still be what Flowise leaves when it has lost its keys, and that is an error.
+func (s *Store) doubt(next *Snapshot, cut bool, was *held) (again time.Duration, err error) {
+	if !cut {
+		return 0, nil
+	}
+	if again = s.rest(next, was); again > 0 {
+		return again, nil
+	}
+	if wasReset(s.Snapshot(), next) {
+		err = fmt.Errorf("%s: Flowise has lost its keys and made a fresh %s, so its old keys stay in force; if that was meant, reload by SIGHUP or POST /-/reload, and if not, put the file back", next.flowisePath, flowiseDefault)
+	}
+	return 0, err
+}
+
+// put puts next in force, completes the record of it and has change complete the status.
+func (s *Store) put(next *Snapshot, r *Reload, change func(*Status)) {
 	next.Loaded = r.Time
 	s.snapshot.Store(next)
-	s.status.Generation++
-	r.Result, r.Generation = Loaded, s.status.Generation
-	s.record(*r)
-}
-
-// flowiseFile is what was read of Flowise's file of keys.
-type flowiseFile struct {
-	path string
-	data []byte
-}
-
-// withoutFlowise puts in force what changed in the key file while the fault may be in Flowise's: with the
-// keys that Flowise had last. Trouble of Flowise must not keep a key from being revoked here. With
-// again, it should be called after that time.
-func (s *Store) withoutFlowise(asked bool) (again time.Duration) {
-	if s.good.data == nil {
-		return 0
-	}
-	content, err := s.file.Content()
-	if err != nil {
-		return 0
-	}
-	next, err := s.parse(content, func(path string) ([]byte, error) {
-		if path != s.good.path {
-			return nil, fs.ErrNotExist
-		}
-		return s.good.data, nil
+	r.Result, r.Generation = Loaded, s.status.Generation+1
+	s.record(*r, true, func(st *Status) {
+		st.Generation = r.Generation
+		change(st)
 	})
-	if err != nil {
-		return 0 // the key file itself has a fault
-	}
-	d, cut := compare(s.Snapshot(), next)
-	if d.Empty() {
+}
+
+// held is a change that has to rest.
+type held struct {
+	next  *Snapshot // nil for a fault
+	since time.Time // when it was first seen
+}
+
+// rest returns how much longer next should rest, which is cut, or a fault if it is nil, and holds it for so
+// long. A file that is written over and over in place never rests, so it is enough if what it says
+// does, or if it has nothing but faults; was is what was held at the last look.
+func (s *Store) rest(next *Snapshot, was *held) time.Duration {
+	rest := s.unsettled(next == nil)
+	if rest <= 0 {
 		return 0
 	}
-	if cut && !asked {
-		if again = s.unsettled(false); again > 0 {
-			return again
-		}
+	if was == nil || (was.next == nil) != (next == nil) || next != nil && !diff(was.next, next).Empty() {
+		was = &held{next, time.Now()}
 	}
-	if s.admit(next) != nil {
+	if rest = min(rest, settled-time.Since(was.since)); rest <= 0 {
 		return 0
 	}
-	s.put(next, &Reload{Time: time.Now(), Diff: d})
-	return 0
+	s.held = was
+	return rest
 }
 
 // unsettled returns how much longer a change of the files should rest. Flowise's file is JSON, of which
@@ -267,22 +213,12 @@ func (s *Store) unsettled(fault bool) time.Duration {
 	return rest
 }
 
-func (s *Store) record(r Reload) {
-	s.status.Reloads[r.Result]++
-	kept := r
-	kept.Diff = r.shortened()
-	s.status.Recent = slices.Insert(s.status.Recent, 0, kept)
-	s.status.Recent = s.status.Recent[:min(len(s.status.Recent), recentReloads)]
-	if s.opts.OnReload != nil && r.Generation > 0 { // Open returns its own fault
-		s.opts.OnReload(r)
-	}
-}
-
-// load reads and checks the files. Without a change there is no snapshot.
-func (s *Store) load() (next *Snapshot, changed bool, err error) {
+// load reads and checks the files. Without a change there is no snapshot. content is that of the key file,
+// nil if it was not read.
+func (s *Store) load() (content []byte, next *Snapshot, err error) {
 	content, changed, err := s.file.Read()
 	if err != nil {
-		return nil, false, readError(s.path, err)
+		return nil, nil, readError(s.path, err)
 	}
 	var keys []byte
 	if s.flowise != nil {
@@ -292,14 +228,14 @@ func (s *Store) load() (next *Snapshot, changed bool, err error) {
 		}
 		changed = changed || other || err != nil
 	}
-	if !changed && !s.held && s.status.Err == nil {
-		return nil, false, nil
+	if !changed && s.held == nil && (s.status.Err == nil || s.flawed) {
+		return nil, nil, s.status.Err
 	}
 	// New bytes, or those of a change that was held, or of a fault that may have its cause outside
 	// the file and be over.
 	if content == nil {
 		if content, err = s.file.Content(); err != nil {
-			return nil, false, readError(s.path, err)
+			return nil, nil, readError(s.path, err)
 		}
 	}
 	next, err = s.parse(content, func(path string) ([]byte, error) {
@@ -318,10 +254,8 @@ func (s *Store) load() (next *Snapshot, changed bool, err error) {
 	if err == nil && next.flowisePath == "" {
 		s.flowise, s.keys = nil, flowiseFile{}
 	}
-	if err == nil {
-		err = s.admit(next)
-	}
-	return next, true, err
+	s.flawed = err != nil && s.flowise == nil
+	return content, next, err
 }
 
 // parse makes a snapshot of the key file's content, with what flowise reads of Flowise's.
@@ -332,7 +266,7 @@ func (s *Store) parse(content []byte, flowise func(path string) ([]byte, error))
 	return parse(s.path, content, parseOptions{plainFrom: plainFrom, flowise: flowise})
 }
 
-// admit looks at a snapshot that is about to come into force.
+// admit looks at a snapshot that is about to come into force, once: it tells the operator of it.
 func (s *Store) admit(next *Snapshot) error {
 	next.warnOfMounts()
 	if s.opts.Validate == nil {

@@ -2,6 +2,7 @@ package keystore_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,5 +88,30 @@ func TestWaitEnds(t *testing.T) {
 	s, err = keystore.Wait(ctx, path, keystore.Options{}, told.add)
 	if err != nil || snapshotIDs(s.Snapshot()) != "a" {
 		t.Errorf("Wait with a good file = %v, want it at once, whatever the context", err)
+	}
+}
+
+// TestWaitStopsAtTheFirst has the time of the next look come while the first good file is read: nothing may
+// take the place of the store that it makes.
+func TestWaitStopsAtTheFirst(t *testing.T) {
+	t.Parallel()
+	const poll = time.Millisecond
+	for range 30 { // the wrong look is taken by chance
+		path := filepath.Join(t.TempDir(), "keys.yaml")
+		var opened int
+		s, err := keystore.Wait(t.Context(), path, keystore.Options{Poll: poll, Validate: func(*keystore.Snapshot) error {
+			if opened++; opened > 1 {
+				return errors.New("looked at again")
+			}
+			<-time.After(5 * poll) // the next look is due by then
+			return nil
+		}}, func(error) {
+			if opened == 0 {
+				writeFile(t, path, keyFile("a"))
+			}
+		})
+		if s == nil || err != nil || opened != 1 {
+			t.Fatalf("Wait = %v, %v after %d good files, want the store of the first", s, err, opened)
+		}
 	}
 }

@@ -26,7 +26,6 @@ func tidyMemory(ctx context.Context, store *keystore.Store, reloaded <-chan stru
 			return
 		case <-reloaded:
 		}
-		store.Status() // returns once the reload has let go of the old keys
 		if len(store.Snapshot().Keys()) < manyKeys {
 			continue
 		}

@@ -168,3 +168,23 @@ func TestFileInPlace(t *testing.T) {
 		}
 	}
 }
+
+// What a stamp says of the time of a change counts only where it can be true.
+func TestChangedAt(t *testing.T) {
+	now := time.Now()
+	last := now.Add(-2 * time.Second)
+	for _, test := range []struct {
+		name        string
+		stamp, last time.Time
+		want        time.Duration // before now
+	}{
+		{"between two looks", now.Add(-time.Second), last, time.Second},
+		{"before the last look, which did not find it", now.Add(-3 * time.Second), last, 0},
+		{"in the future", now.Add(time.Hour), last, 0},
+		{"before the first look", now.Add(-time.Hour), time.Time{}, time.Hour},
+	} {
+		if got := now.Sub(changedAt(test.stamp, test.last, now)); got != test.want {
+			t.Errorf("%s: changed %v ago, want %v", test.name, got, test.want)
+		}
+	}
+}

@@ -29,7 +29,7 @@ const (
 
 // Run calls look whenever one of the files that paths returns may have changed: shortly after an event
 // in a directory on the way to it, every poll (zero means [Poll]), and after the time that look asks
-// for if it is not zero. It returns when ctx is done.
+// for if it is not zero. It returns when ctx is done, and there is no look after that.
 // Both are called from one goroutine. Where the kernel gives no events, the poll goes on alone.
 func Run(ctx context.Context, poll time.Duration, paths func() []string, look func() (again time.Duration)) {
 	if poll <= 0 {
@@ -62,7 +62,7 @@ func Run(ctx context.Context, poll time.Duration, paths func() []string, look fu
 		again = nil
 		// First watch, then look: what happens before a watch is on its directory is seen by the look
 		// after it, and by no event. What look found may have named other files.
-		for settled := false; !settled; {
+		for settled := false; !settled && ctx.Err() == nil; {
 			followed := paths()
 			follow(followed)
 			if d := look(); d > 0 {

@@ -1,0 +1,76 @@
+package keystore_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// TestStatusDoesNotWait asks for the status in the middle of a reload, which with many keys takes seconds,
+// and from within the call that tells of it.
+func TestStatusDoesNotWait(t *testing.T) {
+	reading, goOn := make(chan struct{}), make(chan struct{})
+	first := true
+	var s *keystore.Store
+	status := func() keystore.Status {
+		got := make(chan keystore.Status, 1)
+		go func() { got <- s.Status() }()
+		select {
+		case st := <-got:
+			return st
+		case <-time.After(10 * time.Second):
+			t.Error("Status waits for the reload")
+			return keystore.Status{}
+		}
+	}
+	var told keystore.Status
+	s, path := open(t, keyFile("a"), keystore.Options{
+		Validate: func(*keystore.Snapshot) error {
+			if !first {
+				reading <- struct{}{}
+				<-goOn
+			}
+			first = false
+			return nil
+		},
+		OnReload: func(r keystore.Reload) {
+			if r.Generation > 1 {
+				told = status()
+			}
+		},
+	})
+	writeFile(t, path, keyFile("a", "b"))
+	done := make(chan keystore.Reload)
+	go func() { done <- s.Reload() }()
+	<-reading
+	if st := status(); st.Generation != 1 || len(st.Recent) != 1 || snapshotIDs(s.Snapshot()) != "a" {
+		t.Errorf("in the middle of a reload: generation %d with %d reloads, want what was there before", st.Generation, len(st.Recent))
+	}
+	close(goOn)
+	if r := <-done; r.Generation != 2 || told.Generation != 2 || len(told.Recent) != 2 {
+		t.Errorf("OnReload for generation %d finds generation %d with %d reloads, want 2, 2 and 2", r.Generation, told.Generation, len(told.Recent))
+	}
+}
+
+// TestManyFaults has a file of which every line is wrong, as a generator with a mistake writes it. What a
+// store tells of goes into a log line at each reload, so it is the first faults; who opens the file
+// gets all.
+func TestManyFaults(t *testing.T) {
+	const n = 1000
+	faulty := "version: 1\nchatflows:\n" + strings.Repeat("- {}\n", n)
+	s, path := open(t, keyFile("a"), keystore.Options{})
+	writeFile(t, path, faulty)
+	err := s.Reload().Err
+	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 21 || !strings.HasPrefix(lines[0], path+":3: ") || !strings.HasSuffix(lines[20], "faults more; `flowlatch check` shows all") {
+		t.Errorf("Reload = %d faults, want 20 and how many more there are; the last is %q", len(lines), lines[len(lines)-1])
+	}
+	if st := s.Status(); fmt.Sprint(st.Err) != fmt.Sprint(err) || fmt.Sprint(st.Recent[0].Err) != fmt.Sprint(err) {
+		t.Error("Status has another fault than Reload")
+	}
+	if _, err := keystore.Open(path, keystore.Options{}); strings.Count(fmt.Sprint(err), "\n") < n-1 {
+		t.Errorf("Open = %d faults, want at least %d", strings.Count(fmt.Sprint(err), "\n")+1, n)
+	}
+}
