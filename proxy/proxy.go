@@ -280,6 +280,7 @@ func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision) {
 	}
 	// A runner may answer while it still reads; net/http would take the rest of the body from it.
 	_ = http.NewResponseController(rec).EnableFullDuplex() // HTTP/2 always is
+	rec.duplex = true
 	rec.ctx, rec.cancel = context.WithCancelCause(rec.ctx)
 	patience := time.AfterFunc(p.upstreamTimeout, func() {
 		if !x.answered.Load() {

@@ -34,16 +34,18 @@ type record struct {
 
 	http1       bool
 	deadlineSet time.Time // when the deadline for sending was last put off
-	route       *Route
-	chatflow    *keystore.Chatflow
-	key         *keystore.Key
-	secret      *keystore.Secret
-	loaded      time.Time // when the snapshot that was decided by came into force
-	ctx         context.Context
-	cancel      context.CancelCauseFunc // ends the forwarded request; nil if nothing but the caller may
-	question    Question                // what was decided
-	allowed     bool
-	err         *Error // why the request was refused or failed
+
+	route    *Route
+	chatflow *keystore.Chatflow
+	key      *keystore.Key
+	secret   *keystore.Secret
+	loaded   time.Time // when the snapshot that was decided by came into force
+	ctx      context.Context
+	cancel   context.CancelCauseFunc // ends the forwarded request; nil if nothing but the caller may
+	question Question                // what was decided
+	allowed  bool
+	duplex   bool   // the answer may begin before the body has ended; net/http then leaves the rest of it to us
+	err      *Error // why the request was refused or failed
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -63,7 +65,7 @@ func (r *record) WriteHeader(status int) {
 		r.proxy.allowOrigin(r, r.body.request)
 		h.Set("X-Request-Id", r.id)
 		r.announceEnd(h)
-		if !r.body.whole.Load() {
+		if r.duplex && !r.body.whole.Load() {
 			h.Set("Connection", "close") // what is left of the body must not be taken for a request
 		}
 		if mediaType(h) == "text/event-stream" {
