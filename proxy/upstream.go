@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/direct"
 )
 
 // exchange is one forwarded request: what the reverse proxy's functions need to know of it.
@@ -55,13 +55,23 @@ func dialUpstream(ctx context.Context, network, addr string) (net.Conn, error) {
 	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, addr)
 }
 
-// newTransport returns the transport to a runner. It has no limit on how long an answer may take to
-// begin, since its own would not count while a body is being sent: see Proxy.forward.
-func newTransport(dial dialer, ca *x509.CertPool) *http.Transport {
+// transport is what requests go through to the runner.
+type transport interface {
+	http.RoundTripper
+	CloseIdleConnections()
+}
+
+// newTransport returns the transport to a runner: our own, or net/http's where that is asked for or where
+// the runner speaks TLS. It has no limit on how long an answer may take to begin, since its own would not
+// count while a body is being sent: see Proxy.forward.
+func newTransport(o Options, dial dialer) transport {
+	if o.Upstream.Scheme == "http" && !o.StandardTransport {
+		return &direct.Transport{Dial: dial}
+	}
 	return &http.Transport{
 		// No proxy from the environment: the runner is next door, and what goes there are keys.
 		DialContext:         dial,
-		TLSClientConfig:     &tls.Config{RootCAs: ca, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:     &tls.Config{RootCAs: o.UpstreamCA, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 5 * time.Second,
 		// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets
 		// the closing cannot be sent again, so this side closes first.

@@ -193,7 +193,7 @@ func logReload(log zerolog.Logger, r keystore.Reload) {
 
 func newProxy(c *config, store *keystore.Store, log zerolog.Logger) (*proxy.Proxy, error) {
 	return proxy.New(proxy.Options{
-		Store: store, Upstream: c.upstream, UpstreamCA: c.upstreamCA, UpstreamTimeout: c.upstreamTimeout,
+		Store: store, Upstream: c.upstream, UpstreamCA: c.upstreamCA, UpstreamTimeout: c.upstreamTimeout, StandardTransport: c.standardTransport,
 		UpstreamAuthorization: c.authorization, Routes: c.routes, Expose: c.expose, DiscoveryKeyed: c.discoveryKeyed,
 		CutRevoked: c.cutStreams, PublicURL: c.publicURL, MaxBody: c.maxBody, MaxCheckedBody: c.maxCheckedBody, CORSOrigins: c.corsOrigins, FailureLimit: c.failureLimit, TrustedProxies: c.trustedProxies, Log: log, Version: buildVersion(),
 	})
