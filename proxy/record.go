@@ -65,8 +65,11 @@ func (r *record) WriteHeader(status int) {
 		r.proxy.allowOrigin(r, r.body.request)
 		h.Set("X-Request-Id", r.id)
 		r.announceEnd(h)
-		if r.duplex && !r.body.whole.Load() {
-			h.Set("Connection", "close") // what is left of the body must not be taken for a request
+		// What is left of a body must not be taken for a request. Of a chunked one that had a length, too,
+		// which net/http does not tell, somebody before the gate may think that more is left (RFC 9112,
+		// section 6.1).
+		if r.duplex && !r.body.whole.Load() || len(r.body.request.TransferEncoding) > 0 {
+			h.Set("Connection", "close")
 		}
 		if mediaType(h) == "text/event-stream" {
 			r.beginStream()

@@ -109,6 +109,14 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 		}
 	}
 	h := out.Header
+	for _, name := range []string{"Content-Type", "Content-Encoding"} {
+		if v, ok := pr.In.Header[name]; ok && !x.preflight {
+			h[name] = v // a caller's Connection header may have removed what says how to read the body
+		}
+	}
+	if x.body != nil {
+		h.Set("Content-Type", "application/json") // as it was read
+	}
 	h.Set("X-Forwarded-For", x.forwardedFor)
 	h.Set("X-Request-Id", x.record.id)
 	if p.publicURL != nil {
@@ -198,7 +206,7 @@ func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error)
 		x.record.refuse(&Error{Code: CodeUpstreamSlow, Detail: "the flow runner did not begin its answer in time", Reason: "no answer within " + p.upstreamTimeout.String()})
 	case r.Context().Err() != nil:
 		x.record.abandon(codeClientClosed, "caller left before the runner answered")
-		return
+		panic(http.ErrAbortHandler) // or net/http would answer 200
 	default:
 		// What the runner sent may be in the error's words, and stays out of the log for that.
 		reason := "the runner broke off before its answer, or answered what is no HTTP"
