@@ -10,8 +10,8 @@ import (
 // FuzzDifferential sends any bytes and judges as TestDifferential does. All that cannot be known of bytes that were not
 // made here is how many requests are in them.
 func FuzzDifferential(f *testing.F) {
-	for _, raw := range known(world()) {
-		f.Add(raw)
+	for _, c := range Known(world(), 0, gateWord) {
+		f.Add(c.Raw)
 	}
 	g := Generator{World: world(), Seed: 1}
 	for i := range 60 {

@@ -7,28 +7,47 @@ import (
 	"strings"
 )
 
-// known are requests that a gate was once seen to let through for another chatflow than the runner's, or for none.
-func known(w World) [][]byte {
-	post := func(target, key, lines, body string) []byte {
-		if key != "" {
-			lines += "Authorization: Bearer " + w.Secrets[key] + "\r\n"
+// Known returns requests that a gate was once seen to let through for another chatflow than the runner's, or for none, or
+// to answer in a way that it should not. Their indexes begin with first.
+func Known(w World, first int, word func(int) string) []Case {
+	var cases []Case
+	add := func(raw func(word string) string) {
+		i := first + len(cases)
+		cases = append(cases, Case{Index: i, Route: "known", Raw: []byte(raw(word(i))), Most: 1, Odd: true})
+	}
+	post := func(target, lines, body string) string {
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n%sContent-Length: %d\r\n\r\n%s", target, w.Secrets[keyA], lines, len(body), body)
+	}
+	lead := func(lines string) func(string) string {
+		return func(word string) string {
+			hidden := utf7(`","chatflowid":"` + w.B)
+			return post("/api/v1/leads", "X-Nonce: "+word+"\r\n"+lines, fmt.Sprintf(`{"chatflowid":"%s","name":"%s","x":"%s"}`, w.A, word, hidden))
 		}
-		return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%sContent-Length: %d\r\n\r\n%s", target, lines, len(body), body)
 	}
-	lead := fmt.Sprintf(`{"chatflowid":"%s","name":"x","x":"%s"}`, w.A, utf7(`","chatflowid":"`+w.B))
-	inner := string(post("/api/v1/prediction/"+w.A, keyA, "Content-Type: application/json\r\n", "{}"))
-	return [][]byte{
-		// Go's mime takes the charset from an extended parameter (RFC 2231), Node's content-type from the plain one.
-		post("/api/v1/leads", keyA, "Content-Type: application/json; charset=utf-7; charset*=utf-8''utf-8\r\n", lead),
-		post("/api/v1/leads", keyA, "Content-Type: application/json; charset=utf-7; charset*0=utf-8\r\n", lead),
-		// The runner does not parse a body whose type it cannot read, or has not been told.
-		post("/api/v1/leads", keyA, "Content-Type: application/json;\r\n", `{"chatflowid":"`+w.A+`"}`),
-		post("/api/v1/leads", keyA, "Content-Type: application/json\r\nConnection: Content-Type\r\n", `{"chatflowid":"`+w.A+`"}`),
-		// Flowise 3.1.4 runs a webhook's controller for a preflight too.
-		fmt.Appendf(nil, "OPTIONS /api/v1/webhook/%s HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: https://page.example\r\nAccess-Control-Request-Method: POST\r\n\r\n", w.A),
-		// Two lengths for one request, and a second request where one of them ends.
-		[]byte(strings.Replace(string(post("/api/v1/prediction/"+w.A, keyA, "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"+inner)), "\r\nContent-Type: application/json\r\nTransfer", "\r\nTransfer", 1)),
-		// The caller closes its side in the middle of the body.
-		[]byte(strings.Replace(string(post("/api/v1/prediction/"+w.A, keyA, "Content-Type: application/json\r\n", "{}")), "Content-Length: 2\r\n", "Content-Length: 200\r\n", 1)),
+	predict := func(lines, body string) func(string) string {
+		return func(word string) string {
+			return post("/api/v1/prediction/"+w.A, "X-Nonce: "+word+"\r\n"+lines, body)
+		}
 	}
+	// Go's mime takes the charset from an extended parameter (RFC 2231), Node's content-type from the plain one.
+	add(lead("Content-Type: application/json; charset=utf-7; charset*=utf-8''utf-8\r\n"))
+	add(lead("Content-Type: application/json; charset=utf-7; charset*0=utf-8\r\n"))
+	// The runner does not parse a body whose type it cannot read, or has not been told.
+	add(lead("Content-Type: application/json;\r\n"))
+	add(lead("Content-Type: application/json\r\nConnection: Content-Type\r\n"))
+	// Flowise 3.1.4 runs a webhook's controller for a preflight too.
+	add(func(word string) string {
+		return "OPTIONS /api/v1/webhook/" + w.A + " HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Nonce: " + word + "\r\nOrigin: https://page.example\r\nAccess-Control-Request-Method: POST\r\n\r\n"
+	})
+	// Two lengths for one request, and a second request where one of them ends (RFC 9112, section 6.1).
+	add(func(word string) string {
+		second := predict("Content-Type: application/json\r\n", "{}")(word)
+		return predict("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"+second)(word)
+	})
+	// The caller closes its side in the middle of the body.
+	add(func(word string) string {
+		whole := predict("Content-Type: application/json\r\n", "{}")(word)
+		return strings.Replace(whole, "Content-Length: 2\r\n", "Content-Length: 200\r\n", 1)
+	})
+	return cases
 }

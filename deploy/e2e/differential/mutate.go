@@ -26,6 +26,8 @@ var (
 	inBody    = []string{"feedback", "leads", "text-to-speech", "text-to-speech-abort"}
 	inQuery   = []string{"get-upload-file", "webhook"}
 	anyMethod = []string{"webhook", "mcp", "get-upload-file"}
+	inPath    = []string{"prediction", "chatflows-streaming", "chatflows-uploads", "abort", "attachments", "public-chatbotConfig", "vector-upsert", "mcp", "webhook"}
+	all       = append(append([]string{"feedback-update", "get-upload-file", "ping", "node-icon"}, inPath...), inBody...)
 )
 
 // Classes returns the names of all kinds of change.
@@ -43,17 +45,17 @@ func (g Generator) classes() []class {
 
 func allClasses() []class {
 	return []class{
-		{"percent-encoding", percent, nil},
-		{"entities", entities, nil},
-		{"markup", markup, nil},
-		{"dot segments", dots, nil},
-		{"slashes", slashes, nil},
+		{"percent-encoding", percent, inPath},
+		{"entities", entities, inPath},
+		{"markup", markup, inPath},
+		{"dot segments", dots, inPath},
+		{"slashes", slashes, inPath},
 		{"backslashes", backslashes, nil},
-		{"parameters", parameters, nil},
+		{"parameters", parameters, inPath},
 		{"fragments", fragments, nil},
-		{"odd bytes", oddBytes, nil},
-		{"case", letterCase, nil},
-		{"chatflow IDs", ids, nil},
+		{"odd bytes", oddBytes, inPath},
+		{"case", letterCase, inPath},
+		{"chatflow IDs", ids, inPath},
 		{"beginnings and ends", ends, nil},
 		{"request targets", targets, nil},
 		{"methods", methods, anyMethod},
@@ -63,12 +65,12 @@ func allClasses() []class {
 		{"JSON text", jsonText, inBody},
 		{"body encoding", bodyEncoding, inBody},
 		{"content type", contentTypes, inBody},
-		{"Authorization", authorization, nil},
-		{"managed headers", managedHeaders, nil},
-		{"connection headers", connectionHeaders, nil},
-		{"framing", framing, nil},
+		{"Authorization", authorization, inPath},
+		{"managed headers", managedHeaders, all},
+		{"connection headers", connectionHeaders, all},
+		{"framing", framing, all},
 		{"request lines", requestLines, nil},
-		{"second request", secondRequests, nil},
+		{"second request", secondRequests, all},
 	}
 }
 
@@ -341,7 +343,7 @@ func unicodeEscape(r *rand.Rand, s string) string {
 func bodyMembers(r *rand.Rand, m *message) {
 	if m.members == nil {
 		m.members = []member{{`"question"`, `"` + m.nonce + `"`}}
-		m.setLine("Content-Type", jsonType)
+		m.setType(jsonType)
 	}
 	i := m.idMember()
 	name := "chatflowid"
@@ -377,7 +379,7 @@ func bodyMembers(r *rand.Rand, m *message) {
 func jsonText(r *rand.Rand, m *message) {
 	if m.members == nil {
 		m.members = []member{{`"question"`, `"` + m.nonce + `"`}}
-		m.setLine("Content-Type", jsonType)
+		m.setType(jsonType)
 	}
 	other := `{"chatflowid":"` + m.other + `","chatflowId":"` + m.other + `","question":"` + m.nonce + `"}`
 	switch r.IntN(3) {
@@ -426,7 +428,7 @@ func bodyEncoding(r *rand.Rand, m *message) {
 	case 3:
 		m.lines = append(m.lines, "Content-Encoding: "+pick(r, "gzip", "br", "identity", "Identity", "zstd", "compress", "x", "identity;q=1"))
 	case 4:
-		m.setLine("Content-Type", "Content-Type: application/x-www-form-urlencoded"+pick(r, "", "; charset=utf-8", "; charset=iso-8859-1"))
+		m.setType("Content-Type: application/x-www-form-urlencoded"+pick(r, "", "; charset=utf-8", "; charset=iso-8859-1"))
 		id, more := pick(r, m.aim, m.other), pick(r, "", "&chatflowid[]=x", "&chatflowId[x]=y")
 		m.encode = func([]byte) []byte {
 			return []byte("chatflowid=" + id + "&chatflowId=" + id + "&question=" + m.nonce + more + "&text=x")
@@ -435,7 +437,7 @@ func bodyEncoding(r *rand.Rand, m *message) {
 		order := pick(r, 0, 1)
 		bom := pick(r, "", "\xff\xfe", "\xfe\xff")
 		charset := pick(r, "utf-16", "utf-16le", "utf-16be", "UTF-16LE", "ucs-2", "utf-32", "unicode-1-1-utf-8", "utf-16le; charset=utf-8")
-		m.setLine("Content-Type", "Content-Type: application/json; charset="+charset)
+		m.setType("Content-Type: application/json; charset="+charset)
 		m.encode = func(b []byte) []byte {
 			out := []byte(bom)
 			for _, u := range utf16.Encode([]rune(string(b))) {
@@ -469,7 +471,7 @@ func contentTypes(r *rand.Rand, m *message) {
 			name = strings.Trim(m.members[i].name, `"`)
 		}
 		m.members = append(m.members, member{`"x"`, `"` + utf7(`","`+name+`":"`+m.other) + `"`})
-		m.setLine("Content-Type", "Content-Type: application/json"+pick(r, "; charset=utf-7", "; charset=utf-7; charset*=utf-8''utf-8", "; charset*=utf-8''utf-8; charset=utf-7", "; charset=utf-7; charset*0=utf-8",
+		m.setType("Content-Type: application/json"+pick(r, "; charset=utf-7", "; charset=utf-7; charset*=utf-8''utf-8", "; charset*=utf-8''utf-8; charset=utf-7", "; charset=utf-7; charset*0=utf-8",
 			"; charset=utf-8; charset=utf-7", "; charset=utf-7; charset=utf-8", `; charset="utf-7"`, `; charset="ut\f-7"`, "; charset*=utf-8''utf-7", "; charset*0=utf; charset*1=-7", "; CHARSET=utf-7; charset*0*=utf-8''utf-8",
 			";charset=utf-8,application/json;charset=utf-7", "; charset=unicode-1-1-utf-7", "; charset=utf7", "; x=\"; charset=utf-7", "; charset=utf-7;", "; charset=utf-7; x", ", application/json; charset=utf-7",
 			"; charset = utf-7", "\t;\tcharset=utf-7", "; charset=utf-7-imap"))
@@ -480,7 +482,7 @@ func contentTypes(r *rand.Rand, m *message) {
 		"Content-Type: application/json; charset=UTF-8", "Content-Type: application/json; charset=\"utf-8\"", "Content-Type: application/json; charset=iso-8859-1", "Content-Type: application/json; charset=", "Content_Type: application/json",
 		"Content-Type: application/json; boundary=x", "Content-Type: application/x-www-form-urlencoded", "Content-Type: */*", "Content-Type: json", "Content-Type: application/json ; charset=utf-8", "Content-Type: application\\json",
 		"Content-Type: application/json; charset=us-ascii", "Content-Type:application/json;charset=utf-8;;", "X-Content-Type: application/json", "Content-Type: application/json; q=\"")
-	m.setLine("Content-Type", line)
+	m.setType(line)
 }
 
 func authorization(r *rand.Rand, m *message) {
@@ -498,6 +500,12 @@ func authorization(r *rand.Rand, m *message) {
 
 // managedHeaders adds headers that only the gate may set, or nobody, also by names that some take for the same.
 func managedHeaders(r *rand.Rand, m *message) {
+	for range 1 + r.IntN(4) {
+		managedHeader(r, m)
+	}
+}
+
+func managedHeader(r *rand.Rand, m *message) {
 	line := pick(r, "X-Request-From: internal", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Host: "+Planted, "X-Forwarded-Proto: "+Planted, "X-Forwarded-Prefix: /"+Planted, "X-Forwarded-Port: 1", "X-Forwarded-User: "+Planted, "Forwarded: for="+Planted,
 		"X-Real-IP: 6.6.6.6", "X-Client-IP: 6.6.6.6", "True-Client-IP: 6.6.6.6", "Cookie: connect.sid="+Planted, "X-Original-URL: /api/v1/prediction/"+m.other, "X-Rewrite-URL: /api/v1/prediction/"+m.other, "X-HTTP-Method-Override: DELETE",
 		"X-Method-Override: PUT", "X-HTTP-Method: PUT", "Flowise-Tool: true", "X-Flowise-Evaluation: 1", "X-Request-Id: "+Planted+"-12345678", "Proxy-Authorization: Basic "+Planted, "Via: 1.1 "+Planted)
@@ -526,7 +534,7 @@ func connectionHeaders(r *rand.Rand, m *message) {
 	m.lines = append(m.lines, pick(r, "Connection: close, Authorization", "Connection: Authorization, X-Forwarded-For, X-Request-Id", "Connection: X-Request-From\r\nX-Request-From: internal", "Connection: Content-Length", "Connection: Host, Content-Type",
 		"Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk", "Upgrade: h2c", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13",
 		"Connection: Upgrade\r\nUpgrade: websocket, h2c", "Connection: upgrade\r\nUpgrade: TLS/1.0", "Te: trailers", "TE: trailers, deflate", "Trailer: X-Request-From", "Expect: 100-continue", "Expect: x", "Keep-Alive: timeout=500", "Proxy-Connection: keep-alive",
-		"Connection: close", "Connection: keep-alive", "HTTP2-Settings: AAMAAABk", "Host: evil.example", "Connection: "+strings.Repeat("x,", 200)+"Transfer-Encoding"))
+		"Connection: close", "Connection: keep-alive", "HTTP2-Settings: AAMAAABk", "Host: evil.example", "Connection: "+strings.Repeat("x,", 20)+"Transfer-Encoding"))
 	m.odd = true
 }
 
@@ -560,7 +568,7 @@ func framing(r *rand.Rand, m *message) {
 	case 3: // a length that is none, or two
 		m.framing = pick(r, length+length, length+"Content-Length: 0\r\n", "Content-Length: 0\r\n"+length, fmt.Sprintf("Content-Length: %d, %d\r\n", n, n), fmt.Sprintf("Content-Length: %d, 0\r\n", n), fmt.Sprintf("Content-Length: +%d\r\n", n),
 			fmt.Sprintf("Content-Length: 0x%x\r\n", n), "Content-Length: -1\r\n", fmt.Sprintf("Content-Length: 0%d\r\n", n), fmt.Sprintf("Content-Length: %d.0\r\n", n), "Content-Length:\r\n", fmt.Sprintf("Content-Length : %d\r\n", n),
-			fmt.Sprintf("Content-Length: %d \r\n", n), fmt.Sprintf("Content_Length: %d\r\n", n), fmt.Sprintf("Content-Length: 18446744073709551616\r\n"), fmt.Sprintf("Content-Length:\r\n %d\r\n", n), fmt.Sprintf("Content-Length: %d\x00\r\n", n), "")
+			fmt.Sprintf("Content-Length: %d \r\n", n), fmt.Sprintf("Content_Length: %d\r\n", n), "Content-Length: 18446744073709551616\r\n", fmt.Sprintf("Content-Length:\r\n %d\r\n", n), fmt.Sprintf("Content-Length: %d\x00\r\n", n), "")
 	case 4: // a length that does not fit
 		m.framing = fmt.Sprintf("Content-Length: %d\r\n", max(0, n+pick(r, -1, 1, 5, -n, -n/2, 100)))
 	case 5: // chunks that are none
@@ -606,7 +614,7 @@ func secondRequests(r *rand.Rand, m *message) {
 		m.tail = second
 	case 1: // in the body, all of it
 		m.members = []member{}
-		m.setLine("Content-Type", pick(r, jsonType, "Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded"))
+		m.setType(pick(r, jsonType, "Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded"))
 		m.encode = func([]byte) []byte { return []byte(second) }
 	case 2: // behind the end of the chunks, with a length that covers it
 		body := "0\r\n\r\n" + second

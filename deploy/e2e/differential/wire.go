@@ -32,12 +32,12 @@ const patience = 10 * time.Second
 // for another.
 func Send(addr string, c Case, doubt time.Duration) ([]Answer, error) {
 	d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: Caller(c.Index)}}
-	nc, err := d.Dial("tcp", addr)
+	conn, err := d.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	conn := nc.(*net.TCPConn)
 	defer conn.Close()
+	closeWrite := conn.(*net.TCPConn).CloseWrite
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	_, _ = conn.Write(c.Raw) // an error means that the server has answered, or hung up, before it read all
 
@@ -52,7 +52,7 @@ func Send(addr string, c Case, doubt time.Duration) ([]Answer, error) {
 		_ = conn.SetReadDeadline(time.Now().Add(wait))
 		if _, err := in.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) && !closed {
 			closed = true
-			_ = conn.CloseWrite()
+			_ = closeWrite()
 			wait = patience
 			continue
 		} else if err != nil {
@@ -70,7 +70,7 @@ func Send(addr string, c Case, doubt time.Duration) ([]Answer, error) {
 			}
 			if !closed && bytes.Count(c.Raw, []byte("HTTP/")) < 2 { // there is no second request to wait for
 				closed, wait = true, patience
-				_ = conn.CloseWrite()
+				_ = closeWrite()
 			}
 		}
 	}
