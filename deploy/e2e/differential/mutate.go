@@ -428,7 +428,7 @@ func bodyEncoding(r *rand.Rand, m *message) {
 	case 3:
 		m.lines = append(m.lines, "Content-Encoding: "+pick(r, "gzip", "br", "identity", "Identity", "zstd", "compress", "x", "identity;q=1"))
 	case 4:
-		m.setType("Content-Type: application/x-www-form-urlencoded"+pick(r, "", "; charset=utf-8", "; charset=iso-8859-1"))
+		m.setType("Content-Type: application/x-www-form-urlencoded" + pick(r, "", "; charset=utf-8", "; charset=iso-8859-1"))
 		id, more := pick(r, m.aim, m.other), pick(r, "", "&chatflowid[]=x", "&chatflowId[x]=y")
 		m.encode = func([]byte) []byte {
 			return []byte("chatflowid=" + id + "&chatflowId=" + id + "&question=" + m.nonce + more + "&text=x")
@@ -437,7 +437,7 @@ func bodyEncoding(r *rand.Rand, m *message) {
 		order := pick(r, 0, 1)
 		bom := pick(r, "", "\xff\xfe", "\xfe\xff")
 		charset := pick(r, "utf-16", "utf-16le", "utf-16be", "UTF-16LE", "ucs-2", "utf-32", "unicode-1-1-utf-8", "utf-16le; charset=utf-8")
-		m.setType("Content-Type: application/json; charset="+charset)
+		m.setType("Content-Type: application/json; charset=" + charset)
 		m.encode = func(b []byte) []byte {
 			out := []byte(bom)
 			for _, u := range utf16.Encode([]rune(string(b))) {
@@ -471,7 +471,7 @@ func contentTypes(r *rand.Rand, m *message) {
 			name = strings.Trim(m.members[i].name, `"`)
 		}
 		m.members = append(m.members, member{`"x"`, `"` + utf7(`","`+name+`":"`+m.other) + `"`})
-		m.setType("Content-Type: application/json"+pick(r, "; charset=utf-7", "; charset=utf-7; charset*=utf-8''utf-8", "; charset*=utf-8''utf-8; charset=utf-7", "; charset=utf-7; charset*0=utf-8",
+		m.setType("Content-Type: application/json" + pick(r, "; charset=utf-7", "; charset=utf-7; charset*=utf-8''utf-8", "; charset*=utf-8''utf-8; charset=utf-7", "; charset=utf-7; charset*0=utf-8",
 			"; charset=utf-8; charset=utf-7", "; charset=utf-7; charset=utf-8", `; charset="utf-7"`, `; charset="ut\f-7"`, "; charset*=utf-8''utf-7", "; charset*0=utf; charset*1=-7", "; CHARSET=utf-7; charset*0*=utf-8''utf-8",
 			";charset=utf-8,application/json;charset=utf-7", "; charset=unicode-1-1-utf-7", "; charset=utf7", "; x=\"; charset=utf-7", "; charset=utf-7;", "; charset=utf-7; x", ", application/json; charset=utf-7",
 			"; charset = utf-7", "\t;\tcharset=utf-7", "; charset=utf-7-imap"))
