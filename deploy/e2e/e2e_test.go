@@ -36,6 +36,7 @@ func TestFlowise(t *testing.T) {
 		{"a prediction with a key is streamed word by word", streamedPrediction},
 		{"without the right key no chatflow runs", refusedPredictions},
 		{"an odd spelling runs nothing", oddSpellings},
+		{"a changed request runs what it was let through for", mutated},
 		{"the UI and the rest of the API are not exposed", notExposed},
 		{"the widget's routes open with their group", widgetRoutes},
 		{"a key of Flowise's own is forwarded", forwardedKey},
