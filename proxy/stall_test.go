@@ -18,7 +18,7 @@ import (
 // dial opens a connection to the gate on which nothing may take longer than 20 s.
 func (g *gate) dial(t *testing.T) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", g.Listener.Addr().String())
+	conn, err := net.Dial("tcp", g.address)
 	if err != nil {
 		t.Fatal(err)
 	}
