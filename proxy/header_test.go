@@ -462,6 +462,26 @@ func TestRouteIsOnlyInTheRequestLine(t *testing.T) {
 	}
 }
 
+// TestNobodyIsLetInByName sends what gates elsewhere took for a health check, an inner call or a friend.
+func TestNobodyIsLetInByName(t *testing.T) {
+	for _, header := range []string{
+		"User-Agent: kube-probe/1.33", "User-Agent: GoogleHC/1.0", "User-Agent: ELB-HealthChecker/2.0", "User-Agent: Flowise",
+		"X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1", "Forwarded: for=127.0.0.1", "X-Forwarded-Host: localhost", "Origin: http://localhost:3000",
+		"Referer: http://localhost:3000/", "X-Request-From: internal", "Flowise-Tool: true", "X-Flowise-Evaluation: true", "Sec-Fetch-Site: same-origin",
+		"Access-Control-Request-Method: POST", "X-Forwarded-User: admin", "X-Remote-User: admin", "Remote-User: admin", "X-Consumer-Username: admin",
+		"X-Gateway-Key-Id: key-a", "X-Flowlatch-Key: key-a", "Cookie: connect.sid=1; token=1",
+	} {
+		t.Run(header, func(t *testing.T) {
+			g := newGate(t, nil, nil)
+			a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", jsonType, header)
+			checkProblem(t, a, 401, proxy.CodeMissingKey)
+			if n := g.runner.connections.Load(); n != 0 {
+				t.Errorf("connections to the runner = %d, want 0", n)
+			}
+		})
+	}
+}
+
 // TestOtherHeadersPass sees headers that are between the caller and the runner come through as they
 // are, both ways.
 func TestOtherHeadersPass(t *testing.T) {
