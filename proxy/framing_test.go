@@ -49,8 +49,7 @@ func statuses(answers []*http.Response) (s []int) {
 }
 
 // hidden is a request that nobody authorised. It stands where a gate and a runner might disagree
-// about where a request ends. Understood as a request it is refused, and the connection closed because
-// its body is not wanted.
+// about where a request ends. Understood as a request it is refused.
 const hidden = "POST /api/v1/prediction/" + botB + " HTTP/1.1\r\nHost: hidden\r\nContent-Length: 2\r\n\r\n{}"
 
 // last ends a conversation: whatever was made of the bytes before it, the connection is closed after it.
@@ -243,8 +242,8 @@ func TestFraming(t *testing.T) {
 				if tt.closed && len(got) > 1 {
 					t.Errorf("answers = %v, want the connection to be closed after the first", got)
 				}
-				if (tt.want == two || tt.want == none) && !slices.Equal(got, []int{200, 401}) && !slices.Equal(got, []int{200}) {
-					t.Errorf("answers = %v, want 200, and 401 to the one behind it or the end", got)
+				if all := []int{200, 401, 200}; (tt.want == two || tt.want == none) && (len(got) == 0 || !isPrefix(got, all)) {
+					t.Errorf("answers = %v, want 200, and then the end or 401 and 200", got)
 				}
 			})
 		}
@@ -267,56 +266,68 @@ func TestPipelining(t *testing.T) {
 	predictA, predictB := "POST /api/v1/prediction/"+botA, "POST /api/v1/prediction/"+botB
 	valid := request(predictA, secretA, "{}")
 	long := strings.Repeat(valid, 300_000/len(valid)) // more than net/http would read to keep the connection
+	ping := "GET /api/v1/ping"
 	for _, tt := range []struct {
 		name, bytes string
-		statuses    []int
+		statuses    []int    // of all answers
+		ends        int      // after so many of them the connection may end; zero if it may not before the last
 		reached     []string // request lines at the runner, without the version
 	}{
-		{"two valid ones", valid + valid + last, []int{200, 200, 200}, []string{predictA, predictA, "GET /api/v1/ping"}},
-		{"refused without a body, then valid", request(predictA, "", "") + valid + last, []int{401, 200, 200}, []string{predictA, "GET /api/v1/ping"}},
-		{"another chatflow's, then valid", request(predictB, secretA, "") + valid + last, []int{403, 200, 200}, []string{predictA, "GET /api/v1/ping"}},
-		{"not canonical, then valid", request("POST //api/v1/prediction/"+botA, secretA, "") + valid + last, []int{400, 200, 200}, []string{predictA, "GET /api/v1/ping"}},
-		{"valid, then without a key", valid + request(predictA, "", "") + last, []int{200, 401, 200}, []string{predictA, "GET /api/v1/ping"}},
-		{"valid, then another chatflow", valid + request(predictB, "", "") + last, []int{200, 401, 200}, []string{predictA, "GET /api/v1/ping"}},
-		{"refused with a body, then valid", request(predictA, "", "{}") + valid + last, []int{401}, nil},
-		{"refused with a body that is a valid request", request(predictA, "", valid) + last, []int{401}, nil},
-		{"refused with a long body of valid requests", request(predictA, "", long) + last, []int{401}, nil},
-		{"too large, of valid requests", request(predictA, secretA, strings.Repeat(valid, 2+1000/len(valid))) + last, []int{413}, nil},
-		{"valid with a body that is a request", request(predictA, secretA, hidden) + last, []int{200, 200}, []string{predictA, "GET /api/v1/ping"}},
-		{"chatflow in the body, without a key", request("POST /api/v1/leads", "", `{"chatflowid":"`+botA+`"}`) + valid, []int{401}, nil},
-		{"chatflow in the body, malformed, of valid requests", request("POST /api/v1/leads", secretA, valid) + valid + last, []int{400, 200, 200}, []string{predictA, "GET /api/v1/ping"}},
-		{"body where none is taken", request("GET /api/v1/ping", "", valid) + valid, []int{400}, nil},
-		{"lines between", "\r\n\r\n" + valid, []int{400}, nil},
-		{"rubbish between", valid + "rubbish\r\n\r\n" + valid, []int{200, 400}, []string{predictA}},
-		{"bytes of HTTP/2 between", valid + "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + valid, []int{200, 400}, []string{predictA}},
-		{"HTTP/0.9", "GET /api/v1/ping\r\n\r\n" + valid, []int{400}, nil},
-		{"HTTP/1.0", "GET /api/v1/ping HTTP/1.0\r\n\r\n" + valid, []int{200}, []string{"GET /api/v1/ping"}},
-		{"HTTP/1.0 with chunks", strings.Replace(request(predictA, secretA, ""), "HTTP/1.1\r\n", "HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", 1) + valid, []int{200}, []string{predictA}},
-		{"HTTP/2.0", "GET /api/v1/ping HTTP/2.0\r\nHost: x\r\n\r\n" + valid, []int{505}, nil},
-		{"HTTP/1.2", "GET /api/v1/ping HTTP/1.2\r\nHost: x\r\nConnection: close\r\n\r\n" + valid, []int{200}, []string{"GET /api/v1/ping"}},
-		{"version in lower case", "GET /api/v1/ping http/1.1\r\nHost: x\r\n\r\n" + valid, []int{400}, nil},
-		{"version with a tail", "GET /api/v1/ping HTTP/1.10\r\nHost: x\r\n\r\n" + valid, []int{400}, nil},
+		{"two valid ones", valid + valid + last, []int{200, 200, 200}, 0, []string{predictA, predictA, ping}},
+		{"refused without a body, then valid", request(predictA, "", "") + valid + last, []int{401, 200, 200}, 0, []string{predictA, ping}},
+		{"another chatflow's, then valid", request(predictB, secretA, "") + valid + last, []int{403, 200, 200}, 0, []string{predictA, ping}},
+		{"not canonical, then valid", request("POST //api/v1/prediction/"+botA, secretA, "") + valid + last, []int{400, 200, 200}, 0, []string{predictA, ping}},
+		{"valid, then without a key", valid + request(predictA, "", "") + last, []int{200, 401, 200}, 0, []string{predictA, ping}},
+		{"valid, then another chatflow", valid + request(predictB, "", "") + last, []int{200, 401, 200}, 0, []string{predictA, ping}},
+		{"refused with a body, then valid", request(predictA, "", "{}") + valid + last, []int{401, 200, 200}, 1, []string{predictA, ping}},
+		{"refused with a body that is a valid request", request(predictA, "", valid) + last, []int{401, 200}, 1, []string{ping}},
+		{"refused with a long body of valid requests", request(predictA, "", long) + last, []int{401}, 0, nil},
+		{"too large, of valid requests", request(predictA, secretA, strings.Repeat(valid, 2+1000/len(valid))) + last, []int{413, 200}, 1, []string{ping}},
+		{"valid with a body that is a request", request(predictA, secretA, hidden) + last, []int{200, 200}, 0, []string{predictA, ping}},
+		{"chatflow in the body, without a key", request("POST /api/v1/leads", "", `{"chatflowid":"`+botA+`"}`) + valid + last, []int{401, 200, 200}, 1, []string{predictA, ping}},
+		{"chatflow in the body, malformed, of valid requests", request("POST /api/v1/leads", secretA, valid) + valid + last, []int{400, 200, 200}, 1, []string{predictA, ping}},
+		{"body where none is taken", request(ping, "", valid) + valid + last, []int{400, 200, 200}, 1, []string{predictA, ping}},
+		{"lines between", "\r\n\r\n" + valid, []int{400}, 0, nil},
+		{"rubbish between", valid + "rubbish\r\n\r\n" + valid, []int{200, 400}, 0, []string{predictA}},
+		{"bytes of HTTP/2 between", valid + "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + valid, []int{200, 400}, 0, []string{predictA}},
+		{"HTTP/0.9", ping + "\r\n\r\n" + valid, []int{400}, 0, nil},
+		{"HTTP/1.0", ping + " HTTP/1.0\r\n\r\n" + valid, []int{200}, 0, []string{ping}},
+		{"HTTP/1.0 with chunks", strings.Replace(request(predictA, secretA, ""), "HTTP/1.1\r\n", "HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", 1) + valid, []int{200}, 0, []string{predictA}},
+		{"HTTP/2.0", ping + " HTTP/2.0\r\nHost: x\r\n\r\n" + valid, []int{505}, 0, nil},
+		{"HTTP/1.2", ping + " HTTP/1.2\r\nHost: x\r\nConnection: close\r\n\r\n" + valid, []int{200}, 0, []string{ping}},
+		{"version in lower case", ping + " http/1.1\r\nHost: x\r\n\r\n" + valid, []int{400}, 0, nil},
+		{"version with a tail", ping + " HTTP/1.10\r\nHost: x\r\n\r\n" + valid, []int{400}, 0, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			runner := newRawRunner(t)
 			g := newGate(t, nil, func(o *proxy.Options) { runner.upstream(t)(o); o.MaxBody = 1000 })
 			got := statuses(g.conversation(t, tt.bytes))
+			passed := 0
+			for _, status := range got {
+				if status == 200 {
+					passed++
+				}
+			}
 			var reached []string
 			for _, q := range runner.seen(t) {
 				if q.fault != "" {
 					continue // given up in the middle: nothing was asked
 				}
 				line, _, _ := strings.Cut(q.head, " HTTP/1.1\r\n")
-				if line != predictA && line != "GET /api/v1/ping" {
-					t.Errorf("the runner got what nobody authorised: %q", q.head)
-				}
 				reached = append(reached, line)
 			}
-			if !slices.Equal(got, tt.statuses) || !slices.Equal(reached, tt.reached) {
-				t.Errorf("answers = %v, at the runner %q; want %v, %q", got, reached, tt.statuses, tt.reached)
+			if !slices.Equal(got, tt.statuses) && (len(got) != tt.ends || !isPrefix(got, tt.statuses)) {
+				t.Errorf("answers = %v, want %v, ended after %d at the soonest", got, tt.statuses, tt.ends)
+			}
+			if len(reached) != passed || !isPrefix(reached, tt.reached) {
+				t.Errorf("at the runner = %q with answers %v, want %q", reached, got, tt.reached)
 			}
 		})
 	}
+}
+
+func isPrefix[T comparable](a, of []T) bool {
+	return len(a) <= len(of) && slices.Equal(a, of[:len(a)])
 }
 
 // TestContinue sends bodies that wait for leave, and bodies that do not.
