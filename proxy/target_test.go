@@ -1,9 +1,11 @@
 package proxy_test
 
 import (
+	"bufio"
 	"cmp"
 	"fmt"
 	"html"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -391,6 +393,24 @@ func TestBadTargets(t *testing.T) {
 			}
 		})
 	}
+}
+
+// readHead reads the answer to a HEAD request.
+func readHead(t *testing.T, r io.Reader) *answer {
+	t.Helper()
+	res, err := http.ReadResponse(bufio.NewReader(r), &http.Request{Method: http.MethodHead})
+	if err != nil {
+		t.Fatalf("reading the answer: %v", err)
+	}
+	res.Body.Close()
+	return &answer{status: res.StatusCode, header: res.Header}
+}
+
+// head is the answer's head as text.
+func (a *answer) head() string {
+	var b strings.Builder
+	_ = a.header.Write(&b) // a builder takes everything
+	return b.String()
 }
 
 // refusedTarget says what is wrong with the answer to a bad target, or nothing.
