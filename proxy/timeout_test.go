@@ -43,6 +43,14 @@ func TestSlowCallers(t *testing.T) {
 		{"idle after an answer", "GET /api/v1/ping HTTP/1.1\r\nHost: g\r\n\r\n", "", time.Second, 200, 2*time.Minute + time.Second, 119 * time.Second},
 		{"second head in the middle", "GET /api/v1/ping HTTP/1.1\r\nHost: g\r\n\r\nGET /api", "", time.Second, 400, 2*time.Minute + time.Second, 9 * time.Second},
 		{
+			"body that stops", "POST /api/v1/prediction/" + id + " HTTP/1.1\r\nHost: g\r\n" + key + "Content-Length: 100\r\n\r\nhalf", "", time.Second,
+			400, 62 * time.Second, 59 * time.Second,
+		},
+		{
+			"chunk that stops", "POST /api/v1/prediction/" + id + " HTTP/1.1\r\nHost: g\r\n" + key + "Transfer-Encoding: chunked\r\n\r\n64\r\nhalf", "", time.Second,
+			400, 62 * time.Second, 59 * time.Second,
+		},
+		{
 			"body with a chatflow that stops", "POST /api/v1/leads HTTP/1.1\r\nHost: g\r\n" + key + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{", "", time.Second,
 			400, 12 * time.Second, 9 * time.Second,
 		},
