@@ -18,7 +18,7 @@ import (
 // dial opens a connection to the gate on which nothing may take longer than 20 s.
 func (g *gate) dial(t *testing.T) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", g.Listener.Addr().String())
+	conn, err := net.Dial("tcp", g.address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,12 +33,20 @@ func TestRunnerThatDoesNotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	held := make(chan net.Conn, 10) // or the garbage collector would close them
+	t.Cleanup(func() {
+		l.Close()
+		for len(held) > 0 {
+			(<-held).Close()
+		}
+	})
 	go func() {
 		for {
-			if _, err := l.Accept(); err != nil { // held open, never read
+			conn, err := l.Accept() // never read
+			if err != nil {
 				return
 			}
+			held <- conn
 		}
 	}()
 	g := newGate(t, nil, func(o *proxy.Options) {
