@@ -85,6 +85,7 @@ func newRunner(t *testing.T, handler http.HandlerFunc) *runner {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"text":"hello"}`))
 	}))
+	u.Config.ErrorLog = log.New(io.Discard, "", 0) // of runners that leave bodies unread on purpose
 	u.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			u.connections.Add(1)

@@ -292,6 +292,7 @@ func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision) {
 	defer patience.Stop()
 	rec.body.progress = func() { patience.Reset(p.upstreamTimeout) }
 	p.reverse.ServeHTTP(rec, r.WithContext(context.WithValue(rec.ctx, exchangeKey{}, x)))
+	p.cleanAnswer(rec.Header()) // what is in it now are trailers
 }
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)

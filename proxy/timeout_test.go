@@ -122,7 +122,7 @@ func TestSlowCallers(t *testing.T) {
 					t.Errorf("Serve = %v, want nil", err)
 				}
 				_ = runner.Close()
-				p.transport.(*http.Transport).CloseIdleConnections()
+				p.transport.CloseIdleConnections()
 			})
 		})
 	}

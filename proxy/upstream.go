@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -175,18 +176,14 @@ func (p *Proxy) modifyResponse(res *http.Response) error {
 	return nil
 }
 
-// cleanAnswer removes from the head of a runner's answer what is not for callers.
+// cleanAnswer removes from the head, the interim heads and the trailers of a runner's answer what is not for
+// callers: a session of the runner is nothing for a caller who has a key, and lists of alternatives would
+// lead around the gate. Of two answers about origins a browser takes none.
 func (p *Proxy) cleanAnswer(h http.Header) {
-	// A session of the runner is nothing for a caller who has a key, and lists of alternatives
-	// would lead around the gate.
-	h.Del("Set-Cookie")
-	h.Del("Alt-Svc")
-	if p.cors == nil {
-		return
-	}
-	for name := range h { // two answers to one question, and a browser takes none
-		if strings.HasPrefix(name, "Access-Control-") {
-			delete(h, name)
+	for field := range h {
+		name := strings.TrimPrefix(field, http.TrailerPrefix)
+		if name == "Set-Cookie" || name == "Alt-Svc" || p.cors != nil && strings.HasPrefix(name, "Access-Control-") {
+			delete(h, field)
 		}
 	}
 }
@@ -195,7 +192,8 @@ func (p *Proxy) cleanAnswer(h http.Header) {
 func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r.Context())
 	switch {
-	case x.record.body.err() != nil && r.Context().Err() == nil:
+	case x.record.body.err() != nil && (r.Context().Err() == nil || errors.Is(x.record.body.err(), os.ErrDeadlineExceeded)):
+		// A body that stalls ends the context as well: to net/http, every error of reading is a caller that left.
 		w.Header().Set("Connection", "close")
 		x.record.refuse(bodyError(x.record.body.err()))
 	case errors.Is(context.Cause(r.Context()), errDrainOver):

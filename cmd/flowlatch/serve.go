@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"net"
 	"os"
 	"os/signal"
@@ -50,6 +51,7 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	signal.Notify(hangup, syscall.SIGHUP) // before anybody may think that the gate is there
 	defer signal.Stop(hangup)
 	log := newLogger(c, logTo)
+	stdlog.SetOutput(io.Discard) // net/http's Transport would write bytes of the runner there, and no JSON
 	reloaded := make(chan struct{}, 1)
 	store, err := openStore(ctx, c, log, reloaded)
 	if err != nil {

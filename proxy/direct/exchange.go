@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 )
 
 // exchange is one request on its way.
@@ -22,6 +23,7 @@ type exchange struct {
 	whole  bool    // the buffer has all of the request
 
 	sent    atomic.Bool           // all of the request was written
+	rest    chan struct{}         // closed when sendRest has ended; nil without it
 	bodyErr atomic.Pointer[error] // the body could not be read
 	closed  atomic.Bool           // the body was closed
 	stop    func() bool           // takes back what happens when the context ends
@@ -105,6 +107,7 @@ func (x *exchange) on(c *conn) (*http.Response, error) {
 		x.sent.Store(true)
 		x.closeBody()
 	default:
+		x.rest = make(chan struct{})
 		go x.sendRest()
 	}
 	res, answerErr := x.answer()
@@ -141,6 +144,7 @@ func safe(method string) bool {
 
 // sendRest sends what is left of the body, while the answer may begin.
 func (x *exchange) sendRest() {
+	defer close(x.rest)
 	defer x.closeBody()
 	p := pieces.Get().(*[chunkHead + 16<<10 + 2]byte)
 	defer pieces.Put(p)
@@ -200,7 +204,7 @@ func (x *exchange) answer() (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		if res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols {
+		if interim := 100 <= res.StatusCode && res.StatusCode < 200; !interim || res.StatusCode == http.StatusSwitchingProtocols {
 			c.left = noLimit
 			c.announce(res.Header)
 			x.attach(res)
@@ -231,7 +235,7 @@ func (x *exchange) attach(res *http.Response) {
 func (x *exchange) finish(reuse bool) {
 	c := x.conn
 	stopped := x.stop()
-	if !reuse || !stopped || !x.sent.Load() || c.reader.Buffered() > 0 {
+	if !reuse || !stopped || !x.allSent() || c.reader.Buffered() > 0 {
 		c.Close()
 		return
 	}
@@ -240,6 +244,24 @@ func (x *exchange) finish(reuse bool) {
 		most = defaultMaxIdle
 	}
 	x.transport.pool.put(c, most)
+}
+
+// sendingEnds is how long the goroutine that sends a body may take to notice that it has: the answer to the
+// last byte may be faster.
+const sendingEnds = 10 * time.Millisecond
+
+// allSent reports whether all of the request was written.
+func (x *exchange) allSent() bool {
+	if x.sent.Load() || x.rest == nil {
+		return x.sent.Load()
+	}
+	patience := time.NewTimer(sendingEnds)
+	defer patience.Stop()
+	select {
+	case <-x.rest:
+	case <-patience.C:
+	}
+	return x.sent.Load()
 }
 
 // answerBody is the body of an answer. Reading to its end, or closing it before, ends the exchange.

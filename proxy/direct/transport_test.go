@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +23,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
+
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // where net/http's Transport writes what servers send unasked
+	os.Exit(m.Run())
+}
 
 // both returns the transports that must behave alike, by name.
 func both(t *testing.T) map[string]http.RoundTripper {
@@ -125,6 +132,8 @@ var answers = map[string]string{
 	"bad chunk":                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxx\r\nhello\r\n0\r\n\r\n",
 	"nothing":                  "",
 	"no HTTP":                  "SSH-2.0-x\r\n\r\n",
+	"status 0":                 "HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nhi",
+	"status 99":                "HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nhi",
 	"bad status":               "HTTP/1.1 2x0 OK\r\n\r\n",
 	"two lengths":              "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
 	"the same length twice":    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
