@@ -211,7 +211,7 @@ func (x *exchange) answer() (*http.Response, error) {
 			return res, nil
 		}
 		if trace != nil && trace.Got1xxResponse != nil {
-			if err := trace.Got1xxResponse(res.StatusCode, map[string][]string(res.Header)); err != nil { //nolint:govet // the trace's own type of header
+			if err := trace.Got1xxResponse(res.StatusCode, map[string][]string(res.Header)); err != nil {
 				return nil, err
 			}
 		}
