@@ -51,6 +51,10 @@ e2e: ## run the end-to-end tests against real Flowise 2.2.8 and 3.1.4 (needs Nod
 bench-keys: ## measure what keys cost: a decision, a file of a million keys, 100 reloads a second (5 minutes)
 	go run -tags bench ./deploy/bench/keys
 
+.PHONY: bench-oracle
+bench-oracle: ## measure whether the time of a refusal tells what the gate knows (1 minute)
+	go run -tags bench ./deploy/bench/oracle
+
 .PHONY: vuln
 vuln: ## look for known holes in dependencies (needs vuln.go.dev)
 	$(VULNCHECK) ./...
