@@ -21,7 +21,7 @@ type body struct {
 	io.ReadCloser
 	request  *http.Request
 	original io.ReadCloser
-	deadline func(time.Time) error
+	writer   http.ResponseWriter   // of the answer: the way to the connection's deadline
 	until    time.Time             // when all of it must be here; zero for no limit on the whole
 	progress func()                // told of each piece; may be nil
 	whole    atomic.Bool           // all of it was read
@@ -37,7 +37,7 @@ func limitBody(w http.ResponseWriter, r *http.Request, limit int64) *body {
 		ReadCloser: http.MaxBytesReader(w, r.Body, limit),
 		request:    r,
 		original:   r.Body,
-		deadline:   http.NewResponseController(w).SetReadDeadline,
+		writer:     w,
 	}
 	b.whole.Store(r.Body == http.NoBody)
 	r.Body = b
@@ -51,8 +51,8 @@ func (b *body) Read(p []byte) (int, error) {
 	if !b.until.IsZero() && b.until.Before(deadline) {
 		deadline = b.until
 	}
-	_ = b.deadline(deadline) // not supported: there is no connection to stall
-	if b.ended.Load() {      // after the deadline is set, so that refuse has the last word about it
+	_ = b.setDeadline(deadline) // not supported: there is no connection to stall
+	if b.ended.Load() {         // after the deadline is set, so that refuse has the last word about it
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := b.ReadCloser.Read(p)
@@ -61,7 +61,7 @@ func (b *body) Read(p []byte) (int, error) {
 		// The server goes on reading after the body to learn of a caller that leaves; left in
 		// place, the deadline would end a stream that is still being answered.
 		b.whole.Store(true)
-		_ = b.deadline(time.Time{})
+		_ = b.setDeadline(time.Time{})
 	case err != nil:
 		b.failed.Store(&err)
 	}
@@ -69,6 +69,11 @@ func (b *body) Read(p []byte) (int, error) {
 		b.progress()
 	}
 	return n, err
+}
+
+// setDeadline sets when the connection must have given more of the body.
+func (b *body) setDeadline(t time.Time) error {
+	return http.NewResponseController(b.writer).SetReadDeadline(t)
 }
 
 // err returns what went wrong with the body, or nil.
@@ -93,11 +98,11 @@ func (b *body) refuse() {
 	}
 	// The transport may be in a Read. It must be out of it before the handler ends, or net/http ends
 	// it, clears the deadline, and waits for the rest of the body for ever.
-	_ = b.deadline(time.Unix(1, 0))
+	_ = b.setDeadline(time.Unix(1, 0))
 	b.reading.Lock()
 	defer b.reading.Unlock()
 	b.request.Body = b.original
-	_ = b.deadline(time.Now().Add(unwanted))
+	_ = b.setDeadline(time.Now().Add(unwanted))
 }
 
 // bodyError says what went wrong with a request body.

@@ -40,19 +40,20 @@ func (t *table) parseCall(method, target string, h http.Header) (*call, *Error) 
 	if isPreflight(method, h) {
 		c.preflight, lookup = true, h.Get("Access-Control-Request-Method")
 	}
-	route, vars, methods := t.find(lookup, path)
+	spelled, methods := t.find(lookup, path)
 	switch {
-	case route != nil:
+	case spelled != nil:
 	case methods != nil:
 		slices.Sort(methods)
 		return c, &Error{Code: CodeMethod, Detail: "this path does not take this method", Allow: strings.Join(slices.Compact(methods), ", ")}
 	default:
 		return c, &Error{Code: CodeNotExposed, Detail: "there is nothing here, or it is not exposed", Reason: "no exposed route; path begins " + beginning(path)}
 	}
-	c.route = route
-	c.path = route.build(vars)
-	if id, ok := vars["chatflow"]; ok {
-		if !route.idPattern().MatchString(id) {
+	c.route = spelled.route
+	c.path = spelled.build(path)
+	if spelled.chatflow >= 0 {
+		id := segmentOf(path, spelled.chatflow)
+		if !c.route.isID(id) {
 			return c, badChatflowID("the chatflow ID in the path is malformed")
 		}
 		c.chatflow = id
@@ -105,7 +106,7 @@ func (c *call) parseQuery(raw string) *Error {
 			return badRequest("the query has a parameter twice")
 		}
 		if c.route.Query[i].Chatflow {
-			if !c.route.idPattern().MatchString(value) {
+			if !c.route.isID(value) {
 				return badChatflowID("the chatflow ID in the query is malformed")
 			}
 			values[name], c.chatflow = value, value
@@ -167,7 +168,7 @@ func (c *call) chatflowInBody() *Error {
 	switch {
 	case bad != nil:
 		return bad
-	case !c.route.idPattern().MatchString(id):
+	case !c.route.isID(id):
 		return badChatflowID("the chatflow ID in the body is malformed")
 	case c.chatflow != "" && c.chatflow != id:
 		return badChatflowID("the path and the body name different chatflows")

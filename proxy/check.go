@@ -27,7 +27,7 @@ func CheckSnapshot(s *keystore.Snapshot, routes []*Route) error {
 
 func reachable(id string, routes []*Route) bool {
 	for _, r := range routes {
-		if r.idPattern().MatchString(id) {
+		if r.isID(id) {
 			return true
 		}
 	}

@@ -125,10 +125,10 @@ func (p *Proxy) hint(d Decision, method, target string) string {
 	switch d.Refusal.Code {
 	case CodeNotExposed:
 		path, _, _ := strings.Cut(target, "?")
-		r, _, methods := p.known.find(method, path)
+		s, methods := p.known.find(method, path)
 		switch {
-		case r != nil:
-			return fmt.Sprintf("the route %q is in group %s: open it with --expose, if callers are to use it", r.label(), r.Group)
+		case s != nil:
+			return fmt.Sprintf("the route %q is in group %s: open it with --expose, if callers are to use it", s.route.label(), s.route.Group)
 		case methods != nil:
 			slices.Sort(methods)
 			return "there is such a path in a group that is not exposed, for " + strings.Join(slices.Compact(methods), ", ")

@@ -291,7 +291,8 @@ func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision) {
 	})
 	defer patience.Stop()
 	rec.body.progress = func() { patience.Reset(p.upstreamTimeout) }
-	p.reverse.ServeHTTP(rec, r.WithContext(context.WithValue(rec.ctx, exchangeKey{}, x)))
+	x.Context = rec.ctx
+	p.reverse.ServeHTTP(rec, r.WithContext(x))
 	p.cleanAnswer(rec.Header()) // what is in it now are trailers
 }
 
@@ -305,8 +306,10 @@ func (p *Proxy) requestID(r *http.Request) string {
 		}
 	}
 	var b [12]byte
+	var text [2 * len(b)]byte
 	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	return hex.EncodeToString(b[:])
+	hex.Encode(text[:], b[:])
+	return string(text[:])
 }
 
 func (p *Proxy) logUpstream(u Upstream) {

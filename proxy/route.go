@@ -3,12 +3,9 @@ package proxy
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/gorilla/mux"
 )
 
 // Route is one kind of request that a runner answers. Routes are data: a preset is a list of them,
@@ -74,25 +71,32 @@ func (r *Route) label() string {
 	return r.Path
 }
 
-func (r *Route) idPattern() *regexp.Regexp {
+// isID reports whether s has the form of the route's chatflow IDs.
+func (r *Route) isID(s string) bool {
 	if r.ID != nil {
-		return r.ID
+		return r.ID.MatchString(s)
 	}
-	return UUID
+	return isUUID(s)
 }
 
-// build returns the path to send upstream, from the template and the values of its names.
-func (r *Route) build(vars map[string]string) string {
-	if len(vars) == 0 {
-		return r.Path
+// isUUID is what [UUID] matches, in a tenth of the time.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
 	}
-	segments := strings.Split(r.Path, "/")
-	for i, s := range segments {
-		if name, ok := variable(s); ok {
-			segments[i] = vars[name]
+	for i := range len(s) {
+		switch c := s[i]; i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+				return false
+			}
 		}
 	}
-	return strings.Join(segments, "/")
+	return true
 }
 
 // variable returns the name in a template's segment such as {chatflow}.
@@ -144,89 +148,4 @@ func validateTemplate(path string) error {
 		return fmt.Errorf("route %q: a path begins with / and has letters, digits, - . _ ~ and {names} between single slashes", path)
 	}
 	return nil
-}
-
-// table finds the route of a method and path.
-type table struct {
-	router *mux.Router
-	paths  map[string][]spelling // by name of the mux route
-}
-
-// spelling is one form of path that a route accepts.
-type spelling struct {
-	route    *Route
-	template string
-}
-
-// newTable returns a table of the routes, or an error if two of them claim the same path and method.
-func newTable(routes []*Route) (*table, error) {
-	t := &table{
-		// Without these two, mux answers an unclean path with a redirect that turns POST into GET,
-		// and matches a path in which an encoded slash was decoded.
-		router: mux.NewRouter().SkipClean(true).UseEncodedPath(),
-		paths:  map[string][]spelling{},
-	}
-	for _, r := range routes {
-		for _, path := range append([]string{r.Path}, r.Spellings...) {
-			name := anonymous(path)
-			for _, other := range t.paths[name] {
-				for _, m := range r.methods() {
-					if slices.Contains(other.route.methods(), m) {
-						return nil, fmt.Errorf("routes %q and %q both claim %s %s", other.route.label(), r.label(), m, path)
-					}
-				}
-			}
-			if t.paths[name] == nil {
-				t.router.Path(path).Name(name)
-			}
-			t.paths[name] = append(t.paths[name], spelling{r, path})
-		}
-	}
-	return t, nil
-}
-
-// ValidateRoutes says which of the routes claim the same path and method, or nil.
-func ValidateRoutes(routes []*Route) error {
-	_, err := newTable(routes)
-	return err
-}
-
-// anonymous returns a template without its names: two templates that differ only by them match the
-// same paths.
-func anonymous(path string) string {
-	segments := strings.Split(path, "/")
-	for i, s := range segments {
-		if _, ok := variable(s); ok {
-			segments[i] = "{}"
-		}
-	}
-	return strings.Join(segments, "/")
-}
-
-// find returns the route for a method and a canonical path, and the values of the path's names.
-// With no route for the method, it returns the methods there are; with none at all, nothing.
-func (t *table) find(method, path string) (r *Route, vars map[string]string, methods []string) {
-	var m mux.RouteMatch
-	if !t.router.Match(&http.Request{Method: method, URL: &url.URL{Path: path}}, &m) {
-		return nil, nil, nil
-	}
-	for _, s := range t.paths[m.Route.GetName()] {
-		if slices.Contains(s.route.methods(), method) {
-			return s.route, s.values(path), nil
-		}
-		methods = append(methods, s.route.methods()...)
-	}
-	return nil, nil, methods
-}
-
-// values returns what stands in path where the template has a name.
-func (s spelling) values(path string) map[string]string {
-	vars := map[string]string{}
-	segments := strings.Split(path, "/")
-	for i, t := range strings.Split(s.template, "/") {
-		if name, ok := variable(t); ok {
-			vars[name] = segments[i]
-		}
-	}
-	return vars
 }

@@ -18,8 +18,10 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/direct"
 )
 
-// exchange is one forwarded request: what the reverse proxy's functions need to know of it.
+// exchange is one forwarded request: what the reverse proxy's functions need to know of it. It is the
+// request's context, so that they can find it.
 type exchange struct {
+	context.Context
 	*call
 	record        *record
 	authorization string // to send upstream, or empty
@@ -31,6 +33,14 @@ type exchange struct {
 var errUpstreamSlow = errors.New("the runner did not answer in time")
 
 type exchangeKey struct{}
+
+// Value is that of the context, and the exchange itself for its key.
+func (x *exchange) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return x
+	}
+	return x.Context.Value(key)
+}
 
 func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
@@ -244,13 +254,16 @@ func (p *Proxy) authorization(c *call, d Decision) (string, *Error) {
 	return "", nil
 }
 
+// pieceSize is how much of an answer is passed on at a time, in bytes. Every open stream holds one.
+const pieceSize = 8 << 10
+
 type bufferPool struct{ pool sync.Pool }
 
 func (b *bufferPool) Get() []byte {
-	if v, ok := b.pool.Get().(*[]byte); ok {
-		return *v
+	if v, ok := b.pool.Get().(*[pieceSize]byte); ok {
+		return v[:]
 	}
-	return make([]byte, 32<<10)
+	return make([]byte, pieceSize)
 }
 
-func (b *bufferPool) Put(p []byte) { b.pool.Put(&p) }
+func (b *bufferPool) Put(p []byte) { b.pool.Put((*[pieceSize]byte)(p)) }
