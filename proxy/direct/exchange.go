@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -221,6 +222,8 @@ func (x *exchange) answer() (*http.Response, error) {
 // attach makes the end of an answer's body the end of the exchange.
 func (x *exchange) attach(res *http.Response) {
 	switch {
+	case res.StatusCode == http.StatusSwitchingProtocols && !switches(res.Header):
+		x.finish(false)
 	case res.StatusCode == http.StatusSwitchingProtocols:
 		res.Body = &upgraded{conn: x.conn, end: func() { x.stop() }}
 	case res.Body == nil || res.Body == http.NoBody:
@@ -229,6 +232,22 @@ func (x *exchange) attach(res *http.Response) {
 	default:
 		res.Body = &answerBody{ReadCloser: res.Body, x: x, reuse: !res.Close}
 	}
+}
+
+// switches reports whether the head of an answer 101 says that the connection is upgraded, and to what (RFC
+// 9110, section 7.8).
+func switches(h http.Header) bool {
+	if h.Get("Upgrade") == "" {
+		return false
+	}
+	for _, value := range h["Connection"] {
+		for token := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.Trim(token, " \t"), "upgrade") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // finish is called when all of the answer was read: the connection is kept if nothing is left on it.
