@@ -27,6 +27,7 @@ type body struct {
 	whole    atomic.Bool           // all of it was read
 	failed   atomic.Pointer[error] // the transport may be reading while the answer is on its way
 
+	waiting atomic.Bool // for more of the body
 	reading sync.Mutex  // held by a Read
 	ended   atomic.Bool // no Read may begin
 }
@@ -34,7 +35,8 @@ type body struct {
 // limitBody puts the limits on the body of r, which w answers.
 func limitBody(w http.ResponseWriter, r *http.Request, limit int64) *body {
 	b := &body{
-		ReadCloser: http.MaxBytesReader(w, r.Body, limit),
+		// Without w, to which it would write from the goroutine that reads, while the handler writes its answer.
+		ReadCloser: http.MaxBytesReader(nil, r.Body, limit),
 		request:    r,
 		original:   r.Body,
 		writer:     w,
@@ -55,7 +57,9 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.ended.Load() {         // after the deadline is set, so that refuse has the last word about it
 		return 0, http.ErrBodyReadAfterClose
 	}
+	b.waiting.Store(true)
 	n, err := b.ReadCloser.Read(p)
+	b.waiting.Store(false)
 	switch {
 	case errors.Is(err, io.EOF):
 		// The server goes on reading after the body to learn of a caller that leaves; left in

@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"encoding/json"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -37,14 +35,18 @@ func checkMembers(policy keystore.BodyPolicy, body *heldBody) *Error {
 	if len(policy.Deny) == 0 || body == nil || body.size == 0 {
 		return nil
 	}
-	return eachMember(body.content(), func(name string, _ json.RawMessage) *Error {
-		// Assigned to an object in JavaScript, the members of this one count as the object's own.
-		if name == "__proto__" {
-			return &Error{Code: CodeFieldNotAllowed, Detail: "this chatflow does not take the member __proto__", Reason: "member __proto__"}
+	denied := map[string]string{} // by their letters and digits
+	for _, name := range policy.Deny {
+		denied[bare(name)] = name
+	}
+	return eachMember(body.content(), func(name string, _ []byte) *Error {
+		as, found := denied[bare(name)]
+		if name == "__proto__" { // assigned to an object in JavaScript, its members count as the object's own
+			as, found = name, true
 		}
-		if i := slices.IndexFunc(policy.Deny, func(d string) bool { return name == d || looksLike(name, d) }); i >= 0 {
-			return &Error{Code: CodeFieldNotAllowed, Detail: "this chatflow does not take the member " + policy.Deny[i], Reason: "member " + policy.Deny[i] + " is denied by the chatflow's `body:`"}
+		if !found {
+			return nil
 		}
-		return nil
+		return &Error{Code: CodeFieldNotAllowed, Detail: "this chatflow does not take the member " + as, Reason: "member " + as + " is denied by the chatflow's `body:`"}
 	})
 }

@@ -184,7 +184,7 @@ func (c *call) chatflowInBody() *Error {
 // Members named in refuse are refused as well.
 func memberOf(raw []byte, name string, refuse ...string) (string, *Error) {
 	id, found := "", false
-	err := eachMember(raw, func(k string, value json.RawMessage) *Error {
+	err := eachMember(raw, func(k string, value []byte) *Error {
 		switch {
 		case k == name && !found:
 			found = true

@@ -16,7 +16,7 @@ func (p *Proxy) decide(r *http.Request, b *body, key *keystore.Key) (*call, Deci
 	switch {
 	case err != nil:
 		return c, Decision{Refusal: err}
-	case isWebsocket(r.Header) && (!c.route.Websocket || c.preflight):
+	case isWebsocket(r.Header) && (!c.route.Websocket || c.preflight || r.ContentLength != 0): // a body would run into what is said there
 		return c, Decision{Refusal: badRequest("this request cannot switch protocols")}
 	case r.ContentLength != 0 && (c.preflight || c.route.Access == Public || c.route.Access == ListedOnly):
 		return c, Decision{Refusal: badRequest("this request takes no body")} // of anybody, without a key
@@ -32,10 +32,11 @@ func (p *Proxy) decide(r *http.Request, b *body, key *keystore.Key) (*call, Deci
 	}
 	c.question = Question{Access: c.route.Access, Chatflow: c.chatflow, Token: c.bearer.token, Bearer: c.bearer.present, Key: key}
 	if c.route.Body != "" {
-		if d, ok := p.mayReadID(c); !ok {
+		d, ok := p.mayReadID(c)
+		if !ok {
 			return c, d
 		}
-		if err := p.readID(c, r, b); err != nil {
+		if err := p.readID(c, r, b, d.Allowed); err != nil {
 			return c, Decision{Refusal: err}
 		}
 	}
@@ -53,7 +54,7 @@ func (p *Proxy) decideBody(c *call, r *http.Request, b *body) Decision {
 		return d.refused(err)
 	}
 	if c.body == nil && r.ContentLength != 0 && len(d.bodyPolicy().Deny) > 0 {
-		if err := p.hold(c, r, b, p.maxCheckedBody, checkedBodyTime); err != nil {
+		if err := p.hold(c, r, b, p.maxCheckedBody, checkedBodyTime, d.Opens); err != nil {
 			return d.refused(err)
 		}
 		if d = p.ask(c); !d.Allowed { // the body may have taken its time
@@ -86,12 +87,12 @@ func (p *Proxy) mayReadID(c *call) (Decision, bool) {
 	return d, d.Allowed || s.AnyPublic()
 }
 
-// readID reads the body that names the chatflow.
-func (p *Proxy) readID(c *call, r *http.Request, b *body) *Error {
+// readID reads the body that names the chatflow, of a caller with a valid key or of another.
+func (p *Proxy) readID(c *call, r *http.Request, b *body, keyed bool) *Error {
 	if !isPlainJSON(r.Header) {
 		return badRequest("the body must be application/json in UTF-8 on this route, and not compressed")
 	}
-	if err := p.hold(c, r, b, maxIDBody, idBodyTime); err != nil {
+	if err := p.hold(c, r, b, maxIDBody, idBodyTime, keyed); err != nil {
 		return err
 	}
 	if err := c.chatflowInBody(); err != nil {
@@ -101,12 +102,17 @@ func (p *Proxy) readID(c *call, r *http.Request, b *body) *Error {
 	return nil
 }
 
-// hold reads the body of a request and keeps it: what is checked is what will be sent.
-func (p *Proxy) hold(c *call, r *http.Request, b *body, limit int64, within time.Duration) (err *Error) {
+// hold reads the body of a request and keeps it: what is checked is what will be sent. Callers without a
+// valid key have memory of their own for it, which others do not miss.
+func (p *Proxy) hold(c *call, r *http.Request, b *body, limit int64, within time.Duration, keyed bool) (err *Error) {
 	if r.ContentLength > limit {
 		return tooLargeToCheck(limit)
 	}
 	b.until = time.Now().Add(within)
-	c.body, err = p.holdings.read(r.Body, limit)
+	from := &p.strangers
+	if keyed {
+		from = &p.holdings
+	}
+	c.body, err = from.read(r.Body, limit)
 	return err
 }

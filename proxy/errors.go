@@ -29,11 +29,12 @@ const (
 	CodeUnreachable      Code = "upstream_unreachable"
 	CodeUpstreamSlow     Code = "upstream_timeout"
 	CodeDraining         Code = "draining"
-	codeClientClosed     Code = "client_closed"   // log lines only: nobody is left to answer
-	codeUpstreamBroken   Code = "upstream_broken" // log lines only: the answer had begun
-	codeDrainCut         Code = "drain_timeout"   // log lines only: the answer had begun
-	codeKeyRevoked       Code = "key_revoked"     // log lines only: the answer had begun
-	codePanic            Code = "internal_error"  // log lines only: the connection is cut
+	codeClientClosed     Code = "client_closed"       // log lines only: nobody is left to answer
+	codeUpstreamBroken   Code = "upstream_broken"     // log lines only: the answer had begun
+	codeDrainCut         Code = "drain_timeout"       // log lines only: the answer had begun
+	codeKeyRevoked       Code = "key_revoked"         // log lines only: the answer had begun
+	codeWithoutKey       Code = "allowed_without_key" // counts of log lines only
+	codePanic            Code = "internal_error"      // log lines only: the connection is cut
 )
 
 type answer struct {

@@ -16,6 +16,7 @@ import (
 // A nil one is no body. Read and Close may be called concurrently, as transports do.
 type heldBody struct {
 	size     int64
+	memory   int64 // that the bytes take
 	holdings *holdings
 
 	mu     sync.Mutex // guards what follows
@@ -58,40 +59,43 @@ func (b *heldBody) drop() {
 	defer b.mu.Unlock()
 	if b.reader != nil {
 		b.reader, b.bytes = nil, nil
-		b.holdings.now.Add(-b.size)
+		b.holdings.now.Add(-b.memory)
 	}
 }
 
-// holdings bounds the memory of all bodies that are held.
+// holdings bounds the memory of bodies that are held.
 type holdings struct {
 	most int64 // bytes
 	now  atomic.Int64
 }
 
-// read reads a body of at most limit bytes. It must be dropped.
+// read reads a body of at most limit bytes. It must be dropped. Memory is taken as bytes come: a caller that
+// only announces a body holds none.
 func (h *holdings) read(body io.Reader, limit int64) (*heldBody, *Error) {
-	const piece = 16 << 10
-	var raw bytes.Buffer
+	var raw []byte
 	from := io.LimitReader(body, limit+1)
 	for {
-		if h.now.Add(piece) > h.most {
-			h.now.Add(-piece - int64(raw.Len()))
-			return nil, &Error{
-				Code: CodeOverloaded, RetryAfter: time.Second, Detail: "too many requests are being checked at once; send it again",
-				Reason: fmt.Sprintf("the bodies that are being checked hold %d bytes, as much as they may", h.most),
+		if len(raw) == cap(raw) {
+			size := int64(max(2*cap(raw), 512))
+			if h.now.Add(size-int64(cap(raw))) > h.most {
+				h.now.Add(-size)
+				return nil, &Error{
+					Code: CodeOverloaded, RetryAfter: time.Second, Detail: "too many requests are being checked at once; send it again",
+					Reason: fmt.Sprintf("the bodies that are being checked hold %d bytes, as much as they may", h.most),
+				}
 			}
+			raw = append(make([]byte, 0, size), raw...)
 		}
-		n, err := io.CopyN(&raw, from, piece)
-		h.now.Add(n - piece)
-		size := int64(raw.Len())
+		n, err := from.Read(raw[len(raw):cap(raw)])
+		raw = raw[:len(raw)+n]
 		switch {
-		case size > limit:
-			h.now.Add(-size)
+		case int64(len(raw)) > limit:
+			h.now.Add(-int64(cap(raw)))
 			return nil, tooLargeToCheck(limit)
 		case errors.Is(err, io.EOF):
-			return &heldBody{size: size, holdings: h, reader: bytes.NewReader(raw.Bytes()), bytes: raw.Bytes()}, nil
+			return &heldBody{size: int64(len(raw)), memory: int64(cap(raw)), holdings: h, reader: bytes.NewReader(raw), bytes: raw}, nil
 		case err != nil:
-			h.now.Add(-size)
+			h.now.Add(-int64(cap(raw)))
 			return nil, bodyError(err)
 		}
 	}

@@ -1,10 +1,7 @@
 package proxy
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -31,46 +28,92 @@ func isPlainJSON(h http.Header) bool {
 
 // eachMember calls do with the name and value of each member of the JSON object in raw, until do
 // returns an error. It reads by tokens: a decoder into fields would take other names for the fields'.
-func eachMember(raw []byte, do func(name string, value json.RawMessage) *Error) *Error {
+// The values are pieces of raw.
+func eachMember(raw []byte, do func(name string, value []byte) *Error) *Error {
 	malformed := badRequest("the body is not one JSON object in UTF-8")
-	if !utf8.Valid(raw) {
+	if !utf8.Valid(raw) || !json.Valid(raw) {
 		return malformed
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+	// What follows relies on that it is valid.
+	at := skipSpace(raw, 0)
+	if raw[at] != '{' {
 		return malformed
 	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
+	for at = skipSpace(raw, at+1); raw[at] != '}'; {
+		end := skipValue(raw, at)
+		var name string
+		if json.Unmarshal(raw[at:end], &name) != nil {
 			return malformed
 		}
-		name, _ := key.(string)
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return malformed
-		}
-		if err := do(name, value); err != nil {
+		begin := skipSpace(raw, skipSpace(raw, end)+1) // past the colon
+		end = skipValue(raw, begin)
+		if err := do(name, raw[begin:end]); err != nil {
 			return err
 		}
-	}
-	if _, err := d.Token(); err != nil {
-		return malformed
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return malformed
+		if at = skipSpace(raw, end); raw[at] == ',' {
+			at = skipSpace(raw, at+1)
+		}
 	}
 	return nil
 }
 
+func skipSpace(raw []byte, at int) int {
+	for at < len(raw) && (raw[at] == ' ' || raw[at] == '\t' || raw[at] == '\n' || raw[at] == '\r') {
+		at++
+	}
+	return at
+}
+
+// skipValue returns where the value that begins at at ends, in valid JSON.
+func skipValue(raw []byte, at int) int {
+	depth := 0
+	for ; at < len(raw); at++ {
+		switch raw[at] {
+		case '"':
+			for at++; raw[at] != '"'; at++ {
+				if raw[at] == '\\' {
+					at++
+				}
+			}
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			if depth == 0 {
+				return at // of what the value, a number or a word, is in
+			}
+			depth--
+		case ',', ' ', '\t', '\n', '\r':
+			if depth == 0 {
+				return at
+			}
+			continue
+		case ':':
+			continue
+		default:
+			continue // a number, a word
+		}
+		if depth == 0 {
+			return at + 1
+		}
+	}
+	return at
+}
+
 // looksLike reports whether a and b are the same but for case and for characters other than letters
 // and digits.
-func looksLike(a, b string) bool {
-	bare := func(r rune) rune {
+func looksLike(a, b string) bool { return bare(a) == bare(b) }
+
+// bare returns the letters and digits of a name, each as the first of those that differ by case alone.
+func bare(name string) string {
+	return strings.Map(func(r rune) rune {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
 			return -1
 		}
-		return r
-	}
-	return strings.EqualFold(strings.Map(bare, a), strings.Map(bare, b))
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, name)
 }

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -97,7 +98,8 @@ type Proxy struct {
 	upstreamAuthorization keystore.UpstreamAuthorization
 	maxBody               int64
 	maxCheckedBody        int64
-	holdings              holdings
+	holdings              holdings // bodies of callers with a valid key
+	strangers             holdings // bodies of others, for chatflows that may be public
 	upstreamTimeout       time.Duration
 	trusted               []netip.Prefix
 	log                   zerolog.Logger
@@ -141,6 +143,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p.maxCheckedBody = min(p.maxCheckedBody, p.maxBody)
 	p.holdings.most = maxHeldBodies * max(p.maxCheckedBody, maxIDBody)
+	p.strangers.most = p.holdings.most / 4
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -284,12 +287,21 @@ func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision) {
 	_ = http.NewResponseController(rec).EnableFullDuplex() // HTTP/2 always is
 	rec.duplex = true
 	rec.ctx, rec.cancel = context.WithCancelCause(rec.ctx)
-	patience := time.AfterFunc(p.upstreamTimeout, func() {
-		if !x.answered.Load() {
+	var patience *time.Timer
+	patience = time.AfterFunc(math.MaxInt64, func() {
+		switch {
+		case x.answered.Load():
+		case rec.body.waiting.Load(): // for the caller, who has a limit of its own
+			patience.Reset(p.upstreamTimeout)
+		default:
 			rec.cancel(errUpstreamSlow)
 		}
 	})
-	defer patience.Stop()
+	patience.Reset(p.upstreamTimeout) // now that it can be set off again
+	defer func() {
+		rec.body.refuse() // or a Read that is still going on would set the timer off again
+		patience.Stop()
+	}()
 	rec.body.progress = func() { patience.Reset(p.upstreamTimeout) }
 	x.Context = rec.ctx
 	p.reverse.ServeHTTP(rec, r.WithContext(x))

@@ -44,6 +44,7 @@ type record struct {
 	cancel   context.CancelCauseFunc // ends the forwarded request; nil if nothing but the caller may
 	question Question                // what was decided
 	allowed  bool
+	opens    bool   // by a key
 	duplex   bool   // the answer may begin before the body has ended; net/http then leaves the rest of it to us
 	err      *Error // why the request was refused or failed
 }
@@ -57,7 +58,7 @@ func (r *record) WriteHeader(status int) {
 	if status < 200 {
 		r.proxy.cleanAnswer(h)
 	}
-	if status >= 200 && r.status == 0 {
+	if status >= 200 && (r.status == 0 || r.status == http.StatusSwitchingProtocols) { // a switch may fail yet
 		r.status, r.first = status, time.Now()
 		if h.Get("Content-Type") == "" {
 			h["Content-Type"] = nil // or net/http guesses one where the runner named none
@@ -126,7 +127,7 @@ func (r *record) beginStream() {
 
 // decided notes what was decided about the request.
 func (r *record) decided(d Decision) {
-	r.allowed, r.key, r.secret, r.chatflow = d.Allowed, d.Key, d.Secret, d.Chatflow
+	r.allowed, r.opens, r.key, r.secret, r.chatflow = d.Allowed, d.Opens, d.Key, d.Secret, d.Chatflow
 	if d.Refusal != nil {
 		r.err = d.Refusal
 	}
@@ -197,7 +198,13 @@ func (r *record) log() {
 	case r.err != nil && r.err.Code != codeClientClosed:
 		level = zerolog.WarnLevel
 	}
-	if !r.allowed && r.err != nil && !r.proxy.refusals.allow(r.err.Code, r.started) {
+	// Whoever has no valid key must not be able to fill a disk.
+	switch {
+	case !r.allowed && r.err != nil:
+		if !r.proxy.refusals.allow(r.err.Code, r.started) {
+			return
+		}
+	case r.allowed && !r.opens && !r.proxy.refusals.allow(codeWithoutKey, r.started):
 		return
 	}
 	e := r.proxy.log.WithLevel(level)

@@ -7,15 +7,15 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// How many refused requests are logged one by one, of each code. The rest is counted in a line every
-// refusalSummary, so that somebody who is refused all day cannot fill a disk.
+// How many requests of callers without a valid key are logged one by one: refused ones, of each code, and those
+// that need none. The rest is counted in a line every refusalSummary.
 const (
 	refusalBurst   = 100 // lines at once
 	refusalRate    = 10  // lines a second after that
 	refusalSummary = 10 * time.Second
 )
 
-// refusalLog says which refused requests get a line of their own. Each code has its own allowance: a flood of
+// refusalLog says which of these requests get a line of their own. Each code has its own allowance: a flood of
 // one does not hide the others. Its methods may be called concurrently.
 type refusalLog struct {
 	log zerolog.Logger
@@ -32,7 +32,7 @@ type allowance struct {
 	left  int64     // requests not logged since the last summary
 }
 
-// allow reports whether a request that is refused at now gets a line.
+// allow reports whether a request gets a line at now.
 func (l *refusalLog) allow(code Code, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,7 +59,7 @@ func (l *refusalLog) allow(code Code, now time.Time) bool {
 	return false
 }
 
-// summarise logs how many refused requests got no line since it last did.
+// summarise logs how many requests got no line since it last did.
 func (l *refusalLog) summarise() {
 	codes := zerolog.Dict()
 	var all int64
@@ -75,6 +75,6 @@ func (l *refusalLog) summarise() {
 	l.mu.Unlock()
 	if all > 0 {
 		l.log.Warn().Int64("requests", all).Dict("codes", codes).
-			Msg("refused requests that were too many to log one by one; flowlatch_denied_total counts them all")
+			Msg("requests without a valid key that were too many to log one by one; flowlatch_requests_total counts them all")
 	}
 }

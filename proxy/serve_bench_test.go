@@ -190,7 +190,7 @@ func TestAllocations(t *testing.T) {
 		secret string
 		most   float64
 	}{
-		"forwarded": {benchSecret(77), 64},
+		"forwarded": {benchSecret(77), 65},
 		"refused":   {"fl_nobody-0123456789", 35},
 	} {
 		t.Run(name, func(t *testing.T) {

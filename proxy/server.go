@@ -53,9 +53,11 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 	}
 	// The last answers are written by now or never will be: give their connections a moment to be
 	// flushed and closed.
-	last, done := context.WithTimeout(context.WithoutCancel(base), cutGrace)
-	defer done()
-	_ = gate.Shutdown(last)
+	if p.inflight.open.Load() == 0 { // or somebody does not hear that it is cut, and has had its time
+		last, done := context.WithTimeout(context.WithoutCancel(base), cutGrace)
+		defer done()
+		_ = gate.Shutdown(last)
+	}
 	p.refusals.summarise()
 	return errors.Join(err, gate.Close(), ops.Close())
 }

@@ -47,10 +47,19 @@ func (s *streams) watch(ctx context.Context, p *Proxy) {
 		}
 		for _, r := range s.list() {
 			if !Decide(p.store.Snapshot(), r.question, p.now()).Allowed {
-				r.cancel(errRevoked)
-				r.stopSending()
+				s.cut(r)
 			}
 		}
+	}
+}
+
+// cut ends a stream, if it is still open: what its connection does after it is not its own any more.
+func (s *streams) cut(r *record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.open[r]; ok {
+		r.cancel(errRevoked)
+		r.stopSending()
 	}
 }
 

@@ -91,7 +91,7 @@ func (cmd *doctorCmd) Run(s streams) error {
 
 // spellings fires the probes.
 func (e *examination) spellings(gate *url.URL) error {
-	first, err := fire(gate, probe{raw: "GET " + gate.Path + "/flowlatch-doctor HTTP/1.1\r\n"})
+	first, err := fire(gate, probe{raw: "POST " + gate.Path + "/api/v1/prediction/" + randomUUID() + " HTTP/1.1\r\nContent-Length: 0\r\n"})
 	if err != nil {
 		return err
 	}
@@ -103,13 +103,13 @@ func (e *examination) spellings(gate *url.URL) error {
 	default:
 		e.add("gate", isFine, "flowlatch answers at %s", gate)
 	}
-	var got []string
+	var got, strange []string
 	by := map[verdict]int{}
 	list := probes(gate.Path, randomUUID())
 	for _, p := range list {
 		replies, err := fire(gate, p)
 		if err != nil {
-			return fmt.Errorf("after %d requests: %w", by[refused]+by[before]+len(got), err)
+			return fmt.Errorf("after %d requests: %w", by[refused]+by[before]+by[odd]+by[through], err)
 		}
 		worst := refused
 		for _, r := range replies {
@@ -120,8 +120,14 @@ func (e *examination) spellings(gate *url.URL) error {
 				got = append(got, fmt.Sprintf("%s: %v", p.name, r))
 				break
 			}
+			if r.verdict() == odd {
+				strange = append(strange, fmt.Sprintf("%s: %v", p.name, r))
+			}
 		}
 		by[worst]++
+	}
+	if len(strange) > 0 {
+		e.add("spellings", isOdd, "%d of %d requests were answered by something that is not flowlatch, such as %s; see that it does not lead to the runner", len(strange), len(list), strange[0])
 	}
 	if len(got) > 0 {
 		e.add("spellings", isOpen, "%d of %d requests that no gate may let through were; let nothing but flowlatch reach the runner, and nothing before it rewrite paths", len(got), len(list))
@@ -134,7 +140,7 @@ func (e *examination) spellings(gate *url.URL) error {
 		}
 		return nil
 	}
-	e.add("spellings", isFine, "none of %d requests got through: the gate refused %d, an HTTP server or proxy %d", len(list), by[refused], by[before])
+	e.add("spellings", isFine, "none of %d requests got through: the gate refused %d, an HTTP server that did not understand them %d", len(list), by[refused], by[before])
 	return nil
 }
 
@@ -185,15 +191,21 @@ func (e *examination) admin(gate *url.URL, addr string) {
 	if ip := net.ParseIP(gate.Hostname()); gate.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		places = append(places, gate.Hostname())
 	}
-	outside := false
+	outside, answers := false, isAdmin(addr)
 	for _, host := range places {
 		if at := net.JoinHostPort(host, port); isAdmin(at) {
 			outside = true
 			e.add(check, isOpen, "it answers at %s, which others can reach, and asks for no key: it shows key IDs and takes orders to reload; set --admin 127.0.0.1:%s, or let only your monitoring reach it", at, port)
 		}
 	}
-	if !outside {
-		e.add(check, isFine, "port %s cannot be reached at %s", port, strings.Join(append(places, "other addresses"), ", "))
+	switch {
+	case outside:
+	case answers && len(places) > 0:
+		e.add(check, isFine, "it answers at %s and not at %s", addr, strings.Join(places, ", "))
+	case answers:
+		e.add(check, isFine, "it answers at %s; this machine has no other address to try", addr)
+	default:
+		e.add(check, notChecked, "none answers at %s; run this on the gate's machine, or name it by --admin", addr)
 	}
 	raw, err := askAdmin(addr, "/status")
 	if err != nil {

@@ -57,7 +57,7 @@ func TestDoctorBeforeAGate(t *testing.T) {
 	wantRow(t, rows, "gate", "ok flowlatch answers at "+g.url)
 	wantRow(t, rows, "spellings", "ok none of ")
 	wantRow(t, rows, "around the gate", "- name the runner")
-	wantRow(t, rows, "admin listener", "ok cannot be reached")
+	wantRow(t, rows, "admin listener", "ok it answers at ")
 	wantRow(t, rows, "keys in force", "ok 2 keys and 2 chatflows")
 	wantRow(t, rows, "key file", "ok 2 keys, 2 chatflows")
 
@@ -197,5 +197,31 @@ func TestDoctorUsage(t *testing.T) {
 				t.Errorf("exit code %d, %q, %q; want %d, nothing, %q", code, out, errs, tt.code, tt.want)
 			}
 		})
+	}
+}
+
+// TestDoctorBeforeHalfAGate has something before the gate that leads only the exact path of predictions to it and all
+// else to a Flowise with a login, whose refusals are Express's and Flowise's own.
+func TestDoctorBeforeHalfAGate(t *testing.T) {
+	reached := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.RequestURI, "/api/v1/prediction/") || strings.HasPrefix(r.RequestURI, "/flowlatch") {
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprint(w, `{"type":"https://github.com/flowlatch/flowlatch#missing_key","code":"missing_key"}`)
+			return
+		}
+		reached++
+		if strings.Contains(r.URL.Path, "prediction") {
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, "<pre>Cannot POST</pre>")
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"error":"Unauthorized Access"}`)
+	}))
+	defer srv.Close()
+	code, out, _ := flowlatch(t, "doctor", "--url", srv.URL)
+	if code != 1 {
+		t.Errorf("exit code = %d, want 1: %d requests reached the runner\n%s", code, reached, out)
 	}
 }

@@ -18,9 +18,9 @@ import (
 )
 
 // probe is a request that no gate may let through: it has no valid key, or asks for what is not exposed.
-// It does nothing where one does: it names a chatflow that there is not, or only reads. None leaves the
-// chatflow out, for which Flowise 2.2.8 would take the first that it has (vector/upsert,
-// internal-prediction).
+// It does nothing where one does: it names a chatflow that there is not, or only reads. The chatflow is
+// left out of predictions alone, which Flowise refuses then (412); for others that Flowise 2.2.8 would
+// run on the first chatflow that it has (vector/upsert, internal-prediction) it never is.
 type probe struct {
 	name string
 	// raw is the request up to Host, which is added: a request line and headers.
@@ -124,20 +124,29 @@ type verdict uint8
 
 const (
 	refused verdict = iota // by the gate
-	before                 // answered by something before the gate, and not let through
+	before                 // by an HTTP server that did not understand it
+	odd                    // by something that is not the gate and may not be the runner
 	through                // let through
 )
 
 func (r reply) verdict() verdict {
 	switch {
-	case r.code == "upstream_unreachable" || r.code == "upstream_timeout":
+	case r.code == string(proxy.CodeUnreachable) || r.code == string(proxy.CodeUpstreamSlow):
 		return through // it tried
 	case r.code != "":
 		return refused
-	case !r.runner && (r.status == 0 || r.status >= 300 && r.status < 500 || r.status == http.StatusNotImplemented || r.status == http.StatusHTTPVersionNotSupported):
+	case r.runner || r.status >= 200 && r.status < 300 || r.status == http.StatusSwitchingProtocols:
+		return through
+	}
+	switch r.status {
+	case 0, http.StatusBadRequest, http.StatusRequestURITooLong, http.StatusExpectationFailed, http.StatusRequestHeaderFieldsTooLarge,
+		http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
 		return before
 	}
-	return through
+	if r.status >= 500 {
+		return through
+	}
+	return odd
 }
 
 // String is the reply in a few words.
@@ -218,15 +227,17 @@ func readReply(res *http.Response) reply {
 	}
 	var said struct {
 		Type, Code string
-		Success    *bool // of Flowise's errors
+		Success    *bool // this and the next are of Flowise's errors
 		StatusCode int
+		Error      string
 	}
 	if json.Unmarshal(body, &said) != nil {
+		r.runner = strings.Contains(string(body), "<pre>Cannot ") // of Express
 		return r
 	}
 	if strings.HasPrefix(said.Type, proxy.ProblemTypes) && said.Code != "" {
 		r.code = said.Code
 	}
-	r.runner = said.Success != nil && said.StatusCode != 0
+	r.runner = said.Success != nil && said.StatusCode != 0 || said.Error == "Unauthorized Access"
 	return r
 }

@@ -122,8 +122,6 @@ func (x *exchange) on(c *conn) (*http.Response, error) {
 		return nil, *failed
 	case err != nil:
 		return nil, err
-	case errors.As(answerErr, new(untouchedError)) && (x.length != 0 || !safe(x.req.Method)):
-		return nil, errors.Unwrap(answerErr) // it may have been taken
 	}
 	return nil, answerErr
 }
@@ -132,15 +130,6 @@ func (x *exchange) on(c *conn) (*http.Response, error) {
 func (x *exchange) abandon() {
 	x.stop()
 	x.conn.Close()
-}
-
-// safe reports whether a request by this method may be sent twice.
-func safe(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return true
-	}
-	return false
 }
 
 // sendRest sends what is left of the body, while the answer may begin.
@@ -196,9 +185,6 @@ func (x *exchange) write(p []byte, n int) error {
 func (x *exchange) answer() (*http.Response, error) {
 	c := x.conn
 	c.left = maxHead
-	if _, err := c.reader.Peek(1); err != nil {
-		return nil, untouchedError{err}
-	}
 	trace := httptrace.ContextClientTrace(x.ctx)
 	for {
 		res, err := http.ReadResponse(c.reader, x.req)

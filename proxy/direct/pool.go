@@ -10,7 +10,7 @@ type pool struct {
 	mu    sync.Mutex // guards what follows
 	idle  []*conn
 	timer *time.Timer // closes those whose time is over; nil until there was one
-	armed bool
+	next  time.Time   // when it does; zero if nothing is idle
 }
 
 // get returns a connection that can be used now, or nil.
@@ -51,10 +51,10 @@ func (p *pool) put(c *conn, most int) {
 		return
 	}
 	p.idle = append(p.idle, c)
-	if p.armed {
+	if !p.next.IsZero() && !c.expires.Before(p.next) {
 		return
 	}
-	p.armed = true
+	p.next = c.expires
 	if p.timer == nil {
 		p.timer = time.AfterFunc(c.keep, p.sweep)
 	} else {
@@ -68,21 +68,20 @@ func (p *pool) sweep() {
 	defer p.mu.Unlock()
 	now := time.Now()
 	kept := p.idle[:0]
-	next := time.Duration(-1)
+	p.next = time.Time{}
 	for _, c := range p.idle {
-		left := c.expires.Sub(now)
-		if left <= 0 {
+		if !c.expires.After(now) {
 			c.Close()
 			continue
 		}
-		if kept = append(kept, c); next < 0 || left < next {
-			next = left
+		if kept = append(kept, c); p.next.IsZero() || c.expires.Before(p.next) {
+			p.next = c.expires
 		}
 	}
 	clear(p.idle[len(kept):])
 	p.idle = kept
-	if p.armed = next >= 0; p.armed {
-		p.timer.Reset(next)
+	if !p.next.IsZero() {
+		p.timer.Reset(p.next.Sub(now))
 	}
 }
 

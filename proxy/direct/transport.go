@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -34,8 +35,8 @@ const maxHead = 1 << 20
 // to its end or closed. An error may be the context's cause, one of the request's body, or one of the
 // connection.
 //
-// A request whose connection turns out to be closed before any of it was taken is sent again on another;
-// so is one without a body by a safe method (RFC 9110, section 9.2.1) if no answer had begun.
+// A request is sent again, on another connection, only if not a byte of it could be written: unlike net/http's
+// Transport this one sends no request twice, not even by a method that should make no difference.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := &exchange{transport: t, req: req, ctx: req.Context()}
 	res, err := x.run()
@@ -58,6 +59,9 @@ func (t *Transport) conn(ctx context.Context, addr string) (c *conn, reused bool
 	if c := t.pool.get(time.Now()); c != nil {
 		return c, true, nil
 	}
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		addr = net.JoinHostPort(strings.Trim(addr, "[]"), "80")
+	}
 	nc, err := t.Dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, false, err
@@ -65,8 +69,7 @@ func (t *Transport) conn(ctx context.Context, addr string) (c *conn, reused bool
 	return newConn(nc), false, nil
 }
 
-// untouchedError says that the server cannot have taken anything of a request, or that it does no harm to send
-// it again.
+// untouchedError says that nothing of a request was written.
 type untouchedError struct{ error }
 
 func (e untouchedError) Unwrap() error { return e.error }

@@ -654,3 +654,74 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestNotSentTwice has a server that takes a request on a connection that was used before, and closes it
+// without an answer: it may have done what it was asked.
+func TestNotSentTwice(t *testing.T) {
+	for _, method := range []string{"GET", "DELETE", "POST"} {
+		t.Run(method, func(t *testing.T) {
+			var requests atomic.Int64
+			srv := script(t, func(_ *http.Request, r *bufio.Reader, c net.Conn) {
+				requests.Add(1)
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+				if _, err := http.ReadRequest(r); err == nil {
+					requests.Add(1)
+				}
+			})
+			own := both(t)["own"]
+			send := func() outcome {
+				req, err := http.NewRequest(method, "http://"+srv.Addr().String(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return exchangeBy(t, own, req)
+			}
+			if o := send(); o.Status != 200 {
+				t.Fatalf("first answer = %+v", o)
+			}
+			if o := send(); !o.Err || requests.Load() != 2 {
+				t.Errorf("second answer = %+v after %d requests, want an error after 2", o, requests.Load())
+			}
+		})
+	}
+}
+
+// TestAnswerBeforeTheBodyEnds gets a whole answer while the body is still being sent: nobody else may use the
+// connection, on which the rest of the body would be taken for a request.
+func TestAnswerBeforeTheBodyEnds(t *testing.T) {
+	var connections atomic.Int64
+	srv := script(t, func(_ *http.Request, r *bufio.Reader, c net.Conn) {
+		connections.Add(1)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+		_, _ = io.Copy(io.Discard, r)
+	})
+	own := both(t)["own"].(*Transport)
+	body, w := io.Pipe()
+	defer w.Close()
+	req, _ := http.NewRequest("POST", "http://"+srv.Addr().String(), body)
+	go func() { _, _ = w.Write(make([]byte, 64<<10)) }()
+	if o := exchangeBy(t, own, req); o.Body != "hi" {
+		t.Fatalf("answer = %+v", o)
+	}
+	if _, got, err := post(t, own, "http://"+srv.Addr().String(), "x"); err != nil || got != "hi" {
+		t.Errorf("next answer = %q, %v", got, err)
+	}
+	if n := connections.Load(); n != 2 {
+		t.Errorf("%d connections, want 2", n)
+	}
+}
+
+// TestWithoutPort dials the scheme's own.
+func TestWithoutPort(t *testing.T) {
+	for host, want := range map[string]string{"runner": "runner:80", "runner:81": "runner:81", "[::1]": "[::1]:80", "[::1]:81": "[::1]:81"} {
+		got := ""
+		rt := &Transport{Dial: func(_ context.Context, _, addr string) (net.Conn, error) {
+			got = addr
+			return nil, errors.New("dialed")
+		}}
+		req, _ := http.NewRequest("GET", "http://"+host+"/", nil)
+		if _, err := rt.RoundTrip(req); err == nil || got != want {
+			t.Errorf("%s: dialed %q, want %q", host, got, want)
+		}
+	}
+}
