@@ -122,7 +122,7 @@ func (l *lab) getProducts(ctx context.Context) (versions string, err error) {
 				return "", err
 			}
 			l.products[i] = caddyProduct(path)
-			told = append(told, "Caddy "+version(ctx, path, "version"))
+			told = append(told, "Caddy "+caddyVersion)
 		}
 	}
 	return strings.Join(append(told, "wrk "+version(ctx, "wrk", "-v")), ", "), nil
@@ -276,7 +276,7 @@ func (l *lab) underLoad(ctx context.Context, turn int, p *product) error {
 	note(p99, got.P99)
 	note(busy, 100*float64(used.Microseconds())/got.Duration)
 
-	before, err := up.tally()
+	before, err := up.quiet(ctx)
 	if err != nil {
 		return err
 	}

@@ -118,7 +118,9 @@ func run() error {
 var child = map[string]bool{"upstream": true, "streams": true, "httputil": true}
 
 // progress tells whoever waits what is going on, apart from the figures.
-func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, "# "+format+"\n", args...) }
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "# %s "+format+"\n", append([]any{time.Now().Format(time.TimeOnly)}, args...)...)
+}
 
 // chosen returns the products that -only names, in the order they have.
 func chosen(all []*product, only string) ([]*product, error) {

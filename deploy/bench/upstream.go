@@ -282,6 +282,18 @@ func (u *upstream) tally() (t tally, err error) {
 	return t, err
 }
 
+// quiet waits until no more requests come, of those that a load left behind, and returns the tally.
+func (u *upstream) quiet(ctx context.Context) (t tally, err error) {
+	last := -1
+	err = u.wait(ctx, 10*time.Second, 50*time.Millisecond, "quiet", func() (bool, error) {
+		t, err = u.tally()
+		same := t.Requests == last
+		last = t.Requests
+		return same, err
+	})
+	return t, err
+}
+
 var controlClient = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func getJSON(url string, out any) error {
