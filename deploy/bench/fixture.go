@@ -50,7 +50,7 @@ func post(chatflow, token, more string) string {
 // honest returns requests with keys of those in force, of which there are count.
 func (f *fixture) honest(count, n int, more string) (requests []string) {
 	for i := range n {
-		requests = append(requests, f.request(i*(max(count/n, 1))%count, more))
+		requests = append(requests, f.request(i*max(count/n, 1)%count, more))
 	}
 	return requests
 }

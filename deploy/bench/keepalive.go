@@ -40,7 +40,7 @@ const together = 100
 // A POST may not be sent twice, so a proxy that uses such a connection has nothing to answer but 502.
 func keepalive(ctx context.Context, o *options, out io.Writer) error {
 	if _, err := lookPath("node"); err != nil {
-		return errors.New("Node is missing; Debian has it as nodejs")
+		return errors.New("there is no node; Debian has it in nodejs")
 	}
 	dir, err := os.MkdirTemp("", "flowlatch-keepalive-")
 	if err != nil {
@@ -185,7 +185,7 @@ func closeOnce(ctx context.Context, addr string) (time.Duration, error) {
 	}
 	begin := time.Now()
 	_ = conn.SetReadDeadline(begin.Add(time.Minute))
-	if n, err := conn.Read(buffer); err != io.EOF {
+	if n, err := conn.Read(buffer); !errors.Is(err, io.EOF) {
 		return 0, fmt.Errorf("the runner sent %q, %w, and did not close", buffer[:n], err)
 	}
 	return time.Since(begin), nil

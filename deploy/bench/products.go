@@ -17,7 +17,6 @@ type product struct {
 	name   string
 	check  string // how it checks a key
 	binary string // "" if it is part of this program
-	about  string // version
 	single bool   // knows only one key
 
 	// command writes what it needs to s.dir and returns how to start it in the foreground, logging requests to a file.

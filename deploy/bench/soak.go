@@ -58,7 +58,7 @@ func soak(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer runner.Close()
+	defer func() { _ = runner.Close() }()
 	gate, err := flowlatch("flowlatch", absolute(binary)).start(ctx, dir, newFixture(fewKeys), fewKeys, runner.Addr)
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func (m *mixed) run(ctx context.Context, d time.Duration) error {
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}
 	defer client.CloseIdleConnections()
 	var wg sync.WaitGroup
-	caller := func(n int, done *atomic.Int64, pace time.Duration, once func(k int) error) {
+	caller := func(n int, done *atomic.Int64, once func(k int) error) {
 		for k := range n {
 			wg.Go(func() {
 				for ctx.Err() == nil {
@@ -150,23 +150,23 @@ func (m *mixed) run(ctx context.Context, d time.Duration) error {
 					if err := once(k); err != nil {
 						m.fail(err)
 					}
-					if pause(ctx, rand.N(pace)) != nil {
+					if pause(ctx, rand.N(10*time.Millisecond)) != nil {
 						return
 					}
 				}
 			})
 		}
 	}
-	caller(forwarders, &m.forwarded, 10*time.Millisecond, func(k int) error {
+	caller(forwarders, &m.forwarded, func(k int) error {
 		return m.ask(context.Background(), client, m.gate.keys.token(k%fewKeys), "", http.StatusOK, answerBody)
 	})
-	caller(refusals, &m.refused, 10*time.Millisecond, func(int) error {
+	caller(refusals, &m.refused, func(int) error {
 		return m.ask(context.Background(), client, keystore.Generate(), "", http.StatusUnauthorized, "")
 	})
-	caller(listeners, &m.streamed, 10*time.Millisecond, func(k int) error {
+	caller(listeners, &m.streamed, func(k int) error {
 		return m.ask(context.Background(), client, m.gate.keys.token(k%fewKeys), ","+streamAsked, http.StatusOK, eventBegin+"9"+eventEnd)
 	})
-	caller(leavers, &m.cancelled, 10*time.Millisecond, func(k int) error {
+	caller(leavers, &m.cancelled, func(k int) error {
 		ctx, cancel := context.WithTimeout(context.Background(), rand.N(30*time.Millisecond))
 		defer cancel()
 		more := `,"slow":true`
