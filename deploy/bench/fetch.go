@@ -5,7 +5,9 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,14 +46,36 @@ func fromDistribution(ctx context.Context, programs ...string) error {
 		return fmt.Errorf("%s is missing, and only root on Debian can have it installed here: apt-get install %s", names, names)
 	}
 	progress("installing %s", names)
+	allow, err := noServices()
+	if err != nil {
+		return err
+	}
+	defer allow()
 	for _, args := range [][]string{{"update", "-qq"}, append([]string{"install", "-y", "-qq", "--no-install-recommends"}, missing...)} {
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1") // and start no service
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("apt-get %s: %w\n%s", strings.Join(args, " "), err, out)
 		}
 	}
 	return nil
+}
+
+// noServices has the packages that are installed start none of their services, which would listen on more than loopback.
+func noServices() (allow func(), err error) {
+	const policy = "/usr/sbin/policy-rc.d" // of invoke-rc.d(8)
+	f, err := os.OpenFile(policy, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if errors.Is(err, os.ErrExist) {
+		return func() {}, nil // the machine has its own
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := io.WriteString(f, "#!/bin/sh\nexit 101\n"); err != nil {
+		return nil, errors.Join(err, os.Remove(policy))
+	}
+	return func() { os.Remove(policy) }, nil
 }
 
 // lookPath finds a program, also where only root's PATH leads.

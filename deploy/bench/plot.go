@@ -105,7 +105,7 @@ func (l *lab) drawPanel(b *strings.Builder, p panel, turns int) {
 				at := y + (lineHeight-7)/2
 				fmt.Fprintf(b, `<line class="range" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`, scale(s.low), scale(s.high), at, at)
 			}
-			fmt.Fprintf(b, `<text class="value" x="%.1f" y="%d">%s</text>`+"\n", scale(math.Max(s.high, s.median))+6, middle, number(s.median))
+			fmt.Fprintf(b, `<text class="value" x="%d" y="%d" text-anchor="end">%s</text>`+"\n", panelWidth, middle, number(s.median))
 		}
 		y += lineHeight
 	}
