@@ -1,4 +1,4 @@
-# Targets of flowlatch. Everything but e2e needs only Go.
+# Targets of flowlatch. Everything but e2e and differential needs only Go.
 
 GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT   = go run mvdan.cc/gofumpt@v0.12.0
@@ -10,7 +10,7 @@ BENCH_CACHE ?= $(HOME)/.cache/flowlatch-bench
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build ./flowlatch, static
@@ -32,13 +32,17 @@ fmt: ## format the code
 lint: ## look for mistakes: format, vet, linters
 	@unformatted=$$($(GOFUMPT) -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
-	go vet -tags e2e ./deploy/e2e
+	go vet -tags e2e ./deploy/e2e/...
 	go vet -tags bench ./deploy/bench/...
 	$(GOLANGCI) run ./...
 
 .PHONY: fuzz
 fuzz: ## fuzz each fuzz test for FUZZTIME
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+.PHONY: differential
+differential: ## send 20,000 changed requests to the gate and around it, to a router like Flowise's (needs Node 20, npm, Linux)
+	go test -tags e2e -count=1 -timeout 10m -v -run TestDifferential ./deploy/e2e/differential
 
 .PHONY: e2e
 e2e: ## run the end-to-end tests against real Flowise 2.2.8 and 3.1.4 (needs Node 20, npm, g++, make, python3)
@@ -51,6 +55,10 @@ bench-keys: ## measure what keys cost: a decision, a file of a million keys, 100
 .PHONY: bench
 bench: ## measure what the gate costs beside nginx, HAProxy and Caddy (10 minutes; BENCH_ARGS for more, see deploy/bench)
 	@mkdir -p "$(BENCH_CACHE)" && go build -tags bench -o "$(BENCH_CACHE)/bench" ./deploy/bench && exec env BENCH_CACHE="$(BENCH_CACHE)" "$(BENCH_CACHE)/bench" $(BENCH_ARGS)
+
+.PHONY: bench-oracle
+bench-oracle: ## measure whether the time of a refusal tells what the gate knows (1 minute)
+	go run -tags bench ./deploy/bench/oracle
 
 .PHONY: vuln
 vuln: ## look for known holes in dependencies (needs vuln.go.dev)

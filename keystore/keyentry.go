@@ -126,7 +126,7 @@ func (p *parser) secret(n *yaml.Node, name keyName, digest, plain *yaml.Node, s 
 			return false
 		}
 		s.Digest, s.Plain = DigestOf(v), true
-		p.Warn(plain.Line, "%s has its secret in plain text; `sha256: %s` in its place does the same and gives nothing away", name, s.Digest)
+		p.Warn(plain.Line, "%s has its secret in plain text; its digest in its place does the same and gives nothing away (`flowlatch check` shows it)", name)
 		return true
 	}
 	return false

@@ -123,10 +123,11 @@ func invalidKey(reason string) *Error {
 }
 
 func refuseKey(q Question, v keystore.Validity) *Error {
+	mistyped := keystore.Mistyped(q.Token) // looked at whether it matters or not: it takes time, which must not tell
 	switch {
 	case q.Key == nil && q.Token == "":
 		return malformedKey
-	case v == keystore.Unknown && keystore.Mistyped(q.Token):
+	case v == keystore.Unknown && mistyped:
 		return mistypedKey
 	}
 	return invalidKeys[v]

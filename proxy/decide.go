@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -18,6 +20,13 @@ func (p *Proxy) decide(r *http.Request, b *body, key *keystore.Key) (*call, Deci
 		return c, Decision{Refusal: badRequest("this request cannot switch protocols")}
 	case r.ContentLength != 0 && (c.preflight || c.route.Access == Public || c.route.Access == ListedOnly):
 		return c, Decision{Refusal: badRequest("this request takes no body")} // of anybody, without a key
+	case c.preflight && p.cors == nil && slices.Contains(c.route.Methods, "*"):
+		// The runner's route may take OPTIONS for a call: Flowise 3.1.4 lets preflights from origins that it
+		// does not know fall through to the controller of webhooks (routes/webhook/index.ts).
+		return c, Decision{Refusal: &Error{
+			Code: CodeMethod, Detail: "this path does not take preflights", Reason: "a runner that takes every method may take a preflight for a call; --cors-origins has the gate answer it",
+			Allow: strings.Join(c.route.methods(), ", "),
+		}}
 	case c.preflight:
 		return c, Decision{Allowed: true} // a browser sends no key with it; the runner answers for its origins
 	}

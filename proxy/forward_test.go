@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,7 @@ func TestForwardedRequest(t *testing.T) {
 		{"ping", "GET", "/api/v1/ping", "", nil, "GET /api/v1/ping"},
 		{"discovery without a key", "GET", "/api/v1/chatflows-streaming/" + botA, "", nil, "GET /api/v1/chatflows-streaming/" + botA},
 		{"leads, as the widget spells it", "POST", "/api/v1/leads/", `{"chatflowid":"` + botA + `","email":"x"}`, []string{bearerOf(secretA)}, "POST /api/v1/leads"},
+		{"chatflow in a body, byte for byte", "POST", "/api/v1/leads", " {\t\"a\" : [1e0, \"\\u0041\"],\n\"chatflow\\u0069d\":\"" + botA + "\" , \"b\":-0 }\r\n", []string{bearerOf(secretA)}, "POST /api/v1/leads"},
 		{"feedback", "POST", "/api/v1/feedback/" + botA, `{"chatflowid":"` + botA + `"}`, []string{bearerOf(secretA)}, "POST /api/v1/feedback/" + botA},
 		{"feedback changed, any key", "PUT", "/api/v1/feedback/f-1", `{}`, []string{bearerOf(secretB)}, "PUT /api/v1/feedback/f-1"},
 		{"webhook with a query", "PATCH", "/api/v1/webhook/" + botA + "?a=1&b=%3Cx%3E&a=2&c", `{}`, []string{bearerOf(secretA)}, "PATCH /api/v1/webhook/" + botA + "?a=1&b=%3Cx%3E&a=2&c"},
@@ -83,17 +85,57 @@ func TestRefusedIdentity(t *testing.T) {
 		"ID's name in another case":  {[3]string{"GET", file + id + "&chatflowid=" + botB}, proxy.CodeBadRequest},
 		"ID's name encoded":          {[3]string{"GET", file + "chatflow%49d=" + botA}, proxy.CodeBadRequest},
 		"ID encoded":                 {[3]string{"GET", file + "chatflowId=%33" + botA[1:]}, proxy.CodeBadChatflowID},
+		"ID's name as an entity":     {[3]string{"GET", file + "chatflow%26%2373;d=" + botA}, proxy.CodeBadRequest},
+		"ID's name with markup":      {[3]string{"GET", file + "chatflow%3Cx%3EId=" + botA}, proxy.CodeBadRequest},
+		"ID's name with an index":    {[3]string{"GET", file + id + "&chatflowId[0]=" + botB}, proxy.CodeBadRequest},
+		"ID's name with a member":    {[3]string{"GET", file + id + "&chatflowId[x]=" + botB}, proxy.CodeBadRequest},
+		"ID's name in brackets":      {[3]string{"GET", file + id + "&[chatflowId]=" + botB}, proxy.CodeBadRequest},
+		"ID's name, bracket encoded": {[3]string{"GET", file + id + "&chatflowId%5B%5D=" + botB}, proxy.CodeBadRequest},
+		"ID's name with a dot":       {[3]string{"GET", file + id + "&chatflowId.x=" + botB}, proxy.CodeBadRequest},
+		"ID's name after a plus":     {[3]string{"GET", file + id + "&+chatflowId=" + botB}, proxy.CodeBadRequest},
+		"ID's name with a NUL":       {[3]string{"GET", file + id + "&chatflowId%00=" + botB}, proxy.CodeBadRequest},
+		"prototype in the query":     {[3]string{"GET", file + id + "&__proto__[chatflowId]=" + botB}, proxy.CodeBadRequest},
+		"ID without a value":         {[3]string{"GET", file + "chatflowId&chatId=c"}, proxy.CodeBadChatflowID},
+		"ID in upper case":           {[3]string{"GET", file + "chatflowId=" + strings.ToUpper(botA)}, proxy.CodeBadChatflowID},
+		"ID in braces":               {[3]string{"GET", file + "chatflowId={" + botA + "}"}, proxy.CodeBadChatflowID},
+		"ID and a line end":          {[3]string{"GET", file + id + "%0a"}, proxy.CodeBadChatflowID},
+		"ID and a space":             {[3]string{"GET", file + id + "+"}, proxy.CodeBadChatflowID},
+		"ID after markup":            {[3]string{"GET", file + "chatflowId=%3Cx%3E" + botA}, proxy.CodeBadChatflowID},
+		"ID with an entity":          {[3]string{"GET", file + "chatflowId=%26%2351;" + botA[1:]}, proxy.CodeBadChatflowID},
+		"two IDs in one":             {[3]string{"GET", file + id + "," + botB}, proxy.CodeBadChatflowID},
+		"an equals sign more":        {[3]string{"GET", file + "chatflowId==" + botA}, proxy.CodeBadChatflowID},
 		"semicolons":                 {[3]string{"GET", file + id + ";chatId=c"}, proxy.CodeBadChatflowID},
 		"other chatflow's files":     {[3]string{"GET", file + id + "&chatId=../" + botB + "/c&fileName=f"}, proxy.CodeBadRequest},
 		"encoded dots":               {[3]string{"GET", file + id + "&chatId=%2e%2e&fileName=f"}, proxy.CodeBadRequest},
 		"dots behind markup":         {[3]string{"GET", file + id + "&chatId=c&fileName=.%3Cx%3E.%2Ff"}, proxy.CodeBadRequest},
 		"dots as entity":             {[3]string{"GET", file + id + "&chatId=c&fileName=%26%2346%3B."}, proxy.CodeBadRequest},
 		"unknown parameter":          {[3]string{"GET", file + id + "&x=1"}, proxy.CodeBadRequest},
+		"query, no encoding":         {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=%zz"}, proxy.CodeBadRequest},
+		"query, half an encoding":    {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=b%4"}, proxy.CodeBadRequest},
+		"query, name no encoding":    {[3]string{"GET", "/api/v1/webhook/" + botA + "?%=b"}, proxy.CodeBadRequest},
+		"query, not UTF-8":           {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=%ff"}, proxy.CodeBadRequest},
+		"query, overlong":            {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=%c0%ae"}, proxy.CodeBadRequest},
+		"query, semicolon":           {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=b;c=d"}, proxy.CodeBadRequest},
+		"query, one of two":          {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=b&c=%zz"}, proxy.CodeBadRequest},
 		"member twice":               {widget(`{"chatflowid":"` + botA + `","chatflowid":"` + botB + `"}`), proxy.CodeBadChatflowID},
 		"member in another case":     {widget(`{"chatflowid":"` + botA + `","chatflowId":"` + botB + `"}`), proxy.CodeBadChatflowID},
 		"member with an underscore":  {widget(`{"chatflowid":"` + botA + `","chatflow_id":"` + botB + `"}`), proxy.CodeBadChatflowID},
 		"member with a Kelvin sign":  {widget(`{"chatflowid":"` + botA + `","\u212Ahatflowid":1,"chatflow\u0049d":"` + botB + `"}`), proxy.CodeBadChatflowID},
 		"prototype":                  {widget(`{"chatflowid":"` + botA + `","__proto__":{"chatflowid":"` + botB + `"}}`), proxy.CodeBadChatflowID},
+		"member with an escape":      {widget(`{"chatflowid":"` + botA + `","chatflow\u0069d":"` + botB + `"}`), proxy.CodeBadChatflowID},
+		"member with a blank":        {widget(`{"chatflowid":"` + botA + `","chatflowid\u200b":"` + botB + `"}`), proxy.CodeBadChatflowID},
+		"member as an array's":       {widget(`{"chatflowid":"` + botA + `","chatflowid[]":"` + botB + `"}`), proxy.CodeBadChatflowID},
+		"member deeper":              {widget(`{"a":{"chatflowid":"` + botA + `"}}`), proxy.CodeBadChatflowID},
+		"member is null":             {widget(`{"chatflowid":null}`), proxy.CodeBadChatflowID},
+		"member in upper case":       {widget(`{"chatflowid":"` + strings.ToUpper(botA) + `"}`), proxy.CodeBadChatflowID},
+		"member and a line end":      {widget(`{"chatflowid":"` + botA + `\n"}`), proxy.CodeBadChatflowID},
+		"member and a NUL":           {widget(`{"chatflowid":"` + botA + `\u0000"}`), proxy.CodeBadChatflowID},
+		"cut":                        {widget(`{"chatflowid":"` + botA + `"`), proxy.CodeBadRequest},
+		"comment":                    {widget(`{/**/"chatflowid":"` + botA + `"}`), proxy.CodeBadRequest},
+		"comma at the end":           {widget(`{"chatflowid":"` + botA + `",}`), proxy.CodeBadRequest},
+		"single quotes":              {widget(`{'chatflowid':'` + botA + `'}`), proxy.CodeBadRequest},
+		"a string":                   {widget(`"{\"chatflowid\":\"` + botA + `\"}"`), proxy.CodeBadRequest},
+		"more than 64 KiB":           {widget(`{"chatflowid":"` + botA + `","a":"` + strings.Repeat("x", 64<<10) + `"}`), proxy.CodeBodyTooLarge},
 		"no member":                  {widget(`{"email":"x"}`), proxy.CodeBadChatflowID},
 		"member is no string":        {widget(`{"chatflowid":["` + botA + `"]}`), proxy.CodeBadChatflowID},
 		"no object":                  {widget(`["` + botA + `"]`), proxy.CodeBadRequest},
@@ -239,6 +281,22 @@ func TestForwardedFor(t *testing.T) {
 		{"what the caller wrote is cut off", trusted, []string{"9.9.9.9, 6.6.6.6, 10.1.1.1"}, "6.6.6.6, 10.1.1.1, 127.0.0.1"},
 		{"two headers", trusted, []string{"9.9.9.9", "6.6.6.6"}, "6.6.6.6, 127.0.0.1"},
 		{"malformed", trusted, []string{"9.9.9.9, evil, 10.1.1.1"}, "10.1.1.1, 127.0.0.1"},
+		{"malformed at the right", trusted, []string{"6.6.6.6, evil"}, "127.0.0.1"},
+		{"empty item", trusted, []string{"9.9.9.9,, 6.6.6.6"}, "6.6.6.6, 127.0.0.1"},
+		{"empty item at the right", trusted, []string{"6.6.6.6,"}, "127.0.0.1"},
+		{"port", trusted, []string{"6.6.6.6:80"}, "127.0.0.1"},
+		{"unknown", trusted, []string{"unknown"}, "127.0.0.1"},
+		{"several headers", trusted, []string{"9.9.9.9, 6.6.6.6", "10.1.1.1", "10.2.2.2"}, "6.6.6.6, 10.1.1.1, 10.2.2.2, 127.0.0.1"},
+		{"all trusted", trusted, []string{"10.3.3.3, 10.1.1.1"}, "10.3.3.3, 10.1.1.1, 127.0.0.1"},
+		{"IPv6", trusted, []string{"2001:DB8::1"}, "2001:db8::1, 127.0.0.1"},
+		{"IPv6 in brackets", trusted, []string{"[2001:db8::1]"}, "127.0.0.1"},
+		{"IPv6 with a zone", trusted, []string{"fe80::1%eth0"}, "fe80::1, 127.0.0.1"},
+		{"IPv4 in IPv6", trusted, []string{"9.9.9.9, 6.6.6.6, ::ffff:10.1.1.1"}, "6.6.6.6, 10.1.1.1, 127.0.0.1"},
+		{"IPv6 proxies", append(trusted, netip.MustParsePrefix("2001:db8:1::/48")), []string{"9.9.9.9, 2001:db8:2::1, 2001:db8:1::1"}, "2001:db8:2::1, 2001:db8:1::1, 127.0.0.1"},
+		{"octal", trusted, []string{"010.1.1.1"}, "127.0.0.1"},
+		{"decimal", trusted, []string{"167837953"}, "127.0.0.1"},
+		{"not trusted, several headers", nil, []string{"6.6.6.6", "7.7.7.7"}, "127.0.0.1"},
+		{"another peer trusted", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, []string{"6.6.6.6, 10.1.1.1"}, "127.0.0.1"},
 		{"none sent", trusted, nil, "127.0.0.1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -252,11 +310,15 @@ func TestForwardedFor(t *testing.T) {
 			if got := r.Header["X-Forwarded-For"]; len(got) != 1 || got[0] != tt.want {
 				t.Errorf("X-Forwarded-For at the runner = %q, want %q", got, tt.want)
 			}
-			if kept := a.header.Get("X-Request-Id") == "from-the-proxy-1"; kept != (tt.trusted != nil) {
-				t.Errorf("the request ID of the peer was kept: %t, want %t", kept, tt.trusted != nil)
+			if kept := a.header.Get("X-Request-Id") == "from-the-proxy-1"; kept != contains(tt.trusted, "127.0.0.1") {
+				t.Errorf("the request ID of the peer was kept: %t, want %t", kept, !kept)
 			}
 		})
 	}
+}
+
+func contains(networks []netip.Prefix, addr string) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(netip.MustParseAddr(addr)) })
 }
 
 // TestUploadIsStreamed sends 50 MiB in chunks; the runner must have the first before the last is sent.

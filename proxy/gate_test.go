@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -84,6 +85,7 @@ func newRunner(t *testing.T, handler http.HandlerFunc) *runner {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"text":"hello"}`))
 	}))
+	u.Config.ErrorLog = log.New(io.Discard, "", 0) // of runners that leave bodies unread on purpose
 	u.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			u.connections.Add(1)
@@ -114,6 +116,8 @@ type gate struct {
 	runner *runner
 	log    *lockedBuffer
 	keys   string
+	// address is where callers come in.
+	address string
 }
 
 type lockedBuffer struct {
@@ -156,6 +160,7 @@ func newGate(t *testing.T, handler http.HandlerFunc, change func(*proxy.Options)
 	}
 	g.Server = httptest.NewServer(g.proxy)
 	g.Config.DisableGeneralOptionsHandler = true
+	g.address = g.Listener.Addr().String()
 	t.Cleanup(g.Close)
 	return g
 }
@@ -191,7 +196,7 @@ func mustURL(t *testing.T, s string) *url.URL {
 // raw sends bytes as they are and returns the answer.
 func (g *gate) raw(t *testing.T, request string) *answer {
 	t.Helper()
-	conn, err := net.Dial("tcp", g.Listener.Addr().String())
+	conn, err := net.Dial("tcp", g.address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,6 +204,9 @@ func (g *gate) raw(t *testing.T, request string) *answer {
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
+	}
+	if strings.HasPrefix(request, "HEAD ") {
+		return readHead(t, conn)
 	}
 	return readAnswer(t, conn)
 }
@@ -235,3 +243,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		time.Sleep(2 * time.Millisecond) // between two looks, not instead of one
 	}
 }
+
+// newLog returns a log of net/http's kind.
+func newLog(w io.Writer) *log.Logger { return log.New(w, "", 0) }

@@ -88,7 +88,7 @@ func bubble(t *testing.T, handler http.HandlerFunc, do func(t *testing.T, gate *
 			t.Errorf("Serve = %v, want nil", err)
 		}
 		_ = runner.Close()
-		p.transport.(*http.Transport).CloseIdleConnections()
+		p.transport.CloseIdleConnections()
 	})
 }
 

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,15 +15,18 @@ import (
 // Bodies that must be understood before they are forwarded are taken for nothing but one JSON object, in
 // the one form that every reader understands alike.
 
+// plainJSON matches what a body may say to be. It is compared as it is spelled: of parameters written by
+// RFC 2231, twice, or not well, the runner's library takes another charset than Go's.
+var plainJSON = regexp.MustCompile(`^(?i:application/json[ \t]*(;[ \t]*charset=(utf-8|"utf-8"))?)$`)
+
 // isPlainJSON reports whether a request's body says to be JSON in UTF-8, not compressed. Flowise would
-// also inflate a body, and decode UTF-16 (body-parser).
+// also inflate a body, and decode UTF-7 and UTF-16 (body-parser, iconv-lite).
 func isPlainJSON(h http.Header) bool {
 	if enc := h.Values("Content-Encoding"); len(enc) > 1 || len(enc) == 1 && !strings.EqualFold(enc[0], "identity") {
 		return false
 	}
 	types := h.Values("Content-Type")
-	media, params, err := mime.ParseMediaType(strings.Join(types, ","))
-	return len(types) == 1 && err == nil && media == "application/json" && (params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8"))
+	return len(types) == 1 && plainJSON.MatchString(types[0])
 }
 
 // eachMember calls do with the name and value of each member of the JSON object in raw, until do

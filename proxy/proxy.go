@@ -56,6 +56,8 @@ type Options struct {
 	// MaxCheckedBody is the largest request body, in bytes, that is read to look for members which a
 	// chatflow denies. Up to 64 times as much is held in memory at once. Zero means 1 MiB.
 	MaxCheckedBody int64
+	// StandardTransport sends requests to a plain HTTP runner by net/http's Transport, not by our own.
+	StandardTransport bool
 	// UpstreamTimeout is how long the runner may take to begin its answer. Zero means 10 minutes.
 	UpstreamTimeout time.Duration
 	// CutRevoked ends the open streams of a key that is revoked or expires.
@@ -108,7 +110,7 @@ type Proxy struct {
 	health                health
 	credentials           credentials
 	dial                  dialer
-	transport             http.RoundTripper
+	transport             transport
 	reverse               *httputil.ReverseProxy
 	inflight              inflight
 	cutRevoked            bool
@@ -165,7 +167,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p.upstreamTimeout = o.UpstreamTimeout
 	p.metrics = newMetrics(p.registry, p, o.Version)
-	p.transport = newTransport(func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) }, o.UpstreamCA)
+	p.transport = newTransport(o, func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) })
 	p.reverse = p.newReverseProxy()
 	return p, nil
 }
@@ -290,6 +292,7 @@ func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision) {
 	defer patience.Stop()
 	rec.body.progress = func() { patience.Reset(p.upstreamTimeout) }
 	p.reverse.ServeHTTP(rec, r.WithContext(context.WithValue(rec.ctx, exchangeKey{}, x)))
+	p.cleanAnswer(rec.Header()) // what is in it now are trailers
 }
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)

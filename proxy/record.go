@@ -65,8 +65,11 @@ func (r *record) WriteHeader(status int) {
 		r.proxy.allowOrigin(r, r.body.request)
 		h.Set("X-Request-Id", r.id)
 		r.announceEnd(h)
-		if r.duplex && !r.body.whole.Load() {
-			h.Set("Connection", "close") // what is left of the body must not be taken for a request
+		// What is left of a body must not be taken for a request. Of a chunked one that had a length, too, or
+		// one that was sent by HTTP/1.0, none of which net/http tells, somebody before the gate may think that
+		// more is left (RFC 9112, section 6.1).
+		if req := r.body.request; r.duplex && !r.body.whole.Load() || len(req.TransferEncoding) > 0 || !req.ProtoAtLeast(1, 1) {
+			h.Set("Connection", "close")
 		}
 		if mediaType(h) == "text/event-stream" {
 			r.beginStream()
@@ -189,7 +192,7 @@ func (r *record) close() {
 func (r *record) log() {
 	level := zerolog.InfoLevel
 	switch {
-	case r.status >= 500 && r.err != nil:
+	case r.err != nil && (r.status >= 500 || r.err.Code == codePanic):
 		level = zerolog.ErrorLevel
 	case r.err != nil && r.err.Code != codeClientClosed:
 		level = zerolog.WarnLevel

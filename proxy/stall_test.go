@@ -18,7 +18,7 @@ import (
 // dial opens a connection to the gate on which nothing may take longer than 20 s.
 func (g *gate) dial(t *testing.T) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", g.Listener.Addr().String())
+	conn, err := net.Dial("tcp", g.address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,12 +33,20 @@ func TestRunnerThatDoesNotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	held := make(chan net.Conn, 10) // or the garbage collector would close them
+	t.Cleanup(func() {
+		l.Close()
+		for len(held) > 0 {
+			(<-held).Close()
+		}
+	})
 	go func() {
 		for {
-			if _, err := l.Accept(); err != nil { // held open, never read
+			conn, err := l.Accept() // never read
+			if err != nil {
 				return
 			}
+			held <- conn
 		}
 	}()
 	g := newGate(t, nil, func(o *proxy.Options) {
@@ -58,9 +66,22 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
+// bothTransports runs a test with each of the transports to the runner.
+func bothTransports(t *testing.T, run func(t *testing.T, change func(*proxy.Options))) {
+	t.Helper()
+	for name, standard := range map[string]bool{"direct": false, "standard": true} {
+		t.Run(name, func(t *testing.T) { run(t, func(o *proxy.Options) { o.StandardTransport = standard }) })
+	}
+}
+
+// begun is as much of a body as must have come before the runner hears of the request.
+const begun = 16 << 10
+
 // TestEarlyAnswer has a runner that answers before it reads: the caller gets the head of the answer
 // while it still sends, and the runner gets every byte.
-func TestEarlyAnswer(t *testing.T) {
+func TestEarlyAnswer(t *testing.T) { bothTransports(t, testEarlyAnswer) }
+
+func testEarlyAnswer(t *testing.T, change func(*proxy.Options)) {
 	got := make(chan int64, 1)
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex()
@@ -69,16 +90,17 @@ func TestEarlyAnswer(t *testing.T) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		got <- n
 		fmt.Fprint(w, "data:read\n\n")
-	}, nil)
+	}, change)
 	conn := g.dial(t)
 	const size = 300_000
 	fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Length: %d\r\n\r\n", botA, bearerOf(secretA), size)
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil) // before a byte of the body is sent
+	_, _ = io.CopyN(conn, zeros{}, begun)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil) // before the rest of the body is sent
 	if err != nil || res.StatusCode != 200 {
 		t.Fatalf("early answer = %v, %v, want 200", res, err)
 	}
 	defer res.Body.Close()
-	if _, err := io.CopyN(conn, zeros{}, size); err != nil {
+	if _, err := io.CopyN(conn, zeros{}, size-begun); err != nil {
 		t.Fatal(err)
 	}
 	if n := <-got; n != size {
@@ -89,15 +111,18 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 }
 
-// TestBodyThatNeverComes has a caller who announces a body and sends none, to a runner that answers
-// without it: the answer comes, and the connection and the request do not stay.
-func TestBodyThatNeverComes(t *testing.T) {
+// TestBodyThatNeverComes has a caller who announces a body and sends only some of it, to a runner that answers
+// without the rest: the answer comes, and the connection and the request do not stay.
+func TestBodyThatNeverComes(t *testing.T) { bothTransports(t, testBodyThatNeverComes) }
+
+func testBodyThatNeverComes(t *testing.T, change func(*proxy.Options)) {
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex() // or net/http waits for the body here, too
 		w.WriteHeader(http.StatusTeapot)
-	}, nil)
+	}, change)
 	conn := g.dial(t)
-	fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Length: 10\r\n\r\n", botA, bearerOf(secretA))
+	fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Length: %d\r\n\r\n", botA, bearerOf(secretA), 2*begun)
+	_, _ = io.CopyN(conn, zeros{}, begun)
 	r := bufio.NewReader(conn)
 	res, err := http.ReadResponse(r, nil)
 	if err != nil || res.StatusCode != http.StatusTeapot {

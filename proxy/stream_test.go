@@ -113,7 +113,8 @@ func serveGateWith(t *testing.T, handler http.HandlerFunc, drain time.Duration, 
 		return l
 	}
 	data, admin := listen(), listen()
-	s.base, s.admin = "http://"+data.Addr().String(), "http://"+admin.Addr().String()
+	s.address = data.Addr().String()
+	s.base, s.admin = "http://"+s.address, "http://"+admin.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	go func() { s.ended <- s.proxy.Serve(ctx, data, admin, drain) }()

@@ -3,18 +3,19 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/direct"
 )
 
 // exchange is one forwarded request: what the reverse proxy's functions need to know of it.
@@ -55,13 +56,23 @@ func dialUpstream(ctx context.Context, network, addr string) (net.Conn, error) {
 	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, addr)
 }
 
-// newTransport returns the transport to a runner. It has no limit on how long an answer may take to
-// begin, since its own would not count while a body is being sent: see Proxy.forward.
-func newTransport(dial dialer, ca *x509.CertPool) *http.Transport {
+// transport is what requests go through to the runner.
+type transport interface {
+	http.RoundTripper
+	CloseIdleConnections()
+}
+
+// newTransport returns the transport to a runner: our own, or net/http's where that is asked for or where
+// the runner speaks TLS. It has no limit on how long an answer may take to begin, since its own would not
+// count while a body is being sent: see Proxy.forward.
+func newTransport(o Options, dial dialer) transport {
+	if o.Upstream.Scheme == "http" && !o.StandardTransport {
+		return &direct.Transport{Dial: dial}
+	}
 	return &http.Transport{
 		// No proxy from the environment: the runner is next door, and what goes there are keys.
 		DialContext:         dial,
-		TLSClientConfig:     &tls.Config{RootCAs: ca, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:     &tls.Config{RootCAs: o.UpstreamCA, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 5 * time.Second,
 		// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets
 		// the closing cannot be sent again, so this side closes first.
@@ -99,6 +110,14 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 		}
 	}
 	h := out.Header
+	for _, name := range []string{"Content-Type", "Content-Encoding"} {
+		if v, ok := pr.In.Header[name]; ok && !x.preflight {
+			h[name] = v // a caller's Connection header may have removed what says how to read the body
+		}
+	}
+	if x.body != nil {
+		h.Set("Content-Type", "application/json") // as it was read
+	}
 	h.Set("X-Forwarded-For", x.forwardedFor)
 	h.Set("X-Request-Id", x.record.id)
 	if p.publicURL != nil {
@@ -157,18 +176,14 @@ func (p *Proxy) modifyResponse(res *http.Response) error {
 	return nil
 }
 
-// cleanAnswer removes from the head of a runner's answer what is not for callers.
+// cleanAnswer removes from the head, the interim heads and the trailers of a runner's answer what is not for
+// callers: a session of the runner is nothing for a caller who has a key, and lists of alternatives would
+// lead around the gate. Of two answers about origins a browser takes none.
 func (p *Proxy) cleanAnswer(h http.Header) {
-	// A session of the runner is nothing for a caller who has a key, and lists of alternatives
-	// would lead around the gate.
-	h.Del("Set-Cookie")
-	h.Del("Alt-Svc")
-	if p.cors == nil {
-		return
-	}
-	for name := range h { // two answers to one question, and a browser takes none
-		if strings.HasPrefix(name, "Access-Control-") {
-			delete(h, name)
+	for field := range h {
+		name := strings.TrimPrefix(field, http.TrailerPrefix)
+		if name == "Set-Cookie" || name == "Alt-Svc" || p.cors != nil && strings.HasPrefix(name, "Access-Control-") {
+			delete(h, field)
 		}
 	}
 }
@@ -177,7 +192,8 @@ func (p *Proxy) cleanAnswer(h http.Header) {
 func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r.Context())
 	switch {
-	case x.record.body.err() != nil && r.Context().Err() == nil:
+	case x.record.body.err() != nil && (r.Context().Err() == nil || errors.Is(x.record.body.err(), os.ErrDeadlineExceeded)):
+		// A body that stalls ends the context as well: to net/http, every error of reading is a caller that left.
 		w.Header().Set("Connection", "close")
 		x.record.refuse(bodyError(x.record.body.err()))
 	case errors.Is(context.Cause(r.Context()), errDrainOver):
@@ -188,7 +204,7 @@ func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error)
 		x.record.refuse(&Error{Code: CodeUpstreamSlow, Detail: "the flow runner did not begin its answer in time", Reason: "no answer within " + p.upstreamTimeout.String()})
 	case r.Context().Err() != nil:
 		x.record.abandon(codeClientClosed, "caller left before the runner answered")
-		return
+		panic(http.ErrAbortHandler) // or net/http would answer 200
 	default:
 		// What the runner sent may be in the error's words, and stays out of the log for that.
 		reason := "the runner broke off before its answer, or answered what is no HTTP"

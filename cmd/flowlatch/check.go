@@ -51,6 +51,13 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	for _, w := range snapshot.Warnings {
 		fmt.Fprintln(s.err, "warning:", w)
 	}
+	for _, k := range snapshot.Keys() {
+		for _, secret := range k.Secrets() {
+			if secret.Plain {
+				fmt.Fprintf(s.err, "in the place of the secret of key %q: `sha256: %s`\n", k.ID, secret.Digest)
+			}
+		}
+	}
 	return nil
 }
 

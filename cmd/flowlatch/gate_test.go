@@ -27,12 +27,18 @@ type gate struct {
 // startGate starts a gate before a runner.
 func startGate(t *testing.T, runner http.Handler, args ...string) *gate {
 	t.Helper()
+	return startGateOf(t, binary(t), nil, runner, args...)
+}
+
+// startGateOf starts a gate of a build of the program, with variables added to its environment.
+func startGateOf(t *testing.T, path string, env []string, runner http.Handler, args ...string) *gate {
+	t.Helper()
 	upstream := httptest.NewServer(runner)
 	t.Cleanup(upstream.Close)
 	t.Cleanup(upstream.CloseClientConnections) // or Close would wait for streams that a failed test left open
 	g := &gate{web: keystore.Generate(), batch: keystore.Generate()}
 	g.keys = writeFile(t, "keys.yaml", g.keyFile())
-	g.process = start(t, nil, append([]string{
+	g.process = startProgram(t, path, env, append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", g.keys, "--upstream", upstream.URL,
 	}, args...)...)
 	serving := g.awaitLog(t, "serving")

@@ -59,8 +59,11 @@ func TestImportsRunOneWay(t *testing.T) {
 		"cmd/flowlatch": {
 			own: []string{"proxy", "keystore", "keystore/strictyaml", "keystore/flowise"},
 		},
+		"proxy/direct": {
+			only: []string{},
+		},
 		"proxy": {
-			own:   []string{"keystore"},
+			own:   []string{"keystore", "proxy/direct"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

@@ -67,6 +67,15 @@ func binary(t *testing.T) string {
 	return path
 }
 
+// buildPlain builds the program without the race detector, for tests that look at its memory.
+var buildPlain = sync.OnceValues(func() (path string, err error) {
+	path = filepath.Join(buildDir, "flowlatch-plain")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building flowlatch: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
 // flowlatch runs a command in this process.
 func flowlatch(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()

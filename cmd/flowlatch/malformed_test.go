@@ -34,6 +34,7 @@ var malformed = map[string][]struct{ value, why string }{
 	},
 	"upstream-ca":            {{"missing.pem", "no such file"}, {"malformed_test.go", "no certificate"}},
 	"upstream-timeout":       {{"0s", "more than zero"}, {"10", "want a length of time"}, {"soon", "want a length of time"}, {"-1s", "want a length of time"}},
+	"upstream-transport":     {{"own", "want direct or standard"}, {"Direct", "want direct"}},
 	"upstream-authorization": {{"maybe", "want remove, forward or file:PATH"}, {"file:relative", "absolute path"}, {"file:", "absolute path"}, {"Forward", "want remove"}},
 	"expose":                 {{",", "no group"}, {"predict,nosuch", `"nosuch"`}, {"Predict", `"Predict"`}},
 	"discovery":              {{"shut", "want open or keyed"}, {"Open", "want open or keyed"}},

@@ -63,7 +63,13 @@ const raceOptions = "atexit_sleep_ms=20"
 // start starts the program with variables added to an environment that has few.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(binary(t), args...), ended: make(chan struct{})}
+	return startProgram(t, binary(t), env, args...)
+}
+
+// startProgram starts a build of the program.
+func startProgram(t *testing.T, path string, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(path, args...), ended: make(chan struct{})}
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "GORACE=" + raceOptions}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"net"
 	"os"
 	"os/signal"
@@ -50,6 +51,7 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	signal.Notify(hangup, syscall.SIGHUP) // before anybody may think that the gate is there
 	defer signal.Stop(hangup)
 	log := newLogger(c, logTo)
+	stdlog.SetOutput(io.Discard) // net/http's Transport would write bytes of the runner there, and no JSON
 	reloaded := make(chan struct{}, 1)
 	store, err := openStore(ctx, c, log, reloaded)
 	if err != nil {
@@ -193,7 +195,7 @@ func logReload(log zerolog.Logger, r keystore.Reload) {
 
 func newProxy(c *config, store *keystore.Store, log zerolog.Logger) (*proxy.Proxy, error) {
 	return proxy.New(proxy.Options{
-		Store: store, Upstream: c.upstream, UpstreamCA: c.upstreamCA, UpstreamTimeout: c.upstreamTimeout,
+		Store: store, Upstream: c.upstream, UpstreamCA: c.upstreamCA, UpstreamTimeout: c.upstreamTimeout, StandardTransport: c.standardTransport,
 		UpstreamAuthorization: c.authorization, Routes: c.routes, Expose: c.expose, DiscoveryKeyed: c.discoveryKeyed,
 		CutRevoked: c.cutStreams, PublicURL: c.publicURL, MaxBody: c.maxBody, MaxCheckedBody: c.maxCheckedBody, CORSOrigins: c.corsOrigins, FailureLimit: c.failureLimit, TrustedProxies: c.trustedProxies, Log: log, Version: buildVersion(),
 	})

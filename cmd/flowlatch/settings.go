@@ -44,6 +44,7 @@ type settings struct {
 	Upstream              string `env:"FLOWLATCH_UPSTREAM" default:"http://127.0.0.1:3000" help:"The flow runner."`
 	UpstreamCA            string `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the authorities that an https runner's certificate is checked against; without it, the system's."`
 	UpstreamTimeout       string `env:"FLOWLATCH_UPSTREAM_TIMEOUT" default:"10m" help:"How long the runner may take to begin an answer. There is no limit on how long one lasts."`
+	UpstreamTransport     string `env:"FLOWLATCH_UPSTREAM_TRANSPORT" default:"direct" help:"How requests go to a runner by plain HTTP: direct (the gate's own, which costs least) or standard (that of Go's net/http). An https runner always gets standard."`
 	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" help:"What becomes of the caller's key: remove, forward, or file:PATH to send the one in that file instead. A chatflow may override it."`
 	keysSetting
 	adminSetting
@@ -79,26 +80,27 @@ func (t *toggle) Decode(ctx *kong.DecodeContext) error { //nolint:unparam // wha
 
 // config is the settings, understood.
 type config struct {
-	listen, admin   string
-	keys            string
-	upstream        *url.URL
-	upstreamCA      *x509.CertPool
-	upstreamTimeout time.Duration
-	authorization   keystore.UpstreamAuthorization
-	expose          []string
-	discoveryKeyed  bool
-	publicURL       *url.URL
-	maxBody         int64
-	maxCheckedBody  int64
-	failureLimit    proxy.FailureLimit
-	corsOrigins     []string
-	drain           time.Duration
-	waitForKeys     time.Duration
-	cutStreams      bool
-	trustedProxies  []netip.Prefix
-	logLevel        zerolog.Level
-	logFormat       string
-	routes          []*proxy.Route
+	listen, admin     string
+	keys              string
+	upstream          *url.URL
+	upstreamCA        *x509.CertPool
+	upstreamTimeout   time.Duration
+	standardTransport bool
+	authorization     keystore.UpstreamAuthorization
+	expose            []string
+	discoveryKeyed    bool
+	publicURL         *url.URL
+	maxBody           int64
+	maxCheckedBody    int64
+	failureLimit      proxy.FailureLimit
+	corsOrigins       []string
+	drain             time.Duration
+	waitForKeys       time.Duration
+	cutStreams        bool
+	trustedProxies    []netip.Prefix
+	logLevel          zerolog.Level
+	logFormat         string
+	routes            []*proxy.Route
 
 	sources []source // of every setting, in the order of their declaration
 }
@@ -212,6 +214,8 @@ func (c *config) set(name, value string) (err error) {
 		if c.upstreamTimeout, err = duration(value); err == nil && c.upstreamTimeout == 0 {
 			err = errors.New("must be more than zero; a runner that never answers would hold requests for ever")
 		}
+	case "upstream-transport":
+		c.standardTransport, err = value == "standard", oneOf(value, "direct", "standard")
 	case "upstream-authorization":
 		if c.authorization, err = keystore.ParseUpstreamAuthorization(value); c.authorization.Mode == keystore.UpstreamFile {
 			_, err = proxy.ReadCredential(c.authorization.Path)

@@ -1,0 +1,233 @@
+package proxy_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// TestBadAnswers has a runner answer one caller in ways that leave in doubt where the answer ends, and
+// the next as it should. The next must have its own answer: connections to the runner are shared.
+func TestBadAnswers(t *testing.T) {
+	const (
+		ok     = "HTTP/1.1 200 OK\r\n"
+		stolen = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
+		cut    = -1 // the answer ends before its end
+	)
+	for _, tt := range []struct {
+		name, bytes string
+		status      int
+		body        string
+		keep        bool // the runner leaves the connection open
+	}{
+		{"two lengths", ok + "Content-Length: 2\r\nContent-Length: 30\r\n\r\nok" + stolen, 502, "", true},
+		{"the same length twice", ok + "Content-Length: 2\r\nContent-Length: 2\r\n\r\nok", 200, "ok", true},
+		{"list of lengths", ok + "Content-Length: 2, 2\r\n\r\nok" + stolen, 502, "", true},
+		{"signed length", ok + "Content-Length: +2\r\n\r\nok" + stolen, 502, "", true},
+		{"negative length", ok + "Content-Length: -2\r\n\r\nok" + stolen, 502, "", true},
+		{"length and chunks", ok + "Content-Length: 200\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" + stolen, 200, "ok", true},
+		{"unknown encoding", ok + "Transfer-Encoding: xchunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" + stolen, 502, "", true},
+		{"two encodings", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" + stolen, 502, "", true},
+		{"malformed chunk", ok + "Transfer-Encoding: chunked\r\n\r\n+2\r\nok\r\n0\r\n\r\n" + stolen, cut, "", true},
+		{"chunk without an end", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nok", cut, "", false},
+		{"more than its length", ok + "Content-Length: 2\r\n\r\nok" + stolen, 200, "ok", true},
+		{"two answers in one", stolen + stolen, 200, "stolen", true},
+		{"less than its length", ok + "Content-Length: 20\r\n\r\nok", cut, "", false},
+		{"no content, with some", "HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\nstolen" + stolen, 204, "", true},
+		{"not modified, with content", "HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\nstolen" + stolen, 304, "", true},
+		{"no length", ok + "\r\nok", 200, "ok", false},
+		{"head without an end", ok + "Content-Length: 2\r\n", 502, "", false},
+		{"nothing", "", 502, "", false},
+		{"no HTTP", "hello\r\n\r\n" + stolen, 502, "", true},
+		{"no version", "HTTP 200 OK\r\n\r\n" + stolen, 502, "", true},
+		{"another version", "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, "ok", true},
+		{"no status", "HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nok" + stolen, 502, "", true},
+		{"status of two digits", "HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok" + stolen, 502, "", true},
+		{"negative status", "HTTP/1.1 -20 OK\r\nContent-Length: 2\r\n\r\nok" + stolen, 502, "", true},
+		{"space before a colon", ok + "Set-Cookie : a=injected\r\nContent-Length: 2\r\n\r\nok", 200, "ok", true},
+		{"header without a colon", ok + "X\r\nContent-Length: 2\r\n\r\nok", 502, "", true},
+		{"folded line", ok + "X: a\r\n Set-Cookie: a=injected\r\nContent-Length: 2\r\n\r\nok", 200, "ok", true},
+		{"NUL in a header", ok + "X: a\x00b\r\nContent-Length: 2\r\n\r\nok", 502, "", true},
+		{"carriage return in a header", ok + "X: a\rSet-Cookie: a=injected\r\nContent-Length: 2\r\n\r\nok", 502, "", true},
+		{"line feed after a header", ok + "X: a\nContent-Length: 2\n\nok", 200, "ok", true},
+		{"head of 11 MiB", ok + "X: " + strings.Repeat("x", 11<<20) + "\r\nContent-Length: 2\r\n\r\nok", 502, "", true},
+		{"leave to go on", "HTTP/1.1 100 Continue\r\n\r\n" + ok + "Content-Length: 2\r\n\r\nok", 200, "ok", true},
+		{"hints before it", strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 20) + ok + "Content-Length: 2\r\n\r\nok", 200, "ok", true},
+		{"hints without an end", strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", 10_000), 502, "", false},
+		{"switch of protocols", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + stolen, 502, "", true},
+		{"switch to h2c", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + stolen, 502, "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			runner := newRawRunner(t)
+			runner.answer = func(r rawRequest) (string, bool) {
+				if r.body == "first" {
+					return tt.bytes, tt.keep
+				}
+				return ok + "Content-Length: " + strconv.Itoa(len(r.body)) + "\r\n\r\n" + r.body, true
+			}
+			g := newGate(t, nil, runner.upstream(t))
+			ask := func(question string) (status int, body string, res *http.Response) {
+				conn := g.dial(t)
+				fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\nContent-Length: %d\r\n\r\n%s", botA, bearerOf(secretA), len(question), question)
+				in := bufio.NewReader(conn)
+				for {
+					res, err := http.ReadResponse(in, nil)
+					if err != nil {
+						return cut, "", nil
+					}
+					if res.StatusCode < 200 {
+						continue
+					}
+					raw, err := io.ReadAll(res.Body)
+					if err != nil {
+						return cut, "", res
+					}
+					return res.StatusCode, string(raw), res
+				}
+			}
+			for i := range 3 {
+				own := fmt.Sprintf("own-%d", i)
+				if status, body, _ := ask(own); status != 200 || body != own {
+					t.Errorf("answer to %q = %d %q, want 200 and the same", own, status, body)
+				}
+				status, body, res := ask("first")
+				if status != tt.status || status < 500 && body != tt.body {
+					t.Errorf("the bad answer is passed on as %d %q, want %d %q", status, body, tt.status, tt.body)
+				}
+				if status == 502 && (!strings.Contains(body, string(proxy.CodeUnreachable)) || strings.Contains(body, "stolen") || res.Header.Get("X-Request-Id") == "") {
+					t.Errorf("the bad answer is passed on as %v %s, want the gate's own", res.Header, body)
+				}
+				if res != nil && (res.Header.Get("Set-Cookie") != "" || res.Header["Set-Cookie "] != nil) {
+					t.Errorf("the bad answer sets a cookie: %v", res.Header)
+				}
+			}
+			for _, q := range runner.seen(t) {
+				if q.fault != "" {
+					t.Errorf("at the runner = %+v, want whole requests", q)
+				}
+			}
+		})
+	}
+}
+
+// TestFloodOfHints gives up on a runner that hints and hints and never answers.
+func TestFloodOfHints(t *testing.T) {
+	runner := newRawRunner(t)
+	runner.answer = func(rawRequest) (string, bool) {
+		return strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", 10_000), true
+	}
+	g := newGate(t, nil, func(o *proxy.Options) { runner.upstream(t)(o); o.UpstreamTimeout = 300 * time.Millisecond })
+	conn := g.dial(t)
+	fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\nContent-Length: 2\r\n\r\n{}", botA, bearerOf(secretA))
+	in := bufio.NewReader(conn)
+	for {
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatalf("reading the answer: %v", err)
+		}
+		if res.StatusCode == http.StatusEarlyHints {
+			continue
+		}
+		if res.StatusCode != http.StatusGatewayTimeout {
+			t.Errorf("answer = %d, want 504", res.StatusCode)
+		}
+		return
+	}
+}
+
+// TestEarlyAnswerLeavesNothingBehind has a runner that answers before it has the body, to a caller who
+// then leaves the body half sent. The next request must not be taken for the rest of it.
+func TestEarlyAnswerLeavesNothingBehind(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var read []string
+	var open sync.WaitGroup
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() {
+				defer conn.Close()
+				first := make([]byte, 64<<10)
+				n, _ := conn.Read(first)
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly")
+				rest, _ := io.ReadAll(conn)
+				mu.Lock()
+				read = append(read, string(first[:n])+string(rest))
+				mu.Unlock()
+			})
+		}
+	}()
+	t.Cleanup(func() { l.Close() })
+	g := newGate(t, nil, func(o *proxy.Options) { o.Upstream = mustURL(t, "http://"+l.Addr().String()) })
+	const callers = 5
+	for range callers {
+		conn := g.dial(t)
+		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 100000\r\n\r\n%s", botA, bearerOf(secretA), strings.Repeat("x", begun))
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatalf("early answer = %v, %v, want 200", res, err)
+		}
+		if body, err := io.ReadAll(res.Body); string(body) != "early" || err != nil {
+			t.Errorf("early answer = %q, %v", body, err)
+		}
+		conn.Close()
+	}
+	eventually(t, "the end of all connections to the runner", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(read) == callers
+	})
+	l.Close()
+	open.Wait()
+	for _, bytes := range read {
+		if head, body, _ := strings.Cut(bytes, "\r\n\r\n"); strings.Count(head, "POST ") != 1 || strings.Trim(body, "x") != "" {
+			t.Errorf("a connection to the runner carried %.300q and %d bytes, want one request and no more", head, len(body))
+		}
+	}
+}
+
+// TestCallerWhoLeavesLeavesNothingBehind has callers who leave in the middle of an answer: what is left
+// of it is nobody else's.
+func TestCallerWhoLeavesLeavesNothingBehind(t *testing.T) {
+	next := make(chan struct{})
+	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
+		question, _ := io.ReadAll(r.Body)
+		if string(question) == "leaves" {
+			w.Header().Set("Content-Length", "12")
+			_, _ = io.WriteString(w, "stolen")
+			_ = http.NewResponseController(w).Flush()
+			<-next
+			_, _ = io.WriteString(w, "stolen")
+			return
+		}
+		_, _ = w.Write(question)
+	}, nil)
+	for i := range 5 {
+		conn := g.dial(t)
+		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 6\r\n\r\nleaves", botA, bearerOf(secretA))
+		if _, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		next <- struct{}{}
+		own := fmt.Sprintf("own-%d", i)
+		if a := g.request(t, "POST", "/api/v1/prediction/"+botA, own, bearerOf(secretA)); a.status != 200 || a.body != own {
+			t.Errorf("answer to %q = %d %q, want its own", own, a.status, a.body)
+		}
+	}
+}

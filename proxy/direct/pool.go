@@ -1,0 +1,96 @@
+package direct
+
+import (
+	"sync"
+	"time"
+)
+
+// pool is the connections that are kept for later, the one that was used last on top.
+type pool struct {
+	mu    sync.Mutex // guards what follows
+	idle  []*conn
+	timer *time.Timer // closes those whose time is over; nil until there was one
+	armed bool
+}
+
+// get returns a connection that can be used now, or nil.
+func (p *pool) get(now time.Time) *conn {
+	for {
+		c := p.pop()
+		if c == nil {
+			return nil
+		}
+		// What an idle connection has to say is its end, or an answer nobody asked for.
+		if now.Before(c.expires) && c.probe.quiet() {
+			return c
+		}
+		c.Close()
+	}
+}
+
+func (p *pool) pop() *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	return c
+}
+
+// put keeps a connection for later, or closes it if there are enough.
+func (p *pool) put(c *conn, most int) {
+	c.expires = time.Now().Add(c.keep)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) >= most {
+		c.Close()
+		return
+	}
+	p.idle = append(p.idle, c)
+	if p.armed {
+		return
+	}
+	p.armed = true
+	if p.timer == nil {
+		p.timer = time.AfterFunc(c.keep, p.sweep)
+	} else {
+		p.timer.Reset(c.keep)
+	}
+}
+
+// sweep closes the connections whose time is over.
+func (p *pool) sweep() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	kept := p.idle[:0]
+	next := time.Duration(-1)
+	for _, c := range p.idle {
+		left := c.expires.Sub(now)
+		if left <= 0 {
+			c.Close()
+			continue
+		}
+		if kept = append(kept, c); next < 0 || left < next {
+			next = left
+		}
+	}
+	clear(p.idle[len(kept):])
+	p.idle = kept
+	if p.armed = next >= 0; p.armed {
+		p.timer.Reset(next)
+	}
+}
+
+func (p *pool) closeAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.idle {
+		c.Close()
+	}
+	p.idle = nil
+}

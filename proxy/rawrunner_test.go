@@ -1,0 +1,194 @@
+package proxy_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// rawRunner is a runner that reads bytes by the letter of RFC 9112, with nothing of net/http, and
+// notes every request that it finds in them.
+type rawRunner struct {
+	net.Listener
+	// answer returns the bytes to answer with, and whether the connection stays open. Nil is 200.
+	answer func(r rawRequest) (bytes string, keep bool)
+
+	mu       sync.Mutex
+	requests []*rawRequest
+}
+
+// rawRequest is what a rawRunner read.
+type rawRequest struct {
+	head, body string
+	rest       string // what stood between the body's last byte and the request's end: trailers
+	fault      string // why it is not one well-formed, whole request
+	connection int
+}
+
+func newRawRunner(t *testing.T) *rawRunner {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rawRunner{Listener: l}
+	var connections sync.WaitGroup
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for n := 0; ; n++ {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			connections.Go(func() { r.serve(conn, n) })
+		}
+	}()
+	return r
+}
+
+// upstream returns a change of options that puts the gate before the runner.
+func (r *rawRunner) upstream(t *testing.T) func(*proxy.Options) {
+	t.Helper()
+	return func(o *proxy.Options) { o.Upstream = mustURL(t, "http://"+r.Addr().String()) }
+}
+
+// arriving is the fault of a request of which there is a first byte, but not the last.
+const arriving = "still arriving"
+
+// seen returns all requests, once none is arriving any more.
+func (r *rawRunner) seen(t *testing.T) (all []rawRequest) {
+	t.Helper()
+	eventually(t, "the end of the requests at the runner", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		all = nil
+		for _, q := range r.requests {
+			all = append(all, *q)
+		}
+		return !slices.ContainsFunc(all, func(q rawRequest) bool { return q.fault == arriving })
+	})
+	return all
+}
+
+func (r *rawRunner) serve(conn net.Conn, n int) {
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	for {
+		if _, err := in.Peek(1); err != nil {
+			return
+		}
+		q := &rawRequest{connection: n, fault: arriving}
+		r.mu.Lock()
+		r.requests = append(r.requests, q) // from its first byte on
+		r.mu.Unlock()
+		read := readRaw(in)
+		read.connection = n
+		r.mu.Lock()
+		*q = read
+		r.mu.Unlock()
+		if read.fault != "" {
+			return
+		}
+		bytes, keep := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true
+		if r.answer != nil {
+			bytes, keep = r.answer(read)
+		}
+		if _, err := io.WriteString(conn, bytes); err != nil || !keep {
+			return
+		}
+	}
+}
+
+var (
+	rawRequestLine = regexp.MustCompile(`^[A-Z]+ /[A-Za-z0-9._~/-]*(\?[A-Za-z0-9._~%=&-]*)? HTTP/1\.1\r\n$`)
+	rawHeaderLine  = regexp.MustCompile(`^[A-Za-z0-9-]+: ([^\x00-\x08\x0a-\x1f\x7f]*)\r\n$`)
+	rawChunkLine   = regexp.MustCompile(`^[0-9a-f]{1,8}\r\n$`)
+)
+
+// readRaw reads one request and says what is wrong with it.
+func readRaw(in *bufio.Reader) (q rawRequest) {
+	fail := func(format string, args ...any) rawRequest {
+		q.fault = fmt.Sprintf(format, args...)
+		return q
+	}
+	length, chunked, framed := 0, false, 0
+	for {
+		line, err := in.ReadString('\n')
+		q.head += line
+		switch {
+		case err != nil:
+			return fail("the head has no end: %v", err)
+		case q.head == line:
+			if !rawRequestLine.MatchString(line) {
+				return fail("request line %q", line)
+			}
+			continue
+		case line == "\r\n":
+		case !rawHeaderLine.MatchString(line):
+			return fail("header line %q", line)
+		}
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\r\n"), ": ")
+		switch strings.ToLower(name) {
+		case "content-length":
+			framed++
+			if length, err = strconv.Atoi(value); err != nil || strconv.Itoa(length) != value {
+				return fail("Content-Length %q", value)
+			}
+		case "transfer-encoding":
+			framed++
+			if chunked = value == "chunked"; !chunked {
+				return fail("Transfer-Encoding %q", value)
+			}
+		}
+		if line == "\r\n" {
+			break
+		}
+	}
+	if framed > 1 {
+		return fail("%d headers about the length of the body", framed)
+	}
+	if !chunked {
+		body := make([]byte, length)
+		n, err := io.ReadFull(in, body)
+		q.body = string(body[:n])
+		if err != nil {
+			return fail("the body has no end: %v", err)
+		}
+		return q
+	}
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil || !rawChunkLine.MatchString(line) {
+			return fail("size of a chunk %q, %v", line, err)
+		}
+		size, _ := strconv.ParseInt(strings.TrimSpace(line), 16, 64)
+		if size == 0 {
+			break
+		}
+		chunk := make([]byte, size+2)
+		n, err := io.ReadFull(in, chunk)
+		q.body += string(chunk[:min(n, int(size))])
+		if err != nil || string(chunk[size:]) != "\r\n" {
+			return fail("a chunk has no end: %v", err)
+		}
+	}
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return fail("the trailers have no end: %v", err)
+		}
+		if line == "\r\n" {
+			return q
+		}
+		q.rest += line
+	}
+}

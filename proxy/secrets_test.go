@@ -1,0 +1,233 @@
+package proxy_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// What must not be in anything that the gate writes: secrets, and what callers and runners say to each
+// other. Of a key that is known, its digest neither.
+var (
+	knownSecrets = []string{secretA, secretB, secretOps, secretExpired, secretDisabled, secretFuture}
+	private      = []string{
+		"an-unknown-secret-0123", "query-string", "body-text", "header-text", "runner-session", "runner-credential", "upstream-word", "cookie-text",
+	}
+)
+
+// digestFile is the key file of the tests with digests in place of secrets.
+func digestFile() string {
+	content := keyFile
+	for _, s := range knownSecrets {
+		content = strings.Replace(content, "secret: "+s, "sha256: "+keystore.DigestOf(s).String(), 1)
+	}
+	return content
+}
+
+// checkSecrets looks for all of it.
+func checkSecrets(t *testing.T, where map[string]string) {
+	t.Helper()
+	words := slices.Concat(knownSecrets, private)
+	for _, s := range knownSecrets {
+		words = append(words, keystore.DigestOf(s).String())
+	}
+	for name, text := range where {
+		if text == "" {
+			t.Errorf("nothing was collected of the %s", name)
+		}
+		for _, w := range words {
+			if strings.Contains(strings.ToLower(text), strings.ToLower(w)) {
+				t.Errorf("%q stands in the %s:\n%.2000s", w, name, text)
+			}
+		}
+	}
+}
+
+// TestNothingSecretIsLogged looks for the secrets of all requests in everything the gate writes, at
+// every level of the log and with every answer of its own.
+func TestNothingSecretIsLogged(t *testing.T) {
+	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {
+		t.Run(level.String(), func(t *testing.T) {
+			credential := filepath.Join(t.TempDir(), "credential")
+			if err := os.WriteFile(credential, []byte("runner-credential"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			log, next := &lockedBuffer{}, make(chan string)
+			s := serveGateWith(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Set-Cookie", "session=runner-session")
+				switch {
+				case strings.HasPrefix(r.URL.Path, "/api/v1/chatflows-uploads/"):
+					untilGone(r) // and never answers
+				case r.URL.Path == "/api/v1/prediction/"+botB:
+					panic(http.ErrAbortHandler)
+				case r.URL.Path == "/api/v1/webhook/"+botA:
+					events(next)(w, r)
+				}
+				_, _ = io.Copy(io.Discard, r.Body)
+			}, time.Minute, func(o *proxy.Options) {
+				withKeys(t, digestFile())(o)
+				o.Log = zerolog.New(log).Level(level)
+				o.MaxBody, o.UpstreamTimeout = 1000, 100*time.Millisecond
+				o.Upstream.User = mustURL(t, "http://user:upstream-word@x").User
+				var err error
+				if o.UpstreamAuthorization, err = keystore.ParseUpstreamAuthorization("file:" + credential); err != nil {
+					t.Fatal(err)
+				}
+			})
+			var answers strings.Builder
+			codes := map[string]bool{}
+			send := func(method, target, body string, headers ...string) {
+				a := s.request(t, method, target, body, append(headers, "Cookie: cookie-text", "X-Header: header-text")...)
+				_ = a.header.Write(&answers)
+				answers.WriteString(a.body)
+				codes[a.problem.Code] = true
+			}
+			for _, secret := range append(slices.Clone(knownSecrets), "an-unknown-secret-0123") {
+				for _, target := range []string{"/api/v1/prediction/" + botA, "/api/v1/prediction/" + botB + "?q=query-string", "/" + secret, "/api/v1/verify/apikey/" + secret, "/%41" + secret} {
+					send("POST", target, `{"question":"body-text"}`, bearerOf(secret), jsonType, "X-Api-Key: "+secret)
+				}
+			}
+			key := bearerOf(secretA)
+			send("POST", "/api/v1/prediction/"+botA, "", key, "Transfer-Encoding: chunked", "", "1\r\nx\r\n0\r\nan-unknown-secret-0123\r\n")
+			send("POST", "/api/v1/prediction/"+botA, "", "Authorization: "+secretA)
+			send("POST", "/api/v1/prediction/"+secretA, "", key)
+			send("PUT", "/api/v1/prediction/"+botA, "", key)
+			send(secretA, "/api/v1/prediction/"+botA, "", key)
+			send("POST", "/api/v1/prediction/"+botA, strings.Repeat("body-text", 200), key)
+			send("POST", "/api/v1/leads", `{"chatflowid":"body-text"}`, key, jsonType)
+			send("POST", "/api/v1/leads", `{"chatflowid":body-text`, key, jsonType)
+			send("POST", "/api/v1/leads", `{}`, key, "Content-Type: header-text")
+			send("GET", "/api/v1/get-upload-file?chatflowId="+botA+"&fileName=<query-string>", "", key)
+			send("GET", "/api/v1/chatflows-uploads/"+botA, "", key)
+			for _, path := range []string{"/metrics", "/status"} { // while there is something to show
+				if got := status(t, s.admin+path); got != 200 {
+					t.Fatalf("GET %s = %d, want 200", path, got)
+				}
+			}
+			_, metrics := s.adminGet(t, "GET", "/metrics")
+			_, state := s.adminGet(t, "GET", "/status")
+
+			open := s.dial(t)
+			fmt.Fprintf(open, "POST /api/v1/webhook/%s?query-string HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 0\r\n\r\n", botA, key)
+			next <- "body-text"
+			s.stop()
+			eventually(t, "not being ready", func() bool { return status(t, s.admin+"/readyz") == 503 })
+			send("POST", "/api/v1/prediction/"+botA, `{"question":"body-text"}`, key)
+			close(next)
+			if err := <-s.ended; err != nil {
+				t.Errorf("Serve = %v, want nil", err)
+			}
+			for _, want := range []proxy.Code{
+				proxy.CodeNotCanonical, proxy.CodeBadChatflowID, proxy.CodeBadRequest, proxy.CodeMissingKey, proxy.CodeInvalidKey, proxy.CodeKeyNotForFlow,
+				proxy.CodeNotExposed, proxy.CodeMethod, proxy.CodeBodyTooLarge, proxy.CodeUnreachable, proxy.CodeUpstreamSlow, proxy.CodeDraining,
+			} {
+				if !codes[string(want)] {
+					t.Errorf("no answer had the code %s", want)
+				}
+			}
+			checkSecrets(t, map[string]string{"log": log.String(), "metrics": metrics, "answers": answers.String(), "status": state})
+		})
+	}
+}
+
+// TestNothingSecretIsInATrace has the gate panic in the middle of a request.
+func TestNothingSecretIsInATrace(t *testing.T) {
+	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {
+		t.Run(level.String(), func(t *testing.T) {
+			var broken atomic.Bool
+			log := &lockedBuffer{}
+			s := serveGateWith(t, nil, time.Second, func(o *proxy.Options) {
+				withKeys(t, digestFile())(o)
+				o.Log = zerolog.New(log).Level(level)
+				o.Now = func() time.Time {
+					if broken.Load() {
+						panic("the clock is broken")
+					}
+					return time.Now()
+				}
+			})
+			broken.Store(true)
+			answers := s.conversation(t, "POST /api/v1/prediction/"+botA+"?query-string HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+
+				"\r\nCookie: cookie-text\r\nX-Header: header-text\r\nContent-Length: 9\r\n\r\nbody-text")
+			if len(answers) != 0 {
+				t.Errorf("answers = %v, want the connection to be cut", statuses(answers))
+			}
+			if !strings.Contains(log.String(), "the clock is broken") || !strings.Contains(log.String(), "proxy.go") {
+				t.Errorf("log = %s, want what happened and where", log)
+			}
+			broken.Store(false)
+			_, metrics := s.adminGet(t, "GET", "/metrics")
+			_, state := s.adminGet(t, "GET", "/status")
+			checkSecrets(t, map[string]string{"log": log.String(), "metrics": metrics, "status": state})
+			if a := s.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA)); a.status != 200 {
+				t.Errorf("the next answer = %d, want 200", a.status)
+			}
+		})
+	}
+}
+
+// TestNothingSecretIsInAFault reloads key files whose faults lie in the secrets themselves, or beside
+// them.
+func TestNothingSecretIsInAFault(t *testing.T) {
+	digest := keystore.DigestOf(secretA).String()
+	entry := func(s string) string { return strings.Replace(keyFile, "{id: key-a, secret: "+secretA+"}", s, 1) }
+	faults := map[string]string{
+		"one secret, two keys":          entry("{id: key-a, secret: " + secretB + "}"),
+		"one digest, two keys":          entry("{id: key-a, sha256: " + digest + "}\n  - {id: twin, secret: " + secretA + "}"),
+		"digest of a key in force":      entry("{id: key-a, sha256: " + digest + "}\n  - {id: twin, sha256: " + digest + "}"),
+		"digest too long":               entry("{id: key-a, sha256: " + digest + "0}"),
+		"digest too short":              entry("{id: key-a, sha256: " + digest[:63] + "}"),
+		"secret for a digest":           entry("{id: key-a, sha256: " + secretA + "}"),
+		"secret too short":              entry("{id: key-a, secret: body-text}"),
+		"secret with a blank":           entry("{id: key-a, secret: '" + secretA + " x'}"),
+		"secret that is a list":         entry("{id: key-a, secret: [" + secretA + "]}"),
+		"secret that is a number":       entry("{id: key-a, secret: {" + secretA + ": 1}}"),
+		"secret and digest":             entry("{id: key-a, secret: " + secretA + ", sha256: " + digest + "}"),
+		"secret twice":                  entry("{id: key-a, secret: " + secretA + ", secret: " + secretA + "}"),
+		"unknown field":                 entry("{id: key-a, secrett: " + secretA + "}"),
+		"two documents":                 keyFile + "---\n" + secretA + "\n",
+		"no YAML":                       entry("{id: key-a, secret: " + secretA + "\n"),
+		"tabs":                          strings.Replace(keyFile, "  - {id: key-b", "\t- {id: key-b", 1),
+		"secret for a time":             entry("{id: key-a, secret: " + secretA + ", not_after: " + secretB + "}"),
+		"secret for a truth":            entry("{id: key-a, secret: " + secretA + ", disabled: " + secretB + "}"),
+		"unknown alias":                 entry("{id: key-a, secret: *" + secretA + "}"),
+		"anchor":                        entry("{id: key-a, secret: &x " + secretA + "}\n  - {id: twin, secret: *x}"),
+		"not UTF-8":                     entry("{id: key-a, secret: " + secretA + "\xff}"),
+		"empty":                         "",
+		"other version, secrets follow": strings.Replace(keyFile, "version: 1", "version: "+secretA, 1),
+	}
+	for name, content := range faults {
+		t.Run(name, func(t *testing.T) {
+			keys := filepath.Join(t.TempDir(), "keys.yaml")
+			write := func(content string) {
+				if err := os.WriteFile(keys, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(digestFile())
+			g := newGate(t, nil, func(o *proxy.Options) { o.Store = openStore(t, keys) })
+			write(content)
+			code, fault := g.adminGet(t, "POST", "/-/reload")
+			if code != 422 {
+				t.Fatalf("reload = %d %s, want 422", code, fault)
+			}
+			_, metrics := g.adminGet(t, "GET", "/metrics")
+			_, state := g.adminGet(t, "GET", "/status")
+			checkSecrets(t, map[string]string{"answer to the reload": fault, "metrics": metrics, "status": state})
+			_, err := keystore.Parse("keys.yaml", []byte(content))
+			checkSecrets(t, map[string]string{"error": fmt.Sprint(err)})
+		})
+	}
+}
