@@ -291,7 +291,7 @@ func (l *lab) underLoad(ctx context.Context, turn int, p *product) error {
 	note(cpuRefused, float64(used.Microseconds())/got.Requests)
 	note(refusedShare, float64(used.Microseconds())/got.Requests/l.figures.at(turn, cpuForwarded, p.name))
 	note(opened, float64(after.Accepted-before.Accepted-1)) // but the question itself
-	if n := after.Requests - before.Requests; n > 0 {
+	if n := after.Wrong; n > 0 {
 		l.failed = append(l.failed, fmt.Errorf("%s: %d requests with a wrong key were forwarded", p.name, n))
 	}
 

@@ -58,7 +58,7 @@ func (f *fixture) honest(count, n int, more string) (requests []string) {
 // wrong returns requests with keys that look right and are not in force.
 func (f *fixture) wrong(n int) (requests []string) {
 	for i := range n {
-		requests = append(requests, post(chatflowOf(i), keystore.Generate(), ""))
+		requests = append(requests, post(chatflowOf(i), keystore.Generate(), ","+wrongAsked))
 	}
 	return requests
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -197,14 +198,21 @@ func (p *process) descriptors() (int, error) {
 	return len(entries), err
 }
 
-// freeAddr returns an address on loopback that nothing listens on.
+// given are the addresses that freeAddr has given away, some of which nothing listens on yet.
+var given sync.Map
+
+// freeAddr returns an address on loopback that nothing listens on, each time another.
 func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", err
+		}
+		l.Close()
+		if _, taken := given.LoadOrStore(l.Addr().String(), true); !taken {
+			return l.Addr().String(), nil
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // raiseFileLimit allows this process and its children as many descriptors as it may.

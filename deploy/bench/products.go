@@ -37,8 +37,20 @@ type instance struct {
 	ready time.Duration // from start to the first answer
 }
 
-// start starts a product and waits for its first answer.
-func (p *product) start(ctx context.Context, dir string, keys *fixture, count int, upstream string) (*instance, error) {
+// start starts a product and waits for its first answer. An address that nothing listened on may be taken by another
+// program, or by a connection, before the product listens on it; then there is another try.
+func (p *product) start(ctx context.Context, dir string, keys *fixture, count int, upstream string) (i *instance, err error) {
+	for range 3 {
+		i, err = p.startOnce(ctx, dir, keys, count, upstream)
+		if err == nil || ctx.Err() != nil || !strings.Contains(strings.ToLower(err.Error()), "in use") && !strings.Contains(err.Error(), "cannot bind") {
+			break
+		}
+		progress("again: %v", err)
+	}
+	return i, err
+}
+
+func (p *product) startOnce(ctx context.Context, dir string, keys *fixture, count int, upstream string) (*instance, error) {
 	s := site{upstream: upstream, keys: keys, count: count}
 	if p.single {
 		s.count = 1

@@ -91,7 +91,7 @@ func holdStreams(ctx context.Context, o *options, out io.Writer) error {
 					continue
 				}
 				s.ended = true
-				h.fail("a stream ended")
+				h.fail(fmt.Sprintf("a stream ended after %d events: %v", s.events, err))
 				_ = syscall.EpollCtl(poll, syscall.EPOLL_CTL_DEL, int(e.Fd), nil)
 				continue
 			}

@@ -22,6 +22,7 @@ const (
 	answerBody  = `{"text":"hello"}`
 	answer      = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n" + answerBody
 	streamHead  = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nX-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n"
+	wrongAsked  = `"wrong":true`     // in the body of a request that must not come
 	streamAsked = `"streaming":true` // in the body of a request that wants an event stream
 	eventBegin  = "message:\ndata:{\"event\":\"token\",\"data\":\""
 	eventEnd    = "\"}\n\n"
@@ -33,6 +34,7 @@ type tally struct {
 	Accepted int `json:"accepted"` // connections ever
 	Requests int `json:"requests"`
 	Streams  int `json:"streams"` // open
+	Wrong    int `json:"wrong"`   // requests that should have been refused
 	Stalled  int `json:"stalled"` // events that the kernel did not take at once
 }
 
@@ -227,6 +229,9 @@ func (s *rawServer) answer(c *rawConn, head, body []byte) {
 		s.due = append(s.due, c)
 	default:
 		s.tally.Requests++
+		if bytes.Contains(body, []byte(wrongAsked)) {
+			s.tally.Wrong++
+		}
 		_, _ = syscall.Write(c.fd, []byte(answer))
 	}
 }
@@ -284,12 +289,14 @@ func (u *upstream) tally() (t tally, err error) {
 
 // quiet waits until no more requests come, of those that a load left behind, and returns the tally.
 func (u *upstream) quiet(ctx context.Context) (t tally, err error) {
-	last := -1
+	last, same := -1, 0
 	err = u.wait(ctx, 10*time.Second, 50*time.Millisecond, "quiet", func() (bool, error) {
 		t, err = u.tally()
-		same := t.Requests == last
-		last = t.Requests
-		return same, err
+		if t.Requests != last {
+			last, same = t.Requests, 0
+		}
+		same++
+		return same > 5, err
 	})
 	return t, err
 }
