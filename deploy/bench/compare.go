@@ -23,7 +23,8 @@ type lab struct {
 	keys     *fixture
 	products []*product
 	figures  figures
-	failed   []error // requests that went wrong
+	failed   []error // requests that went wrong, of flowlatch
+	faults   table   // and of all
 }
 
 // direct stands for callers that ask the upstream itself.
@@ -256,9 +257,7 @@ func (l *lab) underLoad(ctx context.Context, turn int, p *product) error {
 		if got, err = hammer(ctx, l.dir, i.listen, connections, d, requests); err != nil {
 			return got, 0, err
 		}
-		if err := got.faults(refused); err != nil {
-			l.failed = append(l.failed, fmt.Errorf("%s, %s: %w", p.name, what, err))
-		}
+		l.fault(turn, p, what, got.faults(refused))
 		after, err := i.processor()
 		return got, after - before, err
 	}
@@ -292,7 +291,7 @@ func (l *lab) underLoad(ctx context.Context, turn int, p *product) error {
 	note(refusedShare, float64(used.Microseconds())/got.Requests/l.figures.at(turn, cpuForwarded, p.name))
 	note(opened, float64(after.Accepted-before.Accepted-1)) // but the question itself
 	if n := after.Wrong; n > 0 {
-		l.failed = append(l.failed, fmt.Errorf("%s: %d requests with a wrong key were forwarded", p.name, n))
+		l.fault(turn, p, "refused", fmt.Errorf("%d requests with a wrong key were forwarded", n))
 	}
 
 	if got, _, err = measure("one connection", 1, max(time.Second, l.duration*2/3), honest, false); err != nil {
@@ -387,12 +386,24 @@ func (l *lab) withStreams(ctx context.Context, turn int, p *product) error {
 		return fmt.Errorf("the callers of the streams said %q: %w", said, err)
 	}
 	if h.Failed > 0 {
-		l.failed = append(l.failed, fmt.Errorf("%s: of %d streams %d failed: %s", p.name, l.streams, h.Failed, h.Fault))
+		l.fault(turn, p, "streams", fmt.Errorf("of %d %d failed: %s", l.streams, h.Failed, h.Fault))
 	}
 	note(latest, h.Late)
 	note(gap, h.Gap)
 	note(lateP99, h.P99Late)
 	return nil
+}
+
+// fault keeps that requests went wrong. Only flowlatch's are an error of the run: others' are a finding.
+func (l *lab) fault(turn int, p *product, what string, err error) {
+	if err == nil {
+		return
+	}
+	progress("%s, %s: %v", p.name, what, err)
+	l.faults.add(fmt.Sprint(turn+1), p.name, what, strings.ReplaceAll(err.Error(), "\n", "; "))
+	if strings.HasPrefix(p.name, "flowlatch") {
+		l.failed = append(l.failed, fmt.Errorf("%s, %s: %w", p.name, what, err))
+	}
 }
 
 func mustSelf() string {

@@ -212,6 +212,12 @@ func (l *lab) report(w io.Writer, turns int, versions string, others float64) {
 	}
 	all.print(w)
 
+	if len(l.faults) > 0 {
+		append(table{{"turn", "of", "while", "what went wrong"}}, l.faults...).print(w)
+	} else {
+		fmt.Fprint(w, "No request went wrong, with any of them.\n\n")
+	}
+
 	checks := table{{"", "keys", "check"}}
 	for _, p := range l.products {
 		n := "10,000"
