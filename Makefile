@@ -6,6 +6,7 @@ VULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 30s
+BENCH_CACHE ?= $(HOME)/.cache/flowlatch-bench
 
 .PHONY: help
 help: ## list the targets
@@ -50,6 +51,10 @@ e2e: ## run the end-to-end tests against real Flowise 2.2.8 and 3.1.4 (needs Nod
 .PHONY: bench-keys
 bench-keys: ## measure what keys cost: a decision, a file of a million keys, 100 reloads a second (5 minutes)
 	go run -tags bench ./deploy/bench/keys
+
+.PHONY: bench
+bench: ## measure what the gate costs beside nginx, HAProxy and Caddy (10 minutes; BENCH_ARGS for more, see deploy/bench)
+	@mkdir -p "$(BENCH_CACHE)" && go build -tags bench -o "$(BENCH_CACHE)/bench" ./deploy/bench && exec env BENCH_CACHE="$(BENCH_CACHE)" "$(BENCH_CACHE)/bench" $(BENCH_ARGS)
 
 .PHONY: bench-oracle
 bench-oracle: ## measure whether the time of a refusal tells what the gate knows (1 minute)
