@@ -255,7 +255,7 @@ func (p *Proxy) authorization(c *call, d Decision) (string, *Error) {
 }
 
 // pieceSize is how much of an answer is passed on at a time, in bytes. Every open stream holds one.
-const pieceSize = 8 << 10
+const pieceSize = 4 << 10
 
 type bufferPool struct{ pool sync.Pool }
 

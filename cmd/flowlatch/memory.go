@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"os"
-	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -13,12 +13,8 @@ import (
 // manyKeys is the number of keys from which memory is tidied up after a reload.
 const manyKeys = 5000
 
-// garbage is how much memory may be waiting to be collected beside a large set of keys, in bytes. By
-// default Go lets as much wait as is in use, which for a million keys would double the process.
-const garbage = 64 << 20
-
 // tidyMemory gives back what reading a large key file has used up, each time that reloaded says so,
-// until ctx is done. An operator's GOGC stays as it is.
+// until ctx is done.
 func tidyMemory(ctx context.Context, store *keystore.Store, reloaded <-chan struct{}) {
 	for {
 		select {
@@ -37,12 +33,46 @@ func tidyMemory(ctx context.Context, store *keystore.Store, reloaded <-chan stru
 		case <-time.After(time.Second):
 		}
 		debug.FreeOSMemory()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		if os.Getenv("GOGC") != "" {
-			continue
+	}
+}
+
+// garbage is how much memory may wait to be collected, in bytes. By default Go lets as much wait as is in
+// use: of a few keys, which use little, it collects all the time; for a million keys or thousands of open
+// streams it would double the process.
+const garbage = 16 << 20
+
+// The bounds of GOGC: what garbage comes to for little memory in use, and for much.
+const (
+	mostGOGC  = 400
+	leastGOGC = 20
+)
+
+// paceEvery is how often the memory in use is looked at.
+const paceEvery = 5 * time.Second
+
+// paceCollector keeps the garbage collector to that, until ctx is done. An operator's GOGC stays as it is.
+func paceCollector(ctx context.Context) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	tick := time.NewTicker(paceEvery)
+	defer tick.Stop()
+	set := 0
+	for {
+		metrics.Read(sample)
+		percent := mostGOGC
+		if live := sample[0].Value.Uint64(); live > 0 {
+			percent = int(min(mostGOGC, max(leastGOGC, garbage*100/live)))
 		}
-		percent := int(garbage * 100 / max(m.HeapAlloc, 1))
-		debug.SetGCPercent(min(100, max(10, percent)))
+		if percent < set*4/5 || percent > set*5/4 { // each change stops the world for a moment
+			debug.SetGCPercent(percent)
+			set = percent
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
 }

@@ -74,6 +74,7 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	defer stop()
 	go store.Run(background)
 	go tidyMemory(background, store, reloaded)
+	go paceCollector(background)
 	go reloadOnHangup(background, store, hangup)
 
 	snapshot := store.Snapshot()

@@ -25,7 +25,7 @@ type conn struct {
 
 func newConn(nc net.Conn) *conn {
 	c := &conn{Conn: nc, keep: keepUnannounced}
-	c.reader = bufio.NewReaderSize((*headLimit)(c), 4<<10)
+	c.reader = bufio.NewReaderSize((*headLimit)(c), 2<<10)
 	c.probe.init(nc)
 	return c
 }
