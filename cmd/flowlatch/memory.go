@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync/atomic"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -15,14 +17,16 @@ const manyKeys = 5000
 
 // tidyMemory gives back what reading a large key file has used up, each time that reloaded says so,
 // until ctx is done.
-func tidyMemory(ctx context.Context, store *keystore.Store, reloaded <-chan struct{}) {
+func tidyMemory(ctx context.Context, store *keystore.Store, reloaded <-chan struct{}, c *collector) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-reloaded:
 		}
-		if len(store.Snapshot().Keys()) < manyKeys {
+		many := len(store.Snapshot().Keys()) >= manyKeys
+		c.manyKeys.Store(many)
+		if !many {
 			continue
 		}
 		debug.FreeOSMemory()
@@ -36,43 +40,45 @@ func tidyMemory(ctx context.Context, store *keystore.Store, reloaded <-chan stru
 	}
 }
 
-// garbage is how much memory may wait to be collected, in bytes. By default Go lets as much wait as is in
-// use: of a few keys, which use little, it collects all the time; for a million keys or thousands of open
-// streams it would double the process.
-const garbage = 16 << 20
-
-// The bounds of GOGC: what garbage comes to for little memory in use, and for much.
+// How much memory may wait to be collected, in bytes. By default Go lets as much wait as is in use. Of a
+// few keys, which use little, it would collect all the time; for a million it would double the process.
 const (
-	mostGOGC  = 400
-	leastGOGC = 20
+	littleGarbage = 16 << 20 // may always wait, but for four times as much as is in use
+	muchGarbage   = 64 << 20 // is the most that waits beside a large set of keys
 )
 
-// paceEvery is how often the memory in use is looked at.
-const paceEvery = 5 * time.Second
+// collector keeps Go's garbage collector to that.
+type collector struct {
+	manyKeys atomic.Bool
+	percent  int // GOGC as it was set last
+}
 
-// paceCollector keeps the garbage collector to that, until ctx is done. An operator's GOGC stays as it is.
-func paceCollector(ctx context.Context) {
+// pace has the collector look at the memory in use after each collection, from now on. An operator's GOGC
+// stays as it is.
+func (c *collector) pace() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
+	type collected struct{ _ [16]byte } // not so small that Go puts it together with others
+	var again func(*collected)
+	again = func(o *collected) {
+		c.adjust()
+		runtime.SetFinalizer(o, again)
+	}
+	runtime.SetFinalizer(new(collected), again)
+}
+
+// adjust sets GOGC by the memory in use.
+func (c *collector) adjust() {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	tick := time.NewTicker(paceEvery)
-	defer tick.Stop()
-	set := 0
-	for {
-		metrics.Read(sample)
-		percent := mostGOGC
-		if live := sample[0].Value.Uint64(); live > 0 {
-			percent = int(min(mostGOGC, max(leastGOGC, garbage*100/live)))
-		}
-		if percent < set*4/5 || percent > set*5/4 { // each change stops the world for a moment
-			debug.SetGCPercent(percent)
-			set = percent
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	metrics.Read(sample)
+	live := max(sample[0].Value.Uint64(), 1)
+	percent := min(400, max(100, littleGarbage*100/live))
+	if c.manyKeys.Load() {
+		percent = min(percent, max(10, muchGarbage*100/live))
+	}
+	if p := int(percent); p < c.percent*4/5 || p > c.percent*5/4 { // each change stops the world for a moment
+		debug.SetGCPercent(p)
+		c.percent = p
 	}
 }

@@ -73,8 +73,9 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // keys change during a drain, too
 	defer stop()
 	go store.Run(background)
-	go tidyMemory(background, store, reloaded)
-	go paceCollector(background)
+	var garbage collector
+	garbage.pace()
+	go tidyMemory(background, store, reloaded, &garbage)
 	go reloadOnHangup(background, store, hangup)
 
 	snapshot := store.Snapshot()
