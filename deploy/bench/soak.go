@@ -101,6 +101,10 @@ func soak(ctx context.Context, o *options, out io.Writer) error {
 	if m.failed.Load() > 0 {
 		return fmt.Errorf("%d requests went wrong, the first: %w", m.failed.Load(), m.fault)
 	}
+	// Memory is left to whoever reads the table; of these, one for each leak of a busy half minute would be hundreds.
+	if after.goroutines > before.goroutines+10 || after.descriptors > before.descriptors+10 {
+		return errors.New("goroutines or descriptors are left over")
+	}
 	return nil
 }
 
