@@ -190,7 +190,7 @@ spec:
 const chart = `
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: flowise, labels: {app.kubernetes.io/name: flowise, app.kubernetes.io/instance: flowise}}
+metadata: {name: flowise, namespace: chat, labels: {app.kubernetes.io/name: flowise, app.kubernetes.io/instance: flowise}}
 spec:
   replicas: 1
   strategy: {type: Recreate}
@@ -214,14 +214,14 @@ spec:
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: flowise}
+metadata: {name: flowise, namespace: chat}
 spec:
   type: ClusterIP
   ports: [{port: 3000, targetPort: http, protocol: TCP, name: http}]
   selector: {app.kubernetes.io/name: flowise, app.kubernetes.io/instance: flowise}
 `
 
-const foreignKustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [flowise.yaml]\ncomponents: [../sidecar]\n"
+const foreignKustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [flowise.yaml]\ncomponents: [../sidecar]\nimages: [{name: flowlatch, newName: registry.example.com/flowlatch, newTag: \"1.0\"}]\n"
 
 // TestSidecar wraps three Flowises: that of base, somebody's own, and the chart's.
 func TestSidecar(t *testing.T) {
@@ -249,6 +249,10 @@ func TestSidecar(t *testing.T) {
 			}
 			if up := wantGate(t, pod, gate); up != "http://127.0.0.1:3000" {
 				t.Errorf("upstream = %s, want Flowise in the pod", up)
+			}
+
+			if strings.HasPrefix(c.name, "somebody") != (gate.Image == "registry.example.com/flowlatch:1.0") {
+				t.Errorf("image of the gate = %s, want what the kustomization says", gate.Image)
 			}
 
 			flowise := containerNamed(t, pod.Containers, "flowise")
