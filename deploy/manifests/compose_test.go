@@ -129,8 +129,8 @@ func wantConfined(t *testing.T, s types.ServiceConfig) {
 	}
 	if s.Build == nil || s.Image != "flowlatch:local" {
 		t.Errorf("%s has the image %s, want one that is built here", s.Name, s.Image)
-	} else if _, err := os.Stat(filepath.Join(s.Build.Context, "Dockerfile")); err != nil {
-		t.Errorf("%s is built in %s: %v", s.Name, s.Build.Context, err)
+	} else if ignored, err := os.ReadFile(filepath.Join(s.Build.Context, ".dockerignore")); err != nil || !strings.Contains(string(ignored), "\ndeploy/compose/keys\n") {
+		t.Errorf("%s is built in %s with its keys: %v", s.Name, s.Build.Context, err)
 	}
 }
 

@@ -175,6 +175,7 @@ spec:
           image: flowise
           env: [{name: HOST, value: 0.0.0.0}, {name: PORT, value: "3000"}]
           lifecycle: {preStop: {exec: {command: [sleep, "5"]}}, postStart: {exec: {command: ["true"]}}}
+          startupProbe: {grpc: {port: 3000}}
           livenessProbe: {exec: {command: [curl, localhost:3000]}, initialDelaySeconds: 7}
           readinessProbe: {tcpSocket: {port: 3000}}
 ---
