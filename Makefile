@@ -1,4 +1,4 @@
-# Targets of flowlatch. Everything but e2e and differential needs only Go.
+# Targets of flowlatch. Everything but e2e and differential needs only Go; manifests uses promtool where it is installed.
 
 GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT   = go run mvdan.cc/gofumpt@v0.12.0
@@ -35,10 +35,15 @@ lint: ## look for mistakes: format, vet, linters
 	go vet -tags e2e ./deploy/e2e/...
 	go vet -tags bench ./deploy/bench/...
 	$(GOLANGCI) run ./...
+	cd deploy/manifests && go vet ./... && $(GOLANGCI) run ./...
 
 .PHONY: fuzz
 fuzz: ## fuzz each fuzz test for FUZZTIME
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+.PHONY: manifests
+manifests: ## read compose files, Kubernetes manifests, alert rules and dashboard, and try the gate as they run it
+	cd deploy/manifests && go test ./...
 
 .PHONY: differential
 differential: ## send 20,000 changed requests to the gate and around it, to a router like Flowise's (needs Node 20, npm, Linux)
