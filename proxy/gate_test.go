@@ -145,7 +145,7 @@ func newGate(t *testing.T, handler http.HandlerFunc, change func(*proxy.Options)
 		t.Fatal(err)
 	}
 	o := proxy.Options{
-		Upstream: mustURL(t, g.runner.URL), Log: zerolog.New(g.log), Version: "test",
+		Upstream: mustURL(t, g.runner.URL), Log: zerolog.New(g.log).Level(zerolog.InfoLevel), Version: "test",
 		Expose: []string{"predict", "widget", "upsert", "mcp", "webhook"},
 	}
 	if change != nil {

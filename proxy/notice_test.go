@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -93,4 +95,15 @@ func TestPublicCallsAreLoggedWithinBounds(t *testing.T) {
 	if n := strings.Count(log, `"key":"key-a"`); n != 1 {
 		t.Errorf("%d lines of the request with a key, want 1", n)
 	}
+}
+
+// TestDebugLogsEach: an operator who looks for something gets every line.
+func TestDebugLogsEach(t *testing.T) {
+	log := &lockedBuffer{}
+	g := newGate(t, nil, func(o *proxy.Options) { o.Log = zerolog.New(log).Level(zerolog.DebugLevel) })
+	const flood = 150
+	for range flood {
+		g.request(t, "GET", "/api/v1/ping", "")
+	}
+	eventually(t, "a line for each request", func() bool { return strings.Count(log.String(), `"route":"ping"`) == flood })
 }

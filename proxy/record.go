@@ -198,8 +198,9 @@ func (r *record) log() {
 	case r.err != nil && r.err.Code != codeClientClosed:
 		level = zerolog.WarnLevel
 	}
-	// Whoever has no valid key must not be able to fill a disk.
+	// Whoever has no valid key must not be able to fill a disk, unless the operator looks for something.
 	switch {
+	case r.proxy.log.GetLevel() <= zerolog.DebugLevel:
 	case !r.allowed && r.err != nil:
 		if !r.proxy.refusals.allow(r.err.Code, r.started) {
 			return

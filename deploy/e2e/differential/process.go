@@ -215,6 +215,7 @@ func StartGate(t testing.TB, binary string, w World, upstream, credential string
 	args := []string{
 		binary, "serve", "--listen", g.Addr, "--admin", admin, "--upstream", "http://" + upstream, "--keys", keys, "--log-format", "json",
 		"--expose", "predict,widget,upsert,mcp,webhook", "--drain", "5s",
+		"--log-level", "debug", // or not every request that needs no key gets a line
 	}
 	if credential != "" {
 		file := filepath.Join(dir, "credential")
