@@ -59,7 +59,6 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	b.waiting.Store(true)
 	n, err := b.ReadCloser.Read(p)
-	b.waiting.Store(false)
 	switch {
 	case errors.Is(err, io.EOF):
 		// The server goes on reading after the body to learn of a caller that leaves; left in
@@ -72,6 +71,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.progress != nil {
 		b.progress()
 	}
+	b.waiting.Store(false) // after progress, or the time of the wait would count for the runner
 	return n, err
 }
 
@@ -107,6 +107,13 @@ func (b *body) refuse() {
 	defer b.reading.Unlock()
 	b.request.Body = b.original
 	_ = b.setDeadline(time.Now().Add(unwanted))
+}
+
+// settle is refuse, and waits for a Read that is just ending.
+func (b *body) settle() {
+	b.refuse()
+	b.reading.Lock()
+	defer b.reading.Unlock()
 }
 
 // bodyError says what went wrong with a request body.

@@ -76,7 +76,7 @@ func (h *holdings) read(body io.Reader, limit int64) (*heldBody, *Error) {
 	from := io.LimitReader(body, limit+1)
 	for {
 		if len(raw) == cap(raw) {
-			size := int64(max(2*cap(raw), 512))
+			size := min(int64(max(2*cap(raw), 512)), limit+1)
 			if h.now.Add(size-int64(cap(raw))) > h.most {
 				h.now.Add(-size)
 				return nil, &Error{

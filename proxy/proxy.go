@@ -290,7 +290,7 @@ func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision) {
 	var patience *time.Timer
 	patience = time.AfterFunc(math.MaxInt64, func() {
 		switch {
-		case x.answered.Load():
+		case x.answered.Load(), rec.ctx.Err() != nil:
 		case rec.body.waiting.Load(): // for the caller, who has a limit of its own
 			patience.Reset(p.upstreamTimeout)
 		default:
@@ -299,7 +299,7 @@ func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision) {
 	})
 	patience.Reset(p.upstreamTimeout) // now that it can be set off again
 	defer func() {
-		rec.body.refuse() // or a Read that is still going on would set the timer off again
+		rec.body.settle() // or a Read that is still going on would set the timer off again
 		patience.Stop()
 	}()
 	rec.body.progress = func() { patience.Reset(p.upstreamTimeout) }

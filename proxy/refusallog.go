@@ -75,6 +75,6 @@ func (l *refusalLog) summarise() {
 	l.mu.Unlock()
 	if all > 0 {
 		l.log.Warn().Int64("requests", all).Dict("codes", codes).
-			Msg("requests without a valid key that were too many to log one by one; flowlatch_requests_total counts them all")
+			Msg("requests that were refused, or let in without a key, too many to log one by one; flowlatch_requests_total counts them all")
 	}
 }

@@ -184,6 +184,15 @@ func BenchmarkParts(b *testing.B) {
 	}
 }
 
+// leastAllocations is what a call allocates when no garbage collection empties the pools meanwhile.
+func leastAllocations(call func()) float64 {
+	least := testing.AllocsPerRun(200, call)
+	for range 9 {
+		least = min(least, testing.AllocsPerRun(200, call))
+	}
+	return least
+}
+
 // TestAllocations holds how much garbage a request makes, so that a change that makes more is noticed.
 func TestAllocations(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -194,14 +203,14 @@ func TestAllocations(t *testing.T) {
 		"refused":   {"fl_nobody-0123456789", 35},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := testing.AllocsPerRun(500, handlerOnce(t, tt.secret)); got > tt.most+raceSlack {
+			if got := leastAllocations(handlerOnce(t, tt.secret)); got > tt.most+raceSlack {
 				t.Errorf("a request makes %v allocations, of which about 10 are the test's, want at most %v", got, tt.most)
 			}
 		})
 	}
 	steps := parts(t)
 	for name, most := range map[string]float64{"canonical": 0, "route": 4, "call": 6, "decision": 0} {
-		if got := testing.AllocsPerRun(500, steps[name]); got > most {
+		if got := leastAllocations(steps[name]); got > most {
 			t.Errorf("%s makes %v allocations, want at most %v", name, got, most)
 		}
 	}

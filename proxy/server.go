@@ -45,15 +45,18 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 	go func() { failed <- serve(gate, data) }()
 	go func() { failed <- serve(ops, admin) }()
 	var err error
+	var quiet bool
 	select {
 	case <-ctx.Done():
-		p.drain(gate, drain, cut)
+		quiet = p.drain(gate, drain, cut)
 	case err = <-failed:
+		p.inflight.close()
 		cut(err)
+		quiet = p.inflight.wait(cutGrace)
 	}
 	// The last answers are written by now or never will be: give their connections a moment to be
 	// flushed and closed.
-	if p.inflight.open.Load() == 0 { // or somebody does not hear that it is cut, and has had its time
+	if quiet { // or somebody does not hear that it is cut, and has had its time
 		last, done := context.WithTimeout(context.WithoutCancel(base), cutGrace)
 		defer done()
 		_ = gate.Shutdown(last)
@@ -62,18 +65,18 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 	return errors.Join(err, gate.Close(), ops.Close())
 }
 
-// drain lets what is open finish, for a while.
-func (p *Proxy) drain(gate *http.Server, limit time.Duration, cut context.CancelCauseFunc) {
+// drain lets what is open finish, for a while, and reports whether all has ended.
+func (p *Proxy) drain(gate *http.Server, limit time.Duration, cut context.CancelCauseFunc) (quiet bool) {
 	p.log.Info().Int64("open", p.inflight.open.Load()).Str("drain", limit.String()).Msg("draining: new requests get 503, open ones may finish")
 	p.inflight.close()
 	gate.SetKeepAlivesEnabled(false)
 	if p.inflight.wait(limit) {
 		p.log.Info().Msg("drained")
-		return
+		return true
 	}
 	p.log.Warn().Int64("open", p.inflight.open.Load()).Msg("the time to drain is over; what is open is cut")
 	cut(errDrainOver)
-	p.inflight.wait(cutGrace)
+	return p.inflight.wait(cutGrace)
 }
 
 func (p *Proxy) server(h http.Handler) *http.Server {

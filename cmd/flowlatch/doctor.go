@@ -126,8 +126,8 @@ func (e *examination) spellings(gate *url.URL) error {
 		}
 		by[worst]++
 	}
-	if len(strange) > 0 {
-		e.add("spellings", isOdd, "%d of %d requests were answered by something that is not flowlatch, such as %s; see that it does not lead to the runner", len(strange), len(list), strange[0])
+	if by[odd] > 0 {
+		e.add("spellings", isOdd, "%d of %d requests were answered by something that is not flowlatch, such as %s; see that it does not lead to the runner", by[odd], len(list), strange[0])
 	}
 	if len(got) > 0 {
 		e.add("spellings", isOpen, "%d of %d requests that no gate may let through were; let nothing but flowlatch reach the runner, and nothing before it rewrite paths", len(got), len(list))
@@ -140,7 +140,7 @@ func (e *examination) spellings(gate *url.URL) error {
 		}
 		return nil
 	}
-	e.add("spellings", isFine, "none of %d requests got through: the gate refused %d, an HTTP server that did not understand them %d", len(list), by[refused], by[before])
+	e.add("spellings", isFine, "none of %d requests got through: the gate refused %d, an HTTP server that did not understand them %d, something else answered %d", len(list), by[refused], by[before], by[odd])
 	return nil
 }
 

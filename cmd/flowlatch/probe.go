@@ -229,7 +229,7 @@ func readReply(res *http.Response) reply {
 		Type, Code string
 		Success    *bool // this and the next are of Flowise's errors
 		StatusCode int
-		Error      string
+		Error      any
 	}
 	if json.Unmarshal(body, &said) != nil {
 		r.runner = strings.Contains(string(body), "<pre>Cannot ") // of Express
@@ -238,6 +238,6 @@ func readReply(res *http.Response) reply {
 	if strings.HasPrefix(said.Type, proxy.ProblemTypes) && said.Code != "" {
 		r.code = said.Code
 	}
-	r.runner = said.Success != nil && said.StatusCode != 0 || said.Error == "Unauthorized Access"
+	r.runner = said.Success != nil && said.StatusCode != 0 || said.Error == any("Unauthorized Access")
 	return r
 }

@@ -113,6 +113,9 @@ func (x *exchange) on(c *conn) (*http.Response, error) {
 	}
 	res, answerErr := x.answer()
 	if answerErr == nil {
+		if err != nil {
+			x.closeBody() // nobody sends the rest of it
+		}
 		return res, nil
 	}
 	x.abandon()
