@@ -56,7 +56,7 @@ func benchGate(t testing.TB, runner string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(Options{Store: store, Upstream: u, Log: zerolog.New(io.Discard), FailureLimit: FailureLimit{Burst: -1}})
+	p, err := New(Options{Store: store, Upstream: u, Log: zerolog.New(io.Discard).Level(zerolog.InfoLevel), FailureLimit: FailureLimit{Burst: -1}})
 	if err != nil {
 		t.Fatal(err)
 	}
