@@ -57,12 +57,7 @@ func (p *Proxy) decideBody(c *call, r *http.Request, b *body) Decision {
 		if err := p.hold(c, r, b, p.maxCheckedBody, checkedBodyTime, d.Opens); err != nil {
 			return d.refused(err)
 		}
-		if d = p.ask(c); !d.Allowed { // the body may have taken its time
-			return d
-		}
-		if err := checkForm(d.bodyPolicy(), r); err != nil {
-			return d.refused(err)
-		}
+		return p.decideBody(c, r, b) // once more, with the body at hand: it may have taken its time
 	}
 	if err := checkMembers(d.bodyPolicy(), c.body); err != nil {
 		return d.refused(err)

@@ -12,8 +12,9 @@ import (
 // answer, in the runner's memory.
 const sendIdle = 60 * time.Second
 
-// sending puts off the deadline for what is sent now; net/http takes it back after the request. One that passes while nothing is sent does no harm in
-// HTTP/1; in HTTP/2 it would end the stream, so there it is left to the server.
+// sending puts off the deadline for what is sent now; net/http takes it back after the request. One that
+// passes while nothing is sent does no harm in HTTP/1; in HTTP/2 it would end the stream, so there it is
+// left to the server.
 func (r *record) sending() {
 	if !r.http1 {
 		return
