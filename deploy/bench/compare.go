@@ -233,18 +233,25 @@ func (l *lab) withoutProxy(ctx context.Context, turn int) error {
 	return nil
 }
 
+// begin starts a product with many keys before an upstream of its own. end ends both.
+func (l *lab) begin(ctx context.Context, p *product) (up *upstream, i *instance, end func(), err error) {
+	if up, err = startUpstream(ctx, l.dir); err != nil {
+		return nil, nil, nil, err
+	}
+	if i, err = p.start(ctx, l.dir, l.keys, manyKeys, up.addr); err != nil {
+		up.end()
+		return nil, nil, nil, err
+	}
+	return up, i, func() { i.close(); up.end() }, nil
+}
+
 // underLoad measures a product while it forwards and refuses.
 func (l *lab) underLoad(ctx context.Context, turn int, p *product) error {
-	up, err := startUpstream(ctx, l.dir)
+	up, i, end, err := l.begin(ctx, p)
 	if err != nil {
 		return err
 	}
-	defer up.end()
-	i, err := p.start(ctx, l.dir, l.keys, manyKeys, up.addr)
-	if err != nil {
-		return err
-	}
-	defer i.close()
+	defer end()
 	note := func(figure string, v float64) { l.figures.note(turn, figure, p.name, v) }
 	honest, wrong := l.keys.honest(i.count, min(callers, i.count), ""), l.keys.wrong(100)
 
@@ -306,16 +313,11 @@ func (l *lab) underLoad(ctx context.Context, turn int, p *product) error {
 
 // withStreams measures a product while it holds event streams: first silent, then with an event each second.
 func (l *lab) withStreams(ctx context.Context, turn int, p *product) error {
-	up, err := startUpstream(ctx, l.dir)
+	up, i, end, err := l.begin(ctx, p)
 	if err != nil {
 		return err
 	}
-	defer up.end()
-	i, err := p.start(ctx, l.dir, l.keys, manyKeys, up.addr)
-	if err != nil {
-		return err
-	}
-	defer i.close()
+	defer end()
 	note := func(figure string, v float64) { l.figures.note(turn, figure, p.name, v) }
 
 	if err := pause(ctx, settle); err != nil {
