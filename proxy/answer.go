@@ -118,7 +118,10 @@ func (x *exchange) passBody(res *http.Response) error {
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			return nil // and net/http sends what is left
+			if res.ContentLength < 0 {
+				return nil // and net/http sends what is left with the last chunk
+			}
+			return rec.FlushError() // before the books are kept, for which nobody must wait
 		}
 		if err != nil {
 			return err

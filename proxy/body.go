@@ -108,8 +108,10 @@ func (b *body) refuse() {
 	}
 	// The transport may be in a Read. It must be out of it before the handler ends, or net/http ends
 	// it, clears the deadline, and waits for the rest of the body for ever.
-	_ = b.setDeadline(time.Unix(1, 0))
-	b.reading.Lock()
+	if !b.reading.TryLock() {
+		_ = b.setDeadline(time.Unix(1, 0))
+		b.reading.Lock()
+	}
 	defer b.reading.Unlock()
 	b.request.Body = b.original
 	_ = b.setDeadline(time.Now().Add(unwanted))

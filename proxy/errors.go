@@ -110,26 +110,32 @@ func (e *Error) write(w http.ResponseWriter, requestID string) {
 	if err != nil { // strings and a number: cannot happen
 		panic(err)
 	}
+	body = append(body, '\n')
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Content-Length", strconv.Itoa(len(body)+1))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = asProblem, noStore, noSniff
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	switch {
 	case e.challenge != "":
-		h.Set("Www-Authenticate", e.challenge)
+		h["Www-Authenticate"] = []string{e.challenge}
 	case a.challenge != "":
-		h.Set("Www-Authenticate", a.challenge)
+		h["Www-Authenticate"] = []string{a.challenge}
 	}
 	if e.Allow != "" {
-		h.Set("Allow", e.Allow)
+		h["Allow"] = []string{e.Allow}
 	}
 	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
+		h["Retry-After"] = []string{strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10)}
 	}
 	if e.Code == CodeDraining {
-		h.Set("Connection", "close")
+		h["Connection"] = []string{"close"}
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(append(body, '\n')) // a caller that is gone cannot be told
+	_, _ = w.Write(body) // a caller that is gone cannot be told
 }
+
+// Values of headers that every refusal has. Nobody changes them.
+var (
+	asProblem = []string{"application/problem+json"}
+	noStore   = []string{"no-store"}
+	noSniff   = []string{"nosniff"}
+)

@@ -20,10 +20,44 @@ type metrics struct {
 	denied   *prometheus.CounterVec
 	streams  prometheus.Gauge
 	lastUsed sync.Map // key ID → *atomic.Int64, seconds since 1970
+
+	mu     sync.RWMutex // guards what follows
+	series map[labels]*series
+}
+
+// labels are those of a request.
+type labels struct {
+	route, chatflow, key string
+	status               int
+}
+
+// series are the counters of requests with the same labels: looking them up by their labels anew takes longer than
+// counting.
+type series struct {
+	requests prometheus.Counter
+	duration prometheus.Observer
+}
+
+func (m *metrics) of(l labels) *series {
+	m.mu.RLock()
+	s := m.series[l]
+	m.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	s = &series{
+		requests: m.requests.WithLabelValues(l.route, l.chatflow, l.key, strconv.Itoa(l.status)),
+		duration: m.duration.WithLabelValues(l.route),
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.series[l] = s
+	return s
 }
 
 func newMetrics(reg *prometheus.Registry, p *Proxy, version string) *metrics {
 	m := &metrics{
+		series: map[labels]*series{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "flowlatch_requests_total",
 			Help: "Requests by route, chatflow, key ID and HTTP status; empty where a request had none that is known.",
@@ -57,21 +91,22 @@ func newMetrics(reg *prometheus.Registry, p *Proxy, version string) *metrics {
 
 // count adds a request that has ended.
 func (m *metrics) count(r *record, took time.Duration) {
-	var route, chatflow, key string
+	l := labels{status: r.status}
 	if r.route != nil {
-		route = r.route.label()
+		l.route = r.route.label()
 	}
 	if r.chatflow != nil {
-		chatflow = r.chatflow.Label()
+		l.chatflow = r.chatflow.Label()
 	}
 	if r.key != nil {
-		key = r.key.ID
+		l.key = r.key.ID
 		if r.allowed {
-			m.used(key, r.started)
+			m.used(l.key, r.started)
 		}
 	}
-	m.requests.WithLabelValues(route, chatflow, key, strconv.Itoa(r.status)).Inc()
-	m.duration.WithLabelValues(route).Observe(took.Seconds())
+	s := m.of(l)
+	s.requests.Inc()
+	s.duration.Observe(took.Seconds())
 	if r.err != nil && answers[r.err.Code].status != 0 {
 		m.denied.WithLabelValues(string(r.err.Code)).Inc()
 	}

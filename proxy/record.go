@@ -61,13 +61,13 @@ func (r *record) WriteHeader(status int) {
 			h["Content-Type"] = nil // or net/http guesses one where the runner named none
 		}
 		r.proxy.allowOrigin(r, r.body.request)
-		h.Set("X-Request-Id", r.id)
+		h["X-Request-Id"] = []string{r.id}
 		r.announceEnd(h)
 		// What is left of a body must not be taken for a request. Of a chunked one that had a length, too, or
 		// one that was sent by HTTP/1.0, none of which net/http tells, somebody before the gate may think that
 		// more is left (RFC 9112, section 6.1).
 		if req := r.body.request; r.duplex && !r.body.whole.Load() || len(req.TransferEncoding) > 0 || !req.ProtoAtLeast(1, 1) {
-			h.Set("Connection", "close")
+			h["Connection"] = []string{"close"}
 		}
 		if mediaType(h) == "text/event-stream" {
 			r.beginStream()
@@ -178,8 +178,9 @@ func (r *record) close() {
 		r.proxy.metrics.streams.Dec()
 		r.proxy.streams.remove(r)
 	}
-	r.proxy.metrics.count(r, time.Since(r.started))
-	r.log()
+	took := time.Since(r.started)
+	r.proxy.metrics.count(r, took)
+	r.log(took)
 	if panicked != nil {
 		panic(panicked)
 	}
@@ -187,7 +188,7 @@ func (r *record) close() {
 
 // log writes the line. It has nothing in it that the caller chose freely: no path, no query, no
 // header, no body.
-func (r *record) log() {
+func (r *record) log(took time.Duration) {
 	level := zerolog.InfoLevel
 	switch {
 	case r.err != nil && (r.status >= 500 || r.err.Code == codePanic):
@@ -236,7 +237,7 @@ func (r *record) log() {
 	if !r.first.IsZero() {
 		e.Dur("ttfb_ms", r.first.Sub(r.started))
 	}
-	e.Dur("duration_ms", time.Since(r.started)).Bool("stream", r.stream).Str("client", r.client.String())
+	e.Dur("duration_ms", took).Bool("stream", r.stream).Str("client", r.client.String())
 	e.Msg("request")
 }
 

@@ -198,8 +198,8 @@ func TestAllocations(t *testing.T) {
 		secret string
 		most   float64
 	}{
-		"forwarded": {benchSecret(77), 65},
-		"refused":   {"fl_nobody-0123456789", 35},
+		"forwarded": {benchSecret(77), 41},
+		"refused":   {"fl_nobody-0123456789", 28},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := leastAllocations(handlerOnce(t, tt.secret)); got > tt.most+raceSlack {
@@ -208,7 +208,7 @@ func TestAllocations(t *testing.T) {
 		})
 	}
 	steps := parts(t)
-	for name, most := range map[string]float64{"canonical": 0, "route": 4, "call": 6, "decision": 0} {
+	for name, most := range map[string]float64{"canonical": 0, "route": 1, "call": 3, "decision": 0} {
 		if got := leastAllocations(steps[name]); got > most {
 			t.Errorf("%s makes %v allocations, want at most %v", name, got, most)
 		}

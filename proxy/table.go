@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gorilla/mux"
 )
@@ -138,15 +139,34 @@ func anonymous(path string) string {
 	return strings.Join(segments, "/")
 }
 
+// lookup is what mux is asked with. It is used again: making one takes longer than the answer.
+type lookup struct {
+	request http.Request
+	url     url.URL
+	match   mux.RouteMatch
+}
+
+var lookups = sync.Pool{New: func() any {
+	l := &lookup{}
+	l.request.URL = &l.url
+	return l
+}}
+
 // find returns the spelling of a route for a method and a canonical path. With no route for the method, it
 // returns the methods there are; with none at all, nothing.
 func (t *table) find(method, path string) (s *spelling, methods []string) {
 	router := t.routers[strings.Count(path, "/")]
-	var m mux.RouteMatch
-	if router == nil || !router.Match(&http.Request{Method: method, URL: &url.URL{Path: path}}, &m) {
+	if router == nil {
 		return nil, nil
 	}
-	for _, s := range t.paths[m.Route.GetName()] {
+	l := lookups.Get().(*lookup)
+	defer lookups.Put(l)
+	l.match = mux.RouteMatch{}
+	l.request.Method, l.url.Path = method, path
+	if !router.Match(&l.request, &l.match) {
+		return nil, nil
+	}
+	for _, s := range t.paths[l.match.Route.GetName()] {
 		if slices.Contains(s.route.methods(), method) {
 			return s, nil
 		}

@@ -50,6 +50,11 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anybody may think that the gate is there
 	defer signal.Stop(hangup)
+	if c.logFormat == "json" {
+		lines := &logLines{to: logTo}
+		defer lines.Flush()
+		logTo = lines
+	}
 	log := newLogger(c, logTo)
 	stdlog.SetOutput(io.Discard) // net/http's Transport would write bytes of the runner there, and no JSON
 	reloaded := make(chan struct{}, 1)
