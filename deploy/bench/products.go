@@ -117,12 +117,19 @@ func (s site) write(name, content string) (string, error) {
 	return path, os.WriteFile(path, []byte(content), 0o644)
 }
 
+// keyFile is where flowlatch's keys are: in a directory of their own, as they are mounted. In the log's, every line would
+// be an event to look at.
+func (s site) keyFile() string { return filepath.Join(s.dir, "keys", "keys.yaml") }
+
 // flowlatch is the gate this is about.
 func flowlatch(name, binary string) *product {
 	return &product{
 		name: name, binary: binary, check: "SHA-256 of the key, listed for its chatflow, in a key file",
 		command: func(s site) ([]string, error) {
-			path := filepath.Join(s.dir, "keys.yaml")
+			path := s.keyFile()
+			if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
+				return nil, err
+			}
 			return []string{
 				binary, "serve", "--listen", s.listen, "--admin", s.admin, "--upstream", "http://" + s.upstream, "--keys", path, "--failure-limit", "off",
 			}, s.keys.writeKeyFile(path, s.count)

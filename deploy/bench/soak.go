@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -231,7 +230,7 @@ func (m *mixed) ask(ctx context.Context, client *http.Client, token, more string
 
 // rewrite puts another version of the key file in the place of the one in force. All have the honest callers' keys.
 func (m *mixed) rewrite(n int) error {
-	path := filepath.Join(m.gate.dir, "keys.yaml")
+	path := m.gate.keyFile()
 	next := path + ".next"
 	if err := m.gate.keys.writeKeyFile(next, fewKeys); err != nil {
 		return err
