@@ -115,7 +115,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	}
 	x.upgrade = x.route.Websocket && !x.preflight && isWebsocket(pr.In.Header)
 	for name := range out.Header {
-		if managed(name) && (!x.upgrade || name != "Connection" && name != "Upgrade") {
+		if (managed(name) || p.preset.manages(name)) && (!x.upgrade || name != "Connection" && name != "Upgrade") {
 			delete(out.Header, name)
 		}
 	}
@@ -136,11 +136,11 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 		h.Set("X-Forwarded-Proto", p.publicURL.Scheme)
 	}
 	if x.authorization != "" {
-		h.Set("Authorization", x.authorization)
+		h[p.preset.CredentialHeader] = []string{x.authorization}
 	}
 }
 
-// managed reports whether a header's name is one that the gate sets or never passes. A name with
+// managed reports whether a header's name is one that the gate sets or never passes, whatever the runner. A name with
 // other characters than letters, digits and hyphens counts as such: servers that turn names into
 // variables take X_Forwarded_For and X.Forwarded.For for X-Forwarded-For.
 // name is in the canonical form of package textproto.
@@ -152,7 +152,6 @@ func managed(name string) bool {
 	}
 	switch name {
 	case "Authorization", "Cookie", "Cookie2", "Proxy-Authorization", // credentials
-		"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation", // Flowise's switches: its own user interface and inner calls
 		"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "Via", // who called
 		"X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", // another request than the one decided upon
 		"X-Request-Id",
@@ -227,7 +226,7 @@ func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error)
 	}
 }
 
-// authorization returns the Authorization header to send upstream, or none.
+// authorization returns the credential to send upstream, or none.
 func (p *Proxy) authorization(c *call, d Decision) (string, *Error) {
 	if c.preflight || c.route.Access == Public {
 		return "", nil
@@ -239,13 +238,13 @@ func (p *Proxy) authorization(c *call, d Decision) (string, *Error) {
 	switch u.Mode {
 	case keystore.UpstreamForward:
 		if c.bearer.token != "" {
-			return "Bearer " + c.bearer.token, nil
+			return p.preset.credential(c.bearer.token), nil
 		}
 	case keystore.UpstreamFile:
 		if !d.Opens && (d.Chatflow == nil || !d.Chatflow.Public) {
 			return "", nil // let in for discovery: the runner's own credential is not for them
 		}
-		v, err := p.credentials.header(u.Path, c.now)
+		v, err := p.credentials.value(u.Path, c.now)
 		if err != nil {
 			return "", &Error{Code: CodeUnreachable, Detail: "the flow runner cannot be reached", Reason: err.Error()}
 		}
