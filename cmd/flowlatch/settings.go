@@ -147,8 +147,8 @@ func resolve(ctx *kong.Context) (*config, error) {
 		}
 		c.sources = append(c.sources, s)
 		err := c.set(s.name, s.value)
-		if err == nil && s.name == "discovery" && !byDefault && !c.preset.HasDiscovery() {
-			err = fmt.Errorf("%s has no route that clients ask before they use their key; leave this out with --preset %s", c.preset.Runner, c.preset.Name)
+		if err == nil && !byDefault {
+			err = fitsPreset(c.preset, s.name)
 		}
 		for _, err := range each(err) {
 			errs = append(errs, fmt.Errorf("%s: %w", s.place, err))
@@ -161,22 +161,6 @@ func resolve(ctx *kong.Context) (*config, error) {
 		return c, usageError{errors.Join(errs...)}
 	}
 	return c, nil
-}
-
-// presetOf returns the preset that is chosen, whether the command that runs has a flag for it or not. One
-// that there is not counts as the default; set says that it is an error.
-func presetOf(ctx *kong.Context, flag *kong.Flag, file *settingsFile) *proxy.Preset {
-	name := os.Getenv(variable("preset"))
-	if v, ok := file.values["preset"]; ok && name == "" {
-		name = v.text
-	}
-	if flag != nil {
-		name = sourceOf(ctx, flag, file).value
-	}
-	if p, err := proxy.PresetNamed(name); err == nil {
-		return p
-	}
-	return proxy.Presets()[0]
 }
 
 // overlap reports whether two addresses to listen on are the same, or one includes the other.
