@@ -69,6 +69,7 @@ func Flowise() *Preset {
 		Name: "flowise", Runner: "Flowise", Routes: routes,
 		IDs:              "lower-case UUIDs",
 		Expose:           []string{"predict"},
+		Upstream:         "http://127.0.0.1:3000",
 		CredentialHeader: authorizationHeader,
 		Headers:          []string{"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation"}, // switches: its own user interface and inner calls
 		FlowiseKeys:      true,

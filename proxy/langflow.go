@@ -17,6 +17,7 @@ func Langflow() *Preset {
 		Name: "langflow", Runner: "Langflow",
 		IDs:              "lower-case UUIDs, or endpoint names of letters, digits, - and _",
 		Expose:           []string{"run"},
+		Upstream:         "http://127.0.0.1:7860",
 		CredentialHeader: "X-Api-Key",
 		// A header X-LANGFLOW-GLOBAL-VAR-NAME takes the place of the operator's variable NAME in a run.
 		HeaderPrefixes: []string{"X-Langflow-"},

@@ -20,6 +20,7 @@ func N8n() *Preset {
 		Name: "n8n", Runner: "n8n",
 		IDs:              "the one segment after /webhook/, of letters, digits, - . _ and ~",
 		Expose:           []string{"webhook"},
+		Upstream:         "http://127.0.0.1:5678",
 		CredentialHeader: authorizationHeader,
 		Headers:          []string{"X-N8n-Api-Key"}, // n8n's own API's, which a workflow would see and store
 	}

@@ -19,6 +19,8 @@ type Preset struct {
 	Routes []*Route
 	// Expose are the groups that are open unless a setting says otherwise.
 	Expose []string
+	// Upstream is where the runner listens unless a setting says otherwise: on this machine, at its usual port.
+	Upstream string
 	// IDs says in words what a chatflow's ID looks like.
 	IDs string
 	// CredentialHeader is the header in which the runner takes a credential, in the canonical form of

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -23,6 +24,17 @@ func presetOf(ctx *kong.Context, flag *kong.Flag, file *settingsFile) *proxy.Pre
 		return p
 	}
 	return proxy.Presets()[0]
+}
+
+// defaultOf returns the value of a setting that was not given.
+func defaultOf(p *proxy.Preset, s source) string {
+	switch s.name {
+	case "expose":
+		return strings.Join(p.Expose, ",")
+	case "upstream":
+		return p.Upstream
+	}
+	return s.value
 }
 
 // fitsPreset says why a setting that was given makes no sense before the preset's runner, or nil.

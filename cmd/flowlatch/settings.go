@@ -42,7 +42,7 @@ type settings struct {
 	configSetting
 	Preset                string `env:"FLOWLATCH_PRESET" default:"flowise" help:"Which runner it is: flowise, langflow or n8n. Routes, IDs and headers follow from it."`
 	Listen                string `env:"FLOWLATCH_LISTEN" default:":8080" help:"Where callers come in."`
-	Upstream              string `env:"FLOWLATCH_UPSTREAM" default:"http://127.0.0.1:3000" help:"The flow runner."`
+	Upstream              string `env:"FLOWLATCH_UPSTREAM" default:"http://127.0.0.1:3000" help:"The flow runner. If not set, port 7860 with the preset langflow, 5678 with n8n."`
 	UpstreamCA            string `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the authorities that an https runner's certificate is checked against; without it, the system's."`
 	UpstreamTimeout       string `env:"FLOWLATCH_UPSTREAM_TIMEOUT" default:"10m" help:"How long the runner may take to begin an answer. There is no limit on how long one lasts."`
 	UpstreamTransport     string `env:"FLOWLATCH_UPSTREAM_TRANSPORT" default:"direct" help:"How requests go to a runner by plain HTTP: direct (the gate's own, which costs least) or standard (that of Go's net/http). An https runner always gets standard."`
@@ -142,8 +142,8 @@ func resolve(ctx *kong.Context) (*config, error) {
 		}
 		s := sourceOf(ctx, f, file)
 		byDefault := s.place == "default"
-		if s.name == "expose" && byDefault {
-			s.value = strings.Join(c.preset.Expose, ",")
+		if byDefault {
+			s.value = defaultOf(c.preset, s)
 		}
 		c.sources = append(c.sources, s)
 		err := c.set(s.name, s.value)
