@@ -22,8 +22,8 @@ func Langflow() *Preset {
 		// A header X-LANGFLOW-GLOBAL-VAR-NAME takes the place of the operator's variable NAME in a run.
 		HeaderPrefixes: []string{"X-Langflow-"},
 		Routes: []*Route{
-			// Every parameter but stream is refused: x-api-key is a credential, and by user_id releases up to
-			// 1.8 look a name up among the flows of that user.
+			// Every parameter but stream is refused: x-api-key is a credential, and by user_id some releases
+			// look a name up among the flows of that user.
 			{
 				Group: "run", Name: "run", Methods: post, Path: v1 + "run/{chatflow}", IsID: isLangflowID,
 				Query: []Param{{Name: "stream", Pattern: regexp.MustCompile(`^(true|false)$`)}},

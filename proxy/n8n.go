@@ -5,7 +5,7 @@ import "strings"
 // n8nDepth is how many segments may follow the ID in the path of a webhook.
 const n8nDepth = 6
 
-// N8n returns what is known of n8n 1.x, tried on 1.123.81 (packages/cli/src/webhooks).
+// N8n returns what is known of n8n 1.x, from its source (packages/cli/src/webhooks), and tried on 1.123.81.
 //
 // Its production webhooks are the chatflows, each called by its path after /webhook/. One segment is an
 // ID whatever it is. More of them are taken only below a UUID, which is what n8n itself puts before a

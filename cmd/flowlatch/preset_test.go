@@ -98,3 +98,40 @@ func TestPresetServes(t *testing.T) {
 		})
 	}
 }
+
+// TestOtherRunnersPage checks what docs/other-runners.md says that a program can read: the settings file, and
+// the table of what follows from each preset.
+func TestOtherRunnersPage(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/other-runners.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(raw)
+	_, rest, _ := strings.Cut(page, "```yaml\n")
+	settings, _, _ := strings.Cut(rest, "```")
+	keys := writeFile(t, "keys.yaml", "version: 1\nchatflows:\n  - {id: profile, public: true}\n")
+	code, out, errs := flowlatch(t, "explain", "POST", "/webhook/user/profile", "--keys", keys, "--config", writeFile(t, "flowlatch.yaml", settings))
+	if code != exitOK || !strings.Contains(out, "/webhook/user/{chatflow}") {
+		t.Errorf("explain with the page's settings file = %d, %s%s; want 0 and its route", code, out, errs)
+	}
+	for i, p := range proxy.Presets() {
+		for row, want := range map[string]string{"open if": p.Expose[0], "the runner's credential": p.CredentialHeader} {
+			for line := range strings.Lines(page) {
+				if !strings.HasPrefix(line, "| "+row) {
+					continue
+				}
+				if cells := strings.Split(line, "|"); !strings.Contains(cells[i+2], "`"+want+"`") {
+					t.Errorf("row %q of the page says %q of %s, want %s", row, cells[i+2], p.Name, want)
+				}
+			}
+		}
+		for _, r := range p.Routes {
+			if p.Name == "langflow" && !strings.Contains(page, "| `"+r.Group+"` | `POST "+r.Path+"` |") {
+				t.Errorf("the page has no row of group %s with POST %s", r.Group, r.Path)
+			}
+		}
+		if !strings.Contains(page, p.Upstream) && p.Name != "flowise" {
+			t.Errorf("the page does not say where %s listens: %s", p.Name, p.Upstream)
+		}
+	}
+}
