@@ -47,17 +47,17 @@ func isLangflowID(s string) bool {
 	if s == "" || len(s) > 128 {
 		return false
 	}
-	hex, other := 0, false
+	digits, other := 0, false // of a UUID, and what is in none
 	for i := range len(s) {
 		switch c := s[i]; {
 		case '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F':
-			hex++
+			digits++
 		case c == '-':
-		case c != '_' && !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'):
-			return false
-		default:
+		case c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
 			other = true
+		default:
+			return false
 		}
 	}
-	return other || hex != 32
+	return other || digits != 32
 }

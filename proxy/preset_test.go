@@ -106,7 +106,7 @@ func TestN8n(t *testing.T) {
 func TestN8nOwnRoute(t *testing.T) {
 	g := n8nGate(t, func(o *proxy.Options) {
 		own := &proxy.Route{Group: "webhook", Methods: []string{"POST"}, Path: "/webhook/user/{chatflow}", IsID: func(s string) bool { return s != "" }}
-		o.Routes = append(o.Preset.Routes, own)
+		o.Routes = slices.Concat(o.Preset.Routes, []*proxy.Route{own})
 	})
 	for target, status := range map[string]int{"/webhook/user/profile": 200, "/webhook/user/orders": 200, "/webhook/user/refunds": 403, "/webhook/other/profile": 400, "/webhook/user": 403} {
 		if a := g.request(t, "POST", target, "", bearerOf(secretA)); a.status != status {
