@@ -1,4 +1,4 @@
-# Targets of flowlatch. Everything but e2e and differential needs only Go; manifests uses promtool where it is installed.
+# Targets of flowlatch. Everything but e2e, e2e-n8n and differential needs only Go; manifests uses promtool where it is installed.
 
 GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT   = go run mvdan.cc/gofumpt@v0.12.0
@@ -52,6 +52,10 @@ differential: ## send 20,000 changed requests to the gate and around it, to a ro
 .PHONY: e2e
 e2e: ## run the end-to-end tests against real Flowise 2.2.8 and 3.1.4 (needs Node 20, npm, g++, make, python3)
 	deploy/e2e/run 2.2.8 3.1.4
+
+.PHONY: e2e-n8n
+e2e-n8n: ## run the end-to-end test of the preset n8n against a real n8n (needs Node 20, npm, g++, make, python3)
+	go test -tags e2e -count=1 -timeout 20m -v ./deploy/e2e/n8n
 
 .PHONY: bench-keys
 bench-keys: ## measure what keys cost: a decision, a file of a million keys, 100 reloads a second (5 minutes)

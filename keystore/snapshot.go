@@ -83,6 +83,9 @@ func (s *Snapshot) Keys() []*Key { return s.keys }
 // Chatflows returns all chatflows in the order of the file. Callers must not change them.
 func (s *Snapshot) Chatflows() []*Chatflow { return s.chatflows }
 
+// FlowiseKeys is the path of Flowise's own file of keys, if the key file names one.
+func (s *Snapshot) FlowiseKeys() string { return s.flowisePath }
+
 // AnyPublic reports whether any chatflow is open to all.
 func (s *Snapshot) AnyPublic() bool { return s.public }
 

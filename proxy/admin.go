@@ -45,6 +45,7 @@ func (p *Proxy) serveReload(w http.ResponseWriter, _ *http.Request) {
 // Status is the state of the gate, as `GET /status` shows it.
 type Status struct {
 	Version       string           `json:"version"`
+	Preset        string           `json:"preset"`
 	StartedAt     time.Time        `json:"started_at"`
 	Draining      bool             `json:"draining"`
 	OpenRequests  int64            `json:"open_requests"`
@@ -103,7 +104,7 @@ type ChatflowStatus struct {
 func (p *Proxy) Status() Status {
 	st, snapshot, now := p.store.Status(), p.store.Snapshot(), p.now()
 	s := Status{
-		Version: p.version, StartedAt: p.started.UTC(), Draining: p.inflight.closed.Load(), OpenRequests: p.inflight.open.Load(),
+		Version: p.version, Preset: p.preset.Name, StartedAt: p.started.UTC(), Draining: p.inflight.closed.Load(), OpenRequests: p.inflight.open.Load(),
 		Generation: st.Generation, Stale: st.Stale, Upstream: UpstreamStatus{URL: p.upstream.Redacted()},
 		Warnings: snapshot.Warnings, RecentReloads: []ReloadStatus{}, Keys: []KeyStatus{}, Chatflows: []ChatflowStatus{},
 	}

@@ -31,12 +31,15 @@ func checkForm(policy keystore.BodyPolicy, r *http.Request) *Error {
 
 // checkMembers says which member of a body the policy denies, or nil. Its name is told as the key file
 // spells it; other spellings of it are denied too, for whoever reads them in spite of the case.
-func checkMembers(policy keystore.BodyPolicy, body *heldBody) *Error {
+func checkMembers(policy keystore.BodyPolicy, r *Route, body *heldBody) *Error {
 	if len(policy.Deny) == 0 || body == nil || body.size == 0 {
 		return nil
 	}
 	denied := map[string]string{} // by their letters and digits
 	for _, name := range policy.Deny {
+		denied[bare(name)] = name
+	}
+	for _, name := range r.Nested { // what is denied could be in there
 		denied[bare(name)] = name
 	}
 	return eachMember(body.content(), func(name string, _ []byte) *Error {

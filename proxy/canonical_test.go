@@ -71,7 +71,7 @@ func FuzzParseCall(f *testing.F) {
 	f.Add("PUT", "/api/v1/chatmessage/abort/"+id+"/c?a=b", "bearer  x")
 	f.Add("DELETE", "/api/v1/webhook/"+id+"?a=%3Cx%3E&a", "Bearer x, Bearer y")
 	f.Add("GET", "/api/v1/node-icon/chatOpenAI", "Basic x")
-	routes, err := newTable(Flowise())
+	routes, err := newTable(Flowise().Routes)
 	if err != nil {
 		f.Fatal(err)
 	}

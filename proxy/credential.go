@@ -19,6 +19,7 @@ type credentials struct {
 	files map[string]*credential // by path; the paths are the operator's, so the map is bounded
 	// failed is told of a file that cannot be read while an older content serves.
 	failed func(path string, err error)
+	preset *Preset
 }
 
 const credentialAge = 2 * time.Second
@@ -29,8 +30,8 @@ type credential struct {
 	err   error
 }
 
-// header returns the Authorization header that the file at path stands for.
-func (c *credentials) header(path string, now time.Time) (string, error) {
+// value returns what the credential header is for the file at path.
+func (c *credentials) value(path string, now time.Time) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := c.files[path]
@@ -45,7 +46,7 @@ func (c *credentials) header(path string, now time.Time) (string, error) {
 		return f.value, f.err
 	}
 	f.read = now
-	value, err := ReadCredential(path)
+	value, err := c.preset.ReadCredential(path)
 	switch {
 	case err == nil:
 		f.value, f.err = value, nil
@@ -57,8 +58,9 @@ func (c *credentials) header(path string, now time.Time) (string, error) {
 	return f.value, f.err
 }
 
-// ReadCredential reads a credential file: a token, sent as Bearer, or a scheme and its credentials.
-func ReadCredential(path string) (header string, err error) {
+// ReadCredential reads a credential file and returns what stands for it in the credential header: a token,
+// sent as Bearer in Authorization, or there also a scheme and its credentials.
+func (p *Preset) ReadCredential(path string) (value string, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("reading the credential for the runner: %w", err)
@@ -69,7 +71,9 @@ func ReadCredential(path string) (header string, err error) {
 	case v == "":
 		return "", fmt.Errorf("reading the credential for the runner: %s is empty", path)
 	case !two && keystore.IsToken(v):
-		return "Bearer " + v, nil
+		return p.credential(v), nil
+	case p.CredentialHeader != authorizationHeader:
+		return "", fmt.Errorf("reading the credential for the runner: %s does not hold a token and nothing else, which is what %s takes as %s", path, p.Runner, p.CredentialHeader)
 	case two && keystore.IsToken(scheme) && keystore.IsToken(rest):
 		return v, nil
 	}

@@ -59,7 +59,7 @@ func (p *Proxy) decideBody(c *call, r *http.Request, b *body) Decision {
 		}
 		return p.decideBody(c, r, b) // once more, with the body at hand: it may have taken its time
 	}
-	if err := checkMembers(d.bodyPolicy(), c.body); err != nil {
+	if err := checkMembers(d.bodyPolicy(), c.route, c.body); err != nil {
 		return d.refused(err)
 	}
 	return d

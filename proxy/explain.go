@@ -133,7 +133,7 @@ func (p *Proxy) hint(d Decision, method, target string) string {
 			slices.Sort(methods)
 			return "there is such a path in a group that is not exposed, for " + strings.Join(slices.Compact(methods), ", ")
 		}
-		return "if a runner other than Flowise answers there, list it under `routes:` in the settings file"
+		return fmt.Sprintf("the preset %s has no such route; if callers need it, list it under `routes:` in the settings file, or choose another runner by --preset", p.preset.Name)
 	case CodeMissingKey:
 		return "ask again with --key-id to see what a key may do"
 	case CodeMethod:

@@ -15,12 +15,12 @@ var segment = regexp.MustCompile(`^(?:[A-Za-z0-9_~-]|\.[A-Za-z0-9_~-])[A-Za-z0-9
 // nothing that sanitize-html, which Flowise runs over every query, would change into something else.
 var fileName = regexp.MustCompile(`^[^./\\<>&"'\x00-\x1f\x7f][^/\\<>&"'\x00-\x1f\x7f]{0,254}$`)
 
-// Flowise returns the routes of Flowise 2.2 to 3.1 that callers of chatflows need. Its user
-// interface and the rest of its API are left out: operators reach them on Flowise's own port.
+// Flowise returns what is known of Flowise 2.2 to 3.1. Its user interface and the rest of its API are in
+// no group: operators reach them on Flowise's own port.
 //
 // Where a chatflow ID is read from follows Flowise's controllers (packages/server/src/controllers at
 // 3.1.4), since the ID that is authorised must be the one that Flowise will use.
-func Flowise() []*Route {
+func Flowise() *Preset {
 	const (
 		get    = http.MethodGet
 		post   = http.MethodPost
@@ -65,5 +65,13 @@ func Flowise() []*Route {
 			r.Spellings[i] = v1 + r.Spellings[i]
 		}
 	}
-	return routes
+	return &Preset{
+		Name: "flowise", Runner: "Flowise", Routes: routes,
+		IDs:              "lower-case UUIDs",
+		Expose:           []string{"predict"},
+		Upstream:         "http://127.0.0.1:3000",
+		CredentialHeader: authorizationHeader,
+		Headers:          []string{"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation"}, // switches: its own user interface and inner calls
+		FlowiseKeys:      true,
+	}
 }

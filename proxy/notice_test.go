@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func TestUploadSlowerThanThePatience(t *testing.T) {
 // TestWebsocketWithABody: what is in the body would run into what is said in the websocket.
 func TestWebsocketWithABody(t *testing.T) {
 	g := newGate(t, nil, func(o *proxy.Options) {
-		o.Routes = append(proxy.Flowise(), &proxy.Route{Group: "own", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true})
+		o.Routes = slices.Concat(proxy.Flowise().Routes, []*proxy.Route{{Group: "own", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}})
 		o.Expose = []string{"own"}
 	})
 	head := fmt.Sprintf("GET /ws/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", botA, bearerOf(secretA))

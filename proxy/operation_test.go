@@ -176,7 +176,7 @@ func TestNewFindsAllFaults(t *testing.T) {
 			t.Errorf("New = %v, want it to name %s", err, want)
 		}
 	}
-	routes := append(proxy.Flowise(), &proxy.Route{Group: "predict", Methods: []string{"*"}, Path: "/api/v1/prediction/{id}"})
+	routes := slices.Concat(proxy.Flowise().Routes, []*proxy.Route{{Group: "predict", Methods: []string{"*"}, Path: "/api/v1/prediction/{id}"}})
 	_, err = proxy.New(proxy.Options{Store: openStore(t, newGate(t, nil, nil).keys), Upstream: mustURL(t, "http://127.0.0.1:1"), Routes: routes})
 	if err == nil || !strings.Contains(err.Error(), "both claim POST") {
 		t.Errorf("New with two routes for one path = %v, want an error", err)

@@ -48,10 +48,11 @@ func (unclosed) Close() error { return nil }
 
 // header returns the headers of the request to the runner.
 func (x *exchange) header(in http.Header) http.Header {
+	p := x.proxy
 	h := make(http.Header, len(in)+3)
 	connection := in["Connection"]
 	for name, values := range in {
-		if !managed(name) && !listed(connection, name) {
+		if !managed(name) && !p.preset.manages(name) && !listed(connection, name) {
 			h[name] = values
 		}
 	}
@@ -70,9 +71,9 @@ func (x *exchange) header(in http.Header) http.Header {
 	h["X-Forwarded-For"] = x.values[0:1:1]
 	h["X-Request-Id"] = x.values[1:2:2]
 	if x.authorization != "" {
-		h["Authorization"] = x.values[2:3:3]
+		h[p.preset.CredentialHeader] = x.values[2:3:3]
 	}
-	if u := x.proxy.publicURL; u != nil {
+	if u := p.publicURL; u != nil {
 		h["X-Forwarded-Host"] = []string{u.Host}
 		h["X-Forwarded-Proto"] = []string{u.Scheme}
 	}
@@ -88,7 +89,7 @@ var (
 	noUserAgent = []string{""} // or net/http's Transport names itself
 )
 
-// managed reports whether a header's name is one that the gate sets or never passes. A name with
+// managed reports whether a header's name is one that the gate sets or never passes, whatever the runner. A name with
 // other characters than letters, digits and hyphens counts as such: servers that turn names into
 // variables take X_Forwarded_For and X.Forwarded.For for X-Forwarded-For.
 // name is in the canonical form of package textproto.
@@ -100,7 +101,6 @@ func managed(name string) bool {
 	}
 	switch name {
 	case "Authorization", "Cookie", "Cookie2", "Proxy-Authorization", // credentials
-		"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation", // Flowise's switches: its own user interface and inner calls
 		"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "Via", // who called
 		"X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", // another request than the one decided upon
 		"X-Request-Id",

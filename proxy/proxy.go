@@ -39,9 +39,11 @@ type Options struct {
 	// UpstreamCA are the authorities that an https runner's certificate is checked against. Nil means
 	// the system's.
 	UpstreamCA *x509.CertPool
-	// Routes are all routes known. Nil means [Flowise].
+	// Preset is what is known of the runner. Nil means [Flowise].
+	Preset *Preset
+	// Routes are all routes known. Nil means those of the preset.
 	Routes []*Route
-	// Expose are the groups of routes that are open. Nil means "predict".
+	// Expose are the groups of routes that are open. Nil means those that the preset opens.
 	Expose []string
 	// DiscoveryKeyed asks for a key on routes that official clients ask without one.
 	DiscoveryKeyed bool
@@ -83,12 +85,12 @@ type Options struct {
 const (
 	DefaultMaxBody         = 50 << 20
 	DefaultUpstreamTimeout = 10 * time.Minute
-	DefaultExpose          = "predict"
 )
 
 // Proxy is the gate. It is an http.Handler; all methods may be called concurrently.
 type Proxy struct {
 	store                 *keystore.Store
+	preset                *Preset
 	upstream              *url.URL
 	exposed               *table // what is let through
 	known                 *table // all routes, for explaining
@@ -150,11 +152,15 @@ func New(o Options) (*Proxy, error) {
 	if o.UpstreamTimeout == 0 {
 		o.UpstreamTimeout = DefaultUpstreamTimeout
 	}
+	if o.Preset == nil {
+		o.Preset = Flowise()
+	}
+	p.preset, p.credentials.preset = o.Preset, o.Preset
 	if o.Routes == nil {
-		o.Routes = Flowise()
+		o.Routes = o.Preset.Routes
 	}
 	if o.Expose == nil {
-		o.Expose = []string{DefaultExpose}
+		o.Expose = o.Preset.Expose
 	}
 	var err error
 	if p.exposed, p.known, err = tables(o); err != nil {

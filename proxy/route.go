@@ -22,8 +22,10 @@ type Route struct {
 	Path string
 	// Spellings are other exact forms of Path that official clients send.
 	Spellings []string
-	// ID is what a chatflow ID looks like; it must match whole. Nil means [UUID].
+	// ID is what a chatflow ID looks like; it must match whole. Nil means what IsID says.
 	ID *regexp.Regexp
+	// IsID reports whether a chatflow ID is well-formed. Nil means [UUID].
+	IsID func(string) bool
 	// Query are the parameters passed on, nil for none. Those not listed are refused if there are
 	// any listed, and dropped otherwise.
 	Query []Param
@@ -34,6 +36,9 @@ type Route struct {
 	Body string
 	// Refuse are members that the JSON body must not have.
 	Refuse []string
+	// Nested are members of the JSON body in which the runner reads the body's other members as well. A
+	// body that has one is refused wherever a chatflow denies any member.
+	Nested []string
 	// Access is what is asked of a caller.
 	Access Access
 	// Discovery marks a route that official clients ask before they use their key.
@@ -73,8 +78,11 @@ func (r *Route) label() string {
 
 // isID reports whether s has the form of the route's chatflow IDs.
 func (r *Route) isID(s string) bool {
-	if r.ID != nil {
+	switch {
+	case r.ID != nil:
 		return r.ID.MatchString(s)
+	case r.IsID != nil:
+		return r.IsID(s)
 	}
 	return isUUID(s)
 }

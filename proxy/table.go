@@ -33,9 +33,11 @@ type piece struct {
 	segment int
 }
 
-// newTable returns a table of the routes, or an error if two of them claim the same path and method.
+// newTable returns a table of the routes, or an error if two of them claim the same path and method. Of two
+// paths that both match, the one that has a literal where the other has a name comes first.
 func newTable(routes []*Route) (*table, error) {
 	t := &table{routers: map[int]*mux.Router{}, paths: map[string][]*spelling{}}
+	var templates []string
 	for _, r := range routes {
 		for _, path := range append([]string{r.Path}, r.Spellings...) {
 			name := anonymous(path)
@@ -47,7 +49,7 @@ func newTable(routes []*Route) (*table, error) {
 				}
 			}
 			if t.paths[name] == nil {
-				t.router(path).NewRoute().Name(name).MatcherFunc(matcher(path))
+				templates = append(templates, path)
 			}
 			s, err := newSpelling(r, path)
 			if err != nil {
@@ -56,7 +58,24 @@ func newTable(routes []*Route) (*table, error) {
 			t.paths[name] = append(t.paths[name], s)
 		}
 	}
+	slices.SortStableFunc(templates, func(a, b string) int { return strings.Compare(kinds(a), kinds(b)) })
+	for _, path := range templates {
+		t.router(path).NewRoute().Name(anonymous(path)).MatcherFunc(matcher(path))
+	}
 	return t, nil
+}
+
+// kinds says of each segment of a template whether it is a literal (0) or a name (1).
+func kinds(path string) string {
+	var b strings.Builder
+	for s := range strings.SplitSeq(path, "/") {
+		kind := byte('0')
+		if _, named := variable(s); named {
+			kind = '1'
+		}
+		b.WriteByte(kind)
+	}
+	return b.String()
 }
 
 // router returns the router for paths with as many segments as path.

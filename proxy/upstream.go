@@ -57,13 +57,13 @@ func (p *Proxy) authorization(c *call, d Decision) (string, *Error) {
 	switch u.Mode {
 	case keystore.UpstreamForward:
 		if c.bearer.token != "" {
-			return "Bearer " + c.bearer.token, nil
+			return p.preset.credential(c.bearer.token), nil
 		}
 	case keystore.UpstreamFile:
 		if !d.Opens && (d.Chatflow == nil || !d.Chatflow.Public) {
 			return "", nil // let in for discovery: the runner's own credential is not for them
 		}
-		v, err := p.credentials.header(u.Path, c.now)
+		v, err := p.credentials.value(u.Path, c.now)
 		if err != nil {
 			return "", &Error{Code: CodeUnreachable, Detail: "the flow runner cannot be reached", Reason: err.Error()}
 		}

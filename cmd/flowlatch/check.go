@@ -63,7 +63,9 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 
 // readKeys reads the key file once, as serve does at its start.
 func readKeys(c *config) (*keystore.Store, error) {
-	return keystore.Open(c.keys, keystore.Options{Validate: func(s *keystore.Snapshot) error { return validate(c, s) }})
+	return keystore.Open(c.keys, keystore.Options{Validate: func(s *keystore.Snapshot) error {
+		return errors.Join(c.preset.CheckKeyFile(s), validate(c, s))
+	}})
 }
 
 // loadSnapshot returns what the key file holds.
@@ -99,14 +101,13 @@ func printSettings(w io.Writer, c *config) {
 
 // printRoutes prints the routes of the settings file; those of the preset are in the README.
 func printRoutes(w io.Writer, c *config) {
-	own := c.routes[len(proxy.Flowise()):]
-	if len(own) == 0 {
+	if len(c.own) == 0 {
 		return
 	}
 	fmt.Fprintln(w)
 	table(w, func(row func(...string)) {
 		row("ROUTE", "METHODS", "GROUP", "CHATFLOW ID")
-		for _, r := range own {
+		for _, r := range c.own {
 			id := proxy.UUID
 			if r.ID != nil {
 				id = r.ID

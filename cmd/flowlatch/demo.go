@@ -77,7 +77,8 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 		data.Close()
 		return err
 	}
-	c := &config{keys: keys, upstream: runner.url, logFormat: "console", logLevel: zerolog.InfoLevel, routes: proxy.Flowise(), expose: []string{proxy.DefaultExpose}}
+	flowise := proxy.Flowise()
+	c := &config{preset: flowise, routes: flowise.Routes, expose: flowise.Expose, keys: keys, upstream: runner.url, logFormat: "console", logLevel: zerolog.InfoLevel}
 	log := newLogger(c, s.err)
 	store, err := openStore(ctx, c, zerolog.Nop(), nil)
 	if err != nil {

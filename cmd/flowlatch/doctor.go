@@ -22,6 +22,7 @@ type doctorCmd struct {
 	URL      string `required:"" placeholder:"URL" help:"Where callers reach the gate, from where this runs."`
 	KeyFile  string `name:"key-file" placeholder:"FILE" help:"The gate's key file; without it, its keys are not looked at."`
 	Upstream string `placeholder:"URL" help:"The runner; without it, ways around the gate are not looked for."`
+	Preset   string `env:"FLOWLATCH_PRESET" default:"flowise" help:"Which runner stands behind the gate: flowise, langflow or n8n."`
 	Admin    string `default:"127.0.0.1:9901" placeholder:"HOST:PORT" help:"The gate's admin listener."`
 }
 
@@ -36,7 +37,8 @@ Exit code 0 if nothing is open, 1 if something is, or if the gate cannot be reac
 Examples:
 
   flowlatch doctor --url http://127.0.0.1:8080 --key-file ./keys.yaml --upstream http://127.0.0.1:3000
-  flowlatch doctor --url https://flows.example.com`
+  flowlatch doctor --url https://flows.example.com
+  flowlatch doctor --url http://127.0.0.1:8080 --preset n8n --upstream http://127.0.0.1:5678`
 }
 
 // result is how a check ended.
@@ -51,8 +53,9 @@ const (
 
 // examination collects what was found.
 type examination struct {
-	rows [][3]string
-	open bool
+	target *target
+	rows   [][3]string
+	open   bool
 }
 
 func (e *examination) add(check string, r result, format string, args ...any) {
@@ -75,12 +78,16 @@ func (cmd *doctorCmd) Run(s streams) error {
 	if _, err := address(cmd.Admin); err != nil {
 		return usageError{fmt.Errorf("--admin: %w", err)}
 	}
-	e := &examination{}
+	target, err := targetOf(cmd.Preset)
+	if err != nil {
+		return usageError{fmt.Errorf("--preset: %w", err)}
+	}
+	e := &examination{target: target}
 	if err := e.spellings(gate); err != nil {
 		return fmt.Errorf("--url %s: %w; is the gate running, and is it there?", cmd.URL, err)
 	}
 	e.around(runner)
-	e.admin(gate, cmd.Admin)
+	e.admin(gate, cmd.Admin, cmd.Preset)
 	e.keys(cmd.KeyFile, time.Now())
 	e.print(s.out)
 	if e.open {
@@ -91,7 +98,7 @@ func (cmd *doctorCmd) Run(s streams) error {
 
 // spellings fires the probes.
 func (e *examination) spellings(gate *url.URL) error {
-	first, err := fire(gate, probe{raw: "POST " + gate.Path + "/api/v1/prediction/" + randomUUID() + " HTTP/1.1\r\nContent-Length: 0\r\n"})
+	first, err := fire(gate, probe{raw: "POST " + gate.Path + strings.ReplaceAll(e.target.call(), nobody, randomUUID()) + " HTTP/1.1\r\nContent-Length: 0\r\n"})
 	if err != nil {
 		return err
 	}
@@ -105,7 +112,7 @@ func (e *examination) spellings(gate *url.URL) error {
 	}
 	var got, strange []string
 	by := map[verdict]int{}
-	list := probes(gate.Path, randomUUID())
+	list := e.target.probes(gate.Path, randomUUID())
 	for _, p := range list {
 		replies, err := fire(gate, p)
 		if err != nil {
@@ -113,14 +120,14 @@ func (e *examination) spellings(gate *url.URL) error {
 		}
 		worst := refused
 		for _, r := range replies {
-			if v := r.verdict(); v > worst {
+			if v := r.verdict(e.target); v > worst {
 				worst = v
 			}
-			if r.verdict() == through {
+			if r.verdict(e.target) == through {
 				got = append(got, fmt.Sprintf("%s: %v", p.name, r))
 				break
 			}
-			if r.verdict() == odd {
+			if r.verdict(e.target) == odd {
 				strange = append(strange, fmt.Sprintf("%s: %v", p.name, r))
 			}
 		}
@@ -154,7 +161,7 @@ func (e *examination) around(runner *url.URL) {
 	ip := net.ParseIP(runner.Hostname())
 	loopback := runner.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 	answers := func(u *url.URL) (reply, bool) {
-		replies, err := fire(u, probe{raw: "GET " + u.Path + "/api/v1/ping HTTP/1.1\r\n"})
+		replies, err := fire(u, probe{raw: "GET " + u.Path + e.target.alive + " HTTP/1.1\r\n"})
 		if err != nil || replies[0].status == 0 {
 			return reply{}, false
 		}
@@ -165,7 +172,7 @@ func (e *examination) around(runner *url.URL) {
 	case reached && r.code != "":
 		e.add(check, isFine, "%s is answered by flowlatch itself", runner)
 	case reached && !loopback:
-		e.add(check, isOpen, "%s answers here (%v), without the gate; let it listen on 127.0.0.1 alone (HOST=127.0.0.1 for Flowise), publish no port of it, or close it by a network policy", runner, r)
+		e.add(check, isOpen, "%s answers here (%v), without the gate; let it listen on 127.0.0.1 alone (%s), publish no port of it, or close it by a network policy", runner, r, e.target.alone)
 	case reached:
 		e.add(check, isOdd, "%s answers on this machine: every program here can call the runner without the gate; keep others off the machine or pod", runner)
 	default:
@@ -178,13 +185,13 @@ func (e *examination) around(runner *url.URL) {
 		other := *runner
 		other.Host = net.JoinHostPort(addr, portOf(runner))
 		if r, reached := answers(&other); reached && r.code == "" {
-			e.add(check, isOpen, "the runner answers at %s too (%v), which others can reach; let it listen on 127.0.0.1 alone (HOST=127.0.0.1 for Flowise)", other.Host, r)
+			e.add(check, isOpen, "the runner answers at %s too (%v), which others can reach; let it listen on 127.0.0.1 alone (%s)", other.Host, r, e.target.alone)
 		}
 	}
 }
 
 // admin looks at the admin listener: whether others can reach it, and what it says of the keys.
-func (e *examination) admin(gate *url.URL, addr string) {
+func (e *examination) admin(gate *url.URL, addr, preset string) {
 	const check = "admin listener"
 	_, port, _ := net.SplitHostPort(addr)
 	places := ownAddresses()
@@ -216,6 +223,9 @@ func (e *examination) admin(gate *url.URL, addr string) {
 	if err := json.Unmarshal(raw, &status); err != nil || status.Generation == 0 {
 		e.add("keys in force", isOdd, "what answers at %s is no admin listener of flowlatch", addr)
 		return
+	}
+	if status.Preset != "" && status.Preset != preset {
+		e.add("preset", isOpen, "the gate runs with preset %s, and it was examined as one before another runner; ask again with --preset %s, or start the gate with the preset of its runner", status.Preset, status.Preset)
 	}
 	if status.Stale {
 		e.add("keys in force", isOpen, "the key file has a fault, and an older one is in force, with keys that may be revoked: %s", status.Fault)

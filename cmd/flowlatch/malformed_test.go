@@ -21,7 +21,8 @@ var malformed = map[string][]struct{ value, why string }{
 		{":", "from 0 to 65535"},
 		{"::1:80", "want HOST:PORT"},
 	},
-	"admin": {{"9901", "want HOST:PORT"}, {"127.0.0.1:99999", "from 0 to 65535"}},
+	"preset": {{"dify", "want flowise or langflow or n8n"}, {"Flowise", "want flowise"}, {"flowise,n8n", "want flowise"}},
+	"admin":  {{"9901", "want HOST:PORT"}, {"127.0.0.1:99999", "from 0 to 65535"}},
 	"upstream": {
 		{"127.0.0.1:3000", "want a URL"},
 		{"runner", "want a URL"},

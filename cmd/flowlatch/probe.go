@@ -32,34 +32,11 @@ type probe struct {
 // nobody stands in probes for a chatflow that there is not.
 const nobody = "NOBODY"
 
-// oddPaths are spellings of POST /api/v1/prediction/NOBODY that runners and proxies take for it, or for one
-// another: Flowise decodes a path, strips markup from it and decodes it again before it routes.
-var oddPaths = []string{
-	"/api/v1/%70rediction/NOBODY", "/%61pi/v1/prediction/NOBODY", "/api/v1/%2570rediction/NOBODY", "/api/v1/%252570rediction/NOBODY",
-	"/api/v1/&#112;rediction/NOBODY", "/api/v1/&#x70;rediction/NOBODY", "/api/v1&sol;prediction&sol;NOBODY", "/api/v1/%26%23112%3Brediction/NOBODY",
-	"/api/v1/pre<x>diction/NOBODY", "/api/v1/pre%3Cx%3Ediction/NOBODY", "/api/v1/prediction/<b>NOBODY", "/api/v1/prediction/<!--x-->NOBODY", "/api/v1/prediction/%3C!--x--%3ENOBODY",
-	"/api/v1/prediction/NOBODY/", "/api/v1/prediction/NOBODY//", "/api/v1/prediction//NOBODY", "/api/v1//prediction/NOBODY", "//api/v1/prediction/NOBODY", "/api//v1/prediction/NOBODY",
-	"/api/v1/prediction/NOBODY%20", "/api/v1/prediction/NOBODY%0a", "/api/v1/prediction/NOBODY%00", "/api/v1/prediction/%20NOBODY", "/api/v1/prediction/NOBODY%2F", "/api/v1/prediction%2FNOBODY",
-	"/api%2Fv1%2Fprediction%2FNOBODY", "/api/v1/prediction/NOBODY;x=1", "/api/v1/prediction;x=1/NOBODY", "/api;x/v1/prediction/NOBODY", "/api/v1/prediction/NOBODY#x", "/api/v1/prediction/NOBODY%23x", "/api/v1/prediction/NOBODY%3Fx",
-	"/api/v1/./prediction/NOBODY", "/api/v1/ping/../prediction/NOBODY", "/api/v1/ping/%2e%2e/prediction/NOBODY", "/api/v1/ping/.%2e/prediction/NOBODY", "/api/v1/ping/..%2fprediction/NOBODY", "/api/v1/ping/%2e%2e%2fprediction/NOBODY", "/api/v1/ping/..;/prediction/NOBODY",
-	`/api/v1/prediction\NOBODY`, `/api/v1/ping\..\prediction/NOBODY`, "/api/v1/ping/..%5cprediction/NOBODY", "/api/v1/%c0%afprediction/NOBODY", "/api/v1/ping/%c0%ae%c0%ae/prediction/NOBODY",
-	"/api/v1/PREDICTION/NOBODY", "/API/V1/prediction/NOBODY", "/Api/v1/Prediction/NOBODY", "/api/v1/prediction", "/api/v1/prediction/", "/api/v1/prediction/{NOBODY}",
-	"/api/v1/internal-prediction/NOBODY", "/api/v1/vector/internal-upsert/NOBODY",
-}
-
-// closedPaths are routes of Flowise's user interface and API that are in no group.
-var closedPaths = []string{
-	"/", "/api/v1/chatflows", "/api/v1/apikey", "/api/v1/credentials", "/api/v1/variables", "/api/v1/chatmessage/NOBODY", "/api/v1/feedback/NOBODY", "/api/v1/leads/NOBODY",
-	"/api/v1/public-chatflows/NOBODY", "/api/v1/chatflows/apikey/x", "/api/v1/verify/apikey/x", "/api/v1/upsert-history", "/api/v1/flow-config/NOBODY", "/api/v1/stats/NOBODY",
-	"/api/v1/fetch-links", "/api/v1/nodes", "/api/v1/executions", "/api/v1/settings", "/api/v1/version", "/admin/queues", "/socket.io/?EIO=4&transport=polling",
-	"/api/v1/chatflows?x=/api/v1/ping", "/metrics", "/status", "/readyz",
-}
-
-// hiddenRequest is a request in the body of another.
-const hiddenRequest = "GET /api/v1/chatflows HTTP/1.1\r\nHost: hidden\r\n\r\n"
+// hiddenHost is the host of a request in the body of another.
+const hiddenHost = "flowlatch-doctor-hidden"
 
 // probes returns what is fired at a gate. prefix goes before every path.
-func probes(prefix, chatflow string) (list []probe) {
+func (t *target) probes(prefix, chatflow string) (list []probe) {
 	add := func(name, line, headers, body string) {
 		expand := strings.NewReplacer(nobody, chatflow)
 		list = append(list, probe{name: expand.Replace(name), raw: expand.Replace(line) + " HTTP/1.1\r\n" + headers, body: expand.Replace(body)})
@@ -67,28 +44,28 @@ func probes(prefix, chatflow string) (list []probe) {
 	const (
 		jsonBody = `{"question":"flowlatch doctor"}`
 		wrongKey = "Authorization: Bearer flowlatch-doctor-has-no-key\r\n"
-		internal = "x-request-from: internal\r\n"
 	)
 	question := fmt.Sprintf("Content-Type: application/json\r\nContent-Length: %d\r\n", len(jsonBody))
-	predict := prefix + "/api/v1/prediction/" + nobody
-	for _, headers := range []string{"", wrongKey, "Authorization: flowlatch-doctor-has-no-key\r\n", "Authorization: Basic YWRtaW46YWRtaW4=\r\n", internal} {
-		name := "POST " + predict
+	call := prefix + t.call()
+	hiddenRequest := "GET " + prefix + t.secret + " HTTP/1.1\r\nHost: " + hiddenHost + "\r\n\r\n"
+	for _, headers := range []string{"", wrongKey, "Authorization: flowlatch-doctor-has-no-key\r\n", "Authorization: Basic YWRtaW46YWRtaW4=\r\n", t.insider} {
+		name := "POST " + call
 		if headers != "" {
 			name += " with " + strings.TrimSpace(headers)
 		}
-		add(name, "POST "+predict, headers+question, jsonBody)
+		add(name, "POST "+call, headers+question, jsonBody)
 	}
-	for _, p := range oddPaths {
+	for _, p := range t.odd() {
 		add("POST "+prefix+p, "POST "+prefix+p, question, jsonBody)
 	}
-	for _, target := range []string{"http://localhost" + predict, "http:http://localhost" + predict, "x:" + predict, "localhost:80", "*"} {
+	for _, target := range []string{"http://localhost" + call, "http:http://localhost" + call, "x:" + call, "localhost:80", "*"} {
 		add("POST "+target, "POST "+target, question, jsonBody)
 	}
 	for _, method := range []string{"CONNECT", "TRACE", "OPTIONS", "post", "PROPFIND"} {
-		add(method+" "+predict, method+" "+predict, "", "")
+		add(method+" "+call, method+" "+call, "", "")
 	}
-	for _, p := range closedPaths {
-		for _, headers := range []string{"", internal} {
+	for _, p := range t.closed {
+		for _, headers := range []string{"", t.insider} {
 			name := "GET " + prefix + p
 			if headers != "" {
 				name += " with " + strings.TrimSpace(headers)
@@ -97,16 +74,16 @@ func probes(prefix, chatflow string) (list []probe) {
 		}
 	}
 	for _, headers := range []string{
-		"X-Original-URL: /api/v1/chatflows\r\n", "X-Rewrite-URL: /api/v1/chatflows\r\n", "X-Forwarded-Uri: /api/v1/chatflows\r\n", "X-HTTP-Method-Override: GET\r\n",
+		"X-Original-URL: " + t.secret + "\r\n", "X-Rewrite-URL: " + t.secret + "\r\n", "X-Forwarded-Uri: " + t.secret + "\r\n", "X-HTTP-Method-Override: GET\r\n",
 		"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n", wrongKey + wrongKey,
 	} {
-		add("POST "+predict+" with "+strings.ReplaceAll(strings.TrimSpace(headers), "\r\n", " and "), "POST "+predict, headers+question, jsonBody)
+		add("POST "+call+" with "+strings.ReplaceAll(strings.TrimSpace(headers), "\r\n", " and "), "POST "+call, headers+question, jsonBody)
 	}
 	for _, framing := range []string{
 		"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n", "Transfer-Encoding: chunked, identity\r\nContent-Length: 5\r\n",
 		"Transfer-Encoding : chunked\r\nContent-Length: 5\r\n", "Transfer-Encoding:\x0bchunked\r\nContent-Length: 5\r\n", "X: y\r\n Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
 	} {
-		add("a request hidden behind "+strings.ReplaceAll(strings.TrimSpace(framing), "\r\n", " and "), "POST "+predict, framing, "0\r\n\r\n"+hiddenRequest)
+		add("a request hidden behind "+strings.ReplaceAll(strings.TrimSpace(framing), "\r\n", " and "), "POST "+call, framing, "0\r\n\r\n"+hiddenRequest)
 	}
 	return list
 }
@@ -115,8 +92,10 @@ func probes(prefix, chatflow string) (list []probe) {
 type reply struct {
 	status int
 	code   string // of flowlatch's error answers
-	runner bool   // it looks like an answer of Flowise
 	text   string // the beginning of what it says
+	// said is what it says in JSON, and express that it is an error of Express, on which Flowise and n8n run.
+	said    map[string]any
+	express bool
 }
 
 // verdict is what a reply means.
@@ -129,13 +108,13 @@ const (
 	through                // let through
 )
 
-func (r reply) verdict() verdict {
+func (r reply) verdict(t *target) verdict {
 	switch {
 	case r.code == string(proxy.CodeUnreachable) || r.code == string(proxy.CodeUpstreamSlow):
 		return through // it tried
 	case r.code != "":
 		return refused
-	case r.runner || r.status >= 200 && r.status < 300 || r.status == http.StatusSwitchingProtocols:
+	case r.express || t.spoke(r.said) || r.status >= 200 && r.status < 300 || r.status == http.StatusSwitchingProtocols:
 		return through
 	}
 	switch r.status {
@@ -176,7 +155,7 @@ func fire(base *url.URL, p probe) (replies []reply, err error) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(probeTime))
 	head := p.raw + "Host: " + base.Host + "\r\n"
-	if !strings.Contains(strings.ToLower(head), "\nconnection:") && !strings.Contains(p.body, hiddenRequest) {
+	if !strings.Contains(strings.ToLower(head), "\nconnection:") && !strings.Contains(p.body, hiddenHost) {
 		head += "Connection: close\r\n"
 	}
 	_, _ = io.WriteString(conn, head+"\r\n"+p.body) // a gate that has refused may be gone
@@ -225,19 +204,13 @@ func readReply(res *http.Response) reply {
 	if err != nil && len(body) == 0 && !errors.Is(err, io.EOF) {
 		r.text = "the answer broke off"
 	}
-	var said struct {
-		Type, Code string
-		Success    *bool // this and the next are of Flowise's errors
-		StatusCode int
-		Error      any
-	}
-	if json.Unmarshal(body, &said) != nil {
-		r.runner = strings.Contains(string(body), "<pre>Cannot ") // of Express
+	if json.Unmarshal(body, &r.said) != nil {
+		r.express = strings.Contains(string(body), "<pre>Cannot ")
 		return r
 	}
-	if strings.HasPrefix(said.Type, proxy.ProblemTypes) && said.Code != "" {
-		r.code = said.Code
+	kind, _ := r.said["type"].(string)
+	if code, _ := r.said["code"].(string); strings.HasPrefix(kind, proxy.ProblemTypes) {
+		r.code = code
 	}
-	r.runner = said.Success != nil && said.StatusCode != 0 || said.Error == any("Unauthorized Access")
 	return r
 }

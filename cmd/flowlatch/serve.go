@@ -84,7 +84,7 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	go reloadOnHangup(background, store, hangup)
 
 	snapshot := store.Snapshot()
-	log.Info().Str("version", buildVersion()).Str("listen", data.Addr().String()).Str("admin", admin.Addr().String()).
+	log.Info().Str("version", buildVersion()).Str("preset", c.preset.Name).Str("listen", data.Addr().String()).Str("admin", admin.Addr().String()).
 		Str("upstream", c.upstream.Redacted()).Strs("expose", c.expose).
 		Int("keys", len(snapshot.Keys())).Int("chatflows", len(snapshot.Chatflows())).Msg("serving")
 	if host, _, _ := net.SplitHostPort(admin.Addr().String()); !net.ParseIP(host).IsLoopback() {
@@ -127,6 +127,9 @@ func openStore(ctx context.Context, c *config, log zerolog.Logger, reloaded chan
 	started := false
 	options := keystore.Options{
 		Validate: func(s *keystore.Snapshot) error {
+			if err := c.preset.CheckKeyFile(s); err != nil {
+				return err
+			}
 			err := validate(c, s)
 			if err != nil && !started {
 				return err
@@ -164,7 +167,7 @@ func openStore(ctx context.Context, c *config, log zerolog.Logger, reloaded chan
 
 // validate checks what a snapshot says of files and routes.
 func validate(c *config, s *keystore.Snapshot) error {
-	return proxy.CheckSnapshot(s, c.routes)
+	return proxy.CheckSnapshot(s, c.preset, c.routes)
 }
 
 // maxLogged is how many things of one kind are logged one by one.
@@ -203,7 +206,7 @@ func logReload(log zerolog.Logger, r keystore.Reload) {
 func newProxy(c *config, store *keystore.Store, log zerolog.Logger) (*proxy.Proxy, error) {
 	return proxy.New(proxy.Options{
 		Store: store, Upstream: c.upstream, UpstreamCA: c.upstreamCA, UpstreamTimeout: c.upstreamTimeout, StandardTransport: c.standardTransport,
-		UpstreamAuthorization: c.authorization, Routes: c.routes, Expose: c.expose, DiscoveryKeyed: c.discoveryKeyed,
+		UpstreamAuthorization: c.authorization, Preset: c.preset, Routes: c.routes, Expose: c.expose, DiscoveryKeyed: c.discoveryKeyed,
 		CutRevoked: c.cutStreams, PublicURL: c.publicURL, MaxBody: c.maxBody, MaxCheckedBody: c.maxCheckedBody, CORSOrigins: c.corsOrigins, FailureLimit: c.failureLimit, TrustedProxies: c.trustedProxies, Log: log, Version: buildVersion(),
 	})
 }

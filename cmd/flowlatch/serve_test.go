@@ -15,7 +15,7 @@ import (
 func TestServeStart(t *testing.T) {
 	g := startGate(t, newEcho(), "--expose", "predict,widget")
 	want := logLine{
-		"level": "info", "message": "serving", "version": buildVersion(), "expose": []any{"predict", "widget"},
+		"level": "info", "message": "serving", "version": buildVersion(), "preset": "flowise", "expose": []any{"predict", "widget"},
 		"keys": 2.0, "chatflows": 2.0,
 	}
 	changing := cmpopts.IgnoreMapEntries(func(k string, _ any) bool {

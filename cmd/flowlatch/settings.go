@@ -40,15 +40,16 @@ type adminSetting struct {
 // settings are all settings of the gate.
 type settings struct {
 	configSetting
+	Preset                string `env:"FLOWLATCH_PRESET" default:"flowise" help:"Which runner it is: flowise, langflow or n8n. Routes, IDs and headers follow from it."`
 	Listen                string `env:"FLOWLATCH_LISTEN" default:":8080" help:"Where callers come in."`
-	Upstream              string `env:"FLOWLATCH_UPSTREAM" default:"http://127.0.0.1:3000" help:"The flow runner."`
+	Upstream              string `env:"FLOWLATCH_UPSTREAM" default:"http://127.0.0.1:3000" help:"The flow runner. If not set, port 7860 with the preset langflow, 5678 with n8n."`
 	UpstreamCA            string `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the authorities that an https runner's certificate is checked against; without it, the system's."`
 	UpstreamTimeout       string `env:"FLOWLATCH_UPSTREAM_TIMEOUT" default:"10m" help:"How long the runner may take to begin an answer. There is no limit on how long one lasts."`
 	UpstreamTransport     string `env:"FLOWLATCH_UPSTREAM_TRANSPORT" default:"direct" help:"How requests go to a runner by plain HTTP: direct (the gate's own, which costs least) or standard (that of Go's net/http). An https runner always gets standard."`
 	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" help:"What becomes of the caller's key: remove, forward, or file:PATH to send the one in that file instead. A chatflow may override it."`
 	keysSetting
 	adminSetting
-	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes that are open, separated by commas: predict, widget, upsert, mcp, webhook, and those of your own routes."`
+	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes that are open, separated by commas: predict, widget, upsert, mcp, webhook (Flowise); run, advanced, webhook (Langflow; run if not set); webhook (n8n; open if not set); and those of your own routes."`
 	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open), as Flowise's SDKs ask it without one."`
 	PublicURL      string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"The origin under which callers know the gate, told to the runner as Host and X-Forwarded-*. Without it the runner is told its own."`
 	MaxBody        string `env:"FLOWLATCH_MAX_BODY" default:"50MiB" help:"Larger request bodies are refused."`
@@ -80,6 +81,7 @@ func (t *toggle) Decode(ctx *kong.DecodeContext) error { //nolint:unparam // wha
 
 // config is the settings, understood.
 type config struct {
+	preset            *proxy.Preset
 	listen, admin     string
 	keys              string
 	upstream          *url.URL
@@ -100,7 +102,8 @@ type config struct {
 	trustedProxies    []netip.Prefix
 	logLevel          zerolog.Level
 	logFormat         string
-	routes            []*proxy.Route
+	routes            []*proxy.Route // all
+	own               []*proxy.Route // those of the settings file
 
 	sources []source // of every setting, in the order of their declaration
 }
@@ -124,21 +127,30 @@ func resolve(ctx *kong.Context) (*config, error) {
 	if f := flags["config"]; f != nil {
 		if s := sourceOf(ctx, f, file); s.value != "" {
 			var err error
-			if file, err = readSettings(s.value, settingNames(ctx)); errors.As(err, new(strictyaml.Faults)) {
+			if file, err = readSettings(s.value, settingNames(ctx), func(f *settingsFile) *proxy.Preset { return presetOf(ctx, flags["preset"], f) }); errors.As(err, new(strictyaml.Faults)) {
 				errs = append(errs, err)
 			} else if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", s.place, err))
 			}
 		}
 	}
-	c.routes = append(proxy.Flowise(), file.routes...)
+	c.preset, c.own = presetOf(ctx, flags["preset"], file), file.routes
+	c.routes = slices.Concat(c.preset.Routes, c.own)
 	for _, f := range ctx.Flags() {
 		if len(f.Envs) == 0 {
 			continue
 		}
 		s := sourceOf(ctx, f, file)
+		byDefault := s.place == "default"
+		if byDefault {
+			s.value = defaultOf(c.preset, s)
+		}
 		c.sources = append(c.sources, s)
-		for _, err := range each(c.set(s.name, s.value)) {
+		err := c.set(s.name, s.value)
+		if err == nil && !byDefault {
+			err = fitsPreset(c.preset, s.name)
+		}
+		for _, err := range each(err) {
 			errs = append(errs, fmt.Errorf("%s: %w", s.place, err))
 		}
 	}
@@ -200,6 +212,8 @@ func sourceOf(ctx *kong.Context, f *kong.Flag, file *settingsFile) source {
 // set understands one setting.
 func (c *config) set(name, value string) (err error) {
 	switch name {
+	case "preset":
+		_, err = proxy.PresetNamed(value)
 	case "listen":
 		c.listen, err = address(value)
 	case "admin":
@@ -218,7 +232,7 @@ func (c *config) set(name, value string) (err error) {
 		c.standardTransport, err = value == "standard", oneOf(value, "direct", "standard")
 	case "upstream-authorization":
 		if c.authorization, err = keystore.ParseUpstreamAuthorization(value); c.authorization.Mode == keystore.UpstreamFile {
-			_, err = proxy.ReadCredential(c.authorization.Path)
+			_, err = c.preset.ReadCredential(c.authorization.Path)
 		}
 	case "expose":
 		c.expose = list(value)

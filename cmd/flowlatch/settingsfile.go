@@ -25,8 +25,9 @@ type settingValue struct {
 	line int
 }
 
-// readSettings reads the settings file. Everything wrong with it is in the error.
-func readSettings(path string, names []string) (*settingsFile, error) {
+// readSettings reads the settings file. Everything wrong with it is in the error. presetOf returns the preset
+// that is in force given what the file says, which its routes must not collide with.
+func readSettings(path string, names []string, presetOf func(*settingsFile) *proxy.Preset) (*settingsFile, error) {
 	f := &settingsFile{path: path, values: map[string]settingValue{}}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -37,9 +38,8 @@ func readSettings(path string, names []string) (*settingsFile, error) {
 	if root == nil {
 		return f, d.Faults
 	}
-	fields := map[string]func(*yaml.Node){
-		"routes": func(n *yaml.Node) { d.Sequence(n, "routes", func(n *yaml.Node) { f.route(d, n) }) },
-	}
+	var routes *yaml.Node
+	fields := map[string]func(*yaml.Node){"routes": func(n *yaml.Node) { routes = n }}
 	var snake []string
 	for _, name := range names {
 		if name == "config" {
@@ -59,6 +59,10 @@ func readSettings(path string, names []string) (*settingsFile, error) {
 		}
 	}
 	d.Mapping(root, "the settings file", known(fields))
+	if routes != nil {
+		preset := presetOf(f)
+		d.Sequence(routes, "routes", func(n *yaml.Node) { f.route(d, n, preset) })
+	}
 	if len(d.Faults) > 0 {
 		d.Faults.Sort()
 		return f, d.Faults
@@ -98,7 +102,7 @@ func (f *settingsFile) value(d *strictyaml.Decoder, name, written string, n *yam
 }
 
 // route takes a route for another runner.
-func (f *settingsFile) route(d *strictyaml.Decoder, n *yaml.Node) {
+func (f *settingsFile) route(d *strictyaml.Decoder, n *yaml.Node, preset *proxy.Preset) {
 	r := &proxy.Route{AnyQuery: true}
 	text := func(to *string, what string) func(*yaml.Node) {
 		return func(n *yaml.Node) { *to, _ = d.Text(n, what) }
@@ -137,7 +141,7 @@ func (f *settingsFile) route(d *strictyaml.Decoder, n *yaml.Node) {
 	}
 	err := r.Validate()
 	if err == nil {
-		err = proxy.ValidateRoutes(slices.Concat(proxy.Flowise(), f.routes, []*proxy.Route{r}))
+		err = proxy.ValidateRoutes(slices.Concat(preset.Routes, f.routes, []*proxy.Route{r}))
 	}
 	if err != nil {
 		d.Fault(n, "%v", err)

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// TestDoctorOfPresets examines a gate before each runner, and the runner without a gate: its own way to say
+// no is not taken for one.
+func TestDoctorOfPresets(t *testing.T) {
+	for preset, refusal := range map[string]string{
+		"langflow": `{"detail":"An API key must be passed as query or header"}`,
+		"n8n":      `{"code":404,"message":"The requested webhook is not registered.","hint":""}`,
+	} {
+		t.Run(preset, func(t *testing.T) {
+			runner := newEcho()
+			g := startGate(t, runner, "--preset", preset)
+			admin := strings.TrimPrefix(g.admin, "http://")
+			rows := doctor(t, 0, "--url", g.url, "--admin", admin, "--preset", preset)
+			wantRow(t, rows, "spellings", "ok none of ")
+			if n := len(runner.requests); n != 0 {
+				t.Errorf("%d requests of the doctor reached the runner, want none", n)
+			}
+			rows = doctor(t, 1, "--url", g.url, "--admin", admin)
+			wantRow(t, rows, "preset", "OPEN the gate runs with preset "+preset)
+			t.Setenv("FLOWLATCH_PRESET", preset)
+			doctor(t, 0, "--url", g.url, "--admin", admin)
+
+			bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusNotFound)
+				fmt.Fprint(w, refusal)
+			}))
+			defer bare.Close()
+			rows = doctor(t, 1, "--url", bare.URL, "--admin", admin)
+			wantRow(t, rows, "spellings", "OPEN POST "+strings.ReplaceAll(targets[preset].dir+"/"+targets[preset].word, "//", "/")+"/")
+		})
+	}
+}
+
+// TestTargets checks that the doctor knows every preset, and asks none of them for what may pass: each
+// spelling differs from the call, and no closed path is a route.
+func TestTargets(t *testing.T) {
+	for _, p := range proxy.Presets() {
+		target := targets[p.Name]
+		if target == nil {
+			t.Errorf("the doctor knows nothing of preset %s", p.Name)
+			continue
+		}
+		odd := target.odd()
+		if len(odd) < 40 || slices.Contains(odd, target.call()) {
+			t.Errorf("preset %s: %d odd spellings, the call among them: %t; want at least 40, without it", p.Name, len(odd), slices.Contains(odd, target.call()))
+		}
+		for _, s := range odd {
+			if strings.ContainsAny(s, " \t\r\n") || strings.Contains(s, "<D>") {
+				t.Errorf("preset %s: spelling %q cannot stand in a request line", p.Name, s)
+			}
+		}
+		if !slices.Contains(target.closed, target.secret) {
+			t.Errorf("preset %s: %s is not among the closed paths", p.Name, target.secret)
+		}
+	}
+}
+
+// TestPresetServes sends a request through a gate before each runner, with the credential that goes to it.
+func TestPresetServes(t *testing.T) {
+	for _, tt := range []struct{ preset, path, header, want string }{
+		{"flowise", "/api/v1/prediction/", "Authorization", "Bearer the-runners-own-key"},
+		{"langflow", "/api/v1/run/", "X-Api-Key", "the-runners-own-key"},
+		{"n8n", "/webhook/", "Authorization", "Bearer the-runners-own-key"},
+	} {
+		t.Run(tt.preset, func(t *testing.T) {
+			credential := writeFile(t, "credential", "the-runners-own-key\n")
+			if err := os.Chmod(credential, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			runner := newEcho()
+			g := startGate(t, runner, "--preset", tt.preset, "--upstream-authorization", "file:"+credential)
+			if a := send(t, http.MethodPost, g.url+tt.path+webChatflow, g.web, "{}"); a.status != http.StatusOK {
+				t.Fatalf("answer = %d %s, want 200", a.status, a.body)
+			}
+			r := <-runner.requests
+			if got := append(slices.Clone(r.Header["Authorization"]), r.Header["X-Api-Key"]...); len(got) != 1 || r.Header.Get(tt.header) != tt.want {
+				t.Errorf("credentials at the runner = %q, want %q as %s alone", got, tt.want, tt.header)
+			}
+			if a := send(t, http.MethodPost, g.url+tt.path+batchChatflow, g.web, "{}"); a.code() != "key_not_for_chatflow" {
+				t.Errorf("another chatflow: answer = %d %s, want key_not_for_chatflow", a.status, a.body)
+			}
+			if got := g.awaitLog(t, "serving")["preset"]; got != tt.preset {
+				t.Errorf("preset of the start-up line = %v, want %s", got, tt.preset)
+			}
+		})
+	}
+}
+
+// TestOtherRunnersPage checks what docs/other-runners.md says that a program can read: the settings file, and
+// the table of what follows from each preset.
+func TestOtherRunnersPage(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/other-runners.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(raw)
+	_, rest, _ := strings.Cut(page, "```yaml\n")
+	settings, _, _ := strings.Cut(rest, "```")
+	keys := writeFile(t, "keys.yaml", "version: 1\nchatflows:\n  - {id: profile, public: true}\n")
+	code, out, errs := flowlatch(t, "explain", "POST", "/webhook/user/profile", "--keys", keys, "--config", writeFile(t, "flowlatch.yaml", settings))
+	if code != exitOK || !strings.Contains(out, "/webhook/user/{chatflow}") {
+		t.Errorf("explain with the page's settings file = %d, %s%s; want 0 and its route", code, out, errs)
+	}
+	for i, p := range proxy.Presets() {
+		for row, want := range map[string]string{"open if": p.Expose[0], "the runner's credential": p.CredentialHeader} {
+			for line := range strings.Lines(page) {
+				if !strings.HasPrefix(line, "| "+row) {
+					continue
+				}
+				if cells := strings.Split(line, "|"); !strings.Contains(cells[i+2], "`"+want+"`") {
+					t.Errorf("row %q of the page says %q of %s, want %s", row, cells[i+2], p.Name, want)
+				}
+			}
+		}
+		for _, r := range p.Routes {
+			if p.Name == "langflow" && !strings.Contains(page, "| `"+r.Group+"` | `POST "+r.Path+"` |") {
+				t.Errorf("the page has no row of group %s with POST %s", r.Group, r.Path)
+			}
+		}
+		if !strings.Contains(page, p.Upstream) && p.Name != "flowise" {
+			t.Errorf("the page does not say where %s listens: %s", p.Name, p.Upstream)
+		}
+	}
+}

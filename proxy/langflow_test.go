@@ -1,0 +1,260 @@
+package proxy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+const (
+	botTweaked   = "00000000-0000-4000-8000-00000000000d"
+	langflowKeys = `version: 1
+keys:
+  - {id: key-a, secret: ` + secretA + `}
+  - {id: key-b, secret: ` + secretB + `}
+  - {id: ops, secret: ` + secretOps + `}
+chatflows:
+  - {id: ` + botA + `, keys: [key-a]}
+  - {id: support-bot, keys: [key-a]}
+  - {id: ` + botB + `, keys: [key-b]}
+  - {id: ` + botTweaked + `, keys: [key-a], body: {deny: [tweaks]}}
+  - {id: open-bot, public: true}
+  - {id: "*", keys: [ops]}
+`
+	runnerKey = "sk-runner-0123456789"
+)
+
+// pythonUUID reads a UUID as Python's UUID does, and returns its usual spelling, or nothing.
+func pythonUUID(s string) string {
+	s = strings.NewReplacer("urn:", "", "uuid:", "").Replace(s)
+	s = strings.ToLower(strings.ReplaceAll(strings.Trim(s, "{}"), "-", ""))
+	if len(s) != 32 || strings.Trim(s, "0123456789abcdef") != "" {
+		return ""
+	}
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
+
+// langflowRun is what the stand-in answers: what a flow was run with.
+type langflowRun struct {
+	Flow, User, Key   string
+	Variables, Tweaks map[string]any
+}
+
+// langflow is a stand-in for Langflow, written from its documentation and the way its source reads a
+// request. It does not try to be safe.
+func langflow(w http.ResponseWriter, r *http.Request) {
+	refuse := func(status int, detail string) { http.Error(w, `{"detail":"`+detail+`"}`, status) }
+	path := strings.TrimSuffix(strings.ToLower(r.URL.Path), "/")
+	rest, run := strings.CutPrefix(path, "/api/v1/run/")
+	_, webhook := strings.CutPrefix(path, "/api/v1/webhook/")
+	if !run && !webhook {
+		fmt.Fprint(w, `<!doctype html>`)
+		return
+	}
+	id := r.URL.Path[strings.LastIndex(strings.TrimSuffix(r.URL.Path, "/"), "/")+1:]
+	did := langflowRun{Flow: strings.TrimSuffix(id, "/"), User: r.URL.Query().Get("user_id"), Variables: map[string]any{}}
+	if uuid := pythonUUID(did.Flow); uuid != "" {
+		did.Flow = uuid
+	}
+	did.Key = r.Header.Get("X-Api-Key")
+	if q := r.URL.Query().Get("x-api-key"); q != "" {
+		did.Key = q
+	}
+	if did.Key == "" && run {
+		refuse(http.StatusForbidden, "An API key must be passed as query or header")
+		return
+	}
+	for name := range r.Header {
+		if v, ok := strings.CutPrefix(strings.ToLower(name), "x-langflow-global-var-"); ok {
+			did.Variables[v] = r.Header.Get(name)
+		}
+	}
+	raw, _ := io.ReadAll(r.Body)
+	type request struct{ Tweaks map[string]any }
+	var body struct {
+		request
+		Nested *request `json:"input_request"`
+	}
+	_ = json.Unmarshal(raw, &body) // one that cannot be read counts as empty
+	did.Tweaks = body.Tweaks
+	if body.Nested != nil && !strings.HasPrefix(rest, "advanced/") {
+		did.Tweaks = body.Nested.Tweaks
+	}
+	if r.URL.Query().Get("stream") == "true" {
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+	} else {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	_ = json.NewEncoder(w).Encode(did)
+}
+
+// newLangflowGate starts a gate with the preset before the stand-in.
+func newLangflowGate(t *testing.T, change func(*proxy.Options)) *gate {
+	t.Helper()
+	return newGate(t, langflow, func(o *proxy.Options) {
+		withKeys(t, langflowKeys)(o)
+		o.Preset, o.Expose = proxy.Langflow(), nil
+		if change != nil {
+			change(o)
+		}
+	})
+}
+
+func withRunnerKey(t *testing.T) func(*proxy.Options) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "langflow.key")
+	if err := os.WriteFile(path, []byte(runnerKey+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func(o *proxy.Options) {
+		o.UpstreamAuthorization = keystore.UpstreamAuthorization{Mode: keystore.UpstreamFile, Path: path}
+	}
+}
+
+func TestLangflow(t *testing.T) {
+	const undashed = "3f1c2a9e111142228333444455556666"
+	all := []string{"run", "advanced", "webhook"}
+	for _, tt := range []struct {
+		name, request, body string
+		key                 string
+		expose              []string
+		code                proxy.Code // empty: it passes
+		target              string     // at the runner; empty means as it was sent
+	}{
+		{"by ID", "POST /api/v1/run/" + botA, `{"input_value":"x"}`, secretA, nil, "", ""},
+		{"by endpoint name", "POST /api/v1/run/support-bot", `{}`, secretA, nil, "", ""},
+		{"streamed", "POST /api/v1/run/" + botA + "?stream=true", `{}`, secretA, nil, "", ""},
+		{"not streamed", "POST /api/v1/run/" + botA + "?stream=false", `{}`, secretA, nil, "", ""},
+		{"public", "POST /api/v1/run/open-bot", `{}`, "", nil, "", ""},
+		{"advanced", "POST /api/v1/run/advanced/" + botA, `{}`, secretA, all, "", ""},
+		{"webhook", "POST /api/v1/webhook/support-bot", `{}`, secretA, all, "", ""},
+		{"webhook's query is dropped", "POST /api/v1/webhook/support-bot?x-api-key=sk-1&user_id=u", `{}`, secretA, all, "", "/api/v1/webhook/support-bot"},
+		{"advanced's query is dropped", "POST /api/v1/run/advanced/" + botA + "?x-api-key=sk-1", `{}`, secretA, all, "", "/api/v1/run/advanced/" + botA},
+
+		{"no key", "POST /api/v1/run/" + botA, `{}`, "", nil, proxy.CodeMissingKey, ""},
+		{"wrong key", "POST /api/v1/run/" + botA, `{}`, "nobodys-secret-0123456789", nil, proxy.CodeInvalidKey, ""},
+		{"another flow's key", "POST /api/v1/run/" + botB, `{}`, secretA, nil, proxy.CodeKeyNotForFlow, ""},
+		{"a name that is not listed", "POST /api/v1/run/other-bot", `{}`, secretA, nil, proxy.CodeKeyNotForFlow, ""},
+		{"a name in another case", "POST /api/v1/run/Support-Bot", `{}`, secretA, nil, proxy.CodeKeyNotForFlow, ""},
+		{"advanced is another group", "POST /api/v1/run/advanced/" + botA, `{}`, secretA, nil, proxy.CodeNotExposed, ""},
+		{"webhook is another group", "POST /api/v1/webhook/" + botA, `{}`, secretA, nil, proxy.CodeNotExposed, ""},
+		{"another method", "GET /api/v1/run/" + botA, ``, secretA, nil, proxy.CodeMethod, ""},
+
+		{"ID without hyphens", "POST /api/v1/run/" + undashed, `{}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
+		{"ID in upper case", "POST /api/v1/run/" + strings.ToUpper(botA), `{}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
+		{"ID with other hyphens", "POST /api/v1/run/" + undashed[:4] + "-" + undashed[4:] + "-", `{}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
+		{"ID in braces", "POST /api/v1/run/{" + botA + "}", `{}`, secretOps, nil, proxy.CodeNotCanonical, ""},
+		{"ID as a URN", "POST /api/v1/run/urn:uuid:" + botA, `{}`, secretOps, nil, proxy.CodeNotCanonical, ""},
+		{"a name with a dot", "POST /api/v1/run/support.bot", `{}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
+
+		{"key in the query", "POST /api/v1/run/" + botA + "?x-api-key=sk-1", `{}`, secretA, nil, proxy.CodeBadRequest, ""},
+		{"key in the query, encoded", "POST /api/v1/run/" + botA + "?x%2dapi-key=sk-1", `{}`, secretA, nil, proxy.CodeBadRequest, ""},
+		{"key in the query after stream", "POST /api/v1/run/" + botA + "?stream=true&x-api-key=sk-1", `{}`, secretA, nil, proxy.CodeBadRequest, ""},
+		{"key in the value of stream", "POST /api/v1/run/" + botA + "?stream=true%26x-api-key=sk-1", `{}`, secretA, nil, proxy.CodeBadRequest, ""},
+		{"stream twice", "POST /api/v1/run/" + botA + "?stream=true&stream=false", `{}`, secretA, nil, proxy.CodeBadRequest, ""},
+		{"another user's flows", "POST /api/v1/run/support-bot?user_id=" + botB, `{}`, secretA, nil, proxy.CodeBadRequest, ""},
+
+		{"tweaks", "POST /api/v1/run/" + botA, `{"tweaks":{"x":1}}`, secretA, nil, "", ""},
+		{"tweaks denied", "POST /api/v1/run/" + botTweaked, `{"tweaks":{"x":1}}`, secretA, nil, proxy.CodeFieldNotAllowed, ""},
+		{"tweaks denied, in another case", "POST /api/v1/run/" + botTweaked, `{"Tweaks":{"x":1}}`, secretA, nil, proxy.CodeFieldNotAllowed, ""},
+		{"tweaks denied, nested", "POST /api/v1/run/" + botTweaked, `{"input_request":{"tweaks":{"x":1}}}`, secretA, nil, proxy.CodeFieldNotAllowed, ""},
+		{"tweaks denied, advanced", "POST /api/v1/run/advanced/" + botTweaked, `{"tweaks":{"x":1}}`, secretA, all, proxy.CodeFieldNotAllowed, ""},
+		{"tweaks denied, key for all", "POST /api/v1/run/" + botTweaked, `{"tweaks":{"x":1}}`, secretOps, nil, proxy.CodeFieldNotAllowed, ""},
+		{"without tweaks", "POST /api/v1/run/" + botTweaked, `{"input_value":"tweaks"}`, secretA, nil, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newLangflowGate(t, func(o *proxy.Options) {
+				withRunnerKey(t)(o)
+				o.Expose = tt.expose
+			})
+			headers := []string{jsonType, "X-Api-Key: sk-of-the-caller", "X-LANGFLOW-GLOBAL-VAR-TOKEN: evil"}
+			if tt.key != "" {
+				headers = append(headers, bearerOf(tt.key))
+			}
+			method, target, _ := strings.Cut(tt.request, " ")
+			a := g.request(t, method, target, tt.body, headers...)
+			r, _, n := g.runner.last()
+			if tt.code != "" {
+				if a.problem.Code != string(tt.code) || n != 0 {
+					t.Errorf("answer = %d %s, %d requests reached the runner; want %s, none", a.status, a.body, n, tt.code)
+				}
+				return
+			}
+			if a.status != 200 || n != 1 {
+				t.Fatalf("answer = %d %s, %d requests reached the runner; want 200, 1", a.status, a.body, n)
+			}
+			if tt.target == "" {
+				tt.target = target
+			}
+			if r.RequestURI != tt.target {
+				t.Errorf("target at the runner = %q, want %q", r.RequestURI, tt.target)
+			}
+			var did langflowRun
+			if err := json.Unmarshal([]byte(a.body), &did); err != nil {
+				t.Fatal(err)
+			}
+			if did.Key != runnerKey || did.User != "" || len(did.Variables) != 0 || r.Header.Get("Authorization") != "" {
+				t.Errorf("the runner ran %+v with Authorization %q, want key %q alone", did, r.Header.Get("Authorization"), runnerKey)
+			}
+			if streamed := strings.Contains(target, "stream=true"); streamed != strings.HasPrefix(a.header.Get("Content-Type"), "text/event-stream") {
+				t.Errorf("Content-Type = %q, want an event stream: %t", a.header.Get("Content-Type"), streamed)
+			}
+		})
+	}
+}
+
+// TestLangflowCredential checks what becomes of the caller's key, in each mode.
+func TestLangflowCredential(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "langflow.key")
+	write := func(s string) {
+		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("sk-first-0123456789\n")
+	now := time.Now()
+	g := newLangflowGate(t, func(o *proxy.Options) {
+		withKeys(t, strings.Replace(langflowKeys, "id: support-bot,", "id: support-bot, upstream_authorization: forward,", 1))(o)
+		o.UpstreamAuthorization = keystore.UpstreamAuthorization{Mode: keystore.UpstreamFile, Path: path}
+		o.Now = func() time.Time { return now }
+	})
+	sent := func(flow string, headers ...string) []string {
+		t.Helper()
+		if a := g.request(t, "POST", "/api/v1/run/"+flow, "{}", append(headers, bearerOf(secretA), jsonType)...); a.status != 200 {
+			t.Fatalf("answer = %d %s, want 200", a.status, a.body)
+		}
+		r, _, _ := g.runner.last()
+		return append(r.Header["X-Api-Key"], r.Header["Authorization"]...)
+	}
+	want := func(what string, got []string, want string) {
+		t.Helper()
+		if len(got) != 1 || got[0] != want {
+			t.Errorf("%s: credentials at the runner = %q, want x-api-key %q alone", what, got, want)
+		}
+	}
+	want("file", sent(botA), "sk-first-0123456789")
+	want("caller's own", sent(botA, "x-api-key: evil", "X_Api_Key: evil", "X-API-KEY: evil"), "sk-first-0123456789")
+	want("connection's", sent(botA, "Connection: x-api-key"), "sk-first-0123456789")
+	want("forward", sent("support-bot", "x-api-key: evil"), secretA)
+	write("sk-second-0123456789")
+	now = now.Add(3 * time.Second)
+	want("changed file", sent(botA), "sk-second-0123456789")
+	write("Bearer sk-third-0123456789")
+	now = now.Add(3 * time.Second)
+	want("file with a scheme, which x-api-key cannot hold", sent(botA), "sk-second-0123456789")
+	eventually(t, "a log line about the file", func() bool { return strings.Contains(g.log.String(), "does not hold a token and nothing else") })
+
+	none := newLangflowGate(t, nil)
+	if a := none.request(t, "POST", "/api/v1/run/"+botA, "{}", bearerOf(secretA), "x-api-key: sk-of-the-caller", jsonType); a.status != 403 || a.problem.Code != "" {
+		t.Errorf("without a credential: answer = %d %s, want Langflow's own 403", a.status, a.body)
+	}
+}
