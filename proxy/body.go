@@ -49,6 +49,12 @@ func limitBody(w http.ResponseWriter, r *http.Request, limit int64) *body {
 func (b *body) Read(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
+	switch { // the request may be over, and in HTTP/2 there is nothing left then to set a deadline on
+	case b.whole.Load():
+		return 0, io.EOF
+	case b.ended.Load():
+		return 0, http.ErrBodyReadAfterClose
+	}
 	deadline := time.Now().Add(bodyIdle)
 	if !b.until.IsZero() && b.until.Before(deadline) {
 		deadline = b.until

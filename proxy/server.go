@@ -42,7 +42,7 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 	go p.health.probe(background, p.dial, p.upstream)
 
 	failed := make(chan error, 2)
-	go func() { failed <- serve(gate, data) }()
+	go func() { failed <- p.serveCallers(gate, heldListener{data}) }()
 	go func() { failed <- serve(ops, admin) }()
 	var err error
 	var quiet bool
@@ -54,6 +54,7 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 		cut(err)
 		quiet = p.inflight.wait(cutGrace)
 	}
+	data.Close()
 	// The last answers are written by now or never will be: give their connections a moment to be
 	// flushed and closed.
 	if quiet { // or somebody does not hear that it is cut, and has had its time
@@ -70,6 +71,7 @@ func (p *Proxy) drain(gate *http.Server, limit time.Duration, cut context.Cancel
 	p.log.Info().Int64("open", p.inflight.open.Load()).Str("drain", limit.String()).Msg("draining: new requests get 503, open ones may finish")
 	p.inflight.close()
 	gate.SetKeepAlivesEnabled(false)
+	p.goAway(gate)
 	if p.inflight.wait(limit) {
 		p.log.Info().Msg("drained")
 		return true

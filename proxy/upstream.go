@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/direct"
 )
 
@@ -75,15 +75,14 @@ type transport interface {
 // newTransport returns the transport to a runner: our own, or net/http's where that is asked for or where
 // the runner speaks TLS. It has no limit on how long an answer may take to begin, since its own would not
 // count while a body is being sent: see Proxy.forward.
-func newTransport(o Options, dial dialer) transport {
+func newTransport(o Options, certificates *certificate.Store, dial dialer) transport {
 	if o.Upstream.Scheme == "http" && !o.StandardTransport {
 		return &direct.Transport{Dial: dial}
 	}
 	return &http.Transport{
 		// No proxy from the environment: the runner is next door, and what goes there are keys.
-		DialContext:         dial,
-		TLSClientConfig:     &tls.Config{RootCAs: o.UpstreamCA, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: 5 * time.Second,
+		DialContext:    dial,
+		DialTLSContext: dialTLS(certificates, dial),
 		// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets
 		// the closing cannot be sent again, so this side closes first.
 		IdleConnTimeout:     3 * time.Second,
@@ -204,7 +203,9 @@ func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error)
 	switch {
 	case x.record.body.err() != nil && (r.Context().Err() == nil || errors.Is(x.record.body.err(), os.ErrDeadlineExceeded)):
 		// A body that stalls ends the context as well: to net/http, every error of reading is a caller that left.
-		w.Header().Set("Connection", "close")
+		if x.record.http1 {
+			w.Header().Set("Connection", "close")
+		}
 		x.record.refuse(bodyError(x.record.body.err()))
 	case errors.Is(context.Cause(r.Context()), errDrainOver):
 		x.record.refuse(&Error{Code: CodeDraining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut when the time to drain was over"})
@@ -222,6 +223,8 @@ func (p *Proxy) upstreamError(w http.ResponseWriter, r *http.Request, err error)
 		if errors.As(err, &dial) && dial.Op == "dial" {
 			p.health.missed(err)
 			reason = err.Error()
+		} else if isTLS(err) {
+			reason = "no TLS with the runner: " + err.Error()
 		}
 		x.record.refuse(&Error{Code: CodeUnreachable, Detail: "the flow runner cannot be reached", Reason: reason})
 	}

@@ -39,7 +39,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	if err := errors.Join(settingsErr, err); err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
 	}
-	if _, err := newProxy(c, nil, zerolog.Nop()); err != nil {
+	if _, err := newProxy(c, nil, nil, zerolog.Nop()); err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
 	}
 	printSettings(s.out, c)
@@ -223,7 +223,7 @@ func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
 			return err
 		}
 	}
-	gate, err := newProxy(c, store, zerolog.Nop())
+	gate, err := newProxy(c, store, nil, zerolog.Nop())
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,13 +17,16 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 type doctorCmd struct {
-	URL      string `required:"" placeholder:"URL" help:"Where callers reach the gate, from where this runs."`
-	KeyFile  string `name:"key-file" placeholder:"FILE" help:"The gate's key file; without it, its keys are not looked at."`
-	Upstream string `placeholder:"URL" help:"The runner; without it, ways around the gate are not looked for."`
-	Admin    string `default:"127.0.0.1:9901" placeholder:"HOST:PORT" help:"The gate's admin listener."`
+	URL        string `required:"" placeholder:"URL" help:"Where callers reach the gate, from where this runs."`
+	KeyFile    string `name:"key-file" placeholder:"FILE" help:"The gate's key file; without it, its keys are not looked at."`
+	Upstream   string `placeholder:"URL" help:"The runner; without it, ways around the gate are not looked for."`
+	ClientCert string `placeholder:"FILE" help:"PEM file of the certificate to show to a gate that asks for one. With --client-key."`
+	ClientKey  string `placeholder:"FILE" help:"PEM file of the key of --client-cert."`
+	Admin      string `default:"127.0.0.1:9901" placeholder:"HOST:PORT" help:"The gate's admin listener."`
 }
 
 // Help is shown below the usage.
@@ -36,7 +40,8 @@ Exit code 0 if nothing is open, 1 if something is, or if the gate cannot be reac
 Examples:
 
   flowlatch doctor --url http://127.0.0.1:8080 --key-file ./keys.yaml --upstream http://127.0.0.1:3000
-  flowlatch doctor --url https://flows.example.com`
+  flowlatch doctor --url https://flows.example.com
+  flowlatch doctor --url https://flows.example.com --client-cert caller.crt --client-key caller.key`
 }
 
 // result is how a check ended.
@@ -53,6 +58,7 @@ const (
 type examination struct {
 	rows [][3]string
 	open bool
+	own  []tls.Certificate // to show to the gate
 }
 
 func (e *examination) add(check string, r result, format string, args ...any) {
@@ -76,6 +82,16 @@ func (cmd *doctorCmd) Run(s streams) error {
 		return usageError{fmt.Errorf("--admin: %w", err)}
 	}
 	e := &examination{}
+	if cmd.ClientCert != "" || cmd.ClientKey != "" {
+		if err := certificate.CheckPair(cmd.ClientCert, cmd.ClientKey); err != nil {
+			return usageError{fmt.Errorf("--client-cert and --client-key: %w", err)}
+		}
+		own, err := tls.LoadX509KeyPair(cmd.ClientCert, cmd.ClientKey)
+		if err != nil {
+			return fmt.Errorf("--client-cert: %w", err)
+		}
+		e.own = []tls.Certificate{own}
+	}
 	if err := e.spellings(gate); err != nil {
 		return fmt.Errorf("--url %s: %w; is the gate running, and is it there?", cmd.URL, err)
 	}
@@ -91,7 +107,7 @@ func (cmd *doctorCmd) Run(s streams) error {
 
 // spellings fires the probes.
 func (e *examination) spellings(gate *url.URL) error {
-	first, err := fire(gate, probe{raw: "POST " + gate.Path + "/api/v1/prediction/" + randomUUID() + " HTTP/1.1\r\nContent-Length: 0\r\n"})
+	first, err := fireAs(e.own, gate, probe{raw: "POST " + gate.Path + "/api/v1/prediction/" + randomUUID() + " HTTP/1.1\r\nContent-Length: 0\r\n"})
 	if err != nil {
 		return err
 	}
@@ -107,7 +123,7 @@ func (e *examination) spellings(gate *url.URL) error {
 	by := map[verdict]int{}
 	list := probes(gate.Path, randomUUID())
 	for _, p := range list {
-		replies, err := fire(gate, p)
+		replies, err := fireAs(e.own, gate, p)
 		if err != nil {
 			return fmt.Errorf("after %d requests: %w", by[refused]+by[before]+by[odd]+by[through], err)
 		}
@@ -217,11 +233,29 @@ func (e *examination) admin(gate *url.URL, addr string) {
 		e.add("keys in force", isOdd, "what answers at %s is no admin listener of flowlatch", addr)
 		return
 	}
+	e.certificates(status.Certificates, time.Now())
 	if status.Stale {
 		e.add("keys in force", isOpen, "the key file has a fault, and an older one is in force, with keys that may be revoked: %s", status.Fault)
 		return
 	}
 	e.add("keys in force", isFine, "%d keys and %d chatflows, generation %d", len(status.Keys), len(status.Chatflows), status.Generation)
+}
+
+// certificates looks at what TLS is spoken with.
+func (e *examination) certificates(all []proxy.CertificateStatus, now time.Time) {
+	for _, c := range all {
+		check := "certificate " + string(c.Certificate)
+		switch left := c.NotAfter.Sub(now); {
+		case c.Stale:
+			e.add(check, isOdd, "its files have a fault, and an older one is in force until %s: %s", when(c.NotAfter), c.Fault)
+		case left <= 0:
+			e.add(check, isOdd, "it ended at %s: whoever checks it refuses it; put a new one in its files", when(c.NotAfter))
+		case left < expiresSoon:
+			e.add(check, isOdd, "it ends at %s; put a new one in its files, which are read again when they change", when(c.NotAfter))
+		default:
+			e.add(check, isFine, "for %s, until %s", shorten(c.Names), when(c.NotAfter))
+		}
+	}
 }
 
 // isAdmin reports whether an admin listener answers at an address.
