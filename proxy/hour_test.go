@@ -62,6 +62,12 @@ const bubbleBot = "3f1c2a9e-1111-4222-8333-444455556666"
 // serve` uses, with all their timeouts, before a runner that answers with handler.
 func bubble(t *testing.T, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
 	t.Helper()
+	bubbleWith(t, Options{}, handler, do)
+}
+
+// bubbleWith is bubble with more options.
+func bubbleWith(t *testing.T, o Options, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
+	t.Helper()
 	keys := filepath.Join(t.TempDir(), "keys.yaml")
 	if err := os.WriteFile(keys, []byte("version: 1\nkeys:\n- {id: a, secret: 0123456789abcdef}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -74,7 +80,8 @@ func bubble(t *testing.T, handler http.HandlerFunc, do func(t *testing.T, gate *
 		upstream, gate, admin := newPipeListener(), newPipeListener(), newPipeListener()
 		runner := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 		go func() { _ = runner.Serve(upstream) }()
-		p, err := New(Options{Store: store, Upstream: &url.URL{Scheme: "http", Host: "runner"}})
+		o.Store, o.Upstream = store, &url.URL{Scheme: "http", Host: "runner"}
+		p, err := New(o)
 		if err != nil {
 			t.Fatal(err)
 		}
