@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -79,17 +80,24 @@ func newTransport(o Options, certificates *certificate.Store, dial dialer) trans
 	if o.Upstream.Scheme == "http" && !o.StandardTransport {
 		return &direct.Transport{Dial: dial}
 	}
-	return &http.Transport{
-		// No proxy from the environment: the runner is next door, and what goes there are keys.
-		DialContext:    dial,
-		DialTLSContext: dialTLS(certificates, dial),
-		// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets
-		// the closing cannot be sent again, so this side closes first.
-		IdleConnTimeout:     3 * time.Second,
-		MaxIdleConnsPerHost: 512,
-		// Callers negotiate encodings with the runner; a stream must not be held up to inflate it.
-		DisableCompression: true,
+	standard := func(config *tls.Config) *http.Transport {
+		return &http.Transport{
+			// No proxy from the environment: the runner is next door, and what goes there are keys.
+			DialContext:         dial,
+			TLSClientConfig:     config.Clone(),
+			TLSHandshakeTimeout: 5 * time.Second,
+			// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets
+			// the closing cannot be sent again, so this side closes first.
+			IdleConnTimeout:     3 * time.Second,
+			MaxIdleConnsPerHost: 512,
+			// Callers negotiate encodings with the runner; a stream must not be held up to inflate it.
+			DisableCompression: true,
+		}
 	}
+	if o.Upstream.Scheme == "http" {
+		return standard(certificates.Upstream())
+	}
+	return &renewing{config: certificates.Upstream, make: standard}
 }
 
 // rewrite builds the upstream request. Its method, path, query and body come from the parsed call;

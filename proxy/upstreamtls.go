@@ -1,49 +1,51 @@
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"net"
-	"time"
-
-	"github.com/flowlatch/flowlatch/proxy/certificate"
+	"net/http"
+	"sync"
 )
 
-// handshakeTimeout is how long the runner may take to agree about TLS.
-const handshakeTimeout = 5 * time.Second
+// renewing is a transport to an https runner. With new certificates it begins anew, so that no connection made
+// with the old ones serves another request.
+type renewing struct {
+	config func() *tls.Config // in force now
+	make   func(*tls.Config) *http.Transport
 
-// dialTLS opens connections to an https runner with the certificates that are in force when it does.
-func dialTLS(certificates *certificate.Store, dial dialer) dialer {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		config := certificates.Upstream().Clone()
-		if config.ServerName, _, err = net.SplitHostPort(addr); err != nil {
-			conn.Close()
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-		defer cancel()
-		secure := tls.Client(conn, config)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			conn.Close()
-			return nil, handshakeError{err}
-		}
-		return secure, nil
-	}
+	mu      sync.Mutex // guards what follows
+	made    *tls.Config
+	current *http.Transport
 }
 
-// handshakeError says that the runner was reached, but that there is no TLS with it.
-type handshakeError struct{ error }
+// RoundTrip sends a request by the certificates that are in force.
+func (r *renewing) RoundTrip(req *http.Request) (*http.Response, error) {
+	return r.transport().RoundTrip(req)
+}
 
-func (e handshakeError) Unwrap() error { return e.error }
+// CloseIdleConnections closes the connections that are kept for later.
+func (r *renewing) CloseIdleConnections() { r.transport().CloseIdleConnections() }
 
-// isTLS reports whether an error is one of TLS. What the runner says of the gate's certificate comes only
-// with the first answer (RFC 8446, section 4.4.2.4), as the remote error that crypto/tls makes of it.
+func (r *renewing) transport() *http.Transport {
+	config := r.config()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.made == config {
+		return r.current
+	}
+	if r.current != nil {
+		r.current.CloseIdleConnections() // and those in use a moment after they are idle
+	}
+	r.made, r.current = config, r.make(config)
+	return r.current
+}
+
+// isTLS reports whether an error says that there is no TLS with the runner. What the runner has against the gate's
+// certificate comes only with the first answer in TLS 1.3.
 func isTLS(err error) bool {
+	var unverified *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
 	var remote *net.OpError
-	return errors.As(err, &handshakeError{}) || errors.As(err, &remote) && remote.Op == "remote error"
+	return errors.As(err, &unverified) || errors.As(err, &noTLS) || errors.As(err, &remote) && remote.Op == "remote error"
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 type checkCmd struct{ settings }
@@ -41,6 +42,15 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	}
 	if _, err := newProxy(c, nil, nil, zerolog.Nop()); err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
+	}
+	certificates, err := certificate.Open(c.certificates, certificate.Options{})
+	if err != nil {
+		return fmt.Errorf("not in order:\n%w", err)
+	}
+	for _, st := range certificates.Status() {
+		if time.Until(st.NotAfter) < expiresSoon {
+			fmt.Fprintf(s.err, "warning: the certificate %q, for %s, ends at %s\n", st.Name, shorten(st.Names), when(st.NotAfter))
+		}
 	}
 	printSettings(s.out, c)
 	printRoutes(s.out, c)

@@ -82,7 +82,10 @@ func (cmd *doctorCmd) Run(s streams) error {
 		return usageError{fmt.Errorf("--admin: %w", err)}
 	}
 	e := &examination{}
-	if cmd.ClientCert != "" || cmd.ClientKey != "" {
+	if (cmd.ClientCert == "") != (cmd.ClientKey == "") {
+		return usageError{errors.New("--client-cert and --client-key: a certificate and its key come together; name both")}
+	}
+	if cmd.ClientCert != "" {
 		if err := certificate.CheckPair(cmd.ClientCert, cmd.ClientKey); err != nil {
 			return usageError{fmt.Errorf("--client-cert and --client-key: %w", err)}
 		}

@@ -110,6 +110,7 @@ func Open(files Files, opts Options) (*Store, error) {
 		return nil, err
 	}
 	s.publish()
+	s.publishStatus()
 	return s, nil
 }
 
@@ -125,7 +126,8 @@ func (s *Store) Server() *tls.Config {
 	}
 }
 
-// Upstream returns how TLS is spoken to the runner on the next connection. Callers must not change it.
+// Upstream returns how TLS is spoken to the runner on the next connection: the same until something new is in
+// force. Callers must not change it.
 func (s *Store) Upstream() *tls.Config { return s.upstream.Load() }
 
 // Status returns the state of every certificate there is. Callers must not change it.
@@ -176,9 +178,10 @@ func (s *Store) look(asked bool) (all []Reload, again time.Duration) {
 			again = wait
 		}
 		all = append(all, r)
-		if r.Result != Unchanged || tell {
+		if r.Result == Loaded {
 			s.publish()
 		}
+		s.publishStatus()
 		if tell && s.opts.OnReload != nil {
 			s.opts.OnReload(r)
 		}
@@ -232,7 +235,6 @@ func (it *item) worse(next *material, now time.Time) error {
 func (s *Store) publish() {
 	var server *tls.Config
 	upstream := &tls.Config{MinVersion: tls.VersionTLS12}
-	status := make([]Status, 0, len(s.items))
 	for _, it := range s.items {
 		switch it.name {
 		case Server:
@@ -252,10 +254,16 @@ func (s *Store) publish() {
 		case UpstreamCA:
 			upstream.RootCAs = it.inForce.pool
 		}
-		status = append(status, Status{Name: it.name, Info: it.inForce.info(), Err: it.fault})
 	}
 	s.server.Store(server)
 	s.upstream.Store(upstream)
+}
+
+func (s *Store) publishStatus() {
+	status := make([]Status, 0, len(s.items))
+	for _, it := range s.items {
+		status = append(status, Status{Name: it.name, Info: it.inForce.info(), Err: it.fault})
+	}
 	s.status.Store(&status)
 }
 

@@ -356,6 +356,11 @@ func TestUpstream(t *testing.T) {
 	certificatetest.Write(t, bundle, other.PEM)
 	s.Reload()
 	check(second, other)
+	same := s.Upstream()
+	certificatetest.Write(t, key, []byte("none"))
+	if s.Reload(); s.Upstream() != same {
+		t.Error("a fault makes the connections to the runner begin anew")
+	}
 	if s.Server() != nil {
 		t.Error("there is TLS for callers, want none")
 	}
