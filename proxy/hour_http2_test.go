@@ -222,6 +222,8 @@ func TestHTTP2CallerThatTakesNothing(t *testing.T) {
 	var ended chan struct{} // of the bubble
 	bubbleTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(time.Second) // for the head to be passed on, or ReverseProxy holds a mutex, by which no time passes in a bubble
 		for r.Context().Err() == nil {
 			if _, err := w.Write(make([]byte, 10<<10)); err != nil {
 				break

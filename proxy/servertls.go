@@ -29,38 +29,43 @@ func http2Config() *http.HTTP2Config {
 	}
 }
 
-// serveCallers serves on the data port, by TLS if there is a certificate for it.
-func (p *Proxy) serveCallers(s *http.Server, l net.Listener) error {
+// secure has a server speak TLS, if there is a certificate for it, and returns what tells callers by HTTP/2 to
+// send no more requests on their connections (RFC 9113, section 6.8).
+func (p *Proxy) secure(s *http.Server) (goAway func()) {
 	if s.TLSConfig = p.certificates.Server(); s.TLSConfig == nil {
-		return serve(s, l)
+		return func() {}
 	}
 	s.HTTP2 = http2Config()
 	// For what net/http answers by itself in HTTP/2 to callers who open no window for it. Requests that
 	// reach the gate are freed of it.
 	s.WriteTimeout = sendIdle
+	// net/http tells them in Shutdown alone, after which a server answers nobody: but callers who come while the
+	// gate drains are to be told. So the connections by HTTP/2 are those of another server, which is made ready by an
+	// attempt to serve, and shut down when the drain begins.
+	by2 := p.server(s.Handler) // some of its limits count for them, and some those of s
+	by2.HTTP2, by2.WriteTimeout = s.HTTP2, s.WriteTimeout
+	_ = by2.Serve(noListener{})
+	s.TLSNextProto = by2.TLSNextProto
+	return func() { _ = by2.Shutdown(context.Background()) } // has no connections to wait for
+}
+
+// serveCallers serves on the data port.
+func serveCallers(s *http.Server, l net.Listener) error {
+	if s.TLSConfig == nil {
+		return serve(s, l)
+	}
 	if err := s.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving on %s: %w", l.Addr(), err)
 	}
 	return nil
 }
 
-// goAway tells callers by HTTP/2 to send no more requests on their connections (RFC 9113, section 6.8).
-// net/http does so in Shutdown alone, which closes the listener as well: that one is held open, since callers
-// who come while the gate drains are to get an answer.
-func (p *Proxy) goAway(s *http.Server) {
-	if s.TLSConfig == nil {
-		return
-	}
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
-	go func() { _ = s.Shutdown(now) }() // waits for the listener
-}
+// noListener is a listener to which nobody comes.
+type noListener struct{}
 
-// heldListener is a listener that the server it is for cannot close.
-type heldListener struct{ net.Listener }
-
-// Close does nothing.
-func (heldListener) Close() error { return nil }
+func (noListener) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+func (noListener) Close() error              { return nil }
+func (noListener) Addr() net.Addr            { return &net.TCPAddr{} }
 
 // unlimited takes back the server's limit on how long an answer may take.
 func (r *record) unlimited() {
