@@ -258,3 +258,29 @@ func TestHTTP2CallerThatTakesNothing(t *testing.T) {
 		conn.NetConn().Close()
 	})
 }
+
+// TestTLSCallerThatSaysNothing opens connections and says nothing, before TLS is agreed upon and after it.
+func TestTLSCallerThatSaysNothing(t *testing.T) {
+	bubbleTLS(t, nil, func(t *testing.T, gate *pipeListener) {
+		for _, agree := range []bool{false, true} {
+			raw, err := gate.dial(t.Context(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn := raw
+			if agree {
+				secure := tls.Client(raw, clientTLS())
+				if err := secure.HandshakeContext(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				conn = secure
+			}
+			begin := time.Now()
+			_, _ = io.Copy(io.Discard, conn)
+			if took := time.Since(begin); took > headerTimeout+time.Second {
+				t.Errorf("with TLS agreed upon %t the connection was closed after %v, want %v", agree, took, headerTimeout)
+			}
+			raw.Close()
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
@@ -107,4 +108,21 @@ func shortened(list []string) []string {
 		return list
 	}
 	return append(list[:maxLogged:maxLogged], fmt.Sprintf("and %d more", len(list)-maxLogged))
+}
+
+// certificates looks at what TLS is spoken with.
+func (e *examination) certificates(all []proxy.CertificateStatus, now time.Time) {
+	for _, c := range all {
+		check := "certificate " + string(c.Certificate)
+		switch left := c.NotAfter.Sub(now); {
+		case c.Stale:
+			e.add(check, isOdd, "its files have a fault, and an older one is in force until %s: %s", when(c.NotAfter), c.Fault)
+		case left <= 0:
+			e.add(check, isOdd, "it ended at %s: whoever checks it refuses it; put a new one in its files", when(c.NotAfter))
+		case left < expiresSoon:
+			e.add(check, isOdd, "it ends at %s; put a new one in its files, which are read again when they change", when(c.NotAfter))
+		default:
+			e.add(check, isFine, "for %s, until %s", shorten(c.Names), when(c.NotAfter))
+		}
+	}
 }

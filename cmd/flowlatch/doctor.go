@@ -244,23 +244,6 @@ func (e *examination) admin(gate *url.URL, addr string) {
 	e.add("keys in force", isFine, "%d keys and %d chatflows, generation %d", len(status.Keys), len(status.Chatflows), status.Generation)
 }
 
-// certificates looks at what TLS is spoken with.
-func (e *examination) certificates(all []proxy.CertificateStatus, now time.Time) {
-	for _, c := range all {
-		check := "certificate " + string(c.Certificate)
-		switch left := c.NotAfter.Sub(now); {
-		case c.Stale:
-			e.add(check, isOdd, "its files have a fault, and an older one is in force until %s: %s", when(c.NotAfter), c.Fault)
-		case left <= 0:
-			e.add(check, isOdd, "it ended at %s: whoever checks it refuses it; put a new one in its files", when(c.NotAfter))
-		case left < expiresSoon:
-			e.add(check, isOdd, "it ends at %s; put a new one in its files, which are read again when they change", when(c.NotAfter))
-		default:
-			e.add(check, isFine, "for %s, until %s", shorten(c.Names), when(c.NotAfter))
-		}
-	}
-}
-
 // isAdmin reports whether an admin listener answers at an address.
 func isAdmin(addr string) bool {
 	replies, err := fire(&url.URL{Scheme: "http", Host: addr}, probe{raw: "GET /livez HTTP/1.1\r\n"})
