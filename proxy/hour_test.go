@@ -134,6 +134,30 @@ func TestStreamOfAnHour(t *testing.T) {
 	})
 }
 
+// TestStreamSilentBeforeItsEnd lets an hour pass between the last event of a stream and its end.
+func TestStreamSilentBeforeItsEnd(t *testing.T) {
+	bubble(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data:x\n")
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(time.Hour) // of the bubble's time
+	}, func(t *testing.T, gate *pipeListener) {
+		client := &http.Transport{DialContext: gate.dial}
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gate/api/v1/prediction/"+bubbleBot, strings.NewReader("{}"))
+		req.Header.Set("Authorization", "Bearer 0123456789abcdef")
+		res, err := client.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(res.Body); string(got) != "data:x\n" || err != nil {
+			t.Errorf("stream = %q, %v, want the event and a clean end", got, err)
+		}
+		res.Body.Close()
+		client.CloseIdleConnections()
+	})
+}
+
 // TestCallerThatDoesNotRead takes the first event of a stream and no more: it must not hold the runner, whose
 // answer goes on, for longer than sendIdle.
 func TestCallerThatDoesNotRead(t *testing.T) {

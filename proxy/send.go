@@ -28,12 +28,15 @@ func (r *record) sending() {
 	}
 }
 
-// lastSending limits what net/http sends after the request has been served. In HTTP/2 that may be a whole
-// short answer, to a caller who opens no window for it; its stream would stay for ever.
+// lastSending is sending for what net/http sends after the request has been served: by HTTP/1 the end of an answer,
+// for which the deadline may have passed while the runner was silent, and by HTTP/2 maybe a whole short answer, to
+// a caller who opens no window for it; its stream would stay for ever.
 func (r *record) lastSending() {
-	if !r.http1 {
-		_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(sendIdle))
+	now := time.Now()
+	if r.http1 && (r.deadlineSet.IsZero() || now.Sub(r.deadlineSet) < sendIdle/2) {
+		return
 	}
+	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(now.Add(sendIdle))
 }
 
 // stopSending ends a write that waits for a caller who does not read. It may be called by another
