@@ -3,11 +3,13 @@ package proxy
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 // Admin returns the handler of the admin listener. It has no authentication: it belongs on loopback
@@ -34,12 +36,12 @@ func (p *Proxy) serveReady(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (p *Proxy) serveReload(w http.ResponseWriter, _ *http.Request) {
-	r := p.store.Reload()
+	r, certificates := p.store.Reload(), p.certificates.Reload()
 	status := http.StatusOK
-	if r.Result == keystore.Failed {
+	if r.Result == keystore.Failed || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == certificate.Failed }) {
 		status = http.StatusUnprocessableEntity
 	}
-	writeJSON(w, status, reloadStatus(r))
+	writeJSON(w, status, reloadAnswer{reloadStatus(r), certificateReloads(certificates)})
 }
 
 // Status is the state of the gate, as `GET /status` shows it.
@@ -58,6 +60,8 @@ type Status struct {
 	Warnings      []string         `json:"warnings"`
 	Keys          []KeyStatus      `json:"keys"`
 	Chatflows     []ChatflowStatus `json:"chatflows"`
+
+	Certificates []CertificateStatus `json:"certificates,omitempty"`
 }
 
 // UpstreamStatus is what is known of the runner.
@@ -107,6 +111,7 @@ func (p *Proxy) Status() Status {
 		Version: p.version, Preset: p.preset.Name, StartedAt: p.started.UTC(), Draining: p.inflight.closed.Load(), OpenRequests: p.inflight.open.Load(),
 		Generation: st.Generation, Stale: st.Stale, Upstream: UpstreamStatus{URL: p.upstream.Redacted()},
 		Warnings: snapshot.Warnings, RecentReloads: []ReloadStatus{}, Keys: []KeyStatus{}, Chatflows: []ChatflowStatus{},
+		Certificates: certificateStatus(p.certificates.Status()),
 	}
 	if s.Warnings == nil {
 		s.Warnings = []string{}

@@ -51,7 +51,10 @@ func limitBody(w http.ResponseWriter, r *http.Request, begun time.Time, limit in
 func (b *body) Read(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
-	if b.ended.Load() { // the deadline is not the body's any more
+	switch { // the request may be over, and in HTTP/2 there is nothing left then to set a deadline on
+	case b.whole.Load():
+		return 0, io.EOF
+	case b.ended.Load():
 		return 0, http.ErrBodyReadAfterClose
 	}
 	deadline := time.Now().Add(bodyIdle)
@@ -115,6 +118,13 @@ func (b *body) refuse() {
 	defer b.reading.Unlock()
 	b.request.Body = b.original
 	_ = b.setDeadline(time.Now().Add(unwanted))
+}
+
+// settle is refuse, and waits for a Read that is just ending: it must not set a deadline on what is no request any more.
+func (b *body) settle() {
+	b.refuse()
+	b.reading.Lock()
+	defer b.reading.Unlock()
 }
 
 // bodyError says what went wrong with a request body.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ func (p *Proxy) decide(r *http.Request, b *body, key *keystore.Key) (*call, Deci
 	switch {
 	case err != nil:
 		return c, Decision{Refusal: err}
+	case !announced(r):
+		return c, Decision{Refusal: badRequest("the Content-Length is not that of the body")}
 	case isWebsocket(r.Header) && (!c.route.Websocket || c.preflight || r.ContentLength != 0): // a body would run into what is said there
 		return c, Decision{Refusal: badRequest("this request cannot switch protocols")}
 	case r.ContentLength != 0 && (c.preflight || c.route.Access == Public || c.route.Access == ListedOnly):
@@ -41,6 +44,17 @@ func (p *Proxy) decide(r *http.Request, b *body, key *keystore.Key) (*call, Deci
 		}
 	}
 	return c, p.decideBody(c, r, b)
+}
+
+// announced reports whether a body has the length that its headers say, as far as can be told before it comes.
+// In HTTP/2, net/http takes a Content-Length that is no number for an empty body, the first of several for
+// all, and none at all for one that a request without a body has (RFC 9113, section 8.1.1).
+func announced(r *http.Request) bool {
+	if r.ProtoMajor < 2 {
+		return true
+	}
+	values, ok := r.Header["Content-Length"]
+	return !ok || len(values) == 1 && values[0] == strconv.FormatInt(r.ContentLength, 10)
 }
 
 // decideBody decides about a request whose chatflow is known. Where the chatflow limits what a body may

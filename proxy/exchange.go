@@ -96,7 +96,9 @@ func (x *exchange) failed(err error) {
 	switch {
 	case rec.body.err() != nil && (ctx.Err() == nil || errors.Is(rec.body.err(), os.ErrDeadlineExceeded)):
 		// A body that stalls ends the context as well: to net/http, every error of reading is a caller that left.
-		rec.Header().Set("Connection", "close")
+		if rec.http1 {
+			rec.Header().Set("Connection", "close")
+		}
 		rec.refuse(bodyError(rec.body.err()))
 	case errors.Is(context.Cause(ctx), errDrainOver):
 		rec.refuse(&Error{Code: CodeDraining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut when the time to drain was over"})
@@ -114,6 +116,8 @@ func (x *exchange) failed(err error) {
 		if errors.As(err, &dial) && dial.Op == "dial" {
 			x.proxy.health.missed(err)
 			reason = err.Error()
+		} else if isTLS(err) {
+			reason = "no TLS with the runner: " + err.Error()
 		}
 		rec.refuse(&Error{Code: CodeUnreachable, Detail: "the flow runner cannot be reached", Reason: reason})
 	}

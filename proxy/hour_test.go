@@ -62,6 +62,12 @@ const bubbleBot = "3f1c2a9e-1111-4222-8333-444455556666"
 // serve` uses, with all their timeouts, before a runner that answers with handler.
 func bubble(t *testing.T, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
 	t.Helper()
+	bubbleWith(t, Options{}, handler, do)
+}
+
+// bubbleWith is bubble with more options.
+func bubbleWith(t *testing.T, o Options, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
+	t.Helper()
 	keys := filepath.Join(t.TempDir(), "keys.yaml")
 	if err := os.WriteFile(keys, []byte("version: 1\nkeys:\n- {id: a, secret: 0123456789abcdef}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -74,7 +80,8 @@ func bubble(t *testing.T, handler http.HandlerFunc, do func(t *testing.T, gate *
 		upstream, gate, admin := newPipeListener(), newPipeListener(), newPipeListener()
 		runner := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 		go func() { _ = runner.Serve(upstream) }()
-		p, err := New(Options{Store: store, Upstream: &url.URL{Scheme: "http", Host: "runner"}})
+		o.Store, o.Upstream = store, &url.URL{Scheme: "http", Host: "runner"}
+		p, err := New(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,6 +128,30 @@ func TestStreamOfAnHour(t *testing.T) {
 		}
 		if got := time.Since(begin); got < 2*time.Hour {
 			t.Errorf("the stream took %v of the bubble's time, want two hours", got)
+		}
+		res.Body.Close()
+		client.CloseIdleConnections()
+	})
+}
+
+// TestStreamSilentBeforeItsEnd lets an hour pass between the last event of a stream and its end.
+func TestStreamSilentBeforeItsEnd(t *testing.T) {
+	bubble(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data:x\n")
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(time.Hour) // of the bubble's time
+	}, func(t *testing.T, gate *pipeListener) {
+		client := &http.Transport{DialContext: gate.dial}
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gate/api/v1/prediction/"+bubbleBot, strings.NewReader("{}"))
+		req.Header.Set("Authorization", "Bearer 0123456789abcdef")
+		res, err := client.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(res.Body); string(got) != "data:x\n" || err != nil {
+			t.Errorf("stream = %q, %v, want the event and a clean end", got, err)
 		}
 		res.Body.Close()
 		client.CloseIdleConnections()

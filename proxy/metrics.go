@@ -142,12 +142,14 @@ var (
 	descStale  = prometheus.NewDesc("flowlatch_keys_stale", "1 if the key file has a fault and an older version of it is in force.", nil, nil)
 	descUsed   = prometheus.NewDesc("flowlatch_key_last_used_timestamp_seconds", "When the key last let a request through, since the start.", []string{"key"}, nil)
 	descExpiry = prometheus.NewDesc("flowlatch_key_expiry_timestamp_seconds", "When the key's last secret ceases to be valid, for keys that have an end.", []string{"key"}, nil)
+	descCert   = prometheus.NewDesc("flowlatch_certificate_expiry_timestamp_seconds", "When the certificate that TLS is spoken with ends; of a file of authorities, when the first does.", []string{"certificate"}, nil)
+	descBad    = prometheus.NewDesc("flowlatch_certificate_stale", "1 if the last reload of the certificate's files failed, and what was in force before stays so.", []string{"certificate"}, nil)
 	descUp     = prometheus.NewDesc("flowlatch_upstream_up", "1 if the runner could be reached when it was last tried.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descLoaded, descGen, descReload, descLast, descStale, descUsed, descExpiry, descUp} {
+	for _, d := range []*prometheus.Desc{descLoaded, descGen, descReload, descLast, descStale, descUsed, descExpiry, descCert, descBad, descUp} {
 		ch <- d
 	}
 }
@@ -172,6 +174,10 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		if t := c.proxy.LastUsed(k.ID); !t.IsZero() {
 			gauge(descUsed, float64(t.Unix()), k.ID)
 		}
+	}
+	for _, st := range c.proxy.certificates.Status() {
+		gauge(descCert, float64(st.NotAfter.Unix()), string(st.Name))
+		gauge(descBad, b2f(st.Err != nil), string(st.Name))
 	}
 	if up := c.proxy.health.get(); up.Known {
 		gauge(descUp, b2f(up.Up))

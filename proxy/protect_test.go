@@ -4,18 +4,21 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
+	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
 
 // The tests of this file each watch over one setting of the server or of the transport that could be
@@ -125,21 +128,26 @@ func TestRunnersCertificate(t *testing.T) {
 	runner.Config.ErrorLog = newLog(log)
 	runner.StartTLS()
 	t.Cleanup(runner.Close)
-	known := x509.NewCertPool()
-	known.AddCert(runner.Certificate())
+	bundle := func(certificate []byte) string {
+		path := filepath.Join(t.TempDir(), "ca.pem")
+		certificatetest.Write(t, path, certificate)
+		return path
+	}
+	known := bundle(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: runner.Certificate().Raw}))
 	name := strings.Replace(runner.URL, "127.0.0.1", "localhost", 1) // which is not in the certificate
 	for _, tt := range []struct {
-		name, url string
-		ca        *x509.CertPool
-		status    int
+		name, url, ca string
+		status        int
 	}{
 		{"known", runner.URL, known, 200},
-		{"not among those named", runner.URL, x509.NewCertPool(), 502},
-		{"not among the system's", runner.URL, nil, 502},
+		{"not among those named", runner.URL, bundle(certificatetest.New(t, "another").PEM), 502},
+		{"not among the system's", runner.URL, "", 502},
 		{"for another name", name, known, 502},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			g := newGate(t, nil, func(o *proxy.Options) { o.Upstream, o.UpstreamCA = mustURL(t, tt.url), tt.ca })
+			g := newGate(t, nil, func(o *proxy.Options) {
+				o.Upstream, o.Certificates = mustURL(t, tt.url), openCertificates(t, certificate.Files{UpstreamCA: tt.ca})
+			})
 			if a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType); a.status != tt.status {
 				t.Errorf("answer = %d %s, want %d", a.status, a.body, tt.status)
 			}

@@ -9,7 +9,6 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -28,6 +27,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 // Options are what a Proxy is made of.
@@ -36,9 +36,9 @@ type Options struct {
 	Store *keystore.Store
 	// Upstream is the runner: scheme, host and port, and a path to put before every other. Required.
 	Upstream *url.URL
-	// UpstreamCA are the authorities that an https runner's certificate is checked against. Nil means
-	// the system's.
-	UpstreamCA *x509.CertPool
+	// Certificates are those that TLS is spoken with, to callers and to an https runner. Nil means that
+	// callers come in without TLS, and that a runner is checked against the system's authorities.
+	Certificates *certificate.Store
 	// Preset is what is known of the runner. Nil means [Flowise].
 	Preset *Preset
 	// Routes are all routes known. Nil means those of the preset.
@@ -111,6 +111,7 @@ type Proxy struct {
 	metrics               *metrics
 	health                health
 	credentials           credentials
+	certificates          *certificate.Store
 	dial                  dialer
 	transport             transport
 	inflight              inflight
@@ -166,6 +167,11 @@ func New(o Options) (*Proxy, error) {
 	if p.exposed, p.known, err = tables(o); err != nil {
 		return nil, err
 	}
+	if p.certificates = o.Certificates; p.certificates == nil {
+		if p.certificates, err = certificate.Open(certificate.Files{}, certificate.Options{}); err != nil {
+			return nil, err
+		}
+	}
 	p.errorLog = log.New(logWriter{p.log}, "", 0)
 	p.health.changed = p.logUpstream
 	p.credentials.failed = func(path string, err error) {
@@ -173,7 +179,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p.upstreamTimeout = o.UpstreamTimeout
 	p.metrics = newMetrics(p.registry, p, o.Version)
-	p.transport = newTransport(o, func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) })
+	p.transport = newTransport(o, p.certificates, func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) })
 	return p, nil
 }
 
@@ -237,6 +243,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body: limitBody(w, r, now, p.maxBody), ctx: r.Context(), http1: r.ProtoMajor == 1,
 	}
 	defer rec.close()
+	rec.unlimited()
 	client, chain := clientIP(r, p.trusted)
 	rec.client = client
 	if !open {

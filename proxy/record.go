@@ -34,6 +34,7 @@ type record struct {
 
 	http1       bool
 	deadlineSet time.Time // when the deadline for sending was last put off
+	stall       stall     // in HTTP/2
 
 	route    *Route
 	chatflow *keystore.Chatflow
@@ -66,7 +67,8 @@ func (r *record) WriteHeader(status int) {
 		// What is left of a body must not be taken for a request. Of a chunked one that had a length, too, or
 		// one that was sent by HTTP/1.0, none of which net/http tells, somebody before the gate may think that
 		// more is left (RFC 9112, section 6.1).
-		if req := r.body.request; r.duplex && !r.body.whole.Load() || len(req.TransferEncoding) > 0 || !req.ProtoAtLeast(1, 1) {
+		// In HTTP/2 the end of a stream cannot be mistaken, and the header would end the whole connection.
+		if req := r.body.request; r.http1 && (r.duplex && !r.body.whole.Load() || len(req.TransferEncoding) > 0 || !req.ProtoAtLeast(1, 1)) {
 			h["Connection"] = []string{"close"}
 		}
 		if mediaType(h) == "text/event-stream" {
@@ -170,7 +172,8 @@ func (r *record) close() {
 	if r.cancel != nil {
 		r.cancel(nil)
 	}
-	r.body.refuse()
+	r.body.settle()
+	r.lastSending()
 	if r.status == 0 {
 		r.status = statusClientClosed
 	}

@@ -31,6 +31,7 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	gate := p.server(p)
+	goAway := p.secure(gate)
 	gate.BaseContext = func(net.Listener) context.Context { return base }
 	ops := p.server(p.Admin())
 
@@ -42,13 +43,13 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 	go p.health.probe(background, p.dial, p.upstream)
 
 	failed := make(chan error, 2)
-	go func() { failed <- serve(gate, data) }()
+	go func() { failed <- serveCallers(gate, data) }()
 	go func() { failed <- serve(ops, admin) }()
 	var err error
 	var quiet bool
 	select {
 	case <-ctx.Done():
-		quiet = p.drain(gate, drain, cut)
+		quiet = p.drain(gate, drain, goAway, cut)
 	case err = <-failed:
 		p.inflight.close()
 		cut(err)
@@ -66,10 +67,11 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 }
 
 // drain lets what is open finish, for a while, and reports whether all has ended.
-func (p *Proxy) drain(gate *http.Server, limit time.Duration, cut context.CancelCauseFunc) (quiet bool) {
+func (p *Proxy) drain(gate *http.Server, limit time.Duration, goAway func(), cut context.CancelCauseFunc) (quiet bool) {
 	p.log.Info().Int64("open", p.inflight.open.Load()).Str("drain", limit.String()).Msg("draining: new requests get 503, open ones may finish")
 	p.inflight.close()
 	gate.SetKeepAlivesEnabled(false)
+	goAway()
 	if p.inflight.wait(limit) {
 		p.log.Info().Msg("drained")
 		return true

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/direct"
 )
 
@@ -27,22 +28,28 @@ type transport interface {
 // newTransport returns the transport to a runner: our own, or net/http's where that is asked for or where
 // the runner speaks TLS. It has no limit on how long an answer may take to begin, since its own would not
 // count while a body is being sent: see Proxy.forward.
-func newTransport(o Options, dial dialer) transport {
+func newTransport(o Options, certificates *certificate.Store, dial dialer) transport {
 	if o.Upstream.Scheme == "http" && !o.StandardTransport {
 		return &direct.Transport{Dial: dial}
 	}
-	return &http.Transport{
-		// No proxy from the environment: the runner is next door, and what goes there are keys.
-		DialContext:         dial,
-		TLSClientConfig:     &tls.Config{RootCAs: o.UpstreamCA, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: 5 * time.Second,
-		// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets
-		// the closing cannot be sent again, so this side closes first.
-		IdleConnTimeout:     3 * time.Second,
-		MaxIdleConnsPerHost: 512,
-		// Callers negotiate encodings with the runner; a stream must not be held up to inflate it.
-		DisableCompression: true,
+	standard := func(config *tls.Config) *http.Transport {
+		return &http.Transport{
+			// No proxy from the environment: the runner is next door, and what goes there are keys.
+			DialContext:         dial,
+			TLSClientConfig:     config.Clone(),
+			TLSHandshakeTimeout: 5 * time.Second,
+			// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets
+			// the closing cannot be sent again, so this side closes first.
+			IdleConnTimeout:     3 * time.Second,
+			MaxIdleConnsPerHost: 512,
+			// Callers negotiate encodings with the runner; a stream must not be held up to inflate it.
+			DisableCompression: true,
+		}
 	}
+	if o.Upstream.Scheme == "http" {
+		return standard(certificates.Upstream())
+	}
+	return &renewing{config: certificates.Upstream, make: standard}
 }
 
 // authorization returns the Authorization header to send upstream, or none.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 type checkCmd struct{ settings }
@@ -39,8 +40,17 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	if err := errors.Join(settingsErr, err); err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
 	}
-	if _, err := newProxy(c, nil, zerolog.Nop()); err != nil {
+	if _, err := newProxy(c, nil, nil, zerolog.Nop()); err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
+	}
+	certificates, err := certificate.Open(c.certificates, certificate.Options{})
+	if err != nil {
+		return fmt.Errorf("not in order:\n%w", err)
+	}
+	for _, st := range certificates.Status() {
+		if time.Until(st.NotAfter) < expiresSoon {
+			fmt.Fprintf(s.err, "warning: the certificate %q, for %s, ends at %s\n", st.Name, shorten(st.Names), when(st.NotAfter))
+		}
 	}
 	printSettings(s.out, c)
 	printRoutes(s.out, c)
@@ -224,7 +234,7 @@ func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
 			return err
 		}
 	}
-	gate, err := newProxy(c, store, zerolog.Nop())
+	gate, err := newProxy(c, store, nil, zerolog.Nop())
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 	if err != nil {
 		return err
 	}
-	gate, err := newProxy(c, store, log)
+	gate, err := newProxy(c, store, nil, log)
 	if err != nil {
 		return err
 	}

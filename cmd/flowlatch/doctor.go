@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,14 +17,17 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 type doctorCmd struct {
-	URL      string `required:"" placeholder:"URL" help:"Where callers reach the gate, from where this runs."`
-	KeyFile  string `name:"key-file" placeholder:"FILE" help:"The gate's key file; without it, its keys are not looked at."`
-	Upstream string `placeholder:"URL" help:"The runner; without it, ways around the gate are not looked for."`
-	Preset   string `env:"FLOWLATCH_PRESET" default:"flowise" help:"Which runner stands behind the gate: flowise, langflow or n8n."`
-	Admin    string `default:"127.0.0.1:9901" placeholder:"HOST:PORT" help:"The gate's admin listener."`
+	URL        string `required:"" placeholder:"URL" help:"Where callers reach the gate, from where this runs."`
+	KeyFile    string `name:"key-file" placeholder:"FILE" help:"The gate's key file; without it, its keys are not looked at."`
+	Upstream   string `placeholder:"URL" help:"The runner; without it, ways around the gate are not looked for."`
+	ClientCert string `placeholder:"FILE" help:"PEM file of the certificate to show to a gate that asks for one. With --client-key."`
+	ClientKey  string `placeholder:"FILE" help:"PEM file of the key of --client-cert."`
+	Preset     string `env:"FLOWLATCH_PRESET" default:"flowise" help:"Which runner stands behind the gate: flowise, langflow or n8n."`
+	Admin      string `default:"127.0.0.1:9901" placeholder:"HOST:PORT" help:"The gate's admin listener."`
 }
 
 // Help is shown below the usage.
@@ -38,7 +42,8 @@ Examples:
 
   flowlatch doctor --url http://127.0.0.1:8080 --key-file ./keys.yaml --upstream http://127.0.0.1:3000
   flowlatch doctor --url https://flows.example.com
-  flowlatch doctor --url http://127.0.0.1:8080 --preset n8n --upstream http://127.0.0.1:5678`
+  flowlatch doctor --url http://127.0.0.1:8080 --preset n8n --upstream http://127.0.0.1:5678
+  flowlatch doctor --url https://flows.example.com --client-cert caller.crt --client-key caller.key`
 }
 
 // result is how a check ended.
@@ -56,6 +61,7 @@ type examination struct {
 	target *target
 	rows   [][3]string
 	open   bool
+	own    []tls.Certificate // to show to the gate
 }
 
 func (e *examination) add(check string, r result, format string, args ...any) {
@@ -83,6 +89,19 @@ func (cmd *doctorCmd) Run(s streams) error {
 		return usageError{fmt.Errorf("--preset: %w", err)}
 	}
 	e := &examination{target: target}
+	if (cmd.ClientCert == "") != (cmd.ClientKey == "") {
+		return usageError{errors.New("--client-cert and --client-key: a certificate and its key come together; name both")}
+	}
+	if cmd.ClientCert != "" {
+		if err := certificate.CheckPair(cmd.ClientCert, cmd.ClientKey); err != nil {
+			return usageError{fmt.Errorf("--client-cert and --client-key: %w", err)}
+		}
+		own, err := tls.LoadX509KeyPair(cmd.ClientCert, cmd.ClientKey)
+		if err != nil {
+			return fmt.Errorf("--client-cert: %w", err)
+		}
+		e.own = []tls.Certificate{own}
+	}
 	if err := e.spellings(gate); err != nil {
 		return fmt.Errorf("--url %s: %w; is the gate running, and is it there?", cmd.URL, err)
 	}
@@ -98,7 +117,7 @@ func (cmd *doctorCmd) Run(s streams) error {
 
 // spellings fires the probes.
 func (e *examination) spellings(gate *url.URL) error {
-	first, err := fire(gate, probe{raw: "POST " + gate.Path + strings.ReplaceAll(e.target.call(), nobody, randomUUID()) + " HTTP/1.1\r\nContent-Length: 0\r\n"})
+	first, err := fireAs(e.own, gate, probe{raw: "POST " + gate.Path + strings.ReplaceAll(e.target.call(), nobody, randomUUID()) + " HTTP/1.1\r\nContent-Length: 0\r\n"})
 	if err != nil {
 		return err
 	}
@@ -114,7 +133,7 @@ func (e *examination) spellings(gate *url.URL) error {
 	by := map[verdict]int{}
 	list := e.target.probes(gate.Path, randomUUID())
 	for _, p := range list {
-		replies, err := fire(gate, p)
+		replies, err := fireAs(e.own, gate, p)
 		if err != nil {
 			return fmt.Errorf("after %d requests: %w", by[refused]+by[before]+by[odd]+by[through], err)
 		}
@@ -227,6 +246,7 @@ func (e *examination) admin(gate *url.URL, addr, preset string) {
 	if status.Preset != "" && status.Preset != preset {
 		e.add("preset", isOpen, "the gate runs with preset %s, and it was examined as one before another runner; ask again with --preset %s, or start the gate with the preset of its runner", status.Preset, status.Preset)
 	}
+	e.certificates(status.Certificates, time.Now())
 	if status.Stale {
 		e.add("keys in force", isOpen, "the key file has a fault, and an older one is in force, with keys that may be revoked: %s", status.Fault)
 		return

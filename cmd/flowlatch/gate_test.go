@@ -45,6 +45,9 @@ func startGateOf(t *testing.T, path string, env []string, runner http.Handler, a
 	listen, _ := serving["listen"].(string)
 	admin, _ := serving["admin"].(string)
 	g.url, g.admin = "http://"+listen, "http://"+admin
+	if serving["tls"] == true {
+		g.url = "https://" + listen
+	}
 	return g
 }
 

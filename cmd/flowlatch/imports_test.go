@@ -57,13 +57,21 @@ func TestImportsRunOneWay(t *testing.T) {
 		only  []string // the only modules it may import besides, if listed
 	}{
 		"cmd/flowlatch": {
-			own: []string{"proxy", "keystore", "keystore/strictyaml", "keystore/flowise"},
+			own: []string{"proxy", "proxy/certificate", "keystore", "keystore/strictyaml", "keystore/flowise"},
 		},
 		"proxy/direct": {
 			only: []string{},
 		},
+		"proxy/certificate": {
+			own:   []string{"keystore/watch"},
+			never: []string{"net/http", "github.com/rs/zerolog", "github.com/alecthomas/kong", "github.com/prometheus"},
+			only:  []string{},
+		},
+		"proxy/certificate/certificatetest": {
+			only: []string{},
+		},
 		"proxy": {
-			own:   []string{"keystore", "proxy/direct"},
+			own:   []string{"keystore", "proxy/direct", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

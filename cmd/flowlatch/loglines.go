@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// lateLine is how late a line may be written that tells of nothing amiss.
+	// lateLine is how late the line of a request may be written that tells of nothing amiss.
 	lateLine = 10 * time.Millisecond
 	// mostLines is how many bytes may wait to be written.
 	mostLines = 32 << 10
 )
 
-// logLines writes log lines, many of them at once while there are many: a system call for each line costs as much as
-// a twentieth of a request. A line after a pause is written at once, and so is one that tells of something amiss,
-// after those that wait. What waits when the process is killed is lost; Flush writes it before a proper end.
+// logLines writes log lines. Those of requests are written many at once while there are many: a system call for each
+// costs as much as a twentieth of a request. What waits when the process is killed is lost; Flush writes it before a
+// proper end. All methods may be called concurrently.
 type logLines struct {
 	to io.Writer
 
@@ -27,15 +27,23 @@ type logLines struct {
 	timer   *time.Timer
 }
 
-// Write writes a line whose level is not known.
-func (l *logLines) Write(line []byte) (int, error) { return l.WriteLevel(zerolog.NoLevel, line) }
+// Write writes a line, after those that wait.
+func (l *logLines) Write(line []byte) (int, error) { return l.add(line, true) }
 
-// WriteLevel implements zerolog.LevelWriter. Like all methods it may be called concurrently.
-func (l *logLines) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+// requestLines are the lines of requests. One after a pause is written at once, and so is one that tells of something
+// amiss.
+type requestLines struct{ *logLines }
+
+// WriteLevel implements zerolog.LevelWriter.
+func (l requestLines) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+	return l.add(line, level > zerolog.InfoLevel)
+}
+
+func (l *logLines) add(line []byte, urgent bool) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	urgent := level > zerolog.InfoLevel || now.Sub(l.written) > lateLine
+	urgent = urgent || now.Sub(l.written) > lateLine
 	if len(l.waiting) == 0 && urgent {
 		l.written = now
 		return l.to.Write(line)

@@ -49,7 +49,7 @@ func TestLogLinesTogether(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var w writes
-				l := &logLines{to: &w}
+				l := requestLines{&logLines{to: &w}}
 				for _, line := range tt.lines {
 					time.Sleep(line.after)
 					if n, err := l.WriteLevel(line.level, []byte(line.text)); n != len(line.text) || err != nil {
@@ -61,13 +61,16 @@ func TestLogLinesTogether(t *testing.T) {
 				if diff := cmp.Diff(tt.want, w.all); diff != "" {
 					t.Errorf("written (-want +got):\n%s", diff)
 				}
-				l.Flush()
+				if _, err := l.Write([]byte("!")); err != nil {
+					t.Error(err)
+				}
 				var all strings.Builder
 				for _, line := range tt.lines {
 					all.WriteString(line.text)
 				}
+				all.WriteString("!")
 				if got := strings.Join(w.all, ""); got != all.String() {
-					t.Errorf("after Flush %d bytes are written, want %d, in order", len(got), all.Len())
+					t.Errorf("after a line of no request %d bytes are written, want %d, in order", len(got), all.Len())
 				}
 			})
 		})

@@ -147,10 +147,13 @@ const secondReply = 500 * time.Millisecond
 
 // fire sends a probe to the host of base and returns all replies to it: a hidden request has one of its
 // own. An error means that the gate cannot be reached.
-func fire(base *url.URL, p probe) (replies []reply, err error) {
-	conn, err := dialURL(base)
+func fire(base *url.URL, p probe) (replies []reply, err error) { return fireAs(nil, base, p) }
+
+// fireAs is fire by a caller with certificates, for a gate that asks for one.
+func fireAs(own []tls.Certificate, base *url.URL, p probe) (replies []reply, err error) {
+	conn, err := dialURL(base, own)
 	if err != nil {
-		return nil, err
+		return nil, certificateError(err)
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(probeTime))
@@ -162,6 +165,9 @@ func fire(base *url.URL, p probe) (replies []reply, err error) {
 	from := bufio.NewReader(conn)
 	for len(replies) < 3 {
 		res, err := http.ReadResponse(from, nil)
+		if isTLSAlert(err) && len(replies) == 0 {
+			return nil, certificateError(err)
+		}
 		if err != nil {
 			break
 		}
@@ -181,7 +187,7 @@ func fire(base *url.URL, p probe) (replies []reply, err error) {
 
 // dialURL opens a connection to the host of a URL. The certificate of an https one is not checked: what is
 // asked is what the gate does, not who it is.
-func dialURL(base *url.URL) (net.Conn, error) {
+func dialURL(base *url.URL, own []tls.Certificate) (net.Conn, error) {
 	host := base.Host
 	if base.Port() == "" {
 		host = net.JoinHostPort(base.Hostname(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
@@ -192,9 +198,24 @@ func dialURL(base *url.URL) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", host)
 	}
 	return (&tls.Dialer{Config: &tls.Config{
-		ServerName: base.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12,
+		ServerName: base.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12, Certificates: own,
 		InsecureSkipVerify: true, //nolint:gosec // nothing secret is sent
 	}}).DialContext(ctx, "tcp", host)
+}
+
+// isTLSAlert reports whether an error is what the other side of TLS has against this one. Of a certificate
+// that is missing it is told only after the handshake.
+func isTLSAlert(err error) bool {
+	var remote *net.OpError
+	return errors.As(err, &remote) && remote.Op == "remote error"
+}
+
+// certificateError adds what to do where a gate does not take the caller's certificate.
+func certificateError(err error) error {
+	if isTLSAlert(err) {
+		return fmt.Errorf("%w: it takes only callers with a certificate of an authority that it knows (--client-ca); name yours by --client-cert and --client-key", err)
+	}
+	return err
 }
 
 func readReply(res *http.Response) reply {

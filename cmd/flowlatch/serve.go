@@ -17,6 +17,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 type serveCmd struct{ settings }
@@ -24,7 +25,7 @@ type serveCmd struct{ settings }
 // Help is shown below the usage.
 func (serveCmd) Help() string {
 	return `Every setting may come from a flag, an environment variable or the settings file, in this order.
-SIGTERM and SIGINT drain and end the gate, SIGHUP reads the key file again.
+SIGTERM and SIGINT drain and end the gate, SIGHUP reads the key file and certificates again.
 
 Examples:
 
@@ -50,10 +51,11 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anybody may think that the gate is there
 	defer signal.Stop(hangup)
+	requestsTo := logTo
 	if c.logFormat == "json" {
 		lines := &logLines{to: logTo}
 		defer lines.Flush()
-		logTo = lines
+		logTo, requestsTo = lines, requestLines{lines}
 	}
 	log := newLogger(c, logTo)
 	stdlog.SetOutput(io.Discard) // net/http's Transport would write bytes of the runner there, and no JSON
@@ -62,7 +64,11 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	if err != nil {
 		return err
 	}
-	gate, err := newProxy(c, store, log)
+	certificates, err := openCertificates(c, log)
+	if err != nil {
+		return err
+	}
+	gate, err := newProxy(c, store, certificates, newLogger(c, requestsTo))
 	if err != nil {
 		return err
 	}
@@ -78,13 +84,14 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // keys change during a drain, too
 	defer stop()
 	go store.Run(background)
+	go certificates.Run(background)
 	var garbage collector
 	garbage.pace()
 	go tidyMemory(background, store, reloaded, &garbage)
-	go reloadOnHangup(background, store, hangup)
+	go reloadOnHangup(background, store, certificates, hangup)
 
 	snapshot := store.Snapshot()
-	log.Info().Str("version", buildVersion()).Str("preset", c.preset.Name).Str("listen", data.Addr().String()).Str("admin", admin.Addr().String()).
+	log.Info().Str("version", buildVersion()).Str("preset", c.preset.Name).Str("listen", data.Addr().String()).Bool("tls", c.certificates.ServerCert != "").Str("admin", admin.Addr().String()).
 		Str("upstream", c.upstream.Redacted()).Strs("expose", c.expose).
 		Int("keys", len(snapshot.Keys())).Int("chatflows", len(snapshot.Chatflows())).Msg("serving")
 	if host, _, _ := net.SplitHostPort(admin.Addr().String()); !net.ParseIP(host).IsLoopback() {
@@ -203,21 +210,22 @@ func logReload(log zerolog.Logger, r keystore.Reload) {
 	}
 }
 
-func newProxy(c *config, store *keystore.Store, log zerolog.Logger) (*proxy.Proxy, error) {
+func newProxy(c *config, store *keystore.Store, certificates *certificate.Store, log zerolog.Logger) (*proxy.Proxy, error) {
 	return proxy.New(proxy.Options{
-		Store: store, Upstream: c.upstream, UpstreamCA: c.upstreamCA, UpstreamTimeout: c.upstreamTimeout, StandardTransport: c.standardTransport,
+		Store: store, Upstream: c.upstream, Certificates: certificates, UpstreamTimeout: c.upstreamTimeout, StandardTransport: c.standardTransport,
 		UpstreamAuthorization: c.authorization, Preset: c.preset, Routes: c.routes, Expose: c.expose, DiscoveryKeyed: c.discoveryKeyed,
 		CutRevoked: c.cutStreams, PublicURL: c.publicURL, MaxBody: c.maxBody, MaxCheckedBody: c.maxCheckedBody, CORSOrigins: c.corsOrigins, FailureLimit: c.failureLimit, TrustedProxies: c.trustedProxies, Log: log, Version: buildVersion(),
 	})
 }
 
-func reloadOnHangup(ctx context.Context, store *keystore.Store, hangup <-chan os.Signal) {
+func reloadOnHangup(ctx context.Context, store *keystore.Store, certificates *certificate.Store, hangup <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangup:
 			store.Reload()
+			certificates.Reload()
 		}
 	}
 }

@@ -16,7 +16,7 @@ func TestServeStart(t *testing.T) {
 	g := startGate(t, newEcho(), "--expose", "predict,widget")
 	want := logLine{
 		"level": "info", "message": "serving", "version": buildVersion(), "preset": "flowise", "expose": []any{"predict", "widget"},
-		"keys": 2.0, "chatflows": 2.0,
+		"keys": 2.0, "chatflows": 2.0, "tls": false,
 	}
 	changing := cmpopts.IgnoreMapEntries(func(k string, _ any) bool {
 		return k == "time" || k == "listen" || k == "admin" || k == "upstream"

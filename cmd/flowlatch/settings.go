@@ -19,6 +19,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 // The settings are declared once, here: flag, environment variable, default and help. All are taken
@@ -42,8 +43,13 @@ type settings struct {
 	configSetting
 	Preset                string `env:"FLOWLATCH_PRESET" default:"flowise" help:"Which runner it is: flowise, langflow or n8n. Routes, IDs and headers follow from it."`
 	Listen                string `env:"FLOWLATCH_LISTEN" default:":8080" help:"Where callers come in."`
+	TLSCert               string `name:"tls-cert" env:"FLOWLATCH_TLS_CERT" placeholder:"FILE" help:"PEM file of the certificate that callers are shown, and those on the way to its authority after it; callers then come in by https, and by nothing else. Read again when it changes. With --tls-key."`
+	TLSKey                string `name:"tls-key" env:"FLOWLATCH_TLS_KEY" placeholder:"FILE" help:"PEM file of the key of --tls-cert."`
+	ClientCA              string `name:"client-ca" env:"FLOWLATCH_CLIENT_CA" placeholder:"FILE" help:"PEM file of the authorities of callers' certificates. Callers must then show one, besides their key."`
 	Upstream              string `env:"FLOWLATCH_UPSTREAM" default:"http://127.0.0.1:3000" help:"The flow runner. If not set, port 7860 with the preset langflow, 5678 with n8n."`
 	UpstreamCA            string `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the authorities that an https runner's certificate is checked against; without it, the system's."`
+	UpstreamCert          string `name:"upstream-cert" env:"FLOWLATCH_UPSTREAM_CERT" placeholder:"FILE" help:"PEM file of the certificate that an https runner is shown, if it asks for one. With --upstream-key."`
+	UpstreamKey           string `name:"upstream-key" env:"FLOWLATCH_UPSTREAM_KEY" placeholder:"FILE" help:"PEM file of the key of --upstream-cert."`
 	UpstreamTimeout       string `env:"FLOWLATCH_UPSTREAM_TIMEOUT" default:"10m" help:"How long the runner may take to begin an answer. There is no limit on how long one lasts."`
 	UpstreamTransport     string `env:"FLOWLATCH_UPSTREAM_TRANSPORT" default:"direct" help:"How requests go to a runner by plain HTTP: direct (the gate's own, which costs least) or standard (that of Go's net/http). An https runner always gets standard."`
 	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" help:"What becomes of the caller's key: remove, forward, or file:PATH to send the one in that file instead. A chatflow may override it."`
@@ -85,6 +91,7 @@ type config struct {
 	listen, admin     string
 	keys              string
 	upstream          *url.URL
+	certificates      certificate.Files
 	upstreamCA        *x509.CertPool
 	upstreamTimeout   time.Duration
 	standardTransport bool
@@ -154,6 +161,7 @@ func resolve(ctx *kong.Context) (*config, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", s.place, err))
 		}
 	}
+	errs = append(errs, c.checkCertificates(len(errs) == 0)...)
 	if overlap(c.listen, c.admin) {
 		errs = append(errs, errors.New("--listen and --admin are the same address; the admin listener must not be where callers come in"))
 	}
@@ -223,7 +231,18 @@ func (c *config) set(name, value string) (err error) {
 	case "upstream":
 		c.upstream, err = upstreamURL(value)
 	case "upstream-ca":
+		c.certificates.UpstreamCA = value
 		c.upstreamCA, err = authorities(value)
+	case "upstream-cert":
+		c.certificates.UpstreamCert, err = value, checkFile(value, certificate.CheckCertificate)
+	case "upstream-key":
+		c.certificates.UpstreamKey, err = value, checkFile(value, certificate.CheckKey)
+	case "tls-cert":
+		c.certificates.ServerCert, err = value, checkFile(value, certificate.CheckCertificate)
+	case "tls-key":
+		c.certificates.ServerKey, err = value, checkFile(value, certificate.CheckKey)
+	case "client-ca":
+		c.certificates.ClientCA, err = value, checkFile(value, certificate.CheckCertificate)
 	case "upstream-timeout":
 		if c.upstreamTimeout, err = duration(value); err == nil && c.upstreamTimeout == 0 {
 			err = errors.New("must be more than zero; a runner that never answers would hold requests for ever")

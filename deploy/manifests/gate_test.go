@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -114,7 +115,10 @@ func try(t *testing.T, c container) string {
 	if out, err := ask.CombinedOutput(); err != nil || c.healthcheck[0] != "/flowlatch" {
 		t.Errorf("%q: %v\n%s", c.healthcheck, err, out)
 	}
-	predict := "/api/v1/prediction/" + chatflow
+	predict, scheme := "/api/v1/prediction/"+chatflow, "http://"
+	if c.env["FLOWLATCH_TLS_CERT"] != "" {
+		scheme = "https://"
+	}
 	for _, call := range []struct {
 		name, method, path, key string
 		status                  int
@@ -125,7 +129,7 @@ func try(t *testing.T, c container) string {
 		{"the key", "POST", predict, secret, 200, "Hello."},
 		{"not exposed", "GET", "/api/v1/chatflows", secret, 404, "not_exposed"},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), call.method, "http://"+serving.Listen+call.path, http.NoBody)
+		req, err := http.NewRequestWithContext(t.Context(), call.method, scheme+serving.Listen+call.path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +160,7 @@ func try(t *testing.T, c container) string {
 
 func do(t *testing.T, req *http.Request) (status int, body string) {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,11 @@
 package manifests
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,10 +48,34 @@ var (
 	label  = regexp.MustCompile(`([a-z_]+)="((?:[^"\\]|\\.)*)"`)
 )
 
+// certificateOf returns the settings of a certificate, for a gate that has the metrics of one.
+func certificateOf(t *testing.T) map[string]string {
+	t.Helper()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	own := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	put := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return map[string]string{
+		"FLOWLATCH_TLS_CERT": put("tls.crt", "CERTIFICATE", own.Certificate[0]),
+		"FLOWLATCH_TLS_KEY":  put("tls.key", "PRIVATE KEY", key),
+	}
+}
+
 // seriesOf runs a gate, calls it, and returns what /metrics has.
 func seriesOf(t *testing.T) series {
 	t.Helper()
-	text := try(t, container{env: map[string]string{}, args: []string{"serve"}, keys: "/etc/flowlatch", healthcheck: []string{"/flowlatch", "healthcheck"}})
+	text := try(t, container{env: certificateOf(t), args: []string{"serve"}, keys: "/etc/flowlatch", healthcheck: []string{"/flowlatch", "healthcheck"}})
 	all := series{}
 	for _, m := range sample.FindAllStringSubmatch(text, -1) {
 		if all[m[1]] == nil {

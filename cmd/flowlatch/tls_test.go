@@ -1,0 +1,322 @@
+package main
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
+)
+
+const year = 365 * 24 * time.Hour
+
+// secureGate is a gate that callers reach by TLS.
+type secureGate struct {
+	*gate
+	authority *certificatetest.Authority
+	dir       string // of tls.crt and tls.key
+	pair      certificatetest.Pair
+}
+
+func startSecureGate(t *testing.T, runner http.Handler, args ...string) *secureGate {
+	t.Helper()
+	s := &secureGate{authority: certificatetest.New(t, "authority"), dir: t.TempDir()}
+	s.pair = s.authority.Issue(t, "gate.example", year)
+	cert, key := s.pair.Write(t, s.dir)
+	s.gate = startGate(t, runner, append([]string{"--tls-cert", cert, "--tls-key", key}, args...)...)
+	return s
+}
+
+// ask asks for a prediction over a connection of its own, and returns its status, version of HTTP, and the serial
+// number of the gate's certificate.
+func (s *secureGate) ask(t *testing.T, http2 bool, own ...tls.Certificate) (status, version int, serial string, err error) {
+	t.Helper()
+	config := s.authority.Client(own...)
+	tr := &http.Transport{TLSClientConfig: config, Protocols: new(http.Protocols)}
+	tr.Protocols.SetHTTP1(!http2)
+	tr.Protocols.SetHTTP2(http2)
+	defer tr.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/api/v1/prediction/"+webChatflow, strings.NewReader(`{"question":"Hello?"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.web)
+	res, err := (&http.Client{Transport: tr, Timeout: patience}).Do(req)
+	if err != nil {
+		return 0, 0, "", err
+	}
+	defer res.Body.Close()
+	_, err = io.Copy(io.Discard, res.Body)
+	return res.StatusCode, res.ProtoMajor, res.TLS.PeerCertificates[0].SerialNumber.Text(16), err
+}
+
+func (s *secureGate) wantServed(t *testing.T, serial string, own ...tls.Certificate) {
+	t.Helper()
+	for _, http2 := range []bool{true, false} {
+		status, version, got, err := s.ask(t, http2, own...)
+		if status != http.StatusOK || (version == 2) != http2 || got != serial || err != nil {
+			t.Errorf("prediction (HTTP/2: %t) = %d by HTTP/%d with certificate %s, %v, want 200 with %s", http2, status, version, got, err, serial)
+		}
+	}
+}
+
+func (g *gate) status(t *testing.T) (s proxy.Status) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(send(t, http.MethodGet, g.admin+"/status", "", "").body), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestTLS renews the certificate of a gate in every way, and puts a bad one there in between.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	s := startSecureGate(t, newEcho())
+	s.wantServed(t, s.pair.Serial)
+	if a := send(t, http.MethodGet, strings.Replace(s.url, "https", "http", 1)+"/", "", ""); a.status != http.StatusBadRequest {
+		t.Errorf("a request without TLS = %d, want 400", a.status)
+	}
+	if code, stdout, _ := finish(t, "healthcheck", "--admin", strings.TrimPrefix(s.admin, "http://")); code != exitOK || stdout != "ok\n" {
+		t.Errorf("healthcheck = %d, %q, want 0 and ok", code, stdout)
+	}
+	if n := s.metric(t, `flowlatch_certificate_stale{certificate="server"}`); n != 0 {
+		t.Errorf("stale = %d, want 0", n)
+	}
+
+	// Seen without asking.
+	second := s.authority.Issue(t, "second.example", 2*year)
+	second.Write(t, s.dir)
+	line := s.awaitLog(t, "the certificate is in force") // the one of the start
+	eventually(t, "the renewal in the log", func() bool {
+		all := s.logged(t, "the certificate is in force")
+		line = all[len(all)-1]
+		return len(all) == 2
+	})
+	if fmt.Sprintf("%v%v%v%v%v", line["certificate"], line["names"], line["old_names"], line["serials"], line["old_serials"]) !=
+		fmt.Sprintf("server[second.example 127.0.0.1 ::1][gate.example 127.0.0.1 ::1][%s][%s]", second.Serial, s.pair.Serial) || line["not_after"] == line["old_not_after"] {
+		t.Errorf("log line of the renewal = %v, want both certificates", line)
+	}
+	s.wantServed(t, second.Serial)
+
+	// Bad, and told everywhere but by the readiness.
+	certificatetest.Write(t, filepath.Join(s.dir, "tls.crt"), s.pair.Cert)
+	fault := s.awaitLog(t, "the certificate's files have a fault; the last good one stays in force until they are mended")
+	if e, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(e, filepath.Join(s.dir, "tls.key")) {
+		t.Errorf("log line of the fault = %v, want an error that names the file", fault)
+	}
+	s.wantServed(t, second.Serial)
+	if n := s.metric(t, `flowlatch_certificate_stale{certificate="server"}`); n != 1 {
+		t.Errorf("stale = %d, want 1", n)
+	}
+	if st := s.status(t).Certificates; len(st) != 1 || !st[0].Stale || st[0].Fault == "" || st[0].Serials[0] != second.Serial {
+		t.Errorf("status = %+v, want the fault and what is in force", st)
+	}
+	if a := send(t, http.MethodGet, s.admin+"/readyz", "", ""); a.status != http.StatusOK {
+		t.Errorf("GET /readyz = %d, want 200", a.status)
+	}
+	if a := send(t, http.MethodPost, s.admin+"/-/reload", "", ""); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "tls.key") {
+		t.Errorf("POST /-/reload = %d %s, want 422 and why", a.status, a.body)
+	}
+	rows := doctor(t, exitOK, "--url", s.url, "--admin", strings.TrimPrefix(s.admin, "http://"))
+	wantRow(t, rows, "gate", "ok flowlatch answers at "+s.url)
+	wantRow(t, rows, "spellings", "ok none of ")
+	wantRow(t, rows, "certificate server", "look its files have a fault")
+
+	// Mended, and asked for.
+	second.Write(t, s.dir)
+	if a := send(t, http.MethodPost, s.admin+"/-/reload", "", ""); a.status != http.StatusOK {
+		t.Errorf("POST /-/reload = %d %s, want 200", a.status, a.body)
+	}
+	third := s.authority.Issue(t, "third.example", year)
+	third.Write(t, s.dir)
+	s.signal(t, syscall.SIGHUP)
+	eventually(t, "the third certificate", func() bool { return s.status(t).Certificates[0].Serials[0] == third.Serial })
+	s.wantServed(t, third.Serial)
+	if text := s.stderr.String(); strings.Contains(text, "PRIVATE") {
+		t.Errorf("log = %s, want nothing of a key", text)
+	}
+	s.wantExit(t, syscall.SIGTERM)
+}
+
+// TestTLSRenewedUnderLoad renews the certificate again and again while callers come on new connections: none of
+// them may fail.
+func TestTLSRenewedUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := startSecureGate(t, newEcho2())
+	var stop atomic.Bool
+	var served atomic.Int64
+	serials := sync.Map{}
+	var callers sync.WaitGroup
+	for _, http2 := range []bool{true, false} {
+		callers.Go(func() {
+			for !stop.Load() {
+				status, _, serial, err := s.ask(t, http2)
+				if status != http.StatusOK || err != nil {
+					t.Errorf("prediction = %d, %v, want 200", status, err)
+					return
+				}
+				served.Add(1)
+				serials.Store(serial, true)
+			}
+		})
+	}
+	last := s.pair.Serial
+	for range 10 {
+		before := served.Load()
+		next := s.authority.Issue(t, "gate.example", year)
+		next.Write(t, s.dir)
+		eventually(t, "the next certificate", func() bool {
+			st := s.status(t).Certificates[0]
+			return st.Serials[0] == next.Serial && served.Load() > before+4 || t.Failed()
+		})
+		last = next.Serial
+	}
+	stop.Store(true)
+	callers.Wait()
+	s.wantServed(t, last)
+	n := 0
+	serials.Range(func(any, any) bool { n++; return true })
+	if n < 5 {
+		t.Errorf("callers saw %d certificates, want those that were put there", n)
+	}
+	if lines := s.logged(t, "the certificate's files have a fault; the last good one stays in force until they are mended"); len(lines) > 0 {
+		t.Errorf("log = %v, want no fault for the moment between two files", lines)
+	}
+}
+
+// newEcho2 is an echo that does not count.
+func newEcho2() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+}
+
+// TestClientCA lets in callers with a certificate alone, until their authority is taken out, and the doctor too.
+func TestClientCA(t *testing.T) {
+	t.Parallel()
+	partner := certificatetest.New(t, "partner")
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	certificatetest.Write(t, bundle, partner.PEM)
+	s := startSecureGate(t, newEcho(), "--client-ca", bundle)
+	caller := partner.Issue(t, "caller", year)
+	s.wantServed(t, s.pair.Serial, caller.Certificate(t))
+	for name, own := range map[string][]tls.Certificate{"none": nil, "a stranger's": {s.authority.Issue(t, "x", year).Certificate(t)}, "one that has ended": {partner.Issue(t, "x", -time.Hour).Certificate(t)}} {
+		for _, http2 := range []bool{true, false} {
+			if status, _, _, err := s.ask(t, http2, own...); err == nil {
+				t.Errorf("prediction with %s = %d, want no connection", name, status)
+			}
+		}
+	}
+
+	args := []string{"--url", s.url, "--admin", strings.TrimPrefix(s.admin, "http://")}
+	code, _, stderr := flowlatch(t, append([]string{"doctor"}, args...)...)
+	if code != exitFailed || !strings.Contains(stderr, "--client-cert") {
+		t.Errorf("doctor without a certificate = %d, %q, want 1 and what to do", code, stderr)
+	}
+	cert, key := caller.Write(t, t.TempDir())
+	rows := doctor(t, exitOK, append(args, "--client-cert", cert, "--client-key", key)...)
+	wantRow(t, rows, "spellings", "ok none of ")
+	wantRow(t, rows, "certificate client_ca", "ok for CN=partner")
+
+	certificatetest.Write(t, bundle, s.authority.PEM)
+	s.signal(t, syscall.SIGHUP)
+	eventually(t, "the other authority", func() bool { return s.status(t).Certificates[1].Names[0] == "CN=authority" })
+	if status, _, _, err := s.ask(t, true, caller.Certificate(t)); err == nil {
+		t.Errorf("prediction with an authority that was taken out = %d, want no connection", status)
+	}
+	s.wantServed(t, s.pair.Serial, s.authority.Issue(t, "own", year).Certificate(t))
+}
+
+// TestUpstreamCertificate has a runner that asks for a certificate, by TLS 1.2 and 1.3, which is renewed.
+func TestUpstreamCertificate(t *testing.T) {
+	t.Parallel()
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			t.Parallel()
+			authority := certificatetest.New(t, "authority")
+			var shown atomic.Value
+			runner := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				shown.Store(r.TLS.PeerCertificates[0].SerialNumber.Text(16))
+			}))
+			runner.TLS = authority.Client(authority.Issue(t, "runner", year).Certificate(t))
+			runner.TLS.ClientCAs, runner.TLS.ClientAuth, runner.TLS.MaxVersion = runner.TLS.RootCAs, tls.RequireAndVerifyClientCert, version
+			runner.Config.ErrorLog = log.New(io.Discard, "", 0)
+			runner.StartTLS()
+			t.Cleanup(runner.Close)
+			dir := t.TempDir()
+			first := authority.Issue(t, "gate", year)
+			cert, key := first.Write(t, dir)
+			bundle := filepath.Join(dir, "ca.pem")
+			certificatetest.Write(t, bundle, authority.PEM)
+
+			g := startGate(t, newEcho(), "--upstream", runner.URL, "--upstream-ca", bundle, "--upstream-cert", cert, "--upstream-key", key)
+			if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK || shown.Load() != first.Serial {
+				t.Errorf("prediction = %d %s, the runner saw %v, want 200 and %s", a.status, a.body, shown.Load(), first.Serial)
+			}
+			second := authority.Issue(t, "gate", year)
+			second.Write(t, dir)
+			eventually(t, "the renewal", func() bool {
+				for _, c := range g.status(t).Certificates {
+					if c.Certificate == "upstream_client" {
+						return c.Serials[0] == second.Serial
+					}
+				}
+				return false
+			})
+			if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK || shown.Load() != second.Serial {
+				t.Errorf("prediction after the renewal = %d %s, the runner saw %v, want 200 and %s", a.status, a.body, shown.Load(), second.Serial)
+			}
+
+			bare := startGate(t, newEcho(), "--upstream", runner.URL, "--upstream-ca", bundle)
+			if a := bare.predict(t, webChatflow, bare.web); a.status != http.StatusBadGateway || a.code() != "upstream_unreachable" {
+				t.Errorf("prediction without a certificate = %d %s, want 502", a.status, a.body)
+			}
+			if line := bare.awaitLog(t, "request"); !strings.HasPrefix(fmt.Sprint(line["reason"]), "no TLS with the runner: ") {
+				t.Errorf("log line = %v, want what the runner has against it", line)
+			}
+		})
+	}
+}
+
+// TestTLSSettings has settings that do not belong together.
+func TestTLSSettings(t *testing.T) {
+	keys := writeFile(t, "keys.yaml", publicKeyFile)
+	authority := certificatetest.New(t, "authority")
+	cert, key := authority.Issue(t, "a.example", year).Write(t, t.TempDir())
+	_, other := authority.Issue(t, "b.example", year).Write(t, t.TempDir())
+	for _, row := range []struct {
+		place, why string
+		args       []string
+	}{
+		{"--tls-cert", "set --tls-key too", []string{"--tls-cert", cert}},
+		{"--tls-key", "set --tls-cert too", []string{"--tls-key", key}},
+		{"--tls-key", "not that of the first certificate in " + cert, []string{"--tls-cert", cert, "--tls-key", other}},
+		{"--client-ca", "set --tls-cert and --tls-key too", []string{"--client-ca", cert}},
+		{"--upstream-cert", "set --upstream-key too", []string{"--upstream", "https://r", "--upstream-cert", cert}},
+		{"--upstream-key", "set --upstream-cert too", []string{"--upstream", "https://r", "--upstream-key", key}},
+		{"--upstream-key", "not that of the first", []string{"--upstream", "https://r", "--upstream-cert", cert, "--upstream-key", other}},
+		{"--upstream-cert", "no TLS with a runner at http://r", []string{"--upstream", "http://r", "--upstream-cert", cert, "--upstream-key", key}},
+		{"--upstream-ca", "no TLS with a runner at http://r", []string{"--upstream", "http://r", "--upstream-ca", cert}},
+	} {
+		wantFault(t, row.place, row.why, append(row.args, "--keys", keys)...)
+	}
+	t.Setenv("FLOWLATCH_TLS_CERT", cert)
+	wantFault(t, "environment variable FLOWLATCH_TLS_CERT", "set --tls-key too", "--keys", keys)
+	t.Setenv("FLOWLATCH_TLS_CERT", "")
+
+	ended, endedKey := authority.Issue(t, "c.example", -time.Hour).Write(t, t.TempDir())
+	code, _, stderr := flowlatch(t, "check", "--keys", keys, "--tls-cert", ended, "--tls-key", endedKey)
+	if code != exitOK || !strings.Contains(stderr, `warning: the certificate "server", for c.example`) {
+		t.Errorf("check of a certificate that has ended = %d, %q, want 0 and a warning", code, stderr)
+	}
+}

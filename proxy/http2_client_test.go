@@ -1,0 +1,192 @@
+package proxy_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
+	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
+)
+
+// secure is a gate that callers reach by TLS, as `flowlatch serve` has it.
+type secure struct {
+	*served
+	authority *certificatetest.Authority
+}
+
+// serveTLS starts a gate with a certificate. change may be nil.
+func serveTLS(t *testing.T, handler http.HandlerFunc, drain time.Duration, change func(*proxy.Options)) *secure {
+	t.Helper()
+	s := &secure{authority: certificatetest.New(t, "authority")}
+	var files certificate.Files
+	files.ServerCert, files.ServerKey = s.authority.Issue(t, "gate", time.Hour).Write(t, t.TempDir())
+	s.served = serveGateWith(t, handler, drain, func(o *proxy.Options) {
+		if change != nil {
+			change(o)
+		}
+		o.Certificates = openCertificates(t, files)
+	})
+	s.base = strings.Replace(s.base, "http:", "https:", 1)
+	return s
+}
+
+func openCertificates(t *testing.T, files certificate.Files) *certificate.Store {
+	t.Helper()
+	store, err := certificate.Open(files, certificate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// client returns a caller that speaks HTTP/2 and no other.
+func (s *secure) client(t *testing.T) *http.Client {
+	t.Helper()
+	tr := &http.Transport{TLSClientConfig: s.authority.Client(), Protocols: new(http.Protocols)}
+	tr.Protocols.SetHTTP2(true)
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+}
+
+// h2 is a caller's connection by HTTP/2 on which any frame can be sent.
+type h2 struct {
+	net.Conn
+	framer *http2.Framer
+	next   uint32 // stream
+	head   bytes.Buffer
+	encode *hpack.Encoder
+}
+
+// dialH2 opens a connection with these settings. Nothing on it may take longer than 20 s.
+func (s *secure) dialH2(t *testing.T, settings ...http2.Setting) *h2 {
+	t.Helper()
+	config := s.authority.Client()
+	config.NextProtos = []string{"h2"}
+	conn, err := tls.Dial("tcp", s.address, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return newH2(t, conn, settings...)
+}
+
+func newH2(t *testing.T, conn net.Conn, settings ...http2.Setting) *h2 {
+	t.Helper()
+	c := &h2{Conn: conn, framer: http2.NewFramer(conn, conn), next: 1}
+	c.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	c.encode = hpack.NewEncoder(&c.head)
+	_, _ = io.WriteString(conn, http2.ClientPreface)
+	if err := c.framer.WriteSettings(settings...); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// field is one field of a head, in the order in which it is sent.
+type field = [2]string
+
+// get and post are the beginnings of heads.
+func post(path string, fields ...field) []field {
+	return append([]field{{":method", "POST"}, {":scheme", "https"}, {":authority", "gate"}, {":path", path}}, fields...)
+}
+
+func h2bearer(secret string) field { return field{"authorization", "Bearer " + secret} }
+
+// send sends a head, and ends the stream with it or not. It returns the stream.
+func (c *h2) send(t *testing.T, fields []field, end bool) uint32 {
+	t.Helper()
+	c.head.Reset()
+	for _, f := range fields {
+		_ = c.encode.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+	}
+	id := c.next
+	c.next += 2
+	if err := c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.head.Bytes(), EndStream: end, EndHeaders: true}); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// h2answer is what came on one stream.
+type h2answer struct {
+	answer
+	reset  *http2.ErrCode // the stream was reset
+	goAway bool           // the connection is to be left, as far as was read
+}
+
+// answer reads until a stream has ended, or the connection has. Other streams are passed over.
+func (c *h2) answer(t *testing.T, id uint32) *h2answer {
+	t.Helper()
+	a := &h2answer{}
+	a.header = http.Header{}
+	for {
+		f, err := c.framer.ReadFrame()
+		if err != nil {
+			t.Fatalf("stream %d: %v, want its end", id, err)
+		}
+		if _, ok := f.(*http2.GoAwayFrame); ok {
+			a.goAway = true
+		}
+		c.acknowledge(f)
+		if f.Header().StreamID != id {
+			continue
+		}
+		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			if s := f.PseudoValue("status"); s != "" {
+				_, _ = fmt.Sscan(s, &a.status)
+			}
+			for _, h := range f.RegularFields() {
+				a.header.Add(h.Name, h.Value)
+			}
+		case *http2.DataFrame:
+			a.body += string(f.Data())
+			if n := len(f.Data()); n > 0 {
+				_ = c.framer.WriteWindowUpdate(0, uint32(n))
+				_ = c.framer.WriteWindowUpdate(id, uint32(n))
+			}
+		case *http2.RSTStreamFrame:
+			a.reset = &f.ErrCode
+		}
+		if a.reset != nil || f.Header().Flags.Has(http2.FlagDataEndStream) && (f.Header().Type == http2.FrameData || f.Header().Type == http2.FrameHeaders) {
+			if a.header.Get("Content-Type") == "application/problem+json" {
+				_ = json.Unmarshal([]byte(a.body), &a.problem)
+			}
+			return a
+		}
+	}
+}
+
+func (c *h2) acknowledge(f http2.Frame) {
+	switch f := f.(type) {
+	case *http2.SettingsFrame:
+		if !f.IsAck() {
+			_ = c.framer.WriteSettingsAck()
+		}
+	case *http2.PingFrame:
+		if !f.IsAck() {
+			_ = c.framer.WritePing(true, f.Data)
+		}
+	}
+}
+
+// alive sees that the connection serves a request.
+func (c *h2) alive(t *testing.T) {
+	t.Helper()
+	if a := c.answer(t, c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)); a.status != 200 || a.goAway {
+		t.Errorf("the next request on the connection = %d %s, connection to be left %t, want 200 and no", a.status, a.body, a.goAway)
+	}
+}

@@ -1,0 +1,265 @@
+package proxy_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// TestHTTP2Stream reads each event of a stream before the runner is allowed the next, beside another request on
+// the same connection, and sees that a runner that breaks off does not look as if it had finished.
+func TestHTTP2Stream(t *testing.T) {
+	next := make(chan string)
+	streamed := events(next)
+	g := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, botA) {
+			streamed(w, r)
+		}
+	}, time.Minute, nil)
+	client := g.client(t)
+	for _, end := range []string{"", "break"} {
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, g.base+"/api/v1/prediction/"+botA, strings.NewReader("{}"))
+		req.Header.Set("Authorization", "Bearer "+secretOps)
+		res, err := client.Do(req)
+		if err != nil || res.ProtoMajor != 2 || res.StatusCode != 200 {
+			t.Fatalf("stream = %v, %v, want 200 by HTTP/2", res, err)
+		}
+		for _, e := range []string{"one", "two"} {
+			next <- e
+			want := "data:" + e + "\n\n"
+			got := make([]byte, len(want))
+			if _, err := io.ReadFull(res.Body, got); string(got) != want {
+				t.Fatalf("read %q, %v, want %q", got, err, want)
+			}
+			other, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, g.base+"/api/v1/prediction/"+botB, strings.NewReader("{}"))
+			other.Header.Set("Authorization", "Bearer "+secretB)
+			if res, err := client.Do(other); err != nil || res.StatusCode != 200 {
+				t.Fatalf("request beside the stream = %v, %v, want 200", res, err)
+			}
+		}
+		if end == "" {
+			next <- "three"
+			time.AfterFunc(0, func() { next <- "break" })
+		} else {
+			next <- end
+		}
+		_, err = io.ReadAll(res.Body)
+		res.Body.Close()
+		if err == nil {
+			t.Error("the runner broke off and the stream looks whole")
+		}
+	}
+	if n := strings.Count(g.log.String(), `"code":"upstream_broken"`); n != 2 {
+		t.Errorf("%d streams are logged as broken, want 2", n)
+	}
+}
+
+// TestHTTP2Drain sees the callers be told to leave as soon as a drain begins, streams go on to their end, and
+// requests that come all the same be refused.
+func TestHTTP2Drain(t *testing.T) {
+	next := make(chan string)
+	g := serveTLS(t, events(next), time.Minute, nil)
+	idle, busy := g.dialH2(t), g.dialH2(t)
+	idle.answer(t, idle.send(t, post("/"), true))
+	id := busy.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)
+	next <- "one"
+	g.stop()
+	for name, c := range map[string]*h2{"idle": idle, "busy": busy} {
+		for told := false; !told; {
+			f, err := c.framer.ReadFrame()
+			if err != nil {
+				t.Fatalf("the %s connection: %v, want GOAWAY", name, err)
+			}
+			c.acknowledge(f)
+			if away, ok := f.(*http2.GoAwayFrame); ok {
+				if told = true; away.ErrCode != http2.ErrCodeNo {
+					t.Errorf("GOAWAY of the %s connection = %v, want no error", name, away)
+				}
+			}
+		}
+	}
+	first, err := tls.Dial("tcp", g.address, g.authority.Client()) // callers who come now are answered, by HTTP/1 too
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	fmt.Fprint(first, "GET / HTTP/1.1\r\nHost: gate\r\n\r\n")
+	checkProblem(t, readAnswer(t, first), 503, proxy.CodeDraining)
+	late := g.dialH2(t)
+	if a := late.answer(t, late.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)); a.status != 503 || a.problem.Code != string(proxy.CodeDraining) {
+		t.Errorf("request during the drain = %d %s, want 503 draining", a.status, a.body)
+	}
+	next <- "two"
+	close(next)
+	if a := busy.answer(t, id); a.reset != nil || !strings.HasSuffix(a.body, "data:two\n\n") {
+		t.Errorf("the rest of the stream = %q, reset %v, want the second event and the end", a.body, a.reset)
+	}
+	select {
+	case err := <-g.ended:
+		if err != nil {
+			t.Errorf("Serve = %v, want nil", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the gate goes on after its last stream")
+	}
+}
+
+// TestHTTP2DrainCut cuts a stream when the time to drain is over.
+func TestHTTP2DrainCut(t *testing.T) {
+	next := make(chan string)
+	g := serveTLS(t, events(next), 100*time.Millisecond, nil)
+	c := g.dialH2(t)
+	id := c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)
+	next <- "one"
+	g.stop()
+	if a := c.answer(t, id); a.reset == nil {
+		t.Errorf("the stream ended with %q, want a reset", a.body)
+	}
+	if err := <-g.ended; err != nil {
+		t.Errorf("Serve = %v, want nil", err)
+	}
+	if !strings.Contains(g.log.String(), `"code":"drain_timeout"`) {
+		t.Errorf("log = %s, want that the stream was cut", g.log)
+	}
+}
+
+// TestHTTP2EarlyAnswer has a runner that answers and leaves the body unread, by both transports: the connection goes on.
+func TestHTTP2EarlyAnswer(t *testing.T) {
+	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
+		g := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.ContentLength != 0 {
+				_ = http.NewResponseController(w).EnableFullDuplex()
+				w.WriteHeader(http.StatusTeapot)
+			}
+		}, time.Minute, change)
+		c := g.dialH2(t)
+		for range 20 {
+			id := c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA), field{"content-length", fmt.Sprint(2 * begun)}), false)
+			_ = c.framer.WriteData(id, false, make([]byte, begun))
+			if a := c.answer(t, id); a.status != http.StatusTeapot || a.goAway {
+				t.Fatalf("answer = %d, reset %v, connection to be left %t, want the runner's, and to stay", a.status, a.reset, a.goAway)
+			}
+		}
+		c.alive(t)
+		eventually(t, "the end of the requests", func() bool { return g.proxy.Status().OpenRequests == 0 })
+	})
+}
+
+// TestHTTP2TakenBack takes back thousands of requests as soon as they are sent: no more run at once than a
+// connection may have, and the gate serves on.
+func TestHTTP2TakenBack(t *testing.T) {
+	g := serveTLS(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, time.Minute, func(o *proxy.Options) { o.FailureLimit.Burst = -1 })
+	c := g.dialH2(t)
+	go func() { // what comes back is not looked at
+		for {
+			if _, err := c.framer.ReadFrame(); err != nil {
+				return
+			}
+		}
+	}()
+	for range 3000 {
+		id := c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)
+		if err := c.framer.WriteRSTStream(id, http2.ErrCodeCancel); err != nil {
+			break // the gate has had enough
+		}
+		if n := g.proxy.Status().OpenRequests; n > 100 {
+			t.Fatalf("%d requests are open, want 100 at most", n)
+		}
+	}
+	c.Close()
+	eventually(t, "the end of the requests", func() bool { return g.proxy.Status().OpenRequests == 0 })
+	if a := g.dialH2(t); a.answer(t, a.send(t, post("/"), true)).status != 404 {
+		t.Error("the gate does not serve on")
+	}
+}
+
+// TestHTTP2Limits reads what the gate allows a connection.
+func TestHTTP2Limits(t *testing.T) {
+	g := serveTLS(t, nil, time.Minute, nil)
+	c := g.dialH2(t)
+	f, err := c.framer.ReadFrame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := f.(*http2.SettingsFrame)
+	for id, want := range map[http2.SettingID]uint32{
+		http2.SettingMaxConcurrentStreams: 100, http2.SettingInitialWindowSize: 256 << 10, http2.SettingMaxHeaderListSize: 16<<10 + 320,
+	} {
+		if got, ok := settings.Value(id); !ok || got != want {
+			t.Errorf("setting %v = %d, want %d", id, got, want)
+		}
+	}
+	if _, ok := settings.Value(http2.SettingEnableConnectProtocol); ok {
+		t.Error("the gate offers extended CONNECT")
+	}
+}
+
+// TestHTTP2Trailers passes a runner's trailers on, without those that are not for callers, and none of the caller's.
+func TestHTTP2Trailers(t *testing.T) {
+	g := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Trailer", "X-Sum, Set-Cookie")
+		w.Header().Set("X-Got", fmt.Sprint(len(r.Trailer)))
+		_, _ = io.WriteString(w, "{}")
+		w.Header().Set("X-Sum", "7")
+		w.Header().Set("Set-Cookie", "session=1")
+	}, time.Minute, nil)
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, g.base+"/api/v1/prediction/"+botA, strings.NewReader("{}"))
+	req.ContentLength = -1
+	req.Header.Set("Authorization", "Bearer "+secretA)
+	req.Trailer = http.Header{"X-Request-From": {"internal"}}
+	res, err := g.client(t).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	if res.Header.Get("X-Got") != "0" || res.Trailer.Get("X-Sum") != "7" || res.Trailer.Get("Set-Cookie") != "" {
+		t.Errorf("trailers: %s reached the runner, %v came back, want none and X-Sum alone", res.Header.Get("X-Got"), res.Trailer)
+	}
+}
+
+// TestHTTP2BadTrailers sends trailers that nobody may send: the request ends, and so does what is forwarded.
+func TestHTTP2BadTrailers(t *testing.T) {
+	g := serveTLS(t, nil, time.Minute, nil)
+	c := g.dialH2(t)
+	id := c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA), field{"trailer", "authorization"}), false)
+	_ = c.framer.WriteData(id, false, []byte("{}"))
+	c.next = id
+	c.send(t, []field{h2bearer(secretB)}, true)
+	if a := c.answer(t, id); a.reset == nil {
+		t.Errorf("answer = %d, want the stream reset", a.status)
+	}
+	eventually(t, "the end of the request", func() bool { return g.proxy.Status().OpenRequests == 0 })
+	c.alive(t)
+}
+
+// TestHTTP2CallerLeaves takes a request back while the runner works on it: the runner hears of it.
+func TestHTTP2CallerLeaves(t *testing.T) {
+	reached, left := make(chan struct{}), make(chan struct{})
+	g := serveTLS(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(reached)
+		<-r.Context().Done()
+		close(left)
+	}, time.Minute, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-reached; cancel() }()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, g.base+"/api/v1/prediction/"+botA, strings.NewReader("{}"))
+	req.Header.Set("Authorization", "Bearer "+secretA)
+	if res, err := g.client(t).Do(req); !errors.Is(err, context.Canceled) {
+		t.Errorf("answer = %v, %v, want none", res, err)
+	}
+	<-left
+	eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), `"code":"client_closed"`) })
+}

@@ -1,0 +1,180 @@
+package proxy_test
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// TestHTTP2BadTargets sends every bad target of HTTP/1 as :path, with a key and without one. Either the gate
+// refuses it as there, or net/http ends the stream.
+func TestHTTP2BadTargets(t *testing.T) {
+	g := serveTLS(t, nil, time.Minute, nil)
+	c := g.dialH2(t)
+	targets := 0
+	for _, tt := range badTargets {
+		for _, target := range tt.targets {
+			method := cmp.Or(tt.method, http.MethodPost)
+			for _, key := range [][]field{nil, {h2bearer(secretA)}, {h2bearer(secretOps)}} {
+				head := append([]field{{":method", method}, {":scheme", "https"}, {":authority", "gate"}, {":path", target}}, key...)
+				a := c.answer(t, c.send(t, head, true))
+				targets++
+				switch {
+				case a.reset != nil && *a.reset == http2.ErrCodeProtocol: // net/http does not understand it
+				case tt.code != ownAnswer:
+					if fault := refusedTarget(&a.answer, tt.code, target); fault != "" {
+						t.Errorf("%s: %s %.200q: %s", tt.class, method, target, fault)
+					}
+				case a.status < 400 || a.status == 502:
+					t.Errorf("%s: %s %.200q = %d, want it refused", tt.class, method, target, a.status)
+				}
+			}
+		}
+	}
+	if targets < 300 {
+		t.Errorf("%d requests, want hundreds", targets)
+	}
+	if n := g.runner.connections.Load(); n > 1 { // one of the health probe
+		t.Errorf("connections to the runner = %d, want that of the probe alone", n)
+	}
+	c.alive(t)
+}
+
+// TestHTTP2Malformed sends heads that HTTP/1 has no form for. None may reach the runner, and the connection is
+// good for the next request.
+func TestHTTP2Malformed(t *testing.T) {
+	path := "/api/v1/prediction/" + botA
+	key := h2bearer(secretA)
+	with := func(fields ...field) []field { return post(path, append([]field{key}, fields...)...) }
+	for _, tt := range []struct {
+		name   string
+		head   []field
+		status int // 0 for a stream that is reset
+		code   proxy.Code
+	}{
+		{"no path", []field{{":method", "POST"}, {":scheme", "https"}, {":authority", "gate"}, key}, 0, ""},
+		{"empty path", post("", key), 0, ""},
+		{"path of an authority", post("gate" + path), 0, ""},
+		{"absolute path", post("https://gate"+path, key), 400, proxy.CodeNotCanonical},
+		{"fragment", post(path+"#x", key), 400, proxy.CodeNotCanonical},
+		{"two paths", append([]field{{":method", "POST"}, {":scheme", "https"}, {":path", "/api/v1/ping"}, {":path", path}}, key), 0, ""},
+		{"path after a field", []field{{":method", "POST"}, {":scheme", "https"}, key, {":path", path}}, 0, ""},
+		{"no scheme", []field{{":method", "POST"}, {":authority", "gate"}, {":path", path}, key}, 0, ""},
+		{"user in the authority", []field{{":method", "POST"}, {":scheme", "https"}, {":authority", "a@gate"}, {":path", path}, key}, 0, ""},
+		{"CONNECT", []field{{":method", "CONNECT"}, {":authority", "127.0.0.1:3000"}, key}, 400, proxy.CodeNotCanonical},
+		{"extended CONNECT", []field{{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "https"}, {":authority", "gate"}, {":path", path}, key}, 0, ""},
+		{"Connection", with(field{"connection", "authorization"}), 400, ""},
+		{"Upgrade", with(field{"upgrade", "websocket"}), 400, ""},
+		{"Transfer-Encoding", with(field{"transfer-encoding", "chunked"}), 400, ""},
+		{"TE", with(field{"te", "gzip"}), 400, ""},
+		{"a name in upper case", with(field{"X-Upper", "x"}), 0, ""},
+		{"a line break in a value", with(field{"x-break", "a\r\nx-request-from: internal"}), 0, ""},
+		{"two credentials", with(h2bearer(secretB)), 400, proxy.CodeBadRequest},
+		{"two credentials in one", post(path, field{"authorization", "Bearer " + secretA + ", Bearer " + secretB}), 401, proxy.CodeInvalidKey},
+		{"a large head", with(field{"x-large", strings.Repeat("x", 9<<10)}, field{"x-large", strings.Repeat("x", 9<<10)}), 431, ""},
+		{"a length that is none", with(field{"content-length", "x"}), 400, proxy.CodeBadRequest},
+		{"a length with a sign", with(field{"content-length", "+0"}), 400, proxy.CodeBadRequest},
+		{"two lengths", with(field{"content-length", "0"}, field{"content-length", "5"}), 400, proxy.CodeBadRequest},
+		{"a length without a body", with(field{"content-length", "5"}), 400, proxy.CodeBadRequest},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			g := serveTLS(t, nil, time.Minute, nil)
+			c := g.dialH2(t)
+			a := c.answer(t, c.send(t, tt.head, true))
+			if a.status != tt.status || tt.status == 0 && a.reset == nil || a.problem.Code != string(tt.code) {
+				t.Errorf("answer = %d %q, reset %v, want %d %q", a.status, a.body, a.reset, tt.status, tt.code)
+			}
+			if _, _, n := g.runner.last(); n != 0 {
+				t.Errorf("%d requests reached the runner, want none", n)
+			}
+			c.alive(t)
+		})
+	}
+}
+
+// TestHTTP2BodyLength sends bodies that have another length than was said: a chatflow that limits what a body may
+// hold must not take one for empty.
+func TestHTTP2BodyLength(t *testing.T) {
+	const denied = `{"overrideConfig":{}}`
+	g := serveTLS(t, nil, time.Minute, withKeys(t, limitedKeys))
+	for _, tt := range []struct {
+		name, length string
+		code         proxy.Code // none if net/http may be first, and end the stream
+	}{
+		{"not said", "", proxy.CodeFieldNotAllowed},
+		{"as it is", fmt.Sprint(len(denied)), proxy.CodeFieldNotAllowed},
+		{"none", "x", ""},
+		{"with a sign", "+" + fmt.Sprint(len(denied)), ""},
+		{"more", "100", proxy.CodeBadRequest},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := g.dialH2(t)
+			head := post("/api/v1/prediction/"+botLimited, h2bearer(secretA), field{"content-type", "application/json"})
+			if tt.length != "" {
+				head = append(head, field{"content-length", tt.length})
+			}
+			id := c.send(t, head, false)
+			_ = c.framer.WriteData(id, true, []byte(denied))
+			a := c.answer(t, id)
+			if tt.code == "" && a.reset == nil && a.status < 400 || tt.code != "" && a.problem.Code != string(tt.code) {
+				t.Errorf("answer = %d %s, reset %v, want %s", a.status, a.body, a.reset, tt.code)
+			}
+			if _, body, _ := g.runner.last(); strings.Contains(body, "override") {
+				t.Errorf("the runner got %q", body)
+			}
+		})
+	}
+}
+
+// TestHTTP2Refusals has the gate refuse in the middle of bodies, large and unfinished: each is answered at once, and
+// the connection goes on.
+func TestHTTP2Refusals(t *testing.T) {
+	g := serveTLS(t, nil, time.Minute, func(o *proxy.Options) { withKeys(t, limitedKeys)(o); o.MaxBody = 100 << 10; o.MaxCheckedBody = 1 << 10 })
+	c := g.dialH2(t)
+	json := field{"content-type", "application/json"}
+	predict := "/api/v1/prediction/"
+	for _, tt := range []struct {
+		name   string
+		head   []field
+		send   int // of the body, which never ends
+		status int
+		code   proxy.Code
+	}{
+		{"no key", post(predict + botA), 10 << 10, 401, proxy.CodeMissingKey},
+		{"wrong key", post(predict+botA, h2bearer("wrong-key-0123456789")), 10 << 10, 401, proxy.CodeInvalidKey},
+		{"other chatflow", post(predict+botB, h2bearer(secretA)), 10 << 10, 403, proxy.CodeKeyNotForFlow},
+		{"not exposed", post("/api/v1/chatflows"), 0, 404, proxy.CodeNotExposed},
+		{"not canonical", post("/api//v1/chatflows"), 0, 400, proxy.CodeNotCanonical},
+		{"announced too large", post(predict+botA, h2bearer(secretA), json, field{"content-length", "1000000"}), 0, 413, proxy.CodeBodyTooLarge},
+		{"too large to check", post(predict+botLimited, h2bearer(secretA), json), 10 << 10, 413, proxy.CodeBodyTooLarge},
+		{"a form", post(predict+botLimited, h2bearer(secretA), field{"content-type", "multipart/form-data"}), 0, 415, proxy.CodeUnsupportedMedia},
+		{"a body for discovery", append([]field{{":method", "GET"}, {":scheme", "https"}, {":path", "/api/v1/chatflows-streaming/" + botA}}, json), 0, 400, proxy.CodeBadRequest},
+		{"too large", post(predict+botA, h2bearer(secretA), json), 120 << 10, 413, proxy.CodeBodyTooLarge},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, before := g.runner.last()
+			id := c.send(t, tt.head, false)
+			for sent := 0; sent < tt.send; sent += 10 << 10 {
+				if err := c.framer.WriteData(id, false, make([]byte, 10<<10)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a := c.answer(t, id)
+			if a.status != tt.status || a.problem.Code != string(tt.code) || a.header.Get("X-Request-Id") == "" || a.goAway {
+				t.Errorf("answer = %d %s, connection to be left %t, want %d %s and to stay", a.status, a.body, a.goAway, tt.status, tt.code)
+			}
+			if _, body, n := g.runner.last(); tt.name != "too large" && n != before { // which the runner has begun to read
+				t.Errorf("the runner got %q", body)
+			}
+			c.alive(t)
+		})
+	}
+}
