@@ -3,6 +3,7 @@ package proxy
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -209,7 +210,19 @@ func (p *Proxy) settingsStatus(o Options) SettingsStatus {
 		s.TrustedProxies = append(s.TrustedProxies, network.String())
 	}
 	if o.FailureLimit.Burst > 0 {
-		s.FailureLimit = strconv.Itoa(o.FailureLimit.Burst) + "/" + o.FailureLimit.Per.String()
+		s.FailureLimit = strconv.Itoa(o.FailureLimit.Burst) + "/" + shortDuration(o.FailureLimit.Per)
+	}
+	return s
+}
+
+// shortDuration is d as people write it: 1m, not 1m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
 }

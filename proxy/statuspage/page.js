@@ -162,7 +162,7 @@ function showAlerts(s) {
   put(document.querySelector('title'), (s.stale ? 'Stale keys · ' : s.upstream.up === false ? 'Runner down · ' : '') + 'flowlatch status')
 }
 
-const seconds = (s) => (s.recent.seconds >= 60 ? 'minute' : s.recent.seconds < 2 ? 'second' : count(s.recent.seconds) + ' seconds')
+const seconds = (s) => (s.recent.seconds >= 60 ? 'minute' : s.recent.seconds < 2 ? 'second' : count(s.recent.seconds) + ' s')
 
 function tile(id, main, more, kind) {
   put($(id), main)
