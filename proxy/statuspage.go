@@ -9,7 +9,7 @@ import (
 // The status page. It is what it is in these files for everybody: what it shows, its script asks of
 // `GET /status` and puts into it as text.
 //
-//go:embed statuspage/index.html statuspage/page.css statuspage/page.js statuspage/icon.svg
+//go:embed statuspage/index.html statuspage/page.css statuspage/text.js statuspage/page.js statuspage/icon.svg
 var pageFiles embed.FS
 
 // pagePolicy lets the page have its own script, style and icon and ask this listener, and nothing else; nor may
@@ -22,6 +22,7 @@ func servePage(mux *http.ServeMux) {
 	for pattern, file := range map[string]struct{ name, mediaType string }{
 		"GET /{$}":             {"index.html", "text/html; charset=utf-8"},
 		"GET /status/page.css": {"page.css", "text/css; charset=utf-8"},
+		"GET /status/text.js":  {"text.js", "text/javascript; charset=utf-8"},
 		"GET /status/page.js":  {"page.js", "text/javascript; charset=utf-8"},
 		"GET /status/icon.svg": {"icon.svg", "image/svg+xml"},
 	} {

@@ -52,7 +52,8 @@ func TestPageFiles(t *testing.T) {
 		{"POST", "/", 405, "text/plain; charset=utf-8", ""},
 		{"PUT", "/status/page.js", 405, "text/plain; charset=utf-8", ""},
 		{"OPTIONS", "/", 405, "text/plain; charset=utf-8", ""},
-		{"GET", "/status/page.js", 200, "text/javascript; charset=utf-8", "textContent"},
+		{"GET", "/status/page.js", 200, "text/javascript; charset=utf-8", "fetch('status?'"},
+		{"GET", "/status/text.js", 200, "text/javascript; charset=utf-8", "textContent"},
 		{"GET", "/status/page.css", 200, "text/css; charset=utf-8", "prefers-color-scheme"},
 		{"GET", "/status/icon.svg", 200, "image/svg+xml", "<svg"},
 		{"GET", "/status/index.html", 404, "text/plain; charset=utf-8", ""},
@@ -88,10 +89,11 @@ func TestPageFiles(t *testing.T) {
 // TestPageStandsAlone reads the page for what would break its policy or come from elsewhere.
 func TestPageStandsAlone(t *testing.T) {
 	g := newGate(t, nil, nil)
+	script := []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "http:", "https:", "DOMParser", "srcdoc", ".style", ".href", "createContextualFragment"}
 	for path, never := range map[string][]string{
 		"/":                {"http:", "https:", "//", "<style", "style=", " onclick", " onload", " onerror", "<script>"},
 		"/status/page.css": {"http:", "https:", "url(", "@import"},
-		"/status/page.js":  {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "http:", "https:", "DOMParser", "srcdoc", ".style", ".href", "createContextualFragment"},
+		"/status/page.js":  script, "/status/text.js": script,
 	} {
 		body := g.ask("GET", path, "localhost").Body.String()
 		for _, s := range never {
@@ -116,6 +118,7 @@ func TestAdminFromBrowser(t *testing.T) {
 		{"by address", "GET", "/", "127.0.0.1:9901", with("Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate"), 200},
 		{"by IPv6 address", "GET", "/", "[::1]:9901", chrome, 200},
 		{"by IPv6 address without a port", "GET", "/", "[::1]", chrome, 200},
+		{"by an IPv4 address in IPv6", "GET", "/", "[::ffff:127.0.0.1]", chrome, 200},
 		{"by the address of a pod", "GET", "/status", "10.1.2.3:9901", chrome, 200},
 		{"by localhost", "GET", "/status", "localhost:9901", with("Sec-Fetch-Site: same-origin"), 200},
 		{"by a name of compose", "GET", "/status", "flowlatch:9901", chrome, 200},
