@@ -81,6 +81,23 @@ func cutChatflow(a, b *Chatflow) bool {
 		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.hasID(k.ID) })
 }
 
+// date notes in which generation each key became as it is: that of s, or an older one for what was the same
+// in old, which may be nil.
+func (s *Snapshot) date(old *Snapshot, generation uint64) {
+	for _, k := range s.keys {
+		k.since = uint32(generation) //nolint:gosec // at one reload a second, after 136 years
+	}
+	if old == nil {
+		return
+	}
+	diffByID(old.keys, s.keys, func(k *Key) string { return k.ID }, func(was, is *Key) bool {
+		if sameKey(was, is) {
+			is.since = was.since
+		}
+		return true
+	})
+}
+
 func diffByID[T any](old, next []T, id func(T) string, same func(a, b T) bool) (added, removed, changed []string) {
 	for len(old) > 0 && len(next) > 0 && id(old[0]) == id(next[0]) { // most files change little
 		if !same(old[0], next[0]) {

@@ -19,6 +19,7 @@ type Key struct {
 
 	valid   window
 	number  uint32 // its place among the snapshot's keys
+	since   uint32 // the generation in which it became as it is; 0 outside a Store
 	secrets []Secret
 }
 
@@ -61,6 +62,10 @@ func (k *Key) NotAfter() time.Time {
 	}
 	return window{until: min(last, k.valid.until)}.notAfter()
 }
+
+// Since is the generation of the key file in which the key was added or last changed. It counts from the
+// start of the [Store] that put the snapshot in force; 0 means that none did.
+func (k *Key) Since() uint64 { return uint64(k.since) }
 
 // Secrets returns the key's secrets in the order of the file. Callers must not change them.
 func (k *Key) Secrets() []Secret { return k.secrets }

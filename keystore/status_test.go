@@ -74,3 +74,32 @@ func TestManyFaults(t *testing.T) {
 		t.Errorf("Open = %d faults, want at least %d", strings.Count(fmt.Sprint(err), "\n")+1, n)
 	}
 }
+
+// TestSince asks since which generation each key is as it is, through reloads that add, change, move and
+// leave out.
+func TestSince(t *testing.T) {
+	s, path := open(t, keyFile("a", "b", "c"), keystore.Options{})
+	rotated := strings.Replace(keyFile("a", "b", "c", "d"), digest("b"), digest("another"), 1)
+	for _, step := range []struct{ name, content, want string }{
+		{"at the start", "", "a1 b1 c1"},
+		{"one added", keyFile("a", "b", "c", "d"), "a1 b1 c1 d2"},
+		{"one changed", rotated, "a1 b3 c1 d2"},
+		{"a comment", rotated + "# nothing\n", "a1 b3 c1 d2"},
+		{"one gone, others moved", keyFile("d", "c", "a"), "d2 c1 a1"},
+		{"it is back", keyFile("d", "b", "c", "a"), "d2 b6 c1 a1"},
+	} {
+		if step.content != "" {
+			writeFile(t, path, step.content)
+			if r := s.Reload(); r.Err != nil {
+				t.Fatal(r.Err)
+			}
+		}
+		var got []string
+		for _, k := range s.Snapshot().Keys() {
+			got = append(got, fmt.Sprint(k.ID, k.Since()))
+		}
+		if strings.Join(got, " ") != step.want {
+			t.Errorf("%s: keys are as they are since %q, want %q", step.name, got, step.want)
+		}
+	}
+}

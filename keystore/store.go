@@ -167,9 +167,10 @@ func (s *Store) doubt(next *Snapshot, cut bool, was *held) (again time.Duration,
 
 // put puts next in force, completes the record of it and has change complete the status.
 func (s *Store) put(next *Snapshot, r *Reload, change func(*Status)) {
-	next.Loaded = r.Time
-	s.snapshot.Store(next)
 	r.Result, r.Generation = Loaded, s.status.Generation+1
+	next.Loaded = r.Time
+	next.date(s.Snapshot(), r.Generation)
+	s.snapshot.Store(next)
 	s.record(*r, true, func(st *Status) {
 		st.Generation = r.Generation
 		change(st)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -19,10 +18,28 @@ func (p *Proxy) Admin() http.Handler {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", p.serveReady)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, p.Status()) })
+	mux.HandleFunc("GET /status", p.serveStatus)
 	mux.HandleFunc("POST /-/reload", p.serveReload)
-	// A page in an operator's browser must not be able to send orders here.
-	return http.NewCrossOriginProtection().Handler(mux)
+	servePage(mux)
+	return guardAdmin(mux)
+}
+
+// serveStatus shows the status, or as much of it as the query asks for. What chooses among many keys is done
+// for one caller at a time, so that pages that are left open cost at most one processor.
+func (p *Proxy) serveStatus(w http.ResponseWriter, r *http.Request) {
+	v, err := parseView(r.URL.Query())
+	if err != nil {
+		text(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if v == (view{}) {
+		writeJSON(w, http.StatusOK, p.Status())
+		return
+	}
+	p.viewing.Lock()
+	s := p.status(v)
+	p.viewing.Unlock()
+	writeJSON(w, http.StatusOK, s)
 }
 
 // serveReady says whether requests would be served: keys are loaded, or there would be no Proxy, and
@@ -42,129 +59,6 @@ func (p *Proxy) serveReload(w http.ResponseWriter, _ *http.Request) {
 		status = http.StatusUnprocessableEntity
 	}
 	writeJSON(w, status, reloadAnswer{reloadStatus(r), certificateReloads(certificates)})
-}
-
-// Status is the state of the gate, as `GET /status` shows it.
-type Status struct {
-	Version       string           `json:"version"`
-	Preset        string           `json:"preset"`
-	StartedAt     time.Time        `json:"started_at"`
-	Draining      bool             `json:"draining"`
-	OpenRequests  int64            `json:"open_requests"`
-	Upstream      UpstreamStatus   `json:"upstream"`
-	Generation    uint64           `json:"generation"`
-	Stale         bool             `json:"stale"`
-	Fault         string           `json:"fault,omitempty"`
-	LastReload    ReloadStatus     `json:"last_reload"`
-	RecentReloads []ReloadStatus   `json:"recent_reloads"`
-	Warnings      []string         `json:"warnings"`
-	Keys          []KeyStatus      `json:"keys"`
-	Chatflows     []ChatflowStatus `json:"chatflows"`
-
-	Certificates []CertificateStatus `json:"certificates,omitempty"`
-}
-
-// UpstreamStatus is what is known of the runner.
-type UpstreamStatus struct {
-	URL   string     `json:"url"`
-	Up    *bool      `json:"up"` // null until it was tried
-	Since *time.Time `json:"since,omitempty"`
-	Error string     `json:"error,omitempty"`
-}
-
-// ReloadStatus is one reload of the key file.
-type ReloadStatus struct {
-	Time             time.Time       `json:"time"`
-	Result           keystore.Result `json:"result"`
-	Generation       uint64          `json:"generation"`
-	Error            string          `json:"error,omitempty"`
-	KeysAdded        []string        `json:"keys_added,omitempty"`
-	KeysRemoved      []string        `json:"keys_removed,omitempty"`
-	KeysChanged      []string        `json:"keys_changed,omitempty"`
-	ChatflowsAdded   []string        `json:"chatflows_added,omitempty"`
-	ChatflowsRemoved []string        `json:"chatflows_removed,omitempty"`
-	ChatflowsChanged []string        `json:"chatflows_changed,omitempty"`
-}
-
-// KeyStatus is one key, without its secrets and their digests.
-type KeyStatus struct {
-	ID        string     `json:"id"`
-	Status    string     `json:"status"`
-	Secrets   int        `json:"secrets"`
-	NotBefore *time.Time `json:"not_before,omitempty"`
-	NotAfter  *time.Time `json:"not_after,omitempty"`
-	LastUsed  *time.Time `json:"last_used,omitempty"`
-}
-
-// ChatflowStatus is one chatflow.
-type ChatflowStatus struct {
-	ID     string   `json:"id"`
-	Name   string   `json:"name,omitempty"`
-	Public bool     `json:"public"`
-	Keys   []string `json:"keys"`
-}
-
-// Status returns the state of the gate. It holds no secret and no digest.
-func (p *Proxy) Status() Status {
-	st, snapshot, now := p.store.Status(), p.store.Snapshot(), p.now()
-	s := Status{
-		Version: p.version, Preset: p.preset.Name, StartedAt: p.started.UTC(), Draining: p.inflight.closed.Load(), OpenRequests: p.inflight.open.Load(),
-		Generation: st.Generation, Stale: st.Stale, Upstream: UpstreamStatus{URL: p.upstream.Redacted()},
-		Warnings: snapshot.Warnings, RecentReloads: []ReloadStatus{}, Keys: []KeyStatus{}, Chatflows: []ChatflowStatus{},
-		Certificates: certificateStatus(p.certificates.Status()),
-	}
-	if s.Warnings == nil {
-		s.Warnings = []string{}
-	}
-	if st.Err != nil {
-		s.Fault = st.Err.Error()
-	}
-	if up := p.health.get(); up.Known {
-		s.Upstream.Up, s.Upstream.Since = &up.Up, optional(up.Since)
-		if up.Err != nil {
-			s.Upstream.Error = up.Err.Error()
-		}
-	}
-	for _, r := range st.Recent {
-		s.RecentReloads = append(s.RecentReloads, reloadStatus(r))
-	}
-	if len(s.RecentReloads) > 0 {
-		s.LastReload = s.RecentReloads[0]
-	}
-	for _, k := range snapshot.Keys() {
-		s.Keys = append(s.Keys, KeyStatus{
-			ID: k.ID, Status: k.Validity(now).String(), Secrets: len(k.Secrets()),
-			NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()), LastUsed: optional(p.LastUsed(k.ID)),
-		})
-	}
-	for _, c := range snapshot.Chatflows() {
-		cs := ChatflowStatus{ID: c.ID, Name: c.Name, Public: c.Public, Keys: []string{}}
-		for _, k := range c.Keys() {
-			cs.Keys = append(cs.Keys, k.ID)
-		}
-		s.Chatflows = append(s.Chatflows, cs)
-	}
-	return s
-}
-
-func reloadStatus(r keystore.Reload) ReloadStatus {
-	s := ReloadStatus{
-		Time: r.Time.UTC(), Result: r.Result, Generation: r.Generation,
-		KeysAdded: r.KeysAdded, KeysRemoved: r.KeysRemoved, KeysChanged: r.KeysChanged,
-		ChatflowsAdded: r.ChatflowsAdded, ChatflowsRemoved: r.ChatflowsRemoved, ChatflowsChanged: r.ChatflowsChanged,
-	}
-	if r.Err != nil {
-		s.Error = r.Err.Error()
-	}
-	return s
-}
-
-func optional(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
 }
 
 func text(w http.ResponseWriter, status int, s string) {

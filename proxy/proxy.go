@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -109,6 +110,10 @@ type Proxy struct {
 	now                   func() time.Time
 	registry              *prometheus.Registry
 	metrics               *metrics
+	tallies               tallies
+	history               history
+	viewing               sync.Mutex // held while a part of the status is chosen
+	settings              SettingsStatus
 	health                health
 	credentials           credentials
 	certificates          *certificate.Store
@@ -178,6 +183,7 @@ func New(o Options) (*Proxy, error) {
 		p.log.Error().Err(err).Str("file", path).Msg("credential for the runner cannot be read; the last good one stays in force")
 	}
 	p.upstreamTimeout = o.UpstreamTimeout
+	p.settings = p.settingsStatus(o)
 	p.metrics = newMetrics(p.registry, p, o.Version)
 	p.transport = newTransport(o, p.certificates, func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) })
 	return p, nil

@@ -38,6 +38,7 @@ type record struct {
 
 	route    *Route
 	chatflow *keystore.Chatflow
+	tally    *tally // where it counts as a stream
 	key      *keystore.Key
 	secret   *keystore.Secret
 	loaded   time.Time // when the snapshot that was decided by came into force
@@ -121,6 +122,10 @@ func (r *record) switched() {
 func (r *record) beginStream() {
 	r.stream = true
 	r.proxy.metrics.streams.Inc()
+	r.tally = r.proxy.tallies.of(r.chatflow, r.proxy.store.Snapshot())
+	r.tally.streams.Add(1)
+	later(&r.tally.last, r.started.Unix())
+	r.proxy.tallies.all.streams.Add(1)
 	r.proxy.streams.add(r)
 }
 
@@ -179,10 +184,13 @@ func (r *record) close() {
 	}
 	if r.stream {
 		r.proxy.metrics.streams.Dec()
+		r.tally.streams.Add(-1)
+		r.proxy.tallies.all.streams.Add(-1)
 		r.proxy.streams.remove(r)
 	}
 	took := time.Since(r.started)
 	r.proxy.metrics.count(r, took)
+	r.proxy.tallies.count(r)
 	r.log(took)
 	if panicked != nil {
 		panic(panicked)

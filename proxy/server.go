@@ -41,6 +41,7 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 		go p.streams.watch(background, p)
 	}
 	go p.health.probe(background, p.dial, p.upstream)
+	go p.history.run(background, &p.tallies.all)
 
 	failed := make(chan error, 2)
 	go func() { failed <- serveCallers(gate, data) }()

@@ -124,7 +124,7 @@ Try, in another terminal:
 # a key for another chatflow: 403
 %s
 
-# what the gate knows
+# what the gate knows; in a browser: %s
 curl -s http://%s/status
 
 The log of the gate follows. Ctrl-C ends the demo and leaves nothing behind.
@@ -135,5 +135,5 @@ The log of the gate follows. Ctrl-C ends the demo and leaves nothing behind.
 		curl("", "Hello?", ""),
 		curl(strings.Repeat("x", 41), "Hello?", ""),
 		curl(other, "Hello?", ""),
-		admin)
+		statusPage(admin), admin)
 }

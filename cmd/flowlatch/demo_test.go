@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,6 +57,10 @@ func TestDemo(t *testing.T) {
 	p := start(t, []string{"TMPDIR=" + tmp}, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 	eventually(t, "demo's text", func() bool { return strings.Contains(p.stdout.String(), "Ctrl-C") || p.over() })
 	requests := curlLines(t, p.stdout.String())
+	page := regexp.MustCompile(`in a browser: (\S+)`).FindStringSubmatch(p.stdout.String())[1]
+	if a := send(t, http.MethodGet, page, "", ""); a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
+		t.Errorf("page of the demo at %q = %d %q, want HTML", page, a.status, a.header.Get("Content-Type"))
+	}
 	want := []struct {
 		about  string
 		status int
@@ -66,7 +71,7 @@ func TestDemo(t *testing.T) {
 		{"no key: 401", http.StatusUnauthorized, `"code":"missing_key"`},
 		{"a wrong key: 401", http.StatusUnauthorized, `"code":"invalid_key"`},
 		{"a key for another chatflow: 403", http.StatusForbidden, `"code":"key_not_for_chatflow"`},
-		{"what the gate knows", http.StatusOK, `"id": "somebody-else"`},
+		{"what the gate knows; in a browser: " + page, http.StatusOK, `"id": "somebody-else"`},
 	}
 	if len(requests) != len(want) {
 		t.Fatalf("curl lines of the demo = %+v, want %d", requests, len(want))

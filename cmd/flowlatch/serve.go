@@ -92,10 +92,10 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 
 	snapshot := store.Snapshot()
 	log.Info().Str("version", buildVersion()).Str("preset", c.preset.Name).Str("listen", data.Addr().String()).Bool("tls", c.certificates.ServerCert != "").Str("admin", admin.Addr().String()).
-		Str("upstream", c.upstream.Redacted()).Strs("expose", c.expose).
+		Str("status_page", statusPage(admin.Addr())).Str("upstream", c.upstream.Redacted()).Strs("expose", c.expose).
 		Int("keys", len(snapshot.Keys())).Int("chatflows", len(snapshot.Chatflows())).Msg("serving")
 	if host, _, _ := net.SplitHostPort(admin.Addr().String()); !net.ParseIP(host).IsLoopback() {
-		log.Warn().Str("admin", admin.Addr().String()).Msg("the admin listener can be reached from outside this machine and asks for no key; let only your monitoring reach it")
+		log.Warn().Str("admin", admin.Addr().String()).Msg("the admin listener, with its status page, can be reached from outside this machine and asks for no key; let only your monitoring reach it")
 	}
 	return gate.Serve(ctx, data, admin, c.drain)
 }
@@ -111,6 +111,15 @@ func listen(flag, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("%s %s: %w", flag, addr, err)
 	}
 	return l, nil
+}
+
+// statusPage returns where a browser on this machine finds the page of an admin listener.
+func statusPage(admin net.Addr) string {
+	host, port, _ := net.SplitHostPort(admin.String())
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
 }
 
 func newLogger(c *config, to io.Writer) zerolog.Logger {

@@ -16,7 +16,7 @@ func TestServeStart(t *testing.T) {
 	g := startGate(t, newEcho(), "--expose", "predict,widget")
 	want := logLine{
 		"level": "info", "message": "serving", "version": buildVersion(), "preset": "flowise", "expose": []any{"predict", "widget"},
-		"keys": 2.0, "chatflows": 2.0, "tls": false,
+		"keys": 2.0, "chatflows": 2.0, "tls": false, "status_page": g.admin + "/",
 	}
 	changing := cmpopts.IgnoreMapEntries(func(k string, _ any) bool {
 		return k == "time" || k == "listen" || k == "admin" || k == "upstream"
@@ -26,6 +26,9 @@ func TestServeStart(t *testing.T) {
 	}
 	if got := g.stdout.String(); got != "" {
 		t.Errorf("stdout = %q, want nothing: results go there, and there are none", got)
+	}
+	if a := send(t, http.MethodGet, g.admin+"/", "", ""); a.status != http.StatusOK || a.header.Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Errorf("status page = %d %q, want HTML", a.status, a.header.Get("Content-Type"))
 	}
 	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ok"} {
 		if a := send(t, http.MethodGet, g.admin+path, "", ""); a.status != http.StatusOK || strings.TrimSpace(a.body) != want {

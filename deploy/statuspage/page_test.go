@@ -1,0 +1,237 @@
+package statuspage
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+const (
+	support  = "3f1c2a9e-1111-4222-8333-444455556666"
+	docs     = "8d2b6c1f-7777-4888-9999-aaaabbbbcccc"
+	internal = "0b7d52aa-2222-4333-8444-555566667777"
+	unlisted = "ffffffff-ffff-4fff-8fff-ffffffffffff"
+
+	webSecret   = "statuspage-test-secret-web"
+	batchSecret = "statuspage-test-secret-batch"
+	opsSecret   = "statuspage-test-secret-ops"
+)
+
+const keyFile = `version: 1
+keys:
+  - {id: acme-web, secret: ` + webSecret + `, not_after: 2100-01-01T00:00:00Z}
+  - {id: batch, secret: ` + batchSecret + `}
+  - {id: ops, secret: ` + opsSecret + `}
+  - {id: old-partner, secret: statuspage-test-secret-old, not_after: 2020-01-01T00:00:00Z}
+  - {id: trial, secret: statuspage-test-secret-trial, disabled: true}
+  - {id: next-year, secret: statuspage-test-secret-next, not_before: 2200-01-01T00:00:00Z}
+chatflows:
+  - {id: ` + support + `, name: support-bot, keys: [acme-web, batch]}
+  - {id: ` + docs + `, name: docs-search, public: true}
+  - {id: ` + internal + `, keys: [batch]}
+  - {id: "*", keys: [ops]}
+`
+
+// TestLive has a person look at the page while requests come in and the key file changes.
+func TestLive(t *testing.T) {
+	g := start(t, keyFile)
+	b := visit(t, g.admin+"/", wide)
+	b.shows(t, "#connection", "Live")
+	b.shows(t, "#about", "version 0.0.0", "up ", "route groups: predict")
+	b.shows(t, "#t-runner", "up")
+	b.shows(t, row("chatflows", "support-bot"), support, "acme-web, batch, keys of *", "never")
+	b.shows(t, row("chatflows", "docs-search"), "everybody (public)")
+	b.shows(t, row("chatflows", "every chatflow"), "ops")
+	b.shows(t, row("keys", "acme-web"), "valid", "not since the start", "2100-01-01 00:00 UTC")
+	b.shows(t, row("keys", "old-partner"), "expired", "2020-01-01 00:00 UTC")
+	b.shows(t, row("keys", "trial"), "disabled")
+	b.shows(t, row("keys", "next-year"), "not valid yet", "2200-01-01 00:00 UTC")
+	b.shows(t, "#reloads", "in force", "keys added: acme-web, batch")
+	b.shows(t, "#settings", g.keys, "predict", "30/1m", "none: X-Forwarded-For is not believed")
+	// A file with plain secrets is warned about; nothing else needs attention.
+	b.shows(t, "#alerts", "warnings about the key file")
+
+	loaded := eval[float64](t, b, "performance.timeOrigin")
+	node := "window.row = document.querySelector('" + strings.ReplaceAll(row("chatflows", "support-bot"), "'", `\'`) + "'); true"
+	eval[bool](t, b, node)
+	g.ask(t, predict+support, webSecret, "Hello?", 200)
+	g.ask(t, predict+support, webSecret, "fail", 500)
+	g.ask(t, predict+support, "", "Hello?", 401)
+	g.ask(t, predict+support, "statuspage-test-secret-nobody", "Hello?", 401)
+	g.ask(t, predict+internal, webSecret, "Hello?", 403)
+	g.ask(t, predict+unlisted, opsSecret, "Hello?", 200)
+	g.ask(t, "/api/v1/chatflows", "", "", 404)
+	status, stream := g.call(t, predict+support, batchSecret, "stream")
+	if status != 200 {
+		t.Fatalf("a stream = %d, want 200", status)
+	}
+	cells := func(name string) []string {
+		return eval[[]string](t, b, fmt.Sprintf("[...document.querySelector(%q).cells].map((c) => c.innerText)", row("chatflows", name)))
+	}
+	eventually(t, "the counts of the first requests", func() bool {
+		return strings.Contains(b.text(t, row("chatflows", "none that is listed")), "not_exposed 1")
+	})
+	c := cells("support-bot")
+	if c[2] != "4" || !strings.HasPrefix(c[3], "2\n") || !strings.Contains(c[3], "missing_key 1") || !strings.Contains(c[3], "invalid_key 1") || c[4] != "1" || c[5] != "1" || strings.Contains(c[6], "never") {
+		t.Errorf("support-bot = %q, want 4 requests, 2 refused, 1 failed, 1 stream", c)
+	}
+	if c := cells(internal); c[2] != "1" || !strings.Contains(c[3], "key_not_for_chatflow 1") {
+		t.Errorf("internal = %q, want 1 request that was refused", c)
+	}
+	if c := cells("every chatflow"); c[2] != "1" || !strings.HasPrefix(c[3], "0") {
+		t.Errorf("* = %q, want 1 request", c)
+	}
+	b.shows(t, "#alerts", "4 requests refused or not served in the last", "missing_key 1")
+	b.shows(t, row("keys", "acme-web"), " ago")
+	b.shows(t, "#t-open", "1 stream")
+	stream.Close()
+	eventually(t, "the end of the stream", func() bool { return cells("support-bot")[5] == "0" })
+
+	g.replace(t, strings.Replace(keyFile, "id: batch,", "id: batch, not_after: 2090-01-01T00:00:00Z,", 1))
+	b.shows(t, "#reloads", "keys changed: batch")
+	b.shows(t, row("keys", "batch"), "2090-01-01", "\t2")
+	b.shows(t, row("keys", "acme-web"), "\t1")
+	if again := eval[float64](t, b, "performance.timeOrigin"); again != loaded {
+		t.Error("the page was loaded again")
+	}
+	if !eval[bool](t, b, "window.row.isConnected") {
+		t.Error("the row of support-bot is another element than before, want it to stay where it is")
+	}
+	for _, secret := range []string{webSecret, batchSecret, opsSecret, "statuspage-test-secret"} {
+		if strings.Contains(eval[string](t, b, "document.documentElement.outerHTML"), secret) {
+			t.Errorf("the page has the secret %s in it", secret)
+		}
+	}
+	b.quiet(t)
+	b.picture(t, "live")
+}
+
+// TestTrouble has a person look at the page while the key file has a fault, the runner is gone and, at last, the
+// gate is.
+func TestTrouble(t *testing.T) {
+	g := start(t, keyFile)
+	b := visit(t, g.admin+"/", wide)
+	b.shows(t, "#t-file", "in force")
+	g.replace(t, keyFile+"  - {id: "+unlisted+", keys: [nobody]}\n")
+	b.shows(t, "#alerts", "The keys are stale", "keys.yaml:14:", "nobody")
+	b.shows(t, "#t-file", "stale")
+	b.shows(t, "#reloads", "refused")
+	g.runner.Close()
+	g.ask(t, predict+docs, "", "Hello?", 502)
+	b.shows(t, "#alerts", "The runner cannot be reached", "connection refused")
+	b.shows(t, "#t-runner", "down")
+	if title := eval[string](t, b, "document.title"); !strings.HasPrefix(title, "Stale keys") {
+		t.Errorf("title = %q, want the worst first", title)
+	}
+	order := eval[[]string](t, b, "[...document.querySelectorAll('#alerts strong')].map((e) => e.textContent)")
+	if len(order) < 3 || order[0] != "The keys are stale" || order[1] != "The runner cannot be reached" {
+		t.Errorf("alerts = %q, want stale keys and the runner first", order)
+	}
+	b.picture(t, "trouble-wide")
+	b.appear(t, narrow.dark())
+	b.picture(t, "trouble-narrow-dark")
+	checkContrast(t, b, "trouble, dark")
+	b.appear(t, wide)
+	checkContrast(t, b, "trouble, light")
+	b.quiet(t) // before there is an error on purpose
+	if err := g.process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	b.shows(t, "#connection", "No answer from the gate since", "what is shown is from")
+	b.shows(t, "#alerts", "The keys are stale")
+	checkContrast(t, b, "lost")
+	b.picture(t, "lost")
+}
+
+// TestHidden has the page stop asking while nobody sees it.
+func TestHidden(t *testing.T) {
+	g := start(t, keyFile)
+	b := visit(t, g.admin+"/", wide)
+	b.shows(t, "#connection", "Live")
+	const asked = "performance.getEntriesByType('resource').filter((e) => e.name.includes('/status?')).length"
+	n := eval[int](t, b, asked)
+	eventually(t, "another question", func() bool { return eval[int](t, b, asked) > n })
+	eval[bool](t, b, "Object.defineProperty(document, 'hidden', { get: () => window.away, configurable: true }); window.away = true; document.dispatchEvent(new Event('visibilitychange')); true")
+	g.ask(t, predict+support, webSecret, "Hello?", 200)
+	n = eval[int](t, b, asked)
+	// One question may be on its way; then there are none in the time of two.
+	if got := eval[int](t, b, "new Promise((done) => setTimeout(() => done("+asked+"), 5000))"); got > n+1 {
+		t.Errorf("a hidden page asked %d times in 5 s, want it to wait", got-n)
+	}
+	eval[bool](t, b, "window.away = false; document.dispatchEvent(new Event('visibilitychange')); true")
+	eventually(t, "the request", func() bool {
+		return strings.Contains(b.text(t, row("chatflows", "support-bot")), "\t1\t")
+	})
+	b.quiet(t)
+}
+
+// TestFilter finds one of 10,000 keys and 1,000 chatflows, of which the page shows the first.
+func TestFilter(t *testing.T) {
+	g := start(t, manyKeys(10_000, 1000))
+	b := visit(t, g.admin+"/", wide)
+	b.shows(t, "#keys-note", "The first 200 of 10,000 keys")
+	b.shows(t, "#chatflows-note", "The first 200 of 1,000 chatflows")
+	if n := eval[int](t, b, "document.querySelectorAll('#keys tbody tr').length"); n != 200 {
+		t.Errorf("rows of keys = %d, want 200", n)
+	}
+	b.picture(t, "many-wide")
+	typed(t, b, "KEY-09876")
+	b.shows(t, "#keys-note", "1 key of 10,000, by the filter")
+	b.shows(t, row("keys", "key-09876"), "valid")
+	b.shows(t, "#chatflows-note", "1 chatflow of 1,000")
+	b.shows(t, row("chatflows", "bot-0876"), "key-09876")
+	typed(t, b, "nothing-like-it")
+	b.shows(t, "#keys", "No key has this in its ID")
+	b.shows(t, "#chatflows", "No chatflow has this")
+	typed(t, b, "bot-01")
+	b.shows(t, "#chatflows-note", "100 chatflows of 1,000")
+	b.picture(t, "many-filtered")
+	b.appear(t, narrow)
+	noOverflow(t, b, "many")
+	b.picture(t, "many-narrow")
+	b.quiet(t)
+}
+
+// typed has a person type a text in the place of what the filter has.
+func typed(t *testing.T, b *browser, text string) {
+	t.Helper()
+	eval[bool](t, b, "document.querySelector('#filter').select(); true")
+	b.do(t, chromedp.SendKeys(chromedp.CSS("#filter"), text))
+	if got := eval[string](t, b, "document.querySelector('#filter').value"); got != text {
+		t.Fatalf("the filter has %q, want %q", got, text)
+	}
+}
+
+// manyKeys returns a key file in which chatflow i has every key whose number ends as i does.
+func manyKeys(keys, chatflows int) string {
+	var s strings.Builder
+	s.WriteString("version: 1\nkeys:\n")
+	for i := range keys {
+		fmt.Fprintf(&s, "  - {id: key-%05d, sha256: %064x}\n", i, i+1)
+	}
+	s.WriteString("chatflows:\n")
+	for i := range chatflows {
+		fmt.Fprintf(&s, "  - {id: %08x-0000-4000-8000-000000000000, name: bot-%04d, keys: [", i, i)
+		for k := i; k < keys; k += chatflows {
+			fmt.Fprintf(&s, "key-%05d, ", k)
+		}
+		s.WriteString("]}\n")
+	}
+	return s.String()
+}
+
+// TestEmpty has a gate at which nothing happened, and that has no keys.
+func TestEmpty(t *testing.T) {
+	g := start(t, "version: 1\nchatflows:\n  - {id: "+docs+", public: true}\n")
+	b := visit(t, g.admin+"/", wide)
+	b.shows(t, "#alerts", "There are no keys")
+	b.shows(t, "#keys", "The key file has no keys; `flowlatch key new` makes one.")
+	b.shows(t, row("chatflows", docs), "everybody (public)", "never")
+	b.picture(t, "empty-wide")
+	b.appear(t, narrow)
+	noOverflow(t, b, "empty")
+	b.picture(t, "empty-narrow")
+	b.quiet(t)
+}

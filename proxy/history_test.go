@@ -1,0 +1,59 @@
+package proxy
+
+import (
+	"testing"
+	"time"
+)
+
+// TestRecent counts three requests a second, one of them refused from the third minute on, and asks at times
+// what was in the last minute.
+func TestRecent(t *testing.T) {
+	var h history
+	var counted tally
+	started := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	want := map[int]RecentStatus{ // by the second
+		0:   {},
+		30:  {Seconds: 30, Requests: 90},
+		60:  {Seconds: 60, Requests: 180},
+		62:  {Seconds: 57, Requests: 171}, // since the first sample
+		100: {Seconds: 60, Requests: 180},
+		150: {Seconds: 60, Requests: 180, Refused: map[Code]uint64{CodeInvalidKey: 30}},
+		300: {Seconds: 60, Requests: 180, Refused: map[Code]uint64{CodeInvalidKey: 60}},
+	}
+	for second := range 301 {
+		now := started.Add(time.Duration(second) * time.Second)
+		if second > 0 {
+			counted.requests.Add(3)
+			if second > 120 {
+				counted.refused[1].Add(1)
+			}
+		}
+		if second > 0 && second%int(sampleEvery/time.Second) == 0 {
+			h.add(sampled(&counted, now))
+		}
+		if w, ok := want[second]; ok {
+			if got := h.recent(&counted, started, now); got.Seconds != w.Seconds || got.Requests != w.Requests || got.Refused[CodeInvalidKey] != w.Refused[CodeInvalidKey] || len(got.Refused) != len(w.Refused) {
+				t.Errorf("recent after %d s = %+v, want %+v", second, got, w)
+			}
+		}
+	}
+	if n := len(h.samples); n > 13 {
+		t.Errorf("samples kept = %d, want those of a minute", n)
+	}
+}
+
+// TestTallied has each code that is answered be counted, once.
+func TestTallied(t *testing.T) {
+	seen := map[Code]bool{}
+	for _, code := range tallied {
+		if _, ok := answers[code]; !ok || seen[code] {
+			t.Errorf("tallied has %q, which is no answer or is there twice", code)
+		}
+		seen[code] = true
+	}
+	for code := range answers {
+		if !seen[code] {
+			t.Errorf("tallied lacks %q", code)
+		}
+	}
+}
