@@ -16,6 +16,10 @@ help: ## list the targets
 build: ## build ./flowlatch, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o flowlatch ./cmd/flowlatch
 
+.PHONY: image
+image: ## build the image with docker, buildah or podman (IMAGE, PLATFORM and more: see deploy/image/build)
+	@deploy/image/build
+
 .PHONY: test
 test: ## run the tests
 	go test ./...
