@@ -130,6 +130,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	}
 	h.Set("X-Forwarded-For", x.forwardedFor)
 	h.Set("X-Request-Id", x.record.id)
+	x.record.trace.pass(pr.In.Header, h)
 	if p.publicURL != nil {
 		out.Host = p.publicURL.Host
 		h.Set("X-Forwarded-Host", p.publicURL.Host)
@@ -156,6 +157,7 @@ func managed(name string) bool {
 		"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "Via", // who called
 		"X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", // another request than the one decided upon
 		"X-Request-Id",
+		"Traceparent", "Tracestate", // see trace
 		"Connection", "Upgrade", "Http2-Settings", "Te", "Trailer", "Expect", "Keep-Alive", "Proxy-Connection": // one hop only
 		return true
 	}

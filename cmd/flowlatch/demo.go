@@ -77,7 +77,7 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 		data.Close()
 		return err
 	}
-	c := &config{keys: keys, upstream: runner.url, logFormat: "console", logLevel: zerolog.InfoLevel, routes: proxy.Flowise(), expose: []string{proxy.DefaultExpose}}
+	c := &config{keys: keys, upstream: runner.url, logFormat: "console", logAllowed: true, logLevel: zerolog.InfoLevel, routes: proxy.Flowise(), expose: []string{proxy.DefaultExpose}}
 	log := newLogger(c, s.err)
 	store, err := openStore(ctx, c, zerolog.Nop(), nil)
 	if err != nil {

@@ -199,7 +199,7 @@ func newProxy(c *config, store *keystore.Store, log zerolog.Logger) (*proxy.Prox
 	return proxy.New(proxy.Options{
 		Store: store, Upstream: c.upstream, UpstreamCA: c.upstreamCA, UpstreamTimeout: c.upstreamTimeout, StandardTransport: c.standardTransport,
 		UpstreamAuthorization: c.authorization, Routes: c.routes, Expose: c.expose, DiscoveryKeyed: c.discoveryKeyed,
-		CutRevoked: c.cutStreams, PublicURL: c.publicURL, MaxBody: c.maxBody, MaxCheckedBody: c.maxCheckedBody, CORSOrigins: c.corsOrigins, FailureLimit: c.failureLimit, TrustedProxies: c.trustedProxies, Log: log, Version: buildVersion(),
+		CutRevoked: c.cutStreams, PublicURL: c.publicURL, MaxBody: c.maxBody, MaxCheckedBody: c.maxCheckedBody, CORSOrigins: c.corsOrigins, FailureLimit: c.failureLimit, TrustedProxies: c.trustedProxies, Log: log, QuietAllowed: !c.logAllowed, Version: buildVersion(),
 	})
 }
 
