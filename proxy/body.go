@@ -23,7 +23,8 @@ type body struct {
 	original io.ReadCloser
 	writer   http.ResponseWriter   // of the answer: the way to the connection's deadline
 	until    time.Time             // when all of it must be here; zero for no limit on the whole
-	progress func()                // told of each piece; may be nil
+	begun    time.Time             // when the request came
+	progress atomic.Int64          // when the last piece of it came, in nanoseconds since then
 	whole    atomic.Bool           // all of it was read
 	failed   atomic.Pointer[error] // the transport may be reading while the answer is on its way
 
@@ -33,8 +34,9 @@ type body struct {
 }
 
 // limitBody puts the limits on the body of r, which w answers.
-func limitBody(w http.ResponseWriter, r *http.Request, limit int64) *body {
+func limitBody(w http.ResponseWriter, r *http.Request, begun time.Time, limit int64) *body {
 	b := &body{
+		begun: begun,
 		// Without w, to which it would write from the goroutine that reads, while the handler writes its answer.
 		ReadCloser: http.MaxBytesReader(nil, r.Body, limit),
 		request:    r,
@@ -49,12 +51,15 @@ func limitBody(w http.ResponseWriter, r *http.Request, limit int64) *body {
 func (b *body) Read(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
+	if b.ended.Load() { // the deadline is not the body's any more
+		return 0, http.ErrBodyReadAfterClose
+	}
 	deadline := time.Now().Add(bodyIdle)
 	if !b.until.IsZero() && b.until.Before(deadline) {
 		deadline = b.until
 	}
 	_ = b.setDeadline(deadline) // not supported: there is no connection to stall
-	if b.ended.Load() {         // after the deadline is set, so that refuse has the last word about it
+	if b.ended.Load() {         // meanwhile; refuse waits for this Read, and has the last word about the deadline
 		return 0, http.ErrBodyReadAfterClose
 	}
 	b.waiting.Store(true)
@@ -68,12 +73,13 @@ func (b *body) Read(p []byte) (int, error) {
 	case err != nil:
 		b.failed.Store(&err)
 	}
-	if b.progress != nil {
-		b.progress()
-	}
+	b.progress.Store(int64(time.Since(b.begun)))
 	b.waiting.Store(false) // after progress, or the time of the wait would count for the runner
 	return n, err
 }
+
+// idle is how long ago the last piece came, or the request if none did.
+func (b *body) idle() time.Duration { return time.Since(b.begun) - time.Duration(b.progress.Load()) }
 
 // setDeadline sets when the connection must have given more of the body.
 func (b *body) setDeadline(t time.Time) error {
@@ -107,13 +113,6 @@ func (b *body) refuse() {
 	defer b.reading.Unlock()
 	b.request.Body = b.original
 	_ = b.setDeadline(time.Now().Add(unwanted))
-}
-
-// settle is refuse, and waits for a Read that is just ending.
-func (b *body) settle() {
-	b.refuse()
-	b.reading.Lock()
-	defer b.reading.Unlock()
 }
 
 // bodyError says what went wrong with a request body.

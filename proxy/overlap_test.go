@@ -88,12 +88,16 @@ func TestEarlyAnswersKeepNothing(t *testing.T) {
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := newGate(t, nil, func(o *proxy.Options) { early(o); change(o) })
 		send := func(n int) {
+			var all sync.WaitGroup // net/http may wait a while for the rest of each body
 			for range n {
 				c := g.dial(t)
 				fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nX: %s\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", botA, bearerOf(secretA), strings.Repeat("x", 14<<10))
-				_, _ = io.Copy(io.Discard, c)
-				c.Close()
+				all.Go(func() {
+					_, _ = io.Copy(io.Discard, c)
+					c.Close()
+				})
 			}
+			all.Wait()
 			eventually(t, "the end of all requests", func() bool { return g.proxy.Status().OpenRequests == 0 })
 		}
 		live := func() int64 {

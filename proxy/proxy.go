@@ -14,10 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"math"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -116,7 +114,6 @@ type Proxy struct {
 	credentials           credentials
 	dial                  dialer
 	transport             transport
-	reverse               *httputil.ReverseProxy
 	inflight              inflight
 	cutRevoked            bool
 	streams               streams
@@ -175,7 +172,6 @@ func New(o Options) (*Proxy, error) {
 	p.upstreamTimeout = o.UpstreamTimeout
 	p.metrics = newMetrics(p.registry, p, o.Version)
 	p.transport = newTransport(o, func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) })
-	p.reverse = p.newReverseProxy()
 	return p, nil
 }
 
@@ -233,9 +229,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if open {
 		defer p.inflight.end() // after the record is written, or a drain could end before it
 	}
+	now := time.Now()
 	rec := &record{
-		ResponseWriter: w, proxy: p, method: r.Method, started: time.Now(), id: p.requestID(r),
-		body: limitBody(w, r, p.maxBody), ctx: r.Context(), http1: r.ProtoMajor == 1, trace: traceOf(r.Header),
+		ResponseWriter: w, proxy: p, method: r.Method, started: now, id: p.requestID(r),
+		body: limitBody(w, r, now, p.maxBody), ctx: r.Context(), http1: r.ProtoMajor == 1, trace: traceOf(r.Header),
 	}
 	defer rec.close()
 	client, chain := clientIP(r, p.trusted)
@@ -257,7 +254,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.answerPreflight(rec, r)
 		return
 	}
-	p.forward(rec, r, &exchange{call: c, record: rec, forwardedFor: chain}, d)
+	p.forward(rec, r, &exchange{call: c, proxy: p, record: rec, forwardedFor: chain}, d)
 }
 
 // limited is the refusal of a request, or another in its place if its client has sent too many requests
@@ -274,42 +271,6 @@ func (p *Proxy) limited(refusal *Error, rec *record) *Error {
 		Code: CodeTooManyFailures, Detail: "too many requests without a valid API key came from this address; wait, or send a valid key",
 		Reason: refusal.Reason, RetryAfter: after,
 	}
-}
-
-// forward sends an allowed request upstream and its answer back.
-func (p *Proxy) forward(rec *record, r *http.Request, x *exchange, d Decision) {
-	if r.ContentLength > p.maxBody {
-		rec.refuse(&Error{Code: CodeBodyTooLarge, Detail: "the request body is larger than allowed here"})
-		return
-	}
-	var err *Error
-	if x.authorization, err = p.authorization(x.call, d); err != nil {
-		rec.refuse(err)
-		return
-	}
-	// A runner may answer while it still reads; net/http would take the rest of the body from it.
-	_ = http.NewResponseController(rec).EnableFullDuplex() // HTTP/2 always is
-	rec.duplex = true
-	rec.ctx, rec.cancel = context.WithCancelCause(rec.ctx)
-	var patience *time.Timer
-	patience = time.AfterFunc(math.MaxInt64, func() {
-		switch {
-		case x.answered.Load(), rec.ctx.Err() != nil:
-		case rec.body.waiting.Load(): // for the caller, who has a limit of its own
-			patience.Reset(p.upstreamTimeout)
-		default:
-			rec.cancel(errUpstreamSlow)
-		}
-	})
-	patience.Reset(p.upstreamTimeout) // now that it can be set off again
-	defer func() {
-		rec.body.settle() // or a Read that is still going on would set the timer off again
-		patience.Stop()
-	}()
-	rec.body.progress = func() { patience.Reset(p.upstreamTimeout) }
-	x.Context = rec.ctx
-	p.reverse.ServeHTTP(rec, r.WithContext(x))
-	p.cleanAnswer(rec.Header()) // what is in it now are trailers
 }
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)

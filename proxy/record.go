@@ -56,9 +56,6 @@ func (r *record) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // WriteHeader notes when the answer begins and of what kind it is.
 func (r *record) WriteHeader(status int) {
 	h := r.Header()
-	if status < 200 {
-		r.proxy.cleanAnswer(h)
-	}
 	if status >= 200 && (r.status == 0 || r.status == http.StatusSwitchingProtocols) { // a switch may fail yet
 		r.status, r.first = status, time.Now()
 		if h.Get("Content-Type") == "" {

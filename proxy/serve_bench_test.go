@@ -127,7 +127,6 @@ func handlerOnce(t testing.TB, secret string) func() {
 	t.Helper()
 	p := benchGate(t, "http://runner")
 	p.transport = answering{}
-	p.reverse = p.newReverseProxy()
 	body := strings.NewReader(benchBody)
 	w := &discarding{header: http.Header{}}
 	return func() {
