@@ -87,6 +87,14 @@ bench: ## measure what the gate costs beside nginx, HAProxy and Caddy (10 minute
 bench-oracle: ## measure whether the time of a refusal tells what the gate knows (1 minute)
 	go run -tags bench ./deploy/bench/oracle
 
+.PHONY: release
+release: ## make archives, checksums and SBOMs in dist/ of a clean clone: make release VERSION=v0.1.0
+	go run ./deploy/release -version '$(VERSION)'
+
+.PHONY: release-twice
+release-twice: ## make a release twice, in other directories and from nothing compiled, and compare: it must be the same
+	deploy/release/twice
+
 .PHONY: vuln
 vuln: ## look for known holes in dependencies (needs vuln.go.dev)
 	$(VULNCHECK) ./...

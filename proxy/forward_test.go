@@ -199,7 +199,7 @@ func TestHeaders(t *testing.T) {
 		"X-HTTP-Method-Override: DELETE", "Proxy-Authorization: Basic x", "TE: trailers", "X-Request-ID: evil-evil-evil",
 		"Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings, Authorization, X-Request-Id, X-Keep",
 		"Keep-Alive: timeout=5", "X-Drop: 1", "Connection: x-drop",
-		"Accept: text/event-stream", "Origin: https://site.example", "Accept-Encoding: br", "User-Agent: test/1", "Traceparent: 00-1-2-01",
+		"Accept: text/event-stream", "Origin: https://site.example", "Accept-Encoding: br", "User-Agent: test/1", "Traceparent: " + traceparent, "Connection: traceparent",
 	}
 	g := newGate(t, nil, func(o *proxy.Options) { o.PublicURL = mustURL(t, "https://flows.example") })
 	a := g.request(t, "POST", "/api/v1/prediction/"+botA, `{}`, append(caller, jsonType)...)
@@ -209,7 +209,7 @@ func TestHeaders(t *testing.T) {
 	r, _, _ := g.runner.last()
 	want := http.Header{
 		"Accept": {"text/event-stream"}, "Origin": {"https://site.example"}, "Accept-Encoding": {"br"}, "User-Agent": {"test/1"},
-		"Traceparent": {"00-1-2-01"}, "Content-Type": {"application/json"}, "Content-Length": {"2"},
+		"Traceparent": {traceparent}, "Content-Type": {"application/json"}, "Content-Length": {"2"},
 		"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Host": {"flows.example"}, "X-Forwarded-Proto": {"https"},
 		"X-Request-Id": {a.header.Get("X-Request-Id")},
 	}

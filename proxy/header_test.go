@@ -498,13 +498,13 @@ func TestOtherHeadersPass(t *testing.T) {
 	}, nil)
 	caller := []string{
 		"Range: bytes=0-3", `If-Range: "v1"`, `If-None-Match: "v0"`, "Accept: text/plain", "Accept: */*;q=0.1", "Accept-Language: de", "Accept-Encoding: gzip;q=0",
-		"Origin: https://site.example", "Referer: https://site.example/", "Tracestate: a=b", "X-Webhook-Signature: sha256=00", "Cache-Control: no-cache", "X-1: ",
+		"Origin: https://site.example", "Referer: https://site.example/", "Traceparent: " + traceparent, "Tracestate: a=b", "X-Webhook-Signature: sha256=00", "Cache-Control: no-cache", "X-1: ",
 	}
 	a := g.request(t, "GET", "/api/v1/get-upload-file?chatflowId="+botA+"&chatId=c&fileName=f", "", append(caller, bearerOf(secretA))...)
 	r, _, _ := g.runner.last()
 	want := http.Header{
 		"Range": {"bytes=0-3"}, "If-Range": {`"v1"`}, "If-None-Match": {`"v0"`}, "Accept": {"text/plain", "*/*;q=0.1"}, "Accept-Language": {"de"},
-		"Accept-Encoding": {"gzip;q=0"}, "Origin": {"https://site.example"}, "Referer": {"https://site.example/"}, "Tracestate": {"a=b"},
+		"Accept-Encoding": {"gzip;q=0"}, "Origin": {"https://site.example"}, "Referer": {"https://site.example/"}, "Traceparent": {traceparent}, "Tracestate": {"a=b"},
 		"X-Webhook-Signature": {"sha256=00"}, "Cache-Control": {"no-cache"}, "X-1": {""},
 		"X-Forwarded-For": {"127.0.0.1"}, "X-Request-Id": {a.header.Get("X-Request-Id")},
 	}

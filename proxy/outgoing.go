@@ -70,6 +70,7 @@ func (x *exchange) header(in http.Header) http.Header {
 	x.values = [...]string{x.forwardedFor, x.record.id, x.authorization}
 	h["X-Forwarded-For"] = x.values[0:1:1]
 	h["X-Request-Id"] = x.values[1:2:2]
+	x.record.trace.pass(in, h)
 	if x.authorization != "" {
 		h[p.preset.CredentialHeader] = x.values[2:3:3]
 	}
@@ -104,6 +105,7 @@ func managed(name string) bool {
 		"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "Via", // who called
 		"X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", // another request than the one decided upon
 		"X-Request-Id",
+		"Traceparent", "Tracestate", // see trace
 		"Connection", "Upgrade", "Http2-Settings", "Te", "Trailer", "Transfer-Encoding", "Expect", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate": // one hop only
 		return true
 	}

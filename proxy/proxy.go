@@ -74,6 +74,9 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// Log is where lines go. The zero value discards them.
 	Log zerolog.Logger
+	// QuietAllowed leaves out the log lines of requests that were let in and answered; those that were refused
+	// or failed, and those that the runner answered with a status from 500, keep theirs.
+	QuietAllowed bool
 	// Version is the version in the metrics and the status.
 	Version string
 	// Now is the clock by which keys are valid. Nil means [time.Now].
@@ -125,6 +128,7 @@ type Proxy struct {
 	failures              *failures
 	cors                  *cors.Cors // nil if the runner answers browsers
 	refusals              refusalLog
+	quietAllowed          bool
 }
 
 // New returns a gate, or everything that is wrong with the options.
@@ -133,7 +137,7 @@ func New(o Options) (*Proxy, error) {
 		store: o.Store, upstream: o.Upstream, publicURL: o.PublicURL, upstreamAuthorization: o.UpstreamAuthorization,
 		maxBody: o.MaxBody, maxCheckedBody: o.MaxCheckedBody, trusted: o.TrustedProxies, log: o.Log, version: o.Version, now: o.Now,
 		registry: o.Registry, started: time.Now(), dial: dialUpstream,
-		cutRevoked: o.CutRevoked, refusals: refusalLog{log: o.Log},
+		cutRevoked: o.CutRevoked, refusals: refusalLog{log: o.Log}, quietAllowed: o.QuietAllowed,
 	}
 	if o.FailureLimit == (FailureLimit{}) {
 		o.FailureLimit = DefaultFailureLimit
@@ -246,7 +250,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	rec := &record{
 		ResponseWriter: w, proxy: p, method: r.Method, started: now, id: p.requestID(r),
-		body: limitBody(w, r, now, p.maxBody), ctx: r.Context(), http1: r.ProtoMajor == 1,
+		body: limitBody(w, r, now, p.maxBody), ctx: r.Context(), http1: r.ProtoMajor == 1, trace: traceOf(r.Header),
 	}
 	defer rec.close()
 	rec.unlimited()
@@ -313,10 +317,15 @@ func (p *Proxy) logUpstream(u Upstream) {
 		Msg("the runner cannot be reached; requests get 502 until it can: is it running, and is --upstream right?")
 }
 
-// logWriter passes the lines of net/http's own log on.
+// logWriter passes the lines of net/http's own log on, as far as they say what went wrong and where. What follows may
+// be words of the caller or the runner, such as a trailer that is none; not so when a connection is not taken.
 type logWriter struct{ log zerolog.Logger }
 
 func (w logWriter) Write(b []byte) (int, error) {
-	w.log.Debug().Msg(strings.TrimSpace(string(b)))
+	line := strings.TrimSpace(string(b))
+	if parts := strings.SplitN(line, ": ", 3); len(parts) == 3 && parts[1] != "Accept error" {
+		line = parts[0] + ": " + parts[1]
+	}
+	w.log.Debug().Msg(line)
 	return len(b), nil
 }

@@ -22,6 +22,7 @@ type record struct {
 	proxy   *Proxy
 	method  string
 	id      string
+	trace   trace // the caller's
 	client  netip.Addr
 	started time.Time
 	first   time.Time // when the head of the answer was written
@@ -197,15 +198,11 @@ func (r *record) close() {
 	}
 }
 
-// log writes the line. It has nothing in it that the caller chose freely: no path, no query, no
-// header, no body.
+// log writes the line. It has nothing in it that the caller chose freely, no path, no query, no header and
+// no body, but the hexadecimal digits of its trace.
 func (r *record) log(took time.Duration) {
-	level := zerolog.InfoLevel
-	switch {
-	case r.err != nil && (r.status >= 500 || r.err.Code == codePanic):
-		level = zerolog.ErrorLevel
-	case r.err != nil && r.err.Code != codeClientClosed:
-		level = zerolog.WarnLevel
+	if r.proxy.quietAllowed && r.unremarkable() {
+		return
 	}
 	// Whoever has no valid key must not be able to fill a disk, unless the operator looks for something.
 	switch {
@@ -217,7 +214,7 @@ func (r *record) log(took time.Duration) {
 	case r.allowed && !r.opens && !r.proxy.refusals.allow(codeWithoutKey, r.started):
 		return
 	}
-	e := r.proxy.log.WithLevel(level)
+	e := r.proxy.log.WithLevel(r.level())
 	if !e.Enabled() {
 		return
 	}
@@ -226,6 +223,9 @@ func (r *record) log(took time.Duration) {
 		decision = "allow"
 	}
 	e.Str("request_id", r.id).Str("method", logMethod(r.method))
+	if r.trace.parent != "" {
+		e.Str("trace_id", r.trace.id()).Str("span_id", r.trace.span())
+	}
 	if r.route != nil {
 		e.Str("route", r.route.label())
 	}

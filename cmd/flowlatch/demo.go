@@ -78,7 +78,7 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 		return err
 	}
 	flowise := proxy.Flowise()
-	c := &config{preset: flowise, routes: flowise.Routes, expose: flowise.Expose, keys: keys, upstream: runner.url, logFormat: "console", logLevel: zerolog.InfoLevel}
+	c := &config{preset: flowise, routes: flowise.Routes, expose: flowise.Expose, keys: keys, upstream: runner.url, logFormat: "console", logAllowed: true, logLevel: zerolog.InfoLevel}
 	log := newLogger(c, s.err)
 	store, err := openStore(ctx, c, zerolog.Nop(), nil)
 	if err != nil {

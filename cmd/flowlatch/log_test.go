@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,5 +135,45 @@ func TestPlainSecretIsNotShown(t *testing.T) {
 	p.wantExit(t, syscall.SIGTERM)
 	if strings.Contains(p.stderr.String(), plain) {
 		t.Errorf("log = %q, want the secret nowhere in it", &p.stderr)
+	}
+}
+
+// TestLogAllowed checks that only what went wrong has a line when no others are wanted, wherever that is said.
+func TestLogAllowed(t *testing.T) {
+	file := writeFile(t, "flowlatch.yaml", "log_allowed: false\n")
+	for _, tt := range []struct {
+		name string
+		env  []string
+		args []string
+		want []float64 // the status of each line
+	}{
+		{"default", nil, nil, []float64{200, 401}},
+		{"true", nil, []string{"--log-allowed=true"}, []float64{200, 401}},
+		{"alone", nil, []string{"--log-allowed"}, []float64{200, 401}},
+		{"false", nil, []string{"--log-allowed=false"}, []float64{401}},
+		{"false, debug", nil, []string{"--log-allowed=false", "--log-level", "debug"}, []float64{401}},
+		{"environment", []string{"FLOWLATCH_LOG_ALLOWED=false"}, nil, []float64{401}},
+		{"file", nil, []string{"--config", file}, []float64{401}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := startGateOf(t, binary(t), tt.env, newEcho(), tt.args...)
+			if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
+				t.Fatalf("predict = %d, want 200", a.status)
+			}
+			g.predict(t, webChatflow, "")
+			g.wantExit(t, syscall.SIGTERM)
+			var got []float64
+			for _, line := range g.logged(t, "request") {
+				status, _ := line["status"].(float64)
+				got = append(got, status)
+			}
+			slices.Sort(got) // a line may be written after its answer was read
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("status of requests' lines (-want +got):\n%s", diff)
+			}
+			if len(g.logged(t, "the key file is in force")) != 1 {
+				t.Error("no line of the key file, want the operator's lines whatever requests there are")
+			}
+		})
 	}
 }

@@ -62,6 +62,7 @@ var malformed = map[string][]struct{ value, why string }{
 	"drain":                 {{"5", "want a length of time"}, {"-1s", "want a length of time"}, {"never", "want a length of time"}},
 	"trusted-proxies":       {{"10.0.0.0/33", "want a network"}, {"proxy", "want a network"}, {"0.0.0.0/0", "everybody"}, {"10.0.0.0/8,::/0", "everybody"}},
 	"log-level":             {{"loud", "want debug or info"}, {"INFO", "want debug or info"}, {"trace", "want debug or info"}},
+	"log-allowed":           {{"no", "want true or false"}, {"0", "want true or false"}, {"False", "want true or false"}},
 	"log-format":            {{"xml", "want json or console"}},
 	"keys":                  nil, // any name may be that of a file
 	"config":                nil, // see TestMissingSettingsFile

@@ -223,7 +223,7 @@ func newProxy(c *config, store *keystore.Store, certificates *certificate.Store,
 	return proxy.New(proxy.Options{
 		Store: store, Upstream: c.upstream, Certificates: certificates, UpstreamTimeout: c.upstreamTimeout, StandardTransport: c.standardTransport,
 		UpstreamAuthorization: c.authorization, Preset: c.preset, Routes: c.routes, Expose: c.expose, DiscoveryKeyed: c.discoveryKeyed,
-		CutRevoked: c.cutStreams, PublicURL: c.publicURL, MaxBody: c.maxBody, MaxCheckedBody: c.maxCheckedBody, CORSOrigins: c.corsOrigins, FailureLimit: c.failureLimit, TrustedProxies: c.trustedProxies, Log: log, Version: buildVersion(),
+		CutRevoked: c.cutStreams, PublicURL: c.publicURL, MaxBody: c.maxBody, MaxCheckedBody: c.maxCheckedBody, CORSOrigins: c.corsOrigins, FailureLimit: c.failureLimit, TrustedProxies: c.trustedProxies, Log: log, QuietAllowed: !c.logAllowed, Version: buildVersion(),
 	})
 }
 

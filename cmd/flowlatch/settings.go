@@ -67,6 +67,7 @@ type settings struct {
 	CORSOrigins    string `name:"cors-origins" env:"FLOWLATCH_CORS_ORIGINS" placeholder:"ORIGINS" help:"Origins whose pages may call, separated by commas, such as https://www.example.com or https://*.example.com; * for all. The gate then answers preflights itself and sets the CORS headers of every answer. Without it the runner does."`
 	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies before the gate, separated by commas, whose X-Forwarded-For and X-Request-Id count."`
 	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" help:"debug, info, warn (refusals and failures only) or error."`
+	LogAllowed     toggle `env:"FLOWLATCH_LOG_ALLOWED" default:"true" help:"Write a log line for each request that was let in and answered (true), or only for refusals, failures and the runner's 5xx (false)."`
 	LogFormat      string `env:"FLOWLATCH_LOG_FORMAT" default:"json" help:"json, or console for people."`
 }
 
@@ -108,6 +109,7 @@ type config struct {
 	cutStreams        bool
 	trustedProxies    []netip.Prefix
 	logLevel          zerolog.Level
+	logAllowed        bool
 	logFormat         string
 	routes            []*proxy.Route // all
 	own               []*proxy.Route // those of the settings file
@@ -282,6 +284,8 @@ func (c *config) set(name, value string) (err error) {
 		if err = oneOf(value, "debug", "info", "warn", "error"); err == nil {
 			c.logLevel, err = zerolog.ParseLevel(value)
 		}
+	case "log-allowed":
+		c.logAllowed, err = value == "true", oneOf(value, "true", "false")
 	case "log-format":
 		c.logFormat, err = value, oneOf(value, "json", "console")
 	}

@@ -1,0 +1,306 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// logPage is what docs/logs.md says of log lines.
+type logPage struct {
+	fields   []string            // of the line of a request
+	messages map[string][]string // fields of other lines by how their message begins
+}
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// names returns what stands between backquotes and is a field's name.
+func names(text string) (names []string) {
+	for _, m := range codeSpan.FindAllStringSubmatch(text, -1) {
+		if regexp.MustCompile(`^[a-z_]+$`).MatchString(m[1]) {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
+
+func readLogPage(t *testing.T) logPage {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/logs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := logPage{messages: map[string][]string{}}
+	_, rest, _ := strings.Cut(string(text), "| field | in | meaning |\n")
+	table, _, _ := strings.Cut(rest, "\n\n")
+	for row := range strings.Lines(table) {
+		page.fields = append(page.fields, names(strings.Split(row, "|")[1])...)
+	}
+	_, rest, _ = strings.Cut(rest, "| message | level | fields |\n")
+	table, _, _ = strings.Cut(rest, "\n\n")
+	for row := range strings.Lines(table) {
+		cells := strings.Split(row, "|")
+		message := codeSpan.FindStringSubmatch(cells[1])
+		if message == nil {
+			continue // told in words
+		}
+		page.messages[strings.TrimSuffix(message[1], "…")] = names(cells[3])
+	}
+	if len(page.fields) < 10 || len(page.messages) < 10 {
+		t.Fatalf("docs/logs.md has %d fields and %d messages; its tables are not read as they are written", len(page.fields), len(page.messages))
+	}
+	return page
+}
+
+// row returns the fields that the page has for a message.
+func (p logPage) row(t *testing.T, message string) []string {
+	t.Helper()
+	for begins, fields := range p.messages {
+		if strings.HasPrefix(message, begins) {
+			return fields
+		}
+	}
+	t.Errorf("docs/logs.md has no row for the message %q", message)
+	return nil
+}
+
+// everyLine are the fields that each line has.
+var everyLine = []string{"time", "level", "message"}
+
+const tracedBy = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+// sendAll sends requests that have every field between them.
+func (g *gate) sendAll(t *testing.T) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+"/api/v1/prediction/"+webChatflow, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+g.web)
+	req.Header.Set("Traceparent", tracedBy)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	g.predict(t, webChatflow, "")
+}
+
+// TestRequestLineFields checks that the line of a request has the fields that its page has, all of them and no others,
+// in both formats.
+func TestRequestLineFields(t *testing.T) {
+	page := readLogPage(t)
+	g := startGate(t, newEcho())
+	g.sendAll(t)
+	eventually(t, "lines of both requests", func() bool { return len(g.logged(t, "request")) == 2 })
+	seen := map[string]bool{}
+	for _, line := range g.logged(t, "request") {
+		for field := range line {
+			seen[field] = true
+		}
+	}
+	want := slices.Sorted(slices.Values(slices.Concat(page.fields, everyLine)))
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(seen))); diff != "" {
+		t.Errorf("fields of requests' lines (-docs/logs.md +written):\n%s", diff)
+	}
+	traced := g.logged(t, "request") // in any order: a line may be written after its answer was read
+	if traced[0]["decision"] != "allow" {
+		slices.Reverse(traced)
+	}
+	if id, span := traced[0]["trace_id"], traced[0]["span_id"]; id != "0af7651916cd43dd8448eb211c80319c" || span != "b7ad6b7169203331" {
+		t.Errorf("trace_id, span_id = %v, %v, want those of %s", id, span, tracedBy)
+	}
+
+	console := startConsole(t, g.keys)
+	g.url = console.url
+	g.sendAll(t)
+	eventually(t, "lines of both requests", func() bool { return strings.Count(console.stderr.String(), " request ") == 2 })
+	seen = map[string]bool{}
+	for line := range strings.Lines(console.stderr.String()) {
+		if _, fields, ok := strings.Cut(line, " request "); ok {
+			for _, m := range regexp.MustCompile(`(?:^| )([a-z_]+)=`).FindAllStringSubmatch(fields, -1) {
+				seen[m[1]] = true
+			}
+		}
+	}
+	if diff := cmp.Diff(slices.Sorted(slices.Values(page.fields)), slices.Sorted(maps.Keys(seen))); diff != "" {
+		t.Errorf("fields of requests' lines for the console (-docs/logs.md +written):\n%s", diff)
+	}
+}
+
+// startConsole starts a gate with a log for people.
+func startConsole(t *testing.T, keys string) *gate {
+	t.Helper()
+	upstream := httptest.NewServer(newEcho())
+	t.Cleanup(upstream.Close)
+	g := &gate{process: start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys, "--upstream", upstream.URL, "--log-format", "console")}
+	listens := regexp.MustCompile(` serving .*listen=(\S+)`)
+	eventually(t, "start-up line", func() bool { return listens.MatchString(g.stderr.String()) })
+	g.url = "http://" + listens.FindStringSubmatch(g.stderr.String())[1]
+	return g
+}
+
+// TestOtherLines drives a gate through its life and checks that each line, and each of its fields, is in docs/logs.md.
+func TestOtherLines(t *testing.T) {
+	page := readLogPage(t)
+	s := &stream{events: make(chan string, 1), left: make(chan struct{})}
+	s.events <- "one"
+	g := startGate(t, s, "--drain", "0s")
+	base := g.keyFile()
+	in := func(content string) { // has the key file read
+		replaceFile(t, g.keys, content)
+		g.signal(t, syscall.SIGHUP)
+	}
+	reloads := 1 // it was read at the start
+	for _, content := range []string{
+		base + "  - id: \"*\"\n    keys: [batch]\n",                   // added
+		strings.Replace(base, "name: support-bot", "name: other", 1),  // removed and changed
+		strings.Replace(base, "  - id: batch\n", "  - id: more\n", 1), // faulty: a key that names nothing
+		strings.ReplaceAll(base, "batch", "more"),                     // key added and removed
+		strings.ReplaceAll(base, "  - id: batch\n", "  - id: batch\n    not_after: 2200-01-01T00:00:00Z\n"),
+		strings.ReplaceAll(base, "  - id: batch\n", "  - id: batch\n    disabled: true\n"),
+	} {
+		in(content)
+		reloads++
+		eventually(t, "reload", func() bool {
+			return len(g.logged(t, "the key file is in force"))+len(g.logged(t, "the key file has a fault; the last good one stays in force until it is mended")) >= reloads
+		})
+	}
+	g.signal(t, syscall.SIGHUP)
+	g.awaitLog(t, "the key file is as it was")
+	open := open(t, http.MethodPost, g.url+"/api/v1/prediction/"+webChatflow, g.web, "{}")
+	defer open.Body.Close()
+	g.wantExit(t, syscall.SIGTERM)
+
+	seen := map[string]map[string]bool{}
+	for _, line := range g.log(t) {
+		message, _ := line["message"].(string)
+		if message == "request" {
+			continue
+		}
+		row := page.row(t, message)
+		for field := range line {
+			if !slices.Contains(everyLine, field) && !slices.Contains(row, field) {
+				t.Errorf("docs/logs.md has no field %q for the message %q", field, message)
+			}
+			if seen[message] == nil {
+				seen[message] = map[string]bool{}
+			}
+			seen[message][field] = true
+		}
+	}
+	for _, want := range []string{
+		"serving", "the key file is in force", "the key file is as it was", "the key file has a fault; the last good one stays in force until it is mended",
+		"the runner can be reached", "draining: new requests get 503, open ones may finish", "the time to drain is over; what is open is cut",
+	} {
+		for _, field := range page.row(t, want) {
+			if !seen[want][field] {
+				t.Errorf("no line %q had the field %q, want it written or left out of docs/logs.md", want, field)
+			}
+		}
+	}
+}
+
+// TestEveryLineIsDocumented reads the source for what can be written: every message and every field of its chain must
+// be in docs/logs.md, and every message there in the source.
+func TestEveryLineIsDocumented(t *testing.T) {
+	page := readLogPage(t)
+	all := slices.Clone(page.fields)
+	for _, fields := range page.messages {
+		all = append(all, fields...)
+	}
+	written := map[string]bool{}
+	for _, dir := range []string{"../../proxy", "../../proxy/direct", "../../keystore", "../../keystore/watch", "."} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("Glob(%q) = %q, %v, want some files", dir, files, err)
+		}
+		for _, path := range files {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				message, fields := logChain(n)
+				for _, field := range fields {
+					if !slices.Contains(all, field) {
+						t.Errorf("%s writes a field %q, want it in docs/logs.md", path, field)
+					}
+				}
+				if message == "" || message == "request" {
+					return true
+				}
+				written[message] = true
+				row := page.row(t, message)
+				for _, field := range fields {
+					if !slices.Contains(row, field) {
+						t.Errorf("%s writes a field %q with %q, want it in that row of docs/logs.md", path, field, message)
+					}
+				}
+				return true
+			})
+		}
+	}
+	for begins := range page.messages {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(written)), func(m string) bool { return strings.HasPrefix(m, begins) }) {
+			t.Errorf("docs/logs.md has a message %q, which nothing writes", begins)
+		}
+	}
+}
+
+// logChain returns the message and the fields of a chain such as log.Info().Str("a", …).Msg("b"), as far as they are
+// constants. A node that is something else has none.
+func logChain(n ast.Node) (message string, fields []string) {
+	for {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return message, fields
+		}
+		method, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return message, fields
+		}
+		switch method.Sel.Name {
+		case "Msg":
+			message = constant(call.Args)
+		case "Err":
+			if len(call.Args) == 1 && message != "" {
+				fields = append(fields, "error")
+			}
+		case "Str", "Strs", "Int", "Int64", "Uint64", "Bool", "Dur", "Dict", "Interface", "Bytes", "Time", "Float64":
+			if name := constant(call.Args); name != "" && len(call.Args) == 2 {
+				fields = append(fields, name)
+			}
+		}
+		n = method.X
+	}
+}
+
+// constant returns the first argument, if it is text.
+func constant(args []ast.Expr) string {
+	if len(args) == 0 {
+		return ""
+	}
+	literal, ok := args[0].(*ast.BasicLit)
+	if !ok || literal.Kind != token.STRING {
+		return ""
+	}
+	text, _ := strconv.Unquote(literal.Value)
+	return text
+}

@@ -1,0 +1,129 @@
+package proxy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// act is a runner that does as a header says.
+func act(w http.ResponseWriter, r *http.Request) {
+	switch r.Header.Get("X-Act") {
+	case "400":
+		w.WriteHeader(http.StatusBadRequest)
+	case "500":
+		w.WriteHeader(http.StatusInternalServerError)
+	case "break off":
+		panic(http.ErrAbortHandler)
+	case "never":
+		untilGone(r)
+	case "break in the middle", "go on":
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "data: one\n\n")
+		_ = http.NewResponseController(w).Flush()
+		if r.Header.Get("X-Act") != "go on" {
+			panic(http.ErrAbortHandler)
+		}
+		untilGone(r)
+	}
+}
+
+// TestQuietAllowed has a request of each outcome, with and without the lines of those that were let in and answered.
+func TestQuietAllowed(t *testing.T) {
+	predict := "/api/v1/prediction/" + botA
+	key := bearerOf(secretA)
+	type line struct {
+		Level, Code string
+		Status      int
+	}
+	rows := []struct {
+		name         string
+		method, path string
+		headers      []string
+		leave        string // hang up once this was read, or without an answer, or when the gate does
+		want         line
+		quiet        bool // no line if only the others are wanted
+	}{
+		{"answered", "POST", predict, []string{key}, "", line{"info", "", 200}, true},
+		{"answered 400 by the runner", "POST", predict, []string{key, "X-Act: 400"}, "", line{"info", "", 400}, true},
+		{"public", "GET", "/api/v1/ping", nil, "", line{"info", "", 200}, true},
+		{"preflight", "OPTIONS", predict, []string{"Origin: https://a.example", "Access-Control-Request-Method: POST"}, "", line{"info", "", 200}, true},
+		{"answered 500 by the runner", "POST", predict, []string{key, "X-Act: 500"}, "", line{"warn", "", 500}, false},
+		{"answered 500 without a key", "GET", "/api/v1/ping", []string{"X-Act: 500"}, "", line{"warn", "", 500}, false},
+		{"no key", "POST", predict, nil, "", line{"warn", "missing_key", 401}, false},
+		{"another's key", "POST", predict, []string{bearerOf(secretB)}, "", line{"warn", "key_not_for_chatflow", 403}, false},
+		{"not exposed", "GET", "/nowhere", []string{key}, "", line{"warn", "not_exposed", 404}, false},
+		{"too large", "POST", predict, []string{key, "Content-Length: 2000"}, "", line{"warn", "body_too_large", 413}, false},
+		{"broken off", "POST", predict, []string{key, "X-Act: break off"}, "", line{"error", "upstream_unreachable", 502}, false},
+		{"no answer", "POST", predict, []string{key, "X-Act: never"}, "", line{"error", "upstream_timeout", 504}, false},
+		{"broken in the middle", "POST", predict, []string{key, "X-Act: break in the middle"}, "never", line{"warn", "upstream_broken", 200}, false},
+		{"left in the middle", "POST", predict, []string{key, "X-Act: go on"}, "data: one", line{"info", "client_closed", 200}, false},
+		{"left before the answer", "POST", predict, []string{key, "X-Act: never"}, "nothing", line{"info", "client_closed", 499}, false},
+	}
+	for _, quiet := range []bool{false, true} {
+		for _, r := range rows {
+			t.Run(fmt.Sprintf("quiet %t, %s", quiet, r.name), func(t *testing.T) {
+				s := serveGateWith(t, act, time.Minute, func(o *proxy.Options) {
+					o.QuietAllowed, o.MaxBody = quiet, 1000
+					if r.name == "no answer" {
+						o.UpstreamTimeout = 50 * time.Millisecond
+					}
+				})
+				head := r.method + " " + r.path + " HTTP/1.1\r\nHost: gate\r\n" + strings.Join(append(r.headers, "", ""), "\r\n")
+				c := s.dial(t)
+				_, _ = io.WriteString(c, head)
+				switch r.leave {
+				case "":
+					readAnswer(t, c)
+				case "nothing":
+					eventually(t, "request at the runner", func() bool { _, _, n := s.runner.last(); return n > 0 })
+				case "never":
+					_, _ = io.Copy(io.Discard, c)
+				default:
+					var got strings.Builder
+					for !strings.Contains(got.String(), r.leave) {
+						if _, err := io.CopyN(&got, c, 1); err != nil {
+							t.Fatalf("read %q, %v, want %q", &got, err, r.leave)
+						}
+					}
+				}
+				c.Close()
+				s.stop()
+				if err := <-s.ended; err != nil { // once all lines are written
+					t.Fatal(err)
+				}
+				var got []line
+				for text := range strings.Lines(s.log.String()) {
+					var l struct {
+						line
+						Message string
+					}
+					if err := json.Unmarshal([]byte(text), &l); err != nil {
+						t.Fatalf("log line %q: %v", text, err)
+					}
+					if l.Message == "request" {
+						got = append(got, l.line)
+					}
+				}
+				want := []line{r.want}
+				if quiet && r.quiet {
+					want = nil
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("lines of the request (-want +got):\n%s", diff)
+				}
+				if _, metrics := s.adminGet(t, "GET", "/metrics"); strings.Count(metrics, "flowlatch_requests_total{") != 1 {
+					t.Errorf("metrics = %s, want the request counted", metrics)
+				}
+			})
+		}
+	}
+}

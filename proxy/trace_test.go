@@ -1,0 +1,163 @@
+package proxy_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+const (
+	traceID     = "0af7651916cd43dd8448eb211c80319c"
+	spanID      = "b7ad6b7169203331"
+	traceparent = "00-" + traceID + "-" + spanID + "-01"
+)
+
+// traceHeaders are the headers of a trace at the runner.
+func traceHeaders(h http.Header) http.Header {
+	got := http.Header{}
+	for _, name := range []string{"Traceparent", "Tracestate"} {
+		if v, ok := h[name]; ok {
+			got[name] = v
+		}
+	}
+	return got
+}
+
+// traceOfLine is what the last line of the log says of the trace.
+func traceOfLine(t *testing.T, g *gate, requestID string) (id, span string) {
+	t.Helper()
+	var line struct {
+		RequestID string `json:"request_id"`
+		TraceID   string `json:"trace_id"`
+		SpanID    string `json:"span_id"`
+	}
+	eventually(t, "log line of "+requestID, func() bool { return strings.Contains(g.log.String(), requestID+`"`) })
+	for text := range strings.Lines(g.log.String()) {
+		if err := json.Unmarshal([]byte(text), &line); err == nil && line.RequestID == requestID {
+			return line.TraceID, line.SpanID
+		}
+	}
+	t.Fatalf("no log line of %s", requestID)
+	return "", ""
+}
+
+// TestTrace sends what callers say of their traces, and looks at what the runner and the log get of it.
+func TestTrace(t *testing.T) {
+	const otherID, otherSpan = "11111111111111111111111111111111", "2222222222222222"
+	part := func(version, id, span, flags string) string {
+		return "Traceparent: " + version + "-" + id + "-" + span + "-" + flags
+	}
+	valid := "Traceparent: " + traceparent
+	only := http.Header{"Traceparent": {traceparent}}
+	for _, tt := range []struct {
+		name   string
+		caller []string
+		want   http.Header // at the runner; empty if the trace is none, and then not in the log either
+	}{
+		{"none", nil, http.Header{}},
+		{"valid", []string{valid}, only},
+		{"not sampled", []string{part("00", traceID, spanID, "00")}, http.Header{"Traceparent": {"00-" + traceID + "-" + spanID + "-00"}}},
+		{"flags of level 2", []string{part("00", traceID, spanID, "03")}, http.Header{"Traceparent": {"00-" + traceID + "-" + spanID + "-03"}}},
+		{"blanks around", []string{"Traceparent:  \t" + traceparent + " \t"}, only},
+		{"lower-case name", []string{"traceparent: " + traceparent}, only},
+		{"named as hop-by-hop", []string{valid, "Tracestate: a=b", "Connection: traceparent, tracestate, close"}, http.Header{"Traceparent": {traceparent}, "Tracestate": {"a=b"}}},
+
+		{"twice the same", []string{valid, valid}, http.Header{}},
+		{"two", []string{valid, part("00", otherID, otherSpan, "01")}, http.Header{}},
+		{"two in one", []string{valid + "," + traceparent}, http.Header{}},
+		{"empty", []string{"Traceparent: "}, http.Header{}},
+		{"empty and one", []string{"Traceparent: ", valid}, http.Header{}},
+		{"underscore", []string{"Trace_parent: " + traceparent}, http.Header{}},
+
+		{"upper-case trace ID", []string{part("00", strings.ToUpper(traceID), spanID, "01")}, http.Header{}},
+		{"upper-case span ID", []string{part("00", traceID, strings.ToUpper(spanID), "01")}, http.Header{}},
+		{"upper-case flags", []string{part("00", traceID, spanID, "0A")}, http.Header{}},
+		{"upper-case version", []string{part("0A", traceID, spanID, "01")}, http.Header{}},
+		{"trace ID of zeros", []string{part("00", strings.Repeat("0", 32), spanID, "01")}, http.Header{}},
+		{"span ID of zeros", []string{part("00", traceID, strings.Repeat("0", 16), "01")}, http.Header{}},
+		{"no hex in the trace ID", []string{part("00", traceID[:31]+"g", spanID, "01")}, http.Header{}},
+		{"no hex in the span ID", []string{part("00", traceID, spanID[:15]+"/", "01")}, http.Header{}},
+		{"no hex in the flags", []string{part("00", traceID, spanID, "0x")}, http.Header{}},
+		{"a sign in the flags", []string{part("00", traceID, spanID, "+1")}, http.Header{}},
+		{"trace ID too short", []string{part("00", traceID[1:], spanID, "01")}, http.Header{}},
+		{"trace ID too long", []string{part("00", traceID+"0", spanID, "01")}, http.Header{}},
+		{"span ID too short", []string{part("00", traceID, spanID[1:], "01")}, http.Header{}},
+		{"too short by the flags", []string{part("00", traceID, spanID, "0")}, http.Header{}},
+		{"longer than version 00", []string{valid + "-extra"}, http.Header{}},
+		{"longer by a hyphen", []string{valid + "-"}, http.Header{}},
+		{"other separators", []string{"Traceparent: " + strings.ReplaceAll(traceparent, "-", "_")}, http.Header{}},
+		{"first separator", []string{"Traceparent: 00_" + traceparent[3:]}, http.Header{}},
+		{"second separator", []string{"Traceparent: 00-" + traceID + "0" + spanID + "-01"}, http.Header{}},
+		{"third separator", []string{"Traceparent: 00-" + traceID + "-" + spanID + "001"}, http.Header{}},
+
+		{"version ff", []string{part("ff", traceID, spanID, "01")}, http.Header{}},
+		{"version that is no number", []string{part("zz", traceID, spanID, "01")}, http.Header{}},
+		{"later version, as long", []string{part("01", traceID, spanID, "01")}, only},
+		{"later version, longer", []string{part("cc", traceID, spanID, "01") + "-what-will-be"}, only},
+		{"later version, other flags", []string{part("cc", traceID, spanID, "fe")}, http.Header{"Traceparent": {"00-" + traceID + "-" + spanID + "-00"}}},
+		{"later version, all flags", []string{part("cc", traceID, spanID, "ff")}, only},
+		{"later version, runs on", []string{part("cc", traceID, spanID, "01") + ".what-will-be"}, http.Header{}},
+
+		{"state", []string{valid, "Tracestate: rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"}, http.Header{"Traceparent": {traceparent}, "Tracestate": {"rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"}}},
+		{"state of two headers", []string{valid, "Tracestate: a=b, ", "Tracestate: 1t@v=c d"}, http.Header{"Traceparent": {traceparent}, "Tracestate": {"a=b,", "1t@v=c d"}}},
+		{"state alone", []string{"Tracestate: a=b"}, http.Header{}},
+		{"state of a malformed trace", []string{valid + "0", "Tracestate: a=b"}, http.Header{}},
+		{"state without a value", []string{valid, "Tracestate: a"}, only},
+		{"state with an empty value", []string{valid, "Tracestate: a="}, only},
+		{"state with two values", []string{valid, "Tracestate: a=b=c"}, only},
+		{"state without a key", []string{valid, "Tracestate: =b"}, only},
+		{"state with upper case", []string{valid, "Tracestate: A=b"}, only},
+		{"state that begins with a sign", []string{valid, "Tracestate: -a=b"}, only},
+		{"state beyond ASCII", []string{valid, "Tracestate: a=\xc3\xa9"}, only},
+		{"empty state", []string{valid, "Tracestate: "}, only},
+		{"state with 32 members", []string{valid, "Tracestate: a=b" + strings.Repeat(",a=b", 31)}, http.Header{"Traceparent": {traceparent}, "Tracestate": {"a=b" + strings.Repeat(",a=b", 31)}}},
+		{"state with 33 members", []string{valid, "Tracestate: a=b" + strings.Repeat(",a=b", 32)}, only},
+		{"state with a key of 257", []string{valid, "Tracestate: " + strings.Repeat("a", 257) + "=b"}, only},
+		{"state with a value of 257", []string{valid, "Tracestate: a=" + strings.Repeat("b", 257)}, only},
+		{"state that is blanks", []string{valid, "Tracestate: a=b" + strings.Repeat(",", 9<<10)}, only},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
+				g := newGate(t, nil, change)
+				a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", append(tt.caller, bearerOf(secretA), jsonType)...)
+				r, _, _ := g.runner.last()
+				if a.status != 200 || r == nil {
+					t.Fatalf("answer = %d %s, want 200", a.status, a.body)
+				}
+				if diff := cmp.Diff(tt.want, traceHeaders(r.Header)); diff != "" {
+					t.Errorf("trace at the runner (-want +got):\n%s", diff)
+				}
+				wantID, wantSpan := "", ""
+				if len(tt.want) > 0 {
+					wantID, wantSpan = traceID, spanID
+				}
+				id, span := traceOfLine(t, g, a.header.Get("X-Request-Id"))
+				if id != wantID || span != wantSpan {
+					t.Errorf("trace_id, span_id in the log = %q, %q, want %q, %q", id, span, wantID, wantSpan)
+				}
+				if len(tt.want) == 0 && strings.Contains(g.log.String(), `"trace_id"`) {
+					t.Errorf("log = %s, want no trace", g.log)
+				}
+			})
+		})
+	}
+}
+
+// TestTraceOfARefusal has the trace of a request in the log that the runner never hears of.
+func TestTraceOfARefusal(t *testing.T) {
+	g := newGate(t, nil, nil)
+	for _, target := range []string{"/api/v1/prediction/" + botA, "/api/v1/%70rediction/" + botA, "/nowhere"} {
+		a := g.request(t, "POST", target, "{}", "Traceparent: "+traceparent)
+		if a.status < 400 {
+			t.Fatalf("POST %s = %d, want a refusal", target, a.status)
+		}
+		if id, span := traceOfLine(t, g, a.header.Get("X-Request-Id")); id != traceID || span != spanID {
+			t.Errorf("trace_id, span_id of POST %s = %q, %q, want %q, %q", target, id, span, traceID, spanID)
+		}
+	}
+}
