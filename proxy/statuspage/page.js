@@ -12,7 +12,7 @@ const listCodes = (refused) => codes(refused).map(([code, n]) => code + ' ' + co
 // --- what is shown
 
 function show(s) {
-  put($('about'), 'version ' + visible(s.version) + ' · up ' + span(now() - Date.parse(s.started_at)) + ' · route groups: ' + s.settings.expose.map(visible).join(', '))
+  put($('about'), 'version ' + visible(s.version) + ' · up ' + span(now() - Date.parse(s.started_at)) + ' · preset ' + visible(s.preset) + ' · route groups: ' + s.settings.expose.map(visible).join(', '))
   showAlerts(s)
   showTiles(s)
   showChatflows(s)
@@ -31,6 +31,7 @@ function showAlerts(s) {
       ' stays in force. What was revoked since is not revoked.', s.fault)
   }
   if (s.upstream.up === false) add('bad', 'The runner cannot be reached', 'Since ' + ago(s.upstream.since).replace(' ago', '') + '; requests get 502. ' + visible(s.upstream.url), s.upstream.error)
+  for (const c of s.certificates || []) showCertificate(add, c)
   const refused = sum(s.recent.refused)
   if (refused > 0) add('warn', plural(refused, 'request', 'requests') + ' refused or not served in the last ' + seconds(s), listCodes(s.recent.refused))
   if (s.key_counts.expiring > 0) add('warn', plural(s.key_counts.expiring, 'key expires', 'keys expire') + ' within 14 days', 'Order the keys by expiry to see which.')
@@ -59,6 +60,18 @@ function showAlerts(s) {
   // Read out only what is new and matters.
   put($('announce'), alerts.filter((a) => a.kind === 'bad').map((a) => a.title).join('. '))
   put(document.querySelector('title'), (s.stale ? 'Stale keys · ' : s.upstream.up === false ? 'Runner down · ' : '') + 'flowlatch status')
+}
+
+const certificates = {
+  server: 'certificate of the gate', client_ca: 'authorities of callers’ certificates', upstream_client: 'certificate for the runner', upstream_ca: 'authorities of the runner’s certificate',
+}
+const certificate = (c) => certificates[c.certificate] || visible(c.certificate)
+
+function showCertificate(add, c) {
+  if (c.stale) add('bad', 'Fault in the files of the ' + certificate(c), 'What was in force before stays so; it ends ' + until(c.not_after) + '.', c.fault)
+  const left = Date.parse(c.not_after) - now()
+  if (left < 0) add('bad', 'End of the ' + certificate(c), 'It ended ' + until(c.not_after) + '; whoever checks it refuses it.')
+  else if (left < 14 * 86400e3) add('warn', 'End of the ' + certificate(c), 'It ends ' + until(c.not_after) + '.')
 }
 
 const seconds = (s) => (s.recent.seconds >= 60 ? 'minute' : s.recent.seconds < 2 ? 'second' : count(s.recent.seconds) + ' s')
@@ -168,6 +181,8 @@ function showSettings(s) {
   const t = s.settings
   const rows = [
     ['Key file', t.keys],
+    ['TLS to callers', (s.certificates || []).some((c) => c.certificate === 'server') ? 'on' : 'none: callers come in by plain HTTP'],
+    ...(s.certificates || []).map((c) => ['The ' + certificate(c), (c.names.join(', ') || 'without a name') + ', ends ' + until(c.not_after)]),
     ['Route groups opened (expose)', t.expose.join(', ')],
     ['Discovery', t.discovery === 'open' ? 'open: whether a listed chatflow streams is told without a key' : 'keyed'],
     ['Credential for the runner (upstream authorization)', t.upstream_authorization],
@@ -179,6 +194,7 @@ function showSettings(s) {
     ['Largest body', count(t.max_body) + ' bytes; where it is checked, ' + count(t.max_checked_body)],
   ]
   const list = $('settings')
+  while (list.children.length > 2 * rows.length) list.lastChild.remove()
   while (list.children.length < 2 * rows.length) list.append(make(list.children.length % 2 ? 'dd' : 'dt'))
   rows.forEach(([name, value], i) => {
     put(list.children[2 * i], name)

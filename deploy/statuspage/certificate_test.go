@@ -1,0 +1,68 @@
+package statuspage
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pair writes a certificate and its key, which end after a time, and returns their files.
+func pair(t *testing.T, dir, name string, valid time.Duration) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(valid),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	for file, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certificate, key
+}
+
+// TestCertificates has a person look at the page of a gate whose certificate ends soon, is renewed, and is then
+// replaced by what is none.
+func TestCertificates(t *testing.T) {
+	dir := t.TempDir()
+	certificate, key := pair(t, dir, "flows.example", 5*24*time.Hour)
+	g := start(t, keyFile, "--tls-cert", certificate, "--tls-key", key)
+	b := visit(t, g.admin+"/", wide)
+	b.shows(t, "#alerts", "End of the certificate of the gate", "in 4 d")
+	b.shows(t, "#settings", "flows.example", "TLS to callers")
+	pair(t, dir, "flows.example", 90*24*time.Hour)
+	g.replace(t, keyFile)
+	b.shows(t, "#settings", "in 89 d")
+	if alerts := b.text(t, "#alerts"); strings.Contains(alerts, "certificate") {
+		t.Errorf("alerts = %q, want none of a certificate that was renewed", alerts)
+	}
+	if err := os.WriteFile(certificate, []byte("<b>no certificate</b>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.replace(t, keyFile)
+	b.shows(t, "#alerts", "Fault in the files of the certificate of the gate", "What was in force before stays so", "tls.crt")
+	b.quiet(t)
+	b.picture(t, "certificates")
+}
