@@ -72,13 +72,18 @@ func (c *collector) pace() {
 func (c *collector) adjust() {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
-	live := max(sample[0].Value.Uint64(), 1)
-	percent := min(400, max(100, littleGarbage*100/live))
-	if c.manyKeys.Load() {
-		percent = min(percent, max(10, muchGarbage*100/live))
-	}
-	if p := int(percent); p < c.percent*4/5 || p > c.percent*5/4 { // each change stops the world for a moment
+	if p := percentFor(sample[0].Value.Uint64(), c.manyKeys.Load()); p < c.percent*4/5 || p > c.percent*5/4 { // each change stops the world for a moment
 		debug.SetGCPercent(p)
 		c.percent = p
 	}
+}
+
+// percentFor returns GOGC for so many bytes in use.
+func percentFor(live uint64, manyKeys bool) int {
+	live = max(live, 1)
+	percent := min(400, max(100, littleGarbage*100/live))
+	if manyKeys {
+		percent = min(percent, max(10, muchGarbage*100/live))
+	}
+	return int(percent)
 }

@@ -7,34 +7,26 @@ import (
 	"time"
 )
 
-// TestCollectorIsPaced: little in use lets garbage wait for longer than Go would, much of it for less.
+// TestCollectorIsPaced: little in use lets garbage wait for longer than Go would, many keys for less; what sets it are
+// the collections themselves.
 func TestCollectorIsPaced(t *testing.T) {
 	t.Setenv("GOGC", "")
 	before := debug.SetGCPercent(100)
 	defer debug.SetGCPercent(before)
-	percent := func(c *collector) int {
-		c.adjust()
-		now := debug.SetGCPercent(100)
-		debug.SetGCPercent(now)
-		return now
+	for _, tt := range []struct {
+		live uint64
+		many bool
+		want int
+	}{
+		{0, false, 400}, {1 << 20, false, 400}, {8 << 20, false, 200}, {16 << 20, false, 100}, {512 << 20, false, 100},
+		{1 << 20, true, 400}, {64 << 20, true, 100}, {128 << 20, true, 50}, {512 << 20, true, 12}, {4 << 30, true, 10},
+	} {
+		if got := percentFor(tt.live, tt.many); got != tt.want {
+			t.Errorf("GOGC with %d bytes in use, many keys %t = %d, want %d", tt.live, tt.many, got, tt.want)
+		}
 	}
-	var few, many collector
-	many.manyKeys.Store(true)
-	runtime.GC()
-	if got := percent(&few); got <= 100 || got > 400 {
-		t.Errorf("GOGC with little in use = %d, want more than 100 and at most 400", got)
-	}
-	ballast := make([]byte, 512<<20) // not touched, so that it takes no memory but counts
-	runtime.GC()
-	if got := percent(&few); got != 100 {
-		t.Errorf("GOGC with 512 MiB in use = %d, want 100", got)
-	}
-	if got := percent(&many); got < 10 || got > 13 {
-		t.Errorf("GOGC with 512 MiB of keys in use = %d, want 12", got)
-	}
-	runtime.KeepAlive(ballast)
 
-	paced := &collector{} // by the collections themselves
+	paced := &collector{}
 	paced.pace()
 	debug.SetGCPercent(77)
 	deadline := time.Now().Add(10 * time.Second)
