@@ -1,4 +1,4 @@
-# Targets of flowlatch. Everything but e2e, e2e-n8n and differential needs only Go; manifests uses promtool where it is installed.
+# Targets of flowlatch. Everything but e2e, e2e-n8n, kube, kube-node and differential needs only Go; manifests uses promtool where it is installed.
 
 GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT   = go run mvdan.cc/gofumpt@v0.12.0
@@ -62,6 +62,16 @@ statuspage: ## look at the status page in a browser (needs Chromium)
 .PHONY: screenshot
 screenshot: ## draw the README's picture of the status page anew (needs Chromium)
 	cd deploy/statuspage && STATUSPAGE_SCREENSHOT=../../docs/status.png go test -count=1 -run TestScreenshot ./...
+
+.PHONY: kube
+kube: ## apply the Kubernetes manifests to a real API server (see deploy/cluster; needs root, Linux, etcd; 7 minutes the first time)
+	API_ONLY=1 deploy/cluster/up deploy/cluster/apply
+
+KUBE_FLOWISE = $(HOME)/.cache/flowlatch-kube/flowise.tar
+.PHONY: kube-node
+kube-node: ## follow deploy/kubernetes/README.md on a real Kubernetes node (needs more, and a Flowise from npm)
+	@[ -e $(KUBE_FLOWISE) ] || { mkdir -p $(dir $(KUBE_FLOWISE)) && deploy/cluster/flowise-image $(KUBE_FLOWISE); }
+	FLOWISE_IMAGE=$(KUBE_FLOWISE) deploy/cluster/up deploy/cluster/follow
 
 .PHONY: differential
 differential: ## send 20,000 changed requests to the gate and around it, to a router like Flowise's (needs Node 20, npm, Linux)
