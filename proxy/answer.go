@@ -124,6 +124,7 @@ func (x *exchange) passBody(res *http.Response) error {
 			return rec.FlushError() // before the books are kept, for which nobody must wait
 		}
 		if err != nil {
+			_ = rec.FlushError() // what came before the end that is none, or it would be lost with the connection
 			return err
 		}
 	}
