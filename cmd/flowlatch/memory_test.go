@@ -18,8 +18,16 @@ func TestCollectorIsPaced(t *testing.T) {
 		many bool
 		want int
 	}{
-		{0, false, 400}, {1 << 20, false, 400}, {8 << 20, false, 200}, {16 << 20, false, 100}, {512 << 20, false, 100},
-		{1 << 20, true, 400}, {64 << 20, true, 100}, {128 << 20, true, 50}, {512 << 20, true, 12}, {4 << 30, true, 10},
+		{0, false, 400},
+		{1 << 20, false, 400},
+		{8 << 20, false, 200},
+		{16 << 20, false, 100},
+		{512 << 20, false, 100},
+		{1 << 20, true, 400},
+		{64 << 20, true, 100},
+		{128 << 20, true, 50},
+		{512 << 20, true, 12},
+		{4 << 30, true, 10},
 	} {
 		if got := percentFor(tt.live, tt.many); got != tt.want {
 			t.Errorf("GOGC with %d bytes in use, many keys %t = %d, want %d", tt.live, tt.many, got, tt.want)
