@@ -83,9 +83,15 @@ func (x *exchange) interim(status int, header textproto.MIMEHeader) error {
 	if x.answered {
 		return nil
 	}
-	h := x.record.Header()
+	rec := x.record
+	if !rec.body.request.ProtoAtLeast(1, 1) {
+		return nil // HTTP/1.0 knows no such thing, and would take it for the answer (RFC 9110, section 15.2)
+	}
+	h := rec.Header()
 	x.proxy.passHeader(h, http.Header(header))
-	x.record.WriteHeader(status)
+	rec.sending()
+	rec.WriteHeader(status)
+	rec.sent(nil)
 	clear(h) // they would be repeated in the next
 	return nil
 }

@@ -42,3 +42,17 @@ func TestInterimAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestInterimAnswerByHTTP10 has the same runner answer a caller by HTTP/1.0, such as nginx is by default: to it, the
+// first answer is the answer.
+func TestInterimAnswerByHTTP10(t *testing.T) {
+	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = w.Write([]byte("hello"))
+	}, nil)
+	c := g.dial(t)
+	fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.0\r\n%s\r\n\r\n", botA, bearerOf(secretA))
+	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || line != "HTTP/1.0 200 OK\r\n" {
+		t.Errorf("first line = %q, %v, want 200", line, err)
+	}
+}
