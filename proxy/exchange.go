@@ -89,12 +89,17 @@ func (x *exchange) interim(status int, header textproto.MIMEHeader) error {
 	}
 	h := rec.Header()
 	x.proxy.passHeader(h, http.Header(header))
+	// No interim answer has a length, so net/http leaves it out, of a copy: what it writes by HTTP/2 must not be the map
+	// that changes below, since to a caller who has just left it may still be writing.
+	h["Content-Length"] = noLength
 	rec.sending()
 	rec.WriteHeader(status)
 	rec.sent(nil)
 	clear(h) // they would be repeated in the next
 	return nil
 }
+
+var noLength = []string{"0"} // nobody changes it
 
 // failed answers a request that the runner did not.
 func (x *exchange) failed(err error) {
