@@ -84,8 +84,11 @@ func (x *exchange) interim(status int, header textproto.MIMEHeader) error {
 		return nil
 	}
 	rec := x.record
-	if !rec.body.request.ProtoAtLeast(1, 1) {
+	switch {
+	case !rec.body.request.ProtoAtLeast(1, 1):
 		return nil // HTTP/1.0 knows no such thing, and would take it for the answer (RFC 9110, section 15.2)
+	case rec.http1 && rec.body.leaveDue():
+		return nil // it would run into what net/http writes when the body is first read
 	}
 	h := rec.Header()
 	x.proxy.passHeader(h, http.Header(header))
