@@ -57,16 +57,16 @@ func (x *exchange) answer(res *http.Response) error {
 
 // passHeader copies the headers of a runner's answer, or its trailers, except those for one hop only.
 func (p *Proxy) passHeader(to, from http.Header) {
-	connection := from["Connection"]
 	for name, values := range from {
 		switch name {
 		case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
 			continue
 		}
-		if !p.private(name) && (connection == nil || !listed(connection, name)) {
+		if !p.private(name) {
 			to[name] = values
 		}
 	}
+	removeListed(to, from["Connection"])
 }
 
 // private reports whether a header of a runner's answer is not for callers: a session of the runner is nothing for a

@@ -84,6 +84,11 @@ func (b *body) Read(p []byte) (int, error) {
 // idle is how long ago the last piece came, or the request if none did.
 func (b *body) idle() time.Duration { return time.Since(b.begun) - time.Duration(b.progress.Load()) }
 
+// leaveDue reports whether the caller may not have been told yet to send the body (RFC 9110, section 10.1.1).
+func (b *body) leaveDue() bool {
+	return len(b.request.Header["Expect"]) > 0 && !b.whole.Load() && b.progress.Load() == 0
+}
+
 // setDeadline sets when the connection must have given more of the body.
 func (b *body) setDeadline(t time.Time) error {
 	return http.NewResponseController(b.writer).SetReadDeadline(t)

@@ -83,12 +83,26 @@ func (x *exchange) interim(status int, header textproto.MIMEHeader) error {
 	if x.answered {
 		return nil
 	}
-	h := x.record.Header()
+	rec := x.record
+	switch {
+	case !rec.body.request.ProtoAtLeast(1, 1):
+		return nil // HTTP/1.0 knows no such thing, and would take it for the answer (RFC 9110, section 15.2)
+	case rec.http1 && rec.body.leaveDue():
+		return nil // it would run into what net/http writes when the body is first read
+	}
+	h := rec.Header()
 	x.proxy.passHeader(h, http.Header(header))
-	x.record.WriteHeader(status)
+	// No interim answer has a length, so net/http leaves it out, of a copy: what it writes by HTTP/2 must not be the map
+	// that changes below, since to a caller who has just left it may still be writing.
+	h["Content-Length"] = noLength
+	rec.sending()
+	rec.WriteHeader(status)
+	rec.sent(nil)
 	clear(h) // they would be repeated in the next
 	return nil
 }
+
+var noLength = []string{"0"} // nobody changes it
 
 // failed answers a request that the runner did not.
 func (x *exchange) failed(err error) {

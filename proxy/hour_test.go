@@ -193,6 +193,24 @@ func TestCallerThatDoesNotRead(t *testing.T) {
 	})
 }
 
+// TestCallerThatDoesNotReadHints does not even read what comes before the answer.
+func TestCallerThatDoesNotReadHints(t *testing.T) {
+	bubble(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+	}, func(t *testing.T, gate *pipeListener) {
+		conn, err := gate.dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n", bubbleBot)
+		time.Sleep(sendIdle + time.Second) // of the bubble's time
+		if got, err := io.ReadAll(conn); len(got) > 0 || err != nil {
+			t.Errorf("read %q, %v after %v, want a connection that was closed", got, err, sendIdle)
+		}
+		conn.Close()
+	})
+}
+
 // TestSecondRequestAfterAWhile sends two requests on a connection with more time between them than an
 // answer may take to be read: the limit of the first must not hit the second.
 func TestSecondRequestAfterAWhile(t *testing.T) {

@@ -183,6 +183,48 @@ func TestHTTP2TakenBack(t *testing.T) {
 	}
 }
 
+// TestHTTP2HintsTakenBack takes back requests while interim answers to them are on their way: net/http may be writing
+// the head of one of them then, and goes through its headers, when the handler hears of it (the race detector tells).
+func TestHTTP2HintsTakenBack(t *testing.T) {
+	g := serveTLS(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</x>; rel=preload")
+		for range 50 {
+			w.WriteHeader(http.StatusEarlyHints)
+		}
+	}, time.Minute, nil)
+	c := g.dialH2(t)
+	for range 300 {
+		id := c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)
+		for {
+			f, err := c.framer.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.acknowledge(f)
+			if head, ok := f.(*http2.MetaHeadersFrame); ok && f.Header().StreamID == id {
+				if status, length := head.PseudoValue("status"), http2Field(head, "content-length"); status != "103" || length != "" {
+					t.Fatalf("first answer = %s with a length %q, want 103 without", status, length)
+				}
+				break
+			}
+		}
+		if err := c.framer.WriteRSTStream(id, http2.ErrCodeCancel); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the end of the requests", func() bool { return g.proxy.Status().OpenRequests == 0 })
+}
+
+// http2Field returns the value of a field of a head, or nothing.
+func http2Field(head *http2.MetaHeadersFrame, name string) string {
+	for _, f := range head.RegularFields() {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
+}
+
 // TestHTTP2Limits reads what the gate allows a connection.
 func TestHTTP2Limits(t *testing.T) {
 	g := serveTLS(t, nil, time.Minute, nil)

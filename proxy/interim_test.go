@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net/http"
 	"testing"
 
@@ -39,6 +40,47 @@ func TestInterimAnswer(t *testing.T) {
 	for _, name := range []string{"Content-Type", "Set-Cookie", "Alt-Svc"} {
 		if v, ok := a.header[name]; ok {
 			t.Errorf("%s = %q, want none", name, v)
+		}
+	}
+}
+
+// TestInterimAnswerByHTTP10 has the same runner answer a caller by HTTP/1.0, such as nginx is by default: to it, the
+// first answer is the answer.
+func TestInterimAnswerByHTTP10(t *testing.T) {
+	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = w.Write([]byte("hello"))
+	}, nil)
+	c := g.dial(t)
+	fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.0\r\n%s\r\n\r\n", botA, bearerOf(secretA))
+	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || line != "HTTP/1.0 200 OK\r\n" {
+		t.Errorf("first line = %q, %v, want 200", line, err)
+	}
+}
+
+// TestInterimAnswerBeforeTheBody has callers who wait for leave to send their body, and a runner that sends hints at
+// once: net/http gives the leave from the goroutine that reads the body, and must not write the hints meanwhile (the
+// race detector tells).
+func TestInterimAnswerBeforeTheBody(t *testing.T) {
+	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</x>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = io.Copy(w, r.Body)
+	}, nil)
+	for range 100 {
+		c := g.dial(t)
+		fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n%s\r\n\r\n", botA, bearerOf(secretA))
+		r := bufio.NewReader(c)
+		for left := true; left; {
+			interim, err := http.ReadResponse(r, nil)
+			if err != nil || interim.StatusCode >= 200 {
+				t.Fatalf("answer before the body = %v, %v, want leave to send it", interim, err)
+			}
+			left = interim.StatusCode != http.StatusContinue
+		}
+		fmt.Fprint(c, "2\r\nhi\r\n0\r\n\r\n")
+		if a := readAnswer(t, r); a.status != 200 || a.body != "hi" {
+			t.Fatalf("answer = %d %q, want 200, hi", a.status, a.body)
 		}
 	}
 }

@@ -38,8 +38,8 @@ func Langflow() *Preset {
 }
 
 // isLangflowID reports whether s is a flow's ID or may be its endpoint name. A UUID in any spelling but
-// the usual one is neither: Langflow would take it for the ID (Python's UUID drops hyphens wherever they
-// stand, and does not look at case).
+// the usual one is neither: Langflow would take it for the ID. Python's UUID drops hyphens wherever they stand, and
+// reads the 32 characters that are left as a number: in any case, with 0x before it, and with underscores in it.
 func isLangflowID(s string) bool {
 	if isUUID(s) {
 		return true
@@ -47,13 +47,13 @@ func isLangflowID(s string) bool {
 	if s == "" || len(s) > 128 {
 		return false
 	}
-	digits, other := 0, false // of a UUID, and what is in none
+	digits, other := 0, false // of such a number, and what is in none
 	for i := range len(s) {
 		switch c := s[i]; {
-		case '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F':
+		case '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F' || c == '_' || c == 'x' || c == 'X':
 			digits++
 		case c == '-':
-		case c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
+		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
 			other = true
 		default:
 			return false

@@ -37,9 +37,15 @@ chatflows:
 func pythonUUID(s string) string {
 	s = strings.NewReplacer("urn:", "", "uuid:", "").Replace(s)
 	s = strings.ToLower(strings.ReplaceAll(strings.Trim(s, "{}"), "-", ""))
-	if len(s) != 32 || strings.Trim(s, "0123456789abcdef") != "" {
+	if len(s) != 32 {
 		return ""
 	}
+	// int(s, 16)
+	s = strings.ReplaceAll(strings.TrimPrefix(s, "0x"), "_", "")
+	if s == "" || strings.Trim(s, "0123456789abcdef") != "" {
+		return ""
+	}
+	s = strings.Repeat("0", 32-len(s)) + s
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
@@ -122,6 +128,7 @@ func withRunnerKey(t *testing.T) func(*proxy.Options) {
 
 func TestLangflow(t *testing.T) {
 	const undashed = "3f1c2a9e111142228333444455556666"
+	tweaked := strings.ReplaceAll(botTweaked, "-", "")
 	all := []string{"run", "advanced", "webhook"}
 	for _, tt := range []struct {
 		name, request, body string
@@ -154,6 +161,10 @@ func TestLangflow(t *testing.T) {
 		{"ID with other hyphens", "POST /api/v1/run/" + undashed[:4] + "-" + undashed[4:] + "-", `{}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
 		{"ID in braces", "POST /api/v1/run/{" + botA + "}", `{}`, secretOps, nil, proxy.CodeNotCanonical, ""},
 		{"ID as a URN", "POST /api/v1/run/urn:uuid:" + botA, `{}`, secretOps, nil, proxy.CodeNotCanonical, ""},
+		{"ID as a hexadecimal number", "POST /api/v1/run/0x" + tweaked[2:], `{"tweaks":{"x":1}}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
+		{"ID as one with hyphens", "POST /api/v1/run/0-X" + botTweaked[2:], `{"tweaks":{"x":1}}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
+		{"ID as a number with an underscore", "POST /api/v1/run/0_" + tweaked[2:], `{"tweaks":{"x":1}}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
+		{"a name of the same letters", "POST /api/v1/run/0x_deaf_beef", `{}`, secretOps, nil, "", ""},
 		{"a name with a dot", "POST /api/v1/run/support.bot", `{}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
 
 		{"key in the query", "POST /api/v1/run/" + botA + "?x-api-key=sk-1", `{}`, secretA, nil, proxy.CodeBadRequest, ""},

@@ -50,12 +50,12 @@ func (unclosed) Close() error { return nil }
 func (x *exchange) header(in http.Header) http.Header {
 	p := x.proxy
 	h := make(http.Header, len(in)+3)
-	connection := in["Connection"]
 	for name, values := range in {
-		if !managed(name) && !p.preset.manages(name) && !listed(connection, name) {
+		if !managed(name) && !p.preset.manages(name) {
 			h[name] = values
 		}
 	}
+	removeListed(h, in["Connection"])
 	for _, name := range []string{"Content-Type", "Content-Encoding"} {
 		if v, ok := in[name]; ok && !x.preflight {
 			h[name] = v // a caller's Connection header may have removed what says how to read the body
@@ -127,4 +127,16 @@ func listed(header []string, token string) bool {
 		}
 	}
 	return false
+}
+
+// removeListed removes the headers that a Connection header names. It looks at each name once: both may be many, and
+// the caller without a key.
+func removeListed(h http.Header, connection []string) {
+	for _, value := range connection {
+		for item := range strings.SplitSeq(value, ",") {
+			if item != "close" && item != "keep-alive" { // what is there most of the time
+				delete(h, http.CanonicalHeaderKey(strings.Trim(item, " \t")))
+			}
+		}
+	}
 }

@@ -89,6 +89,40 @@ func TestBrokenStreamIsCut(t *testing.T) {
 	eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), `"code":"upstream_broken"`) })
 }
 
+// TestResetStreamIsCut is the same for an answer that ends with its connection, which the runner resets: nothing but
+// that tells a caller that there should have been more.
+func TestResetStreamIsCut(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	reset := make(chan struct{})
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata:one\n\n")
+		<-reset
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}()
+	g := newGate(t, nil, func(o *proxy.Options) { o.Upstream = mustURL(t, "http://"+l.Addr().String()) })
+	res := stream(t, g.URL)
+	event := make([]byte, len("data:one\n\n"))
+	_, err = io.ReadFull(res.Body, event)
+	close(reset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(res.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("read %q, %v after the event, want an unexpected end", rest, err)
+	}
+	eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), `"code":"upstream_broken"`) })
+}
+
 // served is a gate that runs as the command runs it.
 type served struct {
 	*gate

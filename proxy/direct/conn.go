@@ -16,6 +16,7 @@ type conn struct {
 	net.Conn
 	reader *bufio.Reader
 	left   int64 // bytes that may yet be read of an answer's head
+	ended  error // why nothing more can be read: a system tells once that a connection was reset, and then of an end
 
 	announced string        // the last Keep-Alive header
 	keep      time.Duration // how long the connection may be idle
@@ -34,11 +35,15 @@ func newConn(nc net.Conn) *conn {
 type headLimit conn
 
 func (c *headLimit) Read(p []byte) (int, error) {
-	if c.left <= 0 {
+	switch {
+	case c.ended != nil:
+		return 0, c.ended
+	case c.left <= 0:
 		return 0, errHead
 	}
 	n, err := c.Conn.Read(p)
 	c.left -= int64(n)
+	c.ended = err
 	return n, err
 }
 
