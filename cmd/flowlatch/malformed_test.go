@@ -105,6 +105,8 @@ func TestMalformedItems(t *testing.T) {
 	path := writeFile(t, "flowlatch.yaml", "trusted_proxies: [here, 10.0.0.0/8, there]\n")
 	wantFault(t, path+":1: trusted_proxies", `"here"`, "--keys", keys, "--config", path)
 	wantFault(t, path+":1: trusted_proxies", `"there"`, "--keys", keys, "--config", path)
+	path = writeFile(t, "flowlatch.yaml", "cors_origins: [https://a.example, there, https://b.example]\n")
+	wantFault(t, path+":1: cors_origins", `"there"`, "--keys", keys, "--config", path)
 	wantFault(t, "--trusted-proxies", `"there"`, "--keys", keys, "--trusted-proxies", "here,there")
 }
 

@@ -84,7 +84,7 @@ func known(fields map[string]func(*yaml.Node)) func(string, *yaml.Node) bool {
 // value takes a setting's value: one value, or a list for settings that are one.
 func (f *settingsFile) value(d *strictyaml.Decoder, name, written string, n *yaml.Node) {
 	v := settingValue{name: written, line: n.Line}
-	if n.Kind == yaml.SequenceNode && slices.Contains([]string{"expose", "trusted-proxies"}, name) {
+	if n.Kind == yaml.SequenceNode && slices.Contains([]string{"expose", "cors-origins", "trusted-proxies"}, name) {
 		var items []string
 		d.Sequence(n, written, func(n *yaml.Node) {
 			if s, ok := d.Text(n, "an item of "+written); ok {
