@@ -1,4 +1,5 @@
-# Targets of flowlatch. Everything but e2e, e2e-n8n, kube, kube-node and differential needs only Go; manifests uses promtool where it is installed.
+# Targets of flowlatch. Go is enough for them but where help says what else is needed; manifests uses promtool where it is installed,
+# bench nginx, HAProxy and Caddy, release git.
 
 GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT   = go run mvdan.cc/gofumpt@v0.12.0

@@ -37,9 +37,15 @@ func (p *Proxy) serveStatus(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.viewing.Lock()
-	s := p.status(v)
+	gone := r.Context().Err() != nil // while it waited: others wait behind it
+	var s Status
+	if !gone {
+		s = p.status(v)
+	}
 	p.viewing.Unlock()
-	writeJSON(w, http.StatusOK, s)
+	if !gone {
+		writeJSON(w, http.StatusOK, s)
+	}
 }
 
 // serveReady says whether requests would be served: keys are loaded, or there would be no Proxy, and

@@ -17,6 +17,7 @@ type history struct {
 type sample struct {
 	at       time.Time
 	requests uint64
+	failed   uint64
 	refused  [len(tallied)]uint64
 }
 
@@ -26,7 +27,7 @@ const (
 )
 
 func sampled(t *tally, at time.Time) sample {
-	s := sample{at: at, requests: t.requests.Load()}
+	s := sample{at: at, requests: t.requests.Load(), failed: t.failed.Load()}
 	for i := range t.refused {
 		s.refused[i] = t.refused[i].Load()
 	}
@@ -65,7 +66,7 @@ func (h *history) recent(t *tally, started, now time.Time) RecentStatus {
 	}
 	h.mu.Unlock()
 	s := sampled(t, now)
-	r := RecentStatus{Seconds: int(now.Sub(from.at).Round(time.Second).Seconds()), Requests: s.requests - from.requests}
+	r := RecentStatus{Seconds: int(now.Sub(from.at).Round(time.Second).Seconds()), Requests: s.requests - from.requests, Failed: s.failed - from.failed}
 	for i, n := range s.refused {
 		if n -= from.refused[i]; n > 0 {
 			if r.Refused == nil {

@@ -1,11 +1,12 @@
 package proxy
 
 import (
+	"math"
 	"testing"
 	"time"
 )
 
-// TestRecent counts three requests a second, one of them refused from the third minute on, and asks at times
+// TestRecent counts three requests a second, one of them refused and one failed from the third minute on, and asks at times
 // what was in the last minute.
 func TestRecent(t *testing.T) {
 	var h history
@@ -17,8 +18,8 @@ func TestRecent(t *testing.T) {
 		60:  {Seconds: 60, Requests: 180},
 		62:  {Seconds: 57, Requests: 171}, // since the first sample
 		100: {Seconds: 60, Requests: 180},
-		150: {Seconds: 60, Requests: 180, Refused: map[Code]uint64{CodeInvalidKey: 30}},
-		300: {Seconds: 60, Requests: 180, Refused: map[Code]uint64{CodeInvalidKey: 60}},
+		150: {Seconds: 60, Requests: 180, Failed: 30, Refused: map[Code]uint64{CodeInvalidKey: 30}},
+		300: {Seconds: 60, Requests: 180, Failed: 60, Refused: map[Code]uint64{CodeInvalidKey: 60}},
 	}
 	for second := range 301 {
 		now := started.Add(time.Duration(second) * time.Second)
@@ -26,13 +27,14 @@ func TestRecent(t *testing.T) {
 			counted.requests.Add(3)
 			if second > 120 {
 				counted.refused[1].Add(1)
+				counted.failed.Add(1)
 			}
 		}
 		if second > 0 && second%int(sampleEvery/time.Second) == 0 {
 			h.add(sampled(&counted, now))
 		}
 		if w, ok := want[second]; ok {
-			if got := h.recent(&counted, started, now); got.Seconds != w.Seconds || got.Requests != w.Requests || got.Refused[CodeInvalidKey] != w.Refused[CodeInvalidKey] || len(got.Refused) != len(w.Refused) {
+			if got := h.recent(&counted, started, now); got.Seconds != w.Seconds || got.Requests != w.Requests || got.Failed != w.Failed || got.Refused[CodeInvalidKey] != w.Refused[CodeInvalidKey] || len(got.Refused) != len(w.Refused) {
 				t.Errorf("recent after %d s = %+v, want %+v", second, got, w)
 			}
 		}
@@ -55,5 +57,20 @@ func TestTallied(t *testing.T) {
 		if !seen[code] {
 			t.Errorf("tallied lacks %q", code)
 		}
+	}
+}
+
+// TestFirstsWithoutBound has the largest limit there is: nothing is put in order before all is there, or a million
+// keys would be put in order a million times.
+func TestFirstsWithoutBound(t *testing.T) {
+	f := firsts[int]{limit: math.MaxInt, sorted: true}
+	for i := range 1000 {
+		f.add(i, int64(-i), "")
+	}
+	if f.kept[0].value != 0 {
+		t.Error("what was added first has moved, want it to stay until the list is asked for")
+	}
+	if list := f.list(); len(list) != 1000 || list[0] != 999 {
+		t.Errorf("list has %d, the first of which is %d, want 1000 in order", len(list), list[0])
 	}
 }

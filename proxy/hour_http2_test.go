@@ -223,7 +223,7 @@ func TestHTTP2CallerThatTakesNothing(t *testing.T) {
 	bubbleTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_ = http.NewResponseController(w).Flush()
-		time.Sleep(time.Second) // for the head to be passed on, or ReverseProxy holds a mutex, by which no time passes in a bubble
+		time.Sleep(time.Second) // of the bubble's time: for the head to be passed on
 		for r.Context().Err() == nil {
 			if _, err := w.Write(make([]byte, 10<<10)); err != nil {
 				break

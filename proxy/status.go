@@ -88,9 +88,11 @@ type CountStatus struct {
 
 // RecentStatus is what became of requests in the last so many seconds.
 type RecentStatus struct {
-	Seconds  int             `json:"seconds"`
-	Requests uint64          `json:"requests"`
-	Refused  map[Code]uint64 `json:"refused,omitempty"`
+	Seconds  int    `json:"seconds"`
+	Requests uint64 `json:"requests"`
+	// Failed are those that were answered 500 or above, by the runner or by the gate.
+	Failed  uint64          `json:"failed"`
+	Refused map[Code]uint64 `json:"refused,omitempty"`
 }
 
 // KeyCounts counts all keys, and those of each status.

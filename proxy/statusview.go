@@ -201,7 +201,7 @@ func (f *firsts[T]) add(v T, rank int64, name string) {
 		return
 	}
 	f.kept = append(f.kept, ranked[T]{v, rank, name})
-	if f.limit > 0 && len(f.kept) >= 2*f.limit+100 {
+	if f.limit > 0 && len(f.kept) >= f.limit && len(f.kept)-f.limit >= f.limit+100 { // no sum that could overflow
 		f.sort()
 	}
 }

@@ -1,7 +1,10 @@
 package proxy_test
 
 import (
+	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -106,5 +109,17 @@ func TestStatusOfMany(t *testing.T) {
 	}
 	if all := g.statusOf(t, ""); len(all.Keys) != 5000 || len(all.Chatflows) != 1001 || len(all.Chatflows[1000].Keys) != 5000 {
 		t.Errorf("the whole status has %d keys and %d chatflows, want all", len(all.Keys), len(all.Chatflows))
+	}
+}
+
+// TestStatusOfNobody has a page ask that is gone before it is its turn.
+func TestStatusOfNobody(t *testing.T) {
+	g := newGate(t, nil, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := httptest.NewRecorder()
+	g.proxy.Admin().ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "http://localhost/status?limit=1", http.NoBody))
+	if w.Body.Len() > 0 {
+		t.Errorf("answer to nobody = %s, want no work", w.Body)
 	}
 }

@@ -35,7 +35,7 @@ type keysSetting struct {
 }
 
 type adminSetting struct {
-	Admin string `env:"FLOWLATCH_ADMIN" default:"127.0.0.1:9901" help:"Where the operator comes in: /livez, /readyz, /metrics, /status, POST /-/reload. It asks for no key."`
+	Admin string `env:"FLOWLATCH_ADMIN" default:"127.0.0.1:9901" help:"Where the operator comes in: the status page at /, /livez, /readyz, /metrics, /status, POST /-/reload. It asks for no key."`
 }
 
 // settings are all settings of the gate.

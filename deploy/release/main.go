@@ -214,5 +214,6 @@ func texts(o options, work string) (files []file, err error) {
 		}
 		files = append(files, file{name, 0o644, data})
 	}
+	leadOut(files, o.version)
 	return files, nil
 }

@@ -14,7 +14,9 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -136,6 +138,7 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s in the archive has %d bytes, want its content", f, len(files[name+"/"+f]))
 		}
 	}
+	checkLinks(t, files, name)
 	program := filepath.Join(t.TempDir(), "flowlatch")
 	if err := os.WriteFile(program, files[name+"/flowlatch"], 0o755); err != nil {
 		t.Fatal(err)
@@ -194,6 +197,36 @@ func checkBill(t *testing.T, data []byte, notices string) {
 	}
 	if n := strings.Count(notices, strings.Repeat("=", 80)); n != len(got) {
 		t.Errorf("THIRD-PARTY-NOTICES has %d parts, want %d", n, len(got))
+	}
+}
+
+// checkLinks wants every link of a page in the archive to lead to a file of the archive or to the repository, where
+// there is one.
+func checkLinks(t *testing.T, files map[string][]byte, folder string) {
+	t.Helper()
+	inside, outside := 0, 0
+	for name, data := range files {
+		if !strings.HasSuffix(name, ".md") {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)#\s]+)`).FindAllStringSubmatch(string(data), -1) {
+			to := m[1]
+			if rest, ok := strings.CutPrefix(to, "https://github.com/flowlatch/flowlatch/"); ok {
+				_, rest, ok = strings.Cut(rest, "/"+testVersion+"/")
+				if _, err := os.Stat(filepath.Join("..", "..", rest)); ok && err != nil {
+					t.Errorf("%s: link to %s, where there is nothing: %v", name, to, err)
+				}
+				outside++
+			} else if !strings.Contains(to, ":") {
+				if files[path.Join(path.Dir(name), to)] == nil {
+					t.Errorf("%s: link to %s, which is not in the archive", name, to)
+				}
+				inside++
+			}
+		}
+	}
+	if inside == 0 || outside == 0 {
+		t.Errorf("links in %s: %d to files of it and %d to the repository, want both", folder, inside, outside)
 	}
 }
 

@@ -66,3 +66,27 @@ func TestCertificates(t *testing.T) {
 	b.quiet(t)
 	b.picture(t, "certificates")
 }
+
+// TestAuthorities has a bundle of which one authority has ended, and the other has not: callers by the latter still
+// come in.
+func TestAuthorities(t *testing.T) {
+	certificate, key := pair(t, t.TempDir(), "flows.example", 90*24*time.Hour)
+	old, _ := pair(t, t.TempDir(), "old.example", -time.Minute)
+	current, _ := pair(t, t.TempDir(), "new.example", 90*24*time.Hour)
+	bundle := filepath.Join(t.TempDir(), "ca.crt")
+	var both []byte
+	for _, file := range []string{old, current} {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, content...)
+	}
+	if err := os.WriteFile(bundle, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, keyFile, "--tls-cert", certificate, "--tls-key", key, "--client-ca", bundle)
+	b := visit(t, g.admin+"/", wide)
+	b.shows(t, "#alerts", "End of the authorities of callers’ certificates", "The first of them ended ", "certificates that it signed are refused")
+	b.quiet(t)
+}

@@ -84,6 +84,7 @@ func TestLive(t *testing.T) {
 		t.Errorf("* = %q, want 1 request", c)
 	}
 	b.shows(t, "#alerts", "4 requests refused or not served in the last", "missing_key 1")
+	b.shows(t, "#alerts", "1 answer of 500 and above from the runner in the last")
 	b.shows(t, row("keys", "acme-web"), " ago")
 	b.shows(t, "#t-open", "1 stream")
 	stream.Close()
@@ -121,6 +122,9 @@ func TestTrouble(t *testing.T) {
 	g.runner.Close()
 	g.ask(t, predict+docs, "", "Hello?", 502)
 	b.shows(t, "#alerts", "The runner cannot be reached", "connection refused")
+	if alerts := b.text(t, "#alerts"); strings.Contains(alerts, "from the runner in the last") {
+		t.Errorf("alerts = %q, want the gate's own 502 not to be laid to the runner", alerts)
+	}
 	b.shows(t, "#t-runner", "down")
 	if title := eval[string](t, b, "document.title"); !strings.HasPrefix(title, "Stale keys") {
 		t.Errorf("title = %q, want the worst first", title)

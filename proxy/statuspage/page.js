@@ -8,6 +8,7 @@ const patience = 10000 // ms for an answer
 const codes = (refused) => Object.entries(refused || {}).sort((a, b) => b[1] - a[1])
 const sum = (refused) => codes(refused).reduce((n, [, m]) => n + m, 0)
 const listCodes = (refused) => codes(refused).map(([code, n]) => code + ' ' + count(n)).join(' · ')
+const own5xx = ['overloaded', 'upstream_unreachable', 'upstream_timeout', 'draining'] // by which the gate itself answers 500 and above
 
 // --- what is shown
 
@@ -34,10 +35,12 @@ function showAlerts(s) {
   for (const c of s.certificates || []) showCertificate(add, c)
   const refused = sum(s.recent.refused)
   if (refused > 0) add('warn', plural(refused, 'request', 'requests') + ' refused or not served in the last ' + seconds(s), listCodes(s.recent.refused))
+  const failed = s.recent.failed - own5xx.reduce((n, code) => n + ((s.recent.refused || {})[code] || 0), 0)
+  if (failed > 0) add('warn', plural(failed, 'answer', 'answers') + ' of 500 and above from the runner in the last ' + seconds(s), 'It is there, and fails. The chatflows below have a column for it, and the log a line for each.')
   if (s.key_counts.expiring > 0) add('warn', plural(s.key_counts.expiring, 'key expires', 'keys expire') + ' within 14 days', 'Order the keys by expiry to see which.')
   if (s.warnings.length > 0) add('warn', plural(s.warnings.length, 'warning', 'warnings') + ' about the key file', '', s.warnings.join('\n'))
   if (s.key_counts.total === 0) add('warn', 'There are no keys', 'Only what is public can be called. `flowlatch key new` makes a key.')
-  if (alerts.length === 0) add('good', 'Nothing needs attention', 'The key file is in force, the runner can be reached, and nothing was refused in the last ' + seconds(s) + '.')
+  if (alerts.length === 0) add('good', 'Nothing needs attention', 'The key file is in force, the runner can be reached, and nothing was refused or failed in the last ' + seconds(s) + '.')
   if (s.upstream.up === null && !s.stale) alerts.filter((a) => a.kind === 'good').forEach((a) => { a.text = 'The key file is in force. The runner was not tried yet.' })
 
   const list = $('alerts')
@@ -68,10 +71,12 @@ const certificates = {
 const certificate = (c) => certificates[c.certificate] || visible(c.certificate)
 
 function showCertificate(add, c) {
-  if (c.stale) add('bad', 'Fault in the files of the ' + certificate(c), 'What was in force before stays so; it ends ' + until(c.not_after) + '.', c.fault)
   const left = Date.parse(c.not_after) - now()
-  if (left < 0) add('bad', 'End of the ' + certificate(c), 'It ended ' + until(c.not_after) + '; whoever checks it refuses it.')
-  else if (left < 14 * 86400e3) add('warn', 'End of the ' + certificate(c), 'It ends ' + until(c.not_after) + '.')
+  if (c.stale) add('bad', 'Fault in the files of the ' + certificate(c), 'What was in force before stays so; it ' + (left < 0 ? 'ended ' : 'ends ') + until(c.not_after) + '.', c.fault)
+  const authorities = c.certificate.endsWith('_ca') // of which those that have not ended go on
+  const it = authorities ? 'The first of them ' : 'It '
+  if (left < 0) add('bad', 'End of the ' + certificate(c), it + 'ended ' + until(c.not_after) + (authorities ? '; certificates that it signed are refused.' : '; whoever checks it refuses it.'))
+  else if (left < 14 * 86400e3) add('warn', 'End of the ' + certificate(c), it + (authorities ? 'to end ends ' : 'ends ') + until(c.not_after) + '.')
 }
 
 const seconds = (s) => (s.recent.seconds >= 60 ? 'minute' : s.recent.seconds < 2 ? 'second' : count(s.recent.seconds) + ' s')

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// minute returns the commands of README's "60 seconds", without the build.
+func minute(t *testing.T) (lines []string) {
+	t.Helper()
+	_, text, _ := strings.Cut(readme(t), "\n## 60 seconds")
+	text, _, _ = strings.Cut(text, "\n## ")
+	for i, block := range strings.Split(text, "```") {
+		if i%2 == 0 {
+			continue
+		}
+		for line := range strings.Lines(block) {
+			if strings.HasPrefix(line, "./flowlatch ") || strings.HasPrefix(line, "curl ") {
+				lines = append(lines, strings.TrimSpace(line))
+			}
+		}
+	}
+	return lines
+}
+
+// TestReadmeMinute does what a new user does with README's first commands, in their order: each must do what the
+// text says, with what those before it have done.
+func TestReadmeMinute(t *testing.T) {
+	t.Parallel()
+	runner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	t.Cleanup(runner.Close)
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "acme-web.secret")
+	url, admin := "", ""
+	adapt := func(line string) string {
+		return strings.NewReplacer(
+			"./flowlatch", binary(t), "./keys.yaml", filepath.Join(dir, "keys.yaml"), "> acme-web.secret", "> "+secret,
+			"http://127.0.0.1:3000", runner.URL, "--log-format console", "", "$URL", url,
+		).Replace(line)
+	}
+	done := map[string]int{}
+	for _, line := range minute(t) {
+		words := strings.Fields(line)
+		switch {
+		case words[0] == "curl":
+			done["curl"]++
+			key, want := "", http.StatusUnauthorized
+			if strings.Contains(line, "Authorization: Bearer") {
+				b, err := os.ReadFile(secret)
+				if err != nil {
+					t.Fatal(err)
+				}
+				key, want = strings.TrimSpace(string(b)), http.StatusOK
+			}
+			if a := send(t, http.MethodPost, url, key, `{"question":"Hello?"}`); a.status != want {
+				t.Errorf("%s\n= %d %s, want %d", line, a.status, a.body, want)
+			}
+		case words[1] == "serve":
+			done["serve"]++
+			g := start(t, []string{"FLOWLATCH_LISTEN=127.0.0.1:0", "FLOWLATCH_ADMIN=127.0.0.1:0"}, strings.Fields(adapt(line))[1:]...)
+			serving := g.awaitLog(t, "serving")
+			listen, _ := serving["listen"].(string)
+			admin, _ = serving["admin"].(string)
+			url = "http://" + listen + "/api/v1/prediction/" + webChatflow
+		default:
+			done[words[1]]++
+			cmd := exec.Command("sh", "-c", adapt(line))
+			cmd.Env = append(os.Environ(), "GORACE="+raceOptions)
+			if admin != "" {
+				cmd.Env = append(cmd.Env, "FLOWLATCH_ADMIN="+admin)
+			}
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s\n= %v\n%s", line, err, out)
+			}
+		}
+	}
+	if done["curl"] != 2 || done["serve"] != 1 || done["explain"] != 1 || done["key"] != 2 {
+		t.Errorf("commands of README = %v, want 2 of curl and key, 1 of serve and explain", done)
+	}
+	b, err := os.ReadFile(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "end of the key", func() bool {
+		return send(t, http.MethodPost, url, strings.TrimSpace(string(b)), `{"question":"Hello?"}`).code() == "invalid_key"
+	})
+}
