@@ -281,8 +281,10 @@ func TestUpstreamCertificate(t *testing.T) {
 			if a := bare.predict(t, webChatflow, bare.web); a.status != http.StatusBadGateway || a.code() != "upstream_unreachable" {
 				t.Errorf("prediction without a certificate = %d %s, want 502", a.status, a.body)
 			}
-			if line := bare.awaitLog(t, "request"); !strings.HasPrefix(fmt.Sprint(line["reason"]), "no TLS with the runner: ") {
-				t.Errorf("log line = %v, want what the runner has against it", line)
+			// In TLS 1.3 the runner's word comes when the request is on its way, and may be lost with the connection.
+			reason := fmt.Sprint(bare.awaitLog(t, "request")["reason"])
+			if !strings.HasPrefix(reason, "no TLS with the runner: ") && (version == tls.VersionTLS12 || !strings.HasPrefix(reason, "the runner broke off before its answer")) {
+				t.Errorf("reason in the log = %q, want what the runner has against it", reason)
 			}
 		})
 	}
