@@ -58,11 +58,7 @@ func (x *exchange) answer(res *http.Response) error {
 // passHeader copies the headers of a runner's answer, or its trailers, except those for one hop only.
 func (p *Proxy) passHeader(to, from http.Header) {
 	for name, values := range from {
-		switch name {
-		case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
-			continue
-		}
-		if !p.private(name) {
+		if !oneHop(name) && !p.private(name) {
 			to[name] = values
 		}
 	}

@@ -101,15 +101,25 @@ func managed(name string) bool {
 		}
 	}
 	switch name {
-	case "Authorization", "Cookie", "Cookie2", "Proxy-Authorization", // credentials
+	case "Authorization", "Cookie", "Cookie2", // credentials
 		"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "Via", // who called
 		"X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", // another request than the one decided upon
 		"X-Request-Id",
 		"Traceparent", "Tracestate", // see trace
-		"Connection", "Upgrade", "Http2-Settings", "Te", "Trailer", "Transfer-Encoding", "Expect", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate": // one hop only
+		"Http2-Settings", "Expect": // for this hop, of requests
 		return true
 	}
-	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Original-")
+	return oneHop(name) || strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Original-")
+}
+
+// oneHop reports whether a header is for one hop only, in requests and answers (RFC 9110, section 7.6.1). name is in
+// the canonical form of package textproto.
+func oneHop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
 }
 
 // isWebsocket reports whether a request asks to switch to the websocket protocol (RFC 6455 section 4.1).
