@@ -1,11 +1,10 @@
 package proxy_test
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +38,7 @@ func TestCanaries(t *testing.T) {
 				s := serveGateWith(t, nil, time.Minute, func(o *proxy.Options) {
 					change(o)
 					o.Log = zerolog.New(wrap(log)).Level(zerolog.TraceLevel)
-					o.Upstream = mustURL(t, "http://"+scripted(t, answers))
+					o.Upstream = scripted(t, answers)
 				})
 				key := bearerOf(secretA)
 				sent := 0
@@ -165,35 +164,18 @@ func oddAnswers(n *canaries) (answers []string) {
 }
 
 // scripted is a runner that sends the next answer to each request as it stands, and hangs up.
-func scripted(t *testing.T, answers <-chan string) (address string) {
+func scripted(t *testing.T, answers <-chan string) *url.URL {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				req, err := http.ReadRequest(bufio.NewReader(c))
-				if err != nil {
-					return // somebody looks whether a runner is there
-				}
-				_, _ = io.Copy(io.Discard, req.Body)
-				select {
-				case answer := <-answers:
-					_, _ = io.WriteString(c, answer)
-				default:
-				}
-			}()
+	return hangingUp(t, func(c net.Conn) {
+		if !readRequest(c) {
+			return // somebody looks whether a runner is there
 		}
-	}()
-	return l.Addr().String()
+		select {
+		case answer := <-answers:
+			_, _ = io.WriteString(c, answer)
+		default:
+		}
+	})
 }
 
 // drainChannel takes out what a request that was refused left.

@@ -144,16 +144,7 @@ func TestHTTP2StreamOfAnHour(t *testing.T) {
 // runner, whose answer goes on, for longer than sendIdle.
 func TestHTTP2CallerThatDoesNotRead(t *testing.T) {
 	var ended chan struct{} // of the bubble
-	bubbleTLS(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "text/event-stream")
-		for r.Context().Err() == nil {
-			fmt.Fprint(w, "data:x\n")
-			_ = http.NewResponseController(w).Flush()
-			time.Sleep(time.Second)
-		}
-		close(ended)
-	}, func(t *testing.T, gate *pipeListener) {
+	bubbleTLS(t, eventsUntilLeft(&ended), func(t *testing.T, gate *pipeListener) {
 		ended = make(chan struct{})
 		s := openSender(t, gate, 7)
 		s.post(1, "/api/v1/prediction/"+bubbleBot, bubbleKey, true)

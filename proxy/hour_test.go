@@ -158,20 +158,25 @@ func TestStreamSilentBeforeItsEnd(t *testing.T) {
 	})
 }
 
-// TestCallerThatDoesNotRead takes the first event of a stream and no more: it must not hold the runner, whose
-// answer goes on, for longer than sendIdle.
-func TestCallerThatDoesNotRead(t *testing.T) {
-	var ended chan struct{} // of the bubble
-	bubble(t, func(w http.ResponseWriter, r *http.Request) {
+// eventsUntilLeft is a runner that sends an event a second until nobody waits for it, and then closes ended.
+func eventsUntilLeft(ended *chan struct{}) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "text/event-stream")
 		for r.Context().Err() == nil {
 			fmt.Fprint(w, "data:x\n")
 			_ = http.NewResponseController(w).Flush()
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // of the bubble's time
 		}
-		close(ended)
-	}, func(t *testing.T, gate *pipeListener) {
+		close(*ended)
+	}
+}
+
+// TestCallerThatDoesNotRead takes the first event of a stream and no more: it must not hold the runner, whose
+// answer goes on, for longer than sendIdle.
+func TestCallerThatDoesNotRead(t *testing.T) {
+	var ended chan struct{} // of the bubble
+	bubble(t, eventsUntilLeft(&ended), func(t *testing.T, gate *pipeListener) {
 		ended = make(chan struct{})
 		conn, err := gate.dial(t.Context(), "", "")
 		if err != nil {

@@ -96,16 +96,7 @@ func TestTLSStreamOfAnHour(t *testing.T) {
 // TestTLSCallerThatDoesNotRead takes the first event of a stream by HTTP/1.1 in TLS and no more.
 func TestTLSCallerThatDoesNotRead(t *testing.T) {
 	var ended chan struct{} // of the bubble
-	bubbleTLS(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "text/event-stream")
-		for r.Context().Err() == nil {
-			fmt.Fprint(w, "data:x\n")
-			_ = http.NewResponseController(w).Flush()
-			time.Sleep(time.Second)
-		}
-		close(ended)
-	}, func(t *testing.T, gate *pipeListener) {
+	bubbleTLS(t, eventsUntilLeft(&ended), func(t *testing.T, gate *pipeListener) {
 		ended = make(chan struct{})
 		conn := dialTLS(t, gate)
 		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer %s\r\n\r\n", bubbleBot, bubbleKey)

@@ -107,32 +107,15 @@ func referenceProxy(runner *url.URL) http.Handler {
 // scriptedRunner is a runner that answers each request in these pieces and closes the connection.
 func scriptedRunner(t *testing.T, pieces []string) *url.URL {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				req, err := http.ReadRequest(bufio.NewReader(c))
-				if err != nil {
-					return
-				}
-				_, _ = io.Copy(io.Discard, req.Body)
-				for _, piece := range pieces {
-					_, _ = io.WriteString(c, piece)
-					time.Sleep(time.Millisecond) // so that the pieces come as such; nothing waits for it
-				}
-			}()
+	return hangingUp(t, func(c net.Conn) {
+		if !readRequest(c) {
+			return
 		}
-	}()
-	return mustURL(t, "http://"+l.Addr().String())
+		for _, piece := range pieces {
+			_, _ = io.WriteString(c, piece)
+			time.Sleep(time.Millisecond) // so that the pieces come as such; nothing waits for it
+		}
+	})
 }
 
 // ask sends a request with a small body, and reads what comes back.

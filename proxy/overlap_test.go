@@ -18,26 +18,12 @@ import (
 // earlyRunner is a runner that answers the head of a request and reads nothing more of it.
 func earlyRunner(t *testing.T, answer string) func(*proxy.Options) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_, _ = http.ReadRequest(bufio.NewReader(c))
-				_, _ = io.WriteString(c, answer)
-				_, _ = io.Copy(io.Discard, c)
-			}()
-		}
-	}()
-	return func(o *proxy.Options) { o.Upstream = mustURL(t, "http://"+l.Addr().String()) }
+	runner := hangingUp(t, func(c net.Conn) {
+		_, _ = http.ReadRequest(bufio.NewReader(c))
+		_, _ = io.WriteString(c, answer)
+		_, _ = io.Copy(io.Discard, c)
+	})
+	return func(o *proxy.Options) { o.Upstream = runner }
 }
 
 // TestLimitIsPassedWhileTheAnswerBegins has callers go past --max-body at the moment in which the head of the
