@@ -23,7 +23,7 @@ image: ## build the image with docker, buildah or podman (IMAGE, PLATFORM and mo
 
 .PHONY: image-test
 image-test: ## build the image twice and for arm64, run it, compare (needs root, Linux, buildah, busybox; podman to run it as a container)
-	go test -tags image -count=1 -timeout 25m -v ./deploy/image
+	go test -tags image -count=1 -timeout 25m -v ./test/image
 
 .PHONY: test
 test: ## run the tests
@@ -41,12 +41,12 @@ fmt: ## format the code
 lint: ## look for mistakes: format, vet, linters
 	@unformatted=$$($(GOFUMPT) -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
-	go vet -tags e2e ./deploy/e2e/...
-	go vet -tags image ./deploy/image/...
-	go vet -tags bench ./deploy/bench/...
+	go vet -tags e2e ./test/...
+	go vet -tags image ./test/image/...
+	go vet -tags bench ./tools/bench/...
 	$(GOLANGCI) run ./...
-	cd deploy/manifests && go vet ./... && $(GOLANGCI) run ./...
-	cd deploy/statuspage && go vet ./... && $(GOLANGCI) run ./...
+	cd test/manifests && go vet ./... && $(GOLANGCI) run ./...
+	cd test/browser && go vet ./... && $(GOLANGCI) run ./...
 
 .PHONY: fuzz
 fuzz: ## fuzz each fuzz test for FUZZTIME
@@ -54,57 +54,57 @@ fuzz: ## fuzz each fuzz test for FUZZTIME
 
 .PHONY: manifests
 manifests: ## read compose files, Kubernetes manifests, alert rules and dashboard, and try the gate as they run it
-	cd deploy/manifests && go test ./...
+	cd test/manifests && go test ./...
 
-.PHONY: statuspage
-statuspage: ## look at the status page in a browser (needs Chromium)
-	cd deploy/statuspage && go test -count=1 ./...
+.PHONY: browser
+browser: ## look at the status page in a browser (needs Chromium)
+	cd test/browser && go test -count=1 ./...
 
 .PHONY: screenshot
 screenshot: ## draw the README's picture of the status page anew (needs Chromium)
-	cd deploy/statuspage && STATUSPAGE_SCREENSHOT=../../docs/status.png go test -count=1 -run TestScreenshot ./...
+	cd test/browser && BROWSER_SCREENSHOT=../../docs/status.png go test -count=1 -run TestScreenshot ./...
 
 .PHONY: kube
-kube: ## apply the Kubernetes manifests to a real API server (see deploy/cluster; needs root, Linux, etcd; 7 minutes the first time)
-	API_ONLY=1 deploy/cluster/up deploy/cluster/apply
+kube: ## apply the Kubernetes manifests to a real API server (see test/cluster; needs root, Linux, etcd; 7 minutes the first time)
+	API_ONLY=1 test/cluster/up test/cluster/apply
 
 KUBE_FLOWISE = $(HOME)/.cache/flowlatch-kube/flowise.tar
 .PHONY: kube-node
 kube-node: ## follow deploy/kubernetes/README.md on a real Kubernetes node (needs more, and a Flowise from npm)
-	@[ -e $(KUBE_FLOWISE) ] || { mkdir -p $(dir $(KUBE_FLOWISE)) && deploy/cluster/flowise-image $(KUBE_FLOWISE); }
-	FLOWISE_IMAGE=$(KUBE_FLOWISE) deploy/cluster/up deploy/cluster/follow
+	@[ -e $(KUBE_FLOWISE) ] || { mkdir -p $(dir $(KUBE_FLOWISE)) && test/cluster/flowise-image $(KUBE_FLOWISE); }
+	FLOWISE_IMAGE=$(KUBE_FLOWISE) test/cluster/up test/cluster/follow
 
 .PHONY: differential
 differential: ## send 20,000 changed requests to the gate and around it, to a router like Flowise's (needs Node 20, npm, Linux)
-	go test -tags e2e -count=1 -timeout 10m -v -run TestDifferential ./deploy/e2e/differential
+	go test -tags e2e -count=1 -timeout 10m -v -run TestDifferential ./test/differential
 
 .PHONY: e2e
 e2e: ## run the end-to-end tests against real Flowise 2.2.8 and 3.1.4 (needs Node 20, npm, g++, make, python3)
-	deploy/e2e/run 2.2.8 3.1.4
+	test/e2e/run 2.2.8 3.1.4
 
 .PHONY: e2e-n8n
 e2e-n8n: ## run the end-to-end test of the preset n8n against a real n8n (needs Node 20, npm, g++, make, python3)
-	go test -tags e2e -count=1 -timeout 20m -v ./deploy/e2e/n8n
+	go test -tags e2e -count=1 -timeout 20m -v ./test/e2e/n8n
 
 .PHONY: bench-keys
 bench-keys: ## measure what keys cost: a decision, a file of a million keys, 100 reloads a second (5 minutes)
-	go run -tags bench ./deploy/bench/keys
+	go run -tags bench ./tools/bench/keys
 
 .PHONY: bench
-bench: ## measure what the gate costs beside nginx, HAProxy and Caddy (10 minutes; BENCH_ARGS for more, see deploy/bench)
-	@mkdir -p "$(BENCH_CACHE)" && go build -tags bench -o "$(BENCH_CACHE)/bench" ./deploy/bench && exec env BENCH_CACHE="$(BENCH_CACHE)" "$(BENCH_CACHE)/bench" $(BENCH_ARGS)
+bench: ## measure what the gate costs beside nginx, HAProxy and Caddy (10 minutes; BENCH_ARGS for more, see tools/bench)
+	@mkdir -p "$(BENCH_CACHE)" && go build -tags bench -o "$(BENCH_CACHE)/bench" ./tools/bench && exec env BENCH_CACHE="$(BENCH_CACHE)" "$(BENCH_CACHE)/bench" $(BENCH_ARGS)
 
 .PHONY: bench-oracle
 bench-oracle: ## measure whether the time of a refusal tells what the gate knows (1 minute)
-	go run -tags bench ./deploy/bench/oracle
+	go run -tags bench ./tools/bench/oracle
 
 .PHONY: release
 release: ## make archives, checksums and SBOMs in dist/ of a clean clone: make release VERSION=v0.1.0
-	go run ./deploy/release -version '$(VERSION)'
+	go run ./tools/release -version '$(VERSION)'
 
 .PHONY: release-twice
 release-twice: ## make a release twice, in other directories and from nothing compiled, and compare: it must be the same
-	deploy/release/twice
+	tools/release/twice
 
 .PHONY: vuln
 vuln: ## look for known holes in dependencies (needs vuln.go.dev)

@@ -1,4 +1,4 @@
-module github.com/flowlatch/flowlatch/deploy/statuspage
+module github.com/flowlatch/flowlatch/test/browser
 
 go 1.26.0
 

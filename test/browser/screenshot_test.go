@@ -1,4 +1,4 @@
-package statuspage
+package browser
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ import (
 func digest(secret string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(secret))) }
 
 // TestScreenshot draws the picture of the README from made-up data: `make screenshot` names the file in
-// STATUSPAGE_SCREENSHOT. Without it the picture is only held against what it is to show.
+// BROWSER_SCREENSHOT. Without it the picture is only held against what it is to show.
 func TestScreenshot(t *testing.T) {
 	soon := time.Now().Add(9 * 24 * time.Hour).UTC().Format("2006-01-02T00:00:00Z")
 	keys := strings.NewReplacer(
@@ -56,7 +56,7 @@ func TestScreenshot(t *testing.T) {
 	b.shows(t, "#t-open", "3 streams")
 	b.shows(t, "#alerts", "1 key expires within 14 days", "7 requests refused")
 	b.quiet(t)
-	file := os.Getenv("STATUSPAGE_SCREENSHOT")
+	file := os.Getenv("BROWSER_SCREENSHOT")
 	if file == "" {
 		return
 	}

@@ -1,4 +1,4 @@
-module github.com/flowlatch/flowlatch/deploy/cluster
+module github.com/flowlatch/flowlatch/test/cluster
 
 go 1.25.0
 

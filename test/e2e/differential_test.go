@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flowlatch/flowlatch/deploy/e2e/differential"
+	"github.com/flowlatch/flowlatch/test/differential"
 )
 
 // mutated sends requests with a word of their own, changed from a seed, and finds by Flowise's records what each has run.

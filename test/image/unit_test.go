@@ -13,7 +13,7 @@ import (
 // TestUnit has systemd read the unit for a host, and asks what it thinks of its confinement.
 func TestUnit(t *testing.T) {
 	dir := t.TempDir()
-	unit, err := os.ReadFile(filepath.Join("..", "systemd", "flowlatch.service"))
+	unit, err := os.ReadFile(filepath.Join("..", "..", "deploy", "systemd", "flowlatch.service"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestUnit(t *testing.T) {
 // TestUnitEnvironment has the gate read the settings that are installed with the unit, as they are and with the lines
 // that are commented out.
 func TestUnitEnvironment(t *testing.T) {
-	b, err := os.ReadFile(filepath.Join("..", "systemd", "flowlatch.env"))
+	b, err := os.ReadFile(filepath.Join("..", "..", "deploy", "systemd", "flowlatch.env"))
 	if err != nil {
 		t.Fatal(err)
 	}

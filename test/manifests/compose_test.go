@@ -20,7 +20,7 @@ import (
 // load reads compose files as docker compose does: schema, merging, interpolation.
 func load(t *testing.T, env map[string]string, names ...string) (*types.Project, error) {
 	t.Helper()
-	dir, err := filepath.Abs(filepath.Join("..", "compose"))
+	dir, err := filepath.Abs(filepath.Join("..", "..", "deploy", "compose"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func wantConfined(t *testing.T, s types.ServiceConfig) {
 // wantEntrypoint checks that the image runs the file that commands here name.
 func wantEntrypoint(t *testing.T) {
 	t.Helper()
-	lines := bufio.NewScanner(strings.NewReader(readFile(t, "../Dockerfile")))
+	lines := bufio.NewScanner(strings.NewReader(readFile(t, "../../Dockerfile")))
 	for lines.Scan() {
 		if lines.Text() == `ENTRYPOINT ["/flowlatch"]` {
 			return

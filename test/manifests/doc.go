@@ -1,4 +1,4 @@
-// Package manifests tests what lies beside it in deploy: the compose files, the Kubernetes manifests, the
+// Package manifests tests what lies in deploy: the compose files, the Kubernetes manifests, the
 // alert rules and the dashboard. Each is read by the loader of the program it is for, and what it says of
 // flowlatch is tried with flowlatch.
 //

@@ -26,7 +26,7 @@ services:
 
 // TestExistingCompose puts the gate before the Flowise of somebody's compose file.
 func TestExistingCompose(t *testing.T) {
-	dir, err := filepath.Abs(filepath.Join("..", "compose"))
+	dir, err := filepath.Abs(filepath.Join("..", "..", "deploy", "compose"))
 	if err != nil {
 		t.Fatal(err)
 	}

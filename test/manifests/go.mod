@@ -1,4 +1,4 @@
-module github.com/flowlatch/flowlatch/deploy/manifests
+module github.com/flowlatch/flowlatch/test/manifests
 
 go 1.26.0
 

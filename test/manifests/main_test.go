@@ -62,7 +62,7 @@ func matches(re *regexp.Regexp, text string) map[string]bool {
 // readFile returns a file of deploy.
 func readFile(t *testing.T, path string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", path))
+	b, err := os.ReadFile(filepath.Join("..", "..", "deploy", path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +72,10 @@ func readFile(t *testing.T, path string) string {
 // files returns the files of deploy/folder whose name ends in one of suffixes, as paths below deploy.
 func files(t *testing.T, folder string, suffixes ...string) (paths []string) {
 	t.Helper()
-	err := filepath.WalkDir(filepath.Join("..", folder), func(path string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join("..", "..", "deploy", folder), func(path string, d os.DirEntry, err error) error {
 		for _, s := range suffixes {
 			if err == nil && !d.IsDir() && strings.HasSuffix(path, s) {
-				rel, err := filepath.Rel("..", path)
+				rel, err := filepath.Rel(filepath.Join("..", "..", "deploy"), path)
 				if err != nil {
 					return err
 				}
@@ -130,7 +130,7 @@ func TestPages(t *testing.T) {
 				}
 			}
 			for target := range matches(link, text) {
-				if _, err := os.Stat(filepath.Join("..", filepath.Dir(path), target)); err != nil {
+				if _, err := os.Stat(filepath.Join("..", "..", "deploy", filepath.Dir(path), target)); err != nil {
 					t.Errorf("%s: link to %s: %v", path, target, err)
 				}
 			}

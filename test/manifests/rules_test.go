@@ -241,8 +241,8 @@ func promtool(t *testing.T, dir string, args ...string) {
 }
 
 func TestPromtool(t *testing.T) {
-	dir := filepath.Join("..", "prometheus")
+	dir := filepath.Join("..", "..", "deploy", "prometheus")
 	promtool(t, dir, "check", "rules", "flowlatch.rules.yaml")
 	promtool(t, dir, "test", "rules", "flowlatch.test.yaml")
-	promtool(t, filepath.Join("..", "compose", "monitoring"), "check", "config", "--syntax-only", "prometheus.yaml")
+	promtool(t, filepath.Join("..", "..", "deploy", "compose", "monitoring"), "check", "config", "--syntax-only", "prometheus.yaml")
 }
