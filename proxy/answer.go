@@ -72,7 +72,7 @@ func (p *Proxy) private(name string) bool {
 	return name == "Set-Cookie" || name == "Alt-Svc" || p.cors != nil && strings.HasPrefix(name, "Access-Control-")
 }
 
-// arriving is a body that tells what of it has come. That of the direct transport is one.
+// arriving is a body that tells what of it has come. That of package transport is one.
 type arriving interface {
 	// Buffered is how many bytes can be read without waiting.
 	Buffered() int

@@ -121,7 +121,7 @@ type Proxy struct {
 	credentials           credentials
 	certificates          *certificate.Store
 	dial                  dialer
-	transport             transport
+	transport             roundTripper
 	inflight              inflight
 	cutRevoked            bool
 	streams               streams

@@ -9,7 +9,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
-	"github.com/flowlatch/flowlatch/proxy/direct"
+	"github.com/flowlatch/flowlatch/proxy/transport"
 )
 
 // dialer opens connections to the runner, for requests and to see whether it is there.
@@ -19,8 +19,8 @@ func dialUpstream(ctx context.Context, network, addr string) (net.Conn, error) {
 	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, addr)
 }
 
-// transport is what requests go through to the runner.
-type transport interface {
+// roundTripper is what requests go through to the runner.
+type roundTripper interface {
 	http.RoundTripper
 	CloseIdleConnections()
 }
@@ -28,9 +28,9 @@ type transport interface {
 // newTransport returns the transport to a runner: our own, or net/http's where that is asked for or where
 // the runner speaks TLS. It has no limit on how long an answer may take to begin, since its own would not
 // count while a body is being sent: see Proxy.forward.
-func newTransport(o Options, certificates *certificate.Store, dial dialer) transport {
+func newTransport(o Options, certificates *certificate.Store, dial dialer) roundTripper {
 	if o.Upstream.Scheme == "http" && !o.StandardTransport {
-		return &direct.Transport{Dial: dial}
+		return &transport.Transport{Dial: dial}
 	}
 	standard := func(config *tls.Config) *http.Transport {
 		return &http.Transport{

@@ -59,7 +59,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		"cmd/flowlatch": {
 			own: []string{"proxy", "proxy/certificate", "keystore", "keystore/strictyaml", "keystore/flowise"},
 		},
-		"proxy/direct": {
+		"proxy/transport": {
 			only: []string{},
 		},
 		"proxy/certificate": {
@@ -71,7 +71,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "proxy/direct", "proxy/certificate"},
+			own:   []string{"keystore", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

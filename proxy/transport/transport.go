@@ -1,9 +1,9 @@
-// Package direct is a client's side of plain HTTP/1.1 to one server, for a proxy that sits next to it.
+// Package transport is a client's side of plain HTTP/1.1 to one server, for a proxy that sits next to it.
 //
 // It does what net/http's Transport does there, by the goroutine that asks: a request and its answer cost
 // no other goroutine, no channel and, for a small body, one write. It leaves TLS, proxies, HTTP/2,
 // redirects, compression and cookies to others, and the parsing of answers to net/http.
-package direct
+package transport
 
 import (
 	"context"
