@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // answer is what a caller got.
@@ -63,40 +64,40 @@ func TestAnswers(t *testing.T) {
 		name, method, target, body string
 		headers                    []string
 		status                     int
-		code                       proxy.Code
+		code                       problem.Code
 		challenge                  string
 	}{
-		{"encoded path", "POST", "/api/v1/%70rediction/" + botA, question, []string{bearerOf(secretA)}, 400, proxy.CodeNotCanonical, ""},
-		{"upper-case ID", "POST", predict + strings.ToUpper(botA), question, []string{bearerOf(secretA)}, 400, proxy.CodeBadChatflowID, ""},
-		{"no UUID", "POST", predict + "__proto__", question, nil, 400, proxy.CodeBadChatflowID, ""},
-		{"two credentials", "POST", predict + botA, question, []string{bearerOf(secretA), bearerOf(secretA)}, 400, proxy.CodeBadRequest, badHeader},
-		{"no key", "POST", predict + botA, question, nil, 401, proxy.CodeMissingKey, plain},
-		{"no key, unlisted", "POST", predict + unlisted, question, nil, 401, proxy.CodeMissingKey, plain},
-		{"another scheme", "POST", predict + botA, question, []string{"Authorization: Basic YTpi"}, 401, proxy.CodeMissingKey, plain},
-		{"unknown key", "POST", predict + botA, question, []string{bearerOf("not-a-key-0123456789")}, 401, proxy.CodeInvalidKey, invalid},
-		{"unknown key, unlisted", "POST", predict + unlisted, question, []string{bearerOf("not-a-key-0123456789")}, 401, proxy.CodeInvalidKey, invalid},
-		{"expired key", "POST", predict + botA, question, []string{bearerOf(secretExpired)}, 401, proxy.CodeInvalidKey, invalid},
-		{"disabled key", "POST", predict + botA, question, []string{bearerOf(secretDisabled)}, 401, proxy.CodeInvalidKey, invalid},
-		{"key not valid yet", "POST", predict + botA, question, []string{bearerOf(secretFuture)}, 401, proxy.CodeInvalidKey, invalid},
-		{"malformed key", "POST", predict + botA, question, []string{"Authorization: Bearer a b"}, 401, proxy.CodeInvalidKey, invalid},
-		{"empty key", "POST", predict + botA, question, []string{"Authorization: Bearer "}, 401, proxy.CodeInvalidKey, invalid},
-		{"key for another chatflow", "POST", predict + botB, question, []string{bearerOf(secretA)}, 403, proxy.CodeKeyNotForFlow, insufficient},
-		{"key for another chatflow, unlisted", "POST", predict + unlisted, question, []string{bearerOf(secretA)}, 403, proxy.CodeKeyNotForFlow, insufficient},
-		{"no such route", "GET", "/api/v1/chatflows", "", []string{bearerOf(secretOps)}, 404, proxy.CodeNotExposed, ""},
-		{"trailing slash", "POST", predict + botA + "/", question, []string{bearerOf(secretA)}, 404, proxy.CodeNotExposed, ""},
-		{"root", "GET", "/", "", nil, 404, proxy.CodeNotExposed, ""},
-		{"wrong method", "GET", predict + botA, "", []string{bearerOf(secretA)}, 405, proxy.CodeMethod, ""},
-		{"OPTIONS that is no preflight", "OPTIONS", predict + botA, "", nil, 405, proxy.CodeMethod, ""},
-		{"TRACE", "TRACE", predict + botA, "", []string{bearerOf(secretA)}, 405, proxy.CodeMethod, ""},
-		{"OPTIONS *", "OPTIONS", "*", "", nil, 400, proxy.CodeNotCanonical, ""},
-		{"absolute target", "POST", "http://gate" + predict + botA, question, []string{bearerOf(secretA)}, 400, proxy.CodeNotCanonical, ""},
-		{"body too large", "POST", predict + botA, strings.Repeat("x", 2000), []string{bearerOf(secretA)}, 413, proxy.CodeBodyTooLarge, ""},
-		{"preflight to switch protocols", "OPTIONS", "/api/v1/chatflows-uploads/" + botA, "", []string{"Origin: x", "Access-Control-Request-Method: GET", "Upgrade: websocket"}, 400, proxy.CodeBadRequest, ""},
-		{"preflight with a body", "OPTIONS", predict + botA, "x", []string{"Origin: x", "Access-Control-Request-Method: POST"}, 400, proxy.CodeBadRequest, ""},
-		{"OPTIONS without Origin", "OPTIONS", predict + botA, "", []string{"Access-Control-Request-Method: POST"}, 405, proxy.CodeMethod, ""},
-		{"body on a public route", "GET", "/api/v1/ping", "x", nil, 400, proxy.CodeBadRequest, ""},
-		{"body on discovery", "GET", "/api/v1/chatflows-streaming/" + botA, "x", nil, 400, proxy.CodeBadRequest, ""},
-		{"websocket", "GET", "/api/v1/chatflows-uploads/" + botA, "", []string{bearerOf(secretA), "Upgrade: websocket"}, 400, proxy.CodeBadRequest, ""},
+		{"encoded path", "POST", "/api/v1/%70rediction/" + botA, question, []string{bearerOf(secretA)}, 400, problem.NotCanonical, ""},
+		{"upper-case ID", "POST", predict + strings.ToUpper(botA), question, []string{bearerOf(secretA)}, 400, problem.BadChatflowID, ""},
+		{"no UUID", "POST", predict + "__proto__", question, nil, 400, problem.BadChatflowID, ""},
+		{"two credentials", "POST", predict + botA, question, []string{bearerOf(secretA), bearerOf(secretA)}, 400, problem.BadRequest, badHeader},
+		{"no key", "POST", predict + botA, question, nil, 401, problem.MissingKey, plain},
+		{"no key, unlisted", "POST", predict + unlisted, question, nil, 401, problem.MissingKey, plain},
+		{"another scheme", "POST", predict + botA, question, []string{"Authorization: Basic YTpi"}, 401, problem.MissingKey, plain},
+		{"unknown key", "POST", predict + botA, question, []string{bearerOf("not-a-key-0123456789")}, 401, problem.InvalidKey, invalid},
+		{"unknown key, unlisted", "POST", predict + unlisted, question, []string{bearerOf("not-a-key-0123456789")}, 401, problem.InvalidKey, invalid},
+		{"expired key", "POST", predict + botA, question, []string{bearerOf(secretExpired)}, 401, problem.InvalidKey, invalid},
+		{"disabled key", "POST", predict + botA, question, []string{bearerOf(secretDisabled)}, 401, problem.InvalidKey, invalid},
+		{"key not valid yet", "POST", predict + botA, question, []string{bearerOf(secretFuture)}, 401, problem.InvalidKey, invalid},
+		{"malformed key", "POST", predict + botA, question, []string{"Authorization: Bearer a b"}, 401, problem.InvalidKey, invalid},
+		{"empty key", "POST", predict + botA, question, []string{"Authorization: Bearer "}, 401, problem.InvalidKey, invalid},
+		{"key for another chatflow", "POST", predict + botB, question, []string{bearerOf(secretA)}, 403, problem.KeyNotForChatflow, insufficient},
+		{"key for another chatflow, unlisted", "POST", predict + unlisted, question, []string{bearerOf(secretA)}, 403, problem.KeyNotForChatflow, insufficient},
+		{"no such route", "GET", "/api/v1/chatflows", "", []string{bearerOf(secretOps)}, 404, problem.NotExposed, ""},
+		{"trailing slash", "POST", predict + botA + "/", question, []string{bearerOf(secretA)}, 404, problem.NotExposed, ""},
+		{"root", "GET", "/", "", nil, 404, problem.NotExposed, ""},
+		{"wrong method", "GET", predict + botA, "", []string{bearerOf(secretA)}, 405, problem.MethodNotAllowed, ""},
+		{"OPTIONS that is no preflight", "OPTIONS", predict + botA, "", nil, 405, problem.MethodNotAllowed, ""},
+		{"TRACE", "TRACE", predict + botA, "", []string{bearerOf(secretA)}, 405, problem.MethodNotAllowed, ""},
+		{"OPTIONS *", "OPTIONS", "*", "", nil, 400, problem.NotCanonical, ""},
+		{"absolute target", "POST", "http://gate" + predict + botA, question, []string{bearerOf(secretA)}, 400, problem.NotCanonical, ""},
+		{"body too large", "POST", predict + botA, strings.Repeat("x", 2000), []string{bearerOf(secretA)}, 413, problem.BodyTooLarge, ""},
+		{"preflight to switch protocols", "OPTIONS", "/api/v1/chatflows-uploads/" + botA, "", []string{"Origin: x", "Access-Control-Request-Method: GET", "Upgrade: websocket"}, 400, problem.BadRequest, ""},
+		{"preflight with a body", "OPTIONS", predict + botA, "x", []string{"Origin: x", "Access-Control-Request-Method: POST"}, 400, problem.BadRequest, ""},
+		{"OPTIONS without Origin", "OPTIONS", predict + botA, "", []string{"Access-Control-Request-Method: POST"}, 405, problem.MethodNotAllowed, ""},
+		{"body on a public route", "GET", "/api/v1/ping", "x", nil, 400, problem.BadRequest, ""},
+		{"body on discovery", "GET", "/api/v1/chatflows-streaming/" + botA, "x", nil, 400, problem.BadRequest, ""},
+		{"websocket", "GET", "/api/v1/chatflows-uploads/" + botA, "", []string{bearerOf(secretA), "Upgrade: websocket"}, 400, problem.BadRequest, ""},
 	}
 	g := newGate(t, nil, func(o *proxy.Options) { o.MaxBody = 1000 })
 	for _, tt := range tests {
@@ -119,7 +120,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func checkProblem(t *testing.T, a *answer, status int, code proxy.Code) {
+func checkProblem(t *testing.T, a *answer, status int, code problem.Code) {
 	t.Helper()
 	p := a.problem
 	if a.status != status || p.Status != status || p.Code != string(code) {
@@ -166,25 +167,25 @@ func TestUpstreamFailures(t *testing.T) {
 		g := newGate(t, nil, nil)
 		g.runner.Close()
 		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
-		checkProblem(t, a, 502, proxy.CodeUnreachable)
+		checkProblem(t, a, 502, problem.UpstreamUnreachable)
 	})
 	t.Run("breaks off before its answer", func(t *testing.T) {
 		g := newGate(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil)
 		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
-		checkProblem(t, a, 502, proxy.CodeUnreachable)
+		checkProblem(t, a, 502, problem.UpstreamUnreachable)
 	})
 	t.Run("never answers", func(t *testing.T) {
 		g := newGate(t, func(_ http.ResponseWriter, r *http.Request) { untilGone(r) },
 			func(o *proxy.Options) { o.UpstreamTimeout = 50 * time.Millisecond })
 		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
-		checkProblem(t, a, 504, proxy.CodeUpstreamSlow)
+		checkProblem(t, a, 504, problem.UpstreamTimeout)
 	})
 	t.Run("chunked body too large", func(t *testing.T) {
 		g := newGate(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) },
 			func(o *proxy.Options) { o.MaxBody = 10 })
 		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "", bearerOf(secretA), jsonType,
 			"Transfer-Encoding: chunked", "", "14\r\n01234567890123456789\r\n0\r\n")
-		checkProblem(t, a, 413, proxy.CodeBodyTooLarge)
+		checkProblem(t, a, 413, problem.BodyTooLarge)
 	})
 }
 

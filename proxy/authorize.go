@@ -1,134 +1,86 @@
 package proxy
 
 import (
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// Access says what a route asks of a caller.
-type Access uint8
+// authorization is a request as it was understood and what was decided about it. What is sent upstream is built from
+// it.
+type authorization struct {
+	*route.Request
+	Decision
 
-// What a route can ask of a caller.
-const (
-	ChatflowKey Access = iota // a key for the chatflow, unless the chatflow is public
-	AnyKey                    // any valid key: the request names no chatflow
-	ListedOnly                // nothing, if the chatflow is listed; else as ChatflowKey
-	Public                    // nothing
-)
-
-// Question is what a decision is about.
-type Question struct {
-	Access   Access
-	Chatflow string // ID; empty if the request names none, or not yet
-	Token    string // the Bearer token, or empty
-	Bearer   bool   // there is a Bearer credential; with an empty Token, a malformed one
-	// Key stands for one of its secrets, for asking what a key may do without having a secret.
-	Key *keystore.Key
+	question Question
+	now      time.Time          // when it was decided
+	snapshot *keystore.Snapshot // by which keys; nil if the request was refused before
+	buffered *bufferedBody      // nil unless the body was read to decide; whoever called authorize closes it
 }
 
-// Decision is the answer to a Question.
-type Decision struct {
-	Allowed bool
-	// Refusal says why not.
-	Refusal *Error
-	// Key is the key that was presented, valid or not; nil if it is unknown.
-	Key *keystore.Key
-	// Secret is the secret that was presented; nil if it is unknown.
-	Secret *keystore.Secret
-	// Opens says that the key is valid and opens what was asked for.
-	Opens bool
-	// Validity is what the presented key's secret is now.
-	Validity keystore.Validity
-	// Chatflow is what the key file says of the chatflow: its own entry or "*"; nil if neither.
-	Chatflow *keystore.Chatflow
+// authorize decides about a request: it is parsed, decided about by its request line and headers, its body is read
+// where the route or the chatflow asks for that, and it is decided about once more. With a key, the request counts as
+// having presented one of its secrets.
+func (p *Proxy) authorize(in *http.Request, body *requestBody, started time.Time, key *keystore.Key) (a authorization) {
+	var refusal *problem.Error
+	if a.Request, refusal = p.exposed.Parse(in); refusal != nil {
+		return a.refuse(refusal)
+	}
+	if a.Preflight {
+		a.Decision = p.decidePreflight(a.Route)
+		return a
+	}
+	a.question = Question{Access: a.Route.Access, Chatflow: a.Request.Chatflow, InBody: a.Route.Body != "" && a.Request.Chatflow == "", Bearer: a.Bearer, Key: key}
+	if a.decide(p, started); !a.Allowed {
+		return a
+	}
+	if a.buffered, refusal = p.readBody(in, body, a); refusal != nil {
+		return a.refuse(refusal)
+	}
+	if a.buffered != nil { // it may have taken its time, and may have named the chatflow
+		if a.question.Chatflow, refusal = chatflowOf(a); refusal != nil {
+			return a.refuse(refusal)
+		}
+		a.question.InBody = false
+		if a.decide(p, time.Now()); !a.Allowed {
+			return a
+		}
+	}
+	if refusal = checkBody(in, a); refusal != nil {
+		return a.refuse(refusal)
+	}
+	return a
 }
 
-// refused is d with a refusal for a reason that lies outside the keys.
-func (d Decision) refused(err *Error) Decision {
-	d.Allowed, d.Refusal = false, err
-	return d
+// decide decides by the keys that are valid now.
+func (a *authorization) decide(p *Proxy, now time.Time) {
+	if p.opts.Now != nil {
+		now = p.opts.Now()
+	}
+	a.now, a.snapshot = now, p.opts.Store.Snapshot()
+	a.Decision = Decide(a.snapshot, a.question, now)
 }
 
-// bodyPolicy is what the chatflow says of bodies.
-func (d Decision) bodyPolicy() keystore.BodyPolicy {
-	if d.Chatflow == nil {
-		return keystore.BodyPolicy{}
-	}
-	return d.Chatflow.Body
+// refuse returns a with a refusal for a reason other than its key.
+func (a authorization) refuse(err *problem.Error) authorization {
+	a.Allowed, a.Refusal = false, err
+	return a
 }
 
-// Decide says whether a request may pass. It is the only place that does, for requests and for
-// `flowlatch explain` alike, and depends on nothing but its arguments.
-//
-// The order of the refusals keeps a secret: without a valid key, a chatflow that is listed cannot be
-// told from one that is not.
-func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
-	var d Decision
-	var match keystore.Match
-	switch {
-	case q.Key != nil:
-		match = keystore.Match{Key: q.Key, Validity: q.Key.Validity(now)}
-	case q.Token != "":
-		match = s.Match(keystore.DigestOf(q.Token), now)
+// decidePreflight decides about a CORS preflight, with which a browser sends no key. The gate answers it where it has
+// origins of its own; otherwise the upstream does.
+func (p *Proxy) decidePreflight(r *route.Route) Decision {
+	if p.cors == nil && r.AnyMethod() {
+		// The upstream's route may take OPTIONS for a call: Flowise 3.1.4 lets preflights from origins that it does
+		// not know fall through to the controller of webhooks (routes/webhook/index.ts).
+		return Decision{Refusal: &problem.Error{
+			Code: problem.MethodNotAllowed, Detail: "this path does not take preflights", Allow: strings.Join(r.AllMethods(), ", "),
+			Reason: "an upstream that takes every method may take a preflight for a call; with --cors-origins the gate answers it",
+		}}
 	}
-	d.Key, d.Secret, d.Validity = match.Key, match.Secret, match.Validity
-	var chatflow *keystore.Chatflow
-	listed := false
-	if q.Chatflow != "" {
-		chatflow, listed = s.Chatflow(q.Chatflow)
-	}
-	d.Chatflow = chatflow
-
-	valid := match.Validity == keystore.Valid
-	open := q.Access == Public ||
-		q.Access == ListedOnly && listed ||
-		q.Access != AnyKey && chatflow != nil && chatflow.Public
-	switch {
-	case !q.Bearer && q.Key == nil:
-		d.Refusal = &missingKey
-	case !valid:
-		d.Refusal = refuseKey(q, match.Validity)
-	default:
-		d.Refusal = &keyNotForChatflow
-	}
-	d.Opens = valid && (q.Access == AnyKey || q.Chatflow != "" && s.Opens(match.Key, q.Chatflow))
-	if open || d.Opens {
-		d.Allowed, d.Refusal = true, nil
-	}
-	return d
-}
-
-// Refusals that are the same each time.
-var (
-	missingKey = Error{
-		Code: CodeMissingKey, Detail: "send your API key as `Authorization: Bearer KEY`", Reason: "no bearer token",
-	}
-	keyNotForChatflow = Error{
-		Code: CodeKeyNotForFlow, Detail: "this API key is not for this chatflow", Reason: "key is not listed for the chatflow",
-	}
-	invalidKeys = map[keystore.Validity]*Error{
-		keystore.Unknown:     invalidKey("unknown key"),
-		keystore.Disabled:    invalidKey("key is disabled"),
-		keystore.NotYetValid: invalidKey("key is not valid yet"),
-		keystore.Expired:     invalidKey("key has expired"),
-	}
-	malformedKey = invalidKey("malformed bearer token")
-	mistypedKey  = invalidKey("mistyped key: its checksum does not fit")
-)
-
-// invalidKey is one answer whatever the reason, which only the operator learns.
-func invalidKey(reason string) *Error {
-	return &Error{Code: CodeInvalidKey, Detail: "this API key is not valid", Reason: reason}
-}
-
-func refuseKey(q Question, v keystore.Validity) *Error {
-	mistyped := keystore.Mistyped(q.Token) // looked at whether it matters or not: it takes time, which must not tell
-	switch {
-	case q.Key == nil && q.Token == "":
-		return malformedKey
-	case v == keystore.Unknown && mistyped:
-		return mistypedKey
-	}
-	return invalidKeys[v]
+	return Decision{Allowed: true}
 }

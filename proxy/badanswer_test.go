@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // TestBadAnswers has a runner answer one caller in ways that leave in doubt where the answer ends, and
@@ -103,7 +104,7 @@ func TestBadAnswers(t *testing.T) {
 				if status != tt.status || status < 500 && body != tt.body {
 					t.Errorf("the bad answer is passed on as %d %q, want %d %q", status, body, tt.status, tt.body)
 				}
-				if status == 502 && (!strings.Contains(body, string(proxy.CodeUnreachable)) || strings.Contains(body, "stolen") || res.Header.Get("X-Request-Id") == "") {
+				if status == 502 && (!strings.Contains(body, string(problem.UpstreamUnreachable)) || strings.Contains(body, "stolen") || res.Header.Get("X-Request-Id") == "") {
 					t.Errorf("the bad answer is passed on as %v %s, want the gate's own", res.Header, body)
 				}
 				if res != nil && (res.Header.Get("Set-Cookie") != "" || res.Header["Set-Cookie "] != nil) {

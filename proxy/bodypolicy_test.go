@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 const (
@@ -42,47 +43,47 @@ func TestBodyPolicy(t *testing.T) {
 	tests := map[string]struct {
 		request, body string
 		headers       []string
-		code          proxy.Code // empty: it passes
+		code          problem.Code // empty: it passes
 	}{
 		"plain":                       {limited, `{"question":"x"}`, []string{jsonType}, ""},
 		"odd but plain":               {limited, "\r\n {\"question\" : \"overrideConfig\", \"history\":[{\"uploads\":1}],\"\":null}\n", []string{jsonType}, ""},
 		"identity is no encoding":     {limited, `{}`, []string{jsonType, "Content-Encoding: identity"}, ""},
 		"charset":                     {limited, `{}`, []string{"Content-Type: Application/JSON; charset=UTF-8"}, ""},
 		"no body":                     {limited, ``, nil, ""},
-		"denied member":               {limited, denied, []string{jsonType}, proxy.CodeFieldNotAllowed},
-		"denied, the second":          {limited, `{"uploads":[]}`, []string{jsonType}, proxy.CodeFieldNotAllowed},
-		"denied, null":                {limited, `{"uploads":null}`, []string{jsonType}, proxy.CodeFieldNotAllowed},
-		"denied, escaped":             {limited, `{"\u006fverrideConfig":{}}`, []string{jsonType}, proxy.CodeFieldNotAllowed},
-		"denied, another case":        {limited, `{"OverrideConfig":{}}`, []string{jsonType}, proxy.CodeFieldNotAllowed},
+		"denied member":               {limited, denied, []string{jsonType}, problem.FieldNotAllowed},
+		"denied, the second":          {limited, `{"uploads":[]}`, []string{jsonType}, problem.FieldNotAllowed},
+		"denied, null":                {limited, `{"uploads":null}`, []string{jsonType}, problem.FieldNotAllowed},
+		"denied, escaped":             {limited, `{"\u006fverrideConfig":{}}`, []string{jsonType}, problem.FieldNotAllowed},
+		"denied, another case":        {limited, `{"OverrideConfig":{}}`, []string{jsonType}, problem.FieldNotAllowed},
 		"denied, as multer names it":  {limited, `{"overrideConfig[x]":1}`, []string{jsonType}, ""},
-		"denied, the last of many":    {limited, `{` + strings.Repeat(`"a":1,`, 5000) + `"uploads":1}`, []string{jsonType}, proxy.CodeFieldNotAllowed},
-		"denied, twice":               {limited, `{"a":1,"uploads":1,"uploads":2}`, []string{jsonType}, proxy.CodeFieldNotAllowed},
-		"prototype":                   {limited, `{"__proto__":{"overrideConfig":{}}}`, []string{jsonType}, proxy.CodeFieldNotAllowed},
-		"an array":                    {limited, `[` + denied + `]`, []string{jsonType}, proxy.CodeBadRequest},
-		"a string":                    {limited, `"overrideConfig"`, []string{jsonType}, proxy.CodeBadRequest},
-		"two objects":                 {limited, `{}` + denied, []string{jsonType}, proxy.CodeBadRequest},
-		"no JSON":                     {limited, `{"question":`, []string{jsonType}, proxy.CodeBadRequest},
-		"byte order mark":             {limited, "\ufeff" + denied, []string{jsonType}, proxy.CodeBadRequest},
-		"not UTF-8":                   {limited, "{\"a\":\"\xff\"}", []string{jsonType}, proxy.CodeBadRequest},
-		"UTF-16 by its charset":       {limited, denied, []string{"Content-Type: application/json; charset=utf-16le"}, proxy.CodeUnsupportedMedia},
-		"compressed":                  {limited, zipped.String(), []string{jsonType, "Content-Encoding: gzip"}, proxy.CodeUnsupportedMedia},
-		"compressed, it says":         {limited, denied, []string{jsonType, "Content-Encoding: identity, deflate"}, proxy.CodeUnsupportedMedia},
-		"two encodings":               {limited, denied, []string{jsonType, "Content-Encoding: identity", "Content-Encoding: gzip"}, proxy.CodeUnsupportedMedia},
-		"form":                        {limited, `overrideConfig[systemMessage]=y`, []string{form}, proxy.CodeUnsupportedMedia},
-		"multipart":                   {limited, "--x\r\nContent-Disposition: form-data; name=\"systemMessage\"\r\n\r\ny\r\n--x--\r\n", []string{"Content-Type: multipart/form-data; boundary=x"}, proxy.CodeUnsupportedMedia},
-		"no type":                     {limited, denied, nil, proxy.CodeUnsupportedMedia},
-		"two types":                   {limited, denied, []string{"Content-Type: text/plain", jsonType}, proxy.CodeUnsupportedMedia},
-		"type with two charsets":      {limited, denied, []string{"Content-Type: application/json; charset=utf-8; charset=utf-16"}, proxy.CodeUnsupportedMedia},
-		"larger than is checked":      {limited, `{"question":"` + strings.Repeat("x", 1<<20) + `"}`, []string{jsonType}, proxy.CodeBodyTooLarge},
-		"attachments":                 {"POST /api/v1/attachments/" + botLimited + "/c1", "--x--", []string{"Content-Type: multipart/form-data; boundary=x"}, proxy.CodeUnsupportedMedia},
-		"upsert":                      {"POST /api/v1/vector/upsert/" + botLimited, denied, []string{jsonType}, proxy.CodeFieldNotAllowed},
-		"chatflow named in the body":  {"POST /api/v1/leads", `{"chatflowid":"` + botLimited + `","uploads":[]}`, []string{jsonType}, proxy.CodeFieldNotAllowed},
+		"denied, the last of many":    {limited, manyMembers(5000) + `"uploads":1}`, []string{jsonType}, problem.FieldNotAllowed},
+		"denied, twice":               {limited, `{"a":1,"uploads":1,"uploads":2}`, []string{jsonType}, problem.FieldNotAllowed},
+		"prototype":                   {limited, `{"__proto__":{"overrideConfig":{}}}`, []string{jsonType}, problem.FieldNotAllowed},
+		"an array":                    {limited, `[` + denied + `]`, []string{jsonType}, problem.BadRequest},
+		"a string":                    {limited, `"overrideConfig"`, []string{jsonType}, problem.BadRequest},
+		"two objects":                 {limited, `{}` + denied, []string{jsonType}, problem.BadRequest},
+		"no JSON":                     {limited, `{"question":`, []string{jsonType}, problem.BadRequest},
+		"byte order mark":             {limited, "\ufeff" + denied, []string{jsonType}, problem.BadRequest},
+		"not UTF-8":                   {limited, "{\"a\":\"\xff\"}", []string{jsonType}, problem.BadRequest},
+		"UTF-16 by its charset":       {limited, denied, []string{"Content-Type: application/json; charset=utf-16le"}, problem.UnsupportedMediaType},
+		"compressed":                  {limited, zipped.String(), []string{jsonType, "Content-Encoding: gzip"}, problem.UnsupportedMediaType},
+		"compressed, it says":         {limited, denied, []string{jsonType, "Content-Encoding: identity, deflate"}, problem.UnsupportedMediaType},
+		"two encodings":               {limited, denied, []string{jsonType, "Content-Encoding: identity", "Content-Encoding: gzip"}, problem.UnsupportedMediaType},
+		"form":                        {limited, `overrideConfig[systemMessage]=y`, []string{form}, problem.UnsupportedMediaType},
+		"multipart":                   {limited, "--x\r\nContent-Disposition: form-data; name=\"systemMessage\"\r\n\r\ny\r\n--x--\r\n", []string{"Content-Type: multipart/form-data; boundary=x"}, problem.UnsupportedMediaType},
+		"no type":                     {limited, denied, nil, problem.UnsupportedMediaType},
+		"two types":                   {limited, denied, []string{"Content-Type: text/plain", jsonType}, problem.UnsupportedMediaType},
+		"type with two charsets":      {limited, denied, []string{"Content-Type: application/json; charset=utf-8; charset=utf-16"}, problem.UnsupportedMediaType},
+		"larger than is checked":      {limited, `{"question":"` + strings.Repeat("x", 1<<20) + `"}`, []string{jsonType}, problem.BodyTooLarge},
+		"attachments":                 {"POST /api/v1/attachments/" + botLimited + "/c1", "--x--", []string{"Content-Type: multipart/form-data; boundary=x"}, problem.UnsupportedMediaType},
+		"upsert":                      {"POST /api/v1/vector/upsert/" + botLimited, denied, []string{jsonType}, problem.FieldNotAllowed},
+		"chatflow named in the body":  {"POST /api/v1/leads", `{"chatflowid":"` + botLimited + `","uploads":[]}`, []string{jsonType}, problem.FieldNotAllowed},
 		"the same, allowed":           {"POST /api/v1/leads", `{"chatflowid":"` + botLimited + `"}`, []string{jsonType}, ""},
 		"JSON only":                   {jsonOnly, denied, []string{jsonType}, ""},
 		"JSON only, not looked into":  {jsonOnly, `{"question":`, []string{jsonType}, ""},
-		"JSON only, form":             {jsonOnly, `question=x`, []string{form}, proxy.CodeUnsupportedMedia},
-		"JSON only, compressed":       {jsonOnly, zipped.String(), []string{jsonType, "Content-Encoding: gzip"}, proxy.CodeUnsupportedMedia},
-		"JSON only, UTF-7":            {jsonOnly, denied, []string{"Content-Type: application/json; charset=utf-7"}, proxy.CodeUnsupportedMedia},
+		"JSON only, form":             {jsonOnly, `question=x`, []string{form}, problem.UnsupportedMediaType},
+		"JSON only, compressed":       {jsonOnly, zipped.String(), []string{jsonType, "Content-Encoding: gzip"}, problem.UnsupportedMediaType},
+		"JSON only, UTF-7":            {jsonOnly, denied, []string{"Content-Type: application/json; charset=utf-7"}, problem.UnsupportedMediaType},
 		"another chatflow":            {free, denied, []string{jsonType}, ""},
 		"another chatflow, multipart": {free, "--x--", []string{"Content-Type: multipart/form-data; boundary=x"}, ""},
 	}
@@ -104,7 +105,7 @@ func TestBodyPolicy(t *testing.T) {
 			}
 		})
 	}
-	checkProblem(t, g.request(t, "POST", "/api/v1/prediction/"+botLimited, denied, jsonType), 401, proxy.CodeMissingKey)
+	checkProblem(t, g.request(t, "POST", "/api/v1/prediction/"+botLimited, denied, jsonType), 401, problem.MissingKey)
 	if a := g.request(t, "POST", "/api/v1/prediction/"+botLimited, denied, jsonType, bearerOf(secretA)); !strings.Contains(a.problem.Detail, "overrideConfig") {
 		t.Errorf("detail = %q, want the member's name in it", a.problem.Detail)
 	}
@@ -131,7 +132,7 @@ func TestBodyPolicyInPieces(t *testing.T) {
 	if n != 2 || body != "" || r.ContentLength != 0 {
 		t.Errorf("the runner got %d requests, the last with %q of length %d; want 2, nothing", n, body, r.ContentLength)
 	}
-	checkProblem(t, g.raw(t, chunked(`{"uploads":1}`)), 403, proxy.CodeFieldNotAllowed)
+	checkProblem(t, g.raw(t, chunked(`{"uploads":1}`)), 403, problem.FieldNotAllowed)
 }
 
 // TestHeldBodiesAreBounded fills the memory that bodies may hold while they are checked: the next one is
@@ -158,7 +159,7 @@ func TestHeldBodiesAreBounded(t *testing.T) {
 	}
 	eventually(t, "a refusal for want of memory", func() bool {
 		hold() // of those that came at once, some may have been refused too many
-		return ask().problem.Code == string(proxy.CodeOverloaded)
+		return ask().problem.Code == string(problem.Overloaded)
 	})
 	if a := g.request(t, "POST", "/api/v1/prediction/"+botA, `{"question":"x"}`, jsonType, bearerOf(secretA)); a.status != 200 {
 		t.Errorf("a chatflow without a limit = %d, want 200", a.status)
@@ -194,8 +195,18 @@ func TestBodyPolicyChangesWhileTheBodyArrives(t *testing.T) {
 		t.Fatal(r.Err)
 	}
 	_, _ = io.WriteString(c, body)
-	checkProblem(t, readAnswer(t, answers), http.StatusForbidden, proxy.CodeFieldNotAllowed)
+	checkProblem(t, readAnswer(t, answers), http.StatusForbidden, problem.FieldNotAllowed)
 	if _, _, n := g.runner.last(); n != 0 {
 		t.Errorf("%d requests reached the runner, want 0", n)
 	}
+}
+
+// manyMembers is the beginning of a JSON object with n members of different names.
+func manyMembers(n int) string {
+	var b strings.Builder
+	b.WriteString("{")
+	for i := range n {
+		fmt.Fprintf(&b, `"m%d":1,`, i)
+	}
+	return b.String()
 }

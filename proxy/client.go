@@ -6,12 +6,11 @@ import (
 	"strings"
 )
 
-// clientIP returns the address of the caller and the chain to send on as X-Forwarded-For.
+// clientIP returns the address of the client and the chain to send upstream as X-Forwarded-For.
 //
-// Only a trusted peer is believed about who called it, and the chain is read from the right: the
-// first address that is not a trusted proxy's is the caller, and what stands to the left of it is
-// whatever the caller wrote. It is cut off, because Flowise believes the leftmost address
-// (TRUST_PROXY, on since 3.0.8) and counts its rate limits by it.
+// Only a trusted peer is believed about who its client is. The chain is read from the right: the first address that is
+// not a trusted proxy's is the client, and everything to the left of it is whatever the client wrote. It is cut off,
+// because Flowise believes the leftmost address (TRUST_PROXY, on since 3.0.8) and counts its rate limits by it.
 func clientIP(r *http.Request, trusted []netip.Prefix) (client netip.Addr, chain string) {
 	peer := peerIP(r)
 	chain = peer.String()

@@ -11,23 +11,22 @@ import (
 	"github.com/rs/cors"
 )
 
-// newCORS returns what answers browsers for the origins, or nil if the runner does.
+// newCORS returns what answers browsers for these origins, or nil if the upstream does.
 func newCORS(origins []string) *cors.Cors {
 	if len(origins) == 0 {
 		return nil
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
-		AllowedMethods: anyMethod,     // the route table has the last word
-		AllowedHeaders: []string{"*"}, // echoed: a browser wants Authorization by its name
+		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, // the route table has the last word
+		AllowedHeaders: []string{"*"},                                                                                  // echoed: a browser wants Authorization by its name
 		ExposedHeaders: []string{"X-Request-Id", "WWW-Authenticate", "Retry-After", "Deprecation", "Sunset"},
 		MaxAge:         600,
 	})
 }
 
-// ValidateOrigins says which of the origins cannot be one whose pages may call, or nil: each has a scheme, a
-// host and perhaps a port, with "*." before the host for all its subdomains; or there is "*" alone, for
-// all pages there are.
+// ValidateOrigins returns which of the origins are malformed, or nil. Each has a scheme, a host and perhaps a port, with
+// "*." before the host for all its subdomains; or "*" stands alone, for all origins.
 func ValidateOrigins(origins []string) error {
 	if slices.Equal(origins, []string{"*"}) {
 		return nil
@@ -51,10 +50,10 @@ func validateOrigin(s string) error {
 	return nil
 }
 
-// answerPreflight answers a CORS preflight on behalf of the runner.
-func (p *Proxy) answerPreflight(rec *record, r *http.Request) { p.cors.HandlerFunc(rec, r) }
+// answerPreflight answers a CORS preflight in place of the upstream.
+func (p *Proxy) answerPreflight(x *exchange, r *http.Request) { p.cors.HandlerFunc(&x.response, r) }
 
-// allowOrigin puts the CORS headers into the head of an answer to r.
+// allowOrigin puts the CORS headers into the header of a response to r, if the gate sets them.
 func (p *Proxy) allowOrigin(w http.ResponseWriter, r *http.Request) {
 	if p.cors != nil && r.Method != http.MethodOptions { // a preflight has its own
 		p.cors.HandlerFunc(w, r)

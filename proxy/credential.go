@@ -8,18 +8,76 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// credentials are the files that hold what the runner is sent as credential. A file is looked at
-// again when it is needed and the last look is credentialAge ago; one that cannot be read any more
-// leaves the last good content in force. The zero value is ready; all methods may be called
+// upstreamCredential returns what to send upstream in the credential header, or nothing.
+func (p *Proxy) upstreamCredential(a authorization) (string, *problem.Error) {
+	if a.Preflight || a.Route.Access == route.Public {
+		return "", nil
+	}
+	u, chatflow := p.opts.UpstreamAuthorization, a.Decision.Chatflow
+	if chatflow != nil && chatflow.UpstreamAuthorization.Mode != keystore.UpstreamDefault {
+		u = chatflow.UpstreamAuthorization
+	}
+	switch u.Mode {
+	case keystore.UpstreamForward:
+		if a.Bearer.Token != "" {
+			return credentialOf(p.opts.Preset, a.Bearer.Token), nil
+		}
+	case keystore.UpstreamFile:
+		if !a.Opens && (chatflow == nil || !chatflow.Public) {
+			return "", nil // let in for discovery: the upstream's own credential is not for them
+		}
+		v, err := p.credentials.value(u.Path, a.now)
+		if err != nil {
+			return "", &problem.Error{Code: problem.UpstreamUnreachable, Detail: "the upstream cannot be reached", Reason: err.Error()}
+		}
+		return v, nil
+	}
+	return "", nil
+}
+
+// credentialOf is what stands in the credential header for a token.
+func credentialOf(p *route.Preset, token string) string {
+	if p.CredentialHeader == "Authorization" {
+		return "Bearer " + token
+	}
+	return token
+}
+
+// ReadCredential reads a file with the upstream's credential and returns what to send in the preset's credential
+// header: a token, sent as Bearer in Authorization, or there also a scheme with its credentials.
+func ReadCredential(p *route.Preset, path string) (value string, err error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("reading the upstream's credential: %w", err)
+	}
+	v := strings.TrimSpace(string(raw))
+	scheme, rest, two := strings.Cut(v, " ")
+	switch {
+	case v == "":
+		return "", fmt.Errorf("reading the upstream's credential: %s is empty", path)
+	case !two && keystore.IsToken(v):
+		return credentialOf(p, v), nil
+	case p.CredentialHeader != "Authorization":
+		return "", fmt.Errorf("reading the upstream's credential: %s must hold a token and nothing else, which is what %s takes as %s", path, p.Runner, p.CredentialHeader)
+	case two && keystore.IsToken(scheme) && keystore.IsToken(rest):
+		return v, nil
+	}
+	return "", fmt.Errorf("reading the upstream's credential: %s holds neither a token nor a scheme and a token", path)
+}
+
+// credentials are the files with the upstream's credentials. A file is read again when it is needed and was last read
+// credentialAge ago. If it can no longer be read, its last good content stays in use. All methods may be called
 // concurrently.
 type credentials struct {
-	mu    sync.Mutex
-	files map[string]*credential // by path; the paths are the operator's, so the map is bounded
-	// failed is told of a file that cannot be read while an older content serves.
-	failed func(path string, err error)
-	preset *Preset
+	preset *route.Preset
+	failed func(path string, err error) // told of a file that cannot be read while an older content is used
+
+	mu    sync.Mutex // guards what follows
+	files map[string]*credential
 }
 
 const credentialAge = 2 * time.Second
@@ -30,7 +88,7 @@ type credential struct {
 	err   error
 }
 
-// value returns what the credential header is for the file at path.
+// value returns the credential header for the file at path.
 func (c *credentials) value(path string, now time.Time) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,7 +96,7 @@ func (c *credentials) value(path string, now time.Time) (string, error) {
 	if f == nil {
 		f = &credential{}
 		if c.files == nil {
-			c.files = map[string]*credential{}
+			c.files = map[string]*credential{} // by paths of the key file, which limits their number
 		}
 		c.files[path] = f
 	}
@@ -46,36 +104,14 @@ func (c *credentials) value(path string, now time.Time) (string, error) {
 		return f.value, f.err
 	}
 	f.read = now
-	value, err := c.preset.ReadCredential(path)
+	value, err := ReadCredential(c.preset, path)
 	switch {
 	case err == nil:
 		f.value, f.err = value, nil
 	case f.value == "":
 		f.err = err
-	case c.failed != nil:
+	default:
 		c.failed(path, err)
 	}
 	return f.value, f.err
-}
-
-// ReadCredential reads a credential file and returns what stands for it in the credential header: a token,
-// sent as Bearer in Authorization, or there also a scheme and its credentials.
-func (p *Preset) ReadCredential(path string) (value string, err error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("reading the credential for the runner: %w", err)
-	}
-	v := strings.TrimSpace(string(raw))
-	scheme, rest, two := strings.Cut(v, " ")
-	switch {
-	case v == "":
-		return "", fmt.Errorf("reading the credential for the runner: %s is empty", path)
-	case !two && keystore.IsToken(v):
-		return p.credential(v), nil
-	case p.CredentialHeader != authorizationHeader:
-		return "", fmt.Errorf("reading the credential for the runner: %s does not hold a token and nothing else, which is what %s takes as %s", path, p.Runner, p.CredentialHeader)
-	case two && keystore.IsToken(scheme) && keystore.IsToken(rest):
-		return v, nil
-	}
-	return "", fmt.Errorf("reading the credential for the runner: %s holds neither a token nor a scheme and a token", path)
 }

@@ -2,66 +2,67 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // Explanation says what would become of a request.
 type Explanation struct {
 	Allowed bool
-	lines   [][2]string
+	// Lines are pairs of a word and what it is.
+	Lines [][2]string
 }
-
-// Lines are the explanation as pairs of a word and what it is.
-func (e *Explanation) Lines() [][2]string { return e.lines }
 
 func (e *Explanation) add(word, format string, args ...any) {
-	e.lines = append(e.lines, [2]string{word, fmt.Sprintf(format, args...)})
+	e.Lines = append(e.Lines, [2]string{word, fmt.Sprintf(format, args...)})
 }
 
-// Explain says what would become of a request with this method, request target and body, sent by
-// somebody with the key, or without one if it is nil. It decides as ServeHTTP does.
+// Explain says what would become of a request with this method, request target and body, sent by somebody with the key,
+// or without one if it is nil. It decides as ServeHTTP does.
 func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *Explanation {
+	path, _, _ := strings.Cut(target, "?")
 	r := &http.Request{
-		Method: method, RequestURI: target, URL: &url.URL{}, Header: http.Header{},
+		Method: method, RequestURI: target, URL: &url.URL{Path: path}, Header: http.Header{},
 		Body: http.NoBody, ContentLength: int64(len(data)),
 	}
 	if len(data) > 0 {
 		r.Header.Set("Content-Type", "application/json")
 		r.Body = io.NopCloser(bytes.NewReader(data))
 	}
-	snapshot := p.store.Snapshot()
-	c, d := p.decide(r, &body{}, key)
-	defer c.body.drop()
-	e := &Explanation{Allowed: d.Allowed}
-	if c.route != nil {
-		e.add("route", "%s (group %s): %s %s", c.route.label(), c.route.Group, strings.Join(c.route.methods(), ", "), c.route.Path)
+	a := p.authorize(r, &requestBody{}, time.Now(), key)
+	defer a.buffered.Close()
+	e := &Explanation{Allowed: a.Allowed}
+	if a.Route != nil {
+		e.add("route", "%s (group %s): %s %s", a.Route.Label(), a.Route.Group, strings.Join(a.Route.AllMethods(), ", "), a.Route.Path)
 	}
-	if c.chatflow != "" {
-		e.add("chatflow", "%s", describeChatflow(snapshot, c.chatflow))
+	if id := cmp.Or(a.question.Chatflow, a.Request.Chatflow); id != "" {
+		e.add("chatflow", "%s", describeChatflow(p.opts.Store.Snapshot(), id))
 	}
-	e.add("key", "%s", describeKey(key, d))
-	if !d.Allowed {
-		a := answers[d.Refusal.Code]
-		e.add("decision", "refuse: %d %s", a.status, d.Refusal.Code)
-		e.add("because", "%s", d.Refusal.Detail)
-		if d.Refusal.Reason != "" {
-			e.add("", "%s", d.Refusal.Reason)
+	e.add("key", "%s", describeKey(key, a.Decision))
+	if !a.Allowed {
+		e.add("decision", "refuse: %d %s", a.Refusal.Status(), a.Refusal.Code)
+		e.add("because", "%s", a.Refusal.Detail)
+		if a.Refusal.Reason != "" {
+			e.add("", "%s", a.Refusal.Reason)
 		}
-		if hint := p.hint(d, method, target); hint != "" {
+		if hint := p.hint(a.Decision, r); hint != "" {
 			e.add("to do", "%s", hint)
 		}
 		return e
 	}
-	e.add("decision", "allow: %s", p.why(c, d))
-	e.add("upstream", "%s %s", c.method, &url.URL{Scheme: p.upstream.Scheme, Host: p.upstream.Host, Path: p.upstream.Path + c.path, RawQuery: c.query})
-	e.add("credential", "%s", p.describeAuthorization(c, d, key))
+	upstream := p.opts.Upstream
+	e.add("decision", "allow: %s", why(a))
+	e.add("upstream", "%s %s", a.Method, &url.URL{Scheme: upstream.Scheme, Host: upstream.Host, Path: upstream.Path + a.Path, RawQuery: a.Query})
+	e.add("credential", "%s", p.describeCredential(a, key))
 	return e
 }
 
@@ -88,63 +89,60 @@ func describeKey(k *keystore.Key, d Decision) string {
 	return k.ID + " (" + d.Validity.String() + ")"
 }
 
-func (p *Proxy) why(c *call, d Decision) string {
+func why(a authorization) string {
 	switch {
-	case c.preflight:
-		return "a CORS preflight; the runner answers it"
-	case c.route.Access == Public:
+	case a.Preflight:
+		return "a CORS preflight; the upstream answers it"
+	case a.Route.Access == route.Public:
 		return "the route is open to all"
-	case d.Chatflow != nil && d.Chatflow.Public:
+	case a.Decision.Chatflow != nil && a.Decision.Chatflow.Public:
 		return "the chatflow is public"
-	case c.route.Access == ListedOnly && !d.Opens:
-		return "asked by official clients before they use their key (--discovery open), and the chatflow is listed"
-	case c.route.Access == AnyKey:
+	case a.Route.Access == route.ListedOnly && !a.Opens:
+		return "official clients call it before they use their key (--discovery open), and the chatflow is listed"
+	case a.Route.Access == route.AnyKey:
 		return "any valid key opens this route"
 	}
 	return "the key opens this chatflow"
 }
 
-func (p *Proxy) describeAuthorization(c *call, d Decision, key *keystore.Key) string {
+func (p *Proxy) describeCredential(a authorization, key *keystore.Key) string {
 	if key != nil {
-		c.bearer.token = "the caller's own key"
+		a.Bearer.Token = "the client's own key" // which is not known here
 	}
-	v, err := p.authorization(c, d)
+	v, err := p.upstreamCredential(a)
 	switch {
 	case err != nil:
-		return "none can be had: " + err.Reason
+		return "none is available: " + err.Reason
 	case v == "":
 		return "none is sent"
-	case key != nil && strings.HasSuffix(v, c.bearer.token):
-		return c.bearer.token
+	case key != nil && strings.HasSuffix(v, a.Bearer.Token):
+		return a.Bearer.Token
 	}
 	return "the one in the file that upstream_authorization names"
 }
 
-// hint says what the operator could do about a refusal.
-func (p *Proxy) hint(d Decision, method, target string) string {
+// hint returns what the operator could do about a refusal, or nothing.
+func (p *Proxy) hint(d Decision, in *http.Request) string {
 	switch d.Refusal.Code {
-	case CodeNotExposed:
-		path, _, _ := strings.Cut(target, "?")
-		s, methods := p.known.find(method, path)
-		switch {
-		case s != nil:
-			return fmt.Sprintf("the route %q is in group %s: open it with --expose, if callers are to use it", s.route.label(), s.route.Group)
-		case methods != nil:
-			slices.Sort(methods)
-			return "there is such a path in a group that is not exposed, for " + strings.Join(slices.Compact(methods), ", ")
+	case problem.NotExposed:
+		if r, _ := p.known.Find(in); r != nil {
+			return fmt.Sprintf("the route %q is in group %s: expose it with --expose, if clients are to use it", r.Label(), r.Group)
 		}
-		return fmt.Sprintf("the preset %s has no such route; if callers need it, list it under `routes:` in the settings file, or choose another runner by --preset", p.preset.Name)
-	case CodeMissingKey:
+		if methods := p.known.Methods(in); methods != nil {
+			return "there is such a path in a group that is not exposed, for " + strings.Join(methods, ", ")
+		}
+		return fmt.Sprintf("the preset %s has no such route; if clients need it, list it under `routes:` in the settings file, or choose another runner by --preset", p.opts.Preset.Name)
+	case problem.MissingKey:
 		return "ask again with --key-id to see what a key may do"
-	case CodeMethod:
-		return "it takes " + d.Refusal.Allow
-	case CodeKeyNotForFlow:
+	case problem.MethodNotAllowed:
+		return "it accepts " + d.Refusal.Allow
+	case problem.KeyNotForChatflow:
 		if d.Chatflow == nil || d.Chatflow.ID == keystore.EveryChatflow {
 			return "list the chatflow in the key file, and the key under its `keys:`"
 		}
 		return "list the key under the chatflow's `keys:` in the key file"
-	case CodeNotCanonical:
-		return "spell the path in the one way that is accepted; other spellings are never forwarded"
+	case problem.NotCanonical:
+		return "write the path in its one canonical form; other forms are never forwarded"
 	}
 	return ""
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// FailureLimit is how many requests without a valid key a client may send before it is answered 429:
-// Burst at once, and as many again spread evenly over each Per.
+// FailureLimit is how many requests without a valid key a client may send before it gets 429: Burst at once, and as
+// many again spread evenly over each Per.
 type FailureLimit struct {
 	Burst int
 	Per   time.Duration
@@ -17,14 +17,13 @@ type FailureLimit struct {
 // DefaultFailureLimit is the limit of a client address.
 var DefaultFailureLimit = FailureLimit{Burst: 30, Per: time.Minute}
 
-// failures counts requests without a valid key by client address. It does not remember addresses: each
-// falls into one of a fixed number of counters, so that no number of addresses makes it grow. Two that
-// fall into the same share a limit, and an outsider cannot arrange for that, because the seed is
-// random. What is at stake is only whether a refusal is a 401 or a 429; a request with a valid key is
-// never counted and never refused by this.
+// failures counts requests without a valid key by client address. It does not remember addresses: each is hashed to one
+// of a fixed number of counters, so no number of addresses makes it grow. Two with the same counter share a limit; an
+// outsider cannot arrange that, because the seed is random. All that is at stake is whether a refusal is a 401 or a 429:
+// a request with a valid key is never counted and never refused by this.
 //
-// A counter is the time at which it will be empty again (the generic cell rate algorithm), in
-// nanoseconds since 1970.
+// A counter is the time at which it will be empty again (the generic cell rate algorithm, GCRA), in nanoseconds since
+// 1970.
 type failures struct {
 	every    int64 // nanoseconds from one failure to the next, evenly spread; zero for no limit
 	burst    int64 // failures at once
@@ -40,8 +39,8 @@ func newFailures(l FailureLimit) *failures {
 	return f
 }
 
-// count counts a failure of client at now. It reports whether that is one too many, and then how long
-// until the next would not be.
+// count counts a failure of client at now. It reports whether that is one too many, and then after which time the next
+// one would not be.
 func (f *failures) count(client netip.Addr, now time.Time) (after time.Duration, tooMany bool) {
 	if f.every == 0 {
 		return 0, false
@@ -60,8 +59,8 @@ func (f *failures) count(client netip.Addr, now time.Time) (after time.Duration,
 	}
 }
 
-// network is what counts as one client: an IPv4 address, or the /64 of an IPv6 address, which is what one
-// customer of a provider has to choose addresses from.
+// network is what counts as one client: an IPv4 address, or the /64 of an IPv6 address, from which one customer of a
+// provider may choose addresses.
 func network(client netip.Addr) netip.Addr {
 	if !client.Is6() {
 		return client

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // TestTooManyFailures: after a burst of requests without a valid key an address is answered 429, and
@@ -37,12 +38,12 @@ func TestTooManyFailures(t *testing.T) {
 	}
 	for _, headers := range [][]string{nil, {wrong}, {bearerOf(secretExpired)}, {"Authorization: Bearer"}} {
 		a := from("192.0.2.1", headers...)
-		checkProblem(t, a, 429, proxy.CodeTooManyFailures)
+		checkProblem(t, a, 429, problem.TooManyFailures)
 		if s, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || s < 1 || s > 3600/burst {
 			t.Errorf("Retry-After = %q, want up to %d s", a.header.Get("Retry-After"), 3600/burst)
 		}
 	}
-	checkProblem(t, g.request(t, "POST", "/api/v1/prediction/"+unlisted, "", "X-Forwarded-For: 192.0.2.1"), 429, proxy.CodeTooManyFailures)
+	checkProblem(t, g.request(t, "POST", "/api/v1/prediction/"+unlisted, "", "X-Forwarded-For: 192.0.2.1"), 429, problem.TooManyFailures)
 	for name, got := range map[string]*answer{
 		"a valid key":             from("192.0.2.1", bearerOf(secretA)),
 		"a public chatflow":       g.request(t, "POST", "/api/v1/prediction/"+botPublic, "", "X-Forwarded-For: 192.0.2.1"),
@@ -67,7 +68,7 @@ func TestTooManyFailures(t *testing.T) {
 			t.Fatalf("failure %d = %d, want 401", i+1, a.status)
 		}
 	}
-	checkProblem(t, from("2001:db8:1:2:ffff::1"), 429, proxy.CodeTooManyFailures)
+	checkProblem(t, from("2001:db8:1:2:ffff::1"), 429, problem.TooManyFailures)
 	if a := from("2001:db8:1:3::1"); a.status != 401 {
 		t.Errorf("another network = %d, want 401", a.status)
 	}

@@ -21,6 +21,8 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // TestForwardedRequest compares what reaches the runner with what the caller sent.
@@ -77,74 +79,74 @@ func TestRefusedIdentity(t *testing.T) {
 	widget := func(body string) [3]string { return [3]string{"POST", "/api/v1/leads", body} }
 	tests := map[string]struct {
 		request [3]string
-		code    proxy.Code
+		code    problem.Code
 	}{
-		"no ID in the query":         {[3]string{"GET", file + "chatId=c&fileName=f"}, proxy.CodeBadChatflowID},
-		"ID twice":                   {[3]string{"GET", file + id + "&" + id}, proxy.CodeBadRequest},
-		"ID as array":                {[3]string{"GET", file + id + "&chatflowId[]=" + botB}, proxy.CodeBadRequest},
-		"ID's name in another case":  {[3]string{"GET", file + id + "&chatflowid=" + botB}, proxy.CodeBadRequest},
-		"ID's name encoded":          {[3]string{"GET", file + "chatflow%49d=" + botA}, proxy.CodeBadRequest},
-		"ID encoded":                 {[3]string{"GET", file + "chatflowId=%33" + botA[1:]}, proxy.CodeBadChatflowID},
-		"ID's name as an entity":     {[3]string{"GET", file + "chatflow%26%2373;d=" + botA}, proxy.CodeBadRequest},
-		"ID's name with markup":      {[3]string{"GET", file + "chatflow%3Cx%3EId=" + botA}, proxy.CodeBadRequest},
-		"ID's name with an index":    {[3]string{"GET", file + id + "&chatflowId[0]=" + botB}, proxy.CodeBadRequest},
-		"ID's name with a member":    {[3]string{"GET", file + id + "&chatflowId[x]=" + botB}, proxy.CodeBadRequest},
-		"ID's name in brackets":      {[3]string{"GET", file + id + "&[chatflowId]=" + botB}, proxy.CodeBadRequest},
-		"ID's name, bracket encoded": {[3]string{"GET", file + id + "&chatflowId%5B%5D=" + botB}, proxy.CodeBadRequest},
-		"ID's name with a dot":       {[3]string{"GET", file + id + "&chatflowId.x=" + botB}, proxy.CodeBadRequest},
-		"ID's name after a plus":     {[3]string{"GET", file + id + "&+chatflowId=" + botB}, proxy.CodeBadRequest},
-		"ID's name with a NUL":       {[3]string{"GET", file + id + "&chatflowId%00=" + botB}, proxy.CodeBadRequest},
-		"prototype in the query":     {[3]string{"GET", file + id + "&__proto__[chatflowId]=" + botB}, proxy.CodeBadRequest},
-		"ID without a value":         {[3]string{"GET", file + "chatflowId&chatId=c"}, proxy.CodeBadChatflowID},
-		"ID in upper case":           {[3]string{"GET", file + "chatflowId=" + strings.ToUpper(botA)}, proxy.CodeBadChatflowID},
-		"ID in braces":               {[3]string{"GET", file + "chatflowId={" + botA + "}"}, proxy.CodeBadChatflowID},
-		"ID and a line end":          {[3]string{"GET", file + id + "%0a"}, proxy.CodeBadChatflowID},
-		"ID and a space":             {[3]string{"GET", file + id + "+"}, proxy.CodeBadChatflowID},
-		"ID after markup":            {[3]string{"GET", file + "chatflowId=%3Cx%3E" + botA}, proxy.CodeBadChatflowID},
-		"ID with an entity":          {[3]string{"GET", file + "chatflowId=%26%2351;" + botA[1:]}, proxy.CodeBadChatflowID},
-		"two IDs in one":             {[3]string{"GET", file + id + "," + botB}, proxy.CodeBadChatflowID},
-		"an equals sign more":        {[3]string{"GET", file + "chatflowId==" + botA}, proxy.CodeBadChatflowID},
-		"semicolons":                 {[3]string{"GET", file + id + ";chatId=c"}, proxy.CodeBadChatflowID},
-		"other chatflow's files":     {[3]string{"GET", file + id + "&chatId=../" + botB + "/c&fileName=f"}, proxy.CodeBadRequest},
-		"encoded dots":               {[3]string{"GET", file + id + "&chatId=%2e%2e&fileName=f"}, proxy.CodeBadRequest},
-		"dots behind markup":         {[3]string{"GET", file + id + "&chatId=c&fileName=.%3Cx%3E.%2Ff"}, proxy.CodeBadRequest},
-		"dots as entity":             {[3]string{"GET", file + id + "&chatId=c&fileName=%26%2346%3B."}, proxy.CodeBadRequest},
-		"unknown parameter":          {[3]string{"GET", file + id + "&x=1"}, proxy.CodeBadRequest},
-		"query, no encoding":         {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=%zz"}, proxy.CodeBadRequest},
-		"query, half an encoding":    {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=b%4"}, proxy.CodeBadRequest},
-		"query, name no encoding":    {[3]string{"GET", "/api/v1/webhook/" + botA + "?%=b"}, proxy.CodeBadRequest},
-		"query, not UTF-8":           {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=%ff"}, proxy.CodeBadRequest},
-		"query, overlong":            {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=%c0%ae"}, proxy.CodeBadRequest},
-		"query, semicolon":           {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=b;c=d"}, proxy.CodeBadRequest},
-		"query, one of two":          {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=b&c=%zz"}, proxy.CodeBadRequest},
-		"member twice":               {widget(`{"chatflowid":"` + botA + `","chatflowid":"` + botB + `"}`), proxy.CodeBadChatflowID},
-		"member in another case":     {widget(`{"chatflowid":"` + botA + `","chatflowId":"` + botB + `"}`), proxy.CodeBadChatflowID},
-		"member with an underscore":  {widget(`{"chatflowid":"` + botA + `","chatflow_id":"` + botB + `"}`), proxy.CodeBadChatflowID},
-		"member with a Kelvin sign":  {widget(`{"chatflowid":"` + botA + `","\u212Ahatflowid":1,"chatflow\u0049d":"` + botB + `"}`), proxy.CodeBadChatflowID},
-		"prototype":                  {widget(`{"chatflowid":"` + botA + `","__proto__":{"chatflowid":"` + botB + `"}}`), proxy.CodeBadChatflowID},
-		"member with an escape":      {widget(`{"chatflowid":"` + botA + `","chatflow\u0069d":"` + botB + `"}`), proxy.CodeBadChatflowID},
-		"member with a blank":        {widget(`{"chatflowid":"` + botA + `","chatflowid\u200b":"` + botB + `"}`), proxy.CodeBadChatflowID},
-		"member as an array's":       {widget(`{"chatflowid":"` + botA + `","chatflowid[]":"` + botB + `"}`), proxy.CodeBadChatflowID},
-		"member deeper":              {widget(`{"a":{"chatflowid":"` + botA + `"}}`), proxy.CodeBadChatflowID},
-		"member is null":             {widget(`{"chatflowid":null}`), proxy.CodeBadChatflowID},
-		"member in upper case":       {widget(`{"chatflowid":"` + strings.ToUpper(botA) + `"}`), proxy.CodeBadChatflowID},
-		"member and a line end":      {widget(`{"chatflowid":"` + botA + `\n"}`), proxy.CodeBadChatflowID},
-		"member and a NUL":           {widget(`{"chatflowid":"` + botA + `\u0000"}`), proxy.CodeBadChatflowID},
-		"cut":                        {widget(`{"chatflowid":"` + botA + `"`), proxy.CodeBadRequest},
-		"comment":                    {widget(`{/**/"chatflowid":"` + botA + `"}`), proxy.CodeBadRequest},
-		"comma at the end":           {widget(`{"chatflowid":"` + botA + `",}`), proxy.CodeBadRequest},
-		"single quotes":              {widget(`{'chatflowid':'` + botA + `'}`), proxy.CodeBadRequest},
-		"a string":                   {widget(`"{\"chatflowid\":\"` + botA + `\"}"`), proxy.CodeBadRequest},
-		"more than 64 KiB":           {widget(`{"chatflowid":"` + botA + `","a":"` + strings.Repeat("x", 64<<10) + `"}`), proxy.CodeBodyTooLarge},
-		"no member":                  {widget(`{"email":"x"}`), proxy.CodeBadChatflowID},
-		"member is no string":        {widget(`{"chatflowid":["` + botA + `"]}`), proxy.CodeBadChatflowID},
-		"no object":                  {widget(`["` + botA + `"]`), proxy.CodeBadRequest},
-		"something after the object": {widget(`{"chatflowid":"` + botA + `"}{"chatflowid":"` + botB + `"}`), proxy.CodeBadRequest},
-		"not UTF-8":                  {widget("{\"chatflowid\":\"" + botA + "\",\"a\":\"\xff\"}"), proxy.CodeBadRequest},
-		"byte order mark":            {widget("\ufeff" + `{"chatflowid":"` + botA + `"}`), proxy.CodeBadRequest},
-		"path and body differ":       {[3]string{"POST", "/api/v1/feedback/" + botA, `{"chatflowid":"` + botB + `"}`}, proxy.CodeBadChatflowID},
-		"a row of another chatflow":  {widget(`{"chatflowid":"` + botA + `","id":"some-row"}`), proxy.CodeBadRequest},
-		"speech without a chatflow":  {[3]string{"POST", "/api/v1/text-to-speech/generate", `{"credentialId":"c"}`}, proxy.CodeBadChatflowID},
+		"no ID in the query":         {[3]string{"GET", file + "chatId=c&fileName=f"}, problem.BadChatflowID},
+		"ID twice":                   {[3]string{"GET", file + id + "&" + id}, problem.BadRequest},
+		"ID as array":                {[3]string{"GET", file + id + "&chatflowId[]=" + botB}, problem.BadRequest},
+		"ID's name in another case":  {[3]string{"GET", file + id + "&chatflowid=" + botB}, problem.BadRequest},
+		"ID's name encoded":          {[3]string{"GET", file + "chatflow%49d=" + botA}, problem.BadRequest},
+		"ID encoded":                 {[3]string{"GET", file + "chatflowId=%33" + botA[1:]}, problem.BadChatflowID},
+		"ID's name as an entity":     {[3]string{"GET", file + "chatflow%26%2373;d=" + botA}, problem.BadRequest},
+		"ID's name with markup":      {[3]string{"GET", file + "chatflow%3Cx%3EId=" + botA}, problem.BadRequest},
+		"ID's name with an index":    {[3]string{"GET", file + id + "&chatflowId[0]=" + botB}, problem.BadRequest},
+		"ID's name with a member":    {[3]string{"GET", file + id + "&chatflowId[x]=" + botB}, problem.BadRequest},
+		"ID's name in brackets":      {[3]string{"GET", file + id + "&[chatflowId]=" + botB}, problem.BadRequest},
+		"ID's name, bracket encoded": {[3]string{"GET", file + id + "&chatflowId%5B%5D=" + botB}, problem.BadRequest},
+		"ID's name with a dot":       {[3]string{"GET", file + id + "&chatflowId.x=" + botB}, problem.BadRequest},
+		"ID's name after a plus":     {[3]string{"GET", file + id + "&+chatflowId=" + botB}, problem.BadRequest},
+		"ID's name with a NUL":       {[3]string{"GET", file + id + "&chatflowId%00=" + botB}, problem.BadRequest},
+		"prototype in the query":     {[3]string{"GET", file + id + "&__proto__[chatflowId]=" + botB}, problem.BadRequest},
+		"ID without a value":         {[3]string{"GET", file + "chatflowId&chatId=c"}, problem.BadChatflowID},
+		"ID in upper case":           {[3]string{"GET", file + "chatflowId=" + strings.ToUpper(botA)}, problem.BadChatflowID},
+		"ID in braces":               {[3]string{"GET", file + "chatflowId={" + botA + "}"}, problem.BadChatflowID},
+		"ID and a line end":          {[3]string{"GET", file + id + "%0a"}, problem.BadChatflowID},
+		"ID and a space":             {[3]string{"GET", file + id + "+"}, problem.BadChatflowID},
+		"ID after markup":            {[3]string{"GET", file + "chatflowId=%3Cx%3E" + botA}, problem.BadChatflowID},
+		"ID with an entity":          {[3]string{"GET", file + "chatflowId=%26%2351;" + botA[1:]}, problem.BadChatflowID},
+		"two IDs in one":             {[3]string{"GET", file + id + "," + botB}, problem.BadChatflowID},
+		"an equals sign more":        {[3]string{"GET", file + "chatflowId==" + botA}, problem.BadChatflowID},
+		"semicolons":                 {[3]string{"GET", file + id + ";chatId=c"}, problem.BadChatflowID},
+		"other chatflow's files":     {[3]string{"GET", file + id + "&chatId=../" + botB + "/c&fileName=f"}, problem.BadRequest},
+		"encoded dots":               {[3]string{"GET", file + id + "&chatId=%2e%2e&fileName=f"}, problem.BadRequest},
+		"dots behind markup":         {[3]string{"GET", file + id + "&chatId=c&fileName=.%3Cx%3E.%2Ff"}, problem.BadRequest},
+		"dots as entity":             {[3]string{"GET", file + id + "&chatId=c&fileName=%26%2346%3B."}, problem.BadRequest},
+		"unknown parameter":          {[3]string{"GET", file + id + "&x=1"}, problem.BadRequest},
+		"query, no encoding":         {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=%zz"}, problem.BadRequest},
+		"query, half an encoding":    {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=b%4"}, problem.BadRequest},
+		"query, name no encoding":    {[3]string{"GET", "/api/v1/webhook/" + botA + "?%=b"}, problem.BadRequest},
+		"query, not UTF-8":           {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=%ff"}, problem.BadRequest},
+		"query, overlong":            {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=%c0%ae"}, problem.BadRequest},
+		"query, semicolon":           {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=b;c=d"}, problem.BadRequest},
+		"query, one of two":          {[3]string{"GET", "/api/v1/webhook/" + botA + "?a=b&c=%zz"}, problem.BadRequest},
+		"member twice":               {widget(`{"chatflowid":"` + botA + `","chatflowid":"` + botB + `"}`), problem.BadChatflowID},
+		"member in another case":     {widget(`{"chatflowid":"` + botA + `","chatflowId":"` + botB + `"}`), problem.BadChatflowID},
+		"member with an underscore":  {widget(`{"chatflowid":"` + botA + `","chatflow_id":"` + botB + `"}`), problem.BadChatflowID},
+		"member with a Kelvin sign":  {widget(`{"chatflowid":"` + botA + `","\u212Ahatflowid":1,"chatflow\u0049d":"` + botB + `"}`), problem.BadChatflowID},
+		"prototype":                  {widget(`{"chatflowid":"` + botA + `","__proto__":{"chatflowid":"` + botB + `"}}`), problem.BadChatflowID},
+		"member with an escape":      {widget(`{"chatflowid":"` + botA + `","chatflow\u0069d":"` + botB + `"}`), problem.BadChatflowID},
+		"member with a blank":        {widget(`{"chatflowid":"` + botA + `","chatflowid\u200b":"` + botB + `"}`), problem.BadChatflowID},
+		"member as an array's":       {widget(`{"chatflowid":"` + botA + `","chatflowid[]":"` + botB + `"}`), problem.BadChatflowID},
+		"member deeper":              {widget(`{"a":{"chatflowid":"` + botA + `"}}`), problem.BadChatflowID},
+		"member is null":             {widget(`{"chatflowid":null}`), problem.BadChatflowID},
+		"member in upper case":       {widget(`{"chatflowid":"` + strings.ToUpper(botA) + `"}`), problem.BadChatflowID},
+		"member and a line end":      {widget(`{"chatflowid":"` + botA + `\n"}`), problem.BadChatflowID},
+		"member and a NUL":           {widget(`{"chatflowid":"` + botA + `\u0000"}`), problem.BadChatflowID},
+		"cut":                        {widget(`{"chatflowid":"` + botA + `"`), problem.BadRequest},
+		"comment":                    {widget(`{/**/"chatflowid":"` + botA + `"}`), problem.BadRequest},
+		"comma at the end":           {widget(`{"chatflowid":"` + botA + `",}`), problem.BadRequest},
+		"single quotes":              {widget(`{'chatflowid':'` + botA + `'}`), problem.BadRequest},
+		"a string":                   {widget(`"{\"chatflowid\":\"` + botA + `\"}"`), problem.BadRequest},
+		"more than 64 KiB":           {widget(`{"chatflowid":"` + botA + `","a":"` + strings.Repeat("x", 64<<10) + `"}`), problem.BodyTooLarge},
+		"no member":                  {widget(`{"email":"x"}`), problem.BadChatflowID},
+		"member is no string":        {widget(`{"chatflowid":["` + botA + `"]}`), problem.BadChatflowID},
+		"no object":                  {widget(`["` + botA + `"]`), problem.BadRequest},
+		"something after the object": {widget(`{"chatflowid":"` + botA + `"}{"chatflowid":"` + botB + `"}`), problem.BadRequest},
+		"not UTF-8":                  {widget("{\"chatflowid\":\"" + botA + "\",\"a\":\"\xff\"}"), problem.BadRequest},
+		"byte order mark":            {widget("\ufeff" + `{"chatflowid":"` + botA + `"}`), problem.BadRequest},
+		"path and body differ":       {[3]string{"POST", "/api/v1/feedback/" + botA, `{"chatflowid":"` + botB + `"}`}, problem.BadChatflowID},
+		"a row of another chatflow":  {widget(`{"chatflowid":"` + botA + `","id":"some-row"}`), problem.BadRequest},
+		"speech without a chatflow":  {[3]string{"POST", "/api/v1/text-to-speech/generate", `{"credentialId":"c"}`}, problem.BadChatflowID},
 	}
 	g := newGate(t, nil, nil)
 	for name, tt := range tests {
@@ -163,7 +165,7 @@ func TestRefusedIdentity(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := g.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, append(headers, bearerOf(secretA))...)
-			if a.problem.Code != string(proxy.CodeBadRequest) {
+			if a.problem.Code != string(problem.BadRequest) {
 				t.Errorf("answer = %d %q, want bad_request", a.status, a.problem.Code)
 			}
 		})
@@ -178,8 +180,8 @@ func TestRefusedIdentity(t *testing.T) {
 func TestBodyIsNotReadWithoutKey(t *testing.T) {
 	head := "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n"
 	g := newGate(t, nil, nil)
-	checkProblem(t, g.raw(t, head+"\r\n"), 401, proxy.CodeMissingKey)
-	checkProblem(t, g.raw(t, head+bearerOf(secretExpired)+"\r\n\r\n"), 401, proxy.CodeInvalidKey)
+	checkProblem(t, g.raw(t, head+"\r\n"), 401, problem.MissingKey)
+	checkProblem(t, g.raw(t, head+bearerOf(secretExpired)+"\r\n\r\n"), 401, problem.InvalidKey)
 
 	open := newGate(t, nil, withKeys(t, keyFile+publicEntry)) // now the body may be for the public one
 	a := open.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botPublic+`"}`, jsonType)
@@ -187,7 +189,7 @@ func TestBodyIsNotReadWithoutKey(t *testing.T) {
 		t.Errorf("lead for a public chatflow = %d, want 200; %s", a.status, a.body)
 	}
 	a = open.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, jsonType)
-	checkProblem(t, a, 401, proxy.CodeMissingKey)
+	checkProblem(t, a, 401, problem.MissingKey)
 }
 
 // TestHeaders sees to what the runner gets of a caller's headers.
@@ -396,19 +398,19 @@ func TestNoWebsocketWithoutKey(t *testing.T) {
 		fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")
 		_ = rw.Flush()
 	}, func(o *proxy.Options) {
-		o.Routes = []*proxy.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
+		o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
 		o.Expose = []string{"run"}
 	})
 	preflight := []string{"Origin: x", "Access-Control-Request-Method: GET"}
 	a := g.request(t, "OPTIONS", "/ws/"+unlisted, "", append(preflight, "Upgrade: websocket")...)
-	checkProblem(t, a, 400, proxy.CodeBadRequest)
+	checkProblem(t, a, 400, problem.BadRequest)
 	if _, _, n := g.runner.last(); n != 0 {
 		t.Errorf("%d requests reached the runner, want 0", n)
 	}
 	a = g.request(t, "OPTIONS", "/ws/"+botA, "", preflight...)
-	checkProblem(t, a, 502, proxy.CodeUnreachable)
+	checkProblem(t, a, 502, problem.UpstreamUnreachable)
 	a = g.request(t, "GET", "/ws/"+botA, "", bearerOf(secretA))
-	checkProblem(t, a, 502, proxy.CodeUnreachable)
+	checkProblem(t, a, 502, problem.UpstreamUnreachable)
 }
 
 // TestWebsocket switches protocols on a route that allows it, and echoes.
@@ -423,7 +425,7 @@ func TestWebsocket(t *testing.T) {
 		_ = rw.Flush()
 		_, _ = io.Copy(conn, rw)
 	}, func(o *proxy.Options) {
-		o.Routes = []*proxy.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
+		o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
 		o.Expose = []string{"run"}
 	})
 	conn, err := net.Dial("tcp", g.Listener.Addr().String())

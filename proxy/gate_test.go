@@ -21,6 +21,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 // The chatflows and secrets of the tests' key file.
@@ -113,6 +114,7 @@ func (u *runner) last() (r *http.Request, body string, n int) {
 type gate struct {
 	*httptest.Server
 	proxy  *proxy.Proxy
+	admin  *admin.Admin
 	runner *runner
 	log    *lockedBuffer
 	keys   string
@@ -158,6 +160,7 @@ func newGate(t *testing.T, handler http.HandlerFunc, change func(*proxy.Options)
 	if g.proxy, err = proxy.New(o); err != nil {
 		t.Fatal(err)
 	}
+	g.admin = admin.New(g.proxy)
 	g.Server = httptest.NewServer(g.proxy)
 	g.Config.DisableGeneralOptionsHandler = true
 	g.address = g.Listener.Addr().String()

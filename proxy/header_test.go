@@ -13,6 +13,8 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // managedNames are the headers that a caller has no say in.
@@ -212,7 +214,7 @@ func TestConnectionCannotRemove(t *testing.T) {
 // the runner, which therefore answers what it is.
 func TestUpgrades(t *testing.T) {
 	routes := func(o *proxy.Options) {
-		o.Routes = []*proxy.Route{
+		o.Routes = []*route.Route{
 			{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true},
 			{Group: "run", Methods: []string{"GET"}, Path: "/plain/{chatflow}"},
 		}
@@ -262,7 +264,7 @@ func TestAuthorizationHeader(t *testing.T) {
 		name    string
 		headers []string
 		status  int
-		code    proxy.Code
+		code    problem.Code
 	}{
 		{"as it should be", []string{bearerOf(secretA)}, 200, ""},
 		{"scheme in lower case", []string{authorization + "bearer " + secretA}, 200, ""},
@@ -271,50 +273,50 @@ func TestAuthorizationHeader(t *testing.T) {
 		{"two spaces", []string{authorization + "Bearer  " + secretA}, 200, ""}, // 1*SP
 		{"spaces around", []string{"Authorization: \t Bearer " + secretA + " \t "}, 200, ""},
 
-		{"tab after the scheme", []string{authorization + "Bearer\t" + secretA}, 401, proxy.CodeMissingKey},
-		{"no scheme", []string{authorization + secretA}, 401, proxy.CodeMissingKey},
-		{"no space", []string{authorization + "Bearer" + secretA}, 401, proxy.CodeMissingKey},
-		{"colon", []string{authorization + "Bearer: " + secretA}, 401, proxy.CodeMissingKey},
-		{"scheme with a tail", []string{authorization + "BearerX " + secretA}, 401, proxy.CodeMissingKey},
-		{"Basic", []string{authorization + "Basic " + secretA}, 401, proxy.CodeMissingKey},
-		{"Basic before Bearer", []string{authorization + "Basic x Bearer " + secretA}, 401, proxy.CodeMissingKey},
-		{"Basic, Bearer", []string{authorization + "Basic x, Bearer " + secretA}, 401, proxy.CodeMissingKey},
-		{"Token", []string{authorization + "Token " + secretA}, 401, proxy.CodeMissingKey},
-		{"empty header", []string{authorization}, 401, proxy.CodeMissingKey},
+		{"tab after the scheme", []string{authorization + "Bearer\t" + secretA}, 401, problem.MissingKey},
+		{"no scheme", []string{authorization + secretA}, 401, problem.MissingKey},
+		{"no space", []string{authorization + "Bearer" + secretA}, 401, problem.MissingKey},
+		{"colon", []string{authorization + "Bearer: " + secretA}, 401, problem.MissingKey},
+		{"scheme with a tail", []string{authorization + "BearerX " + secretA}, 401, problem.MissingKey},
+		{"Basic", []string{authorization + "Basic " + secretA}, 401, problem.MissingKey},
+		{"Basic before Bearer", []string{authorization + "Basic x Bearer " + secretA}, 401, problem.MissingKey},
+		{"Basic, Bearer", []string{authorization + "Basic x, Bearer " + secretA}, 401, problem.MissingKey},
+		{"Token", []string{authorization + "Token " + secretA}, 401, problem.MissingKey},
+		{"empty header", []string{authorization}, 401, problem.MissingKey},
 
-		{"scheme alone", []string{authorization + "Bearer"}, 401, proxy.CodeInvalidKey},
-		{"spaces for a token", []string{authorization + "Bearer   "}, 401, proxy.CodeInvalidKey},
-		{"two tokens", []string{authorization + "Bearer a " + secretA}, 401, proxy.CodeInvalidKey},
-		{"list of Bearers", []string{authorization + "Bearer a, Bearer " + secretA}, 401, proxy.CodeInvalidKey},
-		{"list of Bearers, the right one first", []string{authorization + "Bearer " + secretA + ", Bearer a"}, 401, proxy.CodeInvalidKey},
-		{"Bearer twice", []string{authorization + "Bearer Bearer " + secretA}, 401, proxy.CodeInvalidKey},
-		{"comma after", []string{authorization + "Bearer " + secretA + ","}, 401, proxy.CodeInvalidKey},
-		{"parameter after", []string{authorization + "Bearer " + secretA + `; realm="x"`}, 401, proxy.CodeInvalidKey},
-		{"quoted", []string{authorization + `Bearer "` + secretA + `"`}, 401, proxy.CodeInvalidKey},
-		{"encoded", []string{authorization + "Bearer " + percent(secretA)}, 401, proxy.CodeInvalidKey},
-		{"padded", []string{authorization + "Bearer " + secretA + "="}, 401, proxy.CodeInvalidKey},
-		{"in upper case", []string{authorization + "Bearer " + strings.ToUpper(secretA)}, 401, proxy.CodeInvalidKey},
-		{"cut", []string{authorization + "Bearer " + secretA[:len(secretA)-1]}, 401, proxy.CodeInvalidKey},
-		{"longer", []string{authorization + "Bearer " + secretA + "0"}, 401, proxy.CodeInvalidKey},
-		{"its digest", []string{authorization + "Bearer " + digest}, 401, proxy.CodeInvalidKey},
-		{"its ID", []string{authorization + "Bearer key-a"}, 401, proxy.CodeInvalidKey},
-		{"tab in the token", []string{authorization + "Bearer " + secretA + "\tx"}, 401, proxy.CodeInvalidKey},
-		{"not ASCII", []string{authorization + "Bearer \u00e4" + secretA}, 401, proxy.CodeInvalidKey},
-		{"not UTF-8", []string{authorization + "Bearer " + secretA + "\xff"}, 401, proxy.CodeInvalidKey},
-		{"no-break space after", []string{authorization + "Bearer " + secretA + "\u00a0"}, 401, proxy.CodeInvalidKey},
-		{"no-break space for a space", []string{authorization + "Bearer\u00a0" + secretA}, 401, proxy.CodeMissingKey},
-		{"8 KiB", []string{authorization + "Bearer " + strings.Repeat("a", 8<<10)}, 401, proxy.CodeInvalidKey},
+		{"scheme alone", []string{authorization + "Bearer"}, 401, problem.InvalidKey},
+		{"spaces for a token", []string{authorization + "Bearer   "}, 401, problem.InvalidKey},
+		{"two tokens", []string{authorization + "Bearer a " + secretA}, 401, problem.InvalidKey},
+		{"list of Bearers", []string{authorization + "Bearer a, Bearer " + secretA}, 401, problem.InvalidKey},
+		{"list of Bearers, the right one first", []string{authorization + "Bearer " + secretA + ", Bearer a"}, 401, problem.InvalidKey},
+		{"Bearer twice", []string{authorization + "Bearer Bearer " + secretA}, 401, problem.InvalidKey},
+		{"comma after", []string{authorization + "Bearer " + secretA + ","}, 401, problem.InvalidKey},
+		{"parameter after", []string{authorization + "Bearer " + secretA + `; realm="x"`}, 401, problem.InvalidKey},
+		{"quoted", []string{authorization + `Bearer "` + secretA + `"`}, 401, problem.InvalidKey},
+		{"encoded", []string{authorization + "Bearer " + percent(secretA)}, 401, problem.InvalidKey},
+		{"padded", []string{authorization + "Bearer " + secretA + "="}, 401, problem.InvalidKey},
+		{"in upper case", []string{authorization + "Bearer " + strings.ToUpper(secretA)}, 401, problem.InvalidKey},
+		{"cut", []string{authorization + "Bearer " + secretA[:len(secretA)-1]}, 401, problem.InvalidKey},
+		{"longer", []string{authorization + "Bearer " + secretA + "0"}, 401, problem.InvalidKey},
+		{"its digest", []string{authorization + "Bearer " + digest}, 401, problem.InvalidKey},
+		{"its ID", []string{authorization + "Bearer key-a"}, 401, problem.InvalidKey},
+		{"tab in the token", []string{authorization + "Bearer " + secretA + "\tx"}, 401, problem.InvalidKey},
+		{"not ASCII", []string{authorization + "Bearer \u00e4" + secretA}, 401, problem.InvalidKey},
+		{"not UTF-8", []string{authorization + "Bearer " + secretA + "\xff"}, 401, problem.InvalidKey},
+		{"no-break space after", []string{authorization + "Bearer " + secretA + "\u00a0"}, 401, problem.InvalidKey},
+		{"no-break space for a space", []string{authorization + "Bearer\u00a0" + secretA}, 401, problem.MissingKey},
+		{"8 KiB", []string{authorization + "Bearer " + strings.Repeat("a", 8<<10)}, 401, problem.InvalidKey},
 		{"8 KiB before the right one", []string{authorization + "Bearer" + strings.Repeat(" ", 8<<10) + secretA}, 200, ""},
 
-		{"twice", []string{bearerOf(secretA), bearerOf(secretA)}, 400, proxy.CodeBadRequest},
-		{"twice, another first", []string{authorization + "Bearer other-key-0123456789", bearerOf(secretA)}, 400, proxy.CodeBadRequest},
-		{"twice, another scheme first", []string{authorization + "Basic x", bearerOf(secretA)}, 400, proxy.CodeBadRequest},
-		{"twice, empty first", []string{authorization, bearerOf(secretA)}, 400, proxy.CodeBadRequest},
-		{"twice, in another case", []string{"AUTHORIZATION: Bearer " + secretA, "authorization: Bearer " + secretA}, 400, proxy.CodeBadRequest},
+		{"twice", []string{bearerOf(secretA), bearerOf(secretA)}, 400, problem.BadRequest},
+		{"twice, another first", []string{authorization + "Bearer other-key-0123456789", bearerOf(secretA)}, 400, problem.BadRequest},
+		{"twice, another scheme first", []string{authorization + "Basic x", bearerOf(secretA)}, 400, problem.BadRequest},
+		{"twice, empty first", []string{authorization, bearerOf(secretA)}, 400, problem.BadRequest},
+		{"twice, in another case", []string{"AUTHORIZATION: Bearer " + secretA, "authorization: Bearer " + secretA}, 400, problem.BadRequest},
 
-		{"with an underline", []string{"_Authorization: Bearer " + secretA}, 401, proxy.CodeMissingKey},
-		{"under another name", []string{"Proxy-Authorization: Bearer " + secretA, "X-Authorization: Bearer " + secretA, "X-Api-Key: " + secretA}, 401, proxy.CodeMissingKey},
-		{"in a cookie", []string{"Cookie: Authorization=Bearer " + secretA + "; token=" + secretA}, 401, proxy.CodeMissingKey},
+		{"with an underline", []string{"_Authorization: Bearer " + secretA}, 401, problem.MissingKey},
+		{"under another name", []string{"Proxy-Authorization: Bearer " + secretA, "X-Authorization: Bearer " + secretA, "X-Api-Key: " + secretA}, 401, problem.MissingKey},
+		{"in a cookie", []string{"Cookie: Authorization=Bearer " + secretA + "; token=" + secretA}, 401, problem.MissingKey},
 
 		{"NUL in the token", []string{authorization + "Bearer " + secretA + "\x00"}, 400, ownAnswer},
 		{"carriage return in the token", []string{authorization + "Bearer " + secretA + "\rx"}, 400, ownAnswer},
@@ -339,7 +341,7 @@ func TestAuthorizationHeader(t *testing.T) {
 			default:
 				checkProblem(t, a, tt.status, tt.code)
 				challenge := a.header.Get("Www-Authenticate")
-				word := map[proxy.Code]string{proxy.CodeInvalidKey: "invalid_token", proxy.CodeBadRequest: "invalid_request"}[tt.code]
+				word := map[problem.Code]string{problem.InvalidKey: "invalid_token", problem.BadRequest: "invalid_request"}[tt.code]
 				if !strings.HasPrefix(challenge, "Bearer ") || !strings.Contains(challenge, word) || word == "" && strings.Contains(challenge, "error") {
 					t.Errorf("WWW-Authenticate = %q, want Bearer with error %q", challenge, word)
 				}
@@ -357,12 +359,12 @@ func TestKeyElsewhere(t *testing.T) {
 	g := newGate(t, nil, nil)
 	for _, query := range []string{"access_token=", "apiKey=", "api_key=", "key=", "token=", "Authorization=Bearer%20"} {
 		a := g.request(t, "POST", "/api/v1/prediction/"+botA+"?"+query+secretA, "{}", jsonType)
-		checkProblem(t, a, 401, proxy.CodeMissingKey)
+		checkProblem(t, a, 401, problem.MissingKey)
 	}
 	a := g.request(t, "POST", "/api/v1/prediction/"+botA, "access_token="+secretA, "Content-Type: application/x-www-form-urlencoded")
-	checkProblem(t, a, 401, proxy.CodeMissingKey)
+	checkProblem(t, a, 401, problem.MissingKey)
 	a = g.request(t, "POST", "/api/v1/prediction/"+botA+"?access_token="+secretA, "{}", jsonType, bearerOf(secretB))
-	checkProblem(t, a, 403, proxy.CodeKeyNotForFlow)
+	checkProblem(t, a, 403, problem.KeyNotForChatflow)
 	if n := g.runner.connections.Load(); n != 0 {
 		t.Errorf("connections to the runner = %d, want 0", n)
 	}
@@ -441,7 +443,7 @@ func TestRouteIsOnlyInTheRequestLine(t *testing.T) {
 			t.Run(name+" "+value, func(t *testing.T) {
 				g := newGate(t, nil, withKeys(t, keyFile+publicEntry))
 				a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", jsonType, name+": "+value, "X-Forwarded-Method: GET")
-				checkProblem(t, a, 401, proxy.CodeMissingKey)
+				checkProblem(t, a, 401, problem.MissingKey)
 				a = g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", jsonType, name+": "+value, bearerOf(secretA))
 				if r, _, n := g.runner.last(); a.status != 200 || n != 1 || r.Method+" "+r.RequestURI != "POST /api/v1/prediction/"+botA {
 					t.Errorf("answer = %d, at the runner %d requests, the last %v; want 200 and the one of the request line", a.status, n, r)
@@ -453,7 +455,7 @@ func TestRouteIsOnlyInTheRequestLine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, nil, nil)
 			a := g.request(t, "GET", "/api/v1/prediction/"+botA, "", bearerOf(secretA), name+": POST")
-			checkProblem(t, a, 405, proxy.CodeMethod)
+			checkProblem(t, a, 405, problem.MethodNotAllowed)
 			a = g.request(t, "POST", "/api/v1/webhook/"+botA, "{}", jsonType, bearerOf(secretA), name+": DELETE")
 			if r, _, _ := g.runner.last(); a.status != 200 || r.Method != "POST" || r.Header.Get(name) != "" {
 				t.Errorf("answer = %d, at the runner %s with %s %q; want 200, POST and none", a.status, r.Method, name, r.Header.Get(name))
@@ -474,7 +476,7 @@ func TestNobodyIsLetInByName(t *testing.T) {
 		t.Run(header, func(t *testing.T) {
 			g := newGate(t, nil, nil)
 			a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", jsonType, header)
-			checkProblem(t, a, 401, proxy.CodeMissingKey)
+			checkProblem(t, a, 401, problem.MissingKey)
 			if n := g.runner.connections.Load(); n != 0 {
 				t.Errorf("connections to the runner = %d, want 0", n)
 			}

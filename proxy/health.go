@@ -8,23 +8,24 @@ import (
 	"time"
 )
 
-// health is what is known of the runner. It is a metric and a log line, never readiness: a gate that
-// is taken out of service because its runner is down cannot even say so.
+// health is what is known of the upstream. It is a metric and a log line, never readiness: a gate that is taken out of
+// service because its upstream is down cannot even say so.
 type health struct {
-	mu      sync.Mutex
-	state   Upstream
-	changed func(Upstream)
+	changed func(Health) // called outside of the lock
+
+	mu    sync.Mutex // guards what follows
+	state Health
 }
 
-// Upstream is what is known of the runner.
-type Upstream struct {
+// Health is what is known of the upstream.
+type Health struct {
 	Known bool // it was tried at least once
 	Up    bool
 	Since time.Time
 	Err   error // why it is not up
 }
 
-func (h *health) get() Upstream {
+func (h *health) get() Health {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.state
@@ -36,20 +37,21 @@ func (h *health) missed(err error) { h.set(false, err) }
 
 func (h *health) set(up bool, err error) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.state.Known && h.state.Up == up {
-		return
+	changed := !h.state.Known || h.state.Up != up
+	if changed {
+		h.state = Health{Known: true, Up: up, Since: time.Now(), Err: err}
 	}
-	h.state = Upstream{Known: true, Up: up, Since: time.Now(), Err: err}
-	if h.changed != nil {
-		h.changed(h.state)
+	state := h.state
+	h.mu.Unlock()
+	if changed {
+		h.changed(state)
 	}
 }
 
-// probeEvery is how often the runner is tried.
+// probeEvery is how often the upstream is tried.
 const probeEvery = 10 * time.Second
 
-// probe opens a connection to the runner now and then, until ctx is done.
+// probe opens a connection to the upstream now and then, until ctx is done.
 func (h *health) probe(ctx context.Context, dial dialer, upstream *url.URL) {
 	addr := upstream.Host
 	if upstream.Port() == "" {

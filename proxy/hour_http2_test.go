@@ -141,7 +141,7 @@ func TestHTTP2StreamOfAnHour(t *testing.T) {
 }
 
 // TestHTTP2CallerThatDoesNotRead takes a little of a stream and opens no window for more: it must not hold the
-// runner, whose answer goes on, for longer than sendIdle.
+// runner, whose answer goes on, for longer than writeIdle.
 func TestHTTP2CallerThatDoesNotRead(t *testing.T) {
 	var ended chan struct{} // of the bubble
 	bubbleTLS(t, eventsUntilLeft(&ended), func(t *testing.T, gate *pipeListener) {
@@ -153,8 +153,8 @@ func TestHTTP2CallerThatDoesNotRead(t *testing.T) {
 		}
 		begin := time.Now()
 		<-ended
-		if took := time.Since(begin); took < sendIdle-2*time.Second || took > sendIdle+5*time.Second {
-			t.Errorf("the runner was let go after %v of the bubble's time, want about %v", took, sendIdle)
+		if took := time.Since(begin); took < writeIdle-2*time.Second || took > writeIdle+5*time.Second {
+			t.Errorf("the runner was let go after %v of the bubble's time, want about %v", took, writeIdle)
 		}
 		if e := <-s.ends; e.id != 1 {
 			t.Errorf("end = %+v, want that of the stream", e)
@@ -176,14 +176,14 @@ func TestHTTP2AnswersNobodyReads(t *testing.T) {
 		seen := map[uint32]bool{}
 		for range n + 1 {
 			e := <-s.ends
-			if seen[e.id] = true; e.id == 0 || e.after < sendIdle-time.Second || e.after > sendIdle+time.Second {
-				t.Errorf("end = %+v, want that of a stream after %v", e, sendIdle)
+			if seen[e.id] = true; e.id == 0 || e.after < writeIdle-time.Second || e.after > writeIdle+time.Second {
+				t.Errorf("end = %+v, want that of a stream after %v", e, writeIdle)
 			}
 		}
 		if len(seen) != n+1 {
 			t.Errorf("streams that ended = %v, want %d", seen, n+1)
 		}
-		if e := <-s.ends; e.id != 0 || e.after > sendIdle+idleTimeout+5*time.Second {
+		if e := <-s.ends; e.id != 0 || e.after > writeIdle+idleTimeout+5*time.Second {
 			t.Errorf("end = %+v, want that of the connection, which is idle", e)
 		}
 	})
@@ -243,8 +243,8 @@ func TestHTTP2CallerThatTakesNothing(t *testing.T) {
 		}
 		begin := time.Now()
 		<-ended
-		if took := time.Since(begin); took > 2*sendIdle {
-			t.Errorf("the runner was let go after %v, want %v at most", took, 2*sendIdle)
+		if took := time.Since(begin); took > 2*writeIdle {
+			t.Errorf("the runner was let go after %v, want %v at most", took, 2*writeIdle)
 		}
 		conn.NetConn().Close()
 	})

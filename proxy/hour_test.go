@@ -88,7 +88,7 @@ func bubbleWith(t *testing.T, o Options, handler http.HandlerFunc, do func(t *te
 		p.dial = upstream.dial
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
-		go func() { ended <- p.Serve(ctx, gate, admin, time.Second) }()
+		go func() { ended <- p.Serve(ctx, gate, admin, http.NotFoundHandler(), time.Second) }()
 		do(t, gate)
 		stop()
 		if err := <-ended; err != nil {
@@ -173,7 +173,7 @@ func eventsUntilLeft(ended *chan struct{}) http.HandlerFunc {
 }
 
 // TestCallerThatDoesNotRead takes the first event of a stream and no more: it must not hold the runner, whose
-// answer goes on, for longer than sendIdle.
+// answer goes on, for longer than writeIdle.
 func TestCallerThatDoesNotRead(t *testing.T) {
 	var ended chan struct{} // of the bubble
 	bubble(t, eventsUntilLeft(&ended), func(t *testing.T, gate *pipeListener) {
@@ -191,8 +191,8 @@ func TestCallerThatDoesNotRead(t *testing.T) {
 		}
 		begin := time.Now()
 		<-ended
-		if took := time.Since(begin); took < sendIdle-2*time.Second || took > sendIdle+5*time.Second {
-			t.Errorf("the runner was let go after %v of the bubble's time, want about %v", took, sendIdle)
+		if took := time.Since(begin); took < writeIdle-2*time.Second || took > writeIdle+5*time.Second {
+			t.Errorf("the runner was let go after %v of the bubble's time, want about %v", took, writeIdle)
 		}
 		conn.Close()
 	})
@@ -208,9 +208,9 @@ func TestCallerThatDoesNotReadHints(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n", bubbleBot)
-		time.Sleep(sendIdle + time.Second) // of the bubble's time
+		time.Sleep(writeIdle + time.Second) // of the bubble's time
 		if got, err := io.ReadAll(conn); len(got) > 0 || err != nil {
-			t.Errorf("read %q, %v after %v, want a connection that was closed", got, err, sendIdle)
+			t.Errorf("read %q, %v after %v, want a connection that was closed", got, err, writeIdle)
 		}
 		conn.Close()
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // dialTLS opens a connection by TLS for HTTP/1.1.
@@ -39,7 +40,7 @@ func TestTLSWebsocketOfAnHour(t *testing.T) {
 	}
 	o := Options{
 		Certificates: store, Expose: []string{"own"},
-		Routes: append(Flowise().Routes, &Route{Group: "own", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}),
+		Routes: append(route.Flowise().Routes, &route.Route{Group: "own", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}),
 	}
 	bubbleWith(t, o, func(w http.ResponseWriter, _ *http.Request) {
 		conn, in, err := w.(http.Hijacker).Hijack()
@@ -109,8 +110,8 @@ func TestTLSCallerThatDoesNotRead(t *testing.T) {
 		}
 		begin := time.Now()
 		<-ended
-		if took := time.Since(begin); took < sendIdle-2*time.Second || took > sendIdle+5*time.Second {
-			t.Errorf("the runner was let go after %v of the bubble's time, want about %v", took, sendIdle)
+		if took := time.Since(begin); took < writeIdle-2*time.Second || took > writeIdle+5*time.Second {
+			t.Errorf("the runner was let go after %v of the bubble's time, want about %v", took, writeIdle)
 		}
 		conn.NetConn().Close()
 	})

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // TestHTTP2Stream reads each event of a stream before the runner is allowed the next, beside another request on
@@ -94,9 +95,9 @@ func TestHTTP2Drain(t *testing.T) {
 	}
 	defer first.Close()
 	fmt.Fprint(first, "GET / HTTP/1.1\r\nHost: gate\r\n\r\n")
-	checkProblem(t, readAnswer(t, first), 503, proxy.CodeDraining)
+	checkProblem(t, readAnswer(t, first), 503, problem.Draining)
 	late := g.dialH2(t)
-	if a := late.answer(t, late.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)); a.status != 503 || a.problem.Code != string(proxy.CodeDraining) {
+	if a := late.answer(t, late.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)); a.status != 503 || a.problem.Code != string(problem.Draining) {
 		t.Errorf("request during the drain = %d %s, want 503 draining", a.status, a.body)
 	}
 	next <- "two"
@@ -151,7 +152,7 @@ func TestHTTP2EarlyAnswer(t *testing.T) {
 			}
 		}
 		c.alive(t)
-		eventually(t, "the end of the requests", func() bool { return g.proxy.Status().OpenRequests == 0 })
+		eventually(t, "the end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
 	})
 }
 
@@ -172,12 +173,12 @@ func TestHTTP2TakenBack(t *testing.T) {
 		if err := c.framer.WriteRSTStream(id, http2.ErrCodeCancel); err != nil {
 			break // the gate has had enough
 		}
-		if n := g.proxy.Status().OpenRequests; n > 100 {
+		if n := g.admin.Status().OpenRequests; n > 100 {
 			t.Fatalf("%d requests are open, want 100 at most", n)
 		}
 	}
 	c.Close()
-	eventually(t, "the end of the requests", func() bool { return g.proxy.Status().OpenRequests == 0 })
+	eventually(t, "the end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
 	if a := g.dialH2(t); a.answer(t, a.send(t, post("/"), true)).status != 404 {
 		t.Error("the gate does not serve on")
 	}
@@ -212,7 +213,7 @@ func TestHTTP2HintsTakenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the end of the requests", func() bool { return g.proxy.Status().OpenRequests == 0 })
+	eventually(t, "the end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
 }
 
 // http2Field returns the value of a field of a head, or nothing.
@@ -282,7 +283,7 @@ func TestHTTP2BadTrailers(t *testing.T) {
 	if a := c.answer(t, id); a.reset == nil {
 		t.Errorf("answer = %d, want the stream reset", a.status)
 	}
-	eventually(t, "the end of the request", func() bool { return g.proxy.Status().OpenRequests == 0 })
+	eventually(t, "the end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
 	c.alive(t)
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // TestHTTP2BadTargets sends every bad target of HTTP/1 as :path, with a key and without one. Either the gate
@@ -57,18 +58,18 @@ func TestHTTP2Malformed(t *testing.T) {
 		name   string
 		head   []field
 		status int // 0 for a stream that is reset
-		code   proxy.Code
+		code   problem.Code
 	}{
 		{"no path", []field{{":method", "POST"}, {":scheme", "https"}, {":authority", "gate"}, key}, 0, ""},
 		{"empty path", post("", key), 0, ""},
 		{"path of an authority", post("gate" + path), 0, ""},
-		{"absolute path", post("https://gate"+path, key), 400, proxy.CodeNotCanonical},
-		{"fragment", post(path+"#x", key), 400, proxy.CodeNotCanonical},
+		{"absolute path", post("https://gate"+path, key), 400, problem.NotCanonical},
+		{"fragment", post(path+"#x", key), 400, problem.NotCanonical},
 		{"two paths", append([]field{{":method", "POST"}, {":scheme", "https"}, {":path", "/api/v1/ping"}, {":path", path}}, key), 0, ""},
 		{"path after a field", []field{{":method", "POST"}, {":scheme", "https"}, key, {":path", path}}, 0, ""},
 		{"no scheme", []field{{":method", "POST"}, {":authority", "gate"}, {":path", path}, key}, 0, ""},
 		{"user in the authority", []field{{":method", "POST"}, {":scheme", "https"}, {":authority", "a@gate"}, {":path", path}, key}, 0, ""},
-		{"CONNECT", []field{{":method", "CONNECT"}, {":authority", "127.0.0.1:3000"}, key}, 400, proxy.CodeNotCanonical},
+		{"CONNECT", []field{{":method", "CONNECT"}, {":authority", "127.0.0.1:3000"}, key}, 400, problem.NotCanonical},
 		{"extended CONNECT", []field{{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "https"}, {":authority", "gate"}, {":path", path}, key}, 0, ""},
 		{"Connection", with(field{"connection", "authorization"}), 400, ""},
 		{"Upgrade", with(field{"upgrade", "websocket"}), 400, ""},
@@ -76,13 +77,13 @@ func TestHTTP2Malformed(t *testing.T) {
 		{"TE", with(field{"te", "gzip"}), 400, ""},
 		{"a name in upper case", with(field{"X-Upper", "x"}), 0, ""},
 		{"a line break in a value", with(field{"x-break", "a\r\nx-request-from: internal"}), 0, ""},
-		{"two credentials", with(h2bearer(secretB)), 400, proxy.CodeBadRequest},
-		{"two credentials in one", post(path, field{"authorization", "Bearer " + secretA + ", Bearer " + secretB}), 401, proxy.CodeInvalidKey},
+		{"two credentials", with(h2bearer(secretB)), 400, problem.BadRequest},
+		{"two credentials in one", post(path, field{"authorization", "Bearer " + secretA + ", Bearer " + secretB}), 401, problem.InvalidKey},
 		{"a large head", with(field{"x-large", strings.Repeat("x", 9<<10)}, field{"x-large", strings.Repeat("x", 9<<10)}), 431, ""},
-		{"a length that is none", with(field{"content-length", "x"}), 400, proxy.CodeBadRequest},
-		{"a length with a sign", with(field{"content-length", "+0"}), 400, proxy.CodeBadRequest},
-		{"two lengths", with(field{"content-length", "0"}, field{"content-length", "5"}), 400, proxy.CodeBadRequest},
-		{"a length without a body", with(field{"content-length", "5"}), 400, proxy.CodeBadRequest},
+		{"a length that is none", with(field{"content-length", "x"}), 400, problem.BadRequest},
+		{"a length with a sign", with(field{"content-length", "+0"}), 400, problem.BadRequest},
+		{"two lengths", with(field{"content-length", "0"}, field{"content-length", "5"}), 400, problem.BadRequest},
+		{"a length without a body", with(field{"content-length", "5"}), 400, problem.BadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -107,13 +108,13 @@ func TestHTTP2BodyLength(t *testing.T) {
 	g := serveTLS(t, nil, time.Minute, withKeys(t, limitedKeys))
 	for _, tt := range []struct {
 		name, length string
-		code         proxy.Code // none if net/http may be first, and end the stream
+		code         problem.Code // none if net/http may be first, and end the stream
 	}{
-		{"not said", "", proxy.CodeFieldNotAllowed},
-		{"as it is", fmt.Sprint(len(denied)), proxy.CodeFieldNotAllowed},
+		{"not said", "", problem.FieldNotAllowed},
+		{"as it is", fmt.Sprint(len(denied)), problem.FieldNotAllowed},
 		{"none", "x", ""},
 		{"with a sign", "+" + fmt.Sprint(len(denied)), ""},
-		{"more", "100", proxy.CodeBadRequest},
+		{"more", "100", problem.BadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := g.dialH2(t)
@@ -146,18 +147,18 @@ func TestHTTP2Refusals(t *testing.T) {
 		head   []field
 		send   int // of the body, which never ends
 		status int
-		code   proxy.Code
+		code   problem.Code
 	}{
-		{"no key", post(predict + botA), 10 << 10, 401, proxy.CodeMissingKey},
-		{"wrong key", post(predict+botA, h2bearer("wrong-key-0123456789")), 10 << 10, 401, proxy.CodeInvalidKey},
-		{"other chatflow", post(predict+botB, h2bearer(secretA)), 10 << 10, 403, proxy.CodeKeyNotForFlow},
-		{"not exposed", post("/api/v1/chatflows"), 0, 404, proxy.CodeNotExposed},
-		{"not canonical", post("/api//v1/chatflows"), 0, 400, proxy.CodeNotCanonical},
-		{"announced too large", post(predict+botA, h2bearer(secretA), json, field{"content-length", "1000000"}), 0, 413, proxy.CodeBodyTooLarge},
-		{"too large to check", post(predict+botLimited, h2bearer(secretA), json), 10 << 10, 413, proxy.CodeBodyTooLarge},
-		{"a form", post(predict+botLimited, h2bearer(secretA), field{"content-type", "multipart/form-data"}), 0, 415, proxy.CodeUnsupportedMedia},
-		{"a body for discovery", append([]field{{":method", "GET"}, {":scheme", "https"}, {":path", "/api/v1/chatflows-streaming/" + botA}}, json), 0, 400, proxy.CodeBadRequest},
-		{"too large", post(predict+botA, h2bearer(secretA), json), 120 << 10, 413, proxy.CodeBodyTooLarge},
+		{"no key", post(predict + botA), 10 << 10, 401, problem.MissingKey},
+		{"wrong key", post(predict+botA, h2bearer("wrong-key-0123456789")), 10 << 10, 401, problem.InvalidKey},
+		{"other chatflow", post(predict+botB, h2bearer(secretA)), 10 << 10, 403, problem.KeyNotForChatflow},
+		{"not exposed", post("/api/v1/chatflows"), 0, 404, problem.NotExposed},
+		{"not canonical", post("/api//v1/chatflows"), 0, 400, problem.NotCanonical},
+		{"announced too large", post(predict+botA, h2bearer(secretA), json, field{"content-length", "1000000"}), 0, 413, problem.BodyTooLarge},
+		{"too large to check", post(predict+botLimited, h2bearer(secretA), json), 10 << 10, 413, problem.BodyTooLarge},
+		{"a form", post(predict+botLimited, h2bearer(secretA), field{"content-type", "multipart/form-data"}), 0, 415, problem.UnsupportedMediaType},
+		{"a body for discovery", append([]field{{":method", "GET"}, {":scheme", "https"}, {":path", "/api/v1/chatflows-streaming/" + botA}}, json), 0, 400, problem.BadRequest},
+		{"too large", post(predict+botA, h2bearer(secretA), json), 120 << 10, 413, problem.BodyTooLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, _, before := g.runner.last()

@@ -13,6 +13,8 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 const (
@@ -108,7 +110,7 @@ func newLangflowGate(t *testing.T, change func(*proxy.Options)) *gate {
 	t.Helper()
 	return newGate(t, langflow, func(o *proxy.Options) {
 		withKeys(t, langflowKeys)(o)
-		o.Preset, o.Expose = proxy.Langflow(), nil
+		o.Preset, o.Expose = route.Langflow(), nil
 		if change != nil {
 			change(o)
 		}
@@ -134,8 +136,8 @@ func TestLangflow(t *testing.T) {
 		name, request, body string
 		key                 string
 		expose              []string
-		code                proxy.Code // empty: it passes
-		target              string     // at the runner; empty means as it was sent
+		code                problem.Code // empty: it passes
+		target              string       // at the runner; empty means as it was sent
 	}{
 		{"by ID", "POST /api/v1/run/" + botA, `{"input_value":"x"}`, secretA, nil, "", ""},
 		{"by endpoint name", "POST /api/v1/run/support-bot", `{}`, secretA, nil, "", ""},
@@ -147,39 +149,39 @@ func TestLangflow(t *testing.T) {
 		{"webhook's query is dropped", "POST /api/v1/webhook/support-bot?x-api-key=sk-1&user_id=u", `{}`, secretA, all, "", "/api/v1/webhook/support-bot"},
 		{"advanced's query is dropped", "POST /api/v1/run/advanced/" + botA + "?x-api-key=sk-1", `{}`, secretA, all, "", "/api/v1/run/advanced/" + botA},
 
-		{"no key", "POST /api/v1/run/" + botA, `{}`, "", nil, proxy.CodeMissingKey, ""},
-		{"wrong key", "POST /api/v1/run/" + botA, `{}`, "nobodys-secret-0123456789", nil, proxy.CodeInvalidKey, ""},
-		{"another flow's key", "POST /api/v1/run/" + botB, `{}`, secretA, nil, proxy.CodeKeyNotForFlow, ""},
-		{"a name that is not listed", "POST /api/v1/run/other-bot", `{}`, secretA, nil, proxy.CodeKeyNotForFlow, ""},
-		{"a name in another case", "POST /api/v1/run/Support-Bot", `{}`, secretA, nil, proxy.CodeKeyNotForFlow, ""},
-		{"advanced is another group", "POST /api/v1/run/advanced/" + botA, `{}`, secretA, nil, proxy.CodeNotExposed, ""},
-		{"webhook is another group", "POST /api/v1/webhook/" + botA, `{}`, secretA, nil, proxy.CodeNotExposed, ""},
-		{"another method", "GET /api/v1/run/" + botA, ``, secretA, nil, proxy.CodeMethod, ""},
+		{"no key", "POST /api/v1/run/" + botA, `{}`, "", nil, problem.MissingKey, ""},
+		{"wrong key", "POST /api/v1/run/" + botA, `{}`, "nobodys-secret-0123456789", nil, problem.InvalidKey, ""},
+		{"another flow's key", "POST /api/v1/run/" + botB, `{}`, secretA, nil, problem.KeyNotForChatflow, ""},
+		{"a name that is not listed", "POST /api/v1/run/other-bot", `{}`, secretA, nil, problem.KeyNotForChatflow, ""},
+		{"a name in another case", "POST /api/v1/run/Support-Bot", `{}`, secretA, nil, problem.KeyNotForChatflow, ""},
+		{"advanced is another group", "POST /api/v1/run/advanced/" + botA, `{}`, secretA, nil, problem.NotExposed, ""},
+		{"webhook is another group", "POST /api/v1/webhook/" + botA, `{}`, secretA, nil, problem.NotExposed, ""},
+		{"another method", "GET /api/v1/run/" + botA, ``, secretA, nil, problem.MethodNotAllowed, ""},
 
-		{"ID without hyphens", "POST /api/v1/run/" + undashed, `{}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
-		{"ID in upper case", "POST /api/v1/run/" + strings.ToUpper(botA), `{}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
-		{"ID with other hyphens", "POST /api/v1/run/" + undashed[:4] + "-" + undashed[4:] + "-", `{}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
-		{"ID in braces", "POST /api/v1/run/{" + botA + "}", `{}`, secretOps, nil, proxy.CodeNotCanonical, ""},
-		{"ID as a URN", "POST /api/v1/run/urn:uuid:" + botA, `{}`, secretOps, nil, proxy.CodeNotCanonical, ""},
-		{"ID as a hexadecimal number", "POST /api/v1/run/0x" + tweaked[2:], `{"tweaks":{"x":1}}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
-		{"ID as one with hyphens", "POST /api/v1/run/0-X" + botTweaked[2:], `{"tweaks":{"x":1}}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
-		{"ID as a number with an underscore", "POST /api/v1/run/0_" + tweaked[2:], `{"tweaks":{"x":1}}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
+		{"ID without hyphens", "POST /api/v1/run/" + undashed, `{}`, secretOps, nil, problem.BadChatflowID, ""},
+		{"ID in upper case", "POST /api/v1/run/" + strings.ToUpper(botA), `{}`, secretOps, nil, problem.BadChatflowID, ""},
+		{"ID with other hyphens", "POST /api/v1/run/" + undashed[:4] + "-" + undashed[4:] + "-", `{}`, secretOps, nil, problem.BadChatflowID, ""},
+		{"ID in braces", "POST /api/v1/run/{" + botA + "}", `{}`, secretOps, nil, problem.NotCanonical, ""},
+		{"ID as a URN", "POST /api/v1/run/urn:uuid:" + botA, `{}`, secretOps, nil, problem.NotCanonical, ""},
+		{"ID as a hexadecimal number", "POST /api/v1/run/0x" + tweaked[2:], `{"tweaks":{"x":1}}`, secretOps, nil, problem.BadChatflowID, ""},
+		{"ID as one with hyphens", "POST /api/v1/run/0-X" + botTweaked[2:], `{"tweaks":{"x":1}}`, secretOps, nil, problem.BadChatflowID, ""},
+		{"ID as a number with an underscore", "POST /api/v1/run/0_" + tweaked[2:], `{"tweaks":{"x":1}}`, secretOps, nil, problem.BadChatflowID, ""},
 		{"a name of the same letters", "POST /api/v1/run/0x_deaf_beef", `{}`, secretOps, nil, "", ""},
-		{"a name with a dot", "POST /api/v1/run/support.bot", `{}`, secretOps, nil, proxy.CodeBadChatflowID, ""},
+		{"a name with a dot", "POST /api/v1/run/support.bot", `{}`, secretOps, nil, problem.BadChatflowID, ""},
 
-		{"key in the query", "POST /api/v1/run/" + botA + "?x-api-key=sk-1", `{}`, secretA, nil, proxy.CodeBadRequest, ""},
-		{"key in the query, encoded", "POST /api/v1/run/" + botA + "?x%2dapi-key=sk-1", `{}`, secretA, nil, proxy.CodeBadRequest, ""},
-		{"key in the query after stream", "POST /api/v1/run/" + botA + "?stream=true&x-api-key=sk-1", `{}`, secretA, nil, proxy.CodeBadRequest, ""},
-		{"key in the value of stream", "POST /api/v1/run/" + botA + "?stream=true%26x-api-key=sk-1", `{}`, secretA, nil, proxy.CodeBadRequest, ""},
-		{"stream twice", "POST /api/v1/run/" + botA + "?stream=true&stream=false", `{}`, secretA, nil, proxy.CodeBadRequest, ""},
-		{"another user's flows", "POST /api/v1/run/support-bot?user_id=" + botB, `{}`, secretA, nil, proxy.CodeBadRequest, ""},
+		{"key in the query", "POST /api/v1/run/" + botA + "?x-api-key=sk-1", `{}`, secretA, nil, problem.BadRequest, ""},
+		{"key in the query, encoded", "POST /api/v1/run/" + botA + "?x%2dapi-key=sk-1", `{}`, secretA, nil, problem.BadRequest, ""},
+		{"key in the query after stream", "POST /api/v1/run/" + botA + "?stream=true&x-api-key=sk-1", `{}`, secretA, nil, problem.BadRequest, ""},
+		{"key in the value of stream", "POST /api/v1/run/" + botA + "?stream=true%26x-api-key=sk-1", `{}`, secretA, nil, problem.BadRequest, ""},
+		{"stream twice", "POST /api/v1/run/" + botA + "?stream=true&stream=false", `{}`, secretA, nil, problem.BadRequest, ""},
+		{"another user's flows", "POST /api/v1/run/support-bot?user_id=" + botB, `{}`, secretA, nil, problem.BadRequest, ""},
 
 		{"tweaks", "POST /api/v1/run/" + botA, `{"tweaks":{"x":1}}`, secretA, nil, "", ""},
-		{"tweaks denied", "POST /api/v1/run/" + botTweaked, `{"tweaks":{"x":1}}`, secretA, nil, proxy.CodeFieldNotAllowed, ""},
-		{"tweaks denied, in another case", "POST /api/v1/run/" + botTweaked, `{"Tweaks":{"x":1}}`, secretA, nil, proxy.CodeFieldNotAllowed, ""},
-		{"tweaks denied, nested", "POST /api/v1/run/" + botTweaked, `{"input_request":{"tweaks":{"x":1}}}`, secretA, nil, proxy.CodeFieldNotAllowed, ""},
-		{"tweaks denied, advanced", "POST /api/v1/run/advanced/" + botTweaked, `{"tweaks":{"x":1}}`, secretA, all, proxy.CodeFieldNotAllowed, ""},
-		{"tweaks denied, key for all", "POST /api/v1/run/" + botTweaked, `{"tweaks":{"x":1}}`, secretOps, nil, proxy.CodeFieldNotAllowed, ""},
+		{"tweaks denied", "POST /api/v1/run/" + botTweaked, `{"tweaks":{"x":1}}`, secretA, nil, problem.FieldNotAllowed, ""},
+		{"tweaks denied, in another case", "POST /api/v1/run/" + botTweaked, `{"Tweaks":{"x":1}}`, secretA, nil, problem.FieldNotAllowed, ""},
+		{"tweaks denied, nested", "POST /api/v1/run/" + botTweaked, `{"input_request":{"tweaks":{"x":1}}}`, secretA, nil, problem.FieldNotAllowed, ""},
+		{"tweaks denied, advanced", "POST /api/v1/run/advanced/" + botTweaked, `{"tweaks":{"x":1}}`, secretA, all, problem.FieldNotAllowed, ""},
+		{"tweaks denied, key for all", "POST /api/v1/run/" + botTweaked, `{"tweaks":{"x":1}}`, secretOps, nil, problem.FieldNotAllowed, ""},
 		{"without tweaks", "POST /api/v1/run/" + botTweaked, `{"input_value":"tweaks"}`, secretA, nil, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -262,7 +264,7 @@ func TestLangflowCredential(t *testing.T) {
 	write("Bearer sk-third-0123456789")
 	now = now.Add(3 * time.Second)
 	want("file with a scheme, which x-api-key cannot hold", sent(botA), "sk-second-0123456789")
-	eventually(t, "a log line about the file", func() bool { return strings.Contains(g.log.String(), "does not hold a token and nothing else") })
+	eventually(t, "a log line about the file", func() bool { return strings.Contains(g.log.String(), "must hold a token and nothing else") })
 
 	none := newLangflowGate(t, nil)
 	if a := none.request(t, "POST", "/api/v1/run/"+botA, "{}", bearerOf(secretA), "x-api-key: sk-of-the-caller", jsonType); a.status != 403 || a.problem.Code != "" {

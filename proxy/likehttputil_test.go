@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // passedOn is what a caller gets of a runner's answer.
@@ -73,7 +74,7 @@ func TestAnswersAsHTTPUtil(t *testing.T) {
 					g := newGate(t, nil, func(o *proxy.Options) {
 						change(o)
 						o.Upstream = runner
-						o.Routes = []*proxy.Route{{Group: "run", Methods: []string{"GET", "POST"}, Path: "/run/{chatflow}"}}
+						o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET", "POST"}, Path: "/run/{chatflow}"}}
 						o.Expose = []string{"run"}
 					})
 					got := ask(t, g.address, method)

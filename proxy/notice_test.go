@@ -12,6 +12,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // TestHeldBodiesAreGivenBack sends more checked bodies, one after the other, than may be held at once.
@@ -49,12 +51,12 @@ func TestUploadSlowerThanThePatience(t *testing.T) {
 // TestWebsocketWithABody: what is in the body would run into what is said in the websocket.
 func TestWebsocketWithABody(t *testing.T) {
 	g := newGate(t, nil, func(o *proxy.Options) {
-		o.Routes = slices.Concat(proxy.Flowise().Routes, []*proxy.Route{{Group: "own", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}})
+		o.Routes = slices.Concat(route.Flowise().Routes, []*route.Route{{Group: "own", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}})
 		o.Expose = []string{"own"}
 	})
 	head := fmt.Sprintf("GET /ws/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", botA, bearerOf(secretA))
 	for _, body := range []string{"Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"} {
-		checkProblem(t, g.raw(t, head+body), 400, proxy.CodeBadRequest)
+		checkProblem(t, g.raw(t, head+body), 400, problem.BadRequest)
 	}
 	if _, _, n := g.runner.last(); n != 0 {
 		t.Errorf("%d requests reached the runner, want none", n)

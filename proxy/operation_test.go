@@ -10,12 +10,15 @@ import (
 	"testing"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 func (g *gate) adminGet(t *testing.T, method, path string) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	g.proxy.Admin().ServeHTTP(w, httptest.NewRequest(method, path, http.NoBody))
+	g.admin.ServeHTTP(w, httptest.NewRequest(method, path, http.NoBody))
 	return w.Code, w.Body.String()
 }
 
@@ -76,7 +79,7 @@ func TestMetrics(t *testing.T) {
 func TestStatusAndReload(t *testing.T) {
 	g := newGate(t, nil, nil)
 	code, body := g.adminGet(t, "GET", "/status")
-	var s proxy.Status
+	var s admin.Status
 	if err := json.Unmarshal([]byte(body), &s); err != nil || code != 200 {
 		t.Fatalf("status = %d, %v: %s", code, err, body)
 	}
@@ -98,7 +101,7 @@ func TestStatusAndReload(t *testing.T) {
 	w := httptest.NewRecorder()
 	foreign := httptest.NewRequest("POST", "/-/reload", http.NoBody)
 	foreign.Header.Set("Sec-Fetch-Site", "cross-site")
-	if g.proxy.Admin().ServeHTTP(w, foreign); w.Code != 403 {
+	if g.admin.ServeHTTP(w, foreign); w.Code != 403 {
 		t.Errorf("reload by a page of another site = %d, want 403", w.Code)
 	}
 	write := func(s string) {
@@ -122,7 +125,7 @@ func TestStatusAndReload(t *testing.T) {
 		t.Errorf("reload of a good file = %d %s, want 200 and generation 2", code, body)
 	}
 	a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
-	checkProblem(t, a, 401, proxy.CodeInvalidKey)
+	checkProblem(t, a, 401, problem.InvalidKey)
 }
 
 // TestExplain holds what is said of a request against what becomes of it.
@@ -152,7 +155,7 @@ func TestExplain(t *testing.T) {
 			}
 			a := g.request(t, r[0], r[1], r[2], headers...)
 			text := ""
-			for _, l := range e.Lines() {
+			for _, l := range e.Lines {
 				text += l[0] + ": " + l[1] + "\n"
 			}
 			if e.Allowed != (a.status == 200) || !e.Allowed && !strings.Contains(text, a.problem.Code) {
@@ -161,7 +164,7 @@ func TestExplain(t *testing.T) {
 		}
 	}
 	e := g.proxy.Explain("POST", "/api/v1/vector/upsert/"+botA, nil, keys.Key("key-a"))
-	if last := e.Lines()[len(e.Lines())-1]; !strings.Contains(last[1], "group upsert") {
+	if last := e.Lines[len(e.Lines)-1]; !strings.Contains(last[1], "group upsert") {
 		t.Errorf("the explanation ends with %q, want the group that would have to be exposed", last)
 	}
 }
@@ -169,14 +172,14 @@ func TestExplain(t *testing.T) {
 func TestNewFindsAllFaults(t *testing.T) {
 	_, err := proxy.New(proxy.Options{
 		Store: openStore(t, newGate(t, nil, nil).keys), Upstream: mustURL(t, "http://127.0.0.1:1"), Expose: []string{"predct"},
-		Routes: []*proxy.Route{{Group: "run", Methods: []string{"get"}, Path: "/a/{chatflow}"}, {Group: "run", Methods: []string{"GET"}, Path: "/a//b"}},
+		Routes: []*route.Route{{Group: "run", Methods: []string{"get"}, Path: "/a/{chatflow}"}, {Group: "run", Methods: []string{"GET"}, Path: "/a//b"}},
 	})
 	for _, want := range []string{`group "predct"`, `method "get"`, `route "/a//b"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New = %v, want it to name %s", err, want)
 		}
 	}
-	routes := slices.Concat(proxy.Flowise().Routes, []*proxy.Route{{Group: "predict", Methods: []string{"*"}, Path: "/api/v1/prediction/{id}"}})
+	routes := slices.Concat(route.Flowise().Routes, []*route.Route{{Group: "predict", Methods: []string{"*"}, Path: "/api/v1/prediction/{id}"}})
 	_, err = proxy.New(proxy.Options{Store: openStore(t, newGate(t, nil, nil).keys), Upstream: mustURL(t, "http://127.0.0.1:1"), Routes: routes})
 	if err == nil || !strings.Contains(err.Error(), "both claim POST") {
 		t.Errorf("New with two routes for one path = %v, want an error", err)

@@ -84,7 +84,7 @@ func TestEarlyAnswersKeepNothing(t *testing.T) {
 				})
 			}
 			all.Wait()
-			eventually(t, "the end of all requests", func() bool { return g.proxy.Status().OpenRequests == 0 })
+			eventually(t, "the end of all requests", func() bool { return g.admin.Status().OpenRequests == 0 })
 		}
 		live := func() int64 {
 			runtime.GC()
@@ -128,7 +128,7 @@ func TestStrangersDoNotFillTheMemoryOfBodies(t *testing.T) {
 		defer c.Close()
 		fmt.Fprintf(c, "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 10\r\n\r\n", jsonType)
 	}
-	eventually(t, "all strangers being inside", func() bool { return g.proxy.Status().OpenRequests >= 4096-64 })
+	eventually(t, "all strangers being inside", func() bool { return g.admin.Status().OpenRequests >= 4096-64 })
 	for range 20 {
 		if a := g.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, bearerOf(secretA), jsonType); a.status != 200 {
 			t.Fatalf("a key holder gets %d %s while %d strangers send nothing", a.status, a.problem.Code, strangers)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 const n8nKeys = `version: 1
@@ -29,7 +31,7 @@ func n8nGate(t *testing.T, change func(*proxy.Options)) *gate {
 	t.Helper()
 	return newGate(t, nil, func(o *proxy.Options) {
 		withKeys(t, n8nKeys)(o)
-		o.Preset, o.Expose = proxy.N8n(), nil
+		o.Preset, o.Expose = route.N8n(), nil
 		if change != nil {
 			change(o)
 		}
@@ -40,8 +42,8 @@ func TestN8n(t *testing.T) {
 	deep := strings.Repeat("/x", 6)
 	for _, tt := range []struct {
 		name, request, key string
-		code               proxy.Code // empty: it passes
-		target             string     // at the runner; empty means as it was sent
+		code               problem.Code // empty: it passes
+		target             string       // at the runner; empty means as it was sent
 	}{
 		{"by ID", "POST /webhook/" + botA, secretA, "", ""},
 		{"by path", "GET /webhook/orders", secretA, "", ""},
@@ -53,33 +55,33 @@ func TestN8n(t *testing.T) {
 		{"public", "POST /webhook/open-hook", "", "", ""},
 		{"any webhook", "POST /webhook/anything.at~all", secretOps, "", ""},
 
-		{"no key", "POST /webhook/orders", "", proxy.CodeMissingKey, ""},
-		{"no key, below", "POST /webhook/" + botA + "/x", "", proxy.CodeMissingKey, ""},
-		{"wrong key", "POST /webhook/orders", "nobodys-secret-0123456789", proxy.CodeInvalidKey, ""},
-		{"another's key", "POST /webhook/" + botB, secretA, proxy.CodeKeyNotForFlow, ""},
-		{"another's key, below", "POST /webhook/" + botB + "/" + botA, secretA, proxy.CodeKeyNotForFlow, ""},
-		{"a path that is not listed", "POST /webhook/refunds", secretA, proxy.CodeKeyNotForFlow, ""},
-		{"another case", "POST /webhook/Orders", secretA, proxy.CodeKeyNotForFlow, ""},
-		{"below a path", "POST /webhook/orders/1", secretOps, proxy.CodeBadChatflowID, ""},
-		{"below a path that a UUID follows", "POST /webhook/orders/" + botA, secretOps, proxy.CodeBadChatflowID, ""},
-		{"below an ID in upper case", "POST /webhook/" + strings.ToUpper(botA) + "/x", secretOps, proxy.CodeBadChatflowID, ""},
-		{"deeper than it goes", "POST /webhook/" + botA + deep + "/x", secretOps, proxy.CodeNotExposed, ""},
-		{"HEAD", "HEAD /webhook/orders", secretA, proxy.CodeMethod, ""},
-		{"OPTIONS", "OPTIONS /webhook/orders", secretA, proxy.CodeMethod, ""},
+		{"no key", "POST /webhook/orders", "", problem.MissingKey, ""},
+		{"no key, below", "POST /webhook/" + botA + "/x", "", problem.MissingKey, ""},
+		{"wrong key", "POST /webhook/orders", "nobodys-secret-0123456789", problem.InvalidKey, ""},
+		{"another's key", "POST /webhook/" + botB, secretA, problem.KeyNotForChatflow, ""},
+		{"another's key, below", "POST /webhook/" + botB + "/" + botA, secretA, problem.KeyNotForChatflow, ""},
+		{"a path that is not listed", "POST /webhook/refunds", secretA, problem.KeyNotForChatflow, ""},
+		{"another case", "POST /webhook/Orders", secretA, problem.KeyNotForChatflow, ""},
+		{"below a path", "POST /webhook/orders/1", secretOps, problem.BadChatflowID, ""},
+		{"below a path that a UUID follows", "POST /webhook/orders/" + botA, secretOps, problem.BadChatflowID, ""},
+		{"below an ID in upper case", "POST /webhook/" + strings.ToUpper(botA) + "/x", secretOps, problem.BadChatflowID, ""},
+		{"deeper than it goes", "POST /webhook/" + botA + deep + "/x", secretOps, problem.NotExposed, ""},
+		{"HEAD", "HEAD /webhook/orders", secretA, problem.MethodNotAllowed, ""},
+		{"OPTIONS", "OPTIONS /webhook/orders", secretA, problem.MethodNotAllowed, ""},
 
-		{"slash at the end", "POST /webhook/orders/", secretOps, proxy.CodeNotExposed, ""},
-		{"test", "POST /webhook-test/orders", secretOps, proxy.CodeNotExposed, ""},
-		{"test, below", "POST /webhook-test/" + botA + "/x", secretOps, proxy.CodeNotExposed, ""},
-		{"waiting", "POST /webhook-waiting/1", secretOps, proxy.CodeNotExposed, ""},
-		{"waiting, suffix", "POST /webhook-waiting/1/x", secretOps, proxy.CodeNotExposed, ""},
-		{"form", "GET /form/" + botA, secretOps, proxy.CodeNotExposed, ""},
-		{"form that waits", "GET /form-waiting/1", secretOps, proxy.CodeNotExposed, ""},
-		{"MCP", "POST /mcp/" + botA, secretOps, proxy.CodeNotExposed, ""},
-		{"user interface", "GET /", secretOps, proxy.CodeNotExposed, ""},
-		{"inner API", "GET /rest/workflows", secretOps, proxy.CodeNotExposed, ""},
-		{"API", "GET /api/v1/workflows", secretOps, proxy.CodeNotExposed, ""},
-		{"health", "GET /healthz", secretOps, proxy.CodeNotExposed, ""},
-		{"a prediction", "POST /api/v1/prediction/" + botA, secretOps, proxy.CodeNotExposed, ""},
+		{"slash at the end", "POST /webhook/orders/", secretOps, problem.NotExposed, ""},
+		{"test", "POST /webhook-test/orders", secretOps, problem.NotExposed, ""},
+		{"test, below", "POST /webhook-test/" + botA + "/x", secretOps, problem.NotExposed, ""},
+		{"waiting", "POST /webhook-waiting/1", secretOps, problem.NotExposed, ""},
+		{"waiting, suffix", "POST /webhook-waiting/1/x", secretOps, problem.NotExposed, ""},
+		{"form", "GET /form/" + botA, secretOps, problem.NotExposed, ""},
+		{"form that waits", "GET /form-waiting/1", secretOps, problem.NotExposed, ""},
+		{"MCP", "POST /mcp/" + botA, secretOps, problem.NotExposed, ""},
+		{"user interface", "GET /", secretOps, problem.NotExposed, ""},
+		{"inner API", "GET /rest/workflows", secretOps, problem.NotExposed, ""},
+		{"API", "GET /api/v1/workflows", secretOps, problem.NotExposed, ""},
+		{"health", "GET /healthz", secretOps, problem.NotExposed, ""},
+		{"a prediction", "POST /api/v1/prediction/" + botA, secretOps, problem.NotExposed, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := n8nGate(t, nil)
@@ -105,8 +107,8 @@ func TestN8n(t *testing.T) {
 // TestN8nOwnRoute has a route of the operator's, which comes before the preset's because it says more.
 func TestN8nOwnRoute(t *testing.T) {
 	g := n8nGate(t, func(o *proxy.Options) {
-		own := &proxy.Route{Group: "webhook", Methods: []string{"POST"}, Path: "/webhook/user/{chatflow}", IsID: func(s string) bool { return s != "" }}
-		o.Routes = slices.Concat(o.Preset.Routes, []*proxy.Route{own})
+		own := &route.Route{Group: "webhook", Methods: []string{"POST"}, Path: "/webhook/user/{chatflow}", IsID: func(s string) bool { return s != "" }}
+		o.Routes = slices.Concat(o.Preset.Routes, []*route.Route{own})
 	})
 	for target, status := range map[string]int{"/webhook/user/profile": 200, "/webhook/user/orders": 200, "/webhook/user/refunds": 403, "/webhook/other/profile": 400, "/webhook/user": 403} {
 		if a := g.request(t, "POST", target, "", bearerOf(secretA)); a.status != status {
@@ -161,18 +163,18 @@ func respellings(path string) (list []string) {
 // reach the runner.
 func TestPresetSpellings(t *testing.T) {
 	for _, tt := range []struct {
-		preset *proxy.Preset
+		preset *route.Preset
 		keys   string
 		paths  []string
 		open   []string // traversals to what is closed
 	}{
-		{proxy.Flowise(), keyFile, []string{"/api/v1/prediction/" + botA}, []string{"/api/v1/prediction/" + botA + "/../../chatflows"}},
-		{proxy.Langflow(), langflowKeys, []string{"/api/v1/run/" + botA, "/api/v1/run/support-bot", "/api/v1/run/advanced/" + botA, "/api/v1/webhook/support-bot"}, []string{
+		{route.Flowise(), keyFile, []string{"/api/v1/prediction/" + botA}, []string{"/api/v1/prediction/" + botA + "/../../chatflows"}},
+		{route.Langflow(), langflowKeys, []string{"/api/v1/run/" + botA, "/api/v1/run/support-bot", "/api/v1/run/advanced/" + botA, "/api/v1/webhook/support-bot"}, []string{
 			"/api/v1/run/" + botA + "/../../flows/", "/api/v1/flows/", "/api/v1/flows/" + botA, "/api/v1/build/" + botA + "/flow", "/api/v1/build_public_tmp/" + botA + "/flow",
 			"/api/v1/validate/code", "/api/v1/custom_component", "/api/v1/login", "/api/v1/auto_login", "/api/v1/api_key/", "/api/v1/variables/", "/api/v1/users/", "/api/v1/files/upload/" + botA,
 			"/api/v1/run/session/" + botA, "/api/v1/responses", "/api/v2/workflows", "/api/v2/files", "/api/v1/mcp/sse", "/api/v1/process/" + botA, "/docs", "/openapi.json", "/",
 		}},
-		{proxy.N8n(), n8nKeys, []string{"/webhook/orders", "/webhook/" + botA}, []string{
+		{route.N8n(), n8nKeys, []string{"/webhook/orders", "/webhook/" + botA}, []string{
 			"/webhook/../webhook-test/orders", "/webhook/orders/../../rest/workflows", "/webhook/..%2fwebhook-test%2forders", "/webhook%2ftest/orders", "/webhook-test/orders",
 			"/webhook-test/" + botA, "/webhook-waiting/1", "/form/" + botA, "/rest/login", "/rest/workflows", "/api/v1/workflows", "/", "/types/nodes.json", "/metrics",
 		}},
@@ -216,14 +218,14 @@ func TestPresetHeaders(t *testing.T) {
 		"X-Api-Key", "x-api-key", "X_API_KEY", "X-N8N-API-KEY", "X-Request-From", "Flowise-Tool", "Cookie", "X-Custom",
 	}
 	for _, tt := range []struct {
-		preset *proxy.Preset
+		preset *route.Preset
 		keys   string
 		path   string
 		pass   []string // in canonical form
 	}{
-		{proxy.Flowise(), keyFile, "/api/v1/prediction/" + botA, []string{"X-Api-Key", "X-Custom", "X-Langflow-Global-Var-A-B", "X-Langflow-Global-Var-Token", "X-N8n-Api-Key"}},
-		{proxy.Langflow(), langflowKeys, "/api/v1/run/" + botA, []string{"Flowise-Tool", "X-Custom", "X-N8n-Api-Key", "X-Request-From"}},
-		{proxy.N8n(), n8nKeys, "/webhook/orders", []string{"Flowise-Tool", "X-Api-Key", "X-Custom", "X-Langflow-Global-Var-A-B", "X-Langflow-Global-Var-Token", "X-Request-From"}},
+		{route.Flowise(), keyFile, "/api/v1/prediction/" + botA, []string{"X-Api-Key", "X-Custom", "X-Langflow-Global-Var-A-B", "X-Langflow-Global-Var-Token", "X-N8n-Api-Key"}},
+		{route.Langflow(), langflowKeys, "/api/v1/run/" + botA, []string{"Flowise-Tool", "X-Custom", "X-N8n-Api-Key", "X-Request-From"}},
+		{route.N8n(), n8nKeys, "/webhook/orders", []string{"Flowise-Tool", "X-Api-Key", "X-Custom", "X-Langflow-Global-Var-A-B", "X-Langflow-Global-Var-Token", "X-Request-From"}},
 	} {
 		t.Run(tt.preset.Name, func(t *testing.T) {
 			g := newGate(t, nil, func(o *proxy.Options) {
@@ -254,8 +256,8 @@ func TestPresetHeaders(t *testing.T) {
 
 // TestPresets checks that the presets are whole: a gate can be made of each, and of nothing else.
 func TestPresets(t *testing.T) {
-	for _, p := range proxy.Presets() {
-		if got, err := proxy.PresetNamed(p.Name); err != nil || got.Runner != p.Runner {
+	for _, p := range route.Presets() {
+		if got, err := route.PresetNamed(p.Name); err != nil || got.Runner != p.Runner {
 			t.Errorf("PresetNamed(%q) = %v, %v, want that of %s", p.Name, got, err, p.Runner)
 		}
 		if p.IDs == "" || http.CanonicalHeaderKey(p.CredentialHeader) != p.CredentialHeader {
@@ -266,14 +268,14 @@ func TestPresets(t *testing.T) {
 				t.Errorf("preset %s: header %q is not in the form in which it is compared", p.Name, name)
 			}
 		}
-		if err := proxy.ValidateExpose(p.Expose, p.Routes); err != nil {
+		if err := route.ValidateExpose(p.Expose, p.Routes); err != nil {
 			t.Errorf("preset %s: %v", p.Name, err)
 		}
-		if err := proxy.ValidateRoutes(p.Routes); err != nil {
+		if _, err := route.NewTable(p.Routes); err != nil {
 			t.Errorf("preset %s: %v", p.Name, err)
 		}
 	}
-	if _, err := proxy.PresetNamed(""); err == nil {
+	if _, err := route.PresetNamed(""); err == nil {
 		t.Error("PresetNamed(\"\") = nil error, want one")
 	}
 }

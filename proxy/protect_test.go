@@ -19,6 +19,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // The tests of this file each watch over one setting of the server or of the transport that could be
@@ -60,8 +61,8 @@ func TestHeadTooLarge(t *testing.T) {
 func TestServersOwnAnswers(t *testing.T) {
 	s := serveGate(t, nil, time.Second)
 	a := s.request(t, "OPTIONS", "*", "")
-	checkProblem(t, a, 400, proxy.CodeNotCanonical)
-	s.address = strings.TrimPrefix(s.admin, "http://")
+	checkProblem(t, a, 400, problem.NotCanonical)
+	s.address = strings.TrimPrefix(s.adminURL, "http://")
 	if a := s.request(t, "OPTIONS", "*", ""); a.status == 200 {
 		t.Errorf("OPTIONS * at the admin listener = %d, want a refusal", a.status)
 	}
@@ -199,8 +200,8 @@ func TestLogTellsTheOperatorWhy(t *testing.T) {
 		last = "1"
 	}
 	for _, tt := range []struct{ name, key, reason string }{
-		{"mistyped", made[:len(made)-1] + last, "mistyped key: its checksum does not fit"},
-		{"cut", made[:20], "mistyped key: its checksum does not fit"},
+		{"mistyped", made[:len(made)-1] + last, "mistyped key: wrong checksum"},
+		{"cut", made[:20], "mistyped key: wrong checksum"},
 		{"unknown", made, "unknown key"},
 		{"of somebody else's make", "not-a-key-0123456789", "unknown key"},
 		{"expired", secretExpired, "key has expired"},

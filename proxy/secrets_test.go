@@ -16,6 +16,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // What must not be in anything that the gate writes: secrets, and what callers and runners say to each
@@ -112,7 +113,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			send("GET", "/api/v1/get-upload-file?chatflowId="+botA+"&fileName=<query-string>", "", key)
 			send("GET", "/api/v1/chatflows-uploads/"+botA, "", key)
 			for _, path := range []string{"/metrics", "/status"} { // while there is something to show
-				if got := status(t, s.admin+path); got != 200 {
+				if got := status(t, s.adminURL+path); got != 200 {
 					t.Fatalf("GET %s = %d, want 200", path, got)
 				}
 			}
@@ -123,15 +124,15 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			fmt.Fprintf(open, "POST /api/v1/webhook/%s?query-string HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 0\r\n\r\n", botA, key)
 			next <- "body-text"
 			s.stop()
-			eventually(t, "not being ready", func() bool { return status(t, s.admin+"/readyz") == 503 })
+			eventually(t, "not being ready", func() bool { return status(t, s.adminURL+"/readyz") == 503 })
 			send("POST", "/api/v1/prediction/"+botA, `{"question":"body-text"}`, key)
 			close(next)
 			if err := <-s.ended; err != nil {
 				t.Errorf("Serve = %v, want nil", err)
 			}
-			for _, want := range []proxy.Code{
-				proxy.CodeNotCanonical, proxy.CodeBadChatflowID, proxy.CodeBadRequest, proxy.CodeMissingKey, proxy.CodeInvalidKey, proxy.CodeKeyNotForFlow,
-				proxy.CodeNotExposed, proxy.CodeMethod, proxy.CodeBodyTooLarge, proxy.CodeUnreachable, proxy.CodeUpstreamSlow, proxy.CodeDraining,
+			for _, want := range []problem.Code{
+				problem.NotCanonical, problem.BadChatflowID, problem.BadRequest, problem.MissingKey, problem.InvalidKey, problem.KeyNotForChatflow,
+				problem.NotExposed, problem.MethodNotAllowed, problem.BodyTooLarge, problem.UpstreamUnreachable, problem.UpstreamTimeout, problem.Draining,
 			} {
 				if !codes[string(want)] {
 					t.Errorf("no answer had the code %s", want)

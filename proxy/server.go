@@ -8,44 +8,45 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// The limits of a server. There is none on how long an answer lasts: it would cut streams.
+// The limits of a server. There is none on how long a response lasts: it would cut streams.
 const (
-	headerTimeout  = 10 * time.Second // for the head of a request to arrive
+	headerTimeout  = 10 * time.Second // for the header of a request to arrive
 	idleTimeout    = 2 * time.Minute  // for the next request on a connection
 	maxHeaderBytes = 16 << 10
 	cutGrace       = 2 * time.Second // for handlers to end once their requests are cut
 )
 
-// DefaultDrain is how long open requests may go on after the end was asked for.
+// DefaultDrain is how long open requests may go on once the gate drains.
 const DefaultDrain = 25 * time.Second
 
 var errDrainOver = errors.New("the time to drain is over")
 
-// Serve runs the gate on data and its admin handler on admin until ctx is done; then it drains: it is
-// not ready at once, new requests are answered 503, and requests and streams that are open may finish
-// within drain (zero means none may) before they are cut. It returns nil after a drain, also if it had
-// to cut, and closes both listeners.
-func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.Duration) error {
+// Serve runs the gate on data, and admin, the handler for operators, on adminListener, until ctx is done; then it
+// drains: new requests get 503, and requests and streams that are open may finish within drain (zero means none may)
+// before they are cut. It returns nil after a drain, also if it had to cut, and closes both listeners.
+func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, admin http.Handler, drain time.Duration) error {
 	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	gate := p.server(p)
 	goAway := p.secure(gate)
 	gate.BaseContext = func(net.Listener) context.Context { return base }
-	ops := p.server(p.Admin())
+	operators := p.server(admin)
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	if p.cutRevoked {
+	if p.opts.CutRevoked {
 		go p.streams.watch(background, p)
 	}
-	go p.health.probe(background, p.dial, p.upstream)
-	go p.history.run(background, &p.tallies.all)
+	go p.health.probe(background, p.dial, p.opts.Upstream)
+	go p.pruneCounters(background)
 
 	failed := make(chan error, 2)
-	go func() { failed <- serveCallers(gate, data) }()
-	go func() { failed <- serve(ops, admin) }()
+	go func() { failed <- serveClients(gate, data) }()
+	go func() { failed <- serve(operators, adminListener) }()
 	var err error
 	var quiet bool
 	select {
@@ -56,28 +57,49 @@ func (p *Proxy) Serve(ctx context.Context, data, admin net.Listener, drain time.
 		cut(err)
 		quiet = p.inflight.wait(cutGrace)
 	}
-	// The last answers are written by now or never will be: give their connections a moment to be
-	// flushed and closed.
-	if quiet { // or somebody does not hear that it is cut, and has had its time
+	// The last responses are written by now or never will be: give their connections a moment to be flushed and closed.
+	if quiet { // or somebody does not notice that it is cut, and has had its time
 		last, done := context.WithTimeout(context.WithoutCancel(base), cutGrace)
 		defer done()
 		_ = gate.Shutdown(last)
 	}
-	p.refusals.summarise()
-	return errors.Join(err, gate.Close(), ops.Close())
+	p.sampler.summarize()
+	return errors.Join(err, gate.Close(), operators.Close())
+}
+
+// pruneEvery is how often counters of chatflows that are gone are looked for.
+const pruneEvery = 10 * time.Second
+
+// pruneCounters drops the counters of chatflows that left the key file, until ctx is done.
+func (p *Proxy) pruneCounters(ctx context.Context) {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	var last *keystore.Snapshot
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if s := p.opts.Store.Snapshot(); s != last {
+			p.counters.prune(s)
+			last = s
+		}
+	}
 }
 
 // drain lets what is open finish, for a while, and reports whether all has ended.
 func (p *Proxy) drain(gate *http.Server, limit time.Duration, goAway func(), cut context.CancelCauseFunc) (quiet bool) {
-	p.log.Info().Int64("open", p.inflight.open.Load()).Str("drain", limit.String()).Msg("draining: new requests get 503, open ones may finish")
+	log := p.opts.Log
+	log.Info().Int64("open", p.inflight.open.Load()).Str("drain", limit.String()).Msg("draining: new requests get 503, open ones may finish")
 	p.inflight.close()
 	gate.SetKeepAlivesEnabled(false)
 	goAway()
 	if p.inflight.wait(limit) {
-		p.log.Info().Msg("drained")
+		log.Info().Msg("drained")
 		return true
 	}
-	p.log.Warn().Int64("open", p.inflight.open.Load()).Msg("the time to drain is over; what is open is cut")
+	log.Warn().Int64("open", p.inflight.open.Load()).Msg("the time to drain is over; open requests are cut")
 	cut(errDrainOver)
 	return p.inflight.wait(cutGrace)
 }
@@ -101,8 +123,8 @@ func serve(s *http.Server, l net.Listener) error {
 	return nil
 }
 
-// inflight counts open requests and, once closed, lets no more in. Websockets count too, which
-// http.Server.Shutdown does not wait for.
+// inflight counts open requests and, once closed, admits no more. Websockets count as well, which http.Server.Shutdown
+// does not wait for.
 type inflight struct {
 	open   atomic.Int64
 	closed atomic.Bool

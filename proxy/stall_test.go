@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // dial opens a connection to the gate on which nothing may take longer than 20 s.
@@ -59,7 +60,7 @@ func TestRunnerThatDoesNotRead(t *testing.T) {
 		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Length: %d\r\n\r\n", botA, bearerOf(secretA), size)
 		_, _ = io.CopyN(conn, zeros{}, size)
 	}()
-	checkProblem(t, readAnswer(t, conn), 504, proxy.CodeUpstreamSlow)
+	checkProblem(t, readAnswer(t, conn), 504, problem.UpstreamTimeout)
 }
 
 type zeros struct{}
@@ -135,7 +136,7 @@ func testBodyThatNeverComes(t *testing.T, change func(*proxy.Options)) {
 	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
 		t.Errorf("after the answer the connection gives %v, want its end", err)
 	}
-	eventually(t, "the end of the request", func() bool { return g.proxy.Status().OpenRequests == 0 })
+	eventually(t, "the end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
 }
 
 // TestRevokedWhileTheBodyArrives disables a key between the head and the body of a request whose
@@ -157,7 +158,7 @@ func TestRevokedWhileTheBodyArrives(t *testing.T) {
 		t.Fatalf("reload = %d %s", code, answer)
 	}
 	fmt.Fprint(conn, body)
-	checkProblem(t, readAnswer(t, r), 401, proxy.CodeInvalidKey)
+	checkProblem(t, readAnswer(t, r), 401, problem.InvalidKey)
 	if _, _, n := g.runner.last(); n != 0 {
 		t.Errorf("%d requests reached the runner, want 0", n)
 	}

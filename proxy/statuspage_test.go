@@ -13,7 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // ask sends a request to the admin listener, with headers given as "Name: value" lines.
@@ -25,11 +26,11 @@ func (g *gate) ask(method, target, host string, headers ...string) *httptest.Res
 		r.Header.Set(name, value)
 	}
 	w := httptest.NewRecorder()
-	g.proxy.Admin().ServeHTTP(w, r)
+	g.admin.ServeHTTP(w, r)
 	return w
 }
 
-func (g *gate) statusOf(t *testing.T, query string) (s proxy.Status) {
+func (g *gate) statusOf(t *testing.T, query string) (s admin.Status) {
 	t.Helper()
 	w := g.ask("GET", "/status"+query, "127.0.0.1:9901")
 	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil || w.Code != 200 {
@@ -183,16 +184,16 @@ func TestStatusCounts(t *testing.T) {
 		g.request(t, "POST", predict+botB, `"stream"`, bearerOf(secretB), jsonType)
 	}()
 
-	of := func(id string) proxy.CountStatus {
+	of := func(id string) admin.CountStatus {
 		for _, c := range g.statusOf(t, "").Chatflows {
 			if c.ID == id {
 				return c.CountStatus
 			}
 		}
-		return proxy.CountStatus{}
+		return admin.CountStatus{}
 	}
 	eventually(t, "the stream and the last count", func() bool { return of(botB).Streams == 1 && g.statusOf(t, "").Totals.Requests == 6 })
-	check := func(name string, got proxy.CountStatus, want proxy.CountStatus) {
+	check := func(name string, got admin.CountStatus, want admin.CountStatus) {
 		t.Helper()
 		if called := want.Requests > 0 || want.Streams > 0; (got.LastCall != nil) != called {
 			t.Errorf("%s: last call = %v, want one: %t", name, got.LastCall, called)
@@ -205,13 +206,13 @@ func TestStatusCounts(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	check("bot-a", of(botA), proxy.CountStatus{Requests: 4, Failed: 1, Refused: map[proxy.Code]uint64{"missing_key": 1, "key_not_for_chatflow": 1}})
-	check("bot-b", of(botB), proxy.CountStatus{Streams: 1})
-	check("*", of("*"), proxy.CountStatus{Requests: 1})
-	check("not called", of(botKeyed), proxy.CountStatus{})
-	check("unlisted", g.statusOf(t, "").Unlisted, proxy.CountStatus{Requests: 1, Refused: map[proxy.Code]uint64{"not_exposed": 1}})
-	all := map[proxy.Code]uint64{"missing_key": 1, "key_not_for_chatflow": 1, "not_exposed": 1}
-	check("all", g.statusOf(t, "").Totals, proxy.CountStatus{Requests: 6, Failed: 1, Streams: 1, Refused: all})
+	check("bot-a", of(botA), admin.CountStatus{Requests: 4, Failed: 1, Refused: map[problem.Code]uint64{"missing_key": 1, "key_not_for_chatflow": 1}})
+	check("bot-b", of(botB), admin.CountStatus{Streams: 1})
+	check("*", of("*"), admin.CountStatus{Requests: 1})
+	check("not called", of(botKeyed), admin.CountStatus{})
+	check("unlisted", g.statusOf(t, "").Unlisted, admin.CountStatus{Requests: 1, Refused: map[problem.Code]uint64{"not_exposed": 1}})
+	all := map[problem.Code]uint64{"missing_key": 1, "key_not_for_chatflow": 1, "not_exposed": 1}
+	check("all", g.statusOf(t, "").Totals, admin.CountStatus{Requests: 6, Failed: 1, Streams: 1, Refused: all})
 	if r := g.statusOf(t, "").Recent; r.Requests != 6 || !cmp.Equal(r.Refused, all) {
 		t.Errorf("recent = %+v, want all that was", r)
 	}

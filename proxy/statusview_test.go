@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 // keyIDs returns the IDs of the keys of a status.
-func keyIDs(s proxy.Status) string {
+func keyIDs(s admin.Status) string {
 	var ids []string
 	for _, k := range s.Keys {
 		ids = append(ids, k.ID)
@@ -21,7 +21,7 @@ func keyIDs(s proxy.Status) string {
 }
 
 // chatflowNames returns the names of its chatflows, or the first characters of their IDs.
-func chatflowNames(s proxy.Status) string {
+func chatflowNames(s admin.Status) string {
 	var names []string
 	for _, c := range s.Chatflows {
 		name := c.Name
@@ -118,7 +118,7 @@ func TestStatusOfNobody(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := httptest.NewRecorder()
-	g.proxy.Admin().ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "http://localhost/status?limit=1", http.NoBody))
+	g.admin.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "http://localhost/status?limit=1", http.NoBody))
 	if w.Body.Len() > 0 {
 		t.Errorf("answer to nobody = %s, want no work", w.Body)
 	}

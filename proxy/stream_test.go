@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // stream asks for a streamed prediction. The body is closed with the test.
@@ -126,9 +127,9 @@ func TestResetStreamIsCut(t *testing.T) {
 // served is a gate that runs as the command runs it.
 type served struct {
 	*gate
-	base, admin string
-	stop        context.CancelFunc
-	ended       chan error
+	base, adminURL string
+	stop           context.CancelFunc
+	ended          chan error
 }
 
 func serveGate(t *testing.T, handler http.HandlerFunc, drain time.Duration) *served {
@@ -148,10 +149,10 @@ func serveGateWith(t *testing.T, handler http.HandlerFunc, drain time.Duration, 
 	}
 	data, admin := listen(), listen()
 	s.address = data.Addr().String()
-	s.base, s.admin = "http://"+s.address, "http://"+admin.Addr().String()
+	s.base, s.adminURL = "http://"+s.address, "http://"+admin.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	go func() { s.ended <- s.proxy.Serve(ctx, data, admin, drain) }()
+	go func() { s.ended <- s.proxy.Serve(ctx, data, admin, s.gate.admin, drain) }()
 	t.Cleanup(stop)
 	return s
 }
@@ -169,7 +170,7 @@ func status(t *testing.T, url string) int {
 func TestDrainWaitsForStreams(t *testing.T) {
 	next := make(chan string)
 	s := serveGate(t, events(next), time.Minute)
-	if got := status(t, s.admin+"/readyz"); got != 200 {
+	if got := status(t, s.adminURL+"/readyz"); got != 200 {
 		t.Fatalf("readyz = %d, want 200", got)
 	}
 	res := stream(t, s.base)
@@ -179,12 +180,12 @@ func TestDrainWaitsForStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.stop()
-	eventually(t, "not being ready", func() bool { return status(t, s.admin+"/readyz") == 503 })
-	if got := status(t, s.admin+"/livez"); got != 200 {
+	eventually(t, "not being ready", func() bool { return status(t, s.adminURL+"/readyz") == 503 })
+	if got := status(t, s.adminURL+"/livez"); got != 200 {
 		t.Errorf("livez while draining = %d, want 200", got)
 	}
 	a := ping(t, s.base)
-	checkProblem(t, a, 503, proxy.CodeDraining)
+	checkProblem(t, a, 503, problem.Draining)
 	next <- "two"
 	close(next)
 	if rest, err := io.ReadAll(r); err != nil || !strings.Contains(string(rest), "two") {

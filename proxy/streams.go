@@ -7,35 +7,47 @@ import (
 	"time"
 )
 
-// streams are the answers that go on: event streams and websockets. The zero value is ready; all
-// methods may be called concurrently.
+// streams are the responses that go on: event streams and websockets. The zero value is ready; all methods may be
+// called concurrently.
 type streams struct {
 	mu   sync.Mutex
-	open map[*record]struct{}
+	open map[*exchange]struct{}
 }
 
-var errRevoked = errors.New("the key does not open the chatflow any more")
+var errRevoked = errors.New("the key no longer opens the chatflow")
 
 // recheckEvery is how often the keys of open streams are looked at again.
 const recheckEvery = time.Second
 
-func (s *streams) add(r *record) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open == nil {
-		s.open = map[*record]struct{}{}
+func (x *exchange) beginStream() {
+	p := x.proxy
+	x.response.stream = true
+	x.counters = p.counters.of(x.Decision.Chatflow)
+	for _, c := range []*counters{x.counters, &p.counters.all} {
+		c.streams.Add(1)
+		storeMax(&c.last, x.started.Unix())
 	}
-	s.open[r] = struct{}{}
+	p.metrics.streams.Inc()
+	p.streams.mu.Lock()
+	defer p.streams.mu.Unlock()
+	if p.streams.open == nil {
+		p.streams.open = map[*exchange]struct{}{}
+	}
+	p.streams.open[x] = struct{}{}
 }
 
-func (s *streams) remove(r *record) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.open, r)
+func (x *exchange) endStream() {
+	p := x.proxy
+	p.streams.mu.Lock()
+	delete(p.streams.open, x)
+	p.streams.mu.Unlock()
+	p.metrics.streams.Dec()
+	x.counters.streams.Add(-1)
+	p.counters.all.streams.Add(-1)
 }
 
-// watch ends the streams that would not be let in any more, until ctx is done: their key was revoked
-// or has expired, or their chatflow was closed.
+// watch cuts the streams that would no longer be let in, until ctx is done: their key was revoked or has expired, or
+// their chatflow was closed.
 func (s *streams) watch(ctx context.Context, p *Proxy) {
 	tick := time.NewTicker(recheckEvery)
 	defer tick.Stop()
@@ -45,30 +57,31 @@ func (s *streams) watch(ctx context.Context, p *Proxy) {
 			return
 		case <-tick.C:
 		}
-		for _, r := range s.list() {
-			if !Decide(p.store.Snapshot(), r.question, p.now()).Allowed {
-				s.cut(r)
+		for _, x := range s.list() {
+			if !Decide(p.opts.Store.Snapshot(), x.question, p.now()).Allowed {
+				s.cut(x)
 			}
 		}
 	}
 }
 
-// cut ends a stream, if it is still open: what its connection does after it is not its own any more.
-func (s *streams) cut(r *record) {
+// cut ends x if it is still open. Once x has ended, its connection may be serving another request and must not be
+// touched.
+func (s *streams) cut(x *exchange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.open[r]; ok {
-		r.cancel(errRevoked)
-		r.stopSending()
+	if _, ok := s.open[x]; ok {
+		x.cancel(errRevoked)
+		x.response.abortWrites()
 	}
 }
 
-func (s *streams) list() []*record {
+func (s *streams) list() []*exchange {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]*record, 0, len(s.open))
-	for r := range s.open {
-		list = append(list, r)
+	list := make([]*exchange, 0, len(s.open))
+	for x := range s.open {
+		list = append(list, x)
 	}
 	return list
 }

@@ -11,22 +11,22 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // ownAnswer stands for the contract's code where Go's server refuses the bytes itself, with a plain
 // 400 and before there is a request to decide upon.
-const ownAnswer proxy.Code = "net/http"
+const ownAnswer problem.Code = "net/http"
 
 // badTargets are request targets that must not get through, by class. Flowise itself resolves many of
 // them to a chatflow: it decodes a URL, strips markup from it, and decodes it again.
 var badTargets = []struct {
 	class   string
-	code    proxy.Code
+	code    problem.Code
 	method  string // POST if empty
 	targets []string
 }{
-	{"dot segments", proxy.CodeNotCanonical, "", []string{
+	{"dot segments", problem.NotCanonical, "", []string{
 		"/api/v1/public/../prediction/" + botA,
 		"/api/v1/./prediction/" + botA,
 		"/api/v1/prediction/../prediction/" + botA,
@@ -37,7 +37,7 @@ var badTargets = []struct {
 		"/..",
 		"/.",
 	}},
-	{"encoded dot segments", proxy.CodeNotCanonical, "", []string{
+	{"encoded dot segments", problem.NotCanonical, "", []string{
 		"/api/v1/public/%2e%2e/prediction/" + botA,
 		"/api/v1/public/%2E%2E/prediction/" + botA,
 		"/api/v1/public/%2e%2E/prediction/" + botA,
@@ -49,14 +49,14 @@ var badTargets = []struct {
 		"/api/v1/prediction/..%2f" + botA,
 		"/api/v1/prediction/" + botA + "%2f..%2f" + botB,
 	}},
-	{"dots with something in them", proxy.CodeNotCanonical, "", []string{
+	{"dots with something in them", problem.NotCanonical, "", []string{
 		"/api/v1/public/..;/prediction/" + botA,
 		"/api/v1/public/..;x=y/prediction/" + botA,
 		"/api/v1/public/.%00./prediction/" + botA,
 		"/api/v1/public/.%3Cx%3E./prediction/" + botA,
 		"/api/v1/public/..%20/prediction/" + botA,
 	}},
-	{"encoded separators", proxy.CodeNotCanonical, "", []string{
+	{"encoded separators", problem.NotCanonical, "", []string{
 		"/api%2fv1%2fprediction%2f" + botA,
 		"/api%2Fv1/prediction/" + botA,
 		"/api/v1%2fprediction/" + botA,
@@ -68,7 +68,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/" + botA + "%26x",
 		"/api/v1/prediction/x%2f" + botA,
 	}},
-	{"encoded letters", proxy.CodeNotCanonical, "", []string{
+	{"encoded letters", problem.NotCanonical, "", []string{
 		"/api/v1/%70rediction/" + botA,
 		"/%61pi/v1/prediction/" + botA,
 		"/api/%76%31/prediction/" + botA,
@@ -76,7 +76,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/" + botA[:8] + "%2d" + botA[9:],
 		"/api/v1/" + percent("prediction") + "/" + percent(botA),
 	}},
-	{"double and triple encoding", proxy.CodeNotCanonical, "", []string{
+	{"double and triple encoding", problem.NotCanonical, "", []string{
 		"/api/v1/%2570rediction/" + botA,
 		"/api/v1/prediction/%2533" + botA[1:],
 		"/api/v1/prediction/%252533" + botA[1:],
@@ -86,7 +86,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/x%252F" + botA,
 		"/api/v1/prediction/" + percent(percent(botA)),
 	}},
-	{"overlong and wide encodings", proxy.CodeNotCanonical, "", []string{
+	{"overlong and wide encodings", problem.NotCanonical, "", []string{
 		"/api/v1/public/%c0%ae%c0%ae/prediction/" + botA,
 		"/api/v1/prediction%c0%af" + botA,
 		"/api/v1/prediction%e0%80%af" + botA,
@@ -105,7 +105,7 @@ var badTargets = []struct {
 		"/api/v1/%u0070rediction/" + botA,
 		"/api/v1/public/%u002e%2e/prediction/" + botA,
 	}},
-	{"encoded control bytes", proxy.CodeNotCanonical, "", []string{
+	{"encoded control bytes", problem.NotCanonical, "", []string{
 		"/api/v1/prediction/" + botA + "%00",
 		"/api/v1/prediction/%00" + botA,
 		"/api/v1/prediction%00/" + botA,
@@ -136,7 +136,7 @@ var badTargets = []struct {
 		"",
 		" ",
 	}},
-	{"non-ASCII", proxy.CodeNotCanonical, "", []string{
+	{"non-ASCII", problem.NotCanonical, "", []string{
 		"/api/v1/prediction/" + botA + "\u00e4",
 		"/api/v1/prediction/" + botA + "\u00a0",
 		"/api/v1/prediction/" + botA + "\u200b",
@@ -149,7 +149,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/" + botA + "\u0085",
 		"/api/v1/prediction/" + botA + "\u2028",
 	}},
-	{"markup", proxy.CodeNotCanonical, "", []string{
+	{"markup", problem.NotCanonical, "", []string{
 		"/api/v1/pre%3Cx%3Ediction/" + botA,
 		"/api/v1/pre<x>diction/" + botA,
 		"/api/v1/prediction/<x>" + botA,
@@ -157,7 +157,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/" + botA[:8] + "<!--z-->" + botA[8:],
 		"/<x>api/v1/prediction/" + botA,
 	}},
-	{"entities", proxy.CodeNotCanonical, "", []string{
+	{"entities", problem.NotCanonical, "", []string{
 		"/api/v1/&#112;rediction/" + botA,
 		"/api/v1/&#x70;rediction/" + botA,
 		"/api/v1&sol;prediction&sol;" + botA,
@@ -165,7 +165,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/" + botA + "&amp;",
 		"/api/v1/%26%23112%3Brediction/" + botA,
 	}},
-	{"parameters", proxy.CodeNotCanonical, "", []string{
+	{"parameters", problem.NotCanonical, "", []string{
 		"/api/v1/prediction;x/" + botA,
 		"/api/v1/prediction;x=y/" + botA,
 		"/api/v1/prediction/" + botA + ";x=y",
@@ -176,7 +176,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/" + botA + ",x",
 		"/api/v1/prediction/" + botA + "=x",
 	}},
-	{"backslashes", proxy.CodeNotCanonical, "", []string{
+	{"backslashes", problem.NotCanonical, "", []string{
 		`/api\v1\prediction\` + botA,
 		`/api/v1/prediction\` + botA,
 		`/api/v1/public\..\prediction/` + botA,
@@ -185,7 +185,7 @@ var badTargets = []struct {
 		"/api/v1/public/..%5cprediction/" + botA,
 		`/\evil.example/api/v1/prediction/` + botA,
 	}},
-	{"fragments", proxy.CodeNotCanonical, "", []string{
+	{"fragments", problem.NotCanonical, "", []string{
 		"/api/v1/prediction/" + botA + "#x",
 		"/api/v1/prediction/" + botA + "#/../" + botB,
 		"/api/v1/ping#/../prediction/" + botA,
@@ -194,7 +194,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/" + botA + "?a#b",
 		"/api/v1/prediction/" + botA + "#",
 	}},
-	{"empty segments", proxy.CodeNotCanonical, "", []string{
+	{"empty segments", problem.NotCanonical, "", []string{
 		"//api/v1/prediction/" + botA,
 		"/api//v1/prediction/" + botA,
 		"/api/v1//prediction/" + botA,
@@ -203,7 +203,7 @@ var badTargets = []struct {
 		"//evil.example/api/v1/prediction/" + botA,
 		"///",
 	}},
-	{"absolute targets", proxy.CodeNotCanonical, "", []string{
+	{"absolute targets", problem.NotCanonical, "", []string{
 		"http://gate/api/v1/prediction/" + botA,
 		"HTTP://gate/api/v1/prediction/" + botA,
 		"http://evil.example/api/v1/prediction/" + botA,
@@ -213,7 +213,7 @@ var badTargets = []struct {
 		"ftp://evil.example/api/v1/prediction/" + botA,
 		"file:///etc/hostname",
 	}},
-	{"opaque targets", proxy.CodeNotCanonical, "", []string{
+	{"opaque targets", problem.NotCanonical, "", []string{
 		"http:http://internal.example/api/v1/prediction/" + botA,
 		"http:/api/v1/prediction/" + botA,
 		"http:api/v1/prediction/" + botA,
@@ -230,33 +230,33 @@ var badTargets = []struct {
 		"%2fapi/v1/prediction/" + botA,
 		":/api/v1/prediction/" + botA,
 	}},
-	{"asterisk", proxy.CodeNotCanonical, "", []string{"*"}},
-	{"asterisk of OPTIONS", proxy.CodeNotCanonical, http.MethodOptions, []string{"*"}},
-	{"asterisk in a path", proxy.CodeNotCanonical, "", []string{"/*", "/api/v1/prediction/*", "/api/v1/*/" + botA}},
-	{"beginning of HTTP/2", proxy.CodeNotCanonical, "PRI", []string{"*"}},
-	{"CONNECT to an authority", proxy.CodeNotCanonical, http.MethodConnect, []string{"evil.example:443", "127.0.0.1:3000", "evil.example"}},
-	{"CONNECT to an absolute target", proxy.CodeNotCanonical, http.MethodConnect, []string{"http://evil.example/api/v1/prediction/" + botA}},
-	{"CONNECT to a path", proxy.CodeMethod, http.MethodConnect, []string{"/api/v1/prediction/" + botA, "/api/v1/ping"}},
-	{"TRACE", proxy.CodeMethod, http.MethodTrace, []string{"/api/v1/prediction/" + botA, "/api/v1/ping", "/api/v1/webhook/" + botA}},
-	{"unknown method", proxy.CodeMethod, "PROPFIND", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
-	{"method of any characters", proxy.CodeMethod, "!#$%&'*+-.^_`|~", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
-	{"asterisk as method", proxy.CodeMethod, "*", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
-	{"method in lower case", proxy.CodeMethod, "post", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
-	{"method in mixed case", proxy.CodeMethod, "Post", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
-	{"method with a tail", proxy.CodeMethod, "POSTX", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
+	{"asterisk", problem.NotCanonical, "", []string{"*"}},
+	{"asterisk of OPTIONS", problem.NotCanonical, http.MethodOptions, []string{"*"}},
+	{"asterisk in a path", problem.NotCanonical, "", []string{"/*", "/api/v1/prediction/*", "/api/v1/*/" + botA}},
+	{"beginning of HTTP/2", problem.NotCanonical, "PRI", []string{"*"}},
+	{"CONNECT to an authority", problem.NotCanonical, http.MethodConnect, []string{"evil.example:443", "127.0.0.1:3000", "evil.example"}},
+	{"CONNECT to an absolute target", problem.NotCanonical, http.MethodConnect, []string{"http://evil.example/api/v1/prediction/" + botA}},
+	{"CONNECT to a path", problem.MethodNotAllowed, http.MethodConnect, []string{"/api/v1/prediction/" + botA, "/api/v1/ping"}},
+	{"TRACE", problem.MethodNotAllowed, http.MethodTrace, []string{"/api/v1/prediction/" + botA, "/api/v1/ping", "/api/v1/webhook/" + botA}},
+	{"unknown method", problem.MethodNotAllowed, "PROPFIND", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
+	{"method of any characters", problem.MethodNotAllowed, "!#$%&'*+-.^_`|~", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
+	{"asterisk as method", problem.MethodNotAllowed, "*", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
+	{"method in lower case", problem.MethodNotAllowed, "post", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
+	{"method in mixed case", problem.MethodNotAllowed, "Post", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
+	{"method with a tail", problem.MethodNotAllowed, "POSTX", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
 	{"method that is no token", ownAnswer, "PO(ST", []string{"/api/v1/prediction/" + botA}},
-	{"HEAD of a GET route", proxy.CodeMethod, http.MethodHead, []string{
+	{"HEAD of a GET route", problem.MethodNotAllowed, http.MethodHead, []string{
 		"/api/v1/chatflows-uploads/" + botA,
 		"/api/v1/chatflows-streaming/" + botA,
 		"/api/v1/ping",
 		"/api/v1/get-upload-file?chatflowId=" + botA + "&chatId=c&fileName=f",
 		"/api/v1/webhook/" + botA,
 	}},
-	{"OPTIONS that is no preflight", proxy.CodeMethod, http.MethodOptions, []string{
+	{"OPTIONS that is no preflight", problem.MethodNotAllowed, http.MethodOptions, []string{
 		"/api/v1/prediction/" + botA,
 		"/api/v1/webhook/" + botA,
 	}},
-	{"no ID", proxy.CodeNotExposed, "", []string{
+	{"no ID", problem.NotExposed, "", []string{
 		"/api/v1/prediction",
 		"/api/v1/prediction/",
 		"/api/v1/vector/upsert",
@@ -265,7 +265,7 @@ var badTargets = []struct {
 		"/api/v1/attachments/" + botA + "/",
 		"/api/v1/mcp/",
 	}},
-	{"an ID that is none", proxy.CodeBadChatflowID, "", []string{
+	{"an ID that is none", problem.BadChatflowID, "", []string{
 		"/api/v1/prediction/__proto__",
 		"/api/v1/prediction/constructor",
 		"/api/v1/prediction/toString",
@@ -287,12 +287,12 @@ var badTargets = []struct {
 		"/api/v1/attachments/constructor/chat-1",
 		"/api/v1/webhook/constructor",
 	}},
-	{"an ID in upper case", proxy.CodeBadChatflowID, "", []string{
+	{"an ID in upper case", problem.BadChatflowID, "", []string{
 		"/api/v1/prediction/" + strings.ToUpper(botA),
 		"/api/v1/prediction/" + botA[:35] + "F",
 		"/api/v1/prediction/3F" + botA[2:],
 	}},
-	{"an ID with signs around it", proxy.CodeNotCanonical, "", []string{
+	{"an ID with signs around it", problem.NotCanonical, "", []string{
 		"/api/v1/prediction/{" + botA + "}",
 		"/api/v1/prediction/(" + botA + ")",
 		"/api/v1/prediction/%7b" + botA + "%7d",
@@ -306,7 +306,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/+" + botA,
 		"/api/v1/prediction/" + botA + "%0A",
 	}},
-	{"words with a head or a tail", proxy.CodeNotExposed, "", []string{
+	{"words with a head or a tail", problem.NotExposed, "", []string{
 		"/api/v1/predictionX/" + botA,
 		"/api/v1/xprediction/" + botA,
 		"/api/v1/prediction.json/" + botA,
@@ -323,20 +323,20 @@ var badTargets = []struct {
 		"/api/prediction/" + botA,
 		"/v1/prediction/" + botA,
 	}},
-	{"words in another case", proxy.CodeNotExposed, "", []string{
+	{"words in another case", problem.NotExposed, "", []string{
 		"/API/V1/prediction/" + botA,
 		"/api/v1/Prediction/" + botA,
 		"/api/v1/PREDICTION/" + botA,
 		"/Api/v1/prediction/" + botA,
 	}},
-	{"trailing slash", proxy.CodeNotExposed, "", []string{
+	{"trailing slash", problem.NotExposed, "", []string{
 		"/api/v1/prediction/" + botA + "/",
 		"/api/v1/vector/upsert/" + botA + "/",
 		"/api/v1/webhook/" + botA + "/",
 		"/api/v1/feedback/" + botA + "/",
 		"/api/v1/ping/",
 	}},
-	{"routes that are not exposed", proxy.CodeNotExposed, "", []string{
+	{"routes that are not exposed", problem.NotExposed, "", []string{
 		"/",
 		"/api/v1/internal-prediction/" + botA,
 		"/api/v1/openai-assistants-file/download",
@@ -346,17 +346,17 @@ var badTargets = []struct {
 		"/metrics", "/livez", "/readyz", "/-/reload", // of the admin listener
 		"/debug/pprof/",
 	}},
-	{"a query that looks like an open route", proxy.CodeNotExposed, "", []string{
+	{"a query that looks like an open route", problem.NotExposed, "", []string{
 		"/api/v1/chatflows?x=/api/v1/ping",
 		"/api/v1/chatflows?/api/v1/prediction/" + botA,
 		"/?/api/v1/prediction/" + botA,
 	}},
-	{"a query with bytes that must be encoded", proxy.CodeNotCanonical, "", []string{
+	{"a query with bytes that must be encoded", problem.NotCanonical, "", []string{
 		"/api/v1/prediction/" + botA + "?\xff",
 		"/api/v1/prediction/" + botA + "?\u00e4",
 		"/api/v1/prediction/" + botA + "?#",
 	}},
-	{"long path", proxy.CodeNotCanonical, "", []string{
+	{"long path", problem.NotCanonical, "", []string{
 		"/api/v1/prediction/" + botA + "/" + strings.Repeat("a", 2000),
 		strings.Repeat("/a", 600),
 	}},
@@ -414,8 +414,8 @@ func (a *answer) head() string {
 }
 
 // refusedTarget says what is wrong with the answer to a bad target, or nothing.
-func refusedTarget(a *answer, code proxy.Code, target string) string {
-	status := map[proxy.Code]int{proxy.CodeNotExposed: 404, proxy.CodeMethod: 405}[code]
+func refusedTarget(a *answer, code problem.Code, target string) string {
+	status := map[problem.Code]int{problem.NotExposed: 404, problem.MethodNotAllowed: 405}[code]
 	if a.status != cmp.Or(status, 400) {
 		return fmt.Sprintf("status = %d, want %d; %s", a.status, cmp.Or(status, 400), a.body)
 	}

@@ -79,7 +79,7 @@ func TestSlowCallers(t *testing.T) {
 				p.dial = upstream.dial
 				ctx, stop := context.WithCancel(t.Context())
 				ended := make(chan error)
-				go func() { ended <- p.Serve(ctx, data, admin, time.Second) }()
+				go func() { ended <- p.Serve(ctx, data, admin, http.NotFoundHandler(), time.Second) }()
 
 				conn, err := data.dial(ctx, "", "")
 				if err != nil {

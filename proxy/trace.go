@@ -2,128 +2,58 @@ package proxy
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 )
 
-// trace is the trace that a caller's request belongs to, as W3C Trace Context has it. The gate emits no spans,
-// so it is nobody's parent: it never makes a trace, and sends the caller's on as it is.
-//
-// It is text that a caller chose, and is logged: what is not exactly of the form is taken for none.
+// trace is the trace that a client's request belongs to (W3C Trace Context). The gate emits no spans, so it never
+// makes a trace, and sends the client's on as it is. It is text that a client chose, and is logged: what is not exactly
+// of the form counts as none.
 type trace struct {
 	parent string // the traceparent to send on; empty if there is none
 }
 
-// The places of a traceparent's parts: version-traceid-parentid-flags.
-const (
-	traceIDAt  = 3
-	spanIDAt   = 36
-	flagsAt    = 53
-	parentSize = 55
-)
+// traceparent matches version, trace ID, parent ID and flags, and what versions after 00 may add.
+var traceparent = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$`)
 
 // traceOf returns the trace of a request with these headers.
 func traceOf(h http.Header) trace {
 	values := h["Traceparent"]
-	if len(values) != 1 || !isTraceparent(values[0]) {
+	if len(values) != 1 {
 		return trace{}
 	}
-	parent := values[0]
-	if parent[:2] != "00" {
-		// Of a version that is not known, these fields alone may be relied on, and of its flags whether the
-		// trace is sampled; they are told as the known one would ("Versioning of traceparent").
-		sampled := "-00"
-		if strings.IndexByte("13579bdf", parent[flagsAt+1]) >= 0 {
-			sampled = "-01"
-		}
-		parent = "00" + parent[2:flagsAt-1] + sampled
-	}
-	return trace{parent}
-}
-
-// id is the trace's ID, and span that of the caller's span; not of a trace that is none.
-func (t trace) id() string   { return t.parent[traceIDAt : spanIDAt-1] }
-func (t trace) span() string { return t.parent[spanIDAt : flagsAt-1] }
-
-// isTraceparent reports whether a header's value is one, of version 00 or one that begins like it.
-func isTraceparent(s string) bool {
-	if len(s) < parentSize || s[2] != '-' || s[spanIDAt-1] != '-' || s[flagsAt-1] != '-' {
-		return false
-	}
-	version, id, span := s[:2], s[traceIDAt:spanIDAt-1], s[spanIDAt:flagsAt-1]
+	m := traceparent.FindStringSubmatch(values[0])
 	switch {
-	case !lowerHex(version) || !lowerHex(id) || !lowerHex(span) || !lowerHex(s[flagsAt:parentSize]):
-		return false
-	case version == "ff" || allZero(id) || allZero(span):
-		return false
+	case m == nil, m[1] == "ff", m[2] == "00000000000000000000000000000000", m[3] == "0000000000000000", m[1] == "00" && m[5] != "":
+		return trace{}
+	case m[1] == "00":
+		return trace{values[0]}
 	}
-	return len(s) == parentSize || version != "00" && s[parentSize] == '-'
+	// Of an unknown version only these fields can be relied on, and of its flags whether the trace is sampled; they are
+	// sent on as version 00 would ("Versioning of traceparent").
+	flags := "00"
+	if strings.ContainsAny(m[4][1:], "13579bdf") {
+		flags = "01"
+	}
+	return trace{"00-" + m[2] + "-" + m[3] + "-" + flags}
 }
 
-func lowerHex(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
+// id is the trace's ID, and span that of the client's span; there must be a trace.
+func (t trace) id() string   { return t.parent[3:35] }
+func (t trace) span() string { return t.parent[36:52] }
 
-func allZero(s string) bool { return strings.Trim(s, "0") == "" }
+// maxTracestate is how much of a tracestate is passed on, in bytes: as much as the standard asks every hop to pass.
+const maxTracestate = 512
 
-// pass puts the trace into the head of the request to the runner, in place of what the caller sent. Without a
-// traceparent there is nothing that a tracestate could be the state of.
+// pass puts the trace into the headers of the request to the upstream, in place of what the client sent. The tracestate
+// is for vendors to read; it only has to be printable and short.
 func (t trace) pass(in, out http.Header) {
 	if t.parent == "" {
-		return
+		return // there is nothing that a tracestate could be the state of
 	}
 	out["Traceparent"] = []string{t.parent}
-	if state := in["Tracestate"]; isTracestate(state) {
-		out["Tracestate"] = state
+	state := strings.Join(in["Tracestate"], ",")
+	if state != "" && len(state) <= maxTracestate && !strings.ContainsFunc(state, func(r rune) bool { return r < ' ' || r > '~' }) {
+		out["Tracestate"] = in["Tracestate"]
 	}
-}
-
-// The limits of a tracestate. The standard has none for its length, but asks that 512 bytes pass.
-const (
-	maxStateMembers = 32
-	maxStateSize    = 8 << 10
-)
-
-// isTracestate reports whether the headers of a name are one list of vendors' states.
-func isTracestate(values []string) bool {
-	members, size := 0, 0
-	for _, v := range values {
-		size += len(v)
-		for more := true; more; {
-			var member string
-			member, v, more = strings.Cut(v, ",")
-			if member = strings.Trim(member, " \t"); member == "" {
-				continue // may be left empty
-			}
-			if members++; !isStateMember(member) {
-				return false
-			}
-		}
-	}
-	return members > 0 && members <= maxStateMembers && size <= maxStateSize
-}
-
-// isStateMember reports whether s is KEY=VALUE in the characters of one vendor's state.
-func isStateMember(s string) bool {
-	key, value, ok := strings.Cut(s, "=")
-	if !ok || key == "" || len(key) > 256 || value == "" || len(value) > 256 {
-		return false
-	}
-	for i := range len(key) {
-		c := key[i]
-		letter := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
-		if !letter && (i == 0 || strings.IndexByte("_-*/@", c) < 0) {
-			return false
-		}
-	}
-	for i := range len(value) {
-		if c := value[i]; c < ' ' || c > '~' || c == '=' {
-			return false
-		}
-	}
-	return true
 }

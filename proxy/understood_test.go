@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // TestTypesOfBodies has ways to say what a body is that one reader understands otherwise than another: mime of
@@ -25,10 +26,10 @@ func TestTypesOfBodies(t *testing.T) {
 		"application/JSON; Charset='utf-8'", "\"application/json\"", "application/json/x", "application/x-json", "application/json+x", "application/problem+json",
 	} {
 		header := "Content-Type: " + contentType
-		if a := g.request(t, "POST", "/api/v1/leads", body, bearerOf(secretA), header); a.problem.Code != string(proxy.CodeBadRequest) {
+		if a := g.request(t, "POST", "/api/v1/leads", body, bearerOf(secretA), header); a.problem.Code != string(problem.BadRequest) {
 			t.Errorf("a body that names the chatflow, %q = %d %s, want bad_request", contentType, a.status, a.body)
 		}
-		if a := g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"x"}`, bearerOf(secretA), header); a.problem.Code != string(proxy.CodeUnsupportedMedia) {
+		if a := g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"x"}`, bearerOf(secretA), header); a.problem.Code != string(problem.UnsupportedMediaType) {
 			t.Errorf("a body that is checked, %q = %d %s, want unsupported_media_type", contentType, a.status, a.body)
 		}
 	}
@@ -66,7 +67,7 @@ func TestPreflightOfAnyMethod(t *testing.T) {
 	preflight := []string{"Origin: https://page.example", "Access-Control-Request-Method: POST"}
 	g := newGate(t, nil, nil)
 	a := g.request(t, "OPTIONS", "/api/v1/webhook/"+botA, "", preflight...)
-	checkProblem(t, a, 405, proxy.CodeMethod)
+	checkProblem(t, a, 405, problem.MethodNotAllowed)
 	if _, _, n := g.runner.last(); n != 0 {
 		t.Errorf("%d requests reached the runner, want none", n)
 	}

@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // withWebsockets opens a route that may switch protocols.
 func withWebsockets(o *proxy.Options) {
-	o.Routes = []*proxy.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
+	o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
 	o.Expose = []string{"run"}
 }
 
@@ -50,6 +51,6 @@ func TestWebsocketIsPassedWhole(t *testing.T) {
 		if want := `hello, you said "early and late"`; string(got) != want || err != nil {
 			t.Errorf("the runner said %q, %v; want %q", got, err, want)
 		}
-		eventually(t, "the end of the request", func() bool { return g.proxy.Status().OpenRequests == 0 })
+		eventually(t, "the end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
 	})
 }

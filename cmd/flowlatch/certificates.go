@@ -6,7 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
@@ -111,7 +111,7 @@ func shortened(list []string) []string {
 }
 
 // certificates looks at what TLS is spoken with.
-func (e *examination) certificates(all []proxy.CertificateStatus, now time.Time) {
+func (e *examination) certificates(all []admin.CertificateStatus, now time.Time) {
 	for _, c := range all {
 		check := "certificate " + string(c.Certificate)
 		switch left := c.NotAfter.Sub(now); {

@@ -74,7 +74,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 // readKeys reads the key file once, as serve does at its start.
 func readKeys(c *config) (*keystore.Store, error) {
 	return keystore.Open(c.keys, keystore.Options{Validate: func(s *keystore.Snapshot) error {
-		return errors.Join(c.preset.CheckKeyFile(s), validate(c, s))
+		return errors.Join(proxy.CheckKeyFile(s, c.preset), validate(c, s))
 	}})
 }
 
@@ -118,11 +118,11 @@ func printRoutes(w io.Writer, c *config) {
 	table(w, func(row func(...string)) {
 		row("ROUTE", "METHODS", "GROUP", "CHATFLOW ID")
 		for _, r := range c.own {
-			id := proxy.UUID
+			id := "lower-case UUID"
 			if r.ID != nil {
-				id = r.ID
+				id = r.ID.String()
 			}
-			row(r.Path, strings.Join(r.Methods, ", "), r.Group, id.String())
+			row(r.Path, strings.Join(r.Methods, ", "), r.Group, id)
 		}
 	})
 }
@@ -240,7 +240,7 @@ func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
 	}
 	e := gate.Explain(cmd.Method, requestTarget(cmd.URL), body, key)
 	table(s.out, func(row func(...string)) {
-		for _, line := range e.Lines() {
+		for _, line := range e.Lines {
 			row(line[0], line[1])
 		}
 	})

@@ -8,7 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 type completionCmd struct {
@@ -90,7 +90,7 @@ func flagWords(name string) []string {
 		return []string{"true", "false"}
 	case "expose":
 		var groups []string
-		for _, p := range proxy.Presets() {
+		for _, p := range route.Presets() {
 			for _, r := range p.Routes {
 				if !slices.Contains(groups, r.Group) {
 					groups = append(groups, r.Group)
@@ -100,7 +100,7 @@ func flagWords(name string) []string {
 		return groups
 	case "preset":
 		var names []string
-		for _, p := range proxy.Presets() {
+		for _, p := range route.Presets() {
 			names = append(names, p.Name)
 		}
 		return names

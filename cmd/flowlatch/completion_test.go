@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // complete asks bash what it offers for the last of the words, which are split as bash splits them.
@@ -86,7 +86,7 @@ func TestFlagWords(t *testing.T) {
 				word += file
 			}
 			var err error
-			for _, p := range proxy.Presets() { // words for one preset are offered before it is chosen
+			for _, p := range route.Presets() { // words for one preset are offered before it is chosen
 				c := &config{preset: p, routes: p.Routes}
 				if err = c.set(name, word); err == nil {
 					break

@@ -14,7 +14,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/proxy"
+	adminpage "github.com/flowlatch/flowlatch/proxy/admin"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 type demoCmd struct {
@@ -77,7 +78,7 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 		data.Close()
 		return err
 	}
-	flowise := proxy.Flowise()
+	flowise := route.Flowise()
 	c := &config{preset: flowise, routes: flowise.Routes, expose: flowise.Expose, keys: keys, upstream: runner.url, logFormat: "console", logAllowed: true, logLevel: zerolog.InfoLevel}
 	log := newLogger(c, s.err)
 	store, err := openStore(ctx, c, zerolog.Nop(), nil)
@@ -92,7 +93,7 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 	defer stop()
 	go store.Run(background)
 	printDemo(s.out, data.Addr(), admin.Addr(), secret, other)
-	return gate.Serve(ctx, data, admin, 0)
+	return gate.Serve(ctx, data, admin, adminpage.New(gate), 0)
 }
 
 // printDemo prints what there is and a request for each thing to see.

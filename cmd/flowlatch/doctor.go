@@ -16,8 +16,9 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 type doctorCmd struct {
@@ -122,7 +123,7 @@ func (e *examination) spellings(gate *url.URL) error {
 		return err
 	}
 	switch {
-	case first[0].code == string(proxy.CodeDraining):
+	case first[0].code == string(problem.Draining):
 		return errors.New("the gate is shutting down")
 	case first[0].code == "":
 		e.add("gate", isOpen, "%s is not answered by flowlatch (%v): callers go around it; publish the gate's port there and nothing else", gate, first[0])
@@ -238,7 +239,7 @@ func (e *examination) admin(gate *url.URL, addr, preset string) {
 		e.add("keys in force", notChecked, "the admin listener does not answer at %s (%v); name it by --admin to have the keys in force checked", addr, err)
 		return
 	}
-	var status proxy.Status
+	var status admin.Status
 	if err := json.Unmarshal(raw, &status); err != nil || status.Generation == 0 {
 		e.add("keys in force", isOdd, "what answers at %s is no admin listener of flowlatch", addr)
 		return

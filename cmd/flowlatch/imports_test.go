@@ -57,7 +57,22 @@ func TestImportsRunOneWay(t *testing.T) {
 		only  []string // the only modules it may import besides, if listed
 	}{
 		"cmd/flowlatch": {
-			own: []string{"proxy", "proxy/certificate", "keystore", "keystore/strictyaml", "keystore/flowise"},
+			own: []string{"proxy", "proxy/admin", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/strictyaml", "keystore/flowise"},
+		},
+		"proxy/admin": {
+			own:   []string{"proxy", "proxy/certificate", "proxy/problem", "keystore"},
+			never: []string{"github.com/alecthomas/kong"},
+			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp"},
+		},
+		"proxy/route": {
+			own:   []string{"proxy/problem", "keystore"},
+			avoid: []string{"os"},
+			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
+			only:  []string{"github.com/gorilla/mux"},
+		},
+		"proxy/problem": {
+			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
+			only:  []string{"github.com/go-json-experiment/json/jsontext"},
 		},
 		"proxy/transport": {
 			only: []string{},
@@ -71,7 +86,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "proxy/route", "proxy/problem", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

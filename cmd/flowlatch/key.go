@@ -12,7 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 type keyCmd struct {
@@ -199,7 +199,7 @@ func (cmd *keyRevokeCmd) inUse(ctx *kong.Context, s streams) error {
 		return err
 	}
 	body, err := askAdmin(c.admin, "/status")
-	var status proxy.Status
+	var status admin.Status
 	if err == nil {
 		err = json.Unmarshal(body, &status)
 	}

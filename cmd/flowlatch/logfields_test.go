@@ -204,7 +204,7 @@ func TestOtherLines(t *testing.T) {
 	}
 	for _, want := range []string{
 		"serving", "the key file is in force", "the key file is as it was", "the key file has a fault; the last good one stays in force until it is mended",
-		"the runner can be reached", "draining: new requests get 503, open ones may finish", "the time to drain is over; what is open is cut",
+		"the upstream can be reached", "draining: new requests get 503, open ones may finish", "the time to drain is over; open requests are cut",
 	} {
 		for _, field := range page.row(t, want) {
 			if !seen[want][field] {

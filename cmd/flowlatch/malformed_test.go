@@ -42,7 +42,7 @@ var malformed = map[string][]struct{ value, why string }{
 	"upstream-timeout":       {{"0s", "more than zero"}, {"10", "want a length of time"}, {"soon", "want a length of time"}, {"-1s", "want a length of time"}},
 	"upstream-transport":     {{"own", "want direct or standard"}, {"Direct", "want direct"}},
 	"upstream-authorization": {{"maybe", "want remove, forward or file:PATH"}, {"file:relative", "absolute path"}, {"file:", "absolute path"}, {"Forward", "want remove"}},
-	"expose":                 {{",", "no group"}, {"predict,nosuch", `"nosuch"`}, {"Predict", `"Predict"`}},
+	"expose":                 {{",", "no route group"}, {"predict,nosuch", `"nosuch"`}, {"Predict", `"Predict"`}},
 	"discovery":              {{"shut", "want open or keyed"}, {"Open", "want open or keyed"}},
 	"public-url":             {{"https://flows.example.com/path", "want an origin"}, {"flows.example.com", "want an origin"}, {"ftp://flows.example.com", "want an origin"}},
 	"max-body": {
@@ -124,7 +124,7 @@ func TestEmptySetting(t *testing.T) {
 	wantFaultOf(t, "check", exitFailed, "--keys", "must not be empty", "--keys=")
 	wantFaultOf(t, "check", exitFailed, path+":1: keys", "must not be empty", "--config", path)
 	wantFaultOf(t, "check", exitFailed, "--listen", "want HOST:PORT", "--listen=")
-	wantFaultOf(t, "check", exitFailed, "--expose", "no group", "--expose=")
+	wantFaultOf(t, "check", exitFailed, "--expose", "no route group", "--expose=")
 }
 
 // wantFault wants the same fault of check, which was asked about it, and of serve, which must not

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // TestDoctorOfPresets examines a gate before each runner, and the runner without a gate: its own way to say
@@ -47,7 +47,7 @@ func TestDoctorOfPresets(t *testing.T) {
 // TestTargets checks that the doctor knows every preset, and asks none of them for what may pass: each
 // spelling differs from the call, and no closed path is a route.
 func TestTargets(t *testing.T) {
-	for _, p := range proxy.Presets() {
+	for _, p := range route.Presets() {
 		target := targets[p.Name]
 		if target == nil {
 			t.Errorf("the doctor knows nothing of preset %s", p.Name)
@@ -114,7 +114,7 @@ func TestOtherRunnersPage(t *testing.T) {
 	if code != exitOK || !strings.Contains(out, "/webhook/user/{chatflow}") {
 		t.Errorf("explain with the page's settings file = %d, %s%s; want 0 and its route", code, out, errs)
 	}
-	for i, p := range proxy.Presets() {
+	for i, p := range route.Presets() {
 		for row, want := range map[string]string{"open if": p.Expose[0], "the runner's credential": p.CredentialHeader} {
 			for line := range strings.Lines(page) {
 				if !strings.HasPrefix(line, "| "+row) {

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // probe is a request that no gate may let through: it has no valid key, or asks for what is not exposed.
@@ -110,7 +110,7 @@ const (
 
 func (r reply) verdict(t *target) verdict {
 	switch {
-	case r.code == string(proxy.CodeUnreachable) || r.code == string(proxy.CodeUpstreamSlow):
+	case r.code == string(problem.UpstreamUnreachable) || r.code == string(problem.UpstreamTimeout):
 		return through // it tried
 	case r.code != "":
 		return refused
@@ -230,7 +230,7 @@ func readReply(res *http.Response) reply {
 		return r
 	}
 	kind, _ := r.said["type"].(string)
-	if code, _ := r.said["code"].(string); strings.HasPrefix(kind, proxy.ProblemTypes) {
+	if code, _ := r.said["code"].(string); strings.HasPrefix(kind, problem.Types) {
 		r.code = code
 	}
 	return r

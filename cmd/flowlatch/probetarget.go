@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // target is what the doctor asks for at a gate before one kind of runner. All paths begin with a slash,
@@ -92,7 +92,7 @@ func has(said map[string]any, names ...string) bool {
 
 // targetOf returns what is asked for before the runner of a preset.
 func targetOf(preset string) (*target, error) {
-	p, err := proxy.PresetNamed(preset)
+	p, err := route.PresetNamed(preset)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	adminpage "github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
@@ -97,7 +98,9 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	if host, _, _ := net.SplitHostPort(admin.Addr().String()); !net.ParseIP(host).IsLoopback() {
 		log.Warn().Str("admin", admin.Addr().String()).Msg("the admin listener, with its status page, can be reached from outside this machine and asks for no key; let only your monitoring reach it")
 	}
-	return gate.Serve(ctx, data, admin, c.drain)
+	operators := adminpage.New(gate)
+	go operators.Run(background)
+	return gate.Serve(ctx, data, admin, operators, c.drain)
 }
 
 func listen(flag, addr string) (net.Listener, error) {
@@ -143,7 +146,7 @@ func openStore(ctx context.Context, c *config, log zerolog.Logger, reloaded chan
 	started := false
 	options := keystore.Options{
 		Validate: func(s *keystore.Snapshot) error {
-			if err := c.preset.CheckKeyFile(s); err != nil {
+			if err := proxy.CheckKeyFile(s, c.preset); err != nil {
 				return err
 			}
 			err := validate(c, s)

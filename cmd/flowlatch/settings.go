@@ -20,6 +20,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // The settings are declared once, here: flag, environment variable, default and help. All are taken
@@ -88,7 +89,7 @@ func (t *toggle) Decode(ctx *kong.DecodeContext) error { //nolint:unparam // wha
 
 // config is the settings, understood.
 type config struct {
-	preset            *proxy.Preset
+	preset            *route.Preset
 	listen, admin     string
 	keys              string
 	upstream          *url.URL
@@ -111,8 +112,8 @@ type config struct {
 	logLevel          zerolog.Level
 	logAllowed        bool
 	logFormat         string
-	routes            []*proxy.Route // all
-	own               []*proxy.Route // those of the settings file
+	routes            []*route.Route // all
+	own               []*route.Route // those of the settings file
 
 	sources []source // of every setting, in the order of their declaration
 }
@@ -136,7 +137,7 @@ func resolve(ctx *kong.Context) (*config, error) {
 	if f := flags["config"]; f != nil {
 		if s := sourceOf(ctx, f, file); s.value != "" {
 			var err error
-			if file, err = readSettings(s.value, settingNames(ctx), func(f *settingsFile) *proxy.Preset { return presetOf(ctx, flags["preset"], f) }); errors.As(err, new(strictyaml.Faults)) {
+			if file, err = readSettings(s.value, settingNames(ctx), func(f *settingsFile) *route.Preset { return presetOf(ctx, flags["preset"], f) }); errors.As(err, new(strictyaml.Faults)) {
 				errs = append(errs, err)
 			} else if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", s.place, err))
@@ -223,7 +224,7 @@ func sourceOf(ctx *kong.Context, f *kong.Flag, file *settingsFile) source {
 func (c *config) set(name, value string) (err error) {
 	switch name {
 	case "preset":
-		_, err = proxy.PresetNamed(value)
+		_, err = route.PresetNamed(value)
 	case "listen":
 		c.listen, err = address(value)
 	case "admin":
@@ -253,11 +254,11 @@ func (c *config) set(name, value string) (err error) {
 		c.standardTransport, err = value == "standard", oneOf(value, "direct", "standard")
 	case "upstream-authorization":
 		if c.authorization, err = keystore.ParseUpstreamAuthorization(value); c.authorization.Mode == keystore.UpstreamFile {
-			_, err = c.preset.ReadCredential(c.authorization.Path)
+			_, err = proxy.ReadCredential(c.preset, c.authorization.Path)
 		}
 	case "expose":
 		c.expose = list(value)
-		err = proxy.ValidateExpose(c.expose, c.routes)
+		err = route.ValidateExpose(c.expose, c.routes)
 	case "discovery":
 		c.discoveryKeyed = value == "keyed"
 		err = oneOf(value, "open", "keyed")

@@ -9,14 +9,14 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // settingsFile is what the file of --config holds.
 type settingsFile struct {
 	path   string
 	values map[string]settingValue // by the setting's name
-	routes []*proxy.Route
+	routes []*route.Route
 }
 
 type settingValue struct {
@@ -27,7 +27,7 @@ type settingValue struct {
 
 // readSettings reads the settings file. Everything wrong with it is in the error. presetOf returns the preset
 // that is in force given what the file says, which its routes must not collide with.
-func readSettings(path string, names []string, presetOf func(*settingsFile) *proxy.Preset) (*settingsFile, error) {
+func readSettings(path string, names []string, presetOf func(*settingsFile) *route.Preset) (*settingsFile, error) {
 	f := &settingsFile{path: path, values: map[string]settingValue{}}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -102,8 +102,8 @@ func (f *settingsFile) value(d *strictyaml.Decoder, name, written string, n *yam
 }
 
 // route takes a route for another runner.
-func (f *settingsFile) route(d *strictyaml.Decoder, n *yaml.Node, preset *proxy.Preset) {
-	r := &proxy.Route{AnyQuery: true}
+func (f *settingsFile) route(d *strictyaml.Decoder, n *yaml.Node, preset *route.Preset) {
+	r := &route.Route{AnyQuery: true}
 	text := func(to *string, what string) func(*yaml.Node) {
 		return func(n *yaml.Node) { *to, _ = d.Text(n, what) }
 	}
@@ -141,7 +141,7 @@ func (f *settingsFile) route(d *strictyaml.Decoder, n *yaml.Node, preset *proxy.
 	}
 	err := r.Validate()
 	if err == nil {
-		err = proxy.ValidateRoutes(slices.Concat(preset.Routes, f.routes, []*proxy.Route{r}))
+		_, err = route.NewTable(slices.Concat(preset.Routes, f.routes, []*route.Route{r}))
 	}
 	if err != nil {
 		d.Fault(n, "%v", err)

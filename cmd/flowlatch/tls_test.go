@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
 
@@ -72,7 +72,7 @@ func (s *secureGate) wantServed(t *testing.T, serial string, own ...tls.Certific
 	}
 }
 
-func (g *gate) status(t *testing.T) (s proxy.Status) {
+func (g *gate) status(t *testing.T) (s admin.Status) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(send(t, http.MethodGet, g.admin+"/status", "", "").body), &s); err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func TestUpstreamCertificate(t *testing.T) {
 			}
 			// In TLS 1.3 the runner's word comes when the request is on its way, and may be lost with the connection.
 			reason := fmt.Sprint(bare.awaitLog(t, "request")["reason"])
-			if !strings.HasPrefix(reason, "no TLS with the runner: ") && (version == tls.VersionTLS12 || !strings.HasPrefix(reason, "the runner broke off before its answer")) {
+			if !strings.HasPrefix(reason, "the TLS handshake with the upstream failed: ") && (version == tls.VersionTLS12 || !strings.HasPrefix(reason, "the upstream broke off before its response")) {
 				t.Errorf("reason in the log = %q, want what the runner has against it", reason)
 			}
 		})

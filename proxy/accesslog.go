@@ -1,0 +1,177 @@
+package proxy
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// account counts an exchange that has ended and writes its log line.
+func (x *exchange) account() {
+	w := &x.response
+	if w.status == 0 {
+		w.status = statusClientClosed
+	}
+	if w.stream {
+		x.endStream()
+	}
+	took := time.Since(x.started)
+	x.proxy.metrics.count(x, took)
+	x.proxy.counters.count(x)
+	x.log(took)
+}
+
+// log writes the line. Nothing in it is chosen freely by the client, no path, query, header or body, except the
+// hexadecimal digits of its trace.
+func (x *exchange) log(took time.Duration) {
+	p, w := x.proxy, &x.response
+	if p.opts.QuietAllowed && x.unremarkable() || !p.mayLog(x) {
+		return
+	}
+	e := p.opts.Log.WithLevel(x.logLevel())
+	if !e.Enabled() {
+		return
+	}
+	decision := "refuse"
+	if x.Allowed {
+		decision = "allow"
+	}
+	e.Str("request_id", x.id).Str("method", logMethod(w.request.Method))
+	if x.trace.parent != "" {
+		e.Str("trace_id", x.trace.id()).Str("span_id", x.trace.span())
+	}
+	if x.Request != nil && x.Route != nil {
+		e.Str("route", x.Route.Label())
+	}
+	if x.Decision.Chatflow != nil {
+		e.Str("chatflow", x.Decision.Chatflow.Label())
+	}
+	if x.Key != nil {
+		e.Str("key", x.Key.ID)
+	}
+	e.Str("decision", decision).Int("status", w.status)
+	if x.err != nil {
+		e.Str("code", string(x.err.Code))
+		if x.err.Reason != "" {
+			e.Str("reason", x.err.Reason)
+		} else if x.err.Detail != "" {
+			e.Str("reason", x.err.Detail)
+		}
+	}
+	e.Int64("bytes", w.bytes)
+	if !w.firstByte.IsZero() {
+		e.Dur("ttfb_ms", w.firstByte.Sub(x.started))
+	}
+	e.Dur("duration_ms", took).Bool("stream", w.stream).Str("client", x.client.String())
+	e.Msg("request")
+}
+
+// logLevel is how much a request's line matters: whoever is on call looks at errors, then at warnings.
+func (x *exchange) logLevel() zerolog.Level {
+	switch {
+	case x.err != nil && (x.response.status >= 500 || x.err.Code == problem.InternalError):
+		return zerolog.ErrorLevel
+	case x.err != nil && x.err.Code != problem.ClientClosed:
+		return zerolog.WarnLevel
+	case x.err == nil && x.response.status >= http.StatusInternalServerError:
+		return zerolog.WarnLevel // the upstream's own response: the gate did what it should
+	}
+	return zerolog.InfoLevel
+}
+
+// unremarkable reports whether a request was let in and answered as client and upstream wanted.
+func (x *exchange) unremarkable() bool {
+	return x.Allowed && x.err == nil && x.response.status < http.StatusInternalServerError
+}
+
+// logMethod returns the method if it is a usual one: any token can be sent as a method.
+func logMethod(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return m
+	}
+	return "other"
+}
+
+// mayLog reports whether a request gets a log line: whoever has no valid key must not be able to fill a disk, unless
+// the operator is looking for something.
+func (p *Proxy) mayLog(x *exchange) bool {
+	switch {
+	case p.opts.Log.GetLevel() <= zerolog.DebugLevel || x.Opens:
+		return true
+	case x.Allowed:
+		return p.sampler.allow(problem.AllowedWithoutKey, x.started)
+	}
+	return x.err == nil || p.sampler.allow(x.err.Code, x.started)
+}
+
+// The log lines of requests without a valid key: so many at once, and so many a second after that, of each code. The
+// others are counted in one line every summaryTime.
+const (
+	sampleBurst = 100
+	sampleRate  = 10
+	summaryTime = 10 * time.Second
+)
+
+// logSampler says which requests without a valid key get a log line. Each code has an allowance of its own: a flood of
+// one does not hide the others. Its methods may be called concurrently.
+type logSampler struct {
+	log zerolog.Logger
+
+	mu      sync.Mutex // guards what follows
+	codes   map[problem.Code]*sampledCode
+	pending bool // a summary is due
+}
+
+type sampledCode struct {
+	limiter *rate.Limiter
+	omitted int64 // since the last summary
+}
+
+func (s *logSampler) allow(code problem.Code, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.codes[code]
+	if c == nil {
+		if s.codes == nil {
+			s.codes = map[problem.Code]*sampledCode{}
+		}
+		c = &sampledCode{limiter: rate.NewLimiter(sampleRate, sampleBurst)}
+		s.codes[code] = c
+	}
+	if c.limiter.AllowN(now, 1) {
+		return true
+	}
+	c.omitted++
+	if !s.pending {
+		s.pending = true
+		time.AfterFunc(summaryTime, s.summarize)
+	}
+	return false
+}
+
+// summarize logs how many requests got no line since it last did.
+func (s *logSampler) summarize() {
+	codes := zerolog.Dict()
+	var all int64
+	s.mu.Lock()
+	for code, c := range s.codes {
+		if c.omitted > 0 {
+			codes.Int64(string(code), c.omitted)
+			all += c.omitted
+			c.omitted = 0
+		}
+	}
+	s.pending = false
+	s.mu.Unlock()
+	if all > 0 {
+		s.log.Warn().Int64("requests", all).Dict("codes", codes).
+			Msg("requests that were refused, or let in without a key, too many to log one by one; flowlatch_requests_total counts them all")
+	}
+}

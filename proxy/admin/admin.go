@@ -1,0 +1,111 @@
+// Package admin is what an operator sees of a gate: probes, metrics, the status as JSON and as a page, and the order to
+// reload. It decides nothing about requests.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
+)
+
+// Admin is the handler of the admin listener. It has no authentication: it belongs on loopback or a network of the
+// operator's, never on the data port. All methods may be called concurrently.
+type Admin struct {
+	http.Handler
+	proxy   *proxy.Proxy
+	opts    proxy.Options // of the proxy
+	started time.Time
+	history history
+	viewing sync.Mutex // held while a part of the status is selected
+}
+
+// New returns the handler for a gate, and registers metrics about its keys, certificates and upstream on the gate's
+// registry. There can be one for a gate.
+func New(p *proxy.Proxy) *Admin {
+	a := &Admin{proxy: p, opts: p.Options(), started: time.Now()}
+	a.opts.Registry.MustRegister(&collector{a})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", a.serveReady)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.opts.Registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /status", a.serveStatus)
+	mux.HandleFunc("POST /-/reload", a.serveReload)
+	servePage(mux)
+	a.Handler = guard(mux)
+	return a
+}
+
+// Run keeps the history that the status shows, until ctx is done.
+func (a *Admin) Run(ctx context.Context) {
+	a.history.run(ctx, func() proxy.Counts {
+		all, _ := a.proxy.Totals()
+		return all
+	})
+}
+
+// serveStatus shows the status, or as much of it as the query asks for. Selecting among many keys is done for one client
+// at a time, so that pages that are left open cost at most one processor.
+func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
+	v, err := parseView(r.URL.Query())
+	if err != nil {
+		text(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if v == (view{}) {
+		writeJSON(w, http.StatusOK, a.Status())
+		return
+	}
+	a.viewing.Lock()
+	gone := r.Context().Err() != nil // while it waited: others wait behind it
+	var s Status
+	if !gone {
+		s = a.status(v)
+	}
+	a.viewing.Unlock()
+	if !gone {
+		writeJSON(w, http.StatusOK, s)
+	}
+}
+
+// serveReady reports whether requests would be served: keys are loaded, or there would be no Proxy, and the gate is not
+// draining. The upstream's health is left out on purpose: a gate that is taken out of service because its upstream is
+// down cannot even say so.
+func (a *Admin) serveReady(w http.ResponseWriter, _ *http.Request) {
+	if _, draining := a.proxy.OpenRequests(); draining {
+		text(w, http.StatusServiceUnavailable, "draining")
+		return
+	}
+	text(w, http.StatusOK, "ok")
+}
+
+func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
+	r, certificates := a.opts.Store.Reload(), a.opts.Certificates.Reload()
+	status := http.StatusOK
+	if r.Result == keystore.Failed || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == certificate.Failed }) {
+		status = http.StatusUnprocessableEntity
+	}
+	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates)})
+}
+
+func text(w http.ResponseWriter, status int, s string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(s + "\n"))
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // a client that has left cannot be told
+}

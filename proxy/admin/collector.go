@@ -1,0 +1,67 @@
+package admin
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// collector reports what the key store, certificates and upstream are at the time of a scrape.
+type collector struct{ *Admin }
+
+var (
+	keysLoaded      = prometheus.NewDesc("flowlatch_keys_loaded", "Keys of the current key file.", nil, nil)
+	keysGeneration  = prometheus.NewDesc("flowlatch_keys_generation", "Counts the versions of the key file that were applied.", nil, nil)
+	keysReloads     = prometheus.NewDesc("flowlatch_keys_reloads_total", "Reloads of the key file by result: success, unchanged (asked for, nothing new), failure (a new fault).", []string{"result"}, nil)
+	keysLastSuccess = prometheus.NewDesc("flowlatch_keys_last_reload_success_timestamp_seconds", "When the key file was last found to be what is applied.", nil, nil)
+	keysStale       = prometheus.NewDesc("flowlatch_keys_stale", "1 if the key file is invalid and an older version of it stays active.", nil, nil)
+	keyLastUsed     = prometheus.NewDesc("flowlatch_key_last_used_timestamp_seconds", "When the key last let a request through, since the start.", []string{"key"}, nil)
+	keyExpiry       = prometheus.NewDesc("flowlatch_key_expiry_timestamp_seconds", "When the key's last secret expires, for keys that do.", []string{"key"}, nil)
+	certExpiry      = prometheus.NewDesc("flowlatch_certificate_expiry_timestamp_seconds", "When the certificate expires; of a file of CAs, when the first does.", []string{"certificate"}, nil)
+	certStale       = prometheus.NewDesc("flowlatch_certificate_stale", "1 if the last reload of the certificate's files failed and the old one stays in use.", []string{"certificate"}, nil)
+	upstreamUp      = prometheus.NewDesc("flowlatch_upstream_up", "1 if the upstream could be reached when it was last tried.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{keysLoaded, keysGeneration, keysReloads, keysLastSuccess, keysStale, keyLastUsed, keyExpiry, certExpiry, certStale, upstreamUp} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	st, snapshot := c.opts.Store.Status(), c.opts.Store.Snapshot()
+	gauge(keysLoaded, float64(len(snapshot.Keys())))
+	gauge(keysGeneration, float64(st.Generation))
+	gauge(keysLastSuccess, float64(st.LastSuccess.Unix()))
+	gauge(keysStale, b2f(st.Stale))
+	for _, r := range []keystore.Result{keystore.Loaded, keystore.Unchanged, keystore.Failed} {
+		ch <- prometheus.MustNewConstMetric(keysReloads, prometheus.CounterValue, float64(st.Reloads[r]), string(r))
+	}
+	for _, k := range snapshot.Keys() {
+		if t := k.NotAfter(); !t.IsZero() {
+			gauge(keyExpiry, float64(t.Unix()), k.ID)
+		}
+		if t := c.proxy.LastUsed(k.ID); !t.IsZero() {
+			gauge(keyLastUsed, float64(t.Unix()), k.ID)
+		}
+	}
+	for _, st := range c.opts.Certificates.Status() {
+		gauge(certExpiry, float64(st.NotAfter.Unix()), string(st.Name))
+		gauge(certStale, b2f(st.Err != nil), string(st.Name))
+	}
+	if h := c.proxy.Health(); h.Known {
+		gauge(upstreamUp, b2f(h.Up))
+	}
+}
+
+func b2f(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

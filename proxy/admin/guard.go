@@ -1,0 +1,71 @@
+package admin
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// guard keeps web pages of others away from the admin listener, which asks for no key and is often on the
+// machine of somebody who also has a browser open there. Programs (Prometheus, the kubelet, curl) are not
+// concerned: they name the listener as they like.
+func guard(next http.Handler) http.Handler {
+	// A page of another site must not be able to send orders here.
+	next = http.NewCrossOriginProtection().Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		switch {
+		case elsewhere(r.Header):
+			text(w, http.StatusForbidden, "pages of other sites may not read this")
+		case fromBrowser(r.Header) && !privateName(r.Host):
+			text(w, http.StatusMisdirectedRequest, "a browser reaches this listener by an IP address, localhost or a name without a public domain, so that no web page can have its own name lead here; "+
+				"use for instance `kubectl port-forward` or `ssh -L`, and http://127.0.0.1:PORT/")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// fromBrowser reports whether a browser sent the request. A page may change some of these headers of its
+// requests, but can leave none of the first out.
+func fromBrowser(h http.Header) bool {
+	return len(h["Accept-Language"]) > 0 ||
+		h.Get("Sec-Fetch-Site") != "" || h.Get("Origin") != "" || strings.HasPrefix(h.Get("User-Agent"), "Mozilla/")
+}
+
+// elsewhere reports whether a page of another site, or of another port of this machine, sent the request to
+// read its answer. It may lead here by a link.
+func elsewhere(h http.Header) bool {
+	site := h.Get("Sec-Fetch-Site")
+	return (site == "cross-site" || site == "same-site") && h.Get("Sec-Fetch-Mode") != "navigate"
+}
+
+// privateName reports whether host is a name of the admin listener that nobody outside can have lead to it. By a
+// name of their own, which they have lead to 127.0.0.1, a web page would be of the same origin as what it
+// reads (DNS rebinding).
+func privateName(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	if !strings.Contains(host, ".") {
+		return host != ""
+	}
+	for _, suffix := range []string{".localhost", ".local", ".internal", ".home.arpa", ".svc"} { // not in the public DNS
+		if strings.HasSuffix(host, suffix) {
+			return true
+		}
+	}
+	return false
+}

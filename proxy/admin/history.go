@@ -1,0 +1,77 @@
+package admin
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// history remembers the counts of the last minute, so that somebody who looks at the gate for the first time sees what
+// is going on now. Requests do not know of it: it reads their counters now and then.
+type history struct {
+	mu      sync.Mutex // guards what follows
+	samples []sample   // of the last minute, oldest first
+}
+
+// sample is what had been counted at a time.
+type sample struct {
+	at     time.Time
+	counts proxy.Counts
+}
+
+const (
+	sampleEvery = 5 * time.Second
+	recentTime  = time.Minute
+)
+
+// run takes samples until ctx is done.
+func (h *history) run(ctx context.Context, counts func() proxy.Counts) {
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			h.add(sample{now, counts()})
+		}
+	}
+}
+
+func (h *history) add(s sample) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.samples = append(h.samples, s)
+	for s.at.Sub(h.samples[0].at) > recentTime {
+		h.samples = append(h.samples[:0], h.samples[1:]...)
+	}
+}
+
+// RecentStatus is what became of requests in the last so many seconds.
+type RecentStatus struct {
+	Seconds  int    `json:"seconds"`
+	Requests uint64 `json:"requests"`
+	// Failed are those that got a status from 500, from the upstream or from the gate.
+	Failed  uint64                  `json:"failed"`
+	Refused map[problem.Code]uint64 `json:"refused,omitempty"`
+}
+
+// recent returns what was counted between the oldest sample and now, or since the start, when nothing had been.
+func (h *history) recent(counts proxy.Counts, started, now time.Time) RecentStatus {
+	h.mu.Lock()
+	from := sample{at: started}
+	if len(h.samples) > 0 && now.Sub(started) > recentTime {
+		from = h.samples[0]
+	}
+	h.mu.Unlock()
+	for i := range counts.Refused {
+		counts.Refused[i] -= from.counts.Refused[i]
+	}
+	return RecentStatus{
+		Seconds: int(now.Sub(from.at).Round(time.Second).Seconds()), Requests: counts.Requests - from.counts.Requests,
+		Failed: counts.Failed - from.counts.Failed, Refused: counts.RefusedByCode(),
+	}
+}

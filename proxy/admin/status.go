@@ -1,0 +1,245 @@
+package admin
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// Status is the state of the gate, as `GET /status` shows it.
+type Status struct {
+	Version       string         `json:"version"`
+	Preset        string         `json:"preset"`
+	StartedAt     time.Time      `json:"started_at"`
+	Now           time.Time      `json:"now"`
+	Draining      bool           `json:"draining"`
+	OpenRequests  int64          `json:"open_requests"`
+	Upstream      UpstreamStatus `json:"upstream"`
+	Generation    uint64         `json:"generation"`
+	Stale         bool           `json:"stale"`
+	Fault         string         `json:"fault,omitempty"`
+	LastReload    ReloadStatus   `json:"last_reload"`
+	RecentReloads []ReloadStatus `json:"recent_reloads"`
+	Warnings      []string       `json:"warnings"`
+	Settings      SettingsStatus `json:"settings"`
+	// Totals are of all requests, Unlisted of those for no chatflow that the key file lists.
+	Totals         CountStatus      `json:"totals"`
+	Unlisted       CountStatus      `json:"unlisted"`
+	Recent         RecentStatus     `json:"recent"`
+	KeyCounts      KeyCounts        `json:"key_counts"`
+	ChatflowCounts ChatflowCounts   `json:"chatflow_counts"`
+	Keys           []KeyStatus      `json:"keys"`
+	Chatflows      []ChatflowStatus `json:"chatflows"`
+
+	Certificates []CertificateStatus `json:"certificates,omitempty"`
+}
+
+// UpstreamStatus is what is known of the upstream.
+type UpstreamStatus struct {
+	URL   string     `json:"url"`
+	Up    *bool      `json:"up"` // null until it was tried
+	Since *time.Time `json:"since,omitempty"`
+	Error string     `json:"error,omitempty"`
+}
+
+// ReloadStatus is one reload of the key file.
+type ReloadStatus struct {
+	Time             time.Time       `json:"time"`
+	Result           keystore.Result `json:"result"`
+	Generation       uint64          `json:"generation"`
+	Error            string          `json:"error,omitempty"`
+	KeysAdded        []string        `json:"keys_added,omitempty"`
+	KeysRemoved      []string        `json:"keys_removed,omitempty"`
+	KeysChanged      []string        `json:"keys_changed,omitempty"`
+	ChatflowsAdded   []string        `json:"chatflows_added,omitempty"`
+	ChatflowsRemoved []string        `json:"chatflows_removed,omitempty"`
+	ChatflowsChanged []string        `json:"chatflows_changed,omitempty"`
+}
+
+// SettingsStatus are the settings by which the gate trusts and refuses, as they are written.
+type SettingsStatus struct {
+	Keys                  string   `json:"keys"`
+	Expose                []string `json:"expose"`
+	Discovery             string   `json:"discovery"`
+	UpstreamAuthorization string   `json:"upstream_authorization"`
+	PublicURL             string   `json:"public_url,omitempty"`
+	CORSOrigins           []string `json:"cors_origins"`
+	TrustedProxies        []string `json:"trusted_proxies"`
+	FailureLimit          string   `json:"failure_limit"`
+	MaxBody               int64    `json:"max_body"`
+	MaxCheckedBody        int64    `json:"max_checked_body"`
+	CutStreamsOnRevoke    bool     `json:"cut_streams_on_revoke"`
+}
+
+// CountStatus is what became of requests since the start.
+type CountStatus struct {
+	Requests uint64 `json:"requests"`
+	// Failed are those that got a status from 500, from the upstream or from the gate.
+	Failed uint64 `json:"failed"`
+	// Refused are those that the gate refused or could not serve, by code.
+	Refused     map[problem.Code]uint64 `json:"refused,omitempty"`
+	Streams     int64                   `json:"streams"` // open now
+	LastCall    *time.Time              `json:"last_call,omitempty"`
+	LastRefused *time.Time              `json:"last_refused,omitempty"`
+}
+
+// KeyCounts counts all keys, and those of each status.
+type KeyCounts struct {
+	Total       int `json:"total"`
+	Valid       int `json:"valid"`
+	Disabled    int `json:"disabled"`
+	NotYetValid int `json:"not_yet_valid"`
+	Expired     int `json:"expired"`
+	// Expiring are the valid keys that end within 14 days.
+	Expiring int `json:"expiring"`
+	// Matching are those that the filter lets through, of which Keys has the first.
+	Matching int `json:"matching"`
+}
+
+// ChatflowCounts counts all chatflows.
+type ChatflowCounts struct {
+	Total  int `json:"total"`
+	Public int `json:"public"`
+	// Every says that there is an entry "*".
+	Every    bool `json:"every"`
+	Matching int  `json:"matching"`
+}
+
+// KeyStatus is one key, without its secrets and their digests.
+type KeyStatus struct {
+	ID        string     `json:"id"`
+	Status    string     `json:"status"`
+	Secrets   int        `json:"secrets"`
+	NotBefore *time.Time `json:"not_before,omitempty"`
+	NotAfter  *time.Time `json:"not_after,omitempty"`
+	LastUsed  *time.Time `json:"last_used,omitempty"`
+	// Generation is that of the key file in which the key was added or last changed.
+	Generation uint64 `json:"generation"`
+}
+
+// ChatflowStatus is one chatflow.
+type ChatflowStatus struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name,omitempty"`
+	Public   bool     `json:"public"`
+	Keys     []string `json:"keys"`
+	KeyCount int      `json:"key_count"` // more than Keys has, if they were limited
+	CountStatus
+}
+
+// expiringWithin is how long before its end a key counts as expiring, as in the alert rules.
+const expiringWithin = 14 * 24 * time.Hour
+
+// Status returns the state of the gate. It holds no secret and no digest.
+func (a *Admin) Status() Status { return a.status(view{}) }
+
+func (a *Admin) status(v view) Status {
+	o := a.opts
+	st, snapshot, now := o.Store.Status(), o.Store.Snapshot(), time.Now()
+	validAt := now
+	if o.Now != nil {
+		validAt = o.Now()
+	}
+	all, unlisted := a.proxy.Totals()
+	s := Status{
+		Version: o.Version, Preset: o.Preset.Name, StartedAt: a.started.UTC(), Now: validAt.UTC(),
+		Generation: st.Generation, Stale: st.Stale, Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
+		Warnings: v.warnings(snapshot), RecentReloads: []ReloadStatus{}, Settings: settingsStatus(o), Certificates: certificateStatus(o.Certificates.Status()),
+		Totals: countStatus(all), Unlisted: countStatus(unlisted), Recent: a.history.recent(all, a.started, now),
+	}
+	s.OpenRequests, s.Draining = a.proxy.OpenRequests()
+	s.Settings.Keys = st.Path
+	if st.Err != nil {
+		s.Fault = st.Err.Error()
+	}
+	for _, r := range st.Recent {
+		s.RecentReloads = append(s.RecentReloads, reloadStatus(r))
+	}
+	if len(s.RecentReloads) > 0 {
+		s.LastReload = s.RecentReloads[0]
+	}
+	s.Keys, s.KeyCounts = a.keyStatus(v, snapshot, validAt)
+	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot)
+	return s
+}
+
+func upstreamStatus(u *url.URL, h proxy.Health) UpstreamStatus {
+	s := UpstreamStatus{URL: u.Redacted()}
+	if h.Known {
+		s.Up, s.Since = &h.Up, optional(h.Since)
+		if h.Err != nil {
+			s.Error = h.Err.Error()
+		}
+	}
+	return s
+}
+
+func reloadStatus(r keystore.Reload) ReloadStatus {
+	s := ReloadStatus{
+		Time: r.Time.UTC(), Result: r.Result, Generation: r.Generation,
+		KeysAdded: r.KeysAdded, KeysRemoved: r.KeysRemoved, KeysChanged: r.KeysChanged,
+		ChatflowsAdded: r.ChatflowsAdded, ChatflowsRemoved: r.ChatflowsRemoved, ChatflowsChanged: r.ChatflowsChanged,
+	}
+	if r.Err != nil {
+		s.Error = r.Err.Error()
+	}
+	return s
+}
+
+func countStatus(c proxy.Counts) CountStatus {
+	return CountStatus{
+		Requests: c.Requests, Failed: c.Failed, Refused: c.RefusedByCode(), Streams: c.Streams,
+		LastCall: optional(c.LastRequest), LastRefused: optional(c.LastRefused),
+	}
+}
+
+// settingsStatus returns the settings of a gate as they are written.
+func settingsStatus(o proxy.Options) SettingsStatus {
+	s := SettingsStatus{
+		Expose: slices.Clone(o.Expose), Discovery: "open", UpstreamAuthorization: o.UpstreamAuthorization.String(),
+		CORSOrigins: append([]string{}, o.CORSOrigins...), TrustedProxies: []string{}, FailureLimit: "off",
+		MaxBody: o.MaxBody, MaxCheckedBody: o.MaxCheckedBody, CutStreamsOnRevoke: o.CutRevoked,
+	}
+	if o.DiscoveryKeyed {
+		s.Discovery = "keyed"
+	}
+	if s.UpstreamAuthorization == "" {
+		s.UpstreamAuthorization = keystore.UpstreamAuthorization{Mode: keystore.UpstreamRemove}.String()
+	}
+	if o.PublicURL != nil {
+		s.PublicURL = o.PublicURL.Redacted()
+	}
+	for _, network := range o.TrustedProxies {
+		s.TrustedProxies = append(s.TrustedProxies, network.String())
+	}
+	if o.FailureLimit.Burst > 0 {
+		s.FailureLimit = strconv.Itoa(o.FailureLimit.Burst) + "/" + shortDuration(o.FailureLimit.Per)
+	}
+	return s
+}
+
+// shortDuration is d as people write it: 1m, not 1m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

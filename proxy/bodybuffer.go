@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// bufferedBody is a request body that was read as a whole before it is sent upstream. Its memory is released when it
+// is closed, which the transport does once it has sent it; the response may take long after that. Read and Close may
+// be called concurrently, as transports do. A nil *bufferedBody is no body.
+type bufferedBody struct {
+	size   int64
+	memory int64 // bytes taken from budget
+	budget *bodyBudget
+
+	mu     sync.Mutex // guards what follows
+	reader *bytes.Reader
+	bytes  []byte
+}
+
+// content returns the body, which must not be changed; nothing once it is closed.
+func (b *bufferedBody) content() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bytes
+}
+
+// Read reads from the body.
+func (b *bufferedBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reader == nil {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return b.reader.Read(p)
+}
+
+// Close releases the memory. It may be called more than once, and on nil.
+func (b *bufferedBody) Close() error {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reader != nil {
+		b.reader, b.bytes = nil, nil
+		b.budget.used.Add(-b.memory)
+	}
+	return nil
+}
+
+// bodyBudget limits the memory of buffered bodies.
+type bodyBudget struct {
+	limit int64 // bytes
+	used  atomic.Int64
+}
+
+// read reads a body of at most limit bytes. Memory is taken as bytes arrive: a client that only announces a body
+// holds none.
+func (m *bodyBudget) read(body io.Reader, limit int64) (_ *bufferedBody, refusal *problem.Error) {
+	var raw []byte
+	defer func() {
+		if refusal != nil {
+			m.used.Add(-int64(cap(raw)))
+		}
+	}()
+	for {
+		if len(raw) == cap(raw) {
+			size := min(int64(max(2*cap(raw), 512)), limit+1)
+			grown := size - int64(cap(raw))
+			if m.used.Add(grown) > m.limit {
+				m.used.Add(-grown)
+				return nil, &problem.Error{
+					Code: problem.Overloaded, RetryAfter: time.Second, Detail: "too many requests are being checked at once; send it again",
+					Reason: fmt.Sprintf("bodies that are being checked hold %d bytes, the most they may", m.limit),
+				}
+			}
+			raw = append(make([]byte, 0, size), raw...)
+		}
+		n, err := body.Read(raw[len(raw):cap(raw)])
+		raw = raw[:len(raw)+n]
+		switch {
+		case int64(len(raw)) > limit:
+			return nil, tooLargeToCheck(limit)
+		case errors.Is(err, io.EOF):
+			return &bufferedBody{size: int64(len(raw)), memory: int64(cap(raw)), budget: m, reader: bytes.NewReader(raw), bytes: raw}, nil
+		case err != nil:
+			return nil, bodyError(err)
+		}
+	}
+}
+
+func tooLargeToCheck(limit int64) *problem.Error {
+	return &problem.Error{Code: problem.BodyTooLarge, Detail: fmt.Sprintf("the body is larger than the %d bytes that are read to check it", limit)}
+}

@@ -1,0 +1,112 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
+)
+
+// The limits of bodies that are read before they are forwarded.
+const (
+	// DefaultMaxCheckedBody is the largest body that is read to look for denied members, in bytes.
+	DefaultMaxCheckedBody = 1 << 20
+	checkedBodyTime       = 60 * time.Second // it is held in memory while it arrives
+
+	maxIDBody  = 64 << 10         // the largest body that is read to find a chatflow ID, in bytes
+	idBodyTime = 10 * time.Second // it is small, and the key may be revoked meanwhile
+
+	maxBufferedBodies = 64 // of the largest size, at once
+)
+
+// readBody reads the body where it must be understood before it is forwarded: where it names the chatflow, or where
+// the chatflow denies members. What is checked is what is sent upstream. Where nobody asks, it returns nil.
+// Clients without a valid key have memory of their own for it, which the others do not miss.
+func (p *Proxy) readBody(in *http.Request, body *requestBody, a authorization) (*bufferedBody, *problem.Error) {
+	limit, within := int64(maxIDBody), idBodyTime
+	switch {
+	case a.Route.Body != "":
+		if !isPlainJSON(in.Header) {
+			return nil, badRequest("the body must be application/json in UTF-8 on this route, and not compressed")
+		}
+	case len(a.bodyPolicy().Deny) > 0 && in.ContentLength != 0:
+		if refusal := checkForm(a.bodyPolicy(), in); refusal != nil {
+			return nil, refusal
+		}
+		limit, within = p.opts.MaxCheckedBody, checkedBodyTime
+	default:
+		return nil, nil
+	}
+	if in.ContentLength > limit {
+		return nil, tooLargeToCheck(limit)
+	}
+	budget := &p.anonymousBudget
+	if a.Opens {
+		budget = &p.bodyBudget
+	}
+	body.until = time.Now().Add(within)
+	return budget.read(in.Body, limit)
+}
+
+// chatflowOf returns the chatflow that a request with a buffered body is for.
+func chatflowOf(a authorization) (string, *problem.Error) {
+	if a.Route.Body == "" {
+		return a.Request.Chatflow, nil
+	}
+	id, refusal := chatflowMember(a.Route, a.buffered.content())
+	if refusal == nil && a.Request.Chatflow != "" && a.Request.Chatflow != id {
+		refusal = badChatflowID("the path and the body name different chatflows")
+	}
+	return id, refusal
+}
+
+// checkBody refuses a body that the chatflow does not accept.
+func checkBody(in *http.Request, a authorization) *problem.Error {
+	policy := a.bodyPolicy()
+	if refusal := checkForm(policy, in); refusal != nil {
+		return refusal
+	}
+	if len(policy.Deny) == 0 || a.buffered == nil || a.buffered.size == 0 {
+		return nil
+	}
+	return checkMembers(policy, a.Route, a.buffered.content())
+}
+
+// checkForm refuses a body that is not in the form that the policy asks for.
+func checkForm(policy keystore.BodyPolicy, in *http.Request) *problem.Error {
+	switch {
+	case !policy.JSONOnly:
+		return nil
+	case route.IsWebsocket(in.Header):
+		return &problem.Error{Code: problem.UnsupportedMediaType, Detail: "this chatflow takes single requests in JSON, no websocket", Reason: "the chatflow's `body:` cannot be checked in a websocket"}
+	case in.ContentLength == 0 || isPlainJSON(in.Header):
+		return nil
+	}
+	return &problem.Error{Code: problem.UnsupportedMediaType, Detail: "this chatflow takes application/json in UTF-8, not compressed, and nothing else", Reason: "the chatflow's `body:` asks for JSON"}
+}
+
+// checkMembers refuses a body with a member that the policy denies. Names are compared by their letters and digits
+// alone, since some upstreams ignore case.
+func checkMembers(policy keystore.BodyPolicy, r *route.Route, body []byte) *problem.Error {
+	denied := map[string]string{} // names as the operator wrote them, by their bare form
+	for _, name := range policy.Deny {
+		denied[bareName(name)] = name
+	}
+	for _, name := range r.Nested { // a denied member could be in there
+		denied[bareName(name)] = name
+	}
+	return eachMember(body, func(name string, _ jsontext.Value) *problem.Error {
+		as, found := denied[bareName(name)]
+		switch {
+		case name == protoMember:
+			as = name
+		case !found:
+			return nil
+		}
+		return &problem.Error{Code: problem.FieldNotAllowed, Detail: "this chatflow does not accept the member " + as, Reason: "the chatflow's `body:` denies the member " + as}
+	})
+}

@@ -1,0 +1,35 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/route"
+)
+
+// CheckKeyFile returns what in a key file makes no sense before this kind of upstream, or nil.
+func CheckKeyFile(s *keystore.Snapshot, p *route.Preset) error {
+	if path := s.FlowiseKeys(); path != "" && !p.FlowiseKeys {
+		return fmt.Errorf("%s: flowise_api_keys names Flowise's file of keys (%s), but the preset is %s; remove the line, or set the preset to flowise", s.File, path, p.Name)
+	}
+	return nil
+}
+
+// CheckSnapshot looks at what a key file says of files and routes, which package keystore cannot judge: a credential
+// file that cannot be read is an error; a chatflow that no route accepts is a warning, added to the snapshot's.
+func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route) error {
+	var errs []error
+	for _, c := range s.Chatflows() {
+		if u := c.UpstreamAuthorization; u.Mode == keystore.UpstreamFile {
+			if _, err := ReadCredential(p, u.Path); err != nil {
+				errs = append(errs, fmt.Errorf("%s:%d: chatflow %q: %w", s.File, c.Line, c.ID, err))
+			}
+		}
+		if c.ID != keystore.EveryChatflow && !slices.ContainsFunc(routes, func(r *route.Route) bool { return r.AcceptsID(c.ID) }) {
+			s.Warnings = append(s.Warnings, fmt.Sprintf("%s:%d: no route accepts a chatflow ID like %q (%s's are %s), so nobody can call it", s.File, c.Line, c.ID, p.Runner, p.IDs))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// Counts is what became of requests since the start.
+type Counts struct {
+	// Requests have ended; Failed of them got a status from 500, from the upstream or from the gate.
+	Requests, Failed uint64
+	// Refused are those that the gate refused or could not serve, by the index of their code.
+	Refused [codes]uint64
+	// Streams are open now.
+	Streams int64
+	// LastRequest and LastRefused are when the last such request began; zero for none.
+	LastRequest, LastRefused time.Time
+}
+
+// RefusedByCode returns the codes that occurred, or nil.
+func (c Counts) RefusedByCode() (byCode map[problem.Code]uint64) {
+	for i, code := range problem.Codes() {
+		if n := c.Refused[i]; n > 0 {
+			if byCode == nil {
+				byCode = map[problem.Code]uint64{}
+			}
+			byCode[code] = n
+		}
+	}
+	return byCode
+}
+
+// codes is how many codes a response can have.
+const codes = 16
+
+// counters count what becomes of the requests for one chatflow, for people who look at the gate: the metrics cannot be
+// asked for one chatflow without reading all. They are added to without a lock.
+type counters struct {
+	requests, failed  atomic.Uint64
+	refused           [codes]atomic.Uint64
+	streams           atomic.Int64
+	last, lastRefused atomic.Int64 // seconds since 1970; 0 for none
+}
+
+// count adds a request that has ended.
+func (c *counters) count(x *exchange) {
+	at := x.started.Unix()
+	c.requests.Add(1)
+	storeMax(&c.last, at)
+	if x.response.status >= 500 {
+		c.failed.Add(1)
+	}
+	if x.err == nil {
+		return
+	}
+	if i := x.err.Code.Index(); i >= 0 {
+		c.refused[i].Add(1)
+		storeMax(&c.lastRefused, at)
+	}
+}
+
+// storeMax stores a time unless a later one is there: the request that ends last need not have begun last.
+func storeMax(v *atomic.Int64, at int64) {
+	for old := v.Load(); old < at && !v.CompareAndSwap(old, at); old = v.Load() {
+	}
+}
+
+func (c *counters) read() Counts {
+	counts := Counts{
+		Requests: c.requests.Load(), Failed: c.failed.Load(), Streams: c.streams.Load(),
+		LastRequest: unix(&c.last), LastRefused: unix(&c.lastRefused),
+	}
+	for i := range c.refused {
+		counts.Refused[i] = c.refused[i].Load()
+	}
+	return counts
+}
+
+func unix(v *atomic.Int64) time.Time {
+	if seconds := v.Load(); seconds != 0 {
+		return time.Unix(seconds, 0).UTC()
+	}
+	return time.Time{}
+}
+
+// chatflowCounters has counters for each chatflow of the key file that got requests. Its methods may be called
+// concurrently.
+type chatflowCounters struct {
+	all      counters // every request
+	unlisted counters // requests for no chatflow that the key file lists
+	byID     sync.Map // chatflow ID → *counters
+}
+
+// count adds a request that has ended.
+func (c *chatflowCounters) count(x *exchange) {
+	c.all.count(x)
+	if x.counters == nil {
+		x.counters = c.of(x.Decision.Chatflow)
+	}
+	x.counters.count(x)
+}
+
+// of returns the counters of a chatflow, which may be nil.
+func (c *chatflowCounters) of(chatflow *keystore.Chatflow) *counters {
+	if chatflow == nil {
+		return &c.unlisted
+	}
+	found, ok := c.byID.Load(chatflow.ID)
+	if !ok {
+		found, _ = c.byID.LoadOrStore(chatflow.ID, &counters{})
+	}
+	return found.(*counters)
+}
+
+// prune drops the counters of chatflows that the key file no longer lists and that have no open stream.
+func (c *chatflowCounters) prune(s *keystore.Snapshot) {
+	c.byID.Range(func(id, found any) bool {
+		chatflow, listed := s.Chatflow(id.(string))
+		every := chatflow != nil && chatflow.ID == id
+		if !listed && !every && found.(*counters).streams.Load() == 0 {
+			c.byID.Delete(id)
+		}
+		return true
+	})
+}
+
+// Totals returns the counts of all requests, and of those for no chatflow that the key file lists.
+func (p *Proxy) Totals() (all, unlisted Counts) {
+	return p.counters.all.read(), p.counters.unlisted.read()
+}
+
+// ChatflowCounts returns the counts of a chatflow by its ID.
+func (p *Proxy) ChatflowCounts(id string) Counts {
+	if found, ok := p.counters.byID.Load(id); ok {
+		return found.(*counters).read()
+	}
+	return Counts{}
+}

@@ -1,0 +1,14 @@
+package proxy
+
+import (
+	"testing"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// TestCodesAreCounted has a counter for each code of a response.
+func TestCodesAreCounted(t *testing.T) {
+	if n := len(problem.Codes()); n != codes {
+		t.Errorf("codes of responses = %d, counters = %d", n, codes)
+	}
+}

@@ -1,0 +1,102 @@
+package proxy_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
+)
+
+func TestDecide(t *testing.T) {
+	s, err := keystore.Parse("keys.yaml", []byte(keyFile+publicEntry))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	const (
+		flow      = route.ChatflowKey
+		anyKey    = route.AnyKey
+		listed    = route.ListedOnly
+		public    = route.Public
+		missing   = problem.MissingKey
+		invalid   = problem.InvalidKey
+		notFor    = problem.KeyNotForChatflow
+		malformed = "\x00" // a Bearer credential that is no token
+	)
+	tests := []struct {
+		access   route.Access
+		chatflow string
+		token    string
+		want     problem.Code // empty: allowed
+	}{
+		{flow, botA, secretA, ""},
+		{flow, botA, secretOps, ""},
+		{flow, unlisted, secretOps, ""},
+		{flow, botPublic, "", ""},
+		{flow, botPublic, secretExpired, ""},
+		{flow, botPublic, malformed, ""},
+		{flow, botA, "", missing},
+		{flow, unlisted, "", missing},
+		{flow, "", "", missing},
+		{flow, botA, malformed, invalid},
+		{flow, botA, "x", invalid},
+		{flow, botA, secretExpired, invalid},
+		{flow, botA, secretDisabled, invalid},
+		{flow, botA, secretFuture, invalid},
+		{flow, unlisted, "x", invalid},
+		{flow, botA, keystore.DigestOf(secretA).String(), invalid}, // the digest is no secret
+		{flow, botB, secretA, notFor},
+		{flow, unlisted, secretA, notFor},
+		{flow, "", secretA, notFor},
+		{flow, keystore.EveryChatflow, secretA, notFor},
+		{anyKey, "", secretA, ""},
+		{anyKey, "", secretB, ""},
+		{anyKey, "", "", missing},
+		{anyKey, "", secretExpired, invalid},
+		{anyKey, botPublic, "", missing},
+		{listed, botA, "", ""},
+		{listed, botA, "x", ""},
+		{listed, unlisted, "", missing},
+		{listed, unlisted, secretA, notFor},
+		{listed, unlisted, secretOps, ""},
+		{public, "", "", ""},
+		{public, "", "x", ""},
+	}
+	for _, tt := range tests {
+		q := proxy.Question{Access: tt.access, Chatflow: tt.chatflow, Bearer: route.Bearer{Token: tt.token, Present: tt.token != ""}}
+		if tt.token == malformed {
+			q.Bearer.Token = ""
+		}
+		d := proxy.Decide(s, q, now)
+		var got problem.Code
+		if d.Refusal != nil {
+			got = d.Refusal.Code
+		}
+		if got != tt.want || d.Allowed != (tt.want == "") {
+			t.Errorf("Decide(%+v) = allowed %t, %q, want %q", q, d.Allowed, got, tt.want)
+		}
+	}
+}
+
+// TestDecideByTheClock needs no reload for a key to begin and to end.
+func TestDecideByTheClock(t *testing.T) {
+	from, until := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+	path := t.TempDir() + "/keys.yaml"
+	content := "version: 1\nkeys:\n- {id: k, secret: " + secretA + ", not_before: 2026-01-01T00:00:00Z, not_after: 2026-02-01T00:00:00Z}\nchatflows:\n- {id: " + botA + ", keys: [k]}\n"
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, path).Snapshot()
+	for at, want := range map[time.Time]bool{
+		from.Add(-time.Nanosecond): false, from: true, until.Add(-time.Nanosecond): true, until: false,
+	} {
+		q := proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: secretA, Present: true}}
+		if got := proxy.Decide(s, q, at).Allowed; got != want {
+			t.Errorf("Decide at %v = %t, want %t", at, got, want)
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// forward sends an authorized request upstream and its response to the client. httputil.ReverseProxy does that; what
+// is added to it here, and why:
+//
+//   - the upstream request is built from the authorization, not from the request (upstreamHeader, rewrite)
+//   - a response that does not begin in time is given up (responseTimeout)
+//   - no switch of protocols that was not asked for, no session cookies, no trailers that must not pass (response.go,
+//     upstreamBody)
+//   - no interim response to a client that would misread it (responseWriter.WriteHeader)
+//   - buffers as large as the response asks for: 1 KiB for streams, since each open one holds one, and 16 KiB else.
+//     One size for all makes large responses cost three times as much.
+func (x *exchange) forward(r *http.Request) {
+	p := x.proxy
+	if r.ContentLength > p.opts.MaxBody {
+		x.refuse(bodyTooLarge)
+		return
+	}
+	credential, refusal := p.upstreamCredential(x.authorization)
+	if refusal != nil {
+		x.refuse(refusal)
+		return
+	}
+	// An upstream may respond while it still reads; net/http would take the rest of the body from it.
+	_ = x.response.control.EnableFullDuplex() // HTTP/2 always is
+	x.response.fullDuplex = true
+	if !x.Websocket {
+		delete(r.Header, "Upgrade") // ReverseProxy answers 502 to one that is not printable
+	}
+	x.ctx, x.cancel = context.WithCancelCause(x.ctx)
+	f := &forwarding{exchange: x, credential: credential}
+	f.timeout.start(x)
+	defer f.timeout.stop()
+	proxy := httputil.ReverseProxy{
+		Rewrite: f.rewrite, ModifyResponse: f.modifyResponse, ErrorHandler: f.failed,
+		Transport: p.transport, FlushInterval: -1, BufferPool: f, ErrorLog: p.errorLog,
+	}
+	proxy.ServeHTTP(&x.response, r.WithContext(x.ctx))
+}
+
+// forwarding is what one use of a ReverseProxy needs.
+type forwarding struct {
+	*exchange
+	credential string // for the upstream, or empty
+	timeout    responseTimeout
+	upstream   upstreamBody
+	buffers    *sync.Pool
+}
+
+// rewrite builds the request to the upstream. Method, path, query and body come from the authorization; of the
+// client's headers it keeps those that matter to the upstream alone.
+func (f *forwarding) rewrite(pr *httputil.ProxyRequest) {
+	o, out := &f.proxy.opts, pr.Out
+	out.Method = f.Method
+	out.URL = &url.URL{Scheme: o.Upstream.Scheme, Host: o.Upstream.Host, Path: o.Upstream.Path + f.Path, RawQuery: f.Query}
+	out.Host = o.Upstream.Host
+	if o.PublicURL != nil {
+		out.Host = o.PublicURL.Host
+	}
+	out.RequestURI, out.TransferEncoding, out.Trailer = "", nil, nil
+	out.Header = f.upstreamHeader(pr.In.Header)
+	switch body := f.buffered; {
+	case f.Preflight:
+		out.Body, out.ContentLength = nil, 0
+	case body == nil:
+	case body.size == 0:
+		out.Body, out.ContentLength = http.NoBody, 0 // or the transport would look for some
+	default:
+		out.Body, out.ContentLength = body, body.size
+	}
+}
+
+// modifyResponse refuses a response that must not be passed on, and cleans one that may.
+func (f *forwarding) modifyResponse(res *http.Response) error {
+	f.timeout.stop()
+	f.proxy.health.reached()
+	switching := res.StatusCode == http.StatusSwitchingProtocols
+	switch {
+	case res.StatusCode < 100:
+		return errors.New("the upstream's status is none")
+	case switching && !(f.Websocket && isWebsocketResponse(res.Header)):
+		return errors.New("the upstream switched protocols unasked")
+	}
+	f.proxy.cleanResponseHeader(res.Header, switching)
+	f.buffers = &largeBuffers
+	if res.ContentLength < 0 || res.ContentLength <= smallBuffer {
+		f.buffers = &smallBuffers
+	}
+	if !switching {
+		for name := range res.Trailer { // those announced
+			if f.proxy.dropsFromResponse(name) {
+				delete(res.Trailer, name)
+			}
+		}
+		f.upstream = upstreamBody{ReadCloser: res.Body, response: res, proxy: f.proxy}
+		res.Body = &f.upstream
+	}
+	return nil
+}
+
+// failed responds to a request that the upstream did not answer.
+func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
+	x := f.exchange
+	cause := context.Cause(x.ctx)
+	bodyErr := x.body.err()
+	switch {
+	case x.response.hijacked:
+		panic(http.ErrAbortHandler) // the client's connection has been taken over, and broke
+	case bodyErr != nil && (x.ctx.Err() == nil || errors.Is(bodyErr, os.ErrDeadlineExceeded)):
+		// A body that stalls ends the context as well: to net/http, any error of reading is a client that left.
+		if x.response.http1 {
+			x.response.Header().Set("Connection", "close")
+		}
+		x.refuse(bodyError(bodyErr))
+	case errors.Is(cause, errDrainOver):
+		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut because the time to drain was over"})
+	case errors.Is(cause, errRevoked):
+		panic(http.ErrAbortHandler) // and end says why
+	case errors.Is(cause, errUpstreamSlow):
+		x.refuse(&problem.Error{Code: problem.UpstreamTimeout, Detail: "the upstream did not begin its response in time", Reason: "no response within " + x.proxy.opts.UpstreamTimeout.String()})
+	case x.ctx.Err() != nil:
+		x.abandon(problem.ClientClosed, "the client left before the upstream responded")
+		panic(http.ErrAbortHandler) // or net/http would answer 200
+	default:
+		x.refuse(x.proxy.unreachable(err))
+	}
+}
+
+// unreachable returns the response to a request that the upstream failed. What the upstream sent may be in the error's
+// text, which therefore is not logged.
+func (p *Proxy) unreachable(err error) *problem.Error {
+	reason := "the upstream broke off before its response, or its response is not HTTP"
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &dial) && dial.Op == "dial":
+		p.health.missed(err)
+		reason = err.Error()
+	case isTLS(err):
+		reason = "the TLS handshake with the upstream failed: " + err.Error()
+	}
+	return &problem.Error{Code: problem.UpstreamUnreachable, Detail: "the upstream cannot be reached", Reason: reason}
+}
+
+// The sizes of buffers, in bytes.
+const (
+	smallBuffer = 1 << 10
+	largeBuffer = 16 << 10
+)
+
+var (
+	smallBuffers = sync.Pool{New: func() any { b := make([]byte, smallBuffer); return &b }}
+	largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
+)
+
+// Get and Put make a forwarding the BufferPool of its response.
+func (f *forwarding) Get() []byte { return *f.buffers.Get().(*[]byte) }
+
+// Put takes back what Get returned.
+func (f *forwarding) Put(b []byte) { f.buffers.Put(&b) }

@@ -1,0 +1,130 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
+)
+
+type jsonMember struct{ Name, Value string }
+
+// membersByTokens is eachMember as encoding/json reads.
+func membersByTokens(raw []byte) (members []jsonMember, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') || !utf8.Valid(raw) {
+		return nil, false
+	}
+	for d.More() {
+		name, err := d.Token()
+		var value json.RawMessage
+		if err != nil || d.Decode(&value) != nil {
+			return nil, false
+		}
+		members = append(members, jsonMember{name.(string), string(value)})
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, false
+	}
+	_, err := d.Token()
+	return members, errors.Is(err, io.EOF)
+}
+
+// FuzzEachMember: what is accepted is accepted by encoding/json, with the same members, each of which occurs once.
+func FuzzEachMember(f *testing.F) {
+	for _, s := range []string{
+		`{}`, ` { } `, `{"a":1}`, `{"a":{"b":[1,"}",{}]},"c":"\"}{\\"}`, `{"a":1,"a":2}`, `{"\u0061\ud800":null}`, `{"a":1}x`, `[{"a":1}]`, `{"a":1,}`, `{a:1}`, `{"a" : -1.5e+3 , "b":true }`,
+		"{\"a\":\"\xff\"}", `{"a":"` + "\x00" + `"}`, ``, `"a"`, `{"a":"\\"}`, `{"":[]}`, `{"a":[[[["]"]]]],"b":0}`, "\ufeff{}",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var got []jsonMember
+		err := eachMember(raw, func(name string, value jsontext.Value) *problem.Error {
+			got = append(got, jsonMember{name, string(value)})
+			return nil
+		})
+		if err != nil {
+			return
+		}
+		want, ok := membersByTokens(raw)
+		if !ok {
+			t.Fatalf("eachMember(%q) accepts what encoding/json refuses", raw)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("eachMember(%q): -want +got\n%s", raw, diff)
+		}
+		names := map[string]bool{}
+		for _, m := range got {
+			if names[m.Name] {
+				t.Errorf("eachMember(%q) accepts %q twice", raw, m.Name)
+			}
+			names[m.Name] = true
+		}
+	})
+}
+
+// TestEachMember has bodies that must be accepted, and bodies that two readers could understand in two ways.
+func TestEachMember(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{}`: true, " {\t}\r\n": true, `{"a":{"b":[1,"}",{}]},"c":"\"}{\\"}`: true, `{"\u0061":null}`: true, `{"a":[{"b":1},{"b":2}]}`: true,
+		`{"a":1,"a":2}`: false, `{"a":1,"\u0061":2}`: false, `{"a":{"b":1,"b":2}}`: false, `{"a":1}x`: false, `{"a":1}{}`: false, `[{"a":1}]`: false, `{"a":1,}`: false,
+		`{a:1}`: false, "{\"a\":\"\xff\"}": false, `{"\ud800":1}`: false, "\ufeff{}": false, ``: false, `"a"`: false, `null`: false, `{"a":1`: false,
+	} {
+		if err := eachMember([]byte(raw), func(string, jsontext.Value) *problem.Error { return nil }); (err == nil) != want {
+			t.Errorf("eachMember(%q) = %v, want it accepted: %t", raw, err, want)
+		}
+	}
+}
+
+func TestBareName(t *testing.T) {
+	for _, alike := range [][2]string{{"chatflowid", "ChatflowId"}, {"chatflowid", "chatflow_id"}, {"k", "\u212a"}, {"s", "\u017f"}, {"overrideConfig", "override-config"}, {"σ", "ς"}, {"a", "a"}} {
+		if bareName(alike[0]) != bareName(alike[1]) {
+			t.Errorf("%q does not look like %q", alike[0], alike[1])
+		}
+	}
+	for _, other := range [][2]string{{"chatflowid", "chatflowids"}, {"a", "b"}, {"a", "á"}, {"1", "2"}} {
+		if bareName(other[0]) == bareName(other[1]) {
+			t.Errorf("%q looks like %q", other[0], other[1])
+		}
+	}
+}
+
+// FuzzChatflowMember: an accepted body is one JSON object, and a reader that takes the last of several
+// members, as JavaScript's does, finds the same ID.
+func FuzzChatflowMember(f *testing.F) {
+	for _, s := range []string{
+		`{"chatflowid":"a"}`, `{"chatflowid":"a","chatflowid":"b"}`, `{"chatflowId":"a"}`, `{"a":{"chatflowid":"b"},"chatflowid":"a"}`,
+		`{"chatflowid":"a"} {}`, `[]`, `{"chatflow\u0069d":"a"}`, `{"__proto__":{},"chatflowid":"a"}`, `{"chatflowid":null}`, "{\"chatflowid\":\"\\ud800\"}",
+	} {
+		f.Add([]byte(s))
+	}
+	r := &route.Route{Body: "chatflowid", IsID: func(string) bool { return true }}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		id, err := chatflowMember(r, raw)
+		if err != nil {
+			return
+		}
+		var m map[string]any
+		if jsonErr := json.Unmarshal(raw, &m); jsonErr != nil {
+			t.Fatalf("chatflowMember(%q) accepts what is not JSON: %v", raw, jsonErr)
+		}
+		if got, ok := m["chatflowid"].(string); !ok || got != id {
+			t.Errorf("chatflowMember(%q) = %q, a map has %v", raw, id, m["chatflowid"])
+		}
+		for k := range m {
+			if k != "chatflowid" && strings.EqualFold(k, "chatflowid") {
+				t.Errorf("chatflowMember(%q) accepts the member %q beside it", raw, k)
+			}
+		}
+	})
+}

@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
+	"github.com/flowlatch/flowlatch/proxy/route"
+)
+
+// Options are what a Proxy is made of.
+type Options struct {
+	// Store holds the keys. Required.
+	Store *keystore.Store
+	// Upstream is where requests go: scheme, host and port, and a path to put before every other. Required.
+	Upstream *url.URL
+	// Certificates are those for TLS with clients and with an https upstream. Nil means that clients connect without
+	// TLS, and that an upstream is verified by the system's CAs.
+	Certificates *certificate.Store
+	// Preset is what is known of the upstream. Nil means [route.Flowise].
+	Preset *route.Preset
+	// Routes are all routes known. Nil means those of the preset.
+	Routes []*route.Route
+	// Expose are the groups of routes that are exposed. Nil means those that the preset exposes.
+	Expose []string
+	// DiscoveryKeyed requires a key on routes that official clients call without one.
+	DiscoveryKeyed bool
+	// PublicURL is the origin under which clients know the gate. Nil: the upstream is told its own host.
+	PublicURL *url.URL
+	// UpstreamAuthorization is the credential sent upstream where a chatflow does not say. The zero value means none.
+	UpstreamAuthorization keystore.UpstreamAuthorization
+	// MaxBody is the largest request body, in bytes. Zero means 50 MiB.
+	MaxBody int64
+	// MaxCheckedBody is the largest request body, in bytes, that is read to look for members which a chatflow denies.
+	// Up to 64 times as much is held in memory at once. Zero means 1 MiB.
+	MaxCheckedBody int64
+	// StandardTransport sends requests to a plain-HTTP upstream by net/http's Transport, not by package transport.
+	StandardTransport bool
+	// UpstreamTimeout is how long the upstream may take to begin its response. Zero means 10 minutes.
+	UpstreamTimeout time.Duration
+	// CutRevoked ends the open streams of a key that is revoked or expires.
+	CutRevoked bool
+	// CORSOrigins are the origins whose pages may call, as [ValidateOrigins] wants them. None: the upstream answers
+	// browsers.
+	CORSOrigins []string
+	// FailureLimit is how many requests without a valid key a client address may send before they get 429. The zero
+	// value means [DefaultFailureLimit], a negative Burst no limit.
+	FailureLimit FailureLimit
+	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id count.
+	TrustedProxies []netip.Prefix
+	// Log is where lines go. The zero value discards them.
+	Log zerolog.Logger
+	// QuietAllowed leaves out the log lines of requests that were let in and answered. Refused and failed ones, and
+	// those that the upstream answered with a status from 500, keep theirs.
+	QuietAllowed bool
+	// Version is the version in the metrics.
+	Version string
+	// Now is the clock by which keys are valid. Nil means [time.Now].
+	Now func() time.Time
+	// Registry is where metrics are registered. Nil means a new one.
+	Registry *prometheus.Registry
+}
+
+// The defaults of Options.
+const (
+	DefaultMaxBody         = 50 << 20
+	DefaultUpstreamTimeout = 10 * time.Minute
+)
+
+func (o *Options) setDefaults() {
+	setDefault(&o.MaxBody, DefaultMaxBody)
+	setDefault(&o.MaxCheckedBody, DefaultMaxCheckedBody)
+	o.MaxCheckedBody = min(o.MaxCheckedBody, o.MaxBody)
+	setDefault(&o.UpstreamTimeout, DefaultUpstreamTimeout)
+	setDefault(&o.FailureLimit, DefaultFailureLimit)
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	if o.Preset == nil {
+		o.Preset = route.Flowise()
+	}
+	if o.Routes == nil {
+		o.Routes = o.Preset.Routes
+	}
+	if o.Expose == nil {
+		o.Expose = o.Preset.Expose
+	}
+}
+
+func setDefault[T comparable](v *T, byDefault T) {
+	if zero := *new(T); *v == zero {
+		*v = byDefault
+	}
+}

@@ -1,0 +1,93 @@
+package problem
+
+import (
+	"net/http"
+	"slices"
+)
+
+// Code names one kind of refusal or failure. Responses, log lines and metrics carry it.
+type Code string
+
+// The codes of responses that are flowlatch's own.
+const (
+	NotCanonical         Code = "not_canonical"
+	BadChatflowID        Code = "bad_chatflow_id"
+	BadRequest           Code = "bad_request"
+	MissingKey           Code = "missing_key"
+	InvalidKey           Code = "invalid_key"
+	KeyNotForChatflow    Code = "key_not_for_chatflow"
+	NotExposed           Code = "not_exposed"
+	MethodNotAllowed     Code = "method_not_allowed"
+	BodyTooLarge         Code = "body_too_large"
+	UnsupportedMediaType Code = "unsupported_media_type"
+	FieldNotAllowed      Code = "field_not_allowed"
+	TooManyFailures      Code = "too_many_failures"
+	Overloaded           Code = "overloaded"
+	UpstreamUnreachable  Code = "upstream_unreachable"
+	UpstreamTimeout      Code = "upstream_timeout"
+	Draining             Code = "draining"
+)
+
+// Codes of log lines only: the response had begun, or nobody was left to receive one.
+const (
+	ClientClosed      Code = "client_closed"
+	UpstreamBroken    Code = "upstream_broken"
+	DrainTimeout      Code = "drain_timeout"
+	KeyRevoked        Code = "key_revoked"
+	AllowedWithoutKey Code = "allowed_without_key" // counts log lines that were left out
+	InternalError     Code = "internal_error"
+)
+
+// kind is what all responses with one code have in common.
+type kind struct {
+	code      Code
+	status    int
+	title     string
+	short     string // member "error": Flowise's widget shows it to its user
+	challenge string // WWW-Authenticate (RFC 6750, section 3)
+}
+
+// Realm begins every WWW-Authenticate header.
+const Realm = `Bearer realm="flowlatch"`
+
+// kinds are ordered as the status page shows them: refused keys first, then requests, then the upstream.
+var kinds = []kind{
+	{MissingKey, http.StatusUnauthorized, "API key required", "API key required", Realm},
+	{InvalidKey, http.StatusUnauthorized, "Invalid API key", "invalid API key", Realm + `, error="invalid_token"`},
+	{KeyNotForChatflow, http.StatusForbidden, "API key does not open this chatflow", "not allowed with this API key", Realm + `, error="insufficient_scope"`},
+	{TooManyFailures, http.StatusTooManyRequests, "Too many requests without a valid API key", "too many attempts, try again later", ""},
+	{NotExposed, http.StatusNotFound, "Not found", "not found", ""},
+	{MethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed", "method not allowed", ""},
+	{NotCanonical, http.StatusBadRequest, "Request target not in canonical form", "bad request", ""},
+	{BadChatflowID, http.StatusBadRequest, "Malformed chatflow ID", "bad chatflow ID", ""},
+	{BadRequest, http.StatusBadRequest, "Bad request", "bad request", ""},
+	{FieldNotAllowed, http.StatusForbidden, "Member not allowed in the request body", "not allowed here", ""},
+	{UnsupportedMediaType, http.StatusUnsupportedMediaType, "Unsupported media type", "this form of request is not accepted here", ""},
+	{BodyTooLarge, http.StatusRequestEntityTooLarge, "Request body too large", "request too large", ""},
+	{Overloaded, http.StatusServiceUnavailable, "Too many large requests", "the service is busy, try again", ""},
+	{UpstreamUnreachable, http.StatusBadGateway, "Upstream unreachable", "the service is not reachable, try again later", ""},
+	{UpstreamTimeout, http.StatusGatewayTimeout, "Upstream did not respond in time", "the service did not respond in time", ""},
+	{Draining, http.StatusServiceUnavailable, "Shutting down", "the service is restarting, try again", ""},
+}
+
+// Codes returns the codes of responses, in the order in which the status page shows them.
+func Codes() []Code {
+	codes := make([]Code, len(kinds))
+	for i, k := range kinds {
+		codes[i] = k.code
+	}
+	return codes
+}
+
+// Index returns the place of c in [Codes], or -1 if no response has it.
+func (c Code) Index() int {
+	return slices.IndexFunc(kinds, func(k kind) bool { return k.code == c })
+}
+
+// kind returns the kind of c, or the zero kind if no response has it.
+func (c Code) kind() kind {
+	if i := c.Index(); i >= 0 {
+		return kinds[i]
+	}
+	return kind{}
+}

@@ -1,0 +1,89 @@
+// Package problem says what a client is told when a request is refused or fails: problem details as in RFC 9457,
+// with a stable code. Who is refused and why is decided elsewhere.
+package problem
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Error is a refusal or failure: what the client is told and what the operator must know.
+// An Error is not changed once it has been returned, so one value may serve many requests.
+type Error struct {
+	Code Code
+	// Detail is sent to the client. It never repeats what the client sent.
+	Detail string
+	// Reason is logged: what the client may not know, for instance that a key has expired.
+	Reason string
+	// RetryAfter is when another try makes sense, sent in whole seconds. Zero is not sent.
+	RetryAfter time.Duration
+	// Allow lists the methods that would have been accepted, for MethodNotAllowed.
+	Allow string
+	// Challenge replaces the usual WWW-Authenticate header of the code.
+	Challenge string
+}
+
+// Error returns the code and the detail.
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Detail) }
+
+// Status is the HTTP status of the response, or 0 if no response has the code.
+func (e *Error) Status() int { return e.Code.kind().status }
+
+// Types begins the `type` of every problem; the code follows. It is the page that explains the codes.
+const Types = "https://github.com/flowlatch/flowlatch#"
+
+// Write sends e as the response to the request with this ID, which must need no escaping in JSON.
+func (e *Error) Write(w http.ResponseWriter, requestID string) {
+	k := e.Code.kind()
+	body := e.body(k, requestID)
+	h := w.Header()
+	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = mediaType, noStore, noSniff
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if challenge := cmp.Or(e.Challenge, k.challenge); challenge != "" {
+		h["Www-Authenticate"] = []string{challenge}
+	}
+	if e.Allow != "" {
+		h["Allow"] = []string{e.Allow}
+	}
+	if e.RetryAfter > 0 {
+		h["Retry-After"] = []string{strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10)}
+	}
+	if e.Code == Draining {
+		h["Connection"] = []string{"close"}
+	}
+	w.WriteHeader(k.status)
+	_, _ = w.Write(body) // a client that has left cannot be told
+}
+
+// body returns the JSON of the response: the members of RFC 9457, and those of ours. It is put together by hand
+// because refusing must cost less than forwarding, and encoding/json takes as long as all the rest of a refusal.
+func (e *Error) body(k kind, requestID string) []byte {
+	b := make([]byte, 0, 512)
+	b = append(b, `{"type":"`+Types...)
+	b = append(b, e.Code...)
+	b = append(b, `","title":"`...)
+	b = append(b, k.title...)
+	b = append(b, `","status":`...)
+	b = strconv.AppendInt(b, int64(k.status), 10)
+	b = append(b, `,"detail":`...)
+	b, _ = jsontext.AppendQuote(b, e.Detail) // replaces what is not UTF-8, of which there is none
+	b = append(b, `,"code":"`...)
+	b = append(b, e.Code...)
+	b = append(b, `","request_id":"`...)
+	b = append(b, requestID...)
+	b = append(b, `","error":"`...)
+	b = append(b, k.short...)
+	return append(b, "\"}\n"...)
+}
+
+// Values of headers that every refusal has. Nobody changes them.
+var (
+	mediaType = []string{"application/problem+json"}
+	noStore   = []string{"no-store"}
+	noSniff   = []string{"nosniff"}
+)

@@ -1,0 +1,170 @@
+package proxy
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// responseWriter passes a response on to the client, adds to its header what the gate has to say, and notes what
+// became of it. ReverseProxy may flush it from another goroutine, but never while it writes.
+type responseWriter struct {
+	http.ResponseWriter
+	exchange *exchange
+	request  *http.Request
+	control  *http.ResponseController // of the server's writer
+	http1    bool
+
+	status     int // 0 until the response begins
+	firstByte  time.Time
+	bytes      int64
+	stream     bool // an event stream or websocket
+	hijacked   bool
+	fullDuplex bool // the response may begin before the request body has ended, and net/http leaves the rest of it to us
+	failed     bool // a write failed
+	stalled    bool // because the client did not read
+
+	deadline writeDeadline
+}
+
+func (w *responseWriter) begin(rw http.ResponseWriter, r *http.Request, x *exchange) {
+	w.ResponseWriter, w.request, w.exchange = rw, r, x
+	w.control, w.http1 = http.NewResponseController(rw), r.ProtoMajor == 1
+	if r.TLS != nil {
+		_ = w.control.SetWriteDeadline(time.Time{}) // instead of the server's: see Proxy.secure
+	}
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader sends the header of a response.
+func (w *responseWriter) WriteHeader(status int) {
+	if status < 200 {
+		w.writeInterim(status)
+		return
+	}
+	if w.status == 0 {
+		h := w.Header()
+		w.status, w.firstByte = status, time.Now()
+		if h.Get("Content-Type") == "" {
+			h["Content-Type"] = nil // or net/http guesses one where the upstream named none
+		}
+		w.exchange.addHeader(h)
+		// What is left of a request body must not be taken for the next request. If a chunked body had a length as well,
+		// or came by HTTP/1.0, which net/http does not tell, a proxy before the gate may think that more follows (RFC
+		// 9112, section 6.1). In HTTP/2 the end of a stream is unmistakable, and the header would end the connection.
+		if w.http1 && (w.fullDuplex && !w.exchange.body.whole.Load() || len(w.request.TransferEncoding) > 0 || !w.request.ProtoAtLeast(1, 1)) {
+			h["Connection"] = []string{"close"}
+		}
+		if mediaType(h) == "text/event-stream" {
+			w.exchange.beginStream()
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// writeInterim passes on an interim response (1xx), unless the client would misread it. ReverseProxy clears the header
+// after it.
+func (w *responseWriter) writeInterim(status int) {
+	switch {
+	case !w.request.ProtoAtLeast(1, 1):
+		return // HTTP/1.0 has none, and takes it for the response (RFC 9110, section 15.2)
+	case w.http1 && w.exchange.body.awaitingContinue():
+		return // it would run into what net/http writes when the body is first read
+	}
+	h := w.Header()
+	w.exchange.proxy.cleanResponseHeader(h, false)
+	// No interim response has a length, so net/http leaves it out, of a copy of the header. The map itself changes when
+	// ReverseProxy clears it, while HTTP/2 may still be writing to a client that has just left.
+	h["Content-Length"] = []string{"0"}
+	w.deadline.arm(w)
+	w.ResponseWriter.WriteHeader(status)
+	w.noteWrite(nil)
+}
+
+// Write sends a piece of the response's body.
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	w.deadline.arm(w)
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	w.noteWrite(err)
+	return n, err
+}
+
+// FlushError sends what is buffered. http.ResponseController finds it by this name.
+func (w *responseWriter) FlushError() error {
+	w.deadline.arm(w)
+	err := w.control.Flush()
+	w.noteWrite(err)
+	return err
+}
+
+// Hijack takes over the client's connection to switch protocols.
+func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := w.control.Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	w.hijacked = true
+	w.status, w.firstByte = http.StatusSwitchingProtocols, time.Now()
+	w.exchange.addHeader(w.Header())
+	w.exchange.beginStream()
+	// net/http may have read more than the request. The rest comes from the connection itself: net/http's reader takes
+	// a client that has nothing more to say for one that has left.
+	read := io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered()))
+	return &hijackedConn{conn, io.MultiReader(read, conn)}, buffered, nil
+}
+
+// hijackedConn is a client's connection that has been taken over.
+type hijackedConn struct {
+	net.Conn
+	reader io.Reader
+}
+
+func (c *hijackedConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
+
+// CloseWrite says that nothing more will be sent.
+func (c *hijackedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
+}
+
+// addHeader adds to the header of a response: the request ID, the CORS headers if the gate sets them, and when the
+// secret that was used ends.
+func (x *exchange) addHeader(h http.Header) {
+	x.proxy.allowOrigin(x.response.ResponseWriter, x.response.request)
+	h["X-Request-Id"] = []string{x.id}
+	x.announceEnd(h)
+}
+
+// announceEnd tells the client that its secret is in its overlap: Deprecation (RFC 9745) says since when there is
+// another one, Sunset (RFC 8594) when this one ends.
+func (x *exchange) announceEnd(h http.Header) {
+	if !x.Allowed || x.Secret == nil {
+		return
+	}
+	since, superseded := x.Secret.Superseded(x.started)
+	if !superseded {
+		return
+	}
+	if since.IsZero() {
+		since = x.snapshot.Loaded
+	}
+	h.Set("Deprecation", "@"+strconv.FormatInt(since.Unix(), 10))
+	h.Set("Sunset", x.Secret.NotAfter().Format(http.TimeFormat))
+}
+
+func mediaType(h http.Header) string {
+	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(t))
+}

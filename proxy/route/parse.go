@@ -1,0 +1,115 @@
+package route
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// Request is a request as understood from its request line and headers: what is decided about, and what is sent
+// upstream.
+type Request struct {
+	// Route is nil if none was found.
+	Route  *Route
+	Method string
+	// Preflight says that it is a CORS preflight, which carries no key and names the method it asks about.
+	Preflight bool
+	// Websocket says that it asks to upgrade to the websocket protocol.
+	Websocket bool
+	// Chatflow is the chatflow's ID. It is empty if the request names none, or names it in its body.
+	Chatflow string
+	// Path and Query are built from the route and its parameters.
+	Path, Query string
+	Bearer      Bearer
+}
+
+// Parse understands the request line and headers of r. If it refuses r, it returns as much as it understood, for the
+// access log.
+func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
+	q := &Request{Method: r.Method}
+	path, query, err := canonical(r.RequestURI)
+	if err != nil {
+		return q, err
+	}
+	asked := r // r.URL was parsed from the same target, and a canonical path is the same decoded
+	if isPreflight(r) {
+		q.Preflight, asked = true, withMethod(r, r.Header.Get("Access-Control-Request-Method"))
+	}
+	var variables map[string]string
+	if q.Route, variables = t.Find(asked); q.Route == nil {
+		if methods := t.Methods(r); methods != nil {
+			return q, &problem.Error{Code: problem.MethodNotAllowed, Detail: "this path does not accept this method", Allow: strings.Join(methods, ", ")}
+		}
+		return q, &problem.Error{Code: problem.NotExposed, Detail: "there is nothing here, or it is not exposed", Reason: "no exposed route; path begins " + beginning(path)}
+	}
+	q.Path = q.Route.build(variables)
+	if id, ok := variables["chatflow"]; ok {
+		if !q.Route.AcceptsID(id) {
+			return q, badChatflowID("the chatflow ID in the path is malformed")
+		}
+		q.Chatflow = id
+	}
+	if err := q.parseQuery(query); err != nil {
+		return q, err
+	}
+	if q.Bearer, err = parseBearer(r.Header); err != nil {
+		return q, err
+	}
+	q.Websocket = IsWebsocket(r.Header)
+	return q, q.checkBody(r)
+}
+
+// checkBody refuses a request that announces a body where it may have none, or announces it in a way that two readers
+// could understand differently.
+func (q *Request) checkBody(r *http.Request) *problem.Error {
+	switch {
+	case !contentLengthAgrees(r):
+		return badRequest("the Content-Length is not that of the body")
+	case q.Websocket && (!q.Route.Websocket || q.Preflight || r.ContentLength != 0): // a body would run into the websocket's frames
+		return badRequest("this request cannot switch protocols")
+	case r.ContentLength != 0 && (q.Preflight || q.Route.Access == Public || q.Route.Access == ListedOnly): // these need no key
+		return badRequest("this request takes no body")
+	}
+	return nil
+}
+
+// contentLengthAgrees reports whether a body has the length that its headers say, as far as can be told before it
+// arrives. In HTTP/2, net/http takes a Content-Length that is no number for an empty body, the first of several for
+// all, and ignores the one of a request without a body (RFC 9113, section 8.1.1).
+func contentLengthAgrees(r *http.Request) bool {
+	values, ok := r.Header["Content-Length"]
+	return r.ProtoMajor < 2 || !ok || len(values) == 1 && values[0] == strconv.FormatInt(r.ContentLength, 10)
+}
+
+// isPreflight reports whether r is a CORS preflight (Fetch standard, section 3.2.2).
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// IsWebsocket reports whether headers ask, or agree, to upgrade to the websocket protocol (RFC 6455, section 4.1).
+func IsWebsocket(h http.Header) bool {
+	return strings.EqualFold(h.Get("Upgrade"), "websocket") && len(h.Values("Upgrade")) == 1
+}
+
+// beginning returns the first segments of a path that was not found, for the access log. The rest may be a secret, as
+// in Flowise's /api/v1/verify/apikey/KEY, and so may any segment as long as one.
+func beginning(path string) string {
+	segments := strings.SplitN(path, "/", 5)
+	for i := range segments {
+		if len(segments[i]) >= keystore.MinSecretLen {
+			segments[i] = "…"
+		}
+	}
+	return strings.Join(segments[:min(len(segments), 4)], "/")
+}
+
+func badChatflowID(detail string) *problem.Error {
+	return &problem.Error{Code: problem.BadChatflowID, Detail: detail}
+}
+
+func badRequest(detail string) *problem.Error {
+	return &problem.Error{Code: problem.BadRequest, Detail: detail}
+}

@@ -1,0 +1,48 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"strings"
+)
+
+// upstreamBody is the body of an upstream's response. When it has ended, it takes out of the trailers what must not
+// pass, because ReverseProxy passes on all of them, also those that were not announced.
+type upstreamBody struct {
+	io.ReadCloser
+	response *http.Response
+	proxy    *Proxy
+}
+
+// Close ends the body, which completes the trailers.
+func (b *upstreamBody) Close() error {
+	err := b.ReadCloser.Close()
+	for name := range b.response.Trailer {
+		if b.proxy.dropsFromResponse(name) {
+			delete(b.response.Trailer, name)
+		}
+	}
+	return err
+}
+
+// cleanResponseHeader removes headers of an upstream's response that are not for clients. From one that switches
+// protocols ReverseProxy has not removed those for one hop.
+func (p *Proxy) cleanResponseHeader(h http.Header, switching bool) {
+	upgrade := h["Upgrade"]
+	removeListed(h, h["Connection"])
+	for name := range h {
+		if p.dropsFromResponse(name) {
+			delete(h, name)
+		}
+	}
+	if switching {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, upgrade
+	}
+}
+
+// dropsFromResponse reports whether a header or trailer of an upstream's response is not for clients: those for one
+// hop; Set-Cookie, since clients have keys and need no session of the upstream; Alt-Svc, which would lead around the
+// gate; and those about origins, if the gate sets them.
+func (p *Proxy) dropsFromResponse(name string) bool {
+	return isHopByHop(name) || name == "Set-Cookie" || name == "Alt-Svc" || p.cors != nil && strings.HasPrefix(name, "Access-Control-")
+}
