@@ -13,7 +13,7 @@ import (
 // minute returns the commands of README's "60 seconds", without the build.
 func minute(t *testing.T) (lines []string) {
 	t.Helper()
-	_, text, _ := strings.Cut(readme(t), "\n## 60 seconds")
+	_, text, _ := strings.Cut(page(t, "README.md"), "\n## 60 seconds")
 	text, _, _ = strings.Cut(text, "\n## ")
 	for i, block := range strings.Split(text, "```") {
 		if i%2 == 0 {

@@ -13,16 +13,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func readme(t *testing.T) string {
+// page returns the text of a page, given by its path from the root of the repository.
+func page(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
-// setting is a row of README's table of settings: its flag, variable and default.
+// setting is a row of the table in docs/settings.md: its flag, variable and default.
 type setting struct{ flag, env, value string }
 
 // settingRow matches a row whose first cell is a flag, however wide the table is written.
@@ -31,17 +32,17 @@ var settingRow = regexp.MustCompile("(?m)^\\|\\s*`(--[a-z-]+)`\\s*\\|\\s*(?:`([A
 // flagRow matches any row that begins with a flag, for those that settingRow does not understand.
 var flagRow = regexp.MustCompile("(?m)^\\|\\s*`--.*$")
 
-func TestReadmeSettings(t *testing.T) {
-	text := readme(t)
+func TestDocsSettings(t *testing.T) {
+	text := page(t, "docs/settings.md")
 	got := map[string]setting{}
 	for _, m := range settingRow.FindAllStringSubmatch(text, -1) {
 		if _, twice := got[m[1]]; twice {
-			t.Errorf("README has two rows of %s, want one", m[1])
+			t.Errorf("docs/settings.md has two rows of %s, want one", m[1])
 		}
 		got[m[1]] = setting{m[1], m[2], m[3]}
 	}
 	if rows := flagRow.FindAllString(text, -1); len(rows) != len(got) {
-		t.Errorf("rows of README that begin with a flag = %d, of which %d can be read as | `--flag` | `VARIABLE` | `default` | … |:\n%s",
+		t.Errorf("rows of docs/settings.md that begin with a flag = %d, of which %d can be read as | `--flag` | `VARIABLE` | `default` | … |:\n%s",
 			len(rows), len(got), strings.Join(rows, "\n"))
 	}
 	want := map[string]setting{}
@@ -53,33 +54,33 @@ func TestReadmeSettings(t *testing.T) {
 		want[s.flag] = s
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(setting{})); diff != "" {
-		t.Errorf("settings of README (-as serve has them +as README has them):\n%s", diff)
+		t.Errorf("settings (-as serve has them +as docs/settings.md has them):\n%s", diff)
 	}
 }
 
-func TestReadmeCommands(t *testing.T) {
-	text := readme(t)
+func TestDocsCommands(t *testing.T) {
+	text := page(t, "docs/commands.md")
 	names := commandNames(t)
 	for _, name := range names {
 		if !regexp.MustCompile(`\bflowlatch ` + name + `\b`).MatchString(text) {
-			t.Errorf("README does not mention `flowlatch %s`", name)
+			t.Errorf("docs/commands.md does not mention `flowlatch %s`", name)
 		}
 	}
 	// What it shows must be there.
 	known := regexp.MustCompile(`^(` + strings.Join(names, "|") + `|--help)\b`)
 	for _, m := range regexp.MustCompile("(?m)(?:^|`|\\$ |&& )flowlatch ([a-z-][^`\n]*)").FindAllStringSubmatch(text, -1) {
 		if !known.MatchString(m[1]) {
-			t.Errorf("README shows `flowlatch %s`, want a command that there is", m[1])
+			t.Errorf("docs/commands.md shows `flowlatch %s`, want a command that there is", m[1])
 		}
 	}
 }
 
-// TestReadmeCodes checks that the address in the `type` of an error answer leads somewhere.
-func TestReadmeCodes(t *testing.T) {
-	text := readme(t)
+// TestDocsErrors checks that the address in the `type` of an error answer leads somewhere.
+func TestDocsErrors(t *testing.T) {
+	text := page(t, "docs/errors.md")
 	for _, code := range answerCodes(t) {
 		if anchor := `<a id="` + code + `"></a>`; strings.Count(text, anchor) != 1 {
-			t.Errorf("count(README, %q) = %d, want 1", anchor, strings.Count(text, anchor))
+			t.Errorf("count(docs/errors.md, %q) = %d, want 1", anchor, strings.Count(text, anchor))
 		}
 	}
 }
