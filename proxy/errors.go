@@ -99,7 +99,7 @@ type problem struct {
 
 // ProblemTypes is what the `type` of every error answer begins with; the code follows. It is where codes
 // are explained.
-const ProblemTypes = "https://github.com/flowlatch/flowlatch#"
+const ProblemTypes = "https://github.com/flowlatch/flowlatch/blob/main/docs/errors.md#"
 
 func (e *Error) write(w http.ResponseWriter, requestID string) {
 	a := answers[e.Code]

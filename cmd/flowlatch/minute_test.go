@@ -40,7 +40,7 @@ func TestReadmeMinute(t *testing.T) {
 	adapt := func(line string) string {
 		return strings.NewReplacer(
 			"./flowlatch", binary(t), "./keys.yaml", filepath.Join(dir, "keys.yaml"), "> acme-web.secret", "> "+secret,
-			"http://127.0.0.1:3000", runner.URL, "--log-format console", "", "$URL", url,
+			"http://127.0.0.1:3000", runner.URL, "--log-format console", "", "$URL", url, "$CHATFLOW", webChatflow,
 		).Replace(line)
 	}
 	done := map[string]int{}
@@ -50,7 +50,7 @@ func TestReadmeMinute(t *testing.T) {
 		case words[0] == "curl":
 			done["curl"]++
 			key, want := "", http.StatusUnauthorized
-			if strings.Contains(line, "Authorization: Bearer") {
+			if strings.Contains(line, `-H "$KEY"`) {
 				b, err := os.ReadFile(secret)
 				if err != nil {
 					t.Fatal(err)

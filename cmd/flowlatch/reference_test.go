@@ -4,13 +4,18 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowlatch/flowlatch/proxy"
 )
 
 // page returns the text of a page, given by its path from the root of the repository.
@@ -58,30 +63,144 @@ func TestDocsSettings(t *testing.T) {
 	}
 }
 
+// commandRow matches a row of the table in docs/commands.md; shownCommand a command in it or elsewhere.
+var (
+	commandRow   = regexp.MustCompile("(?m)^\\| (`flowlatch .*?) \\|")
+	shownCommand = regexp.MustCompile("(?m)(?:^|\\$ |&& |; )(?:sudo -u flowlatch )?(?:\\./|/)?flowlatch ([a-z]+(?: (?:new|list|rotate|revoke)\\b)?)")
+)
+
+// TestDocsCommands compares the table in docs/commands.md with the commands, and looks for those that pages show.
 func TestDocsCommands(t *testing.T) {
-	text := page(t, "docs/commands.md")
-	names := commandNames(t)
-	for _, name := range names {
-		if !regexp.MustCompile(`\bflowlatch ` + name + `\b`).MatchString(text) {
-			t.Errorf("docs/commands.md does not mention `flowlatch %s`", name)
+	var got []string
+	for _, row := range commandRow.FindAllStringSubmatch(page(t, "docs/commands.md"), -1) {
+		for _, m := range shownCommand.FindAllStringSubmatch(codeOf(row[1]), -1) {
+			got = append(got, m[1])
 		}
 	}
-	// What it shows must be there.
-	known := regexp.MustCompile(`^(` + strings.Join(names, "|") + `|--help)\b`)
-	for _, m := range regexp.MustCompile("(?m)(?:^|`|\\$ |&& )flowlatch ([a-z-][^`\n]*)").FindAllStringSubmatch(text, -1) {
-		if !known.MatchString(m[1]) {
-			t.Errorf("docs/commands.md shows `flowlatch %s`, want a command that there is", m[1])
+	names := slices.DeleteFunc(commandNames(t), func(name string) bool { return name == "completion" || name == "man" }) // on their way out
+	if diff := cmp.Diff(slices.Sorted(slices.Values(names)), slices.Sorted(slices.Values(got))); diff != "" {
+		t.Errorf("commands (-as flowlatch has them +as docs/commands.md has them):\n%s", diff)
+	}
+	shown := 0
+	for name, text := range pages(t) {
+		for _, m := range shownCommand.FindAllStringSubmatch(codeOf(text), -1) {
+			shown++
+			if m[1] != "key" && !slices.Contains(names, m[1]) {
+				t.Errorf("%s shows `flowlatch %s`, want a command that there is", name, m[1])
+			}
+		}
+	}
+	if shown < 50 {
+		t.Errorf("commands on pages = %d, want 50 or more: are they still found?", shown)
+	}
+}
+
+// codeOf returns what a page shows as code: its blocks, and each span on a line of its own.
+func codeOf(text string) string {
+	var b strings.Builder
+	block := false
+	for line := range strings.Lines(text) {
+		switch {
+		case strings.HasPrefix(strings.TrimSpace(line), "```"):
+			block = !block
+		case block:
+			b.WriteString(line)
+		default:
+			for _, m := range codeSpan.FindAllStringSubmatch(line, -1) {
+				b.WriteString(m[1] + "\n")
+			}
+		}
+	}
+	return b.String()
+}
+
+var (
+	metricRow  = regexp.MustCompile("(?m)^\\| `(flowlatch_[a-z_]+)(?:\\{[a-z_,]+\\})?` \\|")
+	metricName = regexp.MustCompile(`^flowlatch_[a-z_]+$`)
+)
+
+// TestDocsMetrics compares the table in docs/metrics.md with the names of metrics in the source.
+func TestDocsMetrics(t *testing.T) {
+	var got []string
+	for _, m := range metricRow.FindAllStringSubmatch(page(t, "docs/metrics.md"), -1) {
+		got = append(got, m[1])
+	}
+	var want []string
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && slices.Contains([]string{"deploy", "test", "tools", "dist", "node_modules"}, d.Name()):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			literal, ok := n.(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING {
+				return true
+			}
+			if name, err := strconv.Unquote(literal.Value); err == nil && metricName.MatchString(name) && !slices.Contains(want, name) {
+				want = append(want, name)
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))); diff != "" {
+		t.Errorf("metrics (-as the source names them +as docs/metrics.md has them):\n%s", diff)
+	}
+}
+
+// TestDocsKeyFiles checks that the key files which docs/keys.md shows can be read: every field of the
+// reference, in YAML and in JSON.
+func TestDocsKeyFiles(t *testing.T) {
+	_, text, _ := strings.Cut(page(t, "docs/keys.md"), "\n## The key file\n")
+	files := map[string]string{}
+	for _, kind := range []string{"yaml", "json"} {
+		_, rest, _ := strings.Cut(text, "```"+kind+"\n")
+		files[kind], _, _ = strings.Cut(rest, "```")
+	}
+	for kind, content := range files {
+		code, _, errs := flowlatch(t, "check", "--keys", writeFile(t, "keys."+kind, content))
+		if code != exitOK || content == "" {
+			t.Errorf("check of the key file in %s = %d, %s; want 0", kind, code, errs)
 		}
 	}
 }
 
-// TestDocsErrors checks that the address in the `type` of an error answer leads somewhere.
+// errorRow matches a row of the table in docs/errors.md: status and code.
+var errorRow = regexp.MustCompile("(?m)^\\| (\\d{3}) \\| \\[`([a-z_]+)`\\]\\(#([a-z_]+)\\) \\|")
+
+// TestDocsErrors compares the table in docs/errors.md with the codes, and checks that the address in the `type` of an
+// error leads to a section of that page.
 func TestDocsErrors(t *testing.T) {
+	if want := "/docs/errors.md#"; !strings.HasSuffix(proxy.ProblemTypes, want) {
+		t.Errorf("ProblemTypes = %q, want it to end in %q", proxy.ProblemTypes, want)
+	}
 	text := page(t, "docs/errors.md")
-	for _, code := range answerCodes(t) {
-		if anchor := `<a id="` + code + `"></a>`; strings.Count(text, anchor) != 1 {
-			t.Errorf("count(docs/errors.md, %q) = %d, want 1", anchor, strings.Count(text, anchor))
+	got, want := map[string]string{}, map[string]string{}
+	for _, m := range errorRow.FindAllStringSubmatch(text, -1) {
+		if m[2] != m[3] {
+			t.Errorf("the row of %s links to #%s, want its own section", m[2], m[3])
 		}
+		got[m[2]] += m[1]
+	}
+	for _, code := range answerCodes(t) {
+		want[code] = strconv.Itoa((&proxy.Error{Code: proxy.Code(code)}).Status())
+		if heading := "\n## " + code + "\n"; strings.Count(text, heading) != 1 {
+			t.Errorf("sections of docs/errors.md about %s = %d, want 1", code, strings.Count(text, heading))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("codes and their status (-proxy +docs/errors.md):\n%s", diff)
 	}
 }
 
