@@ -66,7 +66,7 @@ func TestDocsSettings(t *testing.T) {
 // commandRow matches a row of the table in docs/commands.md; shownCommand a command in it or elsewhere.
 var (
 	commandRow   = regexp.MustCompile("(?m)^\\| (`flowlatch .*?) \\|")
-	shownCommand = regexp.MustCompile("(?m)(?:^|\\$ |&& |; )(?:sudo -u flowlatch )?(?:\\./|/)?flowlatch ([a-z]+(?: (?:new|list|rotate|revoke)\\b)?)")
+	shownCommand = regexp.MustCompile(`(?m)(?:^|\$ |&& |; )(?:sudo -u flowlatch )?(?:\./|/)?flowlatch ([a-z]+(?: (?:new|list|rotate|revoke)\b)?)`)
 )
 
 // TestDocsCommands compares the table in docs/commands.md with the commands, and looks for those that pages show.
@@ -112,6 +112,23 @@ func codeOf(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// TestDocsRoutes compares the table of route groups in docs/routes.md with the routes of the preset flowise.
+func TestDocsRoutes(t *testing.T) {
+	var got, want []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z]+)` \\| (.*(?:`[A-Z]|any method on).*) \\|$").FindAllStringSubmatch(page(t, "docs/routes.md"), -1) {
+		for _, m := range codeSpan.FindAllStringSubmatch(strings.ReplaceAll(row[2], "any method on `", "`* "), -1) {
+			route, _, _ := strings.Cut(m[1], "?")
+			got = append(got, row[1]+" "+route)
+		}
+	}
+	for _, r := range proxy.Flowise().Routes {
+		want = append(want, r.Group+" "+strings.Join(r.Methods, ", ")+" "+strings.TrimPrefix(r.Path, "/api/v1/"))
+	}
+	if diff := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))); diff != "" {
+		t.Errorf("routes (-as the preset flowise has them +as docs/routes.md has them):\n%s", diff)
+	}
 }
 
 var (
@@ -182,8 +199,8 @@ var errorRow = regexp.MustCompile("(?m)^\\| (\\d{3}) \\| \\[`([a-z_]+)`\\]\\(#([
 // TestDocsErrors compares the table in docs/errors.md with the codes, and checks that the address in the `type` of an
 // error leads to a section of that page.
 func TestDocsErrors(t *testing.T) {
-	if want := "/docs/errors.md#"; !strings.HasSuffix(proxy.ProblemTypes, want) {
-		t.Errorf("ProblemTypes = %q, want it to end in %q", proxy.ProblemTypes, want)
+	if types := proxy.ProblemTypes; !strings.HasSuffix(types, "/docs/errors.md#") {
+		t.Errorf("ProblemTypes = %q, want it to lead to sections of docs/errors.md", types)
 	}
 	text := page(t, "docs/errors.md")
 	got, want := map[string]string{}, map[string]string{}
