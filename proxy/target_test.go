@@ -446,4 +446,4 @@ func refusedTarget(a *answer, code problem.Code, target string) string {
 	return ""
 }
 
-const problemTypes = "https://github.com/flowlatch/flowlatch#"
+const problemTypes = "https://github.com/flowlatch/flowlatch/blob/main/docs/errors.md#"

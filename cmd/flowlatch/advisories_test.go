@@ -10,18 +10,18 @@ import (
 )
 
 var (
-	// tried matches what README says of requests: some of them, and the answers without a key and with
+	// tried matches what docs/advisories.md says of requests: some of them, and the answers without a key and with
 	// the key of another chatflow, or one answer for both.
 	tried      = regexp.MustCompile("((?:`[A-Z]+ [^`]+`(?:, )?)+): (\\d{3})(?:, (\\d{3}))?")
 	triedCalls = regexp.MustCompile("`([A-Z]+) ([^`]+)`")
 )
 
-// TestReadmeAdvisories sends every request of README's table of advisories through a gate with all groups
+// TestDocsAdvisories sends every request of the table in docs/advisories.md through a gate with all groups
 // exposed. None may reach the runner.
-func TestReadmeAdvisories(t *testing.T) {
-	_, table, found := strings.Cut(readme(t), "| advisory | what it lets an outsider do | stopped by |\n|---|---|---|\n")
+func TestDocsAdvisories(t *testing.T) {
+	_, table, found := strings.Cut(page(t, "docs/advisories.md"), "| advisory | what it lets an outsider do | stopped by |\n|---|---|---|\n")
 	if !found {
-		t.Fatal("README has no table of advisories")
+		t.Fatal("docs/advisories.md has no table of advisories")
 	}
 	runner := newEcho()
 	g := startGate(t, runner, "--expose", "predict,widget,upsert,mcp,webhook", "--failure-limit", "off")
@@ -48,13 +48,13 @@ func TestReadmeAdvisories(t *testing.T) {
 					strconv.Itoa(send(t, call[1], target, g.batch, triedBody(call[2])).status),
 				}
 				if !slices.Equal(got, want) {
-					t.Errorf("%s %s without a key and with another chatflow's = %v, README says %v", call[1], call[2], got, want)
+					t.Errorf("%s %s without a key and with another chatflow's = %v, docs/advisories.md says %v", call[1], call[2], got, want)
 				}
 			}
 		}
 	}
 	if requests < 60 {
-		t.Errorf("%d requests in README's table, want 60 and more: is it read whole?", requests)
+		t.Errorf("%d requests in the table of docs/advisories.md, want 60 and more: is it read whole?", requests)
 	}
 	if n := len(runner.requests); n != 0 {
 		t.Errorf("%d requests reached the runner, want none", n)

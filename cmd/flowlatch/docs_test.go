@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // pages returns every page of the repository by its path, with its text.
@@ -87,21 +88,64 @@ func hasHeading(text, fragment string) bool {
 	return false
 }
 
-// TestContributing checks that the files which CONTRIBUTING.md names are there.
+// TestProseWidth checks that no line of prose is too wide to be read in an editor, and that README.md is a door.
+func TestProseWidth(t *testing.T) {
+	all := pages(t)
+	for name, text := range all {
+		if strings.HasPrefix(name, "tools/") {
+			continue // programs write those
+		}
+		code := false
+		for line := range strings.Lines(text) {
+			line = strings.TrimRight(line, "\n")
+			code = code != strings.HasPrefix(strings.TrimSpace(line), "```")
+			prose := !code && !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "![") && !strings.HasPrefix(line, "    ")
+			if n := utf8.RuneCountInString(line); prose && n > 160 {
+				t.Errorf("%s: a line of %d characters, want at most 160: %.60s…", name, n, line)
+			}
+		}
+	}
+	if lines, bytes := strings.Count(all["README.md"], "\n"), len(all["README.md"]); lines > 150 || bytes > 12<<10 {
+		t.Errorf("README.md has %d lines and %d bytes, want at most 150 and 12 KiB; let it lead to a page", lines, bytes)
+	}
+}
+
+// TestContributing checks that the files which CONTRIBUTING.md names are there, and that it gives a reason for every
+// dependency of go.mod.
 func TestContributing(t *testing.T) {
 	text := pages(t)["CONTRIBUTING.md"]
-	names := regexp.MustCompile("`([a-z_/]+\\.go)`").FindAllStringSubmatch(text, -1)
+	files := map[string]bool{} // by each end of their path
+	err := fs.WalkDir(os.DirFS("../.."), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules"):
+			return fs.SkipDir
+		}
+		for rest := name; rest != ""; _, rest, _ = strings.Cut(rest, "/") {
+			files[rest] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile("`([A-Za-z0-9_/-]+\\.(?:go|md|js))`").FindAllStringSubmatch(text, -1)
 	if len(names) < 30 {
 		t.Fatalf("CONTRIBUTING.md names %d files, want those of a request and of a reload", len(names))
 	}
 	for _, m := range names {
-		found := false
-		for _, dir := range []string{"", "proxy", "keystore", "cmd/flowlatch"} {
-			_, err := os.Stat(filepath.Join("../..", dir, m[1]))
-			found = found || err == nil
-		}
-		if !found {
+		if !files[m[1]] {
 			t.Errorf("CONTRIBUTING.md names %s, which is not there", m[1])
+		}
+	}
+	mod, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
+		if !strings.Contains(text, "\n| "+m[1]+" |") {
+			t.Errorf("CONTRIBUTING.md has no line for the dependency %s", m[1])
 		}
 	}
 }

@@ -99,7 +99,7 @@ func TestDoctorBeforeAnotherGate(t *testing.T) {
 		"a prefix guard": {prefixGuard(runner), []string{"OPEN POST /api/v1/%2570rediction/", "OPEN POST /api/v1//prediction/", "OPEN and "}},
 		"one that tries": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusBadGateway)
-			fmt.Fprint(w, `{"type":"https://github.com/flowlatch/flowlatch#upstream_unreachable","code":"upstream_unreachable"}`)
+			fmt.Fprint(w, `{"type":"https://github.com/flowlatch/flowlatch/blob/main/docs/errors.md#upstream_unreachable","code":"upstream_unreachable"}`)
 		}), []string{"OPEN POST /api/v1/prediction/"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestDoctorBeforeHalfAGate(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.RequestURI, "/api/v1/prediction/") || strings.HasPrefix(r.RequestURI, "/flowlatch") {
 			w.WriteHeader(http.StatusUnauthorized)
-			fmt.Fprint(w, `{"type":"https://github.com/flowlatch/flowlatch#missing_key","code":"missing_key"}`)
+			fmt.Fprint(w, `{"type":"https://github.com/flowlatch/flowlatch/blob/main/docs/errors.md#missing_key","code":"missing_key"}`)
 			return
 		}
 		reached++

@@ -13,7 +13,7 @@ import (
 // minute returns the commands of README's "60 seconds", without the build.
 func minute(t *testing.T) (lines []string) {
 	t.Helper()
-	_, text, _ := strings.Cut(readme(t), "\n## 60 seconds")
+	_, text, _ := strings.Cut(page(t, "README.md"), "\n## 60 seconds")
 	text, _, _ = strings.Cut(text, "\n## ")
 	for i, block := range strings.Split(text, "```") {
 		if i%2 == 0 {
@@ -40,7 +40,7 @@ func TestReadmeMinute(t *testing.T) {
 	adapt := func(line string) string {
 		return strings.NewReplacer(
 			"./flowlatch", binary(t), "./keys.yaml", filepath.Join(dir, "keys.yaml"), "> acme-web.secret", "> "+secret,
-			"http://127.0.0.1:3000", runner.URL, "--log-format console", "", "$URL", url,
+			"http://127.0.0.1:3000", runner.URL, "--log-format console", "", "$URL", url, "$CHATFLOW", webChatflow,
 		).Replace(line)
 	}
 	done := map[string]int{}
@@ -50,7 +50,7 @@ func TestReadmeMinute(t *testing.T) {
 		case words[0] == "curl":
 			done["curl"]++
 			key, want := "", http.StatusUnauthorized
-			if strings.Contains(line, "Authorization: Bearer") {
+			if strings.Contains(line, `-H "$KEY"`) {
 				b, err := os.ReadFile(secret)
 				if err != nil {
 					t.Fatal(err)

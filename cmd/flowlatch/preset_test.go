@@ -115,7 +115,7 @@ func TestOtherRunnersPage(t *testing.T) {
 		t.Errorf("explain with the page's settings file = %d, %s%s; want 0 and its route", code, out, errs)
 	}
 	for i, p := range route.Presets() {
-		for row, want := range map[string]string{"open if": p.Expose[0], "the runner's credential": p.CredentialHeader} {
+		for row, want := range map[string]string{"open if": p.Expose[0], "the upstream's credential": p.CredentialHeader} {
 			for line := range strings.Lines(page) {
 				if !strings.HasPrefix(line, "| "+row) {
 					continue

@@ -35,7 +35,7 @@ func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Detail) 
 func (e *Error) Status() int { return e.Code.kind().status }
 
 // Types begins the `type` of every problem; the code follows. It is the page that explains the codes.
-const Types = "https://github.com/flowlatch/flowlatch#"
+const Types = "https://github.com/flowlatch/flowlatch/blob/main/docs/errors.md#"
 
 // Write sends e as the response to the request with this ID, which must need no escaping in JSON.
 func (e *Error) Write(w http.ResponseWriter, requestID string) {

@@ -137,7 +137,7 @@ func wantConfined(t *testing.T, s types.ServiceConfig) {
 // wantEntrypoint checks that the image runs the file that commands here name.
 func wantEntrypoint(t *testing.T) {
 	t.Helper()
-	lines := bufio.NewScanner(strings.NewReader(readFile(t, "../../Dockerfile")))
+	lines := bufio.NewScanner(strings.NewReader(readFile(t, "../Dockerfile")))
 	for lines.Scan() {
 		if lines.Text() == `ENTRYPOINT ["/flowlatch"]` {
 			return
