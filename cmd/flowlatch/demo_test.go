@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // request is what a curl line asks for.
@@ -55,9 +57,9 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	tmp := t.TempDir()
 	p := start(t, []string{"TMPDIR=" + tmp}, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-	eventually(t, "demo's text", func() bool { return strings.Contains(p.stdout.String(), "Ctrl-C") || p.over() })
-	requests := curlLines(t, p.stdout.String())
-	page := regexp.MustCompile(`in a browser: (\S+)`).FindStringSubmatch(p.stdout.String())[1]
+	testkit.Eventually(t, "demo's text", func() bool { return strings.Contains(p.Stdout.String(), "Ctrl-C") || p.Ended() })
+	requests := curlLines(t, p.Stdout.String())
+	page := regexp.MustCompile(`in a browser: (\S+)`).FindStringSubmatch(p.Stdout.String())[1]
 	if a := send(t, http.MethodGet, page, "", ""); a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
 		t.Errorf("page of the demo at %q = %d %q, want HTML", page, a.status, a.header.Get("Content-Type"))
 	}
@@ -95,12 +97,12 @@ func TestDemo(t *testing.T) {
 	if entries, err := os.ReadDir(tmp); err != nil || len(entries) == 0 {
 		t.Errorf("temporary folder during the demo = %v, %v, want something to be cleaned up", entries, err)
 	}
-	p.wantExit(t, syscall.SIGINT)
+	p.WantExit(t, syscall.SIGINT)
 	if entries, err := os.ReadDir(tmp); err != nil || len(entries) > 0 {
 		t.Errorf("temporary folder after the demo = %v, %v, want nothing", entries, err)
 	}
 	for _, r := range requests {
-		if r.key != "" && strings.Contains(p.stderr.String(), r.key) {
+		if r.key != "" && strings.Contains(p.Stderr.String(), r.key) {
 			t.Errorf("log of the demo has the key of %q in it", r.about)
 		}
 	}
@@ -110,15 +112,15 @@ func TestDemo(t *testing.T) {
 func TestDemoPortTaken(t *testing.T) {
 	g := startGate(t, newEcho())
 	tmp := t.TempDir()
-	taken := strings.TrimPrefix(g.url, "http://")
+	taken := strings.TrimPrefix(g.URL, "http://")
 	p := start(t, []string{"TMPDIR=" + tmp}, "demo", "--listen", taken, "--admin", "127.0.0.1:0")
-	if code := p.wait(t); code != exitFailed {
+	if code := p.Wait(t); code != exitFailed {
 		t.Errorf("demo on a port that is taken = %d, want 1", code)
 	}
-	if got, want := p.stderr.String(), "flowlatch: --listen "+taken+": another program listens there; "; !strings.HasPrefix(got, want) {
+	if got, want := p.Stderr.String(), "flowlatch: --listen "+taken+": another program listens there; "; !strings.HasPrefix(got, want) {
 		t.Errorf("demo on a port that is taken = %q on stderr, want %q", got, want)
 	}
-	if got := p.stdout.String(); got != "" {
+	if got := p.Stdout.String(); got != "" {
 		t.Errorf("demo on a port that is taken = %q on stdout, want nothing", got)
 	}
 	if entries, err := os.ReadDir(tmp); err != nil || len(entries) > 0 {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -50,22 +51,22 @@ func wantRow(t *testing.T, rows map[string][]string, check, row string) {
 func TestDoctorBeforeAGate(t *testing.T) {
 	runner := newEcho()
 	g := startGate(t, runner)
-	rows := doctor(t, 0, "--url", g.url, "--admin", strings.TrimPrefix(g.admin, "http://"), "--key-file", g.keys)
+	rows := doctor(t, 0, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", g.Keys)
 	if n := len(runner.requests); n != 0 {
 		t.Errorf("%d requests of the doctor reached the runner, want none", n)
 	}
-	wantRow(t, rows, "gate", "ok flowlatch answers at "+g.url)
+	wantRow(t, rows, "gate", "ok flowlatch answers at "+g.URL)
 	wantRow(t, rows, "spellings", "ok none of ")
 	wantRow(t, rows, "around the gate", "- name the runner")
 	wantRow(t, rows, "admin listener", "ok it answers at ")
 	wantRow(t, rows, "keys in force", "ok 2 keys and 2 chatflows")
 	wantRow(t, rows, "key file", "ok 2 keys, 2 chatflows")
 
-	if err := os.WriteFile(g.keys, []byte("version: 1\n"), 0o600); err != nil {
+	if err := os.WriteFile(g.Keys, []byte("version: 1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	send(t, http.MethodPost, g.admin+"/-/reload", "", "")
-	rows = doctor(t, 1, "--url", g.url, "--admin", strings.TrimPrefix(g.admin, "http://"))
+	send(t, http.MethodPost, g.Admin+"/-/reload", "", "")
+	rows = doctor(t, 1, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"))
 	wantRow(t, rows, "keys in force", "OPEN the key file has a fault")
 }
 
@@ -127,8 +128,8 @@ func TestDoctorAroundTheGate(t *testing.T) {
 	runner.Start()
 	defer runner.Close()
 	g := startGate(t, newEcho(), "--admin", net.JoinHostPort(own[0], "0"))
-	admin := strings.TrimPrefix(g.admin, "http://")
-	rows := doctor(t, 1, "--url", g.url, "--upstream", runner.URL, "--admin", admin)
+	admin := strings.TrimPrefix(g.Admin, "http://")
+	rows := doctor(t, 1, "--url", g.URL, "--upstream", runner.URL, "--admin", admin)
 	wantRow(t, rows, "around the gate", "OPEN "+runner.URL+" answers here")
 	wantRow(t, rows, "admin listener", "OPEN it answers at "+admin)
 	wantRow(t, rows, "spellings", "ok none")
@@ -137,7 +138,7 @@ func TestDoctorAroundTheGate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows = doctor(t, 1, "--url", g.url, "--upstream", "http://127.0.0.1:"+local.Port(), "--admin", admin)
+	rows = doctor(t, 1, "--url", g.URL, "--upstream", "http://127.0.0.1:"+local.Port(), "--admin", admin)
 	wantRow(t, rows, "around the gate", "OPEN the runner answers at "+local.Host+" too")
 }
 
@@ -145,7 +146,7 @@ func TestDoctorAroundTheGate(t *testing.T) {
 func TestDoctorKeyFile(t *testing.T) {
 	g := startGate(t, newEcho())
 	soon := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
-	path := writeFile(t, "keys.yaml", `version: 1
+	path := testkit.WriteFile(t, "keys.yaml", `version: 1
 keys:
   - {id: plain, secret: `+keystore.Generate()+`}
   - {id: idle, sha256: `+keystore.DigestOf("1").String()+`}
@@ -159,7 +160,7 @@ chatflows:
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--url", g.url, "--admin", strings.TrimPrefix(g.admin, "http://"), "--key-file", path}
+	args := []string{"--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", path}
 	rows := doctor(t, 0, args...)
 	for _, want := range []string{
 		"look key idle opens no chatflow (line 4)", "look key ending ends at " + soon, "look key ended ended at 2020",

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // stream is a runner that streams what it is told to, event by event, until events is closed. It
@@ -42,14 +44,14 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // send has the runner stream an event and waits for it at the caller's end.
 func (s *stream) send(t *testing.T, from *bufio.Reader, event string) {
 	t.Helper()
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(testkit.Timeout)
 	defer deadline.Stop()
 	select {
 	case s.events <- event:
 	case <-s.left:
 		t.Fatalf("the runner's request is over before event %q", event)
 	case <-deadline.C:
-		t.Fatalf("after %s: event %q is not taken", patience, event)
+		t.Fatalf("after %s: event %q is not taken", testkit.Timeout, event)
 	}
 	for _, want := range []string{"data:" + event + "\n", "\n"} {
 		if got, err := from.ReadString('\n'); err != nil || got != want {
@@ -68,7 +70,7 @@ func openStream(t *testing.T, g *gate, s *stream) *bufio.Reader {
 		case <-t.Context().Done():
 		}
 	}()
-	res := open(t, http.MethodPost, g.url+"/api/v1/prediction/"+webChatflow, g.web, `{"streaming":true}`)
+	res := open(t, http.MethodPost, g.URL+"/api/v1/prediction/"+webChatflow, g.web, `{"streaming":true}`)
 	if res.StatusCode != http.StatusOK {
 		t.Fatalf("stream = %d, want 200", res.StatusCode)
 	}
@@ -87,14 +89,14 @@ func TestDrainLetsStreamsFinish(t *testing.T) {
 	g := startGate(t, runner)
 	events := openStream(t, g, runner)
 
-	g.signal(t, syscall.SIGTERM)
-	eventually(t, "503 at /readyz", func() bool {
-		return send(t, http.MethodGet, g.admin+"/readyz", "", "").status == http.StatusServiceUnavailable
+	g.Signal(t, syscall.SIGTERM)
+	testkit.Eventually(t, "503 at /readyz", func() bool {
+		return send(t, http.MethodGet, g.Admin+"/readyz", "", "").status == http.StatusServiceUnavailable
 	})
-	if a := send(t, http.MethodGet, g.admin+"/livez", "", ""); a.status != http.StatusOK {
+	if a := send(t, http.MethodGet, g.Admin+"/livez", "", ""); a.status != http.StatusOK {
 		t.Errorf("GET /livez while draining = %d, want 200", a.status)
 	}
-	code, stdout, stderr := finish(t, "healthcheck", "--admin", strings.TrimPrefix(g.admin, "http://"))
+	code, stdout, stderr := finish(t, "healthcheck", "--admin", strings.TrimPrefix(g.Admin, "http://"))
 	if code != exitFailed || stdout != "" || stderr != "flowlatch: not ready: draining\n" {
 		t.Errorf("healthcheck while draining = %d, %q, %q, want 1, nothing and %q", code, stdout, stderr, "not ready: draining")
 	}
@@ -106,20 +108,20 @@ func TestDrainLetsStreamsFinish(t *testing.T) {
 	}
 
 	runner.send(t, events, "second")
-	if g.over() {
+	if g.Ended() {
 		t.Fatal("the process ended before its stream")
 	}
 	close(runner.events)
 	if rest, err := io.ReadAll(events); err != nil || len(rest) > 0 {
 		t.Errorf("end of the stream = %q, %v, want a clean one", rest, err)
 	}
-	if code := g.wait(t); code != exitOK {
+	if code := g.Wait(t); code != exitOK {
 		t.Errorf("exit code = %d, want 0", code)
 	}
-	if n := len(g.logged(t, "drained")); n != 1 {
+	if n := len(g.Logged(t, "drained")); n != 1 {
 		t.Errorf("log lines %q = %d, want 1", "drained", n)
 	}
-	for _, line := range g.logged(t, "request") {
+	for _, line := range g.Logged(t, "request") {
 		if line["stream"] == true && (line["status"] != 200.0 || line["code"] != nil) {
 			t.Errorf("log line of the stream = %v, want status 200 and no code", line)
 		}
@@ -134,7 +136,7 @@ func TestDrainCutsWhatDoesNotEnd(t *testing.T) {
 	events := openStream(t, g, runner)
 
 	began := time.Now()
-	g.signal(t, syscall.SIGTERM)
+	g.Signal(t, syscall.SIGTERM)
 	rest, err := io.ReadAll(events)
 	if took := time.Since(began); took < limit {
 		t.Errorf("the stream was cut after %s, want %s at least", took, limit)
@@ -142,10 +144,10 @@ func TestDrainCutsWhatDoesNotEnd(t *testing.T) {
 	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) || len(rest) > 0 {
 		t.Errorf("end of a stream that was cut = %q, %v, want an error: an end would look like the answer's own", rest, err)
 	}
-	if code := g.wait(t); code != exitOK {
+	if code := g.Wait(t); code != exitOK {
 		t.Errorf("exit code = %d, want 0", code)
 	}
-	eventually(t, "end of the runner's request", func() bool {
+	testkit.Eventually(t, "end of the runner's request", func() bool {
 		select {
 		case <-runner.left:
 			return true
@@ -153,7 +155,7 @@ func TestDrainCutsWhatDoesNotEnd(t *testing.T) {
 			return false
 		}
 	})
-	lines := g.logged(t, "request")
+	lines := g.Logged(t, "request")
 	if len(lines) != 1 || lines[0]["code"] != "drain_timeout" || lines[0]["stream"] != true {
 		t.Errorf("log lines of requests = %v, want one of a stream, with code drain_timeout", lines)
 	}
@@ -165,13 +167,13 @@ func TestHangupWhileDraining(t *testing.T) {
 	runner := newStream()
 	g := startGate(t, runner)
 	events := openStream(t, g, runner)
-	g.signal(t, syscall.SIGTERM)
-	g.awaitLog(t, "draining: new requests get 503, open ones may finish")
-	g.signal(t, syscall.SIGHUP)
-	g.awaitLog(t, "the key file is as it was")
+	g.Signal(t, syscall.SIGTERM)
+	g.AwaitLog(t, "draining: new requests get 503, open ones may finish")
+	g.Signal(t, syscall.SIGHUP)
+	g.AwaitLog(t, "the key file is as it was")
 	runner.send(t, events, "second")
 	close(runner.events)
-	if code := g.wait(t); code != exitOK {
+	if code := g.Wait(t); code != exitOK {
 		t.Errorf("exit code = %d, want 0", code)
 	}
 }
@@ -183,9 +185,9 @@ func TestSignalEnds(t *testing.T) {
 			if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
 				t.Errorf("predict = %d, want 200", a.status)
 			}
-			g.wantExit(t, s)
-			if _, err := http.Get(g.url + "/"); err == nil { //nolint:noctx // nobody answers
-				t.Errorf("after %s: somebody answers at %s, want nobody", s, g.url)
+			g.WantExit(t, s)
+			if _, err := http.Get(g.URL + "/"); err == nil { //nolint:noctx // nobody answers
+				t.Errorf("after %s: somebody answers at %s, want nobody", s, g.URL)
 			}
 		})
 	}

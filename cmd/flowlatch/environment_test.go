@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // TestNoProxyFromEnvironment sets the variables by which programs are told of a proxy: what goes to the
@@ -42,11 +44,11 @@ func TestNoProxyFromEnvironment(t *testing.T) {
 	server := &http.Server{Handler: runner}
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { server.Close() })
-	g := startGateOf(t, binary(t), env, runner, "--upstream", "http://"+l.Addr().String())
+	g := startGateWith(t, runner, testkit.Options{Env: env, Args: []string{"--upstream", "http://" + l.Addr().String()}})
 	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
 		t.Errorf("predict = %d %s, want 200 from the runner", a.status, a.body)
 	}
-	g.wantExit(t, syscall.SIGTERM)
+	g.WantExit(t, syscall.SIGTERM)
 	if n := connections.Load(); n != 0 {
 		t.Errorf("connections to the proxy of the environment = %d, want 0", n)
 	}

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // The sizes of the floods, and the bounds of what they may cost.
@@ -40,17 +42,13 @@ func startPlainGate(t *testing.T, runner http.Handler, args ...string) *gate {
 	if testing.Short() {
 		t.Skip("a flood takes its time")
 	}
-	path, err := buildPlain()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return startGateOf(t, path, nil, runner, args...)
+	return startGateWith(t, runner, testkit.Options{Program: testkit.Build(t, "-race=false"), Args: args})
 }
 
 // resident returns the resident memory of the process in bytes.
 func (g *gate) resident(t *testing.T) int {
 	t.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.PID()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +68,7 @@ func (g *gate) resident(t *testing.T) int {
 // series counts the metric series that callers could have an influence on.
 func (g *gate) series(t *testing.T) (n int) {
 	t.Helper()
-	for line := range strings.Lines(send(t, http.MethodGet, g.admin+"/metrics", "", "").body) {
+	for line := range strings.Lines(send(t, http.MethodGet, g.Admin+"/metrics", "", "").body) {
 		if strings.HasPrefix(line, "flowlatch_") {
 			n++
 		}
@@ -80,7 +78,7 @@ func (g *gate) series(t *testing.T) (n int) {
 
 // flood sends n requests over one connection, several at a time, and counts the answers by status.
 func (g *gate) flood(n int, request func(i int) string) (map[int]int, error) {
-	conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +145,7 @@ func (g *gate) strangers(t *testing.T, first, n int) (answers map[int]int) {
 func TestFloodOfStrangers(t *testing.T) {
 	g := startPlainGate(t, newEcho(), "--trusted-proxies", "127.0.0.0/8")
 	g.strangers(t, 0, 4000) // what is made once is there before it is counted
-	before, series, log := g.resident(t), g.series(t), len(g.stderr.String())
+	before, series, log := g.resident(t), g.series(t), len(g.Stderr.String())
 
 	answers := g.strangers(t, 4000, floodStrangers)
 
@@ -168,7 +166,7 @@ func TestFloodOfStrangers(t *testing.T) {
 	} else {
 		t.Logf("resident memory grew by %d KiB, to %d KiB", grown>>10, g.resident(t)>>10)
 	}
-	logged := len(g.stderr.String()) - log
+	logged := len(g.Stderr.String()) - log
 	if logged > floodStrangers*floodLogEach {
 		t.Errorf("log of the flood = %d bytes, want %d a request at most", logged, floodLogEach)
 	}
@@ -176,7 +174,7 @@ func TestFloodOfStrangers(t *testing.T) {
 	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
 		t.Errorf("an honest caller after the flood gets %d %s, want 200", a.status, a.body)
 	}
-	g.wantExit(t, syscall.SIGTERM)
+	g.WantExit(t, syscall.SIGTERM)
 }
 
 // TestFloodOfIdleConnections holds connections open and sends nothing, or half of a head, or nothing
@@ -194,7 +192,7 @@ func TestFloodOfIdleConnections(t *testing.T) {
 	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
 		t.Fatalf("predict = %d, want 200", a.status)
 	}
-	eventually(t, "end of idle connections", func() bool { return g.metric(t, "go_goroutines") < 30 })
+	testkit.Eventually(t, "end of idle connections", func() bool { return g.metric(t, "go_goroutines") < 30 })
 	memory, before := g.resident(t), g.held(t)
 
 	conns := make([]net.Conn, 0, n)
@@ -205,7 +203,7 @@ func TestFloodOfIdleConnections(t *testing.T) {
 	}
 	defer closeAll()
 	for i := range n {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+		conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
 		if err != nil {
 			t.Fatalf("connection %d: %v", i, err)
 		}
@@ -218,7 +216,7 @@ func TestFloodOfIdleConnections(t *testing.T) {
 		}
 	}
 	// Two thirds are still there while the others time out: half heads after 10 s, idle ones after 2 min.
-	eventually(t, "acceptance of all connections", func() bool { return g.held(t).descriptors >= before.descriptors+n/2 })
+	testkit.Eventually(t, "acceptance of all connections", func() bool { return g.held(t).descriptors >= before.descriptors+n/2 })
 	grown := g.resident(t) - memory
 	if grown > n*floodIdleEach {
 		t.Errorf("resident memory grew by %d bytes for each of %d connections, want %d at most", grown/n, n, floodIdleEach)
@@ -230,11 +228,11 @@ func TestFloodOfIdleConnections(t *testing.T) {
 		}
 	}
 	closeAll()
-	eventually(t, fmt.Sprintf("return to %+v", before), func() bool {
+	testkit.Eventually(t, fmt.Sprintf("return to %+v", before), func() bool {
 		h := g.held(t)
 		return h.goroutines <= before.goroutines+2 && h.descriptors <= before.descriptors+2
 	})
-	g.wantExit(t, syscall.SIGTERM)
+	g.WantExit(t, syscall.SIGTERM)
 }
 
 // TestFloodOfSlowCallers has callers who send a body byte by byte, and callers who ask for a stream and
@@ -261,7 +259,7 @@ func TestFloodOfSlowCallers(t *testing.T) {
 		}
 	}
 	ask()
-	eventually(t, "end of idle connections", func() bool { return g.metric(t, "go_goroutines") < 30 })
+	testkit.Eventually(t, "end of idle connections", func() bool { return g.metric(t, "go_goroutines") < 30 })
 	memory, before := g.resident(t), g.held(t)
 
 	var conns []net.Conn
@@ -273,7 +271,7 @@ func TestFloodOfSlowCallers(t *testing.T) {
 	defer closeAll()
 	connect := func(body string, length int) {
 		t.Helper()
-		conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+		conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -286,7 +284,7 @@ func TestFloodOfSlowCallers(t *testing.T) {
 	for range floodReaders {
 		connect("stream", len("stream"))
 	}
-	eventually(t, "all streams", func() bool { return g.metric(t, "flowlatch_streams_active") == floodReaders })
+	testkit.Eventually(t, "all streams", func() bool { return g.metric(t, "flowlatch_streams_active") == floodReaders })
 	for range 20 {
 		for _, conn := range conns[:floodBodies] {
 			fmt.Fprint(conn, "x")
@@ -299,10 +297,10 @@ func TestFloodOfSlowCallers(t *testing.T) {
 	}
 	t.Logf("%d slow callers, %d bytes of resident memory each", len(conns), grown/len(conns))
 	closeAll()
-	eventually(t, fmt.Sprintf("return to %+v", before), func() bool {
+	testkit.Eventually(t, fmt.Sprintf("return to %+v", before), func() bool {
 		h := g.held(t)
 		return h.goroutines <= before.goroutines+2 && h.descriptors <= before.descriptors+2
 	})
 	ask()
-	g.wantExit(t, syscall.SIGTERM)
+	g.WantExit(t, syscall.SIGTERM)
 }

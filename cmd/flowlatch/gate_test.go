@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -16,38 +16,24 @@ const (
 	batchChatflow = "8d2b6c1f-7777-4888-9999-aaaabbbbcccc"
 )
 
-// gate is a serving process, with a key for each of its two chatflows.
+// gate is a running flowlatch with a key for each of its two chatflows.
 type gate struct {
-	*process
-	url, admin string // of its listeners
-	keys       string // the key file
+	*testkit.Gate
 	web, batch string // secrets
 }
 
-// startGate starts a gate before a runner.
-func startGate(t *testing.T, runner http.Handler, args ...string) *gate {
+// startGate starts a gate in front of an upstream.
+func startGate(t *testing.T, upstream http.Handler, args ...string) *gate {
 	t.Helper()
-	return startGateOf(t, binary(t), nil, runner, args...)
+	return startGateWith(t, upstream, testkit.Options{Args: args})
 }
 
-// startGateOf starts a gate of a build of the program, with variables added to its environment.
-func startGateOf(t *testing.T, path string, env []string, runner http.Handler, args ...string) *gate {
+// startGateWith starts a gate of another build, or with other variables.
+func startGateWith(t *testing.T, upstream http.Handler, o testkit.Options) *gate {
 	t.Helper()
-	upstream := httptest.NewServer(runner)
-	t.Cleanup(upstream.Close)
-	t.Cleanup(upstream.CloseClientConnections) // or Close would wait for streams that a failed test left open
 	g := &gate{web: keystore.Generate(), batch: keystore.Generate()}
-	g.keys = writeFile(t, "keys.yaml", g.keyFile())
-	g.process = startProgram(t, path, env, append([]string{
-		"serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", g.keys, "--upstream", upstream.URL,
-	}, args...)...)
-	serving := g.awaitLog(t, "serving")
-	listen, _ := serving["listen"].(string)
-	admin, _ := serving["admin"].(string)
-	g.url, g.admin = "http://"+listen, "http://"+admin
-	if serving["tls"] == true {
-		g.url = "https://" + listen
-	}
+	o.Keys, o.Upstream = g.keyFile(), testkit.Upstream(t, upstream).URL
+	g.Gate = testkit.Serve(t, o)
 	return g
 }
 
@@ -70,7 +56,7 @@ chatflows:
 // predict asks for a prediction.
 func (g *gate) predict(t *testing.T, chatflow, key string) answer {
 	t.Helper()
-	return send(t, http.MethodPost, g.url+"/api/v1/prediction/"+chatflow, key, `{"question":"Hello?"}`)
+	return send(t, http.MethodPost, g.URL+"/api/v1/prediction/"+chatflow, key, `{"question":"Hello?"}`)
 }
 
 // answer is what came back.
@@ -113,7 +99,7 @@ func open(t *testing.T, method, url, key, body string) *http.Response {
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: testkit.Timeout}
 	res, err := client.Do(req)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, url, err)

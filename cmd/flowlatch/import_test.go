@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -47,8 +48,8 @@ func flowiseToImport(t *testing.T, listed func()) string {
 
 func TestImport(t *testing.T) {
 	url := flowiseToImport(t, func() {})
-	password := writeFile(t, "password", "correct horse\r\n")
-	apiKey := writeFile(t, "key", importedKey)
+	password := testkit.WriteFile(t, "password", "correct horse\r\n")
+	apiKey := testkit.WriteFile(t, "key", importedKey)
 	for _, tt := range []struct {
 		name   string
 		env    map[string]string

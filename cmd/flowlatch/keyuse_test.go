@@ -7,12 +7,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // keyCommand runs a key command on the gate's key file, and returns what it printed.
 func (g *gate) keyCommand(t *testing.T, want int, args ...string) (stdout, stderr string) {
 	t.Helper()
-	args = append(append([]string{"key"}, args...), "--keys", g.keys)
+	args = append(append([]string{"key"}, args...), "--keys", g.Keys)
 	code, stdout, stderr := finish(t, args...)
 	if code != want {
 		t.Fatalf("flowlatch %q = %d, %q, want %d", args, code, stderr, want)
@@ -24,7 +26,7 @@ func (g *gate) keyCommand(t *testing.T, want int, args ...string) (stdout, stder
 func (g *gate) awaitPredict(t *testing.T, key, code string) answer {
 	t.Helper()
 	var a answer
-	eventually(t, "answer "+code, func() bool {
+	testkit.Eventually(t, "answer "+code, func() bool {
 		a = g.predict(t, webChatflow, key)
 		return a.code() == code && (code != "" || a.status == http.StatusOK)
 	})
@@ -49,7 +51,7 @@ func TestNewKeyWhileServing(t *testing.T) {
 	}
 
 	// A key that was used a moment ago is not revoked by mistake.
-	admin := strings.TrimPrefix(g.admin, "http://")
+	admin := strings.TrimPrefix(g.Admin, "http://")
 	if _, stderr = g.keyCommand(t, exitFailed, "revoke", "--id", "late", "--admin", admin); !strings.Contains(stderr, `key "late" was used at `) || !strings.Contains(stderr, "--force") {
 		t.Errorf("key revoke of a key in use = %q, want when it was used, and --force", stderr)
 	}
@@ -65,7 +67,7 @@ func TestNewKeyWhileServing(t *testing.T) {
 	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
 		t.Errorf("predict with the other key = %d, want 200", a.status)
 	}
-	g.wantExit(t, syscall.SIGTERM)
+	g.WantExit(t, syscall.SIGTERM)
 }
 
 // TestRotateWhileServing checks that both secrets are good until the overlap is over, and that callers
@@ -93,7 +95,7 @@ func TestRotateWhileServing(t *testing.T) {
 			t.Errorf("predict with the %s secret after its end = %d %q, want invalid_key", name, a.status, a.code())
 		}
 	}
-	g.wantExit(t, syscall.SIGTERM)
+	g.WantExit(t, syscall.SIGTERM)
 }
 
 // TestRevokeAndStreams checks that a stream outlives its key unless it was asked that none does.
@@ -111,7 +113,7 @@ func TestRevokeAndStreams(t *testing.T) {
 			events := openStream(t, g, runner)
 			g.keyCommand(t, exitOK, "revoke", "--id", "acme-web", "--force")
 			// The runner has no answer for another request, so none may get through: wait for the log.
-			eventually(t, "revocation in force", func() bool { return len(g.logged(t, "the key file is in force")) == 2 })
+			testkit.Eventually(t, "revocation in force", func() bool { return len(g.Logged(t, "the key file is in force")) == 2 })
 			if a := g.predict(t, webChatflow, g.web); a.code() != "invalid_key" {
 				t.Errorf("predict with a revoked key = %d %q, want invalid_key", a.status, a.code())
 			}
@@ -126,8 +128,8 @@ func TestRevokeAndStreams(t *testing.T) {
 			if rest, err := io.ReadAll(events); !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) || len(rest) > 0 {
 				t.Errorf("end of a stream whose key was revoked = %q, %v, want an error", rest, err)
 			}
-			eventually(t, "log line of the stream", func() bool {
-				for _, line := range g.logged(t, "request") {
+			testkit.Eventually(t, "log line of the stream", func() bool {
+				for _, line := range g.Logged(t, "request") {
 					if line["stream"] == true && line["code"] == "key_revoked" {
 						return true
 					}

@@ -6,7 +6,6 @@ import (
 	"go/token"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // logPage is what docs/logs.md says of log lines.
@@ -85,7 +86,7 @@ const tracedBy = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 // sendAll sends requests that have every field between them.
 func (g *gate) sendAll(t *testing.T) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+"/api/v1/prediction/"+webChatflow, strings.NewReader("{}"))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+"/api/v1/prediction/"+webChatflow, strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,9 +106,9 @@ func TestRequestLineFields(t *testing.T) {
 	page := readLogPage(t)
 	g := startGate(t, newEcho())
 	g.sendAll(t)
-	eventually(t, "lines of both requests", func() bool { return len(g.logged(t, "request")) == 2 })
+	testkit.Eventually(t, "lines of both requests", func() bool { return len(g.Logged(t, "request")) == 2 })
 	seen := map[string]bool{}
-	for _, line := range g.logged(t, "request") {
+	for _, line := range g.Logged(t, "request") {
 		for field := range line {
 			seen[field] = true
 		}
@@ -116,7 +117,7 @@ func TestRequestLineFields(t *testing.T) {
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(seen))); diff != "" {
 		t.Errorf("fields of requests' lines (-docs/logs.md +written):\n%s", diff)
 	}
-	traced := g.logged(t, "request") // in any order: a line may be written after its answer was read
+	traced := g.Logged(t, "request") // in any order: a line may be written after its answer was read
 	if traced[0]["decision"] != "allow" {
 		slices.Reverse(traced)
 	}
@@ -124,12 +125,12 @@ func TestRequestLineFields(t *testing.T) {
 		t.Errorf("trace_id, span_id = %v, %v, want those of %s", id, span, tracedBy)
 	}
 
-	console := startConsole(t, g.keys)
-	g.url = console.url
+	console := startConsole(t, g.Keys)
+	g.URL = console.URL
 	g.sendAll(t)
-	eventually(t, "lines of both requests", func() bool { return strings.Count(console.stderr.String(), " request ") == 2 })
+	testkit.Eventually(t, "lines of both requests", func() bool { return strings.Count(console.Stderr.String(), " request ") == 2 })
 	seen = map[string]bool{}
-	for line := range strings.Lines(console.stderr.String()) {
+	for line := range strings.Lines(console.Stderr.String()) {
 		if _, fields, ok := strings.Cut(line, " request "); ok {
 			for _, m := range regexp.MustCompile(`(?:^| )([a-z_]+)=`).FindAllStringSubmatch(fields, -1) {
 				seen[m[1]] = true
@@ -142,15 +143,12 @@ func TestRequestLineFields(t *testing.T) {
 }
 
 // startConsole starts a gate with a log for people.
-func startConsole(t *testing.T, keys string) *gate {
+func startConsole(t *testing.T, keys string) *testkit.Gate {
 	t.Helper()
-	upstream := httptest.NewServer(newEcho())
-	t.Cleanup(upstream.Close)
-	g := &gate{process: start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys, "--upstream", upstream.URL, "--log-format", "console")}
+	p := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys, "--upstream", testkit.Upstream(t, newEcho()).URL, "--log-format", "console")
 	listens := regexp.MustCompile(` serving .*listen=(\S+)`)
-	eventually(t, "start-up line", func() bool { return listens.MatchString(g.stderr.String()) })
-	g.url = "http://" + listens.FindStringSubmatch(g.stderr.String())[1]
-	return g
+	testkit.Eventually(t, "start-up line", func() bool { return listens.MatchString(p.Stderr.String()) })
+	return &testkit.Gate{Process: p, URL: "http://" + listens.FindStringSubmatch(p.Stderr.String())[1]}
 }
 
 // TestOtherLines drives a gate through its life and checks that each line, and each of its fields, is in docs/logs.md.
@@ -161,8 +159,8 @@ func TestOtherLines(t *testing.T) {
 	g := startGate(t, s, "--drain", "0s")
 	base := g.keyFile()
 	in := func(content string) { // has the key file read
-		replaceFile(t, g.keys, content)
-		g.signal(t, syscall.SIGHUP)
+		testkit.ReplaceFile(t, g.Keys, content)
+		g.Signal(t, syscall.SIGHUP)
 	}
 	reloads := 1 // it was read at the start
 	for _, content := range []string{
@@ -175,18 +173,18 @@ func TestOtherLines(t *testing.T) {
 	} {
 		in(content)
 		reloads++
-		eventually(t, "reload", func() bool {
-			return len(g.logged(t, "the key file is in force"))+len(g.logged(t, "the key file has a fault; the last good one stays in force until it is mended")) >= reloads
+		testkit.Eventually(t, "reload", func() bool {
+			return len(g.Logged(t, "the key file is in force"))+len(g.Logged(t, "the key file has a fault; the last good one stays in force until it is mended")) >= reloads
 		})
 	}
-	g.signal(t, syscall.SIGHUP)
-	g.awaitLog(t, "the key file is as it was")
-	open := open(t, http.MethodPost, g.url+"/api/v1/prediction/"+webChatflow, g.web, "{}")
+	g.Signal(t, syscall.SIGHUP)
+	g.AwaitLog(t, "the key file is as it was")
+	open := open(t, http.MethodPost, g.URL+"/api/v1/prediction/"+webChatflow, g.web, "{}")
 	defer open.Body.Close()
-	g.wantExit(t, syscall.SIGTERM)
+	g.WantExit(t, syscall.SIGTERM)
 
 	seen := map[string]map[string]bool{}
-	for _, line := range g.log(t) {
+	for _, line := range g.Log(t) {
 		message, _ := line["message"].(string)
 		if message == "request" {
 			continue

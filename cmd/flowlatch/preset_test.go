@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -22,16 +23,16 @@ func TestDoctorOfPresets(t *testing.T) {
 		t.Run(preset, func(t *testing.T) {
 			runner := newEcho()
 			g := startGate(t, runner, "--preset", preset)
-			admin := strings.TrimPrefix(g.admin, "http://")
-			rows := doctor(t, 0, "--url", g.url, "--admin", admin, "--preset", preset)
+			admin := strings.TrimPrefix(g.Admin, "http://")
+			rows := doctor(t, 0, "--url", g.URL, "--admin", admin, "--preset", preset)
 			wantRow(t, rows, "spellings", "ok none of ")
 			if n := len(runner.requests); n != 0 {
 				t.Errorf("%d requests of the doctor reached the runner, want none", n)
 			}
-			rows = doctor(t, 1, "--url", g.url, "--admin", admin)
+			rows = doctor(t, 1, "--url", g.URL, "--admin", admin)
 			wantRow(t, rows, "preset", "OPEN the gate runs with preset "+preset)
 			t.Setenv("FLOWLATCH_PRESET", preset)
-			doctor(t, 0, "--url", g.url, "--admin", admin)
+			doctor(t, 0, "--url", g.URL, "--admin", admin)
 
 			bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(http.StatusNotFound)
@@ -76,23 +77,23 @@ func TestPresetServes(t *testing.T) {
 		{"n8n", "/webhook/", "Authorization", "Bearer the-runners-own-key"},
 	} {
 		t.Run(tt.preset, func(t *testing.T) {
-			credential := writeFile(t, "credential", "the-runners-own-key\n")
+			credential := testkit.WriteFile(t, "credential", "the-runners-own-key\n")
 			if err := os.Chmod(credential, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			runner := newEcho()
 			g := startGate(t, runner, "--preset", tt.preset, "--upstream-authorization", "file:"+credential)
-			if a := send(t, http.MethodPost, g.url+tt.path+webChatflow, g.web, "{}"); a.status != http.StatusOK {
+			if a := send(t, http.MethodPost, g.URL+tt.path+webChatflow, g.web, "{}"); a.status != http.StatusOK {
 				t.Fatalf("answer = %d %s, want 200", a.status, a.body)
 			}
 			r := <-runner.requests
 			if got := append(slices.Clone(r.Header["Authorization"]), r.Header["X-Api-Key"]...); len(got) != 1 || r.Header.Get(tt.header) != tt.want {
 				t.Errorf("credentials at the runner = %q, want %q as %s alone", got, tt.want, tt.header)
 			}
-			if a := send(t, http.MethodPost, g.url+tt.path+batchChatflow, g.web, "{}"); a.code() != "key_not_for_chatflow" {
+			if a := send(t, http.MethodPost, g.URL+tt.path+batchChatflow, g.web, "{}"); a.code() != "key_not_for_chatflow" {
 				t.Errorf("another chatflow: answer = %d %s, want key_not_for_chatflow", a.status, a.body)
 			}
-			if got := g.awaitLog(t, "serving")["preset"]; got != tt.preset {
+			if got := g.AwaitLog(t, "serving")["preset"]; got != tt.preset {
 				t.Errorf("preset of the start-up line = %v, want %s", got, tt.preset)
 			}
 		})
@@ -109,8 +110,8 @@ func TestOtherRunnersPage(t *testing.T) {
 	page := string(raw)
 	_, rest, _ := strings.Cut(page, "```yaml\n")
 	settings, _, _ := strings.Cut(rest, "```")
-	keys := writeFile(t, "keys.yaml", "version: 1\nchatflows:\n  - {id: profile, public: true}\n")
-	code, out, errs := flowlatch(t, "explain", "POST", "/webhook/user/profile", "--keys", keys, "--config", writeFile(t, "flowlatch.yaml", settings))
+	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nchatflows:\n  - {id: profile, public: true}\n")
+	code, out, errs := flowlatch(t, "explain", "POST", "/webhook/user/profile", "--keys", keys, "--config", testkit.WriteFile(t, "flowlatch.yaml", settings))
 	if code != exitOK || !strings.Contains(out, "/webhook/user/{chatflow}") {
 		t.Errorf("explain with the page's settings file = %d, %s%s; want 0 and its route", code, out, errs)
 	}

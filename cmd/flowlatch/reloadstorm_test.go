@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -38,7 +39,7 @@ type held struct{ goroutines, descriptors int }
 func (g *gate) held(t *testing.T) (h held) {
 	t.Helper()
 	h.goroutines = g.metric(t, "go_goroutines")
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.cmd.Process.Pid))
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.PID()))
 	if err != nil && !errors.Is(err, os.ErrNotExist) { // only Linux tells
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func (g *gate) held(t *testing.T) (h held) {
 // metric reads a metric that is a whole number.
 func (g *gate) metric(t *testing.T, name string) int {
 	t.Helper()
-	for line := range strings.Lines(send(t, http.MethodGet, g.admin+"/metrics", "", "").body) {
+	for line := range strings.Lines(send(t, http.MethodGet, g.Admin+"/metrics", "", "").body) {
 		if value, ok := strings.CutPrefix(line, name+" "); ok {
 			n, err := strconv.Atoi(strings.TrimSpace(value))
 			if err != nil {
@@ -90,7 +91,7 @@ func TestReloadStorm(t *testing.T) {
 		t.Errorf("predict with the key of the version before = %d %q, want invalid_key", a.status, a.code())
 	}
 	var after held
-	eventually(t, fmt.Sprintf("return to %+v", before), func() bool {
+	testkit.Eventually(t, fmt.Sprintf("return to %+v", before), func() bool {
 		h := g.held(t)
 		if after == (held{}) {
 			after = h
@@ -98,13 +99,13 @@ func TestReloadStorm(t *testing.T) {
 		after.goroutines, after.descriptors = min(after.goroutines, h.goroutines), min(after.descriptors, h.descriptors)
 		return after.goroutines <= before.goroutines && after.descriptors <= before.descriptors
 	})
-	g.wantExit(t, syscall.SIGTERM)
+	g.WantExit(t, syscall.SIGTERM)
 }
 
 // blow makes n changes from version first on, each put in force before the next, while requests go on.
 func (g *gate) blow(t *testing.T, first, n int) {
 	t.Helper()
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: stormCallers}}
+	client := &http.Client{Timeout: testkit.Timeout, Transport: &http.Transport{MaxIdleConnsPerHost: stormCallers}}
 	stop := make(chan struct{})
 	var callers sync.WaitGroup
 	var sent atomic.Int64
@@ -134,11 +135,11 @@ func (g *gate) blow(t *testing.T, first, n int) {
 	for version := first; version < first+n; version++ {
 		<-tick.C
 		if version%2 == 0 {
-			replaceFile(t, g.keys, g.version(version))
-		} else if err := os.WriteFile(g.keys, []byte(g.version(version)), 0o600); err != nil {
+			testkit.ReplaceFile(t, g.Keys, g.version(version))
+		} else if err := os.WriteFile(g.Keys, []byte(g.version(version)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if a := send(t, http.MethodPost, g.admin+"/-/reload", "", ""); a.status != http.StatusOK {
+		if a := send(t, http.MethodPost, g.Admin+"/-/reload", "", ""); a.status != http.StatusOK {
 			t.Fatalf("reload of version %d = %d %s, want 200", version, a.status, a.body)
 		}
 	}
@@ -150,7 +151,7 @@ func (g *gate) blow(t *testing.T, first, n int) {
 // ask asks for a prediction with the key that is in all versions.
 func (g *gate) ask(client *http.Client) error {
 	const question = `{"question":"Hello?"}`
-	req, err := http.NewRequest(http.MethodPost, g.url+"/api/v1/prediction/"+webChatflow, strings.NewReader(question))
+	req, err := http.NewRequest(http.MethodPost, g.URL+"/api/v1/prediction/"+webChatflow, strings.NewReader(question))
 	if err != nil {
 		return err
 	}

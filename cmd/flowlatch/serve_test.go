@@ -2,43 +2,43 @@ package main
 
 import (
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 func TestServeStart(t *testing.T) {
 	g := startGate(t, newEcho(), "--expose", "predict,widget")
-	want := logLine{
+	want := testkit.Line{
 		"level": "info", "message": "serving", "version": buildVersion(), "preset": "flowise", "expose": []any{"predict", "widget"},
-		"keys": 2.0, "chatflows": 2.0, "tls": false, "status_page": g.admin + "/",
+		"keys": 2.0, "chatflows": 2.0, "tls": false, "status_page": g.Admin + "/",
 	}
 	changing := cmpopts.IgnoreMapEntries(func(k string, _ any) bool {
 		return k == "time" || k == "listen" || k == "admin" || k == "upstream"
 	})
-	if diff := cmp.Diff(want, g.awaitLog(t, "serving"), changing); diff != "" {
+	if diff := cmp.Diff(want, g.AwaitLog(t, "serving"), changing); diff != "" {
 		t.Errorf("start-up line (-want +got):\n%s", diff)
 	}
-	if got := g.stdout.String(); got != "" {
+	if got := g.Stdout.String(); got != "" {
 		t.Errorf("stdout = %q, want nothing: results go there, and there are none", got)
 	}
-	if a := send(t, http.MethodGet, g.admin+"/", "", ""); a.status != http.StatusOK || a.header.Get("Content-Type") != "text/html; charset=utf-8" {
+	if a := send(t, http.MethodGet, g.Admin+"/", "", ""); a.status != http.StatusOK || a.header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Errorf("status page = %d %q, want HTML", a.status, a.header.Get("Content-Type"))
 	}
 	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ok"} {
-		if a := send(t, http.MethodGet, g.admin+path, "", ""); a.status != http.StatusOK || strings.TrimSpace(a.body) != want {
+		if a := send(t, http.MethodGet, g.Admin+path, "", ""); a.status != http.StatusOK || strings.TrimSpace(a.body) != want {
 			t.Errorf("GET %s = %d %q, want 200 %q", path, a.status, a.body, want)
 		}
 	}
-	if a := send(t, http.MethodGet, g.url+"/readyz", g.web, ""); a.status != http.StatusNotFound {
+	if a := send(t, http.MethodGet, g.URL+"/readyz", g.web, ""); a.status != http.StatusNotFound {
 		t.Errorf("GET /readyz where callers come in = %d, want 404", a.status)
 	}
-	code, stdout, stderr := finish(t, "healthcheck", "--admin", strings.TrimPrefix(g.admin, "http://"))
+	code, stdout, stderr := finish(t, "healthcheck", "--admin", strings.TrimPrefix(g.Admin, "http://"))
 	if code != exitOK || stdout != "ok\n" || stderr != "" {
 		t.Errorf("healthcheck = %d, %q, %q, want 0, %q and nothing", code, stdout, stderr, "ok\n")
 	}
@@ -89,46 +89,34 @@ func TestHangupReloads(t *testing.T) {
 
 	// The poll does not say that nothing changed; the signal does.
 	const unchanged = "the key file is as it was"
-	if got := len(g.logged(t, unchanged)); got != 0 {
+	if got := len(g.Logged(t, unchanged)); got != 0 {
 		t.Fatalf("log lines %q before the signal = %d, want 0", unchanged, got)
 	}
-	g.signal(t, syscall.SIGHUP)
-	g.awaitLog(t, unchanged)
+	g.Signal(t, syscall.SIGHUP)
+	g.AwaitLog(t, unchanged)
 
-	replaceFile(t, g.keys, "version: 1\nkeys: []\n")
-	g.signal(t, syscall.SIGHUP)
-	fault := g.awaitLog(t, "the key file has a fault; the last good one stays in force until it is mended")
-	if got, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(got, g.keys+":1: no chatflow is listed") {
+	testkit.ReplaceFile(t, g.Keys, "version: 1\nkeys: []\n")
+	g.Signal(t, syscall.SIGHUP)
+	fault := g.AwaitLog(t, "the key file has a fault; the last good one stays in force until it is mended")
+	if got, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(got, g.Keys+":1: no chatflow is listed") {
 		t.Errorf("log line of the fault = %v, want an error with the place", fault)
 	}
 	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
 		t.Errorf("predict with a fault in the key file = %d, want 200", a.status)
 	}
-	if a := send(t, http.MethodGet, g.admin+"/readyz", "", ""); a.status != http.StatusOK {
+	if a := send(t, http.MethodGet, g.Admin+"/readyz", "", ""); a.status != http.StatusOK {
 		t.Errorf("GET /readyz with a fault in the key file = %d, want 200", a.status)
 	}
 
-	replaceFile(t, g.keys, strings.Replace(g.keyFile(), "    keys: [acme-web]", "    keys: [batch]", 1))
-	g.signal(t, syscall.SIGHUP)
-	eventually(t, "new keys in force", func() bool { return g.predict(t, webChatflow, g.batch).status == http.StatusOK })
+	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    keys: [acme-web]", "    keys: [batch]", 1))
+	g.Signal(t, syscall.SIGHUP)
+	testkit.Eventually(t, "new keys in force", func() bool { return g.predict(t, webChatflow, g.batch).status == http.StatusOK })
 	if a := g.predict(t, webChatflow, g.web); a.code() != "key_not_for_chatflow" {
 		t.Errorf("predict with a key that was taken away = %d %q, want key_not_for_chatflow", a.status, a.code())
 	}
-	loaded := g.logged(t, "the key file is in force")
+	loaded := g.Logged(t, "the key file is in force")
 	if n := len(loaded); n != 2 || !cmp.Equal(loaded[n-1]["chatflows_changed"], []any{webChatflow}) {
 		t.Errorf("log lines of new keys = %v, want 2, the last with what changed", loaded)
 	}
-	g.wantExit(t, syscall.SIGTERM)
-}
-
-// replaceFile replaces a file as an editor does that writes another and renames it.
-func replaceFile(t *testing.T, path, content string) {
-	t.Helper()
-	next := filepath.Join(filepath.Dir(path), "next")
-	if err := os.WriteFile(next, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(next, path); err != nil {
-		t.Fatal(err)
-	}
+	g.WantExit(t, syscall.SIGTERM)
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // TestServeDoesNotStart checks that a gate that cannot begin says why and what to do, once, and ends.
@@ -15,7 +17,7 @@ func TestServeDoesNotStart(t *testing.T) {
 	}
 	t.Cleanup(func() { taken.Close() })
 	addr := taken.Addr().String()
-	keys := writeFile(t, "keys.yaml", publicKeyFile)
+	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
 	missing := filepath.Join(t.TempDir(), "keys.yaml")
 	for _, row := range []struct {
 		name, listen, admin, keys string
@@ -30,10 +32,10 @@ func TestServeDoesNotStart(t *testing.T) {
 		{"key file missing", "127.0.0.1:0", "localhost:0", missing, []string{
 			missing, "it does not exist; ", "--keys", "`flowlatch key new`",
 		}},
-		{"key file empty", "127.0.0.1:0", "localhost:0", writeFile(t, "keys.yaml", "\n"), []string{
+		{"key file empty", "127.0.0.1:0", "localhost:0", testkit.WriteFile(t, "keys.yaml", "\n"), []string{
 			"keys.yaml: the file is empty",
 		}},
-		{"key file with faults", "127.0.0.1:0", "localhost:0", writeFile(t, "keys.yaml", "version: 1\nkeys: [{id: a}]\nchatflows: [{id: b}]\n"), []string{
+		{"key file with faults", "127.0.0.1:0", "localhost:0", testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys: [{id: a}]\nchatflows: [{id: b}]\n"), []string{
 			`keys.yaml:2: key "a" has no secret`, `keys.yaml:3: chatflow "b" has neither`,
 		}},
 	} {

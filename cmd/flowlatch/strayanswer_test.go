@@ -47,9 +47,9 @@ func TestStrayAnswerIsNotLogged(t *testing.T) {
 		}
 		<-ended // the gate has seen what is left over
 	}
-	g.wantExit(t, syscall.SIGTERM)
-	if log := g.stderr.String(); strings.Contains(log, "stray-answer") {
+	g.WantExit(t, syscall.SIGTERM)
+	if log := g.Stderr.String(); strings.Contains(log, "stray-answer") {
 		t.Errorf("the log has the runner's answer in it:\n%s", log)
 	}
-	g.log(t) // every line is a JSON object
+	g.Log(t) // every line is a JSON object
 }

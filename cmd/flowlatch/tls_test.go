@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
@@ -48,12 +49,12 @@ func (s *secureGate) ask(t *testing.T, http2 bool, own ...tls.Certificate) (stat
 	tr.Protocols.SetHTTP1(!http2)
 	tr.Protocols.SetHTTP2(http2)
 	defer tr.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/api/v1/prediction/"+webChatflow, strings.NewReader(`{"question":"Hello?"}`))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/api/v1/prediction/"+webChatflow, strings.NewReader(`{"question":"Hello?"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+s.web)
-	res, err := (&http.Client{Transport: tr, Timeout: patience}).Do(req)
+	res, err := (&http.Client{Transport: tr, Timeout: testkit.Timeout}).Do(req)
 	if err != nil {
 		return 0, 0, "", err
 	}
@@ -74,7 +75,7 @@ func (s *secureGate) wantServed(t *testing.T, serial string, own ...tls.Certific
 
 func (g *gate) status(t *testing.T) (s proxy.Status) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(send(t, http.MethodGet, g.admin+"/status", "", "").body), &s); err != nil {
+	if err := json.Unmarshal([]byte(send(t, http.MethodGet, g.Admin+"/status", "", "").body), &s); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -85,10 +86,10 @@ func TestTLS(t *testing.T) {
 	t.Parallel()
 	s := startSecureGate(t, newEcho())
 	s.wantServed(t, s.pair.Serial)
-	if a := send(t, http.MethodGet, strings.Replace(s.url, "https", "http", 1)+"/", "", ""); a.status != http.StatusBadRequest {
+	if a := send(t, http.MethodGet, strings.Replace(s.URL, "https", "http", 1)+"/", "", ""); a.status != http.StatusBadRequest {
 		t.Errorf("a request without TLS = %d, want 400", a.status)
 	}
-	if code, stdout, _ := finish(t, "healthcheck", "--admin", strings.TrimPrefix(s.admin, "http://")); code != exitOK || stdout != "ok\n" {
+	if code, stdout, _ := finish(t, "healthcheck", "--admin", strings.TrimPrefix(s.Admin, "http://")); code != exitOK || stdout != "ok\n" {
 		t.Errorf("healthcheck = %d, %q, want 0 and ok", code, stdout)
 	}
 	if n := s.metric(t, `flowlatch_certificate_stale{certificate="server"}`); n != 0 {
@@ -98,9 +99,9 @@ func TestTLS(t *testing.T) {
 	// Seen without asking.
 	second := s.authority.Issue(t, "second.example", 2*year)
 	second.Write(t, s.dir)
-	line := s.awaitLog(t, "the certificate is in force") // the one of the start
-	eventually(t, "the renewal in the log", func() bool {
-		all := s.logged(t, "the certificate is in force")
+	line := s.AwaitLog(t, "the certificate is in force") // the one of the start
+	testkit.Eventually(t, "the renewal in the log", func() bool {
+		all := s.Logged(t, "the certificate is in force")
 		line = all[len(all)-1]
 		return len(all) == 2
 	})
@@ -112,7 +113,7 @@ func TestTLS(t *testing.T) {
 
 	// Bad, and told everywhere but by the readiness.
 	certificatetest.Write(t, filepath.Join(s.dir, "tls.crt"), s.pair.Cert)
-	fault := s.awaitLog(t, "the certificate's files have a fault; the last good one stays in force until they are mended")
+	fault := s.AwaitLog(t, "the certificate's files have a fault; the last good one stays in force until they are mended")
 	if e, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(e, filepath.Join(s.dir, "tls.key")) {
 		t.Errorf("log line of the fault = %v, want an error that names the file", fault)
 	}
@@ -123,31 +124,31 @@ func TestTLS(t *testing.T) {
 	if st := s.status(t).Certificates; len(st) != 1 || !st[0].Stale || st[0].Fault == "" || st[0].Serials[0] != second.Serial {
 		t.Errorf("status = %+v, want the fault and what is in force", st)
 	}
-	if a := send(t, http.MethodGet, s.admin+"/readyz", "", ""); a.status != http.StatusOK {
+	if a := send(t, http.MethodGet, s.Admin+"/readyz", "", ""); a.status != http.StatusOK {
 		t.Errorf("GET /readyz = %d, want 200", a.status)
 	}
-	if a := send(t, http.MethodPost, s.admin+"/-/reload", "", ""); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "tls.key") {
+	if a := send(t, http.MethodPost, s.Admin+"/-/reload", "", ""); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "tls.key") {
 		t.Errorf("POST /-/reload = %d %s, want 422 and why", a.status, a.body)
 	}
-	rows := doctor(t, exitOK, "--url", s.url, "--admin", strings.TrimPrefix(s.admin, "http://"))
-	wantRow(t, rows, "gate", "ok flowlatch answers at "+s.url)
+	rows := doctor(t, exitOK, "--url", s.URL, "--admin", strings.TrimPrefix(s.Admin, "http://"))
+	wantRow(t, rows, "gate", "ok flowlatch answers at "+s.URL)
 	wantRow(t, rows, "spellings", "ok none of ")
 	wantRow(t, rows, "certificate server", "look its files have a fault")
 
 	// Mended, and asked for.
 	second.Write(t, s.dir)
-	if a := send(t, http.MethodPost, s.admin+"/-/reload", "", ""); a.status != http.StatusOK {
+	if a := send(t, http.MethodPost, s.Admin+"/-/reload", "", ""); a.status != http.StatusOK {
 		t.Errorf("POST /-/reload = %d %s, want 200", a.status, a.body)
 	}
 	third := s.authority.Issue(t, "third.example", year)
 	third.Write(t, s.dir)
-	s.signal(t, syscall.SIGHUP)
-	eventually(t, "the third certificate", func() bool { return s.status(t).Certificates[0].Serials[0] == third.Serial })
+	s.Signal(t, syscall.SIGHUP)
+	testkit.Eventually(t, "the third certificate", func() bool { return s.status(t).Certificates[0].Serials[0] == third.Serial })
 	s.wantServed(t, third.Serial)
-	if text := s.stderr.String(); strings.Contains(text, "PRIVATE") {
+	if text := s.Stderr.String(); strings.Contains(text, "PRIVATE") {
 		t.Errorf("log = %s, want nothing of a key", text)
 	}
-	s.wantExit(t, syscall.SIGTERM)
+	s.WantExit(t, syscall.SIGTERM)
 }
 
 // TestTLSRenewedUnderLoad renews the certificate again and again while callers come on new connections: none of
@@ -177,7 +178,7 @@ func TestTLSRenewedUnderLoad(t *testing.T) {
 		before := served.Load()
 		next := s.authority.Issue(t, "gate.example", year)
 		next.Write(t, s.dir)
-		eventually(t, "the next certificate", func() bool {
+		testkit.Eventually(t, "the next certificate", func() bool {
 			st := s.status(t).Certificates[0]
 			return st.Serials[0] == next.Serial && served.Load() > before+4 || t.Failed()
 		})
@@ -191,7 +192,7 @@ func TestTLSRenewedUnderLoad(t *testing.T) {
 	if n < 5 {
 		t.Errorf("callers saw %d certificates, want those that were put there", n)
 	}
-	if lines := s.logged(t, "the certificate's files have a fault; the last good one stays in force until they are mended"); len(lines) > 0 {
+	if lines := s.Logged(t, "the certificate's files have a fault; the last good one stays in force until they are mended"); len(lines) > 0 {
 		t.Errorf("log = %v, want no fault for the moment between two files", lines)
 	}
 }
@@ -218,7 +219,7 @@ func TestClientCA(t *testing.T) {
 		}
 	}
 
-	args := []string{"--url", s.url, "--admin", strings.TrimPrefix(s.admin, "http://")}
+	args := []string{"--url", s.URL, "--admin", strings.TrimPrefix(s.Admin, "http://")}
 	code, _, stderr := flowlatch(t, append([]string{"doctor"}, args...)...)
 	if code != exitFailed || !strings.Contains(stderr, "--client-cert") {
 		t.Errorf("doctor without a certificate = %d, %q, want 1 and what to do", code, stderr)
@@ -229,8 +230,8 @@ func TestClientCA(t *testing.T) {
 	wantRow(t, rows, "certificate client_ca", "ok for CN=partner")
 
 	certificatetest.Write(t, bundle, s.authority.PEM)
-	s.signal(t, syscall.SIGHUP)
-	eventually(t, "the other authority", func() bool { return s.status(t).Certificates[1].Names[0] == "CN=authority" })
+	s.Signal(t, syscall.SIGHUP)
+	testkit.Eventually(t, "the other authority", func() bool { return s.status(t).Certificates[1].Names[0] == "CN=authority" })
 	if status, _, _, err := s.ask(t, true, caller.Certificate(t)); err == nil {
 		t.Errorf("prediction with an authority that was taken out = %d, want no connection", status)
 	}
@@ -265,7 +266,7 @@ func TestUpstreamCertificate(t *testing.T) {
 			}
 			second := authority.Issue(t, "gate", year)
 			second.Write(t, dir)
-			eventually(t, "the renewal", func() bool {
+			testkit.Eventually(t, "the renewal", func() bool {
 				for _, c := range g.status(t).Certificates {
 					if c.Certificate == "upstream_client" {
 						return c.Serials[0] == second.Serial
@@ -282,7 +283,7 @@ func TestUpstreamCertificate(t *testing.T) {
 				t.Errorf("prediction without a certificate = %d %s, want 502", a.status, a.body)
 			}
 			// In TLS 1.3 the runner's word comes when the request is on its way, and may be lost with the connection.
-			reason := fmt.Sprint(bare.awaitLog(t, "request")["reason"])
+			reason := fmt.Sprint(bare.AwaitLog(t, "request")["reason"])
 			if !strings.HasPrefix(reason, "no TLS with the runner: ") && (version == tls.VersionTLS12 || !strings.HasPrefix(reason, "the runner broke off before its answer")) {
 				t.Errorf("reason in the log = %q, want what the runner has against it", reason)
 			}
@@ -292,7 +293,7 @@ func TestUpstreamCertificate(t *testing.T) {
 
 // TestTLSSettings has settings that do not belong together.
 func TestTLSSettings(t *testing.T) {
-	keys := writeFile(t, "keys.yaml", publicKeyFile)
+	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
 	authority := certificatetest.New(t, "authority")
 	cert, key := authority.Issue(t, "a.example", year).Write(t, t.TempDir())
 	_, other := authority.Issue(t, "b.example", year).Write(t, t.TempDir())
