@@ -4,10 +4,10 @@
 package testkit
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"strings"
-	"testing"
 )
 
 // buildDir is the directory of the programs that Build makes. Main sets it.
@@ -17,11 +17,11 @@ var buildDir string
 //
 //	func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 //
-// It also removes flowlatch's settings from the environment, so that those of the developer do not reach the tests.
+// It also removes flowlatch's settings from the environment, so that those of the developer do not reach the tests, and
+// lets more parallel tests run than there are processors, because most of them wait for a process.
 func Main(m interface{ Run() int }) int {
 	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, "FLOWLATCH_") && name != longVariable {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "FLOWLATCH_") {
 			_ = os.Unsetenv(name)
 		}
 	}
@@ -32,15 +32,9 @@ func Main(m interface{ Run() int }) int {
 	}
 	defer os.RemoveAll(dir)
 	buildDir = dir
-	return m.Run()
-}
-
-const longVariable = "FLOWLATCH_LONG"
-
-// Long skips the test unless the environment has FLOWLATCH_LONG=1. CI sets it.
-func Long(t testing.TB) {
-	t.Helper()
-	if os.Getenv(longVariable) != "1" {
-		t.Skipf("this test takes long; set %s=1 to run it", longVariable)
+	if err := flag.Set("test.parallel", "8"); err != nil { // the command line, which is parsed later, can change it
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
+	return m.Run()
 }
