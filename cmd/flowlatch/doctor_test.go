@@ -49,6 +49,7 @@ func wantRow(t *testing.T, rows map[string][]string, check, row string) {
 
 // TestDoctorBeforeAGate examines a gate that is in order: none of its requests reaches the runner.
 func TestDoctorBeforeAGate(t *testing.T) {
+	t.Parallel()
 	runner := newEcho()
 	g := startGate(t, runner)
 	rows := doctor(t, 0, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", g.Keys)
@@ -84,6 +85,7 @@ func prefixGuard(runner http.Handler) http.Handler {
 
 // TestDoctorBeforeAnotherGate examines gates that have holes.
 func TestDoctorBeforeAnotherGate(t *testing.T) {
+	t.Parallel()
 	runner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(strings.ToLower(r.URL.Path), "prediction") { // an error answer as Flowise has them
 			w.WriteHeader(http.StatusNotFound)
@@ -104,6 +106,7 @@ func TestDoctorBeforeAnotherGate(t *testing.T) {
 		}), []string{"OPEN POST /api/v1/prediction/"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			srv := httptest.NewServer(tt.gate)
 			defer srv.Close()
 			rows := doctor(t, 1, "--url", srv.URL)
@@ -116,6 +119,7 @@ func TestDoctorBeforeAnotherGate(t *testing.T) {
 
 // TestDoctorAroundTheGate has a runner and an admin listener that others can reach.
 func TestDoctorAroundTheGate(t *testing.T) {
+	t.Parallel()
 	own := ownAddresses()
 	if len(own) == 0 {
 		t.Skip("this machine has no address but loopback")
@@ -144,6 +148,7 @@ func TestDoctorAroundTheGate(t *testing.T) {
 
 // TestDoctorKeyFile examines what is odd about a key file that is valid.
 func TestDoctorKeyFile(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, newEcho())
 	soon := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
 	path := testkit.WriteFile(t, "keys.yaml", `version: 1
@@ -179,6 +184,7 @@ chatflows:
 }
 
 func TestDoctorUsage(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		args []string
 		code int
@@ -204,6 +210,7 @@ func TestDoctorUsage(t *testing.T) {
 // TestDoctorBeforeHalfAGate has something before the gate that leads only the exact path of predictions to it and all
 // else to a Flowise with a login, whose refusals are Express's and Flowise's own.
 func TestDoctorBeforeHalfAGate(t *testing.T) {
+	t.Parallel()
 	reached := 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.RequestURI, "/api/v1/prediction/") || strings.HasPrefix(r.RequestURI, "/flowlatch") {

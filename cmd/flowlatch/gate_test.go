@@ -25,14 +25,14 @@ type gate struct {
 // startGate starts a gate in front of an upstream.
 func startGate(t *testing.T, upstream http.Handler, args ...string) *gate {
 	t.Helper()
-	return startGateWith(t, upstream, testkit.Options{Args: args})
+	return startGateWith(t, testkit.Options{Upstream: testkit.Upstream(t, upstream).URL, Args: args})
 }
 
-// startGateWith starts a gate of another build, or with other variables.
-func startGateWith(t *testing.T, upstream http.Handler, o testkit.Options) *gate {
+// startGateWith starts a gate with options, all but the key file.
+func startGateWith(t *testing.T, o testkit.Options) *gate {
 	t.Helper()
 	g := &gate{web: keystore.Generate(), batch: keystore.Generate()}
-	o.Keys, o.Upstream = g.keyFile(), testkit.Upstream(t, upstream).URL
+	o.Keys = g.keyFile()
 	g.Gate = testkit.Serve(t, o)
 	return g
 }
@@ -54,39 +54,39 @@ chatflows:
 }
 
 // predict asks for a prediction.
-func (g *gate) predict(t *testing.T, chatflow, key string) answer {
+func (g *gate) predict(t *testing.T, chatflow, key string) response {
 	t.Helper()
 	return send(t, http.MethodPost, g.URL+"/api/v1/prediction/"+chatflow, key, `{"question":"Hello?"}`)
 }
 
-// answer is what came back.
-type answer struct {
+// response is a response that was read.
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// code is the code of an error answer.
-func (a answer) code() string {
+// code returns the code of an error response, "" of others.
+func (r response) code() string {
 	var problem struct{ Code string }
-	if json.Unmarshal([]byte(a.body), &problem) != nil {
+	if json.Unmarshal([]byte(r.body), &problem) != nil {
 		return ""
 	}
 	return problem.Code
 }
 
 // send sends a request over a connection of its own. An empty key means none.
-func send(t *testing.T, method, url, key, body string) answer {
+func send(t *testing.T, method, url, key, body string) response {
 	t.Helper()
 	res := open(t, method, url, key, body)
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, url, err)
 	}
-	return answer{res.StatusCode, res.Header, string(raw)}
+	return response{res.StatusCode, res.Header, string(raw)}
 }
 
-// open sends a request and returns when the head of its answer is there.
+// open sends a request and returns when the response header has come.
 func open(t *testing.T, method, url, key, body string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -108,12 +108,17 @@ func open(t *testing.T, method, url, key, body string) *http.Response {
 	return res
 }
 
-// echo is a runner that answers with what it was asked, and counts.
-type echo struct{ requests chan *http.Request }
+// echo is an upstream that responds with the request's body.
+type echo struct {
+	requests chan *http.Request // the first thousand
+}
 
 func newEcho() *echo { return &echo{requests: make(chan *http.Request, 1000)} }
 
 func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e.requests <- r
+	select {
+	case e.requests <- r:
+	default:
+	}
 	_, _ = io.Copy(w, r.Body)
 }

@@ -13,9 +13,10 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestRequestLog checks that every request leaves one line, and that nothing the caller chose freely
-// is in the log: no path, no query, no body, no secret.
+// TestRequestLog checks that every request is logged in one line, and that nothing the client may choose freely is in the
+// log: no path, no query, no body, no secret.
 func TestRequestLog(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, newEcho(), "--log-level", "debug")
 	const private = "private-part-of-the-request"
 	prediction := "/api/v1/prediction/" + webChatflow
@@ -69,7 +70,7 @@ func TestRequestLog(t *testing.T) {
 		return false
 	})
 	for i, r := range requests {
-		a := send(t, r.method, g.URL+r.target, r.key, `{"question":"`+private+`"}`)
+		res := send(t, r.method, g.URL+r.target, r.key, `{"question":"`+private+`"}`)
 		testkit.Eventually(t, "log line of "+r.name, func() bool { return len(g.Logged(t, "request")) > i })
 		line := g.Logged(t, "request")[i]
 		r.want["method"], r.want["client"], r.want["stream"] = r.method, "127.0.0.1", false
@@ -79,8 +80,8 @@ func TestRequestLog(t *testing.T) {
 		if diff := cmp.Diff(r.want, line, changing); diff != "" {
 			t.Errorf("log line of %s (-want +got):\n%s", r.name, diff)
 		}
-		if got := a.header.Get("X-Request-Id"); got == "" || line["request_id"] != got {
-			t.Errorf("request_id in the log line of %s = %v, want %q, as in the answer", r.name, line["request_id"], got)
+		if got := res.header.Get("X-Request-Id"); got == "" || line["request_id"] != got {
+			t.Errorf("request_id in the log line of %s = %v, want %q, as in the response", r.name, line["request_id"], got)
 		}
 		for _, field := range []string{"time", "bytes", "ttfb_ms", "duration_ms"} {
 			if line[field] == nil {
@@ -101,6 +102,7 @@ func TestRequestLog(t *testing.T) {
 }
 
 func TestConsoleLog(t *testing.T) {
+	t.Parallel()
 	p := start(t, []string{"FLOWLATCH_LOG_FORMAT=console"},
 		"serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", testkit.WriteFile(t, "keys.yaml", publicKeyFile))
 	testkit.Eventually(t, "start-up line", func() bool { return strings.Contains(p.Stderr.String(), " INF serving ") || p.Ended() })
@@ -110,16 +112,16 @@ func TestConsoleLog(t *testing.T) {
 	p.WantExit(t, syscall.SIGTERM)
 }
 
-// TestPlainSecretIsNotShown checks that a secret in plain text in the key file is warned about and
-// shown nowhere, in the log or to the operator.
+// TestPlainSecretIsNotShown checks that a secret in plain text in the key file causes a warning, and is neither in the log
+// nor on the admin listener.
 func TestPlainSecretIsNotShown(t *testing.T) {
+	t.Parallel()
 	const plain = "plain-text-secret-of-acme-0001"
 	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys:\n  - id: acme-web\n    secret: "+plain+"\nchatflows:\n  - id: "+webChatflow+"\n    keys: [acme-web]\n")
 	p := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys)
-	serving := p.AwaitLog(t, "serving")
-	url, admin := serving["listen"].(string), serving["admin"].(string)
-	if a := send(t, http.MethodPost, "http://"+url+"/api/v1/prediction/"+webChatflow, plain, "{}"); a.status == http.StatusUnauthorized {
-		t.Errorf("predict with the secret = %d, want it accepted", a.status)
+	g := testkit.Serving(t, p)
+	if res := send(t, http.MethodPost, g.URL+"/api/v1/prediction/"+webChatflow, plain, "{}"); res.status == http.StatusUnauthorized {
+		t.Errorf("predict with the secret = %d, want it accepted", res.status)
 	}
 	warned := false
 	for _, line := range p.Log(t) {
@@ -127,11 +129,11 @@ func TestPlainSecretIsNotShown(t *testing.T) {
 		warned = warned || line["level"] == "warn" && strings.Contains(message, keys+`:4: key "acme-web" has its secret in plain text`)
 	}
 	if !warned {
-		t.Errorf("log = %q, want a warning of the secret in plain text", &p.Stderr)
+		t.Errorf("log = %q, want a warning about the secret in plain text", &p.Stderr)
 	}
 	for _, path := range []string{"/status", "/metrics"} {
-		if a := send(t, http.MethodGet, "http://"+admin+path, "", ""); a.status != http.StatusOK || strings.Contains(a.body, plain) {
-			t.Errorf("GET %s = %d %q, want 200 without the secret", path, a.status, a.body)
+		if res := send(t, http.MethodGet, g.Admin+path, "", ""); res.status != http.StatusOK || strings.Contains(res.body, plain) {
+			t.Errorf("GET %s = %d %q, want 200 without the secret", path, res.status, res.body)
 		}
 	}
 	p.WantExit(t, syscall.SIGTERM)
@@ -140,8 +142,9 @@ func TestPlainSecretIsNotShown(t *testing.T) {
 	}
 }
 
-// TestLogAllowed checks that only what went wrong has a line when no others are wanted, wherever that is said.
+// TestLogAllowed checks that log_allowed=false, wherever it is set, leaves the lines of refused requests only.
 func TestLogAllowed(t *testing.T) {
+	t.Parallel()
 	file := testkit.WriteFile(t, "flowlatch.yaml", "log_allowed: false\n")
 	for _, tt := range []struct {
 		name string
@@ -158,9 +161,10 @@ func TestLogAllowed(t *testing.T) {
 		{"file", nil, []string{"--config", file}, []float64{401}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			g := startGateWith(t, newEcho(), testkit.Options{Env: tt.env, Args: tt.args})
-			if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
-				t.Fatalf("predict = %d, want 200", a.status)
+			t.Parallel()
+			g := startGateWith(t, testkit.Options{Upstream: testkit.Upstream(t, newEcho()).URL, Env: tt.env, Args: tt.args})
+			if res := g.predict(t, webChatflow, g.web); res.status != http.StatusOK {
+				t.Fatalf("predict = %d, want 200", res.status)
 			}
 			g.predict(t, webChatflow, "")
 			g.WantExit(t, syscall.SIGTERM)
@@ -169,12 +173,12 @@ func TestLogAllowed(t *testing.T) {
 				status, _ := line["status"].(float64)
 				got = append(got, status)
 			}
-			slices.Sort(got) // a line may be written after its answer was read
+			slices.Sort(got) // a line may be written after the client has read the response
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("status of requests' lines (-want +got):\n%s", diff)
 			}
 			if len(g.Logged(t, "the key file is in force")) != 1 {
-				t.Error("no line of the key file, want the operator's lines whatever requests there are")
+				t.Error("no line about the key file, want lines that are not about requests in any case")
 			}
 		})
 	}

@@ -9,8 +9,9 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestServeDoesNotStart checks that a gate that cannot begin says why and what to do, once, and ends.
+// TestServeDoesNotStart checks that serve, if it cannot start, says once why and what to do, and exits.
 func TestServeDoesNotStart(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -40,6 +41,7 @@ func TestServeDoesNotStart(t *testing.T) {
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
 			code, stdout, stderr := finish(t, "serve", "--listen", row.listen, "--admin", row.admin, "--keys", row.keys)
 			if code != exitFailed || stdout != "" {
 				t.Errorf("serve = %d, %q on stdout, want 1 and nothing", code, stdout)
@@ -51,7 +53,7 @@ func TestServeDoesNotStart(t *testing.T) {
 				}
 			}
 			if strings.Contains(stderr, "serving") {
-				t.Errorf("serve = %q on stderr, want no word of serving", stderr)
+				t.Errorf("serve = %q on stderr, want nothing about serving", stderr)
 			}
 			if n := strings.Count(stderr, row.want[0]); n != 1 {
 				t.Errorf("serve tells %q %d times, want once: %q", row.want[0], n, stderr)

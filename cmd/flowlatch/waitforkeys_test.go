@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -11,7 +10,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestWaitForKeys checks that a gate may start before its key file is there.
+// TestWaitForKeys checks that a gate may start before its key file exists.
 func TestWaitForKeys(t *testing.T) {
 	t.Parallel()
 	keys := filepath.Join(t.TempDir(), "keys.yaml")
@@ -26,14 +25,13 @@ func TestWaitForKeys(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("key new = %d, %q, want 0", code, stderr)
 	}
-	url, _ := p.AwaitLog(t, "serving")["listen"].(string)
-	a := send(t, http.MethodPost, "http://"+url+"/api/v1/prediction/"+webChatflow, strings.TrimSpace(secret), "{}")
-	if a.status == http.StatusUnauthorized || a.status == http.StatusForbidden {
-		t.Errorf("predict with the key that was waited for = %d, want it let through", a.status)
+	res := send(t, http.MethodPost, testkit.Serving(t, p).URL+"/api/v1/prediction/"+webChatflow, strings.TrimSpace(secret), "{}")
+	if res.status == http.StatusUnauthorized || res.status == http.StatusForbidden {
+		t.Errorf("predict with the key that was waited for = %d, want it accepted", res.status)
 	}
 	for _, line := range p.Log(t) {
 		if line["level"] == "error" && strings.Contains(line["message"].(string), "last good one") {
-			t.Errorf("log line while there were no keys = %v, want no word of a last good file", line)
+			t.Errorf("log line while there were no keys = %v, want nothing about a last good file", line)
 		}
 	}
 	p.WantExit(t, syscall.SIGTERM)
@@ -46,10 +44,9 @@ func TestWaitForKeysEnds(t *testing.T) {
 	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "\nflowlatch: "+keys+":1: no chatflow is listed") {
 		t.Errorf("serve with a fault that stays = %d, %q, %q, want 1 and the fault", code, stdout, stderr)
 	}
-	// The wait ends with the process.
+	// SIGTERM ends the wait.
 	p := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys, "--wait-for-keys", "1h")
 	p.AwaitLog(t, "waiting for the key file")
 	p.Signal(t, syscall.SIGTERM)
 	p.Wait(t)
-	_ = os.Remove(keys)
 }
