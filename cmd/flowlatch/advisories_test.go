@@ -42,7 +42,7 @@ func TestDocsAdvisories(t *testing.T) {
 				if m[3] != "" {
 					want[1] = m[3]
 				}
-				target := g.url + triedPath(call[2])
+				target := g.URL + triedPath(call[2])
 				got := []string{
 					strconv.Itoa(send(t, call[1], target, "", triedBody(call[2])).status),
 					strconv.Itoa(send(t, call[1], target, g.batch, triedBody(call[2])).status),
@@ -63,7 +63,7 @@ func TestDocsAdvisories(t *testing.T) {
 		"/api/v1/text-to-speech/generate": `{"credentialId":"x"}`,
 		"/api/v1/leads":                   `{"chatflowid":"` + webChatflow + `","id":"x"}`,
 	} {
-		if got := send(t, http.MethodPost, g.url+target, g.web, body).status; got != http.StatusBadRequest {
+		if got := send(t, http.MethodPost, g.URL+target, g.web, body).status; got != http.StatusBadRequest {
 			t.Errorf("POST %s with %s = %d, want 400", target, body, got)
 		}
 	}

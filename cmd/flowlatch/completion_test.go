@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -36,7 +37,7 @@ func TestBashCompletion(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("bash is not installed")
 	}
-	file := writeFile(t, "my keys.yaml", "")
+	file := testkit.WriteFile(t, "my keys.yaml", "")
 	dir := strings.TrimSuffix(file, "/my keys.yaml")
 	for _, tt := range []struct{ words, want []string }{
 		{[]string{"flowlatch", "ke"}, []string{"key"}},
@@ -77,7 +78,7 @@ func TestBashCompletion(t *testing.T) {
 
 // TestFlagWords checks that what is offered for a setting is taken by it.
 func TestFlagWords(t *testing.T) {
-	file := writeFile(t, "credential", "secret-of-the-runner")
+	file := testkit.WriteFile(t, "credential", "secret-of-the-runner")
 	offered := 0
 	for name := range settingFlags(t) {
 		for _, word := range flagWords(name) {
@@ -123,7 +124,7 @@ func TestCompletionScripts(t *testing.T) {
 			t.Logf("%s is not installed: its script is not read by it", shell)
 			continue
 		}
-		if out, err := exec.Command(shell, "-n", writeFile(t, "script", script)).CombinedOutput(); err != nil || len(out) > 0 {
+		if out, err := exec.Command(shell, "-n", testkit.WriteFile(t, "script", script)).CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("%s -n: %v\n%s", shell, err, out)
 		}
 	}
@@ -155,7 +156,7 @@ func TestManualPage(t *testing.T) {
 	if err != nil {
 		t.Skip("groff is not installed: the page is not formatted")
 	}
-	if out, err := exec.Command(formatter, "-man", "-Tascii", "-ww", "-z", writeFile(t, "flowlatch.1", page)).CombinedOutput(); err != nil || len(out) > 0 {
+	if out, err := exec.Command(formatter, "-man", "-Tascii", "-ww", "-z", testkit.WriteFile(t, "flowlatch.1", page)).CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("groff: %v\n%s", err, out)
 	}
 }

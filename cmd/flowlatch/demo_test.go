@@ -8,9 +8,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// request is what a curl line asks for.
+// request is the request of a curl line.
 type request struct{ about, url, key, body string }
 
 // curlLines reads the curl lines of a text, each with the comment above it.
@@ -43,7 +45,7 @@ func curlLines(t *testing.T, text string) (requests []request) {
 			case r.url == "" && strings.HasPrefix(w, "http://"):
 				r.url = w
 			default:
-				t.Errorf("curl line %q: %q is not known here", line, w)
+				t.Errorf("curl line %q: %q is not understood by this test", line, w)
 			}
 		}
 		requests = append(requests, r)
@@ -55,11 +57,11 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	tmp := t.TempDir()
 	p := start(t, []string{"TMPDIR=" + tmp}, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-	eventually(t, "demo's text", func() bool { return strings.Contains(p.stdout.String(), "Ctrl-C") || p.over() })
-	requests := curlLines(t, p.stdout.String())
-	page := regexp.MustCompile(`in a browser: (\S+)`).FindStringSubmatch(p.stdout.String())[1]
-	if a := send(t, http.MethodGet, page, "", ""); a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
-		t.Errorf("page of the demo at %q = %d %q, want HTML", page, a.status, a.header.Get("Content-Type"))
+	testkit.Eventually(t, "demo's text", func() bool { return strings.Contains(p.Stdout.String(), "Ctrl-C") || p.Ended() })
+	requests := curlLines(t, p.Stdout.String())
+	page := regexp.MustCompile(`in a browser: (\S+)`).FindStringSubmatch(p.Stdout.String())[1]
+	if res := send(t, http.MethodGet, page, "", ""); res.status != http.StatusOK || !strings.HasPrefix(res.header.Get("Content-Type"), "text/html") {
+		t.Errorf("page of the demo at %q = %d %q, want HTML", page, res.status, res.header.Get("Content-Type"))
 	}
 	want := []struct {
 		about  string
@@ -84,41 +86,42 @@ func TestDemo(t *testing.T) {
 		if u, err := url.Parse(r.url); err != nil || u.Port() == "0" || u.Port() == "" {
 			t.Fatalf("URL of %q = %q, want the port that is listened on", r.about, r.url)
 		}
-		a := send(t, method, r.url, r.key, r.body)
-		if r.about != want.about || a.status != want.status || !strings.Contains(a.body, want.body) {
-			t.Errorf("%q = %d %q, want %q = %d with %q", r.about, a.status, a.body, want.about, want.status, want.body)
+		res := send(t, method, r.url, r.key, r.body)
+		if r.about != want.about || res.status != want.status || !strings.Contains(res.body, want.body) {
+			t.Errorf("%q = %d %q, want %q = %d with %q", r.about, res.status, res.body, want.about, want.status, want.body)
 		}
-		if want.about == "allowed, streamed" && (a.header.Get("Content-Type") != "text/event-stream" || strings.Count(a.body, "data:") < 4) {
-			t.Errorf("%q = %q %q, want a stream of events", r.about, a.header.Get("Content-Type"), a.body)
+		if want.about == "allowed, streamed" && (res.header.Get("Content-Type") != "text/event-stream" || strings.Count(res.body, "data:") < 4) {
+			t.Errorf("%q = %q %q, want a stream of events", r.about, res.header.Get("Content-Type"), res.body)
 		}
 	}
 	if entries, err := os.ReadDir(tmp); err != nil || len(entries) == 0 {
-		t.Errorf("temporary folder during the demo = %v, %v, want something to be cleaned up", entries, err)
+		t.Errorf("temporary folder during the demo = %v, %v, want some files", entries, err)
 	}
-	p.wantExit(t, syscall.SIGINT)
+	p.WantExit(t, syscall.SIGINT)
 	if entries, err := os.ReadDir(tmp); err != nil || len(entries) > 0 {
 		t.Errorf("temporary folder after the demo = %v, %v, want nothing", entries, err)
 	}
 	for _, r := range requests {
-		if r.key != "" && strings.Contains(p.stderr.String(), r.key) {
+		if r.key != "" && strings.Contains(p.Stderr.String(), r.key) {
 			t.Errorf("log of the demo has the key of %q in it", r.about)
 		}
 	}
 }
 
-// TestDemoPortTaken checks that the demo leaves nothing behind if it cannot begin, either.
+// TestDemoPortTaken checks that the demo leaves no files behind if it cannot start.
 func TestDemoPortTaken(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, newEcho())
 	tmp := t.TempDir()
-	taken := strings.TrimPrefix(g.url, "http://")
+	taken := strings.TrimPrefix(g.URL, "http://")
 	p := start(t, []string{"TMPDIR=" + tmp}, "demo", "--listen", taken, "--admin", "127.0.0.1:0")
-	if code := p.wait(t); code != exitFailed {
+	if code := p.Wait(t); code != exitFailed {
 		t.Errorf("demo on a port that is taken = %d, want 1", code)
 	}
-	if got, want := p.stderr.String(), "flowlatch: --listen "+taken+": another program listens there; "; !strings.HasPrefix(got, want) {
+	if got, want := p.Stderr.String(), "flowlatch: --listen "+taken+": another program listens there; "; !strings.HasPrefix(got, want) {
 		t.Errorf("demo on a port that is taken = %q on stderr, want %q", got, want)
 	}
-	if got := p.stdout.String(); got != "" {
+	if got := p.Stdout.String(); got != "" {
 		t.Errorf("demo on a port that is taken = %q on stdout, want nothing", got)
 	}
 	if entries, err := os.ReadDir(tmp); err != nil || len(entries) > 0 {

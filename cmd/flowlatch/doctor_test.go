@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -48,24 +49,25 @@ func wantRow(t *testing.T, rows map[string][]string, check, row string) {
 
 // TestDoctorBeforeAGate examines a gate that is in order: none of its requests reaches the runner.
 func TestDoctorBeforeAGate(t *testing.T) {
+	t.Parallel()
 	runner := newEcho()
 	g := startGate(t, runner)
-	rows := doctor(t, 0, "--url", g.url, "--admin", strings.TrimPrefix(g.admin, "http://"), "--key-file", g.keys)
+	rows := doctor(t, 0, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", g.Keys)
 	if n := len(runner.requests); n != 0 {
 		t.Errorf("%d requests of the doctor reached the runner, want none", n)
 	}
-	wantRow(t, rows, "gate", "ok flowlatch answers at "+g.url)
+	wantRow(t, rows, "gate", "ok flowlatch answers at "+g.URL)
 	wantRow(t, rows, "spellings", "ok none of ")
 	wantRow(t, rows, "around the gate", "- name the runner")
 	wantRow(t, rows, "admin listener", "ok it answers at ")
 	wantRow(t, rows, "keys in force", "ok 2 keys and 2 chatflows")
 	wantRow(t, rows, "key file", "ok 2 keys, 2 chatflows")
 
-	if err := os.WriteFile(g.keys, []byte("version: 1\n"), 0o600); err != nil {
+	if err := os.WriteFile(g.Keys, []byte("version: 1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	send(t, http.MethodPost, g.admin+"/-/reload", "", "")
-	rows = doctor(t, 1, "--url", g.url, "--admin", strings.TrimPrefix(g.admin, "http://"))
+	send(t, http.MethodPost, g.Admin+"/-/reload", "", "")
+	rows = doctor(t, 1, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"))
 	wantRow(t, rows, "keys in force", "OPEN the key file has a fault")
 }
 
@@ -83,6 +85,7 @@ func prefixGuard(runner http.Handler) http.Handler {
 
 // TestDoctorBeforeAnotherGate examines gates that have holes.
 func TestDoctorBeforeAnotherGate(t *testing.T) {
+	t.Parallel()
 	runner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(strings.ToLower(r.URL.Path), "prediction") { // an error answer as Flowise has them
 			w.WriteHeader(http.StatusNotFound)
@@ -103,6 +106,7 @@ func TestDoctorBeforeAnotherGate(t *testing.T) {
 		}), []string{"OPEN POST /api/v1/prediction/"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			srv := httptest.NewServer(tt.gate)
 			defer srv.Close()
 			rows := doctor(t, 1, "--url", srv.URL)
@@ -115,6 +119,7 @@ func TestDoctorBeforeAnotherGate(t *testing.T) {
 
 // TestDoctorAroundTheGate has a runner and an admin listener that others can reach.
 func TestDoctorAroundTheGate(t *testing.T) {
+	t.Parallel()
 	own := ownAddresses()
 	if len(own) == 0 {
 		t.Skip("this machine has no address but loopback")
@@ -127,8 +132,8 @@ func TestDoctorAroundTheGate(t *testing.T) {
 	runner.Start()
 	defer runner.Close()
 	g := startGate(t, newEcho(), "--admin", net.JoinHostPort(own[0], "0"))
-	admin := strings.TrimPrefix(g.admin, "http://")
-	rows := doctor(t, 1, "--url", g.url, "--upstream", runner.URL, "--admin", admin)
+	admin := strings.TrimPrefix(g.Admin, "http://")
+	rows := doctor(t, 1, "--url", g.URL, "--upstream", runner.URL, "--admin", admin)
 	wantRow(t, rows, "around the gate", "OPEN "+runner.URL+" answers here")
 	wantRow(t, rows, "admin listener", "OPEN it answers at "+admin)
 	wantRow(t, rows, "spellings", "ok none")
@@ -137,15 +142,16 @@ func TestDoctorAroundTheGate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows = doctor(t, 1, "--url", g.url, "--upstream", "http://127.0.0.1:"+local.Port(), "--admin", admin)
+	rows = doctor(t, 1, "--url", g.URL, "--upstream", "http://127.0.0.1:"+local.Port(), "--admin", admin)
 	wantRow(t, rows, "around the gate", "OPEN the runner answers at "+local.Host+" too")
 }
 
 // TestDoctorKeyFile examines what is odd about a key file that is valid.
 func TestDoctorKeyFile(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, newEcho())
 	soon := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
-	path := writeFile(t, "keys.yaml", `version: 1
+	path := testkit.WriteFile(t, "keys.yaml", `version: 1
 keys:
   - {id: plain, secret: `+keystore.Generate()+`}
   - {id: idle, sha256: `+keystore.DigestOf("1").String()+`}
@@ -159,7 +165,7 @@ chatflows:
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--url", g.url, "--admin", strings.TrimPrefix(g.admin, "http://"), "--key-file", path}
+	args := []string{"--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", path}
 	rows := doctor(t, 0, args...)
 	for _, want := range []string{
 		"look key idle opens no chatflow (line 4)", "look key ending ends at " + soon, "look key ended ended at 2020",
@@ -178,6 +184,7 @@ chatflows:
 }
 
 func TestDoctorUsage(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		args []string
 		code int
@@ -203,6 +210,7 @@ func TestDoctorUsage(t *testing.T) {
 // TestDoctorBeforeHalfAGate has something before the gate that leads only the exact path of predictions to it and all
 // else to a Flowise with a login, whose refusals are Express's and Flowise's own.
 func TestDoctorBeforeHalfAGate(t *testing.T) {
+	t.Parallel()
 	reached := 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.RequestURI, "/api/v1/prediction/") || strings.HasPrefix(r.RequestURI, "/flowlatch") {

@@ -7,11 +7,13 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestNoProxyFromEnvironment sets the variables by which programs are told of a proxy: what goes to the
-// runner are keys and questions, and they go there and nowhere else.
+// TestNoProxyFromEnvironment sets HTTP_PROXY and the like: keys and questions must go to the upstream and nowhere else.
 func TestNoProxyFromEnvironment(t *testing.T) {
+	t.Parallel()
 	elsewhere, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -32,21 +34,20 @@ func TestNoProxyFromEnvironment(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
 		env = append(env, name+"=http://"+elsewhere.Addr().String(), strings.ToLower(name)+"=http://"+elsewhere.Addr().String())
 	}
-	// Go's own variables would not count for 127.0.0.1, by which name everybody knows the runner. It
-	// listens on every address of IPv4 for this.
-	runner := newEcho()
+	// http.ProxyFromEnvironment uses no proxy for 127.0.0.1. It would use one for 0.0.0.0, which reaches this host too.
+	upstream := newEcho()
 	l, err := net.Listen("tcp4", "0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: runner}
+	server := &http.Server{Handler: upstream}
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { server.Close() })
-	g := startGateOf(t, binary(t), env, runner, "--upstream", "http://"+l.Addr().String())
-	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
-		t.Errorf("predict = %d %s, want 200 from the runner", a.status, a.body)
+	g := startGateWith(t, testkit.Options{Upstream: "http://" + l.Addr().String(), Env: env})
+	if res := g.predict(t, webChatflow, g.web); res.status != http.StatusOK {
+		t.Errorf("predict = %d %s, want 200 from the upstream", res.status, res.body)
 	}
-	g.wantExit(t, syscall.SIGTERM)
+	g.WantExit(t, syscall.SIGTERM)
 	if n := connections.Load(); n != 0 {
 		t.Errorf("connections to the proxy of the environment = %d, want 0", n)
 	}

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -16,38 +16,24 @@ const (
 	batchChatflow = "8d2b6c1f-7777-4888-9999-aaaabbbbcccc"
 )
 
-// gate is a serving process, with a key for each of its two chatflows.
+// gate is a running flowlatch with a key for each of its two chatflows.
 type gate struct {
-	*process
-	url, admin string // of its listeners
-	keys       string // the key file
+	*testkit.Gate
 	web, batch string // secrets
 }
 
-// startGate starts a gate before a runner.
-func startGate(t *testing.T, runner http.Handler, args ...string) *gate {
+// startGate starts a gate in front of an upstream.
+func startGate(t *testing.T, upstream http.Handler, args ...string) *gate {
 	t.Helper()
-	return startGateOf(t, binary(t), nil, runner, args...)
+	return startGateWith(t, testkit.Options{Upstream: testkit.Upstream(t, upstream).URL, Args: args})
 }
 
-// startGateOf starts a gate of a build of the program, with variables added to its environment.
-func startGateOf(t *testing.T, path string, env []string, runner http.Handler, args ...string) *gate {
+// startGateWith starts a gate with options, all but the key file.
+func startGateWith(t *testing.T, o testkit.Options) *gate {
 	t.Helper()
-	upstream := httptest.NewServer(runner)
-	t.Cleanup(upstream.Close)
-	t.Cleanup(upstream.CloseClientConnections) // or Close would wait for streams that a failed test left open
 	g := &gate{web: keystore.Generate(), batch: keystore.Generate()}
-	g.keys = writeFile(t, "keys.yaml", g.keyFile())
-	g.process = startProgram(t, path, env, append([]string{
-		"serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", g.keys, "--upstream", upstream.URL,
-	}, args...)...)
-	serving := g.awaitLog(t, "serving")
-	listen, _ := serving["listen"].(string)
-	admin, _ := serving["admin"].(string)
-	g.url, g.admin = "http://"+listen, "http://"+admin
-	if serving["tls"] == true {
-		g.url = "https://" + listen
-	}
+	o.Keys = g.keyFile()
+	g.Gate = testkit.Serve(t, o)
 	return g
 }
 
@@ -68,39 +54,39 @@ chatflows:
 }
 
 // predict asks for a prediction.
-func (g *gate) predict(t *testing.T, chatflow, key string) answer {
+func (g *gate) predict(t *testing.T, chatflow, key string) response {
 	t.Helper()
-	return send(t, http.MethodPost, g.url+"/api/v1/prediction/"+chatflow, key, `{"question":"Hello?"}`)
+	return send(t, http.MethodPost, g.URL+"/api/v1/prediction/"+chatflow, key, `{"question":"Hello?"}`)
 }
 
-// answer is what came back.
-type answer struct {
+// response is a response that was read.
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// code is the code of an error answer.
-func (a answer) code() string {
+// code returns the code of an error response, "" of others.
+func (r response) code() string {
 	var problem struct{ Code string }
-	if json.Unmarshal([]byte(a.body), &problem) != nil {
+	if json.Unmarshal([]byte(r.body), &problem) != nil {
 		return ""
 	}
 	return problem.Code
 }
 
 // send sends a request over a connection of its own. An empty key means none.
-func send(t *testing.T, method, url, key, body string) answer {
+func send(t *testing.T, method, url, key, body string) response {
 	t.Helper()
 	res := open(t, method, url, key, body)
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, url, err)
 	}
-	return answer{res.StatusCode, res.Header, string(raw)}
+	return response{res.StatusCode, res.Header, string(raw)}
 }
 
-// open sends a request and returns when the head of its answer is there.
+// open sends a request and returns when the response header has come.
 func open(t *testing.T, method, url, key, body string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -113,7 +99,7 @@ func open(t *testing.T, method, url, key, body string) *http.Response {
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: testkit.Timeout}
 	res, err := client.Do(req)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, url, err)
@@ -122,12 +108,17 @@ func open(t *testing.T, method, url, key, body string) *http.Response {
 	return res
 }
 
-// echo is a runner that answers with what it was asked, and counts.
-type echo struct{ requests chan *http.Request }
+// echo is an upstream that responds with the request's body.
+type echo struct {
+	requests chan *http.Request // the first thousand
+}
 
 func newEcho() *echo { return &echo{requests: make(chan *http.Request, 1000)} }
 
 func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e.requests <- r
+	select {
+	case e.requests <- r:
+	default:
+	}
 	_, _ = io.Copy(w, r.Body)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -18,8 +19,8 @@ const (
 	importedKey   = "RlRkXSExxCmVwWKPoiwYU0pyKtdYTYFcRU7pdzf5yBQ"
 )
 
-// flowiseToImport answers as a Flowise 2.2.8 with one chatflow that has a key and one that has none.
-// Before it lists its keys it calls listed.
+// flowiseToImport imitates a Flowise 2.2.8 that has one chatflow with a key and one without. It calls listed before it
+// lists its keys.
 func flowiseToImport(t *testing.T, listed func()) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -47,8 +48,8 @@ func flowiseToImport(t *testing.T, listed func()) string {
 
 func TestImport(t *testing.T) {
 	url := flowiseToImport(t, func() {})
-	password := writeFile(t, "password", "correct horse\r\n")
-	apiKey := writeFile(t, "key", importedKey)
+	password := testkit.WriteFile(t, "password", "correct horse\r\n")
+	apiKey := testkit.WriteFile(t, "key", importedKey)
 	for _, tt := range []struct {
 		name   string
 		env    map[string]string
@@ -99,7 +100,7 @@ func TestImport(t *testing.T) {
 
 			code, _, stderr = flowlatch(t, args...)
 			if code != exitFailed || !strings.Contains(stderr, "exists already") {
-				t.Errorf("run(%q) again = %d, %q, want 1 and that the file is there", args, code, stderr)
+				t.Errorf("run(%q) again = %d, %q, want 1 and that the file exists", args, code, stderr)
 			}
 			if code, _, stderr = flowlatch(t, "check", "--keys", keys); code != exitOK || stderr != "" {
 				t.Errorf("run(check) = %d, %q, want 0 and no warning", code, stderr)
@@ -108,7 +109,7 @@ func TestImport(t *testing.T) {
 	}
 }
 
-// A key file that somebody else makes while Flowise is read stays as it is.
+// TestImportRace checks that a key file which appears while Flowise is read is not overwritten.
 func TestImportRace(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), "keys.yaml")
 	url := flowiseToImport(t, func() { _ = os.WriteFile(keys, []byte("mine"), 0o600) })

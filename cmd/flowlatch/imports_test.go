@@ -104,6 +104,9 @@ func TestImportsRunOneWay(t *testing.T) {
 			never: []string{"github.com/alecthomas/kong", "github.com/gorilla/mux", "github.com/prometheus", "github.com/rs/zerolog"},
 			only:  []string{},
 		},
+		"internal/testkit": {
+			only: []string{},
+		},
 		"keystore/strictyaml": {
 			never: []string{"net/http", "github.com/rs/zerolog"},
 			only:  []string{"go.yaml.in/yaml/v4"},
@@ -111,7 +114,7 @@ func TestImportsRunOneWay(t *testing.T) {
 	}
 	for _, goos := range []string{"linux", "darwin", "windows"} {
 		t.Run(goos, func(t *testing.T) {
-			packages := goList(t, goos, "./cmd/...", "./proxy/...", "./keystore/...")
+			packages := goList(t, goos, "./cmd/...", "./internal/...", "./proxy/...", "./keystore/...")
 			found := 0
 			for path, p := range packages {
 				name, own := strings.CutPrefix(path, module+"/")

@@ -6,7 +6,6 @@ import (
 	"go/token"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,9 +16,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// logPage is what docs/logs.md says of log lines.
+// logPage is what docs/logs.md says about log lines.
 type logPage struct {
 	fields   []string            // of the line of a request
 	messages map[string][]string // fields of other lines by how their message begins
@@ -27,7 +28,7 @@ type logPage struct {
 
 var codeSpan = regexp.MustCompile("`([^`]+)`")
 
-// names returns what stands between backquotes and is a field's name.
+// names returns the field names between backquotes.
 func names(text string) (names []string) {
 	for _, m := range codeSpan.FindAllStringSubmatch(text, -1) {
 		if regexp.MustCompile(`^[a-z_]+$`).MatchString(m[1]) {
@@ -55,12 +56,12 @@ func readLogPage(t *testing.T) logPage {
 		cells := strings.Split(row, "|")
 		message := codeSpan.FindStringSubmatch(cells[1])
 		if message == nil {
-			continue // told in words
+			continue // described in words
 		}
 		page.messages[strings.TrimSuffix(message[1], "…")] = names(cells[3])
 	}
 	if len(page.fields) < 10 || len(page.messages) < 10 {
-		t.Fatalf("docs/logs.md has %d fields and %d messages; its tables are not read as they are written", len(page.fields), len(page.messages))
+		t.Fatalf("docs/logs.md has %d fields and %d messages; its tables are no longer read correctly", len(page.fields), len(page.messages))
 	}
 	return page
 }
@@ -82,10 +83,10 @@ var everyLine = []string{"time", "level", "message"}
 
 const tracedBy = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-// sendAll sends requests that have every field between them.
+// sendAll sends requests whose log lines have every field between them.
 func (g *gate) sendAll(t *testing.T) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+"/api/v1/prediction/"+webChatflow, strings.NewReader("{}"))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+"/api/v1/prediction/"+webChatflow, strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,15 +100,15 @@ func (g *gate) sendAll(t *testing.T) {
 	g.predict(t, webChatflow, "")
 }
 
-// TestRequestLineFields checks that the line of a request has the fields that its page has, all of them and no others,
-// in both formats.
+// TestRequestLineFields checks that the log line of a request has exactly the fields of docs/logs.md, in both formats.
 func TestRequestLineFields(t *testing.T) {
+	t.Parallel()
 	page := readLogPage(t)
 	g := startGate(t, newEcho())
 	g.sendAll(t)
-	eventually(t, "lines of both requests", func() bool { return len(g.logged(t, "request")) == 2 })
+	testkit.Eventually(t, "lines of both requests", func() bool { return len(g.Logged(t, "request")) == 2 })
 	seen := map[string]bool{}
-	for _, line := range g.logged(t, "request") {
+	for _, line := range g.Logged(t, "request") {
 		for field := range line {
 			seen[field] = true
 		}
@@ -116,7 +117,7 @@ func TestRequestLineFields(t *testing.T) {
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(seen))); diff != "" {
 		t.Errorf("fields of requests' lines (-docs/logs.md +written):\n%s", diff)
 	}
-	traced := g.logged(t, "request") // in any order: a line may be written after its answer was read
+	traced := g.Logged(t, "request") // in any order: a line may be written after the client has read the response
 	if traced[0]["decision"] != "allow" {
 		slices.Reverse(traced)
 	}
@@ -124,12 +125,12 @@ func TestRequestLineFields(t *testing.T) {
 		t.Errorf("trace_id, span_id = %v, %v, want those of %s", id, span, tracedBy)
 	}
 
-	console := startConsole(t, g.keys)
-	g.url = console.url
+	console := startConsole(t, g.Keys)
+	g.URL = console.URL
 	g.sendAll(t)
-	eventually(t, "lines of both requests", func() bool { return strings.Count(console.stderr.String(), " request ") == 2 })
+	testkit.Eventually(t, "lines of both requests", func() bool { return strings.Count(console.Stderr.String(), " request ") == 2 })
 	seen = map[string]bool{}
-	for line := range strings.Lines(console.stderr.String()) {
+	for line := range strings.Lines(console.Stderr.String()) {
 		if _, fields, ok := strings.Cut(line, " request "); ok {
 			for _, m := range regexp.MustCompile(`(?:^| )([a-z_]+)=`).FindAllStringSubmatch(fields, -1) {
 				seen[m[1]] = true
@@ -141,52 +142,50 @@ func TestRequestLineFields(t *testing.T) {
 	}
 }
 
-// startConsole starts a gate with a log for people.
-func startConsole(t *testing.T, keys string) *gate {
+// startConsole starts a gate with --log-format console.
+func startConsole(t *testing.T, keys string) *testkit.Gate {
 	t.Helper()
-	upstream := httptest.NewServer(newEcho())
-	t.Cleanup(upstream.Close)
-	g := &gate{process: start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys, "--upstream", upstream.URL, "--log-format", "console")}
+	p := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys, "--upstream", testkit.Upstream(t, newEcho()).URL, "--log-format", "console")
 	listens := regexp.MustCompile(` serving .*listen=(\S+)`)
-	eventually(t, "start-up line", func() bool { return listens.MatchString(g.stderr.String()) })
-	g.url = "http://" + listens.FindStringSubmatch(g.stderr.String())[1]
-	return g
+	testkit.Eventually(t, "start-up line", func() bool { return listens.MatchString(p.Stderr.String()) })
+	return &testkit.Gate{Process: p, URL: "http://" + listens.FindStringSubmatch(p.Stderr.String())[1]}
 }
 
-// TestOtherLines drives a gate through its life and checks that each line, and each of its fields, is in docs/logs.md.
+// TestOtherLines starts, reloads and stops a gate, and checks that each log line and field is in docs/logs.md.
 func TestOtherLines(t *testing.T) {
+	t.Parallel()
 	page := readLogPage(t)
-	s := &stream{events: make(chan string, 1), left: make(chan struct{})}
+	s := &stream{events: make(chan string, 1), ended: make(chan struct{})}
 	s.events <- "one"
 	g := startGate(t, s, "--drain", "0s")
 	base := g.keyFile()
-	in := func(content string) { // has the key file read
-		replaceFile(t, g.keys, content)
-		g.signal(t, syscall.SIGHUP)
+	in := func(content string) { // replaces the key file and reloads it
+		testkit.ReplaceFile(t, g.Keys, content)
+		g.Signal(t, syscall.SIGHUP)
 	}
-	reloads := 1 // it was read at the start
+	reloads := 1 // at the start
 	for _, content := range []string{
 		base + "  - id: \"*\"\n    keys: [batch]\n",                   // added
 		strings.Replace(base, "name: support-bot", "name: other", 1),  // removed and changed
-		strings.Replace(base, "  - id: batch\n", "  - id: more\n", 1), // faulty: a key that names nothing
+		strings.Replace(base, "  - id: batch\n", "  - id: more\n", 1), // invalid: names a key that does not exist
 		strings.ReplaceAll(base, "batch", "more"),                     // key added and removed
 		strings.ReplaceAll(base, "  - id: batch\n", "  - id: batch\n    not_after: 2200-01-01T00:00:00Z\n"),
 		strings.ReplaceAll(base, "  - id: batch\n", "  - id: batch\n    disabled: true\n"),
 	} {
 		in(content)
 		reloads++
-		eventually(t, "reload", func() bool {
-			return len(g.logged(t, "the key file is in force"))+len(g.logged(t, "the key file has a fault; the last good one stays in force until it is mended")) >= reloads
+		testkit.Eventually(t, "reload", func() bool {
+			return len(g.Logged(t, "the key file is in force"))+len(g.Logged(t, "the key file has a fault; the last good one stays in force until it is mended")) >= reloads
 		})
 	}
-	g.signal(t, syscall.SIGHUP)
-	g.awaitLog(t, "the key file is as it was")
-	open := open(t, http.MethodPost, g.url+"/api/v1/prediction/"+webChatflow, g.web, "{}")
+	g.Signal(t, syscall.SIGHUP)
+	g.AwaitLog(t, "the key file is as it was")
+	open := open(t, http.MethodPost, g.URL+"/api/v1/prediction/"+webChatflow, g.web, "{}")
 	defer open.Body.Close()
-	g.wantExit(t, syscall.SIGTERM)
+	g.WantExit(t, syscall.SIGTERM)
 
 	seen := map[string]map[string]bool{}
-	for _, line := range g.log(t) {
+	for _, line := range g.Log(t) {
 		message, _ := line["message"].(string)
 		if message == "request" {
 			continue
@@ -208,14 +207,14 @@ func TestOtherLines(t *testing.T) {
 	} {
 		for _, field := range page.row(t, want) {
 			if !seen[want][field] {
-				t.Errorf("no line %q had the field %q, want it written or left out of docs/logs.md", want, field)
+				t.Errorf("no line %q had the field %q, want one, or no such field in docs/logs.md", want, field)
 			}
 		}
 	}
 }
 
-// TestEveryLineIsDocumented reads the source for what can be written: every message and every field of its chain must
-// be in docs/logs.md, and every message there in the source.
+// TestEveryLineIsDocumented reads the source: every message and every field that it can log must be in docs/logs.md, and
+// every message of docs/logs.md must be in the source.
 func TestEveryLineIsDocumented(t *testing.T) {
 	page := readLogPage(t)
 	all := slices.Clone(page.fields)
@@ -259,13 +258,13 @@ func TestEveryLineIsDocumented(t *testing.T) {
 	}
 	for begins := range page.messages {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(written)), func(m string) bool { return strings.HasPrefix(m, begins) }) {
-			t.Errorf("docs/logs.md has a message %q, which nothing writes", begins)
+			t.Errorf("docs/logs.md has a message %q, which is not in the source", begins)
 		}
 	}
 }
 
 // logChain returns the message and the fields of a chain such as log.Info().Str("a", …).Msg("b"), as far as they are
-// constants. A node that is something else has none.
+// constants. Other nodes have none.
 func logChain(n ast.Node) (message string, fields []string) {
 	for {
 		call, ok := n.(*ast.CallExpr)
@@ -292,7 +291,7 @@ func logChain(n ast.Node) (message string, fields []string) {
 	}
 }
 
-// constant returns the first argument, if it is text.
+// constant returns the first argument if it is a string literal.
 func constant(args []ast.Expr) string {
 	if len(args) == 0 {
 		return ""

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // malformed are values that a setting must not take, each with a word of why not.
@@ -78,7 +80,7 @@ func TestMalformedSetting(t *testing.T) {
 	if got, want := slices.Sorted(maps.Keys(malformed)), slices.Sorted(maps.Keys(settingFlags(t))); !slices.Equal(got, want) {
 		t.Fatalf("settings with malformed values = %q, want those of serve: %q", got, want)
 	}
-	keys := writeFile(t, "keys.yaml", publicKeyFile)
+	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
 	for name, rows := range malformed {
 		for _, row := range rows {
 			t.Run(name+"="+row.value, func(t *testing.T) {
@@ -91,7 +93,7 @@ func TestMalformedSetting(t *testing.T) {
 				})
 				t.Run("file", func(t *testing.T) {
 					snake := strings.ReplaceAll(name, "-", "_")
-					path := writeFile(t, "flowlatch.yaml", "# settings\n"+snake+": '"+row.value+"'\n")
+					path := testkit.WriteFile(t, "flowlatch.yaml", "# settings\n"+snake+": '"+row.value+"'\n")
 					wantFaultOf(t, "check", exitFailed, path+":2: "+snake, row.why, "--keys", keys, "--config", path)
 				})
 			})
@@ -101,18 +103,18 @@ func TestMalformedSetting(t *testing.T) {
 
 // TestMalformedItems checks that of several faults in one setting each names the place.
 func TestMalformedItems(t *testing.T) {
-	keys := writeFile(t, "keys.yaml", publicKeyFile)
-	path := writeFile(t, "flowlatch.yaml", "trusted_proxies: [here, 10.0.0.0/8, there]\n")
+	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
+	path := testkit.WriteFile(t, "flowlatch.yaml", "trusted_proxies: [here, 10.0.0.0/8, there]\n")
 	wantFault(t, path+":1: trusted_proxies", `"here"`, "--keys", keys, "--config", path)
 	wantFault(t, path+":1: trusted_proxies", `"there"`, "--keys", keys, "--config", path)
-	path = writeFile(t, "flowlatch.yaml", "cors_origins: [https://a.example, b.example, https://c.example/path]\n")
+	path = testkit.WriteFile(t, "flowlatch.yaml", "cors_origins: [https://a.example, b.example, https://c.example/path]\n")
 	wantFault(t, path+":1: cors_origins", `"b.example"`, "--keys", keys, "--config", path)
 	wantFault(t, path+":1: cors_origins", `"https://c.example/path"`, "--keys", keys, "--config", path)
 	wantFault(t, "--trusted-proxies", `"there"`, "--keys", keys, "--trusted-proxies", "here,there")
 }
 
 func TestMissingSettingsFile(t *testing.T) {
-	keys := writeFile(t, "keys.yaml", publicKeyFile)
+	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
 	path := filepath.Join(t.TempDir(), "missing.yaml")
 	wantFault(t, "--config", "missing.yaml", "--keys", keys, "--config", path)
 	t.Setenv("FLOWLATCH_CONFIG", path)
@@ -120,7 +122,7 @@ func TestMissingSettingsFile(t *testing.T) {
 }
 
 func TestEmptySetting(t *testing.T) {
-	path := writeFile(t, "flowlatch.yaml", "keys: ''\n")
+	path := testkit.WriteFile(t, "flowlatch.yaml", "keys: ''\n")
 	wantFaultOf(t, "check", exitFailed, "--keys", "must not be empty", "--keys=")
 	wantFaultOf(t, "check", exitFailed, path+":1: keys", "must not be empty", "--config", path)
 	wantFaultOf(t, "check", exitFailed, "--listen", "want HOST:PORT", "--listen=")

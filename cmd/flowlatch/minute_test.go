@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // minute returns the commands of README's "60 seconds", without the build.
@@ -39,7 +41,7 @@ func TestReadmeMinute(t *testing.T) {
 	url, admin := "", ""
 	adapt := func(line string) string {
 		return strings.NewReplacer(
-			"./flowlatch", binary(t), "./keys.yaml", filepath.Join(dir, "keys.yaml"), "> acme-web.secret", "> "+secret,
+			"./flowlatch", testkit.Build(t), "./keys.yaml", filepath.Join(dir, "keys.yaml"), "> acme-web.secret", "> "+secret,
 			"http://127.0.0.1:3000", runner.URL, "--log-format console", "", "$URL", url, "$CHATFLOW", webChatflow,
 		).Replace(line)
 	}
@@ -62,15 +64,13 @@ func TestReadmeMinute(t *testing.T) {
 			}
 		case words[1] == "serve":
 			done["serve"]++
-			g := start(t, []string{"FLOWLATCH_LISTEN=127.0.0.1:0", "FLOWLATCH_ADMIN=127.0.0.1:0"}, strings.Fields(adapt(line))[1:]...)
-			serving := g.awaitLog(t, "serving")
-			listen, _ := serving["listen"].(string)
-			admin, _ = serving["admin"].(string)
-			url = "http://" + listen + "/api/v1/prediction/" + webChatflow
+			g := testkit.Serving(t, start(t, []string{"FLOWLATCH_LISTEN=127.0.0.1:0", "FLOWLATCH_ADMIN=127.0.0.1:0"}, strings.Fields(adapt(line))[1:]...))
+			admin = strings.TrimPrefix(g.Admin, "http://")
+			url = g.URL + "/api/v1/prediction/" + webChatflow
 		default:
 			done[words[1]]++
 			cmd := exec.Command("sh", "-c", adapt(line))
-			cmd.Env = append(os.Environ(), "GORACE="+raceOptions)
+			cmd.Env = append(os.Environ(), "GORACE="+testkit.RaceOptions)
 			if admin != "" {
 				cmd.Env = append(cmd.Env, "FLOWLATCH_ADMIN="+admin)
 			}
@@ -86,7 +86,7 @@ func TestReadmeMinute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "end of the key", func() bool {
+	testkit.Eventually(t, "end of the key", func() bool {
 		return send(t, http.MethodPost, url, strings.TrimSpace(string(b)), `{"question":"Hello?"}`).code() == "invalid_key"
 	})
 }

@@ -9,36 +9,41 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // TestDoctorOfPresets examines a gate before each runner, and the runner without a gate: its own way to say
 // no is not taken for one.
 func TestDoctorOfPresets(t *testing.T) {
+	t.Parallel()
 	for preset, refusal := range map[string]string{
 		"langflow": `{"detail":"An API key must be passed as query or header"}`,
 		"n8n":      `{"code":404,"message":"The requested webhook is not registered.","hint":""}`,
 	} {
 		t.Run(preset, func(t *testing.T) {
+			t.Parallel()
 			runner := newEcho()
 			g := startGate(t, runner, "--preset", preset)
-			admin := strings.TrimPrefix(g.admin, "http://")
-			rows := doctor(t, 0, "--url", g.url, "--admin", admin, "--preset", preset)
+			admin := strings.TrimPrefix(g.Admin, "http://")
+			rows := doctor(t, 0, "--url", g.URL, "--admin", admin, "--preset", preset)
 			wantRow(t, rows, "spellings", "ok none of ")
 			if n := len(runner.requests); n != 0 {
 				t.Errorf("%d requests of the doctor reached the runner, want none", n)
 			}
-			rows = doctor(t, 1, "--url", g.url, "--admin", admin)
+			rows = doctor(t, 1, "--url", g.URL, "--admin", admin)
 			wantRow(t, rows, "preset", "OPEN the gate runs with preset "+preset)
-			t.Setenv("FLOWLATCH_PRESET", preset)
-			doctor(t, 0, "--url", g.url, "--admin", admin)
+			p := start(t, []string{"FLOWLATCH_PRESET=" + preset}, "doctor", "--url", g.URL, "--admin", admin)
+			if code := p.Wait(t); code != exitOK {
+				t.Errorf("doctor with FLOWLATCH_PRESET=%s = %d, want 0", preset, code)
+			}
 
 			bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(http.StatusNotFound)
 				fmt.Fprint(w, refusal)
 			}))
 			defer bare.Close()
-			rows = doctor(t, 1, "--url", bare.URL, "--admin", admin)
+			rows = doctor(t, 1, "--url", bare.URL, "--admin", admin, "--preset", preset)
 			wantRow(t, rows, "spellings", "OPEN POST "+strings.ReplaceAll(targets[preset].dir+"/"+targets[preset].word, "//", "/")+"/")
 		})
 	}
@@ -68,31 +73,33 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestPresetServes sends a request through a gate before each runner, with the credential that goes to it.
+// TestPresetServes sends a request through a gate with each preset, and looks at the credential that the upstream gets.
 func TestPresetServes(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ preset, path, header, want string }{
 		{"flowise", "/api/v1/prediction/", "Authorization", "Bearer the-runners-own-key"},
 		{"langflow", "/api/v1/run/", "X-Api-Key", "the-runners-own-key"},
 		{"n8n", "/webhook/", "Authorization", "Bearer the-runners-own-key"},
 	} {
 		t.Run(tt.preset, func(t *testing.T) {
-			credential := writeFile(t, "credential", "the-runners-own-key\n")
+			credential := testkit.WriteFile(t, "credential", "the-runners-own-key\n")
 			if err := os.Chmod(credential, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			runner := newEcho()
-			g := startGate(t, runner, "--preset", tt.preset, "--upstream-authorization", "file:"+credential)
-			if a := send(t, http.MethodPost, g.url+tt.path+webChatflow, g.web, "{}"); a.status != http.StatusOK {
-				t.Fatalf("answer = %d %s, want 200", a.status, a.body)
+			t.Parallel()
+			upstream := newEcho()
+			g := startGate(t, upstream, "--preset", tt.preset, "--upstream-authorization", "file:"+credential)
+			if res := send(t, http.MethodPost, g.URL+tt.path+webChatflow, g.web, "{}"); res.status != http.StatusOK {
+				t.Fatalf("response = %d %s, want 200", res.status, res.body)
 			}
-			r := <-runner.requests
+			r := <-upstream.requests
 			if got := append(slices.Clone(r.Header["Authorization"]), r.Header["X-Api-Key"]...); len(got) != 1 || r.Header.Get(tt.header) != tt.want {
-				t.Errorf("credentials at the runner = %q, want %q as %s alone", got, tt.want, tt.header)
+				t.Errorf("credentials at the upstream = %q, want %q as %s alone", got, tt.want, tt.header)
 			}
-			if a := send(t, http.MethodPost, g.url+tt.path+batchChatflow, g.web, "{}"); a.code() != "key_not_for_chatflow" {
-				t.Errorf("another chatflow: answer = %d %s, want key_not_for_chatflow", a.status, a.body)
+			if res := send(t, http.MethodPost, g.URL+tt.path+batchChatflow, g.web, "{}"); res.code() != "key_not_for_chatflow" {
+				t.Errorf("another chatflow: response = %d %s, want key_not_for_chatflow", res.status, res.body)
 			}
-			if got := g.awaitLog(t, "serving")["preset"]; got != tt.preset {
+			if got := g.AwaitLog(t, "serving")["preset"]; got != tt.preset {
 				t.Errorf("preset of the start-up line = %v, want %s", got, tt.preset)
 			}
 		})
@@ -109,8 +116,8 @@ func TestOtherRunnersPage(t *testing.T) {
 	page := string(raw)
 	_, rest, _ := strings.Cut(page, "```yaml\n")
 	settings, _, _ := strings.Cut(rest, "```")
-	keys := writeFile(t, "keys.yaml", "version: 1\nchatflows:\n  - {id: profile, public: true}\n")
-	code, out, errs := flowlatch(t, "explain", "POST", "/webhook/user/profile", "--keys", keys, "--config", writeFile(t, "flowlatch.yaml", settings))
+	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nchatflows:\n  - {id: profile, public: true}\n")
+	code, out, errs := flowlatch(t, "explain", "POST", "/webhook/user/profile", "--keys", keys, "--config", testkit.WriteFile(t, "flowlatch.yaml", settings))
 	if code != exitOK || !strings.Contains(out, "/webhook/user/{chatflow}") {
 		t.Errorf("explain with the page's settings file = %d, %s%s; want 0 and its route", code, out, errs)
 	}

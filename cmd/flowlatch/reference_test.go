@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
@@ -187,7 +188,7 @@ func TestDocsKeyFiles(t *testing.T) {
 		files[kind], _, _ = strings.Cut(rest, "```")
 	}
 	for kind, content := range files {
-		code, _, errs := flowlatch(t, "check", "--keys", writeFile(t, "keys."+kind, content))
+		code, _, errs := flowlatch(t, "check", "--keys", testkit.WriteFile(t, "keys."+kind, content))
 		if code != exitOK || content == "" {
 			t.Errorf("check of the key file in %s = %d, %s; want 0", kind, code, errs)
 		}

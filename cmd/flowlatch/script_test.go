@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "rewrite what scripts compare with")
@@ -28,7 +30,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			e.Setenv("GORACE", raceOptions)
+			e.Setenv("GORACE", testkit.RaceOptions)
 			for name, id := range scriptChatflows {
 				e.Setenv(name, id)
 			}

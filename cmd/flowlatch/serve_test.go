@@ -2,51 +2,53 @@ package main
 
 import (
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 func TestServeStart(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, newEcho(), "--expose", "predict,widget")
-	want := logLine{
+	want := testkit.Line{
 		"level": "info", "message": "serving", "version": buildVersion(), "preset": "flowise", "expose": []any{"predict", "widget"},
-		"keys": 2.0, "chatflows": 2.0, "tls": false, "status_page": g.admin + "/",
+		"keys": 2.0, "chatflows": 2.0, "tls": false, "status_page": g.Admin + "/",
 	}
 	changing := cmpopts.IgnoreMapEntries(func(k string, _ any) bool {
 		return k == "time" || k == "listen" || k == "admin" || k == "upstream"
 	})
-	if diff := cmp.Diff(want, g.awaitLog(t, "serving"), changing); diff != "" {
+	if diff := cmp.Diff(want, g.AwaitLog(t, "serving"), changing); diff != "" {
 		t.Errorf("start-up line (-want +got):\n%s", diff)
 	}
-	if got := g.stdout.String(); got != "" {
-		t.Errorf("stdout = %q, want nothing: results go there, and there are none", got)
+	if got := g.Stdout.String(); got != "" {
+		t.Errorf("stdout = %q, want nothing", got)
 	}
-	if a := send(t, http.MethodGet, g.admin+"/", "", ""); a.status != http.StatusOK || a.header.Get("Content-Type") != "text/html; charset=utf-8" {
-		t.Errorf("status page = %d %q, want HTML", a.status, a.header.Get("Content-Type"))
+	if res := send(t, http.MethodGet, g.Admin+"/", "", ""); res.status != http.StatusOK || res.header.Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Errorf("status page = %d %q, want HTML", res.status, res.header.Get("Content-Type"))
 	}
 	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ok"} {
-		if a := send(t, http.MethodGet, g.admin+path, "", ""); a.status != http.StatusOK || strings.TrimSpace(a.body) != want {
-			t.Errorf("GET %s = %d %q, want 200 %q", path, a.status, a.body, want)
+		if res := send(t, http.MethodGet, g.Admin+path, "", ""); res.status != http.StatusOK || strings.TrimSpace(res.body) != want {
+			t.Errorf("GET %s = %d %q, want 200 %q", path, res.status, res.body, want)
 		}
 	}
-	if a := send(t, http.MethodGet, g.url+"/readyz", g.web, ""); a.status != http.StatusNotFound {
-		t.Errorf("GET /readyz where callers come in = %d, want 404", a.status)
+	if res := send(t, http.MethodGet, g.URL+"/readyz", g.web, ""); res.status != http.StatusNotFound {
+		t.Errorf("GET /readyz on the listener for clients = %d, want 404", res.status)
 	}
-	code, stdout, stderr := finish(t, "healthcheck", "--admin", strings.TrimPrefix(g.admin, "http://"))
+	code, stdout, stderr := finish(t, "healthcheck", "--admin", strings.TrimPrefix(g.Admin, "http://"))
 	if code != exitOK || stdout != "ok\n" || stderr != "" {
 		t.Errorf("healthcheck = %d, %q, %q, want 0, %q and nothing", code, stdout, stderr, "ok\n")
 	}
 }
 
 func TestServeForward(t *testing.T) {
-	runner := newEcho()
-	g := startGate(t, runner)
+	t.Parallel()
+	upstream := newEcho()
+	g := startGate(t, upstream)
 	for _, row := range []struct {
 		name, chatflow, key string
 		status              int
@@ -59,25 +61,25 @@ func TestServeForward(t *testing.T) {
 		{"no key", webChatflow, "", http.StatusUnauthorized, "missing_key"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			a := g.predict(t, row.chatflow, row.key)
-			if a.status != row.status || a.code() != row.code {
-				t.Errorf("predict(%s) = %d %q, want %d %q", row.name, a.status, a.code(), row.status, row.code)
+			res := g.predict(t, row.chatflow, row.key)
+			if res.status != row.status || res.code() != row.code {
+				t.Errorf("predict(%s) = %d %q, want %d %q", row.name, res.status, res.code(), row.status, row.code)
 			}
 			if row.status != http.StatusOK {
-				if n := len(runner.requests); n != 0 {
-					t.Errorf("requests at the runner = %d, want none", n)
+				if n := len(upstream.requests); n != 0 {
+					t.Errorf("requests at the upstream = %d, want none", n)
 				}
 				return
 			}
-			if want := `{"question":"Hello?"}`; a.body != want {
-				t.Errorf("predict(%s) = %q, want %q", row.name, a.body, want)
+			if want := `{"question":"Hello?"}`; res.body != want {
+				t.Errorf("predict(%s) = %q, want %q", row.name, res.body, want)
 			}
-			r := <-runner.requests
+			r := <-upstream.requests
 			if want := "/api/v1/prediction/" + row.chatflow; r.URL.Path != want || r.Method != http.MethodPost {
-				t.Errorf("at the runner = %s %s, want POST %s", r.Method, r.URL.Path, want)
+				t.Errorf("at the upstream = %s %s, want POST %s", r.Method, r.URL.Path, want)
 			}
 			if got, ok := r.Header["Authorization"]; ok {
-				t.Errorf("Authorization at the runner = %q, want none", got)
+				t.Errorf("Authorization at the upstream = %q, want none", got)
 			}
 		})
 	}
@@ -87,48 +89,36 @@ func TestHangupReloads(t *testing.T) {
 	t.Parallel()
 	g := startGate(t, newEcho())
 
-	// The poll does not say that nothing changed; the signal does.
+	// A poll that finds nothing new logs nothing; the signal does.
 	const unchanged = "the key file is as it was"
-	if got := len(g.logged(t, unchanged)); got != 0 {
+	if got := len(g.Logged(t, unchanged)); got != 0 {
 		t.Fatalf("log lines %q before the signal = %d, want 0", unchanged, got)
 	}
-	g.signal(t, syscall.SIGHUP)
-	g.awaitLog(t, unchanged)
+	g.Signal(t, syscall.SIGHUP)
+	g.AwaitLog(t, unchanged)
 
-	replaceFile(t, g.keys, "version: 1\nkeys: []\n")
-	g.signal(t, syscall.SIGHUP)
-	fault := g.awaitLog(t, "the key file has a fault; the last good one stays in force until it is mended")
-	if got, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(got, g.keys+":1: no chatflow is listed") {
+	testkit.ReplaceFile(t, g.Keys, "version: 1\nkeys: []\n")
+	g.Signal(t, syscall.SIGHUP)
+	fault := g.AwaitLog(t, "the key file has a fault; the last good one stays in force until it is mended")
+	if got, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(got, g.Keys+":1: no chatflow is listed") {
 		t.Errorf("log line of the fault = %v, want an error with the place", fault)
 	}
-	if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK {
-		t.Errorf("predict with a fault in the key file = %d, want 200", a.status)
+	if res := g.predict(t, webChatflow, g.web); res.status != http.StatusOK {
+		t.Errorf("predict with a fault in the key file = %d, want 200", res.status)
 	}
-	if a := send(t, http.MethodGet, g.admin+"/readyz", "", ""); a.status != http.StatusOK {
-		t.Errorf("GET /readyz with a fault in the key file = %d, want 200", a.status)
+	if res := send(t, http.MethodGet, g.Admin+"/readyz", "", ""); res.status != http.StatusOK {
+		t.Errorf("GET /readyz with a fault in the key file = %d, want 200", res.status)
 	}
 
-	replaceFile(t, g.keys, strings.Replace(g.keyFile(), "    keys: [acme-web]", "    keys: [batch]", 1))
-	g.signal(t, syscall.SIGHUP)
-	eventually(t, "new keys in force", func() bool { return g.predict(t, webChatflow, g.batch).status == http.StatusOK })
-	if a := g.predict(t, webChatflow, g.web); a.code() != "key_not_for_chatflow" {
-		t.Errorf("predict with a key that was taken away = %d %q, want key_not_for_chatflow", a.status, a.code())
+	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    keys: [acme-web]", "    keys: [batch]", 1))
+	g.Signal(t, syscall.SIGHUP)
+	testkit.Eventually(t, "new keys applied", func() bool { return g.predict(t, webChatflow, g.batch).status == http.StatusOK })
+	if res := g.predict(t, webChatflow, g.web); res.code() != "key_not_for_chatflow" {
+		t.Errorf("predict with a key that was removed = %d %q, want key_not_for_chatflow", res.status, res.code())
 	}
-	loaded := g.logged(t, "the key file is in force")
+	loaded := g.Logged(t, "the key file is in force")
 	if n := len(loaded); n != 2 || !cmp.Equal(loaded[n-1]["chatflows_changed"], []any{webChatflow}) {
-		t.Errorf("log lines of new keys = %v, want 2, the last with what changed", loaded)
+		t.Errorf("log lines of reloads = %v, want 2, the last with what changed", loaded)
 	}
-	g.wantExit(t, syscall.SIGTERM)
-}
-
-// replaceFile replaces a file as an editor does that writes another and renames it.
-func replaceFile(t *testing.T, path, content string) {
-	t.Helper()
-	next := filepath.Join(filepath.Dir(path), "next")
-	if err := os.WriteFile(next, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(next, path); err != nil {
-		t.Fatal(err)
-	}
+	g.WantExit(t, syscall.SIGTERM)
 }

@@ -5,17 +5,20 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestServeDoesNotStart checks that a gate that cannot begin says why and what to do, once, and ends.
+// TestServeDoesNotStart checks that serve, if it cannot start, says once why and what to do, and exits.
 func TestServeDoesNotStart(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { taken.Close() })
 	addr := taken.Addr().String()
-	keys := writeFile(t, "keys.yaml", publicKeyFile)
+	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
 	missing := filepath.Join(t.TempDir(), "keys.yaml")
 	for _, row := range []struct {
 		name, listen, admin, keys string
@@ -30,14 +33,15 @@ func TestServeDoesNotStart(t *testing.T) {
 		{"key file missing", "127.0.0.1:0", "localhost:0", missing, []string{
 			missing, "it does not exist; ", "--keys", "`flowlatch key new`",
 		}},
-		{"key file empty", "127.0.0.1:0", "localhost:0", writeFile(t, "keys.yaml", "\n"), []string{
+		{"key file empty", "127.0.0.1:0", "localhost:0", testkit.WriteFile(t, "keys.yaml", "\n"), []string{
 			"keys.yaml: the file is empty",
 		}},
-		{"key file with faults", "127.0.0.1:0", "localhost:0", writeFile(t, "keys.yaml", "version: 1\nkeys: [{id: a}]\nchatflows: [{id: b}]\n"), []string{
+		{"key file with faults", "127.0.0.1:0", "localhost:0", testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys: [{id: a}]\nchatflows: [{id: b}]\n"), []string{
 			`keys.yaml:2: key "a" has no secret`, `keys.yaml:3: chatflow "b" has neither`,
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
 			code, stdout, stderr := finish(t, "serve", "--listen", row.listen, "--admin", row.admin, "--keys", row.keys)
 			if code != exitFailed || stdout != "" {
 				t.Errorf("serve = %d, %q on stdout, want 1 and nothing", code, stdout)
@@ -49,7 +53,7 @@ func TestServeDoesNotStart(t *testing.T) {
 				}
 			}
 			if strings.Contains(stderr, "serving") {
-				t.Errorf("serve = %q on stderr, want no word of serving", stderr)
+				t.Errorf("serve = %q on stderr, want nothing about serving", stderr)
 			}
 			if n := strings.Count(stderr, row.want[0]); n != 1 {
 				t.Errorf("serve tells %q %d times, want once: %q", row.want[0], n, stderr)

@@ -16,13 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
 
 const year = 365 * 24 * time.Hour
 
-// secureGate is a gate that callers reach by TLS.
+// secureGate is a gate that serves clients over HTTPS.
 type secureGate struct {
 	*gate
 	authority *certificatetest.Authority
@@ -30,12 +31,12 @@ type secureGate struct {
 	pair      certificatetest.Pair
 }
 
-func startSecureGate(t *testing.T, runner http.Handler, args ...string) *secureGate {
+func startSecureGate(t *testing.T, upstream http.Handler, args ...string) *secureGate {
 	t.Helper()
 	s := &secureGate{authority: certificatetest.New(t, "authority"), dir: t.TempDir()}
 	s.pair = s.authority.Issue(t, "gate.example", year)
 	cert, key := s.pair.Write(t, s.dir)
-	s.gate = startGate(t, runner, append([]string{"--tls-cert", cert, "--tls-key", key}, args...)...)
+	s.gate = startGate(t, upstream, append([]string{"--tls-cert", cert, "--tls-key", key}, args...)...)
 	return s
 }
 
@@ -48,12 +49,12 @@ func (s *secureGate) ask(t *testing.T, http2 bool, own ...tls.Certificate) (stat
 	tr.Protocols.SetHTTP1(!http2)
 	tr.Protocols.SetHTTP2(http2)
 	defer tr.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/api/v1/prediction/"+webChatflow, strings.NewReader(`{"question":"Hello?"}`))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/api/v1/prediction/"+webChatflow, strings.NewReader(`{"question":"Hello?"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+s.web)
-	res, err := (&http.Client{Transport: tr, Timeout: patience}).Do(req)
+	res, err := (&http.Client{Transport: tr, Timeout: testkit.Timeout}).Do(req)
 	if err != nil {
 		return 0, 0, "", err
 	}
@@ -74,33 +75,33 @@ func (s *secureGate) wantServed(t *testing.T, serial string, own ...tls.Certific
 
 func (g *gate) status(t *testing.T) (s admin.Status) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(send(t, http.MethodGet, g.admin+"/status", "", "").body), &s); err != nil {
+	if err := json.Unmarshal([]byte(send(t, http.MethodGet, g.Admin+"/status", "", "").body), &s); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// TestTLS renews the certificate of a gate in every way, and puts a bad one there in between.
+// TestTLS renews the certificate of a gate in every way, with an invalid one in between.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	s := startSecureGate(t, newEcho())
 	s.wantServed(t, s.pair.Serial)
-	if a := send(t, http.MethodGet, strings.Replace(s.url, "https", "http", 1)+"/", "", ""); a.status != http.StatusBadRequest {
-		t.Errorf("a request without TLS = %d, want 400", a.status)
+	if res := send(t, http.MethodGet, strings.Replace(s.URL, "https", "http", 1)+"/", "", ""); res.status != http.StatusBadRequest {
+		t.Errorf("a request without TLS = %d, want 400", res.status)
 	}
-	if code, stdout, _ := finish(t, "healthcheck", "--admin", strings.TrimPrefix(s.admin, "http://")); code != exitOK || stdout != "ok\n" {
+	if code, stdout, _ := finish(t, "healthcheck", "--admin", strings.TrimPrefix(s.Admin, "http://")); code != exitOK || stdout != "ok\n" {
 		t.Errorf("healthcheck = %d, %q, want 0 and ok", code, stdout)
 	}
 	if n := s.metric(t, `flowlatch_certificate_stale{certificate="server"}`); n != 0 {
 		t.Errorf("stale = %d, want 0", n)
 	}
 
-	// Seen without asking.
+	// Found by the watch.
 	second := s.authority.Issue(t, "second.example", 2*year)
 	second.Write(t, s.dir)
-	line := s.awaitLog(t, "the certificate is in force") // the one of the start
-	eventually(t, "the renewal in the log", func() bool {
-		all := s.logged(t, "the certificate is in force")
+	line := s.AwaitLog(t, "the certificate is in force") // the first is of the start
+	testkit.Eventually(t, "the renewal in the log", func() bool {
+		all := s.Logged(t, "the certificate is in force")
 		line = all[len(all)-1]
 		return len(all) == 2
 	})
@@ -110,9 +111,9 @@ func TestTLS(t *testing.T) {
 	}
 	s.wantServed(t, second.Serial)
 
-	// Bad, and told everywhere but by the readiness.
+	// An invalid certificate shows everywhere but in the readiness.
 	certificatetest.Write(t, filepath.Join(s.dir, "tls.crt"), s.pair.Cert)
-	fault := s.awaitLog(t, "the certificate's files have a fault; the last good one stays in force until they are mended")
+	fault := s.AwaitLog(t, "the certificate's files have a fault; the last good one stays in force until they are mended")
 	if e, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(e, filepath.Join(s.dir, "tls.key")) {
 		t.Errorf("log line of the fault = %v, want an error that names the file", fault)
 	}
@@ -121,46 +122,45 @@ func TestTLS(t *testing.T) {
 		t.Errorf("stale = %d, want 1", n)
 	}
 	if st := s.status(t).Certificates; len(st) != 1 || !st[0].Stale || st[0].Fault == "" || st[0].Serials[0] != second.Serial {
-		t.Errorf("status = %+v, want the fault and what is in force", st)
+		t.Errorf("status = %+v, want the fault and the certificate that is used", st)
 	}
-	if a := send(t, http.MethodGet, s.admin+"/readyz", "", ""); a.status != http.StatusOK {
-		t.Errorf("GET /readyz = %d, want 200", a.status)
+	if res := send(t, http.MethodGet, s.Admin+"/readyz", "", ""); res.status != http.StatusOK {
+		t.Errorf("GET /readyz = %d, want 200", res.status)
 	}
-	if a := send(t, http.MethodPost, s.admin+"/-/reload", "", ""); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "tls.key") {
-		t.Errorf("POST /-/reload = %d %s, want 422 and why", a.status, a.body)
+	if res := send(t, http.MethodPost, s.Admin+"/-/reload", "", ""); res.status != http.StatusUnprocessableEntity || !strings.Contains(res.body, "tls.key") {
+		t.Errorf("POST /-/reload = %d %s, want 422 and why", res.status, res.body)
 	}
-	rows := doctor(t, exitOK, "--url", s.url, "--admin", strings.TrimPrefix(s.admin, "http://"))
-	wantRow(t, rows, "gate", "ok flowlatch answers at "+s.url)
+	rows := doctor(t, exitOK, "--url", s.URL, "--admin", strings.TrimPrefix(s.Admin, "http://"))
+	wantRow(t, rows, "gate", "ok flowlatch answers at "+s.URL)
 	wantRow(t, rows, "spellings", "ok none of ")
 	wantRow(t, rows, "certificate server", "look its files have a fault")
 
-	// Mended, and asked for.
+	// A repaired one is applied by a reload, the next by SIGHUP.
 	second.Write(t, s.dir)
-	if a := send(t, http.MethodPost, s.admin+"/-/reload", "", ""); a.status != http.StatusOK {
-		t.Errorf("POST /-/reload = %d %s, want 200", a.status, a.body)
+	if res := send(t, http.MethodPost, s.Admin+"/-/reload", "", ""); res.status != http.StatusOK {
+		t.Errorf("POST /-/reload = %d %s, want 200", res.status, res.body)
 	}
 	third := s.authority.Issue(t, "third.example", year)
 	third.Write(t, s.dir)
-	s.signal(t, syscall.SIGHUP)
-	eventually(t, "the third certificate", func() bool { return s.status(t).Certificates[0].Serials[0] == third.Serial })
+	s.Signal(t, syscall.SIGHUP)
+	testkit.Eventually(t, "the third certificate", func() bool { return s.status(t).Certificates[0].Serials[0] == third.Serial })
 	s.wantServed(t, third.Serial)
-	if text := s.stderr.String(); strings.Contains(text, "PRIVATE") {
-		t.Errorf("log = %s, want nothing of a key", text)
+	if text := s.Stderr.String(); strings.Contains(text, "PRIVATE") {
+		t.Errorf("log = %s, want no part of a key", text)
 	}
-	s.wantExit(t, syscall.SIGTERM)
+	s.WantExit(t, syscall.SIGTERM)
 }
 
-// TestTLSRenewedUnderLoad renews the certificate again and again while callers come on new connections: none of
-// them may fail.
+// TestTLSRenewedUnderLoad renews the certificate again and again while clients open connections: none may fail.
 func TestTLSRenewedUnderLoad(t *testing.T) {
 	t.Parallel()
-	s := startSecureGate(t, newEcho2())
+	s := startSecureGate(t, newEcho())
 	var stop atomic.Bool
 	var served atomic.Int64
 	serials := sync.Map{}
-	var callers sync.WaitGroup
+	var clients sync.WaitGroup
 	for _, http2 := range []bool{true, false} {
-		callers.Go(func() {
+		clients.Go(func() {
 			for !stop.Load() {
 				status, _, serial, err := s.ask(t, http2)
 				if status != http.StatusOK || err != nil {
@@ -177,67 +177,62 @@ func TestTLSRenewedUnderLoad(t *testing.T) {
 		before := served.Load()
 		next := s.authority.Issue(t, "gate.example", year)
 		next.Write(t, s.dir)
-		eventually(t, "the next certificate", func() bool {
+		testkit.Eventually(t, "the next certificate", func() bool {
 			st := s.status(t).Certificates[0]
 			return st.Serials[0] == next.Serial && served.Load() > before+4 || t.Failed()
 		})
 		last = next.Serial
 	}
 	stop.Store(true)
-	callers.Wait()
+	clients.Wait()
 	s.wantServed(t, last)
 	n := 0
 	serials.Range(func(any, any) bool { n++; return true })
 	if n < 5 {
-		t.Errorf("callers saw %d certificates, want those that were put there", n)
+		t.Errorf("clients saw %d certificates, want at least 5", n)
 	}
-	if lines := s.logged(t, "the certificate's files have a fault; the last good one stays in force until they are mended"); len(lines) > 0 {
-		t.Errorf("log = %v, want no fault for the moment between two files", lines)
+	if lines := s.Logged(t, "the certificate's files have a fault; the last good one stays in force until they are mended"); len(lines) > 0 {
+		t.Errorf("log = %v, want no fault while one of the two files is old", lines)
 	}
 }
 
-// newEcho2 is an echo that does not count.
-func newEcho2() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
-}
-
-// TestClientCA lets in callers with a certificate alone, until their authority is taken out, and the doctor too.
+// TestClientCA accepts clients with a certificate only, the doctor included, until their CA is removed.
 func TestClientCA(t *testing.T) {
 	t.Parallel()
 	partner := certificatetest.New(t, "partner")
 	bundle := filepath.Join(t.TempDir(), "ca.pem")
 	certificatetest.Write(t, bundle, partner.PEM)
 	s := startSecureGate(t, newEcho(), "--client-ca", bundle)
-	caller := partner.Issue(t, "caller", year)
-	s.wantServed(t, s.pair.Serial, caller.Certificate(t))
-	for name, own := range map[string][]tls.Certificate{"none": nil, "a stranger's": {s.authority.Issue(t, "x", year).Certificate(t)}, "one that has ended": {partner.Issue(t, "x", -time.Hour).Certificate(t)}} {
+	client := partner.Issue(t, "client", year)
+	s.wantServed(t, s.pair.Serial, client.Certificate(t))
+	for name, own := range map[string][]tls.Certificate{"none": nil, "from another CA": {s.authority.Issue(t, "x", year).Certificate(t)}, "expired": {partner.Issue(t, "x", -time.Hour).Certificate(t)}} {
 		for _, http2 := range []bool{true, false} {
 			if status, _, _, err := s.ask(t, http2, own...); err == nil {
-				t.Errorf("prediction with %s = %d, want no connection", name, status)
+				t.Errorf("prediction with %s = %d, want a failed TLS handshake", name, status)
 			}
 		}
 	}
 
-	args := []string{"--url", s.url, "--admin", strings.TrimPrefix(s.admin, "http://")}
+	args := []string{"--url", s.URL, "--admin", strings.TrimPrefix(s.Admin, "http://")}
 	code, _, stderr := flowlatch(t, append([]string{"doctor"}, args...)...)
 	if code != exitFailed || !strings.Contains(stderr, "--client-cert") {
 		t.Errorf("doctor without a certificate = %d, %q, want 1 and what to do", code, stderr)
 	}
-	cert, key := caller.Write(t, t.TempDir())
+	cert, key := client.Write(t, t.TempDir())
 	rows := doctor(t, exitOK, append(args, "--client-cert", cert, "--client-key", key)...)
 	wantRow(t, rows, "spellings", "ok none of ")
 	wantRow(t, rows, "certificate client_ca", "ok for CN=partner")
 
 	certificatetest.Write(t, bundle, s.authority.PEM)
-	s.signal(t, syscall.SIGHUP)
-	eventually(t, "the other authority", func() bool { return s.status(t).Certificates[1].Names[0] == "CN=authority" })
-	if status, _, _, err := s.ask(t, true, caller.Certificate(t)); err == nil {
-		t.Errorf("prediction with an authority that was taken out = %d, want no connection", status)
+	s.Signal(t, syscall.SIGHUP)
+	testkit.Eventually(t, "the other CA", func() bool { return s.status(t).Certificates[1].Names[0] == "CN=authority" })
+	if status, _, _, err := s.ask(t, true, client.Certificate(t)); err == nil {
+		t.Errorf("prediction after the CA was removed = %d, want a failed TLS handshake", status)
 	}
 	s.wantServed(t, s.pair.Serial, s.authority.Issue(t, "own", year).Certificate(t))
 }
 
-// TestUpstreamCertificate has a runner that asks for a certificate, by TLS 1.2 and 1.3, which is renewed.
+// TestUpstreamCertificate has an upstream that requires a client certificate, with TLS 1.2 and 1.3, and renews it.
 func TestUpstreamCertificate(t *testing.T) {
 	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
@@ -245,27 +240,27 @@ func TestUpstreamCertificate(t *testing.T) {
 			t.Parallel()
 			authority := certificatetest.New(t, "authority")
 			var shown atomic.Value
-			runner := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			upstream := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				shown.Store(r.TLS.PeerCertificates[0].SerialNumber.Text(16))
 			}))
-			runner.TLS = authority.Client(authority.Issue(t, "runner", year).Certificate(t))
-			runner.TLS.ClientCAs, runner.TLS.ClientAuth, runner.TLS.MaxVersion = runner.TLS.RootCAs, tls.RequireAndVerifyClientCert, version
-			runner.Config.ErrorLog = log.New(io.Discard, "", 0)
-			runner.StartTLS()
-			t.Cleanup(runner.Close)
+			upstream.TLS = authority.Client(authority.Issue(t, "upstream", year).Certificate(t))
+			upstream.TLS.ClientCAs, upstream.TLS.ClientAuth, upstream.TLS.MaxVersion = upstream.TLS.RootCAs, tls.RequireAndVerifyClientCert, version
+			upstream.Config.ErrorLog = log.New(io.Discard, "", 0)
+			upstream.StartTLS()
+			t.Cleanup(upstream.Close)
 			dir := t.TempDir()
 			first := authority.Issue(t, "gate", year)
 			cert, key := first.Write(t, dir)
 			bundle := filepath.Join(dir, "ca.pem")
 			certificatetest.Write(t, bundle, authority.PEM)
 
-			g := startGate(t, newEcho(), "--upstream", runner.URL, "--upstream-ca", bundle, "--upstream-cert", cert, "--upstream-key", key)
-			if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK || shown.Load() != first.Serial {
-				t.Errorf("prediction = %d %s, the runner saw %v, want 200 and %s", a.status, a.body, shown.Load(), first.Serial)
+			g := startGateWith(t, testkit.Options{Upstream: upstream.URL, Args: []string{"--upstream-ca", bundle, "--upstream-cert", cert, "--upstream-key", key}})
+			if res := g.predict(t, webChatflow, g.web); res.status != http.StatusOK || shown.Load() != first.Serial {
+				t.Errorf("prediction = %d %s, the upstream saw %v, want 200 and %s", res.status, res.body, shown.Load(), first.Serial)
 			}
 			second := authority.Issue(t, "gate", year)
 			second.Write(t, dir)
-			eventually(t, "the renewal", func() bool {
+			testkit.Eventually(t, "the renewal", func() bool {
 				for _, c := range g.status(t).Certificates {
 					if c.Certificate == "upstream_client" {
 						return c.Serials[0] == second.Serial
@@ -273,26 +268,26 @@ func TestUpstreamCertificate(t *testing.T) {
 				}
 				return false
 			})
-			if a := g.predict(t, webChatflow, g.web); a.status != http.StatusOK || shown.Load() != second.Serial {
-				t.Errorf("prediction after the renewal = %d %s, the runner saw %v, want 200 and %s", a.status, a.body, shown.Load(), second.Serial)
+			if res := g.predict(t, webChatflow, g.web); res.status != http.StatusOK || shown.Load() != second.Serial {
+				t.Errorf("prediction after the renewal = %d %s, the upstream saw %v, want 200 and %s", res.status, res.body, shown.Load(), second.Serial)
 			}
 
-			bare := startGate(t, newEcho(), "--upstream", runner.URL, "--upstream-ca", bundle)
-			if a := bare.predict(t, webChatflow, bare.web); a.status != http.StatusBadGateway || a.code() != "upstream_unreachable" {
-				t.Errorf("prediction without a certificate = %d %s, want 502", a.status, a.body)
+			bare := startGateWith(t, testkit.Options{Upstream: upstream.URL, Args: []string{"--upstream-ca", bundle}})
+			if res := bare.predict(t, webChatflow, bare.web); res.status != http.StatusBadGateway || res.code() != "upstream_unreachable" {
+				t.Errorf("prediction without a certificate = %d %s, want 502", res.status, res.body)
 			}
-			// In TLS 1.3 the runner's word comes when the request is on its way, and may be lost with the connection.
-			reason := fmt.Sprint(bare.awaitLog(t, "request")["reason"])
+			// With TLS 1.3 the upstream's alert arrives after the request is sent, and may be lost with the connection.
+			reason := fmt.Sprint(bare.AwaitLog(t, "request")["reason"])
 			if !strings.HasPrefix(reason, "the TLS handshake with the upstream failed: ") && (version == tls.VersionTLS12 || !strings.HasPrefix(reason, "the upstream broke off before its response")) {
-				t.Errorf("reason in the log = %q, want what the runner has against it", reason)
+				t.Errorf("reason in the log = %q, want that the TLS handshake failed", reason)
 			}
 		})
 	}
 }
 
-// TestTLSSettings has settings that do not belong together.
+// TestTLSSettings has settings that contradict each other.
 func TestTLSSettings(t *testing.T) {
-	keys := writeFile(t, "keys.yaml", publicKeyFile)
+	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
 	authority := certificatetest.New(t, "authority")
 	cert, key := authority.Issue(t, "a.example", year).Write(t, t.TempDir())
 	_, other := authority.Issue(t, "b.example", year).Write(t, t.TempDir())
@@ -319,6 +314,6 @@ func TestTLSSettings(t *testing.T) {
 	ended, endedKey := authority.Issue(t, "c.example", -time.Hour).Write(t, t.TempDir())
 	code, _, stderr := flowlatch(t, "check", "--keys", keys, "--tls-cert", ended, "--tls-key", endedKey)
 	if code != exitOK || !strings.Contains(stderr, `warning: the certificate "server", for c.example`) {
-		t.Errorf("check of a certificate that has ended = %d, %q, want 0 and a warning", code, stderr)
+		t.Errorf("check of an expired certificate = %d, %q, want 0 and a warning", code, stderr)
 	}
 }

@@ -1,0 +1,96 @@
+package testkit
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Build builds flowlatch and returns the path of the program. Each set of flags of "go build" is built once for each
+// test binary, whose TestMain must call Main.
+//
+// The program has the race detector if the test binary has it: a race then ends the process with an exit code that no
+// test expects. The flag -race=false leaves it out, for tests that measure memory.
+func Build(t testing.TB, flags ...string) string {
+	t.Helper()
+	if buildDir == "" {
+		t.Fatal("testkit.Build needs a TestMain that calls testkit.Main")
+	}
+	if raceEnabled() {
+		flags = append([]string{"-race"}, flags...)
+	}
+	once, _ := builds.LoadOrStore(strings.Join(flags, " "), sync.OnceValues(func() (string, error) { return build(flags) }))
+	path, err := once.(func() (string, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// builds holds a func() (path string, err error) for each set of flags.
+var builds sync.Map
+
+func build(flags []string) (path string, err error) {
+	root, err := findRoot()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(buildDir, "")
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, "flowlatch")
+	cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "./cmd/flowlatch")...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building flowlatch: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// Root returns the top directory of the source tree.
+func Root(t testing.TB) string {
+	t.Helper()
+	root, err := findRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// findRoot goes up from the working directory, which is the package's in a test. Modules below the root have a go.mod
+// of their own, so it looks for the command.
+func findRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "cmd", "flowlatch", "main.go")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", fmt.Errorf("no directory above the working directory has cmd/flowlatch")
+		}
+		dir = parent
+	}
+}
+
+var raceEnabled = sync.OnceValue(func() bool {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return false
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-race" {
+			return s.Value == "true"
+		}
+	}
+	return false
+})

@@ -1,0 +1,32 @@
+package testkit
+
+import (
+	"testing"
+	"time"
+)
+
+// Timeout is how long a test waits for something that must happen.
+const Timeout = 15 * time.Second
+
+// Eventually waits until holds returns true. It fails the test after Timeout, saying that there was no such thing as
+// what.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	EventuallyWithin(t, Timeout, what, holds)
+}
+
+// EventuallyWithin is Eventually with a timeout of its own.
+func EventuallyWithin(t testing.TB, timeout time.Duration, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(timeout)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("after %s: no %s", timeout, what)
+		}
+	}
+}
