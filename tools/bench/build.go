@@ -34,20 +34,15 @@ func caddy(ctx context.Context, cache string) (string, error) {
 	return path, nil
 }
 
-// gate returns the flowlatch to measure: the one that -bin names, or one built from this tree as it is shipped or with the race detector.
-func gate(ctx context.Context, o *options, race bool) (string, error) {
-	if o.binary != "" && !race {
+// gate returns the flowlatch to measure: the one that -bin names, or one built from this tree as it is shipped.
+func gate(ctx context.Context, o *options) (string, error) {
+	if o.binary != "" {
 		return o.binary, nil
 	}
 	progress("building flowlatch")
 	path := filepath.Join(o.dir, "flowlatch")
-	args, cgo := []string{"build", "-trimpath", "-ldflags", "-s -w"}, "CGO_ENABLED=0"
-	if race {
-		path += "-race"
-		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
-	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "-o", path, "github.com/flowlatch/flowlatch/cmd/flowlatch")...)
-	cmd.Env = append(os.Environ(), cgo)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "github.com/flowlatch/flowlatch/cmd/flowlatch")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building flowlatch: %w\n%s", err, out)
 	}

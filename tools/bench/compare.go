@@ -11,54 +11,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 )
-
-// The figures, by what the table calls them.
-const (
-	cpuForwarded = "CPU of a forwarded request, µs"
-	cpuRefused   = "CPU of a refused request, µs"
-	cpuEvent     = "CPU of an event of a stream, µs"
-	cpuLarge     = "CPU of a response of 1 MiB, µs"
-	latencyOne   = "latency at 1 connection, p50, µs"
-	latency50    = "latency at 64 connections, p50, µs"
-	latency99    = "latency at 64 connections, p99, µs"
-	latencyEvent = "an event, from due to received, p99, µs"
-	throughput   = "requests/s, 64 connections"
-	opened       = "upstream connections opened by refused requests"
-	restFew      = "resident at rest, 10 keys, MiB"
-	restMany     = "resident at rest, 10,000 keys, MiB"
-	restAfter    = "resident after the load, MiB"
-	perStream    = "resident per idle stream, KiB"
-	readyMany    = "start to first response, 10,000 keys, ms"
-	binarySize   = "binary, MiB"
-)
-
-// allFigures is the order of the tables.
-var allFigures = []string{
-	cpuForwarded, cpuRefused, cpuEvent, cpuLarge, latencyOne, latency50, latency99, latencyEvent, throughput,
-	opened, restFew, restMany, restAfter, perStream, readyMany, binarySize,
-}
-
-// bars are what flowlatch must not exceed: a number, or a ratio to another product.
-var bars = []struct {
-	figure, over string
-	limit        float64
-	unit         string
-}{
-	{cpuForwarded, httputilName, 0.90, "×"},
-	{cpuRefused, httputilName, 1.15, "×"},
-	{latencyOne, httputilName, 0.75, "×"},
-	{cpuEvent, baselineName, 1.10, "×"},
-	{cpuLarge, baselineName, 1.05, "×"},
-	{perStream, "", 48, " KiB"},
-	{restFew, "", 16, " MiB"},
-	{restMany, "", 32, " MiB"},
-	{readyMany, "", 100, " ms"},
-	{binarySize, "", 16, " MiB"},
-	{opened, "", 0, ""},
-}
 
 const (
 	fewKeys     = 10
@@ -77,8 +31,7 @@ type comparison struct {
 	keys     *fixture
 	products []*product
 	figures  figures
-	faults   table
-	failed   []error // of flowlatch
+	failed   []error // requests to flowlatch
 }
 
 // compare measures the products in turns.
@@ -90,8 +43,8 @@ func compare(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	c := &comparison{options: o, keys: newFixture(manyKeys), products: all, figures: figures{}, faults: table{{"turn", "product", "fault"}}}
-	began, used := time.Now(), machineCPU()
+	c := &comparison{options: o, keys: newFixture(manyKeys), products: all, figures: figures{}}
+	began, others := time.Now(), machineCPU()-ownCPU()
 	for turn := range o.turns {
 		if err = c.turn(ctx, turn); err != nil {
 			break
@@ -99,7 +52,7 @@ func compare(ctx context.Context, o *options, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%s.\n", strings.Join(append([]string{machine()}, versions...), ", "))
 	fmt.Fprintf(out, "%d turns with %d rounds of loads, %s each; %d idle streams; median, range in parentheses. Unrelated programs and the hypervisor used %.2f of %d cores.\n\n",
-		o.turns, rounds, o.duration, o.idle, max(0, (machineCPU()-used-ownCPU()).Seconds()/time.Since(began).Seconds()), runtime.NumCPU())
+		o.turns, rounds, o.duration, o.idle, max(0, (machineCPU()-ownCPU()-others).Seconds()/time.Since(began).Seconds()), runtime.NumCPU())
 	c.report(out)
 	return errors.Join(append(c.failed, err)...)
 }
@@ -150,7 +103,7 @@ func (c *comparison) turn(ctx context.Context, turn int) error {
 	}
 	progress("turn %d of %d: idle streams", turn+1, c.turns)
 	for _, i := range few {
-		if err := c.idleStreams(ctx, turn, i); err != nil {
+		if err := c.idleStreams(ctx, i); err != nil {
 			return fmt.Errorf("%s: %w", i.name, err)
 		}
 		i.close()
@@ -160,7 +113,7 @@ func (c *comparison) turn(ctx context.Context, turn int) error {
 		progress("turn %d of %d: loads, round %d of %d", turn+1, c.turns, round+1, rounds)
 		for _, s := range c.steps(round == 0) {
 			for _, i := range many {
-				if err := c.load(ctx, turn, up, i, s); err != nil {
+				if err := c.load(ctx, up, i, s); err != nil {
 					return fmt.Errorf("%s: %w", i.name, err)
 				}
 			}
@@ -215,7 +168,7 @@ func (c *comparison) steps(cold bool) []step {
 }
 
 // load sends a load to a product and notes what it cost.
-func (c *comparison) load(ctx context.Context, turn int, up *upstream, i *instance, s step) error {
+func (c *comparison) load(ctx context.Context, up *upstream, i *instance, s step) error {
 	s.Port = i.Port
 	if i.single {
 		s.Requests = s.Requests[:1]
@@ -261,10 +214,10 @@ func (c *comparison) load(ctx context.Context, turn int, up *upstream, i *instan
 	if s.Status == http.StatusUnauthorized {
 		note(opened, float64(after.Accepted-before.Accepted))
 		if n := after.Refused - before.Refused; n > 0 {
-			c.fault(turn, i, fmt.Errorf("%s: %d of %d were forwarded", s.what, n, count))
+			c.fault(i, fmt.Errorf("%s: %d of %d were forwarded", s.what, n, count))
 		}
 	}
-	c.fault(turn, i, saw.err(s.what))
+	c.fault(i, saw.err(s.what))
 	return nil
 }
 
@@ -283,7 +236,7 @@ func (c *comparison) state(up *upstream, i *instance) (s state, err error) {
 }
 
 // idleStreams measures the memory of event streams on which nothing happens after the first event.
-func (c *comparison) idleStreams(ctx context.Context, turn int, i *instance) error {
+func (c *comparison) idleStreams(ctx context.Context, i *instance) error {
 	before, err := i.resident("VmRSS")
 	if err != nil {
 		return err
@@ -304,74 +257,17 @@ func (c *comparison) idleStreams(ctx context.Context, turn int, i *instance) err
 	}
 	c.figures.note(perStream, i.name, (open-before)*1024/float64(c.idle))
 	saw, err := finish(ctx, clients)
-	c.fault(turn, i, saw.err("idle streams"))
+	c.fault(i, saw.err("idle streams"))
 	return err
 }
 
 // fault notes that requests failed. Only flowlatch's are an error of the run; others' are a finding.
-func (c *comparison) fault(turn int, i *instance, err error) {
+func (c *comparison) fault(i *instance, err error) {
 	if err == nil {
 		return
 	}
 	progress("%s: %v", i.name, err)
-	c.faults.add(fmt.Sprint(turn+1), i.name, err.Error())
 	if i.name == flowlatchName {
 		c.failed = append(c.failed, err)
 	}
-}
-
-// report prints the tables: what flowlatch must not exceed, its ratios to the others, and all figures.
-func (c *comparison) report(out io.Writer) {
-	limits := table{{"flowlatch", "limit", "measured", ""}}
-	for _, b := range bars {
-		if b.over == "" {
-			limits.bar(b.figure, c.figures.of(b.figure, flowlatchName), b.limit, b.unit)
-		} else {
-			what, _, _ := strings.Cut(b.figure, ", µs")
-			limits.bar(what+", to "+b.over, c.figures.ratio(b.figure, flowlatchName, b.over), b.limit, b.unit)
-		}
-	}
-	limits.print(out)
-	ratios, all := table{{"ratio of flowlatch to"}}, table{{"figure"}}
-	for n, p := range c.products {
-		all[0] = append(all[0], p.name)
-		if n > 0 {
-			ratios[0] = append(ratios[0], p.name)
-		}
-	}
-	for _, figure := range allFigures {
-		ratio, line := []string{figure}, []string{figure}
-		for n, p := range c.products {
-			line = append(line, c.figures.of(figure, p.name).String())
-			if n > 0 {
-				ratio = append(ratio, c.figures.ratio(figure, flowlatchName, p.name).String())
-			}
-		}
-		all.add(line...)
-		if strings.Join(ratio[1:], "") != "" && figure != opened {
-			ratios.add(ratio...)
-		}
-	}
-	ratios.print(out)
-	all.print(out)
-	c.faults.print(out)
-}
-
-// machineCPU returns the processor time that all programs have used, and that the hypervisor kept.
-func machineCPU() time.Duration {
-	b, _ := os.ReadFile("/proc/stat") // without it the share of others is zero
-	var user, nice, system, idle, iowait, irq, softirq, steal int64
-	_, _ = fmt.Sscanf(string(b), "cpu %d %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal)
-	return time.Duration(user+nice+system+irq+softirq+steal) * 10 * time.Millisecond
-}
-
-// ownCPU returns the processor time of this process and of its children that have ended.
-func ownCPU() (own time.Duration) {
-	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
-		var u syscall.Rusage
-		if syscall.Getrusage(who, &u) == nil {
-			own += time.Duration(u.Utime.Nano() + u.Stime.Nano())
-		}
-	}
-	return own
 }

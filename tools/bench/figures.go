@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 )
 
 // figures holds what was measured, by figure and product, a value for each turn.
@@ -70,20 +71,47 @@ func number(v float64) string {
 	}
 }
 
+// reading is a line of a table before it is written.
+type reading struct {
+	what         string
+	value, limit float64
+	unit         string
+}
+
+// none is the limit of what has none.
+var none = math.Inf(1)
+
+func millis(d time.Duration) float64 { return d.Seconds() * 1000 }
+
 // table is lines of cells, the first of which is the header.
 type table [][]string
 
 func (t *table) add(cells ...string) { *t = append(*t, cells) }
 
-// bar adds a line about something that must not be more than a limit.
-func (t *table) bar(what string, s spread, limit float64, unit string) {
-	met := "met"
-	if !(s.median <= limit) {
-		met = "MISSED"
+// readings adds a line for each reading, over all turns.
+func (t *table) readings(turns ...[]reading) {
+	for n := range turns[0] {
+		var values []float64
+		for _, turn := range turns {
+			values = append(values, turn[n].value)
+		}
+		r := turns[0][n]
+		t.judge(r.what, spreadOf(values), r.limit, r.unit)
 	}
-	if !math.IsNaN(s.median) {
-		t.add(what, "≤ "+number(limit)+unit, s.unit(unit), met)
+}
+
+// judge adds a line that says whether a limit was kept. Without a value, it adds none.
+func (t *table) judge(what string, s spread, limit float64, unit string) {
+	cells := []string{what, "≤ " + number(limit) + unit, s.unit(unit), "kept"}
+	switch {
+	case math.IsNaN(s.median):
+		return
+	case limit == none:
+		cells[1], cells[3] = "", ""
+	case s.median > limit:
+		cells[3] = "MISSED"
 	}
+	t.add(cells...)
 }
 
 // print writes the table as Markdown, in columns. Without a line below its header, it writes nothing.

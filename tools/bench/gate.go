@@ -92,8 +92,10 @@ func (i *instance) settle(ctx context.Context, before *holdings) (least holdings
 	return least, err
 }
 
-// left adds to a table what the gate holds after a load that it did not hold before.
-func (h holdings) left(t *table, before holdings) {
-	t.bar("goroutines, before: "+number(before.goroutines), spreadOf([]float64{h.goroutines}), before.goroutines, "")
-	t.bar("descriptors, before: "+number(before.descriptors), spreadOf([]float64{h.descriptors}), before.descriptors, "")
+// left returns what the gate holds after a load, which must not be more than before.
+func (h holdings) left(before holdings) []reading {
+	return []reading{
+		{"goroutines, " + number(before.goroutines) + " before", h.goroutines, before.goroutines, ""},
+		{"descriptors, " + number(before.descriptors) + " before", h.descriptors, before.descriptors, ""},
+	}
 }

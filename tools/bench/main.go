@@ -26,6 +26,7 @@ type options struct {
 	turns    int
 	duration time.Duration // of each load
 	idle     int           // streams that are held open
+	samples  int           // of each kind of refusal
 	quick    bool
 	cache    string // directory for what is built once
 	dir      string // for temporary files, removed in the end
@@ -35,6 +36,8 @@ type options struct {
 var (
 	measurements = map[string]func(context.Context, *options, io.Writer) error{
 		"compare": compare,
+		"keys":    keys,
+		"oracle":  oracle,
 		"soak":    soak,
 	}
 	children = map[string]func(context.Context, []string, io.Writer) error{
@@ -71,9 +74,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&o.binary, "bin", "", "a flowlatch to measure instead of one built from this tree")
 	flags.StringVar(&o.baseline, "baseline", "", "compare: another flowlatch, such as of the commit before a change")
 	flags.BoolVar(&o.quick, "quick", false, "compare: in 2 minutes, without nginx, HAProxy and Caddy")
-	flags.IntVar(&o.turns, "turns", 0, "compare: how often each product is started and measured (default 3)")
-	flags.DurationVar(&o.duration, "for", 0, "how long each load lasts (default of compare: 1s, of soak: 30s)")
+	flags.IntVar(&o.turns, "turns", 0, "compare, keys: how often each product is started and measured (default 3)")
+	flags.DurationVar(&o.duration, "for", 0, "how long each load lasts (default of compare: 1s, of soak and keys: 30s)")
 	flags.IntVar(&o.idle, "streams", 0, "compare: idle streams (default 4,000)")
+	flags.IntVar(&o.samples, "samples", 40_000, "oracle: requests of each kind")
 	_ = flags.Parse(args) // exits
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected arguments %q", flags.Args())
@@ -100,7 +104,7 @@ func (o *options) defaults(name string) {
 	if o.quick {
 		turns, duration, idle = 2, 600*time.Millisecond, 1000
 	}
-	if name == "soak" {
+	if name != "compare" {
 		duration = 30 * time.Second
 	}
 	set(&o.turns, turns)

@@ -45,7 +45,7 @@ func start(ctx context.Context, core, dir string, command ...string) (*process, 
 	command = append([]string{"taskset", "-c", core}, command...)
 	p := &process{cmd: exec.Command(command[0], command[1:]...), out: out.Name(), ended: make(chan struct{}), began: time.Now()}
 	p.cmd.Dir = dir
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GORACE=halt_on_error=1"}
+	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
@@ -149,6 +149,19 @@ func (p *process) cpu() (sum time.Duration, err error) {
 		sum += time.Duration(t.Nano())
 	}
 	return sum, err
+}
+
+// spends returns the processor time that the group spends while f runs.
+func (p *process) spends(f func() error) (time.Duration, error) {
+	before, err := p.cpu()
+	if err != nil {
+		return 0, err
+	}
+	if err := f(); err != nil {
+		return 0, err
+	}
+	after, err := p.cpu()
+	return after - before, err
 }
 
 // resident returns the sum of a field of /proc/PID/status of the group, VmRSS or VmHWM, in MiB. Pages that its processes share count for each.

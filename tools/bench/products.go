@@ -151,7 +151,7 @@ func products(ctx context.Context, o *options) (all []*product, versions []strin
 	if err != nil {
 		return nil, nil, err
 	}
-	binary, err := gate(ctx, o, false)
+	binary, err := gate(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,7 +17,7 @@ import (
 
 // soak sends flowlatch a load of all kinds while its key file changes every second, and looks at what it holds before and after.
 func soak(ctx context.Context, o *options, out io.Writer) error {
-	binary, err := gate(ctx, o, false)
+	binary, err := gate(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -56,9 +56,10 @@ func soak(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return errors.Join(failed, err)
 	}
-	t.add("versions of the key file", "", number(generation["flowlatch_keys_generation"]), "")
-	t.bar("resident at rest, MiB; before: "+number(before.resident)+", under load: "+number(during), spreadOf([]float64{after.resident}), before.resident*1.25+2, "")
-	after.left(&t, before)
+	t.readings(append([]reading{
+		{"versions of the key file", generation["flowlatch_keys_generation"], none, ""},
+		{"resident at rest, " + number(before.resident) + " before, " + number(during) + " under load", after.resident, before.resident*1.25 + 2, " MiB"},
+	}, after.left(before)...))
 	fmt.Fprintf(out, "%s.\n\n", machine())
 	t.print(out)
 	if after.goroutines > before.goroutines+10 || after.descriptors > before.descriptors+10 { // one for each leak of a busy half minute would be hundreds
@@ -106,7 +107,7 @@ func (i *instance) mixed(ctx context.Context, d time.Duration) (t table, err err
 		}
 		saw, err2 := finish(ctx, p)
 		err = errors.Join(err, err2, saw.err(loads[n].what))
-		t.bar(fmt.Sprintf("failed of %d %s", saw.Done+saw.Failed, loads[n].what), spreadOf([]float64{float64(saw.Failed)}), 0, "")
+		t.readings([]reading{{fmt.Sprintf("failed of %d %s", saw.Done+saw.Failed, loads[n].what), float64(saw.Failed), 0, ""}})
 	}
 	return t, err
 }
