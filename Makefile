@@ -7,7 +7,6 @@ VULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 30s
-BENCH_CACHE ?= $(HOME)/.cache/flowlatch-bench
 
 .PHONY: help
 help: ## list the targets
@@ -91,8 +90,8 @@ bench-keys: ## measure what keys cost: a decision, a file of a million keys, 100
 	go run -tags bench ./tools/bench/keys
 
 .PHONY: bench
-bench: ## measure what the gate costs beside nginx, HAProxy and Caddy (10 minutes; BENCH_ARGS for more, see tools/bench)
-	@mkdir -p "$(BENCH_CACHE)" && go build -tags bench -o "$(BENCH_CACHE)/bench" ./tools/bench && exec env BENCH_CACHE="$(BENCH_CACHE)" "$(BENCH_CACHE)/bench" $(BENCH_ARGS)
+bench: ## measure what the gate costs beside httputil, nginx, HAProxy and Caddy (10 minutes; with BENCH_ARGS=-quick 2; see tools/bench)
+	go run -tags bench ./tools/bench $(BENCH_ARGS)
 
 .PHONY: bench-oracle
 bench-oracle: ## measure whether the time of a refusal tells what the gate knows (1 minute)

@@ -4,449 +4,270 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 )
 
-// lab is what a comparison needs.
-type lab struct {
+const (
+	fewKeys     = 10
+	manyKeys    = 10_000
+	keysUsed    = 1000 // of them, in a load
+	connections = 64
+	streams     = 200 // that send events
+	rounds      = 4   // of the loads in a turn
+	atRest      = 5 * time.Second
+	settled     = time.Second
+)
+
+// comparison is a run of compare.
+type comparison struct {
 	*options
-	dir      string
 	keys     *fixture
 	products []*product
 	figures  figures
-	failed   []error // requests that went wrong, of flowlatch
-	faults   table   // and of all
+	failed   []error // requests to flowlatch
 }
 
-// direct stands for callers that ask the upstream itself.
-const direct = "direct"
-
-// The times that pass without anything being asked.
-const (
-	rest    = 5 * time.Second // before memory at rest is looked at
-	settle  = time.Second     // before and after streams are opened
-	warm    = time.Second     // of load that does not count
-	holding = 4 * time.Second // of events
-)
-
-// compare measures the products beside one another.
+// compare measures the products in turns.
 func compare(ctx context.Context, o *options, out io.Writer) error {
 	if runtime.NumCPU() < 2 {
-		return errors.New("two cores are needed: one for what is measured, one for callers and upstream")
+		return errors.New("two cores are needed: one for what is measured, one for clients and upstream")
 	}
-	dir, err := os.MkdirTemp("", "flowlatch-bench-")
+	all, versions, err := products(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o711); err != nil { // nginx's worker is another user
-		return err
-	}
-	l := &lab{options: o, dir: dir, keys: newFixture(manyKeys), figures: figures{}}
-	versions, err := l.getProducts(ctx)
-	if err != nil {
-		return err
-	}
-	began, busy := time.Now(), machineProcessor()
-	turns := 0
+	c := &comparison{options: o, keys: newFixture(manyKeys), products: all, figures: figures{}}
+	began, others := time.Now(), machineCPU()-ownCPU()
 	for turn := range o.turns {
-		if err = l.turn(ctx, turn); err != nil {
+		if err = c.turn(ctx, turn); err != nil {
 			break
 		}
-		turns++
 	}
-	others := othersShare(began, busy)
-	if turns > 0 {
-		l.report(out, turns, versions, others)
-		if o.plot != "" {
-			err = errors.Join(err, l.draw(o.plot, turns))
-		}
-	}
-	return errors.Join(append(l.failed, err)...)
+	fmt.Fprintf(out, "%s.\n", strings.Join(append([]string{machine()}, versions...), ", "))
+	fmt.Fprintf(out, "%d turns with %d rounds of loads, %s each; %d idle streams; median, range in parentheses. Unrelated programs and the hypervisor used %.2f of %d cores.\n\n",
+		o.turns, rounds, o.duration, o.idle, max(0, (machineCPU()-ownCPU()-others).Seconds()/time.Since(began).Seconds()), runtime.NumCPU())
+	c.report(out)
+	return errors.Join(append(c.failed, err)...)
 }
 
-// getProducts gets and chooses what is measured, and tells the versions.
-func (l *lab) getProducts(ctx context.Context) (versions string, err error) {
-	self, err := os.Executable()
+// turn starts every product anew and measures it. The products run side by side, and each load is sent to one after the other, so that a time in which the
+// machine is slow hits all of them.
+func (c *comparison) turn(ctx context.Context, turn int) error {
+	dir, err := os.MkdirTemp(c.dir, "turn-")
 	if err != nil {
-		return "", err
-	}
-	all := []*product{{name: "flowlatch"}}
-	if l.other != "" {
-		all = append(all, &product{name: "flowlatch-other"})
-	}
-	all = append(all, &product{name: "nginx"}, &product{name: "HAProxy"}, &product{name: "Caddy"}, httpUtil("httputil-tuned", "tuned", self), httpUtil("httputil", "plain", self))
-	if l.products, err = chosen(all, l.only); err != nil {
-		return "", err
-	}
-	programs := []string{"wrk"}
-	for _, p := range l.products {
-		if name := strings.ToLower(p.name); name == "nginx" || name == "haproxy" {
-			programs = append(programs, name)
-		}
-	}
-	if err := fromDistribution(ctx, programs...); err != nil {
-		return "", err
-	}
-	var told []string
-	for i, p := range l.products {
-		var path string
-		switch p.name {
-		case "flowlatch":
-			if path = l.binary; path == "" {
-				if path, err = build(ctx, l.dir); err != nil {
-					return "", err
-				}
-			}
-			l.products[i] = flowlatch(p.name, absolute(path))
-		case "flowlatch-other":
-			l.products[i] = flowlatch(p.name, absolute(l.other))
-		case "nginx":
-			path, _ = lookPath("nginx")
-			l.products[i] = nginx(path)
-			told = append(told, "nginx "+version(ctx, path, "-v"))
-		case "HAProxy":
-			path, _ = lookPath("haproxy")
-			l.products[i] = haproxy(path)
-			told = append(told, "HAProxy "+version(ctx, path, "-v"))
-		case "Caddy":
-			if path, err = caddy(ctx, l.cache); err != nil {
-				return "", err
-			}
-			l.products[i] = caddyProduct(path)
-			told = append(told, "Caddy "+caddyVersion)
-		}
-	}
-	return strings.Join(append(told, "wrk "+version(ctx, "wrk", "-v")), ", "), nil
-}
-
-func absolute(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
-}
-
-// turn measures every product once, in an order that moves on with each turn.
-func (l *lab) turn(ctx context.Context, turn int) error {
-	var order []*product
-	for i := range l.products {
-		order = append(order, l.products[(i+turn)%len(l.products)])
-	}
-	progress("turn %d of %d: start and rest", turn+1, l.turns)
-	if err := l.atRest(ctx, turn, order); err != nil {
 		return err
 	}
-	if err := l.withoutProxy(ctx, turn); err != nil {
-		return err
-	}
-	for _, p := range order {
-		progress("turn %d of %d: %s under load", turn+1, l.turns, p.name)
-		if err := l.underLoad(ctx, turn, p); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
-		if l.streams == 0 {
-			continue
-		}
-		progress("turn %d of %d: %s with %d streams", turn+1, l.turns, p.name, l.streams)
-		if err := l.withStreams(ctx, turn, p); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
-	}
-	return nil
-}
-
-// atRest starts each product with few keys and with many, and looks at their memory when nothing was asked for a while.
-func (l *lab) atRest(ctx context.Context, turn int, order []*product) error {
-	up, err := startUpstream(ctx, l.dir)
+	up, err := startUpstream(ctx, dir)
 	if err != nil {
 		return err
 	}
 	defer up.end()
-	type resting struct {
-		*instance
-		figure string
-		name   string
-	}
-	var all []resting
+	var few, many []*instance
 	defer func() {
-		for _, r := range all {
-			r.close()
+		for _, i := range append(few, many...) {
+			i.close()
 		}
 	}()
-	for _, p := range order {
+	progress("turn %d of %d: start and rest", turn+1, c.turns)
+	for n := range c.products {
+		p := c.products[(n+turn)%len(c.products)] // another first in each turn
 		for _, kind := range []struct {
-			count       int
-			rest, ready string
-		}{{fewKeys, restFew, readyFew}, {manyKeys, restMany, readyMany}} {
-			i, err := p.start(ctx, l.dir, l.keys, kind.count, up.addr)
+			all   *[]*instance
+			count int
+		}{{&few, fewKeys}, {&many, manyKeys}} {
+			i, err := p.start(ctx, dir, up.addr, c.keys, kind.count, "")
 			if err != nil {
 				return err
 			}
-			all = append(all, resting{i, kind.rest, p.name})
-			l.figures.note(turn, kind.ready, p.name, float64(i.ready)/1e6)
+			*kind.all = append(*kind.all, i)
 		}
 	}
-	if err := pause(ctx, rest); err != nil {
+	if err := pause(ctx, atRest); err != nil {
 		return err
 	}
-	for _, r := range all {
-		kib, err := r.resident()
-		if err != nil {
+	for n := range many {
+		c.figures.note(readyMany, many[n].name, many[n].ready.Seconds()*1000)
+		if info, err := os.Stat(many[n].binary); err == nil && many[n].name != httputilName {
+			c.figures.note(binarySize, many[n].name, float64(info.Size())/(1<<20))
+		}
+		if err := errors.Join(c.resident(restFew, few[n]), c.resident(restMany, many[n])); err != nil {
 			return err
 		}
-		l.figures.note(turn, r.figure, r.name, kib/1024)
+	}
+	progress("turn %d of %d: idle streams", turn+1, c.turns)
+	for _, i := range few {
+		if err := c.idleStreams(ctx, i); err != nil {
+			return fmt.Errorf("%s: %w", i.name, err)
+		}
+		i.close()
+	}
+	few = nil
+	for round := range rounds {
+		progress("turn %d of %d: loads, round %d of %d", turn+1, c.turns, round+1, rounds)
+		for _, s := range c.steps(round == 0) {
+			for _, i := range many {
+				if err := c.load(ctx, up, i, s); err != nil {
+					return fmt.Errorf("%s: %w", i.name, err)
+				}
+			}
+		}
+	}
+	for _, i := range many {
+		if err := c.resident(restAfter, i); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// withoutProxy measures what callers see of the upstream itself.
-func (l *lab) withoutProxy(ctx context.Context, turn int) error {
-	up, err := startUpstream(ctx, l.dir)
-	if err != nil {
-		return err
-	}
-	defer up.end()
-	requests := l.keys.honest(manyKeys, callers, "")
-	for _, c := range []int{64, 1} {
-		got, err := hammer(ctx, l.dir, up.addr, c, warm, requests)
-		if err != nil {
-			return err
-		}
-		if c == 1 {
-			l.figures.note(turn, oneP50, direct, got.P50)
-			continue
-		}
-		l.figures.note(turn, rate, direct, got.Requests/got.Duration*1e6)
-		l.figures.note(turn, p50, direct, got.P50)
-		l.figures.note(turn, p99, direct, got.P99)
-	}
-	return nil
-}
-
-// begin starts a product with many keys before an upstream of its own. end ends both.
-func (l *lab) begin(ctx context.Context, p *product) (up *upstream, i *instance, end func(), err error) {
-	if up, err = startUpstream(ctx, l.dir); err != nil {
-		return nil, nil, nil, err
-	}
-	if i, err = p.start(ctx, l.dir, l.keys, manyKeys, up.addr); err != nil {
-		up.end()
-		return nil, nil, nil, err
-	}
-	return up, i, func() { i.close(); up.end() }, nil
-}
-
-// underLoad measures a product while it forwards and refuses.
-func (l *lab) underLoad(ctx context.Context, turn int, p *product) error {
-	up, i, end, err := l.begin(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer end()
-	note := func(figure string, v float64) { l.figures.note(turn, figure, p.name, v) }
-	honest, wrong := l.keys.honest(i.count, min(callers, i.count), ""), l.keys.wrong(100)
-
-	// measure loads the product and returns what the callers saw and its processor time.
-	measure := func(what string, connections int, d time.Duration, requests []string, refused bool) (got load, used time.Duration, err error) {
-		before, err := i.processor()
-		if err != nil {
-			return got, 0, err
-		}
-		if got, err = hammer(ctx, l.dir, i.listen, connections, d, requests); err != nil {
-			return got, 0, err
-		}
-		l.fault(turn, p, what, got.faults(refused))
-		after, err := i.processor()
-		return got, after - before, err
-	}
-
-	if _, _, err := measure("warm-up", 64, warm, honest, false); err != nil {
-		return err
-	}
-	got, used, err := measure("forwarded", 64, l.duration, honest, false)
-	if err != nil {
-		return err
-	}
-	note(cpuForwarded, float64(used.Microseconds())/got.Requests)
-	note(rate, got.Requests/got.Duration*1e6)
-	note(p50, got.P50)
-	note(p99, got.P99)
-	note(busy, 100*float64(used.Microseconds())/got.Duration)
-
-	before, err := up.quiet(ctx)
-	if err != nil {
-		return err
-	}
-	got, used, err = measure("refused", 64, max(time.Second, l.duration*2/3), wrong, true)
-	if err != nil {
-		return err
-	}
-	after, err := up.tally()
-	if err != nil {
-		return err
-	}
-	note(cpuRefused, float64(used.Microseconds())/got.Requests)
-	note(refusedShare, float64(used.Microseconds())/got.Requests/l.figures.at(turn, cpuForwarded, p.name))
-	note(opened, float64(after.Accepted-before.Accepted-1)) // but the question itself
-	if n := after.Wrong; n > 0 {
-		l.fault(turn, p, "refused", fmt.Errorf("%d requests with a wrong key were forwarded", n))
-	}
-
-	if got, _, err = measure("one connection", 1, max(time.Second, l.duration*2/3), honest, false); err != nil {
-		return err
-	}
-	note(oneP50, got.P50)
-	note(oneAdded, got.P50-l.figures.at(turn, oneP50, direct))
-	kib, err := i.resident()
-	note(afterLoad, kib/1024)
+func (c *comparison) resident(figure string, i *instance) error {
+	mib, err := i.resident("VmRSS")
+	c.figures.note(figure, i.name, mib)
 	return err
 }
 
-// withStreams measures a product while it holds event streams: first silent, then with an event each second.
-func (l *lab) withStreams(ctx context.Context, turn int, p *product) error {
-	up, i, end, err := l.begin(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer end()
-	note := func(figure string, v float64) { l.figures.note(turn, figure, p.name, v) }
+// step is a load that every product gets.
+type step struct {
+	what string
+	load
+	cpu  string // figure for the CPU of a request, or of an event; empty means that it is not noted
+	note func(note func(figure string, v float64), saw outcome)
+}
 
-	if err := pause(ctx, settle); err != nil {
-		return err
+func (c *comparison) steps(cold bool) []step {
+	valid := func(ask string) []string { return c.keys.valid(manyKeys, keysUsed, ask) }
+	micros := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+	short := load{Connections: connections, For: c.duration, Requests: valid(""), Status: http.StatusOK, End: responseBody}
+	one, large := short, short
+	one.Connections = 1
+	large.Connections, large.Requests, large.End = 4, valid(askLarge), ""
+	refused := load{Connections: connections, For: c.duration, Requests: unknown(100), Status: http.StatusUnauthorized}
+	events := load{Connections: streams, Requests: valid(askEvents), Status: http.StatusOK, Streams: true}
+	steps := []step{
+		{what: "forwarded requests", load: short, cpu: cpuForwarded, note: func(note func(string, float64), saw outcome) {
+			note(throughput, float64(saw.Done)/saw.Took.Seconds())
+			note(latency50, micros(saw.P50))
+			note(latency99, micros(saw.P99))
+		}},
+		{what: "refused requests", load: refused, cpu: cpuRefused},
+		{what: "one connection", load: one, note: func(note func(string, float64), saw outcome) { note(latencyOne, micros(saw.P50)) }},
+		{what: "responses of 1 MiB", load: large, cpu: cpuLarge},
+		{what: "events", load: events, cpu: cpuEvent, note: func(note func(string, float64), saw outcome) { note(latencyEvent, micros(saw.P99)) }},
 	}
-	before, err := i.resident()
+	if cold {
+		return append([]step{{what: "warm-up", load: short}}, steps...)
+	}
+	return steps
+}
+
+// load sends a load to a product and notes what it cost.
+func (c *comparison) load(ctx context.Context, up *upstream, i *instance, s step) error {
+	s.Port = i.Port
+	if i.single {
+		s.Requests = s.Requests[:1]
+	}
+	before, err := c.state(up, i)
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(l.dir, "streams.json")
-	text, err := json.Marshal(l.keys.honest(i.count, l.streams, ","+streamAsked))
+	clients, err := startClients(ctx, i.Dir, s.load)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, text, 0o600); err != nil {
+	defer clients.end()
+	if s.Streams { // now they are open
+		if before, err = c.state(up, i); err != nil {
+			return err
+		}
+		if err := pause(ctx, c.duration); err != nil {
+			return err
+		}
+	} else if err := clients.done(ctx); err != nil {
 		return err
 	}
-	callers, err := start(ctx, coreOfRest, l.dir, "streams", mustSelf(), "streams", i.listen, path)
+	after, err := c.state(up, i)
 	if err != nil {
 		return err
 	}
-	defer callers.end()
-	err = callers.wait(ctx, 2*time.Minute, 20*time.Millisecond, "open: all streams", func() (bool, error) {
-		return strings.HasPrefix(callers.tail(), "listening to "), nil
+	saw, err := finish(ctx, clients)
+	if err != nil {
+		return err
+	}
+	count := saw.Done
+	if s.Streams {
+		count = after.Events - before.Events
+	}
+	note := func(figure string, v float64) { c.figures.note(figure, i.name, v) }
+	if s.cpu != "" {
+		note(s.cpu, float64((after.cpu-before.cpu).Nanoseconds())/1000/float64(count))
+	}
+	if s.note != nil {
+		s.note(note, saw)
+	}
+	if s.Status == http.StatusUnauthorized {
+		note(opened, float64(after.Accepted-before.Accepted))
+		if n := after.Refused - before.Refused; n > 0 {
+			c.fault(i, fmt.Errorf("%s: %d of %d were forwarded", s.what, n, count))
+		}
+	}
+	c.fault(i, saw.err(s.what))
+	return nil
+}
+
+// state is what a load changes.
+type state struct {
+	tally
+	cpu time.Duration // of the product
+}
+
+func (c *comparison) state(up *upstream, i *instance) (s state, err error) {
+	if s.tally, err = up.tally(); err != nil {
+		return s, err
+	}
+	s.cpu, err = i.cpu()
+	return s, err
+}
+
+// idleStreams measures the memory of event streams on which nothing happens after the first event.
+func (c *comparison) idleStreams(ctx context.Context, i *instance) error {
+	before, err := i.resident("VmRSS")
+	if err != nil {
+		return err
+	}
+	clients, err := startClients(ctx, i.Dir, load{
+		Port: i.Port, Connections: c.idle, Requests: c.keys.valid(len(i.Tokens), 1, askSilent), Status: http.StatusOK, Streams: true,
 	})
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, settle); err != nil {
+	defer clients.end()
+	if err := pause(ctx, settled); err != nil {
 		return err
 	}
-	open, err := i.resident()
+	open, err := i.resident("VmRSS")
 	if err != nil {
 		return err
 	}
-	note(perStream, (open-before)/float64(l.streams))
-	if err := getJSON("http://"+up.addr+"/-/events", &struct{}{}); err != nil {
-		return err
-	}
-	used, err := i.processor()
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	if err := pause(ctx, holding); err != nil {
-		return err
-	}
-	usedAfter, err := i.processor()
-	if err != nil {
-		return err
-	}
-	note(streamCPU, 100*(usedAfter-used).Seconds()/time.Since(began).Seconds())
-	if open, err = i.resident(); err != nil {
-		return err
-	}
-	note(perActive, (open-before)/float64(l.streams))
-	note(withAll, open/1024)
-
-	_ = callers.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-callers.ended:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	_, said, _ := strings.Cut(callers.tail(), "\n")
-	var h held
-	if err := json.Unmarshal([]byte(said), &h); err != nil {
-		return fmt.Errorf("the callers of the streams said %q: %w", said, err)
-	}
-	if h.Failed > 0 {
-		l.fault(turn, p, "streams", fmt.Errorf("of %d %d failed: %s", l.streams, h.Failed, h.Fault))
-	}
-	note(latest, h.Late)
-	note(gap, h.Gap)
-	note(lateP99, h.P99Late)
-	return nil
+	c.figures.note(perStream, i.name, (open-before)*1024/float64(c.idle))
+	saw, err := finish(ctx, clients)
+	c.fault(i, saw.err("idle streams"))
+	return err
 }
 
-// fault keeps that requests went wrong. Only flowlatch's are an error of the run: others' are a finding.
-func (l *lab) fault(turn int, p *product, what string, err error) {
+// fault notes that requests failed. Only flowlatch's are an error of the run; others' are a finding.
+func (c *comparison) fault(i *instance, err error) {
 	if err == nil {
 		return
 	}
-	progress("%s, %s: %v", p.name, what, err)
-	l.faults.add(fmt.Sprint(turn+1), p.name, what, strings.ReplaceAll(err.Error(), "\n", "; "))
-	if strings.HasPrefix(p.name, "flowlatch") {
-		l.failed = append(l.failed, fmt.Errorf("%s, %s: %w", p.name, what, err))
+	progress("%s: %v", i.name, err)
+	if i.name == flowlatchName {
+		c.failed = append(c.failed, err)
 	}
-}
-
-func mustSelf() string {
-	self, err := os.Executable()
-	if err != nil {
-		panic(err) // it was asked before
-	}
-	return self
-}
-
-// machineProcessor returns the processor time that all programs have used, and what the hypervisor kept.
-func machineProcessor() (used [2]time.Duration) {
-	b, err := os.ReadFile("/proc/stat")
-	if err != nil {
-		return used
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	fields := strings.Fields(line)
-	for i, f := range fields[1:] {
-		var n int64
-		_, _ = fmt.Sscan(f, &n)
-		switch i {
-		case 3, 4, 8, 9: // idle, iowait, and guests, which are in user already
-		case 7:
-			used[1] += time.Duration(n) * 10 * time.Millisecond
-		default:
-			used[0] += time.Duration(n) * 10 * time.Millisecond
-		}
-	}
-	return used
-}
-
-// othersShare returns how much of the machine unrelated programs and the hypervisor used, in cores.
-func othersShare(began time.Time, before [2]time.Duration) float64 {
-	after := machineProcessor()
-	var own time.Duration
-	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
-		var u syscall.Rusage
-		if syscall.Getrusage(who, &u) == nil {
-			own += time.Duration(u.Utime.Nano() + u.Stime.Nano())
-		}
-	}
-	return max(0, (after[0]-before[0]+after[1]-before[1]-own).Seconds()/time.Since(began).Seconds())
 }

@@ -4,84 +4,117 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-const (
-	manyKeys = 10_000
-	fewKeys  = 10
+// keysPerChatflow is how many keys a chatflow has, where there are as many.
+const keysPerChatflow = 100
 
-	// perChatflow is how many keys a chatflow has, where there are as many.
-	perChatflow = 100
-
-	// callers is how many of the keys are used in a load, one after the other.
-	callers = 1000
-)
-
-// fixture is the keys of all measurements.
+// fixture is the keys of a measurement. The first n of them and their chatflows are a key file of their own, so a small key file is part of every larger one.
 type fixture struct{ tokens []string }
 
 func newFixture(n int) *fixture {
-	f := &fixture{}
-	for range n {
-		f.tokens = append(f.tokens, keystore.Generate())
+	f := &fixture{tokens: make([]string, n)}
+	for i := range f.tokens {
+		f.tokens[i] = keystore.Generate()
 	}
 	return f
 }
 
-// token returns the secret of key i.
-func (f *fixture) token(i int) string { return f.tokens[i] }
+func keyID(i int) string { return fmt.Sprintf("customer-%07d", i) }
 
 // chatflowOf returns the chatflow of key i.
-func chatflowOf(i int) string { return fmt.Sprintf("%08x-1111-4222-8333-444455556666", i/perChatflow) }
+func chatflowOf(i int) string {
+	return fmt.Sprintf("%08x-1111-4222-8333-444455556666", i/keysPerChatflow)
+}
 
-// request is a small POST with key i, and with more in its body.
-func (f *fixture) request(i int, more string) string { return post(chatflowOf(i), f.token(i), more) }
-
-func post(chatflow, token, more string) string {
-	body := `{"question":"Hello?"` + more + `}`
+// post returns a prediction request. ask is what the upstream does; empty means a short response.
+func post(chatflow, token, ask string) string {
+	body := `{"question":"Hello?"}`
+	if ask != "" {
+		body = `{"question":"Hello?","ask":"` + ask + `"}`
+	}
 	return fmt.Sprintf("POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		chatflow, token, len(body), body)
 }
 
-// honest returns requests with keys of those in force, of which there are count.
-func (f *fixture) honest(count, n int, more string) (requests []string) {
+// valid returns requests with n of the first count keys.
+func (f *fixture) valid(count, n int, ask string) (requests []string) {
 	for i := range n {
-		requests = append(requests, f.request(i*max(count/n, 1)%count, more))
+		k := i * max(count/n, 1) % count
+		requests = append(requests, post(chatflowOf(k), f.tokens[k], ask))
 	}
 	return requests
 }
 
-// wrong returns requests with keys that look right and are not in force.
-func (f *fixture) wrong(n int) (requests []string) {
+// unknown returns requests with n keys of the right form that are in no key file.
+func unknown(n int) (requests []string) {
 	for i := range n {
-		requests = append(requests, post(chatflowOf(i), keystore.Generate(), ","+wrongAsked))
+		requests = append(requests, post(chatflowOf(i), keystore.Generate(), askRefused))
 	}
 	return requests
 }
 
-// writeKeyFile writes flowlatch's key file with the first n keys.
-func (f *fixture) writeKeyFile(path string, n int) error {
+// The parts of a key file that are used here.
+type (
+	keyFile struct {
+		Version   int        `json:"version"`
+		Keys      []key      `json:"keys"`
+		Chatflows []chatflow `json:"chatflows"`
+	}
+	key struct {
+		ID     string `json:"id"`
+		SHA256 string `json:"sha256"`
+		More   string `json:"-"` // of a key in YAML
+	}
+	chatflow struct {
+		ID   string   `json:"id"`
+		Keys []string `json:"keys"`
+	}
+)
+
+// keyFile returns the key file of the first n keys, and more keys, which are of the first chatflow.
+func (f *fixture) keyFile(n int, more ...key) keyFile {
+	file := keyFile{Version: 1}
+	for i := range n {
+		if i%keysPerChatflow == 0 {
+			file.Chatflows = append(file.Chatflows, chatflow{ID: chatflowOf(i)})
+		}
+		last := &file.Chatflows[len(file.Chatflows)-1]
+		last.Keys = append(last.Keys, keyID(i))
+		file.Keys = append(file.Keys, key{ID: keyID(i), SHA256: keystore.DigestOf(f.tokens[i]).String()})
+	}
+	for _, k := range more {
+		file.Keys = append(file.Keys, k)
+		file.Chatflows[0].Keys = append(file.Chatflows[0].Keys, k.ID)
+	}
+	return file
+}
+
+// write writes a key file, as JSON or YAML by the name's extension.
+func (k keyFile) write(path string) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
+	if filepath.Ext(path) == ".json" {
+		return json.NewEncoder(file).Encode(k)
+	}
 	w := bufio.NewWriter(file)
-	fmt.Fprint(w, "version: 1\nkeys:\n")
-	for i := range n {
-		fmt.Fprintf(w, "  - id: customer-%05d\n    sha256: %s\n", i, keystore.DigestOf(f.token(i)))
+	fmt.Fprintf(w, "version: %d\nkeys:\n", k.Version)
+	for _, k := range k.Keys {
+		fmt.Fprintf(w, "  - id: %s\n    sha256: %s\n%s", k.ID, k.SHA256, k.More)
 	}
 	fmt.Fprint(w, "chatflows:\n")
-	for first := 0; first < n; first += perChatflow {
-		fmt.Fprintf(w, "  - id: %s\n    keys: [customer-%05d", chatflowOf(first), first)
-		for i := first + 1; i < min(first+perChatflow, n); i++ {
-			fmt.Fprintf(w, ", customer-%05d", i)
-		}
-		fmt.Fprint(w, "]\n")
+	for _, c := range k.Chatflows {
+		fmt.Fprintf(w, "  - id: %s\n    keys: [%s]\n", c.ID, strings.Join(c.Keys, ", "))
 	}
 	return w.Flush()
 }

@@ -20,14 +20,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// serveHTTPUtil is a child: a gate made of the standard library, as one would write it in an afternoon. Its proxy is
-// tuned, or as it comes; check, log line and metrics are the same for both.
-func serveHTTPUtil(ctx context.Context, o *options, out io.Writer) error {
-	args := strings.Fields(o.only)
-	if len(args) != 5 {
-		return fmt.Errorf("usage: httputil tuned|plain LISTEN ADMIN UPSTREAM KEYS, not %q", args)
+// serveHTTPUtil is the subcommand to compare with: a gate made of the standard library, as one would write it in an afternoon, with what can be tuned
+// without a Transport of one's own. It checks a key, writes a log line and has metrics, as flowlatch does.
+func serveHTTPUtil(ctx context.Context, args []string, _ io.Writer) error {
+	if len(args) != 4 {
+		return fmt.Errorf("usage: httputil LISTEN ADMIN UPSTREAM KEYS, not %q", args)
 	}
-	text, err := os.ReadFile(args[4])
+	text, err := os.ReadFile(args[3])
 	if err != nil {
 		return err
 	}
@@ -35,17 +34,21 @@ func serveHTTPUtil(ctx context.Context, o *options, out io.Writer) error {
 	for token := range strings.Lines(string(text)) {
 		keys[sha256.Sum256([]byte(strings.TrimSpace(token)))] = struct{}{}
 	}
-	target, err := url.Parse("http://" + args[3])
+	target, err := url.Parse("http://" + args[2])
 	if err != nil {
 		return err
 	}
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	if args[0] == "tuned" {
-		proxy = tuned(target)
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Header.Del("Authorization")
+		},
+		Transport:  &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true, IdleConnTimeout: time.Minute},
+		BufferPool: &buffers{},
 	}
 	registry := prometheus.NewRegistry()
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "requests_total", Help: "Requests."}, []string{"code"})
-	seconds := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "request_duration_seconds", Help: "Time to answer.", Buckets: prometheus.DefBuckets})
+	seconds := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "request_duration_seconds", Help: "Time to the end of the response.", Buckets: prometheus.DefBuckets})
 	registry.MustRegister(requests, seconds)
 	log := zerolog.New(os.Stderr).With().Timestamp().Logger()
 
@@ -63,31 +66,14 @@ func serveHTTPUtil(ctx context.Context, o *options, out io.Writer) error {
 		seconds.Observe(took.Seconds())
 		log.Info().Str("method", r.Method).Str("path", r.URL.Path).Int("status", s.status).Dur("duration_ms", took).Str("client", r.RemoteAddr).Msg("request")
 	})
-	admin := &http.Server{Addr: args[2], Handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), ReadHeaderTimeout: time.Minute}
-	server := &http.Server{Addr: args[1], Handler: gate, ReadHeaderTimeout: time.Minute}
+	admin := &http.Server{Addr: args[1], Handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Addr: args[0], Handler: gate, ReadHeaderTimeout: time.Minute}
 	go func() { _ = admin.ListenAndServe() }() // ends with the process
 	context.AfterFunc(ctx, func() { _ = server.Close() })
-	fmt.Fprintf(out, "listening on %s\n", args[1])
 	if err := server.ListenAndServe(); ctx.Err() == nil {
 		return err
 	}
 	return nil
-}
-
-// tuned is what can be had of httputil without writing a Transport.
-func tuned(target *url.URL) *httputil.ReverseProxy {
-	return &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(target)
-			r.Out.Header.Del("Authorization")
-		},
-		Transport: &http.Transport{
-			MaxIdleConnsPerHost: 512,
-			DisableCompression:  true,
-			IdleConnTimeout:     time.Minute,
-		},
-		BufferPool: &buffers{},
-	}
 }
 
 // buffers is a pool of copy buffers.

@@ -7,76 +7,103 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
-// load is what wrk saw.
+// load is what the clients send.
 type load struct {
-	Requests                              float64
-	Duration                              float64 // µs
-	P50, P99                              float64 // µs
-	Connect, Read, Write, Status, Timeout float64 // errors; Status are answers from 400
+	Port        int
+	Connections int           // each sends a request when it has the response to the one before
+	For         time.Duration // zero means until it is told to stop
+	Rate        int           // requests a second of all connections, at times fixed beforehand; zero means as many as they can
+	Requests    []string      // sent one after the other
+	Status      int           // which every response must have
+	End         string        // with which every response must end
+	Events      int           // which every response must have; zero means any number
+	Streams     bool          // the responses are event streams, which are held open until the load ends
+	Leave       time.Duration // the connection is closed within this time after the request; zero means never
 }
 
-// script has wrk send requests one after the other and print what it saw as JSON.
-const script = `local n, i = #requests, 0
-request = function() i = i %% n + 1; return requests[i] end
-done = function(s, latency)
-	io.write(string.format('{"requests":%%d,"duration":%%d,"p50":%%d,"p99":%%d,"connect":%%d,"read":%%d,"write":%%d,"status":%%d,"timeout":%%d}\n',
-		s.requests, s.duration, latency:percentile(50), latency:percentile(99),
-		s.errors.connect, s.errors.read, s.errors.write, s.errors.status, s.errors.timeout))
-end
-`
+// outcome is what the clients saw.
+type outcome struct {
+	Done   int           // requests with the response that they must have, or left before it as they should be
+	Failed int           // the others
+	Fault  string        // the first of them
+	Took   time.Duration // of the whole load
 
-// hammer has wrk send requests over keep-alive connections, each connection the next when it has its answer.
-func hammer(ctx context.Context, dir, addr string, connections int, d time.Duration, requests []string) (l load, err error) {
-	var lua strings.Builder
-	lua.WriteString("local requests = {\n")
-	for _, r := range requests {
-		fmt.Fprintf(&lua, "%s,\n", strconv.Quote(r)) // of these characters, Lua understands Go's
+	// From when a request was due, or an event was, to when its last byte was here.
+	P50, P99, Max time.Duration
+}
+
+func (o outcome) err(what string) error {
+	switch {
+	case o.Failed > 0:
+		return fmt.Errorf("%s: %d of %d requests failed, the first: %s", what, o.Failed, o.Done+o.Failed, o.Fault)
+	case o.Done == 0:
+		return fmt.Errorf("%s: no request got a response", what)
 	}
-	fmt.Fprintf(&lua, "}\n"+script)
-	path := filepath.Join(dir, "load.lua")
-	if err := os.WriteFile(path, []byte(lua.String()), 0o600); err != nil {
-		return l, err
-	}
-	p, err := start(ctx, coreOfRest, dir, "wrk", "wrk", "-t1", fmt.Sprintf("-c%d", connections), fmt.Sprintf("-d%ds", int(d.Seconds())), "--timeout", "10s",
-		"-s", path, "http://"+addr+"/")
+	return nil
+}
+
+// startClients starts a load. With event streams, it returns when all are open.
+func startClients(ctx context.Context, dir string, l load) (*process, error) {
+	path := filepath.Join(dir, fmt.Sprintf("load-%d.json", rand.Uint64()))
+	text, err := json.Marshal(l)
 	if err != nil {
-		return l, err
+		return nil, err
 	}
-	defer p.end()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return nil, err
+	}
+	p, err := startSelf(ctx, dir, "clients", path)
+	if err == nil && l.Streams {
+		_, err = p.says(ctx, "open")
+	}
+	if err != nil {
+		p.end()
+	}
+	return p, err
+}
+
+// done waits until a process has ended.
+func (p *process) done(ctx context.Context) error {
 	select {
 	case <-p.ended:
+		return nil
 	case <-ctx.Done():
-		return l, ctx.Err()
+		return ctx.Err()
 	}
-	out := p.tail()
-	at := strings.LastIndex(out, `{"requests"`)
-	if at < 0 {
-		return l, fmt.Errorf("wrk says nothing of what it did:\n%s", out)
-	}
-	return l, json.Unmarshal([]byte(out[at:]), &l)
 }
 
-// faults returns what went wrong. What should be refused must be, and else nothing.
-func (l load) faults(refused bool) error {
-	var errs []error
-	if n := l.Connect + l.Read + l.Write + l.Timeout; n > 0 {
-		errs = append(errs, fmt.Errorf("of %.0f requests %.0f got no answer", l.Requests, n))
+// finish tells a load to stop, if it has not ended by itself, and returns what the clients saw.
+func finish(ctx context.Context, p *process) (saw outcome, err error) {
+	defer p.end()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	if err := p.done(ctx); err != nil {
+		return saw, err
 	}
-	if refused && l.Status != l.Requests {
-		errs = append(errs, fmt.Errorf("of %.0f requests that should be refused %.0f were", l.Requests, l.Status))
+	said := p.tail()
+	at := strings.LastIndex(said, `{"Done"`)
+	if at < 0 {
+		return saw, errors.New("the clients say nothing of what they did:\n" + said)
 	}
-	if !refused && l.Status > 0 {
-		errs = append(errs, fmt.Errorf("of %.0f requests %.0f failed", l.Requests, l.Status))
+	return saw, json.Unmarshal([]byte(said[at:]), &saw)
+}
+
+// send sends a load that ends by itself.
+func send(ctx context.Context, dir string, l load) (saw outcome, err error) {
+	p, err := startClients(ctx, dir, l)
+	if err != nil {
+		return saw, err
 	}
-	if l.Requests == 0 {
-		errs = append(errs, errors.New("there was no answer at all"))
+	defer p.end()
+	if err := p.done(ctx); err != nil {
+		return saw, err
 	}
-	return errors.Join(errs...)
+	return finish(ctx, p)
 }

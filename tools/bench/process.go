@@ -10,19 +10,17 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
-// The core of whatever is measured, and the core of callers and upstream.
+// The core of what is measured, and the core of clients and upstream.
 const (
-	coreOfProxy = "0"
-	coreOfRest  = "1"
-	anyCore     = ""
+	coreOfProduct = "0"
+	coreOfRest    = "1"
 )
 
 // process is a running child. It leads a process group, so that whatever it starts is measured, and ends, with it.
@@ -34,33 +32,24 @@ type process struct {
 	stop  func() bool   // context.AfterFunc's
 }
 
-// start starts a command pinned to a core, in an environment of its own. It is stopped when ctx is done.
-func start(ctx context.Context, core, dir, name string, command ...string) (*process, error) {
+// start starts a command pinned to a core, with a nearly empty environment. It is killed when ctx is done.
+func start(ctx context.Context, core, dir string, command ...string) (*process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	p := &process{out: filepath.Join(dir, name+".log"), ended: make(chan struct{})}
-	out, err := os.OpenFile(p.out, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o600)
+	out, err := os.CreateTemp(dir, "output-")
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-	if core != anyCore {
-		command = append([]string{"taskset", "-c", core}, command...)
-	}
-	p.cmd = exec.Command(command[0], command[1:]...)
+	command = append([]string{"taskset", "-c", core}, command...)
+	p := &process{cmd: exec.Command(command[0], command[1:]...), out: out.Name(), ended: make(chan struct{}), began: time.Now()}
 	p.cmd.Dir = dir
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin", "HOME=" + dir}
-	for _, name := range []string{"FLOWISE_CACHE", "GOTRACEBACK"} {
-		if v := os.Getenv(name); v != "" {
-			p.cmd.Env = append(p.cmd.Env, name+"="+v)
-		}
-	}
+	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p.began = time.Now()
 	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
+		return nil, fmt.Errorf("starting %q: %w", command, err)
 	}
 	go func() {
 		_ = p.cmd.Wait() // the exit code is in ProcessState
@@ -68,6 +57,30 @@ func start(ctx context.Context, core, dir, name string, command ...string) (*pro
 	}()
 	p.stop = context.AfterFunc(ctx, p.killGroup)
 	return p, nil
+}
+
+// startSelf starts a subcommand of this program on the core of clients and upstream.
+func startSelf(ctx context.Context, dir, name string, args ...string) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, coreOfRest, dir, append([]string{self, name}, args...)...)
+}
+
+// says waits until the process writes a line with a prefix and returns the rest of the line.
+func (p *process) says(ctx context.Context, prefix string) (rest string, err error) {
+	err = p.wait(ctx, 2*time.Minute, 5*time.Millisecond, strconv.Quote(prefix), func() (bool, error) {
+		for line := range strings.Lines(p.tail()) {
+			var ok bool
+			if rest, ok = strings.CutPrefix(line, prefix); ok && strings.HasSuffix(line, "\n") {
+				rest = strings.TrimSpace(rest)
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+	return rest, err
 }
 
 // end stops the process and all of its group, first politely, and returns once it is gone.
@@ -89,15 +102,6 @@ func (p *process) end() {
 
 func (p *process) killGroup() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
 
-func (p *process) over() bool {
-	select {
-	case <-p.ended:
-		return true
-	default:
-		return false
-	}
-}
-
 // tail returns the end of what the process wrote.
 func (p *process) tail() string {
 	f, err := os.Open(p.out)
@@ -113,83 +117,69 @@ func (p *process) tail() string {
 }
 
 // pids returns the processes of the group.
-func (p *process) pids() ([]string, error) {
+func (p *process) pids() (pids []int, err error) {
 	all, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
 	}
-	group := strconv.Itoa(p.cmd.Process.Pid)
-	var pids []string
 	for _, e := range all {
-		if _, err := strconv.Atoi(e.Name()); err != nil {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
 			continue
 		}
-		if fields := stat(e.Name()); len(fields) > 12 && fields[2] == group {
-			pids = append(pids, e.Name())
+		if group, err := syscall.Getpgid(pid); err == nil && group == p.cmd.Process.Pid {
+			pids = append(pids, pid)
 		}
 	}
 	if len(pids) == 0 {
-		return nil, fmt.Errorf("%s has ended:\n%s", p.cmd.Path, p.tail())
+		return nil, fmt.Errorf("%s has ended:\n%s", p.cmd.Args, p.tail())
 	}
 	return pids, nil
 }
 
-// stat returns what stands after the name in /proc/PID/stat: state, parent, group and so on; see proc(5).
-func stat(pid string) []string {
-	b, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err != nil {
-		return nil // it has ended
+// cpu returns the processor time, user and system, of all processes of the group.
+func (p *process) cpu() (sum time.Duration, err error) {
+	pids, err := p.pids()
+	for _, pid := range pids {
+		clock := ^pid<<3 | 2 // of the process, as clock_getcpuclockid(3) makes it; /proc counts in 10 ms
+		var t syscall.Timespec
+		if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, uintptr(clock), uintptr(unsafe.Pointer(&t)), 0); errno != 0 {
+			return 0, fmt.Errorf("processor time of %d: %w", pid, errno)
+		}
+		sum += time.Duration(t.Nano())
 	}
-	_, rest, _ := strings.Cut(string(b), ") ") // the name, in parentheses, may have blanks
-	return strings.Fields(rest)
+	return sum, err
 }
 
-// processor returns the processor time, user and system, of all processes of the group.
-func (p *process) processor() (time.Duration, error) {
-	pids, err := p.pids()
+// spends returns the processor time that the group spends while f runs.
+func (p *process) spends(f func() error) (time.Duration, error) {
+	before, err := p.cpu()
 	if err != nil {
 		return 0, err
 	}
-	var ticks int64
-	for _, pid := range pids {
-		fields := stat(pid)
-		if len(fields) < 13 {
-			continue
-		}
-		for _, f := range fields[11:13] {
-			n, err := strconv.ParseInt(f, 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			ticks += n
-		}
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil // USER_HZ is 100
-}
-
-// resident returns the sum of VmRSS of the group, in KiB. Pages that its processes share count for each.
-func (p *process) resident() (float64, error) {
-	pids, err := p.pids()
-	if err != nil {
+	if err := f(); err != nil {
 		return 0, err
 	}
-	var sum float64
+	after, err := p.cpu()
+	return after - before, err
+}
+
+// resident returns the sum of a field of /proc/PID/status of the group, VmRSS or VmHWM, in MiB. Pages that its processes share count for each.
+func (p *process) resident(field string) (mib float64, err error) {
+	pids, err := p.pids()
 	for _, pid := range pids {
-		b, err := os.ReadFile("/proc/" + pid + "/status")
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
-			continue
+			return 0, err
 		}
-		for line := range strings.Lines(string(b)) {
-			if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-				kib, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 64)
-				if err != nil {
-					return 0, err
-				}
-				sum += kib
-			}
+		_, value, _ := strings.Cut(string(b), field+":")
+		var kib float64
+		if _, err := fmt.Sscan(value, &kib); err != nil {
+			return 0, fmt.Errorf("%s of process %d: %w", field, pid, err)
 		}
+		mib += kib / 1024
 	}
-	return sum, nil
+	return mib, err
 }
 
 // descriptors returns how many files, sockets and the like the process has open.
@@ -198,36 +188,9 @@ func (p *process) descriptors() (int, error) {
 	return len(entries), err
 }
 
-// given are the addresses that freeAddr has given away, some of which nothing listens on yet.
-var given sync.Map
-
-// freeAddr returns an address on loopback that nothing listens on, each time another.
-func freeAddr() (string, error) {
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return "", err
-		}
-		l.Close()
-		if _, taken := given.LoadOrStore(l.Addr().String(), true); !taken {
-			return l.Addr().String(), nil
-		}
-	}
-}
-
-// raiseFileLimit allows this process and its children as many descriptors as it may.
-func raiseFileLimit() error {
-	var l syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
-		return err
-	}
-	l.Cur = l.Max // Go gives it to children only if it was set in so many words
-	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l)
-}
-
 // wait waits until a condition holds, the time is up, ctx is done or p has ended.
 func (p *process) wait(ctx context.Context, within, every time.Duration, what string, holds func() (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("within %s: not %s", within, what))
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no %s within %s", what, within))
 	defer cancel()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -239,9 +202,34 @@ func (p *process) wait(ctx context.Context, within, every time.Duration, what st
 		select {
 		case <-tick.C:
 		case <-p.ended:
-			return fmt.Errorf("%s has ended: %w\n%s", p.cmd.Args[0], errors.Join(err), p.tail())
+			return errors.Join(fmt.Errorf("%q has ended:\n%s", p.cmd.Args, p.tail()), err)
 		case <-ctx.Done():
 			return errors.Join(context.Cause(ctx), err, errors.New(p.tail()))
 		}
 	}
+}
+
+// pause waits where there is nothing to wait for but the time itself.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// lastPort is the last port that freePort returned. They are below those that the kernel gives to connections, which would take one before its listener does.
+var lastPort = 20000
+
+// freePort returns a port of loopback without a listener, each time another.
+func freePort() (int, error) {
+	for lastPort++; lastPort < 30000; lastPort++ {
+		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(lastPort)); err == nil {
+			return lastPort, l.Close()
+		}
+	}
+	return 0, errors.New("no free port")
 }

@@ -1,0 +1,74 @@
+//go:build bench
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+)
+
+// caddyVersion is the Caddy compared with, from the Go module proxy.
+const caddyVersion = "v2.11.9"
+
+// caddy returns Caddy's binary, built once and kept.
+func caddy(ctx context.Context, cache string) (string, error) {
+	dir := filepath.Join(cache, "caddy-"+caddyVersion)
+	path := filepath.Join(dir, "caddy")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	progress("building Caddy %s, once", caddyVersion)
+	cmd := exec.CommandContext(ctx, "go", "install", "-trimpath", "-ldflags", "-s -w", "github.com/caddyserver/caddy/v2/cmd/caddy@"+caddyVersion)
+	cmd.Dir = os.TempDir() // out of this module
+	cmd.Env = append(os.Environ(), "GOBIN="+dir, "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building Caddy: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// gate returns the flowlatch to measure: the one that -bin names, or one built from this tree as it is shipped.
+func gate(ctx context.Context, o *options) (string, error) {
+	if o.binary != "" {
+		return o.binary, nil
+	}
+	progress("building flowlatch")
+	path := filepath.Join(o.dir, "flowlatch")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "github.com/flowlatch/flowlatch/cmd/flowlatch")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building flowlatch: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+var versionPattern = regexp.MustCompile(`v?\d+\.\d+[-+.\w~]*`)
+
+// version asks a program for its version.
+func version(ctx context.Context, program string, args ...string) string {
+	out, _ := exec.CommandContext(ctx, program, args...).CombinedOutput()
+	return versionPattern.FindString(string(out))
+}
+
+// machine says on what the figures were measured.
+func machine() string {
+	model := "unknown CPU"
+	if f, err := os.Open("/proc/cpuinfo"); err == nil {
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf("%s, %d cores, Linux %s, %s, %s/%s", model, runtime.NumCPU(), strings.TrimSpace(string(kernel)), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
