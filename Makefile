@@ -87,7 +87,7 @@ e2e-n8n: ## run the end-to-end test of the preset n8n against a real n8n (needs 
 
 .PHONY: bench-keys
 bench-keys: ## measure what keys cost: a decision, a file of a million keys, 100 reloads a second (5 minutes)
-	go run -tags bench ./tools/bench/keys
+	go run -tags bench ./tools/bench keys
 
 .PHONY: bench
 bench: ## measure what the gate costs beside httputil, nginx, HAProxy and Caddy (10 minutes; with BENCH_ARGS=-quick 2; see tools/bench)
@@ -95,7 +95,7 @@ bench: ## measure what the gate costs beside httputil, nginx, HAProxy and Caddy 
 
 .PHONY: bench-oracle
 bench-oracle: ## measure whether the time of a refusal tells what the gate knows (1 minute)
-	go run -tags bench ./tools/bench/oracle
+	go run -tags bench ./tools/bench oracle
 
 .PHONY: release
 release: ## make archives, checksums and SBOMs in dist/ of a clean clone: make release VERSION=v0.1.0

@@ -17,6 +17,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // keyFiles are the key files that are measured: what people write, and what a program writes.
@@ -264,7 +265,7 @@ func (l *keyLab) decisions(context.Context) (table, error) {
 			result := testing.Benchmark(func(b *testing.B) {
 				for n := 0; b.Loop(); n++ {
 					q := asked[n%count*size:][:size]
-					if !proxy.Decide(snapshot, proxy.Question{Token: q[:token], Chatflow: q[token:], Bearer: true}, now).Allowed {
+					if !proxy.Decide(snapshot, proxy.Question{Chatflow: q[token:], Bearer: route.Bearer{Token: q[:token], Present: true}}, now).Allowed {
 						refused++
 					}
 				}
