@@ -71,7 +71,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p.health.changed = p.logHealth
 	p.metrics = newMetrics(o.Registry, o.Version)
-	p.transport = newTransport(o, p.opts.Certificates, func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) })
+	p.transport = newTransport(p.opts, func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) })
 	return p, nil
 }
 

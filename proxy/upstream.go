@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/transport"
 )
 
@@ -26,64 +25,71 @@ type roundTripper interface {
 	CloseIdleConnections()
 }
 
-// newTransport returns the way to an upstream: package transport's, or net/http's where that is asked for or where the
-// upstream speaks TLS. It has no limit on how long a response may take to begin; net/http's own limit would not count
-// while a body is being sent: see responseTimeout.
-func newTransport(o Options, certificates *certificate.Store, dial dialer) roundTripper {
-	if o.Upstream.Scheme == "http" && !o.StandardTransport {
-		return &transport.Transport{Dial: dial}
+// newTransport returns the way to an upstream: package transport's, or net/http's where that is asked for. Both send no
+// request twice: net/http's Transport repeats some when a connection that it used before breaks, so it gets a new one
+// for each. It has no limit on how long a response may take to begin; its own would not count while a body is being
+// sent: see responseTimeout.
+func newTransport(o Options, dial dialer) roundTripper {
+	secure := o.Upstream.Scheme == "https"
+	config := o.Certificates.Upstream
+	if secure {
+		dial = overTLS(dial, o.Upstream.Hostname(), config)
 	}
-	standard := func(config *tls.Config) *http.Transport {
+	switch {
+	case o.StandardTransport:
 		return &http.Transport{
 			// No proxy from the environment: the upstream is next door, and requests to it carry keys.
-			DialContext:         dial,
-			TLSClientConfig:     config.Clone(),
-			TLSHandshakeTimeout: 5 * time.Second,
-			// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets the closing
-			// cannot be sent again, so this side closes first.
-			IdleConnTimeout:     3 * time.Second,
-			MaxIdleConnsPerHost: 512,
+			DialContext: dial, DialTLSContext: dial, DisableKeepAlives: true,
 			// Clients negotiate encodings with the upstream; a stream must not be delayed to inflate it.
 			DisableCompression: true,
 		}
+	case secure:
+		return &renewingTransport{Transport: transport.Transport{Dial: dial}, config: config, current: config()}
 	}
-	if o.Upstream.Scheme == "http" {
-		return standard(certificates.Upstream())
-	}
-	return &renewingTransport{config: certificates.Upstream, make: standard}
+	return &transport.Transport{Dial: dial}
 }
 
-// renewingTransport is the way to an https upstream. With new certificates it begins anew, so no connection made with
-// the old ones serves another request.
+// overTLS returns a dialer that connects over TLS with the configuration that is current when it does.
+func overTLS(dial dialer, host string, config func() *tls.Config) dialer {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		c := config().Clone()
+		c.ServerName = host
+		secure := tls.Client(conn, c)
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		if err := secure.HandshakeContext(ctx); err != nil {
+			conn.Close()
+			return nil, err
+		}
+		return secure, nil
+	}
+}
+
+// renewingTransport is the way to an https upstream. When its certificates have been renewed, no connection that was
+// made with the old ones serves another request.
 type renewingTransport struct {
-	config func() *tls.Config // the current one
-	make   func(*tls.Config) *http.Transport
+	transport.Transport
+	config func() *tls.Config
 
 	mu      sync.Mutex // guards what follows
-	made    *tls.Config
-	current *http.Transport
+	current *tls.Config
 }
 
 // RoundTrip sends a request over a connection made with the current certificates.
 func (r *renewingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	return r.transport().RoundTrip(req)
-}
-
-// CloseIdleConnections closes idle connections.
-func (r *renewingTransport) CloseIdleConnections() { r.transport().CloseIdleConnections() }
-
-func (r *renewingTransport) transport() *http.Transport {
 	config := r.config()
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.made == config {
-		return r.current
+	renewed := r.current != config
+	r.current = config
+	r.mu.Unlock()
+	if renewed {
+		r.CloseIdleConnections()
 	}
-	if r.current != nil {
-		r.current.CloseIdleConnections() // and those in use a moment after they are idle
-	}
-	r.made, r.current = config, r.make(config)
-	return r.current
+	return r.Transport.RoundTrip(req)
 }
 
 // isTLS reports whether an error is one of the TLS handshake. What the upstream has against the gate's certificate
