@@ -24,7 +24,7 @@ type exchange struct {
 	client       netip.Addr
 	forwardedFor string // X-Forwarded-For to send upstream
 
-	body     *requestBody
+	body     requestBody
 	response responseWriter
 	authorization
 	counters *counters // of the chatflow
@@ -39,7 +39,7 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	now := time.Now()
 	x := &exchange{proxy: p, started: now, id: p.requestID(r), trace: traceOf(r.Header), ctx: r.Context()}
 	x.response.begin(w, r, x)
-	x.body = newRequestBody(x.response.control, r, now, p.opts.MaxBody)
+	x.body.begin(x.response.control, r, now, p.opts.MaxBody)
 	x.client, x.forwardedFor = clientIP(r, p.opts.TrustedProxies)
 	return x
 }

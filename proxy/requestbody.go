@@ -25,7 +25,8 @@ const bodyIdle = 60 * time.Second
 type requestBody struct {
 	request *http.Request
 	server  io.ReadCloser            // the body as net/http made it
-	limited io.Reader                // server, up to the size limit
+	limit   int64                    // bytes
+	limited io.Reader                // server, up to the limit; nil before the first Read
 	conn    *http.ResponseController // sets read deadlines
 	begun   time.Time                // when the request began
 	until   time.Time                // when all of it must have arrived; zero for no limit on the whole
@@ -39,16 +40,11 @@ type requestBody struct {
 	progress atomic.Int64 // when a Read last returned, in nanoseconds since begun
 }
 
-// newRequestBody puts a limited body in place of the body of r, whose connection conn controls.
-func newRequestBody(conn *http.ResponseController, r *http.Request, begun time.Time, limit int64) *requestBody {
-	b := &requestBody{
-		request: r, server: r.Body, begun: begun, conn: conn,
-		// Without the ResponseWriter, to which it would write from the goroutine that reads, while the handler writes its response.
-		limited: http.MaxBytesReader(nil, r.Body, limit),
-	}
+// begin puts b, which has no more bytes than limit, in place of the body of r, whose connection conn controls.
+func (b *requestBody) begin(conn *http.ResponseController, r *http.Request, begun time.Time, limit int64) {
+	b.request, b.server, b.conn, b.begun, b.limit = r, r.Body, conn, begun, limit
 	b.whole.Store(r.Body == http.NoBody)
 	r.Body = b
-	return b
 }
 
 // Read reads from the client.
@@ -68,6 +64,11 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	_ = b.conn.SetReadDeadline(deadline) // an error means that there is no connection to stall
 	if b.ended.Load() {                  // meanwhile: end waits for this Read and then sets the last deadline
 		return 0, http.ErrBodyReadAfterClose
+	}
+	if b.limited == nil {
+		// Without the ResponseWriter, to which it would write from the goroutine that reads, while the handler writes
+		// its response.
+		b.limited = http.MaxBytesReader(nil, b.server, b.limit)
 	}
 	b.waiting.Store(true)
 	n, err := b.limited.Read(p)

@@ -30,7 +30,8 @@ func TestBodyReadAfterTheRequest(t *testing.T) {
 	for name, read := range map[string]int{"in the middle": 3, "at the end": 100} {
 		t.Run(name, func(t *testing.T) {
 			w := &strictWriter{ResponseWriter: httptest.NewRecorder(), t: t}
-			b := newRequestBody(http.NewResponseController(w), httptest.NewRequest(http.MethodPost, "/", strings.NewReader("a body")), time.Now(), 1000)
+			b := &requestBody{}
+			b.begin(http.NewResponseController(w), httptest.NewRequest(http.MethodPost, "/", strings.NewReader("a body")), time.Now(), 1000)
 			for p, n := make([]byte, 3), 0; n < read; n += len(p) {
 				if _, err := b.Read(p); err != nil {
 					break

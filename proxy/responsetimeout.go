@@ -33,7 +33,7 @@ func (t *responseTimeout) check() {
 		return
 	}
 	left := t.exchange.proxy.opts.UpstreamTimeout
-	if b := t.exchange.body; !b.waiting.Load() {
+	if b := &t.exchange.body; !b.waiting.Load() {
 		left -= b.idle()
 	}
 	if left <= 0 {

@@ -171,8 +171,8 @@ func TestAllocations(t *testing.T) {
 		secret string
 		most   float64
 	}{
-		"forwarded": {benchSecret(77), 72},
-		"refused":   {"fl_nobody-0123456789", 30},
+		"forwarded": {benchSecret(77), 70},
+		"refused":   {"fl_nobody-0123456789", 26},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := leastAllocations(handlerOnce(t, tt.secret)); got > tt.most+raceSlack {

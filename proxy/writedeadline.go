@@ -81,9 +81,8 @@ func (w *responseWriter) end() {
 	if w.hijacked {
 		return
 	}
-	now := time.Now()
-	if w.http1 && (w.deadline.set.IsZero() || now.Sub(w.deadline.set) < writeIdle/2) {
+	if w.http1 && (w.deadline.set.IsZero() || time.Since(w.deadline.set) < writeIdle/2) {
 		return
 	}
-	_ = w.control.SetWriteDeadline(now.Add(writeIdle))
+	_ = w.control.SetWriteDeadline(time.Now().Add(writeIdle))
 }

@@ -43,7 +43,6 @@ func (e *Error) Write(w http.ResponseWriter, requestID string) {
 	body := e.body(k, requestID)
 	h := w.Header()
 	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = mediaType, noStore, noSniff
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	if challenge := cmp.Or(e.Challenge, k.challenge); challenge != "" {
 		h["Www-Authenticate"] = []string{challenge}
 	}
