@@ -48,8 +48,8 @@ func (x *exchange) log(took time.Duration) {
 	if x.Request != nil && x.Route != nil {
 		e.Str("route", x.Route.Label())
 	}
-	if x.Decision.Chatflow != nil {
-		e.Str("chatflow", x.Decision.Chatflow.Label())
+	if x.Entry != nil {
+		e.Str("chatflow", x.Entry.Label())
 	}
 	if x.Key != nil {
 		e.Str("key", x.Key.ID)

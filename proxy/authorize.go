@@ -34,7 +34,7 @@ func (p *Proxy) authorize(in *http.Request, body *requestBody, started time.Time
 		a.Decision = p.decidePreflight(a.Route)
 		return a
 	}
-	a.question = Question{Access: a.Route.Access, Chatflow: a.Request.Chatflow, InBody: a.Route.Body != "" && a.Request.Chatflow == "", Bearer: a.Bearer, Key: key}
+	a.question = Question{Access: a.Route.Access, Chatflow: a.Chatflow, InBody: a.Route.Body != "" && a.Chatflow == "", Bearer: a.Bearer, Key: key}
 	if a.decide(p, started); !a.Allowed {
 		return a
 	}

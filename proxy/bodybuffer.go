@@ -99,5 +99,5 @@ func (m *bodyBudget) read(body io.Reader, limit int64) (_ *bufferedBody, refusal
 }
 
 func tooLargeToCheck(limit int64) *problem.Error {
-	return &problem.Error{Code: problem.BodyTooLarge, Detail: fmt.Sprintf("the body is larger than the %d bytes that are read to check it", limit)}
+	return problem.New(problem.BodyTooLarge, fmt.Sprintf("the body is larger than the %d bytes that are read to check it", limit))
 }

@@ -31,7 +31,7 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a authorization) (
 	switch {
 	case a.Route.Body != "":
 		if !isPlainJSON(in.Header) {
-			return nil, badRequest("the body must be application/json in UTF-8 on this route, and not compressed")
+			return nil, problem.New(problem.BadRequest, "the body must be application/json in UTF-8 on this route, and not compressed")
 		}
 	case len(a.bodyPolicy().Deny) > 0 && in.ContentLength != 0:
 		if refusal := checkForm(a.bodyPolicy(), in); refusal != nil {
@@ -55,11 +55,11 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a authorization) (
 // chatflowOf returns the chatflow that a request with a buffered body is for.
 func chatflowOf(a authorization) (string, *problem.Error) {
 	if a.Route.Body == "" {
-		return a.Request.Chatflow, nil
+		return a.Chatflow, nil
 	}
 	id, refusal := chatflowMember(a.Route, a.buffered.content())
-	if refusal == nil && a.Request.Chatflow != "" && a.Request.Chatflow != id {
-		refusal = badChatflowID("the path and the body name different chatflows")
+	if refusal == nil && a.Chatflow != "" && a.Chatflow != id {
+		refusal = problem.New(problem.BadChatflowID, "the path and the body name different chatflows")
 	}
 	return id, refusal
 }

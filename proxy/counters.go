@@ -99,7 +99,7 @@ type chatflowCounters struct {
 func (c *chatflowCounters) count(x *exchange) {
 	c.all.count(x)
 	if x.counters == nil {
-		x.counters = c.of(x.Decision.Chatflow)
+		x.counters = c.of(x.Entry)
 	}
 	x.counters.count(x)
 }

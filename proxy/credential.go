@@ -17,7 +17,7 @@ func (p *Proxy) upstreamCredential(a authorization) (string, *problem.Error) {
 	if a.Preflight || a.Route.Access == route.Public {
 		return "", nil
 	}
-	u, chatflow := p.opts.UpstreamAuthorization, a.Decision.Chatflow
+	u, chatflow := p.opts.UpstreamAuthorization, a.Entry
 	if chatflow != nil && chatflow.UpstreamAuthorization.Mode != keystore.UpstreamDefault {
 		u = chatflow.UpstreamAuthorization
 	}

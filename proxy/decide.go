@@ -33,8 +33,8 @@ type Decision struct {
 	Opens bool
 	// Validity is that of the presented secret.
 	Validity keystore.Validity
-	// Chatflow is what the key file says of the chatflow, its own entry or "*"; nil if neither.
-	Chatflow *keystore.Chatflow
+	// Entry is what the key file says of the chatflow: its own entry or that of "*"; nil if neither.
+	Entry *keystore.Chatflow
 }
 
 // Decide says whether a request may pass. It is the only place that does, for requests and for `flowlatch explain`,
@@ -53,13 +53,13 @@ func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 	d := Decision{Key: match.Key, Secret: match.Secret, Validity: match.Validity}
 	listed := false
 	if q.Chatflow != "" {
-		d.Chatflow, listed = s.Chatflow(q.Chatflow)
+		d.Entry, listed = s.Chatflow(q.Chatflow)
 	}
 	valid := match.Validity == keystore.Valid
 	d.Opens = valid && (q.Access == route.AnyKey || q.InBody || q.Chatflow != "" && s.Opens(match.Key, q.Chatflow))
 	open := q.Access == route.Public ||
 		q.Access == route.ListedOnly && listed ||
-		q.Access != route.AnyKey && d.Chatflow != nil && d.Chatflow.Public ||
+		q.Access != route.AnyKey && d.Entry != nil && d.Entry.Public ||
 		q.InBody && s.AnyPublic() // the body may name one that is
 	switch {
 	case !q.Bearer.Present && q.Key == nil:
@@ -77,10 +77,10 @@ func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 
 // bodyPolicy is what the chatflow says of request bodies.
 func (d Decision) bodyPolicy() keystore.BodyPolicy {
-	if d.Chatflow == nil {
+	if d.Entry == nil {
 		return keystore.BodyPolicy{}
 	}
-	return d.Chatflow.Body
+	return d.Entry.Body
 }
 
 // Refusals that are the same each time.

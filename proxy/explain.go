@@ -44,7 +44,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	if a.Route != nil {
 		e.add("route", "%s (group %s): %s %s", a.Route.Label(), a.Route.Group, strings.Join(a.Route.AllMethods(), ", "), a.Route.Path)
 	}
-	if id := cmp.Or(a.question.Chatflow, a.Request.Chatflow); id != "" {
+	if id := cmp.Or(a.question.Chatflow, a.Chatflow); id != "" {
 		e.add("chatflow", "%s", describeChatflow(p.opts.Store.Snapshot(), id))
 	}
 	e.add("key", "%s", describeKey(key, a.Decision))
@@ -95,7 +95,7 @@ func why(a authorization) string {
 		return "a CORS preflight; the upstream answers it"
 	case a.Route.Access == route.Public:
 		return "the route is open to all"
-	case a.Decision.Chatflow != nil && a.Decision.Chatflow.Public:
+	case a.Entry != nil && a.Entry.Public:
 		return "the chatflow is public"
 	case a.Route.Access == route.ListedOnly && !a.Opens:
 		return "official clients call it before they use their key (--discovery open), and the chatflow is listed"
@@ -137,7 +137,7 @@ func (p *Proxy) hint(d Decision, in *http.Request) string {
 	case problem.MethodNotAllowed:
 		return "it accepts " + d.Refusal.Allow
 	case problem.KeyNotForChatflow:
-		if d.Chatflow == nil || d.Chatflow.ID == keystore.EveryChatflow {
+		if d.Entry == nil || d.Entry.ID == keystore.EveryChatflow {
 			return "list the chatflow in the key file, and the key under its `keys:`"
 		}
 		return "list the key under the chatflow's `keys:` in the key file"

@@ -36,7 +36,7 @@ func isPlainJSON(h http.Header) bool {
 // first, and gets no value. eachMember reads tokens, since decoding into fields would take names that differ by case
 // for the fields'.
 func eachMember(raw []byte, do func(name string, value jsontext.Value) *problem.Error) *problem.Error {
-	malformed := badRequest("the body is not one JSON object in UTF-8 in which each name occurs once")
+	malformed := problem.New(problem.BadRequest, "the body is not one JSON object in UTF-8 in which each name occurs once")
 	d := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	if open, err := d.ReadToken(); err != nil || open.Kind() != '{' {
 		return malformed
@@ -76,21 +76,21 @@ func chatflowMember(r *route.Route, raw []byte) (id string, refusal *problem.Err
 	refusal = eachMember(raw, func(name string, value jsontext.Value) *problem.Error {
 		switch {
 		case name == r.Body && found:
-			return badChatflowID("the body names the chatflow twice")
+			return problem.New(problem.BadChatflowID, "the body names the chatflow twice")
 		case name == r.Body:
 			found = true
 			if value.Kind() != '"' {
-				return badChatflowID("the chatflow ID in the body is not a string")
+				return problem.New(problem.BadChatflowID, "the chatflow ID in the body is not a string")
 			}
 			text, err := jsontext.AppendUnquote(nil, value)
 			id = string(text)
 			if err != nil {
-				return badChatflowID("the chatflow ID in the body is malformed")
+				return problem.New(problem.BadChatflowID, "the chatflow ID in the body is malformed")
 			}
 		case slices.ContainsFunc(r.Refuse, func(refused string) bool { return bareName(name) == bareName(refused) }):
-			return badRequest("the body has a member that clients may not set")
+			return problem.New(problem.BadRequest, "the body has a member that clients may not set")
 		case bareName(name) == bareName(r.Body), name == protoMember:
-			return badChatflowID("the body has a member whose name could be mistaken for the chatflow's")
+			return problem.New(problem.BadChatflowID, "the body has a member whose name could be mistaken for the chatflow's")
 		}
 		return nil
 	})
@@ -98,9 +98,9 @@ func chatflowMember(r *route.Route, raw []byte) (id string, refusal *problem.Err
 	case refusal != nil:
 		return "", refusal
 	case !found:
-		return "", badChatflowID("the body does not name a chatflow")
+		return "", problem.New(problem.BadChatflowID, "the body does not name a chatflow")
 	case !r.AcceptsID(id):
-		return "", badChatflowID("the chatflow ID in the body is malformed")
+		return "", problem.New(problem.BadChatflowID, "the chatflow ID in the body is malformed")
 	}
 	return id, nil
 }
@@ -120,12 +120,4 @@ func bareName(name string) string {
 		}
 		return least
 	}, name)
-}
-
-func badChatflowID(detail string) *problem.Error {
-	return &problem.Error{Code: problem.BadChatflowID, Detail: detail}
-}
-
-func badRequest(detail string) *problem.Error {
-	return &problem.Error{Code: problem.BadRequest, Detail: detail}
 }

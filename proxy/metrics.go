@@ -95,8 +95,8 @@ func (m *metrics) count(x *exchange, took time.Duration) {
 	if x.Request != nil && x.Route != nil {
 		l.route = x.Route.Label()
 	}
-	if x.Decision.Chatflow != nil {
-		l.chatflow = x.Decision.Chatflow.Label()
+	if x.Entry != nil {
+		l.chatflow = x.Entry.Label()
 	}
 	if x.Key != nil {
 		l.key = x.Key.ID

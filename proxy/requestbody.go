@@ -145,10 +145,10 @@ func bodyError(err error) *problem.Error {
 	case errors.As(err, &large):
 		return bodyTooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &problem.Error{Code: problem.BadRequest, Detail: "the request body stopped arriving"}
+		return problem.New(problem.BadRequest, "the request body stopped arriving")
 	}
 	// The error's own text may repeat what the client sent, so it is not logged.
 	return &problem.Error{Code: problem.BadRequest, Detail: "the request body could not be read", Reason: "the body is malformed or incomplete"}
 }
 
-var bodyTooLarge = &problem.Error{Code: problem.BodyTooLarge, Detail: "the request body is larger than this gate accepts"}
+var bodyTooLarge = problem.New(problem.BodyTooLarge, "the request body is larger than this gate accepts")

@@ -22,7 +22,7 @@ const recheckEvery = time.Second
 func (x *exchange) beginStream() {
 	p := x.proxy
 	x.response.stream = true
-	x.counters = p.counters.of(x.Decision.Chatflow)
+	x.counters = p.counters.of(x.Entry)
 	for _, c := range []*counters{x.counters, &p.counters.all} {
 		c.streams.Add(1)
 		storeMax(&c.last, x.started.Unix())

@@ -28,6 +28,9 @@ type Error struct {
 	Challenge string
 }
 
+// New returns an Error with what the client is told.
+func New(code Code, detail string) *Error { return &Error{Code: code, Detail: detail} }
+
 // Error returns the code and the detail.
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Detail) }
 

@@ -21,31 +21,31 @@ func canonical(target string) (path, query string, err *problem.Error) {
 	path, query, _ = strings.Cut(target, "?")
 	switch {
 	case path == "" || path[0] != '/':
-		return "", "", notCanonical("the request target must be a path, beginning with /")
+		return "", "", problem.New(problem.NotCanonical, "the request target must be a path, beginning with /")
 	case len(path) > maxPath:
-		return "", "", notCanonical("the path is too long")
+		return "", "", problem.New(problem.NotCanonical, "the path is too long")
 	}
 	segment := 1
 	for i := 1; i <= len(path); i++ {
 		if i < len(path) && path[i] != '/' {
 			if !plain(path[i]) {
-				return "", "", notCanonical("the path may have letters, digits and - . _ ~ between slashes, and nothing else")
+				return "", "", problem.New(problem.NotCanonical, "the path may have letters, digits and - . _ ~ between slashes, and nothing else")
 			}
 			continue
 		}
 		switch path[segment:i] {
 		case "":
 			if i != len(path) { // the route table decides about a slash at the end
-				return "", "", notCanonical("the path has an empty segment")
+				return "", "", problem.New(problem.NotCanonical, "the path has an empty segment")
 			}
 		case ".", "..":
-			return "", "", notCanonical("the path has a dot segment")
+			return "", "", problem.New(problem.NotCanonical, "the path has a dot segment")
 		}
 		segment = i + 1
 	}
 	for i := range len(query) {
 		if c := query[i]; c <= ' ' || c >= 0x7f || c == '#' {
-			return "", "", notCanonical("the query has a character that must be percent-encoded")
+			return "", "", problem.New(problem.NotCanonical, "the query has a character that must be percent-encoded")
 		}
 	}
 	return path, query, nil
@@ -55,8 +55,4 @@ func canonical(target string) (path, query string, err *problem.Error) {
 func plain(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
 		c == '-' || c == '.' || c == '_' || c == '~'
-}
-
-func notCanonical(detail string) *problem.Error {
-	return &problem.Error{Code: problem.NotCanonical, Detail: detail}
 }

@@ -48,7 +48,7 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 	q.Path = q.Route.build(variables)
 	if id, ok := variables["chatflow"]; ok {
 		if !q.Route.AcceptsID(id) {
-			return q, badChatflowID("the chatflow ID in the path is malformed")
+			return q, problem.New(problem.BadChatflowID, "the chatflow ID in the path is malformed")
 		}
 		q.Chatflow = id
 	}
@@ -67,11 +67,11 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 func (q *Request) checkBody(r *http.Request) *problem.Error {
 	switch {
 	case !contentLengthAgrees(r):
-		return badRequest("the Content-Length is not that of the body")
+		return problem.New(problem.BadRequest, "the Content-Length is not that of the body")
 	case q.Websocket && (!q.Route.Websocket || q.Preflight || r.ContentLength != 0): // a body would run into the websocket's frames
-		return badRequest("this request cannot switch protocols")
+		return problem.New(problem.BadRequest, "this request cannot switch protocols")
 	case r.ContentLength != 0 && (q.Preflight || q.Route.Access == Public || q.Route.Access == ListedOnly): // these need no key
-		return badRequest("this request takes no body")
+		return problem.New(problem.BadRequest, "this request takes no body")
 	}
 	return nil
 }
@@ -104,12 +104,4 @@ func beginning(path string) string {
 		}
 	}
 	return strings.Join(segments[:min(len(segments), 4)], "/")
-}
-
-func badChatflowID(detail string) *problem.Error {
-	return &problem.Error{Code: problem.BadChatflowID, Detail: detail}
-}
-
-func badRequest(detail string) *problem.Error {
-	return &problem.Error{Code: problem.BadRequest, Detail: detail}
 }

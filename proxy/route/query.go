@@ -27,22 +27,22 @@ func (q *Request) parseQuery(raw string) *problem.Error {
 		name, value, _ := strings.Cut(pair, "=")
 		i := slices.IndexFunc(q.Route.Query, func(p Param) bool { return p.Name == name })
 		if i < 0 {
-			return badRequest("the query has a parameter that this route does not take, or one that is encoded in another way")
+			return problem.New(problem.BadRequest, "the query has a parameter that this route does not take, or one that is encoded in another way")
 		}
 		if _, twice := values[name]; twice {
-			return badRequest("the query has a parameter twice")
+			return problem.New(problem.BadRequest, "the query has a parameter twice")
 		}
 		p := q.Route.Query[i]
 		if p.Chatflow {
 			if !q.Route.AcceptsID(value) {
-				return badChatflowID("the chatflow ID in the query is malformed")
+				return problem.New(problem.BadChatflowID, "the chatflow ID in the query is malformed")
 			}
 			values[name], q.Chatflow = value, value
 			continue
 		}
 		decoded, err := url.QueryUnescape(value)
 		if err != nil || !utf8.ValidString(decoded) || !p.Pattern.MatchString(decoded) {
-			return badRequest("the query parameter " + p.Name + " is malformed")
+			return problem.New(problem.BadRequest, "the query parameter "+p.Name+" is malformed")
 		}
 		values[name] = decoded
 	}
@@ -53,7 +53,7 @@ func (q *Request) parseQuery(raw string) *problem.Error {
 		case ok:
 			pairs = append(pairs, p.Name+"="+escape(v))
 		case p.Chatflow && !q.Preflight:
-			return badChatflowID("the query does not name a chatflow")
+			return problem.New(problem.BadChatflowID, "the query does not name a chatflow")
 		}
 	}
 	q.Query = strings.Join(pairs, "&")
@@ -71,7 +71,7 @@ func (q *Request) passQuery(raw string) *problem.Error {
 		n, err1 := url.QueryUnescape(name)
 		v, err2 := url.QueryUnescape(value)
 		if err1 != nil || err2 != nil || !utf8.ValidString(n) || !utf8.ValidString(v) || strings.Contains(pair, ";") {
-			return badRequest("the query is malformed")
+			return problem.New(problem.BadRequest, "the query is malformed")
 		}
 		n = escape(n)
 		if assigned {
