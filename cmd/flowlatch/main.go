@@ -36,8 +36,6 @@ type commands struct {
 	Import      importCmd      `cmd:"" help:"Make a key file of the keys that a Flowise has."`
 	Doctor      doctorCmd      `cmd:"" help:"Look for holes around a running gate: fire harmless requests at it and report what is open."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running gate whether it is ready; for images without a shell."`
-	Completion  completionCmd  `cmd:"" help:"Print a script that completes commands and flags in a shell."`
-	Man         manCmd         `cmd:"" help:"Print the manual page."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
