@@ -6,66 +6,14 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
-// checkFile checks a file by a function, if there is one.
-func checkFile(path string, check func(path string) error) error {
-	if path == "" {
-		return nil
-	}
-	return check(path)
-}
-
-// checkCertificates says which of the settings of TLS do not belong together. Pairs are compared only if the
-// files are in order by themselves.
-func (c *config) checkCertificates(inOrder bool) (errs []error) {
-	f := c.certificates
-	fault := func(name, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: %s", c.place(name), fmt.Sprintf(format, args...)))
-	}
-	pair := func(cert, key, certPath, keyPath string) {
-		switch {
-		case certPath == "" && keyPath != "":
-			fault(key, "a key without a certificate; set --%s too, or leave out both", cert)
-		case certPath != "" && keyPath == "":
-			fault(cert, "a certificate without its key; set --%s too, or leave out both", key)
-		case certPath != "" && inOrder:
-			if err := certificate.CheckPair(certPath, keyPath); err != nil {
-				fault(key, "%v", err)
-			}
-		}
-	}
-	pair("tls-cert", "tls-key", f.ServerCert, f.ServerKey)
-	pair("upstream-cert", "upstream-key", f.UpstreamCert, f.UpstreamKey)
-	if f.ClientCA != "" && f.ServerCert == "" {
-		fault("client-ca", "callers can be asked for a certificate only where they come in by TLS; set --tls-cert and --tls-key too")
-	}
-	if c.upstream == nil || c.upstream.Scheme == "https" {
-		return errs
-	}
-	for _, s := range []struct{ name, path string }{{"upstream-ca", f.UpstreamCA}, {"upstream-cert", f.UpstreamCert}} {
-		if s.path != "" {
-			fault(s.name, "there is no TLS with a runner at %s; give --upstream as an https URL, or leave this out", c.upstream.Redacted())
-		}
-	}
-	return errs
-}
-
-// place is where a setting has its value from.
-func (c *config) place(name string) string {
-	for _, s := range c.sources {
-		if s.name == name {
-			return s.place
-		}
-	}
-	return "--" + name
-}
-
 // openCertificates opens the files of TLS and logs what becomes of them.
-func openCertificates(c *config, log zerolog.Logger) (*certificate.Store, error) {
-	store, err := certificate.Open(c.certificates, certificate.Options{OnReload: func(r certificate.Reload) { logCertificate(log, r) }})
+func openCertificates(c *config.Config, log zerolog.Logger) (*certificate.Store, error) {
+	store, err := certificate.Open(c.Certificates, certificate.Options{OnReload: func(r certificate.Reload) { logCertificate(log, r) }})
 	if err != nil {
 		return nil, err
 	}

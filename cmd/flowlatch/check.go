@@ -12,12 +12,13 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
-type checkCmd struct{ settings }
+type checkCmd struct{ config.Flags }
 
 // Help is shown below the usage.
 func (checkCmd) Help() string {
@@ -31,11 +32,7 @@ Examples:
 
 // Run prints what would be in force, or everything that is wrong.
 func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
-	c, settingsErr := resolve(ctx)
-	var usage usageError
-	if errors.As(settingsErr, &usage) {
-		settingsErr = usage.error // a fault of the settings is what check is asked about
-	}
+	c, settingsErr := config.Resolve(ctx)
 	snapshot, err := loadSnapshot(c)
 	if err := errors.Join(settingsErr, err); err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
@@ -43,7 +40,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	if _, err := newProxy(c, nil, nil, zerolog.Nop()); err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
 	}
-	certificates, err := certificate.Open(c.certificates, certificate.Options{})
+	certificates, err := certificate.Open(c.Certificates, certificate.Options{})
 	if err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
 	}
@@ -72,15 +69,15 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 }
 
 // readKeys reads the key file once, as serve does at its start.
-func readKeys(c *config) (*keystore.Store, error) {
-	return keystore.Open(c.keys, keystore.Options{Validate: func(s *keystore.Snapshot) error {
-		return errors.Join(proxy.CheckKeyFile(s, c.preset), validate(c, s))
+func readKeys(c *config.Config) (*keystore.Store, error) {
+	return keystore.Open(c.Keys, keystore.Options{Validate: func(s *keystore.Snapshot) error {
+		return errors.Join(proxy.CheckKeyFile(s, c.Proxy.Preset), validate(c, s))
 	}})
 }
 
 // loadSnapshot returns what the key file holds.
-func loadSnapshot(c *config) (*keystore.Snapshot, error) {
-	if c.keys == "" {
+func loadSnapshot(c *config.Config) (*keystore.Snapshot, error) {
+	if c.Keys == "" {
 		return nil, nil //nolint:nilnil // resolve has reported it
 	}
 	store, err := readKeys(c)
@@ -96,28 +93,28 @@ func table(w io.Writer, rows func(row func(cells ...string))) {
 	_ = t.Flush() // to a writer that does not fail or a terminal that is gone
 }
 
-func printSettings(w io.Writer, c *config) {
+func printSettings(w io.Writer, c *config.Config) {
 	table(w, func(row func(...string)) {
 		row("SETTING", "VALUE", "FROM")
-		for _, s := range c.sources {
-			value := s.value
+		for _, s := range c.Sources {
+			value := s.Value
 			if value == "" {
 				value = "-"
 			}
-			row(s.name, value, s.place)
+			row(s.Name, value, s.Place)
 		}
 	})
 }
 
 // printRoutes prints the routes of the settings file; those of the preset are in the README.
-func printRoutes(w io.Writer, c *config) {
-	if len(c.own) == 0 {
+func printRoutes(w io.Writer, c *config.Config) {
+	if len(c.FileRoutes) == 0 {
 		return
 	}
 	fmt.Fprintln(w)
 	table(w, func(row func(...string)) {
 		row("ROUTE", "METHODS", "GROUP", "CHATFLOW ID")
-		for _, r := range c.own {
+		for _, r := range c.FileRoutes {
 			id := "lower-case UUID"
 			if r.ID != nil {
 				id = r.ID.String()
@@ -199,7 +196,7 @@ type explainCmd struct {
 	URL    string `arg:"" help:"The request's URL or path, spelled as it would be sent."`
 	KeyID  string `name:"key-id" placeholder:"ID" help:"Ask on behalf of this key; without it, of a caller without a key."`
 	Data   string `placeholder:"JSON" help:"The request's body, for routes that name the chatflow there. @FILE reads it from a file."`
-	settings
+	config.Flags
 }
 
 // Help is shown below the usage.
@@ -225,7 +222,7 @@ func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
 	var key *keystore.Key
 	if cmd.KeyID != "" {
 		if key = store.Snapshot().Key(cmd.KeyID); key == nil {
-			return usageError{fmt.Errorf("--key-id %s: %s has no such key; `flowlatch key list` shows those there are", cmd.KeyID, c.keys)}
+			return usageError{fmt.Errorf("--key-id %s: %s has no such key; `flowlatch key list` shows those there are", cmd.KeyID, c.Keys)}
 		}
 	}
 	body := []byte(cmd.Data)

@@ -13,7 +13,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
 	adminpage "github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
@@ -79,7 +81,10 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 		return err
 	}
 	flowise := route.Flowise()
-	c := &config{preset: flowise, routes: flowise.Routes, expose: flowise.Expose, keys: keys, upstream: runner.url, logFormat: "console", logAllowed: true, logLevel: zerolog.InfoLevel}
+	c := &config.Config{
+		Proxy: proxy.Options{Preset: flowise, Routes: flowise.Routes, Upstream: runner.url},
+		Keys:  keys, LogConsole: true, LogLevel: zerolog.InfoLevel,
+	}
 	log := newLogger(c, s.err)
 	store, err := openStore(ctx, c, zerolog.Nop(), nil)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
@@ -72,17 +73,17 @@ func (e *examination) add(check string, r result, format string, args ...any) {
 
 // Run examines the gate and prints a table.
 func (cmd *doctorCmd) Run(s streams) error {
-	gate, err := upstreamURL(cmd.URL)
+	gate, err := config.URL(cmd.URL)
 	if err != nil {
 		return usageError{fmt.Errorf("--url: %w", err)}
 	}
 	var runner *url.URL
 	if cmd.Upstream != "" {
-		if runner, err = upstreamURL(cmd.Upstream); err != nil {
+		if runner, err = config.URL(cmd.Upstream); err != nil {
 			return usageError{fmt.Errorf("--upstream: %w", err)}
 		}
 	}
-	if _, err := address(cmd.Admin); err != nil {
+	if _, err := config.Address(cmd.Admin); err != nil {
 		return usageError{fmt.Errorf("--admin: %w", err)}
 	}
 	target, err := targetOf(cmd.Preset)

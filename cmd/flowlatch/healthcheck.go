@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/flowlatch/flowlatch/internal/config"
 )
 
 type healthcheckCmd struct {
-	configSetting
-	adminSetting
+	config.FileFlag
+	config.AdminFlag
 }
 
 // Help is shown below the usage.
@@ -36,7 +38,7 @@ func (cmd *healthcheckCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	answer, err := askAdmin(c.admin, "/readyz")
+	answer, err := askAdmin(c.Admin, "/readyz")
 	if err != nil {
 		return fmt.Errorf("not ready: %w", err)
 	}

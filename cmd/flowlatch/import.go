@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,14 +12,10 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/flowise"
-)
-
-// The secrets of an import, for those who have no file to put them in. They are no settings.
-const (
-	importPassword = "FLOWLATCH_IMPORT_PASSWORD"
-	importAPIKey   = "FLOWLATCH_IMPORT_API_KEY"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 type importCmd struct {
@@ -62,17 +59,23 @@ func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
 		return usageError{errors.New("--timeout: must be more than zero")}
 	}
 	if !cmd.DryRun {
-		if _, err := os.Lstat(c.keys); !errors.Is(err, fs.ErrNotExist) {
-			return existsError(c.keys, err)
+		if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
+			return existsError(c.Keys, err)
+		}
+	}
+	var roots *x509.CertPool // nil: the system's
+	if path := c.Certificates.UpstreamCA; path != "" {
+		if roots, err = certificate.Authorities(path); err != nil {
+			return fmt.Errorf("--upstream-ca: %w", err)
 		}
 	}
 	found, err := flowise.Read(context.Background(), flowise.Options{
-		URL: cmd.URL, Credential: credential, RootCAs: c.upstreamCA, Timeout: cmd.Timeout,
+		URL: cmd.URL, Credential: credential, RootCAs: roots, Timeout: cmd.Timeout,
 	})
 	if err != nil {
 		return fmt.Errorf("reading Flowise: %w", err)
 	}
-	made, err := flowise.Convert(found, c.keys, cmd.PublicStaysPublic)
+	made, err := flowise.Convert(found, c.Keys, cmd.PublicStaysPublic)
 	if err != nil && !errors.Is(err, flowise.ErrNothingOpen) {
 		return err
 	}
@@ -86,15 +89,15 @@ func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
 		_, err = s.out.Write(made.Text)
 		return err
 	}
-	if err := keystore.Edit(c.keys, func(data []byte) ([]byte, error) {
+	if err := keystore.Edit(c.Keys, func(data []byte) ([]byte, error) {
 		if data != nil { // made while Flowise was read
-			return nil, existsError(c.keys, nil)
+			return nil, existsError(c.Keys, nil)
 		}
 		return made.Text, nil
 	}); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.err, "\n%s is written; `flowlatch check --keys %s` shows what it opens\n", c.keys, c.keys)
+	fmt.Fprintf(s.err, "\n%s is written; `flowlatch check --keys %s` shows what it opens\n", c.Keys, c.Keys)
 	return nil
 }
 
@@ -120,20 +123,20 @@ func (cmd *importCmd) credential() (c flowise.Credential, err error) {
 	case ways > 1:
 		return c, usageError{errors.New("--user, --email and --api-key-file are three ways to the same end; give one")}
 	case cmd.User != "" || cmd.Email != "":
-		c.Password, err = secretFrom("--password-file", cmd.PasswordFile, importPassword)
+		c.Password, err = secretFrom("--password-file", cmd.PasswordFile, config.ImportPassword)
 		if err == nil && c.Password == "" {
-			err = usageError{fmt.Errorf("no password; put it into a file and name that with --password-file, or into the environment variable %s", importPassword)}
+			err = usageError{fmt.Errorf("no password; put it into a file and name that with --password-file, or into the environment variable %s", config.ImportPassword)}
 		}
 		return c, err
 	case cmd.PasswordFile != "":
 		return c, usageError{errors.New("--password-file needs --user or --email beside it")}
 	}
-	c.APIKey, err = secretFrom("--api-key-file", cmd.APIKeyFile, importAPIKey)
+	c.APIKey, err = secretFrom("--api-key-file", cmd.APIKeyFile, config.ImportAPIKey)
 	if err == nil && c.APIKey != "" && strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		err = errors.New("the API key has a blank, a line break or another character that no key of Flowise has; is it the right file?")
 	}
-	if err == nil && c.APIKey == "" && os.Getenv(importPassword) != "" {
-		err = usageError{fmt.Errorf("%s needs --user or --email beside it", importPassword)}
+	if err == nil && c.APIKey == "" && os.Getenv(config.ImportPassword) != "" {
+		err = usageError{fmt.Errorf("%s needs --user or --email beside it", config.ImportPassword)}
 	}
 	return c, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/admin"
 )
@@ -24,8 +25,8 @@ type keyCmd struct {
 
 // keyFile is where the key commands work.
 type keyFile struct {
-	configSetting
-	keysSetting
+	config.FileFlag
+	config.KeysFlag
 }
 
 // keyEdit is what the commands that change the file have in common.
@@ -41,17 +42,17 @@ func (k *keyEdit) edit(ctx *kong.Context, s streams, change func(file string, da
 		return "", err
 	}
 	if !k.Stdout {
-		return c.keys, keystore.Edit(c.keys, func(data []byte) ([]byte, error) { return change(c.keys, data) })
+		return c.Keys, keystore.Edit(c.Keys, func(data []byte) ([]byte, error) { return change(c.Keys, data) })
 	}
-	data, err := os.ReadFile(c.keys)
+	data, err := os.ReadFile(c.Keys)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	if data, err = change(c.keys, data); err != nil {
+	if data, err = change(c.Keys, data); err != nil {
 		return "", err
 	}
 	_, err = s.out.Write(data)
-	return c.keys, err
+	return c.Keys, err
 }
 
 type keyNewCmd struct {
@@ -145,7 +146,7 @@ func (cmd *keyListCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	store, err := keystore.Open(c.keys, keystore.Options{})
+	store, err := keystore.Open(c.Keys, keystore.Options{})
 	if err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (cmd *keyListCmd) Run(ctx *kong.Context, s streams) error {
 
 type keyRevokeCmd struct {
 	keyEdit
-	adminSetting
+	config.AdminFlag
 	ID    string `name:"id" required:"" placeholder:"ID" help:"The key to turn off."`
 	Force bool   `help:"Revoke the key even if it was used within the last 10 minutes."`
 }
@@ -198,13 +199,13 @@ func (cmd *keyRevokeCmd) inUse(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	body, err := askAdmin(c.admin, "/status")
+	body, err := askAdmin(c.Admin, "/status")
 	var status admin.Status
 	if err == nil {
 		err = json.Unmarshal(body, &status)
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "no gate could be asked at %s whether the key is in use (%v)\n", c.admin, err)
+		fmt.Fprintf(s.err, "no gate could be asked at %s whether the key is in use (%v)\n", c.Admin, err)
 		return nil
 	}
 	for _, k := range status.Keys {
@@ -212,10 +213,10 @@ func (cmd *keyRevokeCmd) inUse(ctx *kong.Context, s streams) error {
 			continue
 		}
 		if k.LastUsed != nil && time.Since(*k.LastUsed) < recently {
-			return fmt.Errorf("key %q was used at %s, says the gate at %s; revoke it all the same with --force", cmd.ID, k.LastUsed.Format(time.RFC3339), c.admin)
+			return fmt.Errorf("key %q was used at %s, says the gate at %s; revoke it all the same with --force", cmd.ID, k.LastUsed.Format(time.RFC3339), c.Admin)
 		}
 		return nil
 	}
-	fmt.Fprintf(s.err, "the gate at %s does not know key %q, so it could not say whether it is in use\n", c.admin, cmd.ID)
+	fmt.Fprintf(s.err, "the gate at %s does not know key %q, so it could not say whether it is in use\n", c.Admin, cmd.ID)
 	return nil
 }

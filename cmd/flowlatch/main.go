@@ -12,6 +12,8 @@ import (
 	"runtime/debug"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/flowlatch/flowlatch/internal/config"
 )
 
 // version is set when a release is built; otherwise the module's version is told.
@@ -49,6 +51,15 @@ func (e usageError) Unwrap() error { return e.error }
 
 // errRefused is returned when the answer was printed already and is no.
 var errRefused = errors.New("refused")
+
+// resolve returns the settings of the command that runs.
+func resolve(ctx *kong.Context) (*config.Config, error) {
+	c, err := config.Resolve(ctx)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
 
 // run runs the command that args name and returns the exit code.
 func run(args []string, stdout, stderr io.Writer) (code int) {

@@ -15,13 +15,14 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	adminpage "github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
-type serveCmd struct{ settings }
+type serveCmd struct{ config.Flags }
 
 // Help is shown below the usage.
 func (serveCmd) Help() string {
@@ -48,12 +49,12 @@ func (cmd *serveCmd) Run(ctx *kong.Context, s streams) error {
 }
 
 // serve runs the gate that the settings describe until ctx is done.
-func serve(ctx context.Context, c *config, logTo io.Writer) error {
+func serve(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anybody may think that the gate is there
 	defer signal.Stop(hangup)
 	requestsTo := logTo
-	if c.logFormat == "json" {
+	if !c.LogConsole {
 		lines := &logLines{to: logTo}
 		defer lines.Flush()
 		logTo, requestsTo = lines, requestLines{lines}
@@ -73,11 +74,11 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	if err != nil {
 		return err
 	}
-	data, err := listen("--listen", c.listen)
+	data, err := listen("--listen", c.Listen)
 	if err != nil {
 		return err
 	}
-	admin, err := listen("--admin", c.admin)
+	admin, err := listen("--admin", c.Admin)
 	if err != nil {
 		data.Close()
 		return err
@@ -92,15 +93,15 @@ func serve(ctx context.Context, c *config, logTo io.Writer) error {
 	go reloadOnHangup(background, store, certificates, hangup)
 
 	snapshot := store.Snapshot()
-	log.Info().Str("version", buildVersion()).Str("preset", c.preset.Name).Str("listen", data.Addr().String()).Bool("tls", c.certificates.ServerCert != "").Str("admin", admin.Addr().String()).
-		Str("status_page", statusPage(admin.Addr())).Str("upstream", c.upstream.Redacted()).Strs("expose", c.expose).
+	log.Info().Str("version", buildVersion()).Str("preset", c.Proxy.Preset.Name).Str("listen", data.Addr().String()).Bool("tls", c.Certificates.ServerCert != "").Str("admin", admin.Addr().String()).
+		Str("status_page", statusPage(admin.Addr())).Str("upstream", c.Proxy.Upstream.Redacted()).Strs("expose", c.Proxy.Expose).
 		Int("keys", len(snapshot.Keys())).Int("chatflows", len(snapshot.Chatflows())).Msg("serving")
 	if host, _, _ := net.SplitHostPort(admin.Addr().String()); !net.ParseIP(host).IsLoopback() {
 		log.Warn().Str("admin", admin.Addr().String()).Msg("the admin listener, with its status page, can be reached from outside this machine and asks for no key; let only your monitoring reach it")
 	}
 	operators := adminpage.New(gate)
 	go operators.Run(background)
-	return gate.Serve(ctx, data, admin, operators, c.drain)
+	return gate.Serve(ctx, data, admin, operators, c.Drain)
 }
 
 func listen(flag, addr string) (net.Listener, error) {
@@ -125,11 +126,11 @@ func statusPage(admin net.Addr) string {
 	return "http://" + net.JoinHostPort(host, port) + "/"
 }
 
-func newLogger(c *config, to io.Writer) zerolog.Logger {
-	if c.logFormat == "console" {
+func newLogger(c *config.Config, to io.Writer) zerolog.Logger {
+	if c.LogConsole {
 		to = zerolog.ConsoleWriter{Out: to, TimeFormat: time.TimeOnly, NoColor: !isTerminal(to)}
 	}
-	return zerolog.New(to).Level(c.logLevel).With().Timestamp().Logger()
+	return zerolog.New(to).Level(c.LogLevel).With().Timestamp().Logger()
 }
 
 func isTerminal(w io.Writer) bool {
@@ -142,11 +143,11 @@ func isTerminal(w io.Writer) bool {
 }
 
 // openStore opens the key file, logs what becomes of it and tells reloaded of new keys.
-func openStore(ctx context.Context, c *config, log zerolog.Logger, reloaded chan<- struct{}) (*keystore.Store, error) {
+func openStore(ctx context.Context, c *config.Config, log zerolog.Logger, reloaded chan<- struct{}) (*keystore.Store, error) {
 	started := false
 	options := keystore.Options{
 		Validate: func(s *keystore.Snapshot) error {
-			if err := proxy.CheckKeyFile(s, c.preset); err != nil {
+			if err := proxy.CheckKeyFile(s, c.Proxy.Preset); err != nil {
 				return err
 			}
 			err := validate(c, s)
@@ -174,19 +175,19 @@ func openStore(ctx context.Context, c *config, log zerolog.Logger, reloaded chan
 			}
 		},
 	}
-	if c.waitForKeys == 0 {
-		return keystore.Open(c.keys, options)
+	if c.WaitForKeys == 0 {
+		return keystore.Open(c.Keys, options)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.waitForKeys)
+	ctx, cancel := context.WithTimeout(ctx, c.WaitForKeys)
 	defer cancel()
-	return keystore.Wait(ctx, c.keys, options, func(err error) {
-		log.Warn().Err(err).Str("for", c.waitForKeys.String()).Msg("waiting for the key file")
+	return keystore.Wait(ctx, c.Keys, options, func(err error) {
+		log.Warn().Err(err).Str("for", c.WaitForKeys.String()).Msg("waiting for the key file")
 	})
 }
 
 // validate checks what a snapshot says of files and routes.
-func validate(c *config, s *keystore.Snapshot) error {
-	return proxy.CheckSnapshot(s, c.preset, c.routes)
+func validate(c *config.Config, s *keystore.Snapshot) error {
+	return proxy.CheckSnapshot(s, c.Proxy.Preset, c.Proxy.Routes)
 }
 
 // maxLogged is how many things of one kind are logged one by one.
@@ -222,12 +223,10 @@ func logReload(log zerolog.Logger, r keystore.Reload) {
 	}
 }
 
-func newProxy(c *config, store *keystore.Store, certificates *certificate.Store, log zerolog.Logger) (*proxy.Proxy, error) {
-	return proxy.New(proxy.Options{
-		Store: store, Upstream: c.upstream, Certificates: certificates, UpstreamTimeout: c.upstreamTimeout, StandardTransport: c.standardTransport,
-		UpstreamAuthorization: c.authorization, Preset: c.preset, Routes: c.routes, Expose: c.expose, DiscoveryKeyed: c.discoveryKeyed,
-		CutRevoked: c.cutStreams, PublicURL: c.publicURL, MaxBody: c.maxBody, MaxCheckedBody: c.maxCheckedBody, CORSOrigins: c.corsOrigins, FailureLimit: c.failureLimit, TrustedProxies: c.trustedProxies, Log: log, QuietAllowed: !c.logAllowed, Version: buildVersion(),
-	})
+func newProxy(c *config.Config, store *keystore.Store, certificates *certificate.Store, log zerolog.Logger) (*proxy.Proxy, error) {
+	options := c.Proxy
+	options.Store, options.Certificates, options.Log, options.Version = store, certificates, log, buildVersion()
+	return proxy.New(options)
 }
 
 func reloadOnHangup(ctx context.Context, store *keystore.Store, certificates *certificate.Store, hangup <-chan os.Signal) {

@@ -302,8 +302,8 @@ func TestTLSSettings(t *testing.T) {
 		{"--upstream-cert", "set --upstream-key too", []string{"--upstream", "https://r", "--upstream-cert", cert}},
 		{"--upstream-key", "set --upstream-cert too", []string{"--upstream", "https://r", "--upstream-key", key}},
 		{"--upstream-key", "not that of the first", []string{"--upstream", "https://r", "--upstream-cert", cert, "--upstream-key", other}},
-		{"--upstream-cert", "no TLS with a runner at http://r", []string{"--upstream", "http://r", "--upstream-cert", cert, "--upstream-key", key}},
-		{"--upstream-ca", "no TLS with a runner at http://r", []string{"--upstream", "http://r", "--upstream-ca", cert}},
+		{"--upstream-cert", "the upstream http://r does not use TLS", []string{"--upstream", "http://r", "--upstream-cert", cert, "--upstream-key", key}},
+		{"--upstream-ca", "the upstream http://r does not use TLS", []string{"--upstream", "http://r", "--upstream-ca", cert}},
 	} {
 		wantFault(t, row.place, row.why, append(row.args, "--keys", keys)...)
 	}
