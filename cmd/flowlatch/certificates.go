@@ -7,7 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/config"
-	"github.com/flowlatch/flowlatch/proxy/admin"
+	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
@@ -21,7 +21,7 @@ func openCertificates(c *config.Config, log zerolog.Logger) (*certificate.Store,
 		switch left := time.Until(st.NotAfter); {
 		case left <= 0:
 			describeCertificate(log.Error(), st.Name, st.Info).Msg("the certificate has ended; whoever checks it refuses it")
-		case left < expiresSoon:
+		case left < doctor.ExpiresSoon:
 			describeCertificate(log.Warn(), st.Name, st.Info).Msg("the certificate ends soon")
 		default:
 			describeCertificate(log.Info(), st.Name, st.Info).Msg("the certificate is in force")
@@ -56,21 +56,4 @@ func shortened(list []string) []string {
 		return list
 	}
 	return append(list[:maxLogged:maxLogged], fmt.Sprintf("and %d more", len(list)-maxLogged))
-}
-
-// certificates looks at what TLS is spoken with.
-func (e *examination) certificates(all []admin.CertificateStatus, now time.Time) {
-	for _, c := range all {
-		check := "certificate " + string(c.Certificate)
-		switch left := c.NotAfter.Sub(now); {
-		case c.Stale:
-			e.add(check, isOdd, "its files have a fault, and an older one is in force until %s: %s", when(c.NotAfter), c.Fault)
-		case left <= 0:
-			e.add(check, isOdd, "it ended at %s: whoever checks it refuses it; put a new one in its files", when(c.NotAfter))
-		case left < expiresSoon:
-			e.add(check, isOdd, "it ends at %s; put a new one in its files, which are read again when they change", when(c.NotAfter))
-		default:
-			e.add(check, isFine, "for %s, until %s", shorten(c.Names), when(c.NotAfter))
-		}
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
@@ -45,7 +46,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 		return fmt.Errorf("not in order:\n%w", err)
 	}
 	for _, st := range certificates.Status() {
-		if time.Until(st.NotAfter) < expiresSoon {
+		if time.Until(st.NotAfter) < doctor.ExpiresSoon {
 			fmt.Fprintf(s.err, "warning: the certificate %q, for %s, ends at %s\n", st.Name, shorten(st.Names), when(st.NotAfter))
 		}
 	}

@@ -57,7 +57,12 @@ func TestImportsRunOneWay(t *testing.T) {
 		only  []string // the only modules it may import besides, if listed
 	}{
 		"cmd/flowlatch": {
-			own: []string{"internal/config", "proxy", "proxy/admin", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/flowise"},
+			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/flowise"},
+		},
+		"internal/doctor": {
+			own:   []string{"proxy/admin", "proxy/problem", "proxy/route", "keystore"},
+			never: []string{"github.com/alecthomas/kong"},
+			only:  []string{},
 		},
 		"internal/config": {
 			own:   []string{"proxy", "proxy/route", "proxy/certificate", "keystore", "keystore/strictyaml"},

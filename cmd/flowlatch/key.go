@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +11,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 type keyCmd struct {
@@ -199,11 +198,7 @@ func (cmd *keyRevokeCmd) inUse(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	body, err := askAdmin(c.Admin, "/status")
-	var status admin.Status
-	if err == nil {
-		err = json.Unmarshal(body, &status)
-	}
+	status, err := doctor.Status(c.Admin)
 	if err != nil {
 		fmt.Fprintf(s.err, "no gate could be asked at %s whether the key is in use (%v)\n", c.Admin, err)
 		return nil

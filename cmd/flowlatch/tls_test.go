@@ -130,10 +130,10 @@ func TestTLS(t *testing.T) {
 	if res := send(t, http.MethodPost, s.Admin+"/-/reload", "", ""); res.status != http.StatusUnprocessableEntity || !strings.Contains(res.body, "tls.key") {
 		t.Errorf("POST /-/reload = %d %s, want 422 and why", res.status, res.body)
 	}
-	rows := doctor(t, exitOK, "--url", s.URL, "--admin", strings.TrimPrefix(s.Admin, "http://"))
+	rows := runDoctor(t, exitOK, "--url", s.URL, "--admin", strings.TrimPrefix(s.Admin, "http://"))
 	wantRow(t, rows, "gate", "ok flowlatch answers at "+s.URL)
 	wantRow(t, rows, "spellings", "ok none of ")
-	wantRow(t, rows, "certificate server", "look its files have a fault")
+	wantRow(t, rows, "certificate server", "look its files are invalid")
 
 	// A repaired one is applied by a reload, the next by SIGHUP.
 	second.Write(t, s.dir)
@@ -219,7 +219,7 @@ func TestClientCA(t *testing.T) {
 		t.Errorf("doctor without a certificate = %d, %q, want 1 and what to do", code, stderr)
 	}
 	cert, key := client.Write(t, t.TempDir())
-	rows := doctor(t, exitOK, append(args, "--client-cert", cert, "--client-key", key)...)
+	rows := runDoctor(t, exitOK, append(args, "--client-cert", cert, "--client-key", key)...)
 	wantRow(t, rows, "spellings", "ok none of ")
 	wantRow(t, rows, "certificate client_ca", "ok for CN=partner")
 

@@ -1,0 +1,84 @@
+package doctor
+
+// target is what a gate in front of one kind of upstream is asked for. All paths begin with a slash, and NOBODY stands
+// for a chatflow that does not exist.
+type target struct {
+	dir, word string // dir/word/NOBODY calls a chatflow
+	// beside is another word in dir that has a route; path traversals begin there.
+	beside string
+	// more are further paths, of this upstream alone, that may call a chatflow.
+	more []string
+	// closed are paths of the upstream's user interface and API that are in no route group; secret is one of them that is
+	// worth something.
+	closed []string
+	secret string
+	// insider is a header line by which the upstream may take a client for one of its own.
+	insider string
+	// alive is a path that the upstream answers to everyone.
+	alive string
+	// isError reports whether a JSON object is an error of the upstream's.
+	isError func(object map[string]any) bool
+	// alone says how to have the upstream listen on loopback only.
+	alone string
+}
+
+// call is the path that calls a chatflow.
+func (t *target) call() string { return t.dir + "/" + t.word + "/" + nobody }
+
+// targets has a target for each preset, by its name.
+var targets = map[string]*target{
+	"flowise": {
+		dir: "/api/v1", word: "prediction", beside: "ping",
+		more:   []string{"/api/v1/internal-prediction/" + nobody, "/api/v1/vector/internal-upsert/" + nobody},
+		secret: "/api/v1/chatflows",
+		closed: []string{
+			"/", "/api/v1/chatflows", "/api/v1/apikey", "/api/v1/credentials", "/api/v1/variables", "/api/v1/chatmessage/NOBODY", "/api/v1/feedback/NOBODY", "/api/v1/leads/NOBODY",
+			"/api/v1/public-chatflows/NOBODY", "/api/v1/chatflows/apikey/x", "/api/v1/verify/apikey/x", "/api/v1/upsert-history", "/api/v1/flow-config/NOBODY", "/api/v1/stats/NOBODY",
+			"/api/v1/fetch-links", "/api/v1/nodes", "/api/v1/executions", "/api/v1/settings", "/api/v1/version", "/admin/queues", "/socket.io/?EIO=4&transport=polling",
+			"/api/v1/chatflows?x=/api/v1/ping", "/metrics", "/status", "/readyz",
+		},
+		insider: "x-request-from: internal\r\n",
+		alive:   "/api/v1/ping", alone: "HOST=127.0.0.1 for Flowise",
+		isError: func(object map[string]any) bool {
+			return has(object, "success", "statusCode") || object["error"] == "Unauthorized Access"
+		},
+	},
+	"langflow": {
+		dir: "/api/v1", word: "run", beside: "version",
+		more:   []string{"/api/v1/run/session/" + nobody, "/api/v1/build/" + nobody + "/flow", "/api/v1/build_public_tmp/" + nobody + "/flow"},
+		secret: "/api/v1/flows/",
+		closed: []string{
+			"/", "/api/v1/flows/", "/api/v1/flows/NOBODY", "/api/v1/flows/public_flow/NOBODY", "/api/v1/api_key/", "/api/v1/variables/", "/api/v1/users/", "/api/v1/users/whoami", "/api/v1/auto_login",
+			"/api/v1/all", "/api/v1/config", "/api/v1/version", "/api/v1/projects/", "/api/v1/folders/", "/api/v1/files/list/NOBODY", "/api/v1/monitor/messages", "/api/v1/monitor/transactions?flow_id=NOBODY",
+			"/api/v1/mcp/sse", "/api/v2/files", "/api/v2/mcp/servers", "/api/v1/flows/?x=/health", "/docs", "/openapi.json", "/logs", "/health", "/metrics", "/status", "/readyz",
+		},
+		insider: "x-api-key: flowlatch-doctor-has-no-key\r\n",
+		alive:   "/health", alone: "LANGFLOW_HOST=127.0.0.1 for Langflow",
+		isError: func(object map[string]any) bool { return has(object, "detail") && len(object) == 1 }, // FastAPI
+	},
+	"n8n": {
+		word: "webhook", beside: "healthz",
+		more:   []string{"/webhook-test/" + nobody, "/webhook-waiting/" + nobody, "/form/" + nobody, "/form-test/" + nobody, "/form-waiting/" + nobody, "/mcp/" + nobody, "/mcp-test/" + nobody, "/chat/" + nobody},
+		secret: "/rest/workflows",
+		closed: []string{
+			"/", "/rest/workflows", "/rest/workflows/NOBODY", "/rest/credentials", "/rest/executions", "/rest/active-workflows", "/rest/users", "/rest/login", "/rest/settings", "/rest/variables",
+			"/rest/oauth2-credential/callback", "/rest/binary-data?id=x", "/rest/push?pushRef=x", "/api/v1/workflows", "/api/v1/executions", "/api/v1/credentials", "/api/v1/docs/", "/types/nodes.json",
+			"/types/credentials.json", "/webhook-waiting/NOBODY", "/form/NOBODY", "/rest/workflows?x=/webhook/", "/healthz", "/metrics", "/status", "/readyz",
+		},
+		insider: "X-N8N-API-KEY: flowlatch-doctor-has-no-key\r\n",
+		alive:   "/healthz", alone: "N8N_LISTEN_ADDRESS=127.0.0.1 for n8n",
+		isError: func(object map[string]any) bool {
+			return has(object, "code", "message") || object["status"] == "error" && has(object, "message")
+		},
+	},
+}
+
+// has reports whether an object has all the members.
+func has(object map[string]any, members ...string) bool {
+	for _, name := range members {
+		if _, ok := object[name]; !ok {
+			return false
+		}
+	}
+	return true
+}
