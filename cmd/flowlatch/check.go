@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/doctor"
@@ -38,7 +37,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	if err := errors.Join(settingsErr, err); err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
 	}
-	if _, err := newProxy(c, nil, nil, zerolog.Nop()); err != nil {
+	if _, err := proxy.New(c.Proxy); err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
 	}
 	certificates, err := certificate.Open(c.Certificates, certificate.Options{})
@@ -72,7 +71,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 // readKeys reads the key file once, as serve does at its start.
 func readKeys(c *config.Config) (*keystore.Store, error) {
 	return keystore.Open(c.Keys, keystore.Options{Validate: func(s *keystore.Snapshot) error {
-		return errors.Join(proxy.CheckKeyFile(s, c.Proxy.Preset), validate(c, s))
+		return errors.Join(proxy.CheckKeyFile(s, c.Proxy.Preset), proxy.CheckSnapshot(s, c.Proxy.Preset, c.Proxy.Routes))
 	}})
 }
 
@@ -232,7 +231,9 @@ func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
 			return err
 		}
 	}
-	gate, err := newProxy(c, store, nil, zerolog.Nop())
+	options := c.Proxy
+	options.Store = store
+	gate, err := proxy.New(options)
 	if err != nil {
 		return err
 	}

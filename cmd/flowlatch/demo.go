@@ -71,32 +71,26 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 	}
 	defer runner.close()
 
-	data, err := listen("--listen", listenAddr)
+	data, admin, err := listenBoth(listenAddr, adminAddr)
 	if err != nil {
-		return err
-	}
-	admin, err := listen("--admin", adminAddr)
-	if err != nil {
-		data.Close()
 		return err
 	}
 	flowise := route.Flowise()
 	c := &config.Config{
-		Proxy: proxy.Options{Preset: flowise, Routes: flowise.Routes, Upstream: runner.url},
+		Proxy: proxy.Options{Preset: flowise, Routes: flowise.Routes, Upstream: runner.url, Version: buildVersion()},
 		Keys:  keys, LogConsole: true, LogLevel: zerolog.InfoLevel,
 	}
-	log := newLogger(c, s.err)
-	store, err := openStore(ctx, c, zerolog.Nop(), nil)
-	if err != nil {
+	if c.Proxy.Store, err = openStore(ctx, c, zerolog.Nop()); err != nil {
 		return err
 	}
-	gate, err := newProxy(c, store, nil, log)
+	c.Proxy.Log = newLogger(c, s.err, isTerminal(s.err))
+	gate, err := proxy.New(c.Proxy)
 	if err != nil {
 		return err
 	}
 	background, stop := context.WithCancel(ctx)
 	defer stop()
-	go store.Run(background)
+	go c.Proxy.Store.Run(background)
 	printDemo(s.out, data.Addr(), admin.Addr(), secret, other)
 	return gate.Serve(ctx, data, admin, adminpage.New(gate), 0)
 }
