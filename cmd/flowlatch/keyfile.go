@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"runtime/debug"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -12,7 +14,7 @@ import (
 
 // openStore opens the key file of a gate and logs its reloads. Later contents are checked less strictly than the first.
 func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keystore.Store, error) {
-	started := false
+	started, keys := false, 0
 	options := keystore.Options{
 		Validate: func(s *keystore.Snapshot) error {
 			if err := proxy.CheckKeyFile(s, c.Proxy.Preset); err != nil {
@@ -25,11 +27,16 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 			if err != nil { // must not keep the revocation of some other key from being applied
 				s.Warnings = append(s.Warnings, err.Error()+"; that chatflow gets 502 unless an older content was read")
 			}
-			started = true
+			started, keys = true, len(s.Keys())
 			logWarnings(log, s.Warnings)
 			return nil
 		},
-		OnReload: func(r keystore.Reload) { logReload(log, r) },
+		OnReload: func(r keystore.Reload) {
+			logReload(log, r)
+			if r.Result == keystore.Loaded && keys >= manyKeys {
+				time.AfterFunc(time.Second, debug.FreeOSMemory) // by then nothing refers to what the reload used
+			}
+		},
 	}
 	if c.WaitForKeys == 0 {
 		return keystore.Open(c.Keys, options)
@@ -40,6 +47,10 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 		log.Warn().Err(err).Str("for", c.WaitForKeys.String()).Msg("waiting for the key file")
 	})
 }
+
+// manyKeys is the number of keys from which the memory that a reload has used goes back to the system. Reading a million
+// keys takes several times what they occupy afterwards, and Go would keep it for minutes.
+const manyKeys = 5000
 
 // maxLogged is how many things of one kind are logged one by one.
 const maxLogged = 20
