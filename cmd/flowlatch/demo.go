@@ -21,13 +21,13 @@ import (
 )
 
 type demoCmd struct {
-	Listen string `default:"127.0.0.1:8080" help:"Where the gate listens."`
-	Admin  string `default:"127.0.0.1:9901" help:"Where its admin listener is."`
+	Listen string `default:"127.0.0.1:8080" help:"Address where clients connect."`
+	Admin  string `default:"127.0.0.1:9901" help:"Address of the admin listener."`
 }
 
 // Help is shown below the usage.
 func (demoCmd) Help() string {
-	return `Starts a stand-in for a flow runner, a gate before it and a key for one chatflow, and prints requests to try.
+	return `Starts a stand-in for Flowise, a gate in front of it and a key for one chatflow, and prints requests to try.
 Nothing needs to be installed or configured, and nothing is left behind.
 
 Example:
@@ -65,11 +65,11 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 			return err
 		}
 	}
-	runner, err := startStandIn()
+	upstream, err := startStandIn()
 	if err != nil {
 		return err
 	}
-	defer runner.close()
+	defer upstream.close()
 
 	data, admin, err := listenBoth(listenAddr, adminAddr)
 	if err != nil {
@@ -77,7 +77,7 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 	}
 	flowise := route.Flowise()
 	c := &config.Config{
-		Proxy: proxy.Options{Preset: flowise, Routes: flowise.Routes, Upstream: runner.url, Version: buildVersion()},
+		Proxy: proxy.Options{Preset: flowise, Routes: flowise.Routes, Upstream: upstream.url, Version: buildVersion()},
 		Keys:  keys, LogConsole: true, LogLevel: zerolog.InfoLevel,
 	}
 	if c.Proxy.Store, err = openStore(ctx, c, zerolog.Nop()); err != nil {
@@ -91,11 +91,13 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 	background, stop := context.WithCancel(ctx)
 	defer stop()
 	go c.Proxy.Store.Run(background)
+	operators := adminpage.New(gate)
+	go operators.Run(background)
 	printDemo(s.out, data.Addr(), admin.Addr(), secret, other)
-	return gate.Serve(ctx, data, admin, adminpage.New(gate), 0)
+	return gate.Serve(ctx, data, admin, operators, 0)
 }
 
-// printDemo prints what there is and a request for each thing to see.
+// printDemo prints a request for each thing to see.
 func printDemo(w io.Writer, data, admin net.Addr, secret, other string) {
 	prediction := fmt.Sprintf("http://%s/api/v1/prediction/%s", data, demoChatflow)
 	curl := func(key, question, more string) string {
@@ -105,7 +107,7 @@ func printDemo(w io.Writer, data, admin net.Addr, secret, other string) {
 		}
 		return line + "-H 'Content-Type: application/json' -d '{\"question\":\"" + question + "\"" + more + "}' " + prediction
 	}
-	fmt.Fprintf(w, `This is a demo: the gate is real, the flow runner behind it is a stand-in that repeats the question.
+	fmt.Fprintf(w, `This is a demo: the gate is real, the upstream behind it is a stand-in that repeats the question.
 
 Try, in another terminal:
 

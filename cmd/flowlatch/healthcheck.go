@@ -23,7 +23,7 @@ Example:
   flowlatch healthcheck --admin 127.0.0.1:9901`
 }
 
-// Run asks.
+// Run asks the gate whether it is ready.
 func (cmd *healthcheckCmd) Run(ctx *kong.Context, s streams) error {
 	c, err := resolve(ctx)
 	if err != nil {

@@ -22,21 +22,21 @@ type importCmd struct {
 	URL               string        `arg:"" help:"Flowise's own address, such as http://127.0.0.1:3000."`
 	User              string        `placeholder:"NAME" help:"The user of a Flowise 2.x (its FLOWISE_USERNAME)."`
 	Email             string        `placeholder:"ADDRESS" help:"An account of a Flowise 3.x."`
-	PasswordFile      string        `placeholder:"FILE" help:"File with the password of the user or account; or put it into FLOWLATCH_IMPORT_PASSWORD."`
-	APIKeyFile        string        `name:"api-key-file" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or put it into FLOWLATCH_IMPORT_API_KEY."`
+	PasswordFile      string        `placeholder:"FILE" help:"File with the password of the user or account; or set FLOWLATCH_IMPORT_PASSWORD."`
+	APIKeyFile        string        `name:"api-key-file" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or set FLOWLATCH_IMPORT_API_KEY."`
 	PublicStaysPublic bool          `help:"Leave chatflows that have no key in Flowise open to anyone. Without it they are closed."`
 	DryRun            bool          `aliases:"stdout" help:"Print the key file to standard output and write nothing."`
-	Timeout           time.Duration `default:"1m" help:"How long Flowise may take for one answer."`
-	UpstreamCA        string        `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the authorities that Flowise's https certificate is checked against; without it, the system's."`
+	Timeout           time.Duration `default:"1m" help:"How long Flowise may take for one response."`
+	UpstreamCA        string        `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the CA certificates that Flowise's HTTPS certificate is verified with. Default: those of the system."`
 	keyFile
 }
 
 // Help is shown below the usage.
 func (importCmd) Help() string {
-	return `Reads chatflows and API keys of a Flowise and makes a key file: the same keys, as digests, for the same chatflows.
-What changes for callers is told on standard error. Nothing is changed in Flowise. A 2.x without a user name needs no
-credential; an API key of a 3.x needs the permissions chatflows:view and apikeys:view. Of a 3.x with several
-workspaces one is read: the API key's, or the one that the account used last.
+	return `Reads the chatflows and API keys of a Flowise and makes a key file: the same keys, as digests, for the same chatflows.
+Standard error says what changes for clients. Nothing changes in Flowise. Flowise 2.x without a user name needs no
+credential; an API key of 3.x needs the permissions chatflows:view and apikeys:view. Of several workspaces in 3.x, one
+is read: the API key's, or the one that the account used last.
 
 Examples:
 
