@@ -20,11 +20,11 @@ func openCertificates(c *config.Config, log zerolog.Logger) (*certificate.Store,
 	for _, st := range store.Status() {
 		switch left := time.Until(st.NotAfter); {
 		case left <= 0:
-			describeCertificate(log.Error(), st.Name, st.Info).Msg("the certificate has ended; whoever checks it refuses it")
+			describeCertificate(log.Error(), st.Name, st.Info).Msg("certificate has expired; whoever verifies it refuses it")
 		case left < doctor.ExpiresSoon:
-			describeCertificate(log.Warn(), st.Name, st.Info).Msg("the certificate ends soon")
+			describeCertificate(log.Warn(), st.Name, st.Info).Msg("certificate expires soon")
 		default:
-			describeCertificate(log.Info(), st.Name, st.Info).Msg("the certificate is in force")
+			describeCertificate(log.Info(), st.Name, st.Info).Msg("certificate applied")
 		}
 	}
 	for _, path := range store.Mounted() {
@@ -36,13 +36,13 @@ func openCertificates(c *config.Config, log zerolog.Logger) (*certificate.Store,
 func logCertificate(log zerolog.Logger, r certificate.Reload) {
 	switch r.Result {
 	case certificate.Failed:
-		describeCertificate(log.Error().Err(r.Err), r.Name, r.New).Msg("the certificate's files have a fault; the last good one stays in force until they are mended")
+		describeCertificate(log.Error().Err(r.Err), r.Name, r.New).Msg("certificate files are invalid; the last good certificate stays active")
 	case certificate.Unchanged:
-		describeCertificate(log.Info(), r.Name, r.New).Msg("the certificate is as it was")
+		describeCertificate(log.Info(), r.Name, r.New).Msg("certificate unchanged")
 	case certificate.Loaded:
 		describeCertificate(log.Info(), r.Name, r.New).
 			Strs("old_names", shortened(r.Old.Names)).Strs("old_serials", shortened(r.Old.Serials)).Time("old_not_after", r.Old.NotAfter).
-			Msg("the certificate is in force")
+			Msg("certificate applied")
 	}
 }
 

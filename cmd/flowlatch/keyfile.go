@@ -67,9 +67,9 @@ func logWarnings(log zerolog.Logger, warnings []string) {
 func logReload(log zerolog.Logger, r keystore.Reload) {
 	switch r.Result {
 	case keystore.Failed:
-		log.Error().Err(r.Err).Uint64("generation", r.Generation).Msg("the key file has a fault; the last good one stays in force until it is mended")
+		log.Error().Err(r.Err).Uint64("generation", r.Generation).Msg("key file is invalid; the last good keys stay active")
 	case keystore.Unchanged:
-		log.Info().Uint64("generation", r.Generation).Msg("the key file is as it was")
+		log.Info().Uint64("generation", r.Generation).Msg("key file unchanged")
 	case keystore.Loaded:
 		e := log.Info().Uint64("generation", r.Generation)
 		logIDs(e, "keys_added", r.KeysAdded)
@@ -78,7 +78,7 @@ func logReload(log zerolog.Logger, r keystore.Reload) {
 		logIDs(e, "chatflows_added", r.ChatflowsAdded)
 		logIDs(e, "chatflows_removed", r.ChatflowsRemoved)
 		logIDs(e, "chatflows_changed", r.ChatflowsChanged)
-		e.Msg("the key file is in force")
+		e.Msg("key file applied")
 	}
 }
 

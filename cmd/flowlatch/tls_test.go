@@ -99,9 +99,9 @@ func TestTLS(t *testing.T) {
 	// Found by the watch.
 	second := s.authority.Issue(t, "second.example", 2*year)
 	second.Write(t, s.dir)
-	line := s.AwaitLog(t, "the certificate is in force") // the first is of the start
+	line := s.AwaitLog(t, "certificate applied") // the first is of the start
 	testkit.Eventually(t, "the renewal in the log", func() bool {
-		all := s.Logged(t, "the certificate is in force")
+		all := s.Logged(t, "certificate applied")
 		line = all[len(all)-1]
 		return len(all) == 2
 	})
@@ -113,7 +113,7 @@ func TestTLS(t *testing.T) {
 
 	// An invalid certificate shows everywhere but in the readiness.
 	certificatetest.Write(t, filepath.Join(s.dir, "tls.crt"), s.pair.Cert)
-	fault := s.AwaitLog(t, "the certificate's files have a fault; the last good one stays in force until they are mended")
+	fault := s.AwaitLog(t, "certificate files are invalid; the last good certificate stays active")
 	if e, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(e, filepath.Join(s.dir, "tls.key")) {
 		t.Errorf("log line of the fault = %v, want an error that names the file", fault)
 	}
@@ -191,7 +191,7 @@ func TestTLSRenewedUnderLoad(t *testing.T) {
 	if n < 5 {
 		t.Errorf("clients saw %d certificates, want at least 5", n)
 	}
-	if lines := s.Logged(t, "the certificate's files have a fault; the last good one stays in force until they are mended"); len(lines) > 0 {
+	if lines := s.Logged(t, "certificate files are invalid; the last good certificate stays active"); len(lines) > 0 {
 		t.Errorf("log = %v, want no fault while one of the two files is old", lines)
 	}
 }
