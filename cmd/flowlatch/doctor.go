@@ -93,7 +93,7 @@ func (cmd *doctorCmd) gate() (g doctor.Gate, err error) {
 func printFindings(w io.Writer, findings []doctor.Finding) {
 	table(w, func(row func(...string)) {
 		row("CHECK", "RESULT", "WHAT WAS FOUND")
-		for _, r := range doctor.Results {
+		for _, r := range []doctor.Result{doctor.Open, doctor.Look, doctor.OK, doctor.NotChecked} {
 			for _, f := range findings {
 				if f.Result == r {
 					row(f.Check, string(r), f.Text)

@@ -182,7 +182,7 @@ chatflows:
 	rows := runDoctor(t, 0, args...)
 	for _, want := range []string{
 		"look key idle opens no chatflow (line 4)", "look key ending expires at " + soon, "look key ended expired at 2020",
-		"look chatflow open-bot asks for no key (line 9", "look keys plain open every chatflow", "look 1 keys are in plain text",
+		"look chatflow open-bot asks for no key (line 9", "look 1 keys open every chatflow", "look 1 keys are in plain text",
 	} {
 		wantRow(t, rows, "key file", want)
 	}

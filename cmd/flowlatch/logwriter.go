@@ -96,6 +96,9 @@ func (w *logWriter) flush() {
 	w.mu.Lock()
 	w.batch, w.waiting = w.waiting, w.batch[:0]
 	w.mu.Unlock()
+	if len(w.batch) == 0 {
+		return
+	}
 	if n, err := w.to.Write(w.batch); err != nil {
 		w.dropped.Add(uint64(bytes.Count(w.batch[n:], []byte("\n"))))
 		return

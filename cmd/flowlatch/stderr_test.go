@@ -160,8 +160,9 @@ func TestStderrNotRead(t *testing.T) {
 		t.Errorf("lines dropped = %d, want some of %d", dropped, requests)
 	}
 	// Once it is read again, the log says so.
-	if line := g.await(t, "log lines were dropped"); line["lines"] != float64(dropped) || line["level"] != "warn" {
-		t.Errorf("line about dropped ones = %v, want a warning of %d", line, dropped)
+	line := g.await(t, "log lines were dropped")
+	if n, _ := line["lines"].(float64); int(n) < dropped || line["level"] != "warn" {
+		t.Errorf("line about dropped ones = %v, want a warning of %d at least", line, dropped)
 	}
 	g.refused(t, 4000)
 	g.wantEnd(t)

@@ -64,7 +64,7 @@ type toggle string
 func (t toggle) IsBool() bool { return true }
 
 // Decode takes the flag's value as it was written.
-func (t *toggle) Decode(ctx *kong.DecodeContext) error { //nolint:unparam // what kong.MapperValue asks for
+func (t *toggle) Decode(ctx *kong.DecodeContext) error {
 	*t = "true"
 	if ctx.Scan.Peek().Type == kong.FlagValueToken {
 		*t = toggle(ctx.Scan.Pop().String())

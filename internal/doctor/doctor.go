@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/route"
@@ -32,16 +31,13 @@ type Gate struct {
 // Result is how a check ended.
 type Result string
 
-// The results, the worst first.
+// The results.
 const (
 	Open       Result = "OPEN"
 	Look       Result = "look" // at it: an operator may have meant it
 	OK         Result = "ok"
 	NotChecked Result = "-"
 )
-
-// Results are all results, the worst first.
-var Results = []Result{Open, Look, OK, NotChecked}
 
 // Finding is one thing that was found.
 type Finding struct {
@@ -75,13 +71,4 @@ type examination struct {
 
 func (e *examination) add(check string, r Result, format string, args ...any) {
 	e.findings = append(e.findings, Finding{check, r, fmt.Sprintf(format, args...)})
-}
-
-// few lists the first of many names.
-func few(names []string) string {
-	const most = 6
-	if more := len(names) - most; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
-	}
-	return strings.Join(names, ", ")
 }

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -70,16 +69,14 @@ func get(base *url.URL, path string) (reply, bool) {
 // dial opens a connection to the host of a URL. The certificate of an HTTPS one is not checked: the question is what the
 // gate does, not who it is.
 func dial(base *url.URL, certificates []tls.Certificate) (net.Conn, error) {
-	host := net.JoinHostPort(base.Hostname(), portOf(base))
-	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
-	defer cancel()
+	dialer, host := &net.Dialer{Timeout: probeTimeout}, net.JoinHostPort(base.Hostname(), portOf(base))
 	if base.Scheme != "https" {
-		return (&net.Dialer{}).DialContext(ctx, "tcp", host)
+		return dialer.Dial("tcp", host)
 	}
-	return (&tls.Dialer{Config: &tls.Config{
+	return tls.DialWithDialer(dialer, "tcp", host, &tls.Config{
 		ServerName: base.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12, Certificates: certificates,
 		InsecureSkipVerify: true, //nolint:gosec // nothing secret is sent
-	}}).DialContext(ctx, "tcp", host)
+	})
 }
 
 func portOf(u *url.URL) string {
