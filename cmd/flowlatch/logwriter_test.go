@@ -129,7 +129,9 @@ func TestLogWriterFails(t *testing.T) {
 			w.Write([]byte("lost, too\n"))
 			time.Sleep(time.Second)
 		}
+		r.mu.Lock()
 		r.err = nil
+		r.mu.Unlock()
 		w.Write([]byte("written\n"))
 		w.Close()
 		if diff := cmp.Diff([]string{"written\n", "dropped 6\n"}, r.writes); diff != "" {

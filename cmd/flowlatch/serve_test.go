@@ -116,6 +116,7 @@ func TestHangupReloads(t *testing.T) {
 	if res := g.predict(t, webChatflow, g.web); res.code() != "key_not_for_chatflow" {
 		t.Errorf("predict with a key that was removed = %d %q, want key_not_for_chatflow", res.status, res.code())
 	}
+	testkit.Eventually(t, "log line of new keys", func() bool { return len(g.Logged(t, "key file applied")) >= 2 })
 	loaded := g.Logged(t, "key file applied")
 	if n := len(loaded); n != 2 || !cmp.Equal(loaded[n-1]["chatflows_changed"], []any{webChatflow}) {
 		t.Errorf("log lines of reloads = %v, want 2, the last with what changed", loaded)
