@@ -6,77 +6,25 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/flowlatch/flowlatch/proxy/admin"
+	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
-// checkFile checks a file by a function, if there is one.
-func checkFile(path string, check func(path string) error) error {
-	if path == "" {
-		return nil
-	}
-	return check(path)
-}
-
-// checkCertificates says which of the settings of TLS do not belong together. Pairs are compared only if the
-// files are in order by themselves.
-func (c *config) checkCertificates(inOrder bool) (errs []error) {
-	f := c.certificates
-	fault := func(name, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: %s", c.place(name), fmt.Sprintf(format, args...)))
-	}
-	pair := func(cert, key, certPath, keyPath string) {
-		switch {
-		case certPath == "" && keyPath != "":
-			fault(key, "a key without a certificate; set --%s too, or leave out both", cert)
-		case certPath != "" && keyPath == "":
-			fault(cert, "a certificate without its key; set --%s too, or leave out both", key)
-		case certPath != "" && inOrder:
-			if err := certificate.CheckPair(certPath, keyPath); err != nil {
-				fault(key, "%v", err)
-			}
-		}
-	}
-	pair("tls-cert", "tls-key", f.ServerCert, f.ServerKey)
-	pair("upstream-cert", "upstream-key", f.UpstreamCert, f.UpstreamKey)
-	if f.ClientCA != "" && f.ServerCert == "" {
-		fault("client-ca", "callers can be asked for a certificate only where they come in by TLS; set --tls-cert and --tls-key too")
-	}
-	if c.upstream == nil || c.upstream.Scheme == "https" {
-		return errs
-	}
-	for _, s := range []struct{ name, path string }{{"upstream-ca", f.UpstreamCA}, {"upstream-cert", f.UpstreamCert}} {
-		if s.path != "" {
-			fault(s.name, "there is no TLS with a runner at %s; give --upstream as an https URL, or leave this out", c.upstream.Redacted())
-		}
-	}
-	return errs
-}
-
-// place is where a setting has its value from.
-func (c *config) place(name string) string {
-	for _, s := range c.sources {
-		if s.name == name {
-			return s.place
-		}
-	}
-	return "--" + name
-}
-
 // openCertificates opens the files of TLS and logs what becomes of them.
-func openCertificates(c *config, log zerolog.Logger) (*certificate.Store, error) {
-	store, err := certificate.Open(c.certificates, certificate.Options{OnReload: func(r certificate.Reload) { logCertificate(log, r) }})
+func openCertificates(c *config.Config, log zerolog.Logger) (*certificate.Store, error) {
+	store, err := certificate.Open(c.Certificates, certificate.Options{OnReload: func(r certificate.Reload) { logCertificate(log, r) }})
 	if err != nil {
 		return nil, err
 	}
 	for _, st := range store.Status() {
 		switch left := time.Until(st.NotAfter); {
 		case left <= 0:
-			describeCertificate(log.Error(), st.Name, st.Info).Msg("the certificate has ended; whoever checks it refuses it")
-		case left < expiresSoon:
-			describeCertificate(log.Warn(), st.Name, st.Info).Msg("the certificate ends soon")
+			describeCertificate(log.Error(), st.Name, st.Info).Msg("certificate has expired; whoever verifies it refuses it")
+		case left < doctor.ExpiresSoon:
+			describeCertificate(log.Warn(), st.Name, st.Info).Msg("certificate expires soon")
 		default:
-			describeCertificate(log.Info(), st.Name, st.Info).Msg("the certificate is in force")
+			describeCertificate(log.Info(), st.Name, st.Info).Msg("certificate applied")
 		}
 	}
 	for _, path := range store.Mounted() {
@@ -88,13 +36,13 @@ func openCertificates(c *config, log zerolog.Logger) (*certificate.Store, error)
 func logCertificate(log zerolog.Logger, r certificate.Reload) {
 	switch r.Result {
 	case certificate.Failed:
-		describeCertificate(log.Error().Err(r.Err), r.Name, r.New).Msg("the certificate's files have a fault; the last good one stays in force until they are mended")
+		describeCertificate(log.Error().Err(r.Err), r.Name, r.New).Msg("certificate files are invalid; the last good certificate stays active")
 	case certificate.Unchanged:
-		describeCertificate(log.Info(), r.Name, r.New).Msg("the certificate is as it was")
+		describeCertificate(log.Info(), r.Name, r.New).Msg("certificate unchanged")
 	case certificate.Loaded:
 		describeCertificate(log.Info(), r.Name, r.New).
 			Strs("old_names", shortened(r.Old.Names)).Strs("old_serials", shortened(r.Old.Serials)).Time("old_not_after", r.Old.NotAfter).
-			Msg("the certificate is in force")
+			Msg("certificate applied")
 	}
 }
 
@@ -108,21 +56,4 @@ func shortened(list []string) []string {
 		return list
 	}
 	return append(list[:maxLogged:maxLogged], fmt.Sprintf("and %d more", len(list)-maxLogged))
-}
-
-// certificates looks at what TLS is spoken with.
-func (e *examination) certificates(all []admin.CertificateStatus, now time.Time) {
-	for _, c := range all {
-		check := "certificate " + string(c.Certificate)
-		switch left := c.NotAfter.Sub(now); {
-		case c.Stale:
-			e.add(check, isOdd, "its files have a fault, and an older one is in force until %s: %s", when(c.NotAfter), c.Fault)
-		case left <= 0:
-			e.add(check, isOdd, "it ended at %s: whoever checks it refuses it; put a new one in its files", when(c.NotAfter))
-		case left < expiresSoon:
-			e.add(check, isOdd, "it ends at %s; put a new one in its files, which are read again when they change", when(c.NotAfter))
-		default:
-			e.add(check, isFine, "for %s, until %s", shorten(c.Names), when(c.NotAfter))
-		}
-	}
 }

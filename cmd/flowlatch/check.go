@@ -4,20 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
-type checkCmd struct{ settings }
+type checkCmd struct{ config.Flags }
 
 // Help is shown below the usage.
 func (checkCmd) Help() string {
@@ -29,28 +28,20 @@ Examples:
   flowlatch check --config /etc/flowlatch/flowlatch.yaml`
 }
 
-// Run prints what would be in force, or everything that is wrong.
+// Run prints what would apply, or everything that is wrong.
 func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
-	c, settingsErr := resolve(ctx)
-	var usage usageError
-	if errors.As(settingsErr, &usage) {
-		settingsErr = usage.error // a fault of the settings is what check is asked about
+	c, settingsErr := config.Resolve(ctx)
+	snapshot, keysErr := loadSnapshot(c)
+	err := errors.Join(settingsErr, keysErr)
+	if err == nil {
+		_, err = proxy.New(c.Proxy)
 	}
-	snapshot, err := loadSnapshot(c)
-	if err := errors.Join(settingsErr, err); err != nil {
-		return fmt.Errorf("not in order:\n%w", err)
+	var certificates *certificate.Store
+	if err == nil {
+		certificates, err = certificate.Open(c.Certificates, certificate.Options{})
 	}
-	if _, err := newProxy(c, nil, nil, zerolog.Nop()); err != nil {
-		return fmt.Errorf("not in order:\n%w", err)
-	}
-	certificates, err := certificate.Open(c.certificates, certificate.Options{})
 	if err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
-	}
-	for _, st := range certificates.Status() {
-		if time.Until(st.NotAfter) < expiresSoon {
-			fmt.Fprintf(s.err, "warning: the certificate %q, for %s, ends at %s\n", st.Name, shorten(st.Names), when(st.NotAfter))
-		}
 	}
 	printSettings(s.out, c)
 	printRoutes(s.out, c)
@@ -58,30 +49,21 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	printKeys(s.out, snapshot, time.Now())
 	fmt.Fprintln(s.out)
 	printChatflows(s.out, snapshot)
-	for _, w := range snapshot.Warnings {
-		fmt.Fprintln(s.err, "warning:", w)
-	}
-	for _, k := range snapshot.Keys() {
-		for _, secret := range k.Secrets() {
-			if secret.Plain {
-				fmt.Fprintf(s.err, "in the place of the secret of key %q: `sha256: %s`\n", k.ID, secret.Digest)
-			}
-		}
-	}
+	printWarnings(s.err, snapshot, certificates)
 	return nil
 }
 
-// readKeys reads the key file once, as serve does at its start.
-func readKeys(c *config) (*keystore.Store, error) {
-	return keystore.Open(c.keys, keystore.Options{Validate: func(s *keystore.Snapshot) error {
-		return errors.Join(proxy.CheckKeyFile(s, c.preset), validate(c, s))
+// readKeys reads the key file once, as strictly as serve does at the start.
+func readKeys(c *config.Config) (*keystore.Store, error) {
+	return keystore.Open(c.Keys, keystore.Options{Validate: func(s *keystore.Snapshot) error {
+		return errors.Join(proxy.CheckKeyFile(s, c.Proxy.Preset), proxy.CheckSnapshot(s, c.Proxy.Preset, c.Proxy.Routes))
 	}})
 }
 
-// loadSnapshot returns what the key file holds.
-func loadSnapshot(c *config) (*keystore.Snapshot, error) {
-	if c.keys == "" {
-		return nil, nil //nolint:nilnil // resolve has reported it
+// loadSnapshot returns what is in the key file.
+func loadSnapshot(c *config.Config) (*keystore.Snapshot, error) {
+	if c.Keys == "" {
+		return nil, nil //nolint:nilnil // Resolve has reported it
 	}
 	store, err := readKeys(c)
 	if err != nil {
@@ -90,34 +72,24 @@ func loadSnapshot(c *config) (*keystore.Snapshot, error) {
 	return store.Snapshot(), nil
 }
 
-func table(w io.Writer, rows func(row func(cells ...string))) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	rows(func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) })
-	_ = t.Flush() // to a writer that does not fail or a terminal that is gone
-}
-
-func printSettings(w io.Writer, c *config) {
+func printSettings(w io.Writer, c *config.Config) {
 	table(w, func(row func(...string)) {
 		row("SETTING", "VALUE", "FROM")
-		for _, s := range c.sources {
-			value := s.value
-			if value == "" {
-				value = "-"
-			}
-			row(s.name, value, s.place)
+		for _, s := range c.Sources {
+			row(s.Name, orDash(s.Value), s.Place)
 		}
 	})
 }
 
-// printRoutes prints the routes of the settings file; those of the preset are in the README.
-func printRoutes(w io.Writer, c *config) {
-	if len(c.own) == 0 {
+// printRoutes prints the routes of the settings file; those of the presets are in docs/routes.md.
+func printRoutes(w io.Writer, c *config.Config) {
+	if len(c.FileRoutes) == 0 {
 		return
 	}
 	fmt.Fprintln(w)
 	table(w, func(row func(...string)) {
 		row("ROUTE", "METHODS", "GROUP", "CHATFLOW ID")
-		for _, r := range c.own {
+		for _, r := range c.FileRoutes {
 			id := "lower-case UUID"
 			if r.ID != nil {
 				id = r.ID.String()
@@ -137,7 +109,7 @@ func printKeys(w io.Writer, s *keystore.Snapshot, now time.Time) {
 	table(w, func(row func(...string)) {
 		row("KEY", "STATUS", "NOT BEFORE", "NOT AFTER", "SECRETS", "OPENS")
 		for _, k := range s.Keys() {
-			row(k.ID, k.Validity(now).String(), when(k.NotBefore()), when(k.NotAfter()), fmt.Sprint(len(k.Secrets())), shorten(opens[k.ID]))
+			row(k.ID, k.Validity(now).String(), when(k.NotBefore()), when(k.NotAfter()), fmt.Sprint(len(k.Secrets())), few(opens[k.ID]))
 		}
 	})
 }
@@ -150,18 +122,15 @@ func printChatflows(w io.Writer, s *keystore.Snapshot) {
 			for _, k := range c.Keys() {
 				who = append(who, k.ID)
 			}
-			open := shorten(who)
+			open := few(who)
 			if c.Public {
 				open = "everybody (public)"
 			}
-			name, authorization := c.Name, c.UpstreamAuthorization.String()
-			if name == "" {
-				name = "-"
-			}
+			authorization := c.UpstreamAuthorization.String()
 			if authorization == "" {
 				authorization = "as set"
 			}
-			row(c.ID, name, open, authorization, describeBody(c.Body))
+			row(c.ID, orDash(c.Name), open, authorization, describeBody(c.Body))
 		}
 	})
 }
@@ -176,95 +145,21 @@ func describeBody(b keystore.BodyPolicy) string {
 	return "any"
 }
 
-func when(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.Format(time.RFC3339)
-}
-
-func shorten(ids []string) string {
-	const most = 6
-	switch n := len(ids); {
-	case n == 0:
-		return "-"
-	case n > most:
-		return strings.Join(ids[:most], ", ") + fmt.Sprintf(" and %d more", n-most)
-	}
-	return strings.Join(ids, ", ")
-}
-
-type explainCmd struct {
-	Method string `arg:"" help:"The request's method."`
-	URL    string `arg:"" help:"The request's URL or path, spelled as it would be sent."`
-	KeyID  string `name:"key-id" placeholder:"ID" help:"Ask on behalf of this key; without it, of a caller without a key."`
-	Data   string `placeholder:"JSON" help:"The request's body, for routes that name the chatflow there. @FILE reads it from a file."`
-	settings
-}
-
-// Help is shown below the usage.
-func (explainCmd) Help() string {
-	return `Nothing is sent anywhere. Exit code 0 if the request would pass, 1 if not.
-
-Examples:
-
-  flowlatch explain POST /api/v1/prediction/3f1c2a9e-1111-4222-8333-444455556666 --key-id acme-web --keys ./keys.yaml
-  flowlatch explain GET http://localhost:8080/api/v1/chatflows --keys ./keys.yaml`
-}
-
-// Run prints what would become of the request.
-func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
-	c, err := resolve(ctx)
-	if err != nil {
-		return err
-	}
-	store, err := readKeys(c)
-	if err != nil {
-		return err
-	}
-	var key *keystore.Key
-	if cmd.KeyID != "" {
-		if key = store.Snapshot().Key(cmd.KeyID); key == nil {
-			return usageError{fmt.Errorf("--key-id %s: %s has no such key; `flowlatch key list` shows those there are", cmd.KeyID, c.keys)}
+// printWarnings prints what is valid, and perhaps not meant.
+func printWarnings(w io.Writer, s *keystore.Snapshot, certificates *certificate.Store) {
+	for _, c := range certificates.Status() {
+		if time.Until(c.NotAfter) < doctor.ExpiresSoon {
+			fmt.Fprintf(w, "warning: the certificate %q, for %s, expires at %s\n", c.Name, few(c.Names), when(c.NotAfter))
 		}
 	}
-	body := []byte(cmd.Data)
-	if path, ok := strings.CutPrefix(cmd.Data, "@"); ok {
-		if body, err = os.ReadFile(path); err != nil {
-			return err
-		}
+	for _, text := range s.Warnings {
+		fmt.Fprintln(w, "warning:", text)
 	}
-	gate, err := newProxy(c, store, nil, zerolog.Nop())
-	if err != nil {
-		return err
-	}
-	e := gate.Explain(cmd.Method, requestTarget(cmd.URL), body, key)
-	table(s.out, func(row func(...string)) {
-		for _, line := range e.Lines {
-			row(line[0], line[1])
-		}
-	})
-	if !e.Allowed {
-		return errRefused
-	}
-	return nil
-}
-
-// requestTarget returns what a client sends in the request line for a URL: all after scheme and
-// host, and nothing of it changed, since how it is spelled is what the answer depends on.
-func requestTarget(u string) string {
-	for _, scheme := range []string{"http://", "https://"} {
-		if len(u) >= len(scheme) && strings.EqualFold(u[:len(scheme)], scheme) {
-			rest := u[len(scheme):]
-			i := strings.IndexAny(rest, "/?")
-			switch {
-			case i < 0:
-				return "/"
-			case rest[i] == '?':
-				return "/" + rest[i:]
+	for _, k := range s.Keys() {
+		for _, secret := range k.Secrets() {
+			if secret.Plain {
+				fmt.Fprintf(w, "to replace the secret of key %q: `sha256: %s`\n", k.ID, secret.Digest)
 			}
-			return rest[i:]
 		}
 	}
-	return u
 }

@@ -13,19 +13,21 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
 	adminpage "github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 type demoCmd struct {
-	Listen string `default:"127.0.0.1:8080" help:"Where the gate listens."`
-	Admin  string `default:"127.0.0.1:9901" help:"Where its admin listener is."`
+	Listen string `default:"127.0.0.1:8080" help:"Address where clients connect."`
+	Admin  string `default:"127.0.0.1:9901" help:"Address of the admin listener."`
 }
 
 // Help is shown below the usage.
 func (demoCmd) Help() string {
-	return `Starts a stand-in for a flow runner, a gate before it and a key for one chatflow, and prints requests to try.
+	return `Starts a stand-in for Flowise, a gate in front of it and a key for one chatflow, and prints requests to try.
 Nothing needs to be installed or configured, and nothing is left behind.
 
 Example:
@@ -63,40 +65,39 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 			return err
 		}
 	}
-	runner, err := startStandIn()
+	upstream, err := startStandIn()
 	if err != nil {
 		return err
 	}
-	defer runner.close()
+	defer upstream.close()
 
-	data, err := listen("--listen", listenAddr)
+	data, admin, err := listenBoth(listenAddr, adminAddr)
 	if err != nil {
-		return err
-	}
-	admin, err := listen("--admin", adminAddr)
-	if err != nil {
-		data.Close()
 		return err
 	}
 	flowise := route.Flowise()
-	c := &config{preset: flowise, routes: flowise.Routes, expose: flowise.Expose, keys: keys, upstream: runner.url, logFormat: "console", logAllowed: true, logLevel: zerolog.InfoLevel}
-	log := newLogger(c, s.err)
-	store, err := openStore(ctx, c, zerolog.Nop(), nil)
-	if err != nil {
+	c := &config.Config{
+		Proxy: proxy.Options{Preset: flowise, Routes: flowise.Routes, Upstream: upstream.url, Version: buildVersion()},
+		Keys:  keys, LogConsole: true, LogLevel: zerolog.InfoLevel,
+	}
+	if c.Proxy.Store, err = openStore(ctx, c, zerolog.Nop()); err != nil {
 		return err
 	}
-	gate, err := newProxy(c, store, nil, log)
+	c.Proxy.Log = newLogger(c, s.err, isTerminal(s.err))
+	gate, err := proxy.New(c.Proxy)
 	if err != nil {
 		return err
 	}
 	background, stop := context.WithCancel(ctx)
 	defer stop()
-	go store.Run(background)
+	go c.Proxy.Store.Run(background)
+	operators := adminpage.New(gate)
+	go operators.Run(background)
 	printDemo(s.out, data.Addr(), admin.Addr(), secret, other)
-	return gate.Serve(ctx, data, admin, adminpage.New(gate), 0)
+	return gate.Serve(ctx, data, admin, operators, 0)
 }
 
-// printDemo prints what there is and a request for each thing to see.
+// printDemo prints a request for each thing to see.
 func printDemo(w io.Writer, data, admin net.Addr, secret, other string) {
 	prediction := fmt.Sprintf("http://%s/api/v1/prediction/%s", data, demoChatflow)
 	curl := func(key, question, more string) string {
@@ -106,7 +107,7 @@ func printDemo(w io.Writer, data, admin net.Addr, secret, other string) {
 		}
 		return line + "-H 'Content-Type: application/json' -d '{\"question\":\"" + question + "\"" + more + "}' " + prediction
 	}
-	fmt.Fprintf(w, `This is a demo: the gate is real, the flow runner behind it is a stand-in that repeats the question.
+	fmt.Fprintf(w, `This is a demo: the gate is real, the upstream behind it is a stand-in that repeats the question.
 
 Try, in another terminal:
 

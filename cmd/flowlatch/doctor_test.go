@@ -15,8 +15,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// doctor runs the command and returns its rows by check, each as "RESULT text".
-func doctor(t *testing.T, wantCode int, args ...string) map[string][]string {
+// runDoctor runs the command and returns its rows by check, each as "RESULT text".
+func runDoctor(t *testing.T, wantCode int, args ...string) map[string][]string {
 	t.Helper()
 	code, out, errs := flowlatch(t, append([]string{"doctor"}, args...)...)
 	if code != wantCode {
@@ -52,23 +52,23 @@ func TestDoctorBeforeAGate(t *testing.T) {
 	t.Parallel()
 	runner := newEcho()
 	g := startGate(t, runner)
-	rows := doctor(t, 0, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", g.Keys)
+	rows := runDoctor(t, 0, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", g.Keys)
 	if n := len(runner.requests); n != 0 {
 		t.Errorf("%d requests of the doctor reached the runner, want none", n)
 	}
 	wantRow(t, rows, "gate", "ok flowlatch answers at "+g.URL)
 	wantRow(t, rows, "spellings", "ok none of ")
-	wantRow(t, rows, "around the gate", "- name the runner")
+	wantRow(t, rows, "around the gate", "- name the upstream")
 	wantRow(t, rows, "admin listener", "ok it answers at ")
-	wantRow(t, rows, "keys in force", "ok 2 keys and 2 chatflows")
+	wantRow(t, rows, "active keys", "ok 2 keys and 2 chatflows")
 	wantRow(t, rows, "key file", "ok 2 keys, 2 chatflows")
 
 	if err := os.WriteFile(g.Keys, []byte("version: 1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	send(t, http.MethodPost, g.Admin+"/-/reload", "", "")
-	rows = doctor(t, 1, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"))
-	wantRow(t, rows, "keys in force", "OPEN the key file has a fault")
+	rows = runDoctor(t, 1, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"))
+	wantRow(t, rows, "active keys", "OPEN the key file is invalid")
 }
 
 // prefixGuard is a gate as it is often written: it asks for a key where the decoded path begins with
@@ -109,7 +109,7 @@ func TestDoctorBeforeAnotherGate(t *testing.T) {
 			t.Parallel()
 			srv := httptest.NewServer(tt.gate)
 			defer srv.Close()
-			rows := doctor(t, 1, "--url", srv.URL)
+			rows := runDoctor(t, 1, "--url", srv.URL)
 			for _, want := range tt.want {
 				wantRow(t, rows, "spellings", want)
 			}
@@ -120,20 +120,17 @@ func TestDoctorBeforeAnotherGate(t *testing.T) {
 // TestDoctorAroundTheGate has a runner and an admin listener that others can reach.
 func TestDoctorAroundTheGate(t *testing.T) {
 	t.Parallel()
-	own := ownAddresses()
-	if len(own) == 0 {
-		t.Skip("this machine has no address but loopback")
-	}
-	l, err := net.Listen("tcp", net.JoinHostPort(own[0], "0"))
+	own := ownAddress(t)
+	l, err := net.Listen("tcp", net.JoinHostPort(own, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	runner := &httptest.Server{Listener: l, Config: &http.Server{Handler: newEcho(), ReadHeaderTimeout: time.Minute}}
 	runner.Start()
 	defer runner.Close()
-	g := startGate(t, newEcho(), "--admin", net.JoinHostPort(own[0], "0"))
+	g := startGate(t, newEcho(), "--admin", net.JoinHostPort(own, "0"))
 	admin := strings.TrimPrefix(g.Admin, "http://")
-	rows := doctor(t, 1, "--url", g.URL, "--upstream", runner.URL, "--admin", admin)
+	rows := runDoctor(t, 1, "--url", g.URL, "--upstream", runner.URL, "--admin", admin)
 	wantRow(t, rows, "around the gate", "OPEN "+runner.URL+" answers here")
 	wantRow(t, rows, "admin listener", "OPEN it answers at "+admin)
 	wantRow(t, rows, "spellings", "ok none")
@@ -142,8 +139,24 @@ func TestDoctorAroundTheGate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows = doctor(t, 1, "--url", g.URL, "--upstream", "http://127.0.0.1:"+local.Port(), "--admin", admin)
-	wantRow(t, rows, "around the gate", "OPEN the runner answers at "+local.Host+" too")
+	rows = runDoctor(t, 1, "--url", g.URL, "--upstream", "http://127.0.0.1:"+local.Port(), "--admin", admin)
+	wantRow(t, rows, "around the gate", "OPEN the upstream answers at "+local.Host+" too")
+}
+
+// ownAddress returns an address of this machine that is not loopback.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+			return n.IP.String()
+		}
+	}
+	t.Skip("this machine has no address but loopback")
+	return ""
 }
 
 // TestDoctorKeyFile examines what is odd about a key file that is valid.
@@ -166,21 +179,21 @@ chatflows:
 		t.Fatal(err)
 	}
 	args := []string{"--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", path}
-	rows := doctor(t, 0, args...)
+	rows := runDoctor(t, 0, args...)
 	for _, want := range []string{
-		"look key idle opens no chatflow (line 4)", "look key ending ends at " + soon, "look key ended ended at 2020",
-		"look chatflow open-bot asks for no key (line 9", "look keys plain open every chatflow", "look 1 keys stand in plain text",
+		"look key idle opens no chatflow (line 4)", "look key ending expires at " + soon, "look key ended expired at 2020",
+		"look chatflow open-bot asks for no key (line 9", "look 1 keys open every chatflow", "look 1 keys are in plain text",
 	} {
 		wantRow(t, rows, "key file", want)
 	}
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	wantRow(t, doctor(t, 1, args...), "key file", "OPEN others than its owner can read it")
+	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN others than its owner can read it")
 	if err := os.WriteFile(path, []byte("version: 1\nkeys: [}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantRow(t, doctor(t, 1, args...), "key file", "OPEN keys.yaml:2")
+	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN keys.yaml:2")
 }
 
 func TestDoctorUsage(t *testing.T) {

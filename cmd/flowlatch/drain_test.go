@@ -169,7 +169,7 @@ func TestHangupWhileDraining(t *testing.T) {
 	g.Signal(t, syscall.SIGTERM)
 	g.AwaitLog(t, "draining: new requests get 503, open ones may finish")
 	g.Signal(t, syscall.SIGHUP)
-	g.AwaitLog(t, "the key file is as it was")
+	g.AwaitLog(t, "key file unchanged")
 	upstream.send(t, events, "second")
 	close(upstream.events)
 	if code := g.Wait(t); code != exitOK {

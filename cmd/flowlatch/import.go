@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,35 +12,31 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/flowise"
-)
-
-// The secrets of an import, for those who have no file to put them in. They are no settings.
-const (
-	importPassword = "FLOWLATCH_IMPORT_PASSWORD"
-	importAPIKey   = "FLOWLATCH_IMPORT_API_KEY"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 type importCmd struct {
 	URL               string        `arg:"" help:"Flowise's own address, such as http://127.0.0.1:3000."`
 	User              string        `placeholder:"NAME" help:"The user of a Flowise 2.x (its FLOWISE_USERNAME)."`
 	Email             string        `placeholder:"ADDRESS" help:"An account of a Flowise 3.x."`
-	PasswordFile      string        `placeholder:"FILE" help:"File with the password of the user or account; or put it into FLOWLATCH_IMPORT_PASSWORD."`
-	APIKeyFile        string        `name:"api-key-file" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or put it into FLOWLATCH_IMPORT_API_KEY."`
+	PasswordFile      string        `placeholder:"FILE" help:"File with the password of the user or account; or set FLOWLATCH_IMPORT_PASSWORD."`
+	APIKeyFile        string        `name:"api-key-file" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or set FLOWLATCH_IMPORT_API_KEY."`
 	PublicStaysPublic bool          `help:"Leave chatflows that have no key in Flowise open to anyone. Without it they are closed."`
 	DryRun            bool          `aliases:"stdout" help:"Print the key file to standard output and write nothing."`
-	Timeout           time.Duration `default:"1m" help:"How long Flowise may take for one answer."`
-	UpstreamCA        string        `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the authorities that Flowise's https certificate is checked against; without it, the system's."`
+	Timeout           time.Duration `default:"1m" help:"How long Flowise may take for one response."`
+	UpstreamCA        string        `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the CA certificates that Flowise's HTTPS certificate is verified with. Default: those of the system."`
 	keyFile
 }
 
 // Help is shown below the usage.
 func (importCmd) Help() string {
-	return `Reads chatflows and API keys of a Flowise and makes a key file: the same keys, as digests, for the same chatflows.
-What changes for callers is told on standard error. Nothing is changed in Flowise. A 2.x without a user name needs no
-credential; an API key of a 3.x needs the permissions chatflows:view and apikeys:view. Of a 3.x with several
-workspaces one is read: the API key's, or the one that the account used last.
+	return `Reads the chatflows and API keys of a Flowise and makes a key file: the same keys, as digests, for the same chatflows.
+Standard error says what changes for clients. Nothing changes in Flowise. Flowise 2.x without a user name needs no
+credential; an API key of 3.x needs the permissions chatflows:view and apikeys:view. Of several workspaces in 3.x, one
+is read: the API key's, or the one that the account used last.
 
 Examples:
 
@@ -62,17 +59,23 @@ func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
 		return usageError{errors.New("--timeout: must be more than zero")}
 	}
 	if !cmd.DryRun {
-		if _, err := os.Lstat(c.keys); !errors.Is(err, fs.ErrNotExist) {
-			return existsError(c.keys, err)
+		if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
+			return existsError(c.Keys, err)
+		}
+	}
+	var roots *x509.CertPool // nil: the system's
+	if path := c.Certificates.UpstreamCA; path != "" {
+		if roots, err = certificate.Authorities(path); err != nil {
+			return fmt.Errorf("--upstream-ca: %w", err)
 		}
 	}
 	found, err := flowise.Read(context.Background(), flowise.Options{
-		URL: cmd.URL, Credential: credential, RootCAs: c.upstreamCA, Timeout: cmd.Timeout,
+		URL: cmd.URL, Credential: credential, RootCAs: roots, Timeout: cmd.Timeout,
 	})
 	if err != nil {
 		return fmt.Errorf("reading Flowise: %w", err)
 	}
-	made, err := flowise.Convert(found, c.keys, cmd.PublicStaysPublic)
+	made, err := flowise.Convert(found, c.Keys, cmd.PublicStaysPublic)
 	if err != nil && !errors.Is(err, flowise.ErrNothingOpen) {
 		return err
 	}
@@ -86,15 +89,15 @@ func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
 		_, err = s.out.Write(made.Text)
 		return err
 	}
-	if err := keystore.Edit(c.keys, func(data []byte) ([]byte, error) {
+	if err := keystore.Edit(c.Keys, func(data []byte) ([]byte, error) {
 		if data != nil { // made while Flowise was read
-			return nil, existsError(c.keys, nil)
+			return nil, existsError(c.Keys, nil)
 		}
 		return made.Text, nil
 	}); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.err, "\n%s is written; `flowlatch check --keys %s` shows what it opens\n", c.keys, c.keys)
+	fmt.Fprintf(s.err, "\n%s is written; `flowlatch check --keys %s` shows what it opens\n", c.Keys, c.Keys)
 	return nil
 }
 
@@ -120,20 +123,20 @@ func (cmd *importCmd) credential() (c flowise.Credential, err error) {
 	case ways > 1:
 		return c, usageError{errors.New("--user, --email and --api-key-file are three ways to the same end; give one")}
 	case cmd.User != "" || cmd.Email != "":
-		c.Password, err = secretFrom("--password-file", cmd.PasswordFile, importPassword)
+		c.Password, err = secretFrom("--password-file", cmd.PasswordFile, config.ImportPassword)
 		if err == nil && c.Password == "" {
-			err = usageError{fmt.Errorf("no password; put it into a file and name that with --password-file, or into the environment variable %s", importPassword)}
+			err = usageError{fmt.Errorf("no password; put it into a file and name that with --password-file, or into the environment variable %s", config.ImportPassword)}
 		}
 		return c, err
 	case cmd.PasswordFile != "":
 		return c, usageError{errors.New("--password-file needs --user or --email beside it")}
 	}
-	c.APIKey, err = secretFrom("--api-key-file", cmd.APIKeyFile, importAPIKey)
+	c.APIKey, err = secretFrom("--api-key-file", cmd.APIKeyFile, config.ImportAPIKey)
 	if err == nil && c.APIKey != "" && strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		err = errors.New("the API key has a blank, a line break or another character that no key of Flowise has; is it the right file?")
 	}
-	if err == nil && c.APIKey == "" && os.Getenv(importPassword) != "" {
-		err = usageError{fmt.Errorf("%s needs --user or --email beside it", importPassword)}
+	if err == nil && c.APIKey == "" && os.Getenv(config.ImportPassword) != "" {
+		err = usageError{fmt.Errorf("%s needs --user or --email beside it", config.ImportPassword)}
 	}
 	return c, err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
@@ -57,10 +58,10 @@ func TestImport(t *testing.T) {
 		public bool
 	}{
 		{"user", nil, []string{"--user", "admin", "--password-file", password}, false},
-		{"user, password from the environment", map[string]string{importPassword: "correct horse"}, []string{"--user", "admin"}, false},
+		{"user, password from the environment", map[string]string{config.ImportPassword: "correct horse"}, []string{"--user", "admin"}, false},
 		{"API key", nil, []string{"--api-key-file", apiKey}, false},
-		{"API key from the environment", map[string]string{importAPIKey: importedKey}, nil, false},
-		{"a flag wins over the environment", map[string]string{importAPIKey: "no-such-key", importPassword: "no"}, []string{"--user", "admin", "--password-file", password}, false},
+		{"API key from the environment", map[string]string{config.ImportAPIKey: importedKey}, nil, false},
+		{"a flag wins over the environment", map[string]string{config.ImportAPIKey: "no-such-key", config.ImportPassword: "no"}, []string{"--user", "admin", "--password-file", password}, false},
 		{"public stays public", nil, []string{"--api-key-file", apiKey, "--public-stays-public"}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,7 +114,7 @@ func TestImport(t *testing.T) {
 func TestImportRace(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), "keys.yaml")
 	url := flowiseToImport(t, func() { _ = os.WriteFile(keys, []byte("mine"), 0o600) })
-	t.Setenv(importAPIKey, importedKey)
+	t.Setenv(config.ImportAPIKey, importedKey)
 	code, _, stderr := flowlatch(t, "import", url, "--keys", keys)
 	if data, err := os.ReadFile(keys); code != exitFailed || string(data) != "mine" || err != nil || !strings.Contains(stderr, "exists already") {
 		t.Errorf("run(import) = %d, %q, and the file is %q, want 1 and the file kept", code, stderr, data)

@@ -47,8 +47,8 @@ func goList(t *testing.T, goos string, patterns ...string) map[string]listed {
 	}
 }
 
-// TestImportsRunOneWay checks that no package knows more than it should: commands know the gate, the
-// gate knows keys, keys know files.
+// TestImportsRunOneWay checks that no package knows more than it should: commands know settings and the
+// gate, the gate knows keys, keys know files.
 func TestImportsRunOneWay(t *testing.T) {
 	rules := map[string]struct {
 		own   []string // the module's packages that it may import
@@ -57,7 +57,16 @@ func TestImportsRunOneWay(t *testing.T) {
 		only  []string // the only modules it may import besides, if listed
 	}{
 		"cmd/flowlatch": {
-			own: []string{"proxy", "proxy/admin", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/strictyaml", "keystore/flowise"},
+			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/flowise"},
+		},
+		"internal/doctor": {
+			own:   []string{"proxy/admin", "proxy/problem", "proxy/route", "keystore"},
+			never: []string{"github.com/alecthomas/kong"},
+			only:  []string{},
+		},
+		"internal/config": {
+			own:   []string{"proxy", "proxy/route", "proxy/certificate", "keystore", "keystore/strictyaml"},
+			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
 			own:   []string{"proxy", "proxy/certificate", "proxy/problem", "keystore"},

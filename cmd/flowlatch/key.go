@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,61 +10,62 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 type keyCmd struct {
 	New    keyNewCmd    `cmd:"" help:"Make a key and print its secret, once."`
 	List   keyListCmd   `cmd:"" help:"List the keys and what they open."`
-	Rotate keyRotateCmd `cmd:"" help:"Give a key a new secret; its old one goes on for a while."`
-	Revoke keyRevokeCmd `cmd:"" help:"Turn a key off."`
+	Rotate keyRotateCmd `cmd:"" help:"Give a key a new secret; the old one stays valid for a while."`
+	Revoke keyRevokeCmd `cmd:"" help:"Disable a key."`
 }
 
-// keyFile is where the key commands work.
+// keyFile has the flags of commands that read the key file.
 type keyFile struct {
-	configSetting
-	keysSetting
+	config.FileFlag
+	config.KeysFlag
 }
 
-// keyEdit is what the commands that change the file have in common.
+// keyEdit has the flags of commands that change the key file.
 type keyEdit struct {
 	keyFile
-	Stdout bool `help:"Leave the file as it is and print the new one to standard output; a secret goes to standard error then."`
+	Stdout bool `help:"Leave the file unchanged and print the new content to standard output; a secret then goes to standard error."`
 }
 
-// edit changes the key file, or prints it changed.
+// edit changes the key file, or prints the new content. It returns the path of the file.
 func (k *keyEdit) edit(ctx *kong.Context, s streams, change func(file string, data []byte) ([]byte, error)) (path string, err error) {
 	c, err := resolve(ctx)
 	if err != nil {
 		return "", err
 	}
 	if !k.Stdout {
-		return c.keys, keystore.Edit(c.keys, func(data []byte) ([]byte, error) { return change(c.keys, data) })
+		return c.Keys, keystore.Edit(c.Keys, func(data []byte) ([]byte, error) { return change(c.Keys, data) })
 	}
-	data, err := os.ReadFile(c.keys)
+	data, err := os.ReadFile(c.Keys)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	if data, err = change(c.keys, data); err != nil {
+	if data, err = change(c.Keys, data); err != nil {
 		return "", err
 	}
 	_, err = s.out.Write(data)
-	return c.keys, err
+	return c.Keys, err
 }
 
 type keyNewCmd struct {
 	keyEdit
-	ID        string    `name:"id" required:"" placeholder:"ID" help:"The key's public ID, which stands in logs and metrics."`
-	Chatflow  []string  `sep:"none" placeholder:"ID" help:"A chatflow that the key opens; repeat it for several. \"*\" stands for every chatflow."`
-	NotBefore time.Time `placeholder:"TIME" help:"When the key becomes valid, as 2027-01-31T00:00:00Z."`
-	NotAfter  time.Time `placeholder:"TIME" help:"When the key ceases to be valid."`
+	ID        string    `name:"id" required:"" placeholder:"ID" help:"The key's public ID, which appears in logs and metrics."`
+	Chatflow  []string  `sep:"none" placeholder:"ID" help:"A chatflow that the key opens; repeat it for several. \"*\" means every chatflow."`
+	NotBefore time.Time `placeholder:"TIME" help:"When the key becomes valid, such as 2027-01-31T00:00:00Z."`
+	NotAfter  time.Time `placeholder:"TIME" help:"When the key expires."`
 }
 
 // Help is shown below the usage.
 func (keyNewCmd) Help() string {
-	return `The secret is printed alone on standard output and kept nowhere: the file holds its digest.
-A gate that runs takes the new key up by itself. The file is made if it does not exist.
+	return `The secret is printed on standard output, alone, and stored nowhere: the file has its digest.
+A running gate reloads the file by itself. The file is created if it does not exist.
 
 Examples:
 
@@ -87,16 +87,16 @@ func (cmd *keyNewCmd) Run(ctx *kong.Context, s streams) error {
 	if len(cmd.Chatflow) == 0 {
 		fmt.Fprintf(s.err, "key %q opens no chatflow yet: list it under a chatflow's `keys:`\n", cmd.ID)
 	}
-	return cmd.tell(s, secret, fmt.Sprintf("key %q is in %s", cmd.ID, path))
+	return cmd.printSecret(s, secret, fmt.Sprintf("key %q is in %s", cmd.ID, path))
 }
 
-// tell prints a new secret, alone, and what was done.
-func (k *keyEdit) tell(s streams, secret, done string) error {
+// printSecret prints a new secret, alone, and what was done.
+func (k *keyEdit) printSecret(s streams, secret, done string) error {
 	to := s.out
 	if k.Stdout {
 		to = s.err // standard output has the file
 	} else {
-		fmt.Fprintln(s.err, done+"; its new secret follows and is not kept anywhere")
+		fmt.Fprintln(s.err, done+"; its new secret follows and is not stored anywhere")
 	}
 	_, err := io.WriteString(to, secret+"\n")
 	return err
@@ -105,13 +105,13 @@ func (k *keyEdit) tell(s streams, secret, done string) error {
 type keyRotateCmd struct {
 	keyEdit
 	ID      string        `name:"id" required:"" placeholder:"ID" help:"The key to give a new secret."`
-	Overlap time.Duration `default:"24h" help:"How long the old secret goes on; 0 ends it at once."`
+	Overlap time.Duration `default:"24h" help:"How long the old secret stays valid; 0 ends it at once."`
 }
 
 // Help is shown below the usage.
 func (keyRotateCmd) Help() string {
-	return `The key keeps its ID and what it opens. Until the overlap is over both secrets are good, and answers on the old one
-carry Deprecation and Sunset headers. The new secret is printed alone on standard output and kept nowhere.
+	return `The key keeps its ID and what it opens. Both secrets are valid during the overlap, and responses to requests with the old one
+have Deprecation and Sunset headers. The new secret is printed on standard output, alone, and stored nowhere.
 
 Examples:
 
@@ -131,7 +131,7 @@ func (cmd *keyRotateCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	return cmd.tell(s, secret, fmt.Sprintf("key %q has a new secret in %s, the old one ends at %s", cmd.ID, path, until.UTC().Format(time.RFC3339)))
+	return cmd.printSecret(s, secret, fmt.Sprintf("key %q has a new secret in %s, the old one expires at %s", cmd.ID, path, until.UTC().Format(time.RFC3339)))
 }
 
 type keyListCmd struct{ keyFile }
@@ -145,7 +145,7 @@ func (cmd *keyListCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	store, err := keystore.Open(c.keys, keystore.Options{})
+	store, err := keystore.Open(c.Keys, keystore.Options{})
 	if err != nil {
 		return err
 	}
@@ -155,16 +155,16 @@ func (cmd *keyListCmd) Run(ctx *kong.Context, s streams) error {
 
 type keyRevokeCmd struct {
 	keyEdit
-	adminSetting
-	ID    string `name:"id" required:"" placeholder:"ID" help:"The key to turn off."`
+	config.AdminFlag
+	ID    string `name:"id" required:"" placeholder:"ID" help:"The key to disable."`
 	Force bool   `help:"Revoke the key even if it was used within the last 10 minutes."`
 }
 
 // Help is shown below the usage.
 func (keyRevokeCmd) Help() string {
-	return `The key stays in the file as disabled, so that its ID goes on to mean it. A gate that runs refuses it from
-the next request on; answers that are under way may finish (or not: serve --cut-streams-on-revoke).
-The gate is asked on its admin listener when the key was last used. A key that is in use is not revoked without --force.
+	return `The key stays in the file, disabled, so that its ID cannot come to mean another. A running gate refuses it from the next
+request on; open responses may finish, unless the gate has --cut-streams-on-revoke. The gate's admin listener is asked
+when the key was last used: a key that is in use is not revoked without --force.
 
 Examples:
 
@@ -172,7 +172,7 @@ Examples:
   flowlatch key revoke --keys ./keys.yaml --id acme-web --force`
 }
 
-// Run turns the key off.
+// Run disables the key.
 func (cmd *keyRevokeCmd) Run(ctx *kong.Context, s streams) error {
 	if !cmd.Force {
 		if err := cmd.inUse(ctx, s); err != nil {
@@ -188,23 +188,19 @@ func (cmd *keyRevokeCmd) Run(ctx *kong.Context, s streams) error {
 	return err
 }
 
-// recently is how long ago a key may have been used to count as in use.
+// recently is how long after its last use a key counts as in use.
 const recently = 10 * time.Minute
 
-// inUse asks the gate when the key was last used, and returns an error if that was recently. Without a
-// gate to ask it says so and goes on.
+// inUse asks the gate when the key was last used, and returns an error if that was recently. If the gate cannot say, it
+// prints why and returns nil.
 func (cmd *keyRevokeCmd) inUse(ctx *kong.Context, s streams) error {
 	c, err := resolve(ctx)
 	if err != nil {
 		return err
 	}
-	body, err := askAdmin(c.admin, "/status")
-	var status admin.Status
-	if err == nil {
-		err = json.Unmarshal(body, &status)
-	}
+	status, err := doctor.Status(c.Admin)
 	if err != nil {
-		fmt.Fprintf(s.err, "no gate could be asked at %s whether the key is in use (%v)\n", c.admin, err)
+		fmt.Fprintf(s.err, "cannot ask the gate at %s whether the key is in use (%v)\n", c.Admin, err)
 		return nil
 	}
 	for _, k := range status.Keys {
@@ -212,10 +208,10 @@ func (cmd *keyRevokeCmd) inUse(ctx *kong.Context, s streams) error {
 			continue
 		}
 		if k.LastUsed != nil && time.Since(*k.LastUsed) < recently {
-			return fmt.Errorf("key %q was used at %s, says the gate at %s; revoke it all the same with --force", cmd.ID, k.LastUsed.Format(time.RFC3339), c.admin)
+			return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force revokes it nevertheless", cmd.ID, k.LastUsed.Format(time.RFC3339), c.Admin)
 		}
 		return nil
 	}
-	fmt.Fprintf(s.err, "the gate at %s does not know key %q, so it could not say whether it is in use\n", c.admin, cmd.ID)
+	fmt.Fprintf(s.err, "the gate at %s does not have key %q, so it cannot say whether it is in use\n", c.Admin, cmd.ID)
 	return nil
 }

@@ -113,7 +113,7 @@ func TestRevokeAndStreams(t *testing.T) {
 			events := openStream(t, g, upstream)
 			g.keyCommand(t, exitOK, "revoke", "--id", "acme-web", "--force")
 			// The upstream serves one request only, so a second must not reach it: wait for the log line before sending one.
-			testkit.Eventually(t, "reload after the revocation", func() bool { return len(g.Logged(t, "the key file is in force")) == 2 })
+			testkit.Eventually(t, "reload after the revocation", func() bool { return len(g.Logged(t, "key file applied")) == 2 })
 			if res := g.predict(t, webChatflow, g.web); res.code() != "invalid_key" {
 				t.Errorf("predict with a revoked key = %d %q, want invalid_key", res.status, res.code())
 			}

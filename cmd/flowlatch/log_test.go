@@ -177,7 +177,7 @@ func TestLogAllowed(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("status of requests' lines (-want +got):\n%s", diff)
 			}
-			if len(g.Logged(t, "the key file is in force")) != 1 {
+			if len(g.Logged(t, "key file applied")) != 1 {
 				t.Error("no line about the key file, want lines that are not about requests in any case")
 			}
 		})

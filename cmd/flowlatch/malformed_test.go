@@ -41,7 +41,7 @@ var malformed = map[string][]struct{ value, why string }{
 	"tls-cert":               {{"missing.pem", "no such file"}, {"malformed_test.go", "no certificate"}},
 	"tls-key":                {{"missing.pem", "no such file"}, {"malformed_test.go", "no private key"}},
 	"client-ca":              {{"missing.pem", "no such file"}, {"malformed_test.go", "no certificate"}},
-	"upstream-timeout":       {{"0s", "more than zero"}, {"10", "want a length of time"}, {"soon", "want a length of time"}, {"-1s", "want a length of time"}},
+	"upstream-timeout":       {{"0s", "more than zero"}, {"10", "want a duration"}, {"soon", "want a duration"}, {"-1s", "want a duration"}},
 	"upstream-transport":     {{"own", "want direct or standard"}, {"Direct", "want direct"}},
 	"upstream-authorization": {{"maybe", "want remove, forward or file:PATH"}, {"file:relative", "absolute path"}, {"file:", "absolute path"}, {"Forward", "want remove"}},
 	"expose":                 {{",", "no route group"}, {"predict,nosuch", `"nosuch"`}, {"Predict", `"Predict"`}},
@@ -59,9 +59,9 @@ var malformed = map[string][]struct{ value, why string }{
 	"max-checked-body":      {{"0", "more than nothing"}, {"lots", "want a size"}},
 	"failure-limit":         {{"30", "want a number and a time"}, {"0/1m", "want a number"}, {"30/0s", "want a number"}, {"-1/1m", "want a number"}, {"30/m", "want a number"}, {"none", "want a number"}},
 	"cors-origins":          {{"null", "want an origin"}, {"https://a.example/", "want an origin"}, {"https://a.example,b.example", `"b.example"`}, {"*,https://a.example", "list it alone"}},
-	"wait-for-keys":         {{"5", "want a length of time"}, {"-1s", "want a length of time"}, {"forever", "want a length of time"}},
+	"wait-for-keys":         {{"5", "want a duration"}, {"-1s", "want a duration"}, {"forever", "want a duration"}},
 	"cut-streams-on-revoke": {{"yes", "want true or false"}, {"1", "want true or false"}, {"True", "want true or false"}},
-	"drain":                 {{"5", "want a length of time"}, {"-1s", "want a length of time"}, {"never", "want a length of time"}},
+	"drain":                 {{"5", "want a duration"}, {"-1s", "want a duration"}, {"never", "want a duration"}},
 	"trusted-proxies":       {{"10.0.0.0/33", "want a network"}, {"proxy", "want a network"}, {"0.0.0.0/0", "everybody"}, {"10.0.0.0/8,::/0", "everybody"}},
 	"log-level":             {{"loud", "want debug or info"}, {"INFO", "want debug or info"}, {"trace", "want debug or info"}},
 	"log-allowed":           {{"no", "want true or false"}, {"0", "want true or false"}, {"False", "want true or false"}},
@@ -82,14 +82,15 @@ func TestMalformedSetting(t *testing.T) {
 	}
 	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
 	for name, rows := range malformed {
+		variable := settingFlags(t)[name].Envs[0]
 		for _, row := range rows {
 			t.Run(name+"="+row.value, func(t *testing.T) {
 				t.Run("flag", func(t *testing.T) {
 					wantFault(t, "--"+name, row.why, "--keys", keys, "--"+name+"="+row.value)
 				})
 				t.Run("environment", func(t *testing.T) {
-					t.Setenv(variable(name), row.value)
-					wantFaultOf(t, "check", exitFailed, "environment variable "+variable(name), row.why, "--keys", keys)
+					t.Setenv(variable, row.value)
+					wantFaultOf(t, "check", exitFailed, "environment variable "+variable, row.why, "--keys", keys)
 				})
 				t.Run("file", func(t *testing.T) {
 					snake := strings.ReplaceAll(name, "-", "_")

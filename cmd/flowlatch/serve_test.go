@@ -90,7 +90,7 @@ func TestHangupReloads(t *testing.T) {
 	g := startGate(t, newEcho())
 
 	// A poll that finds nothing new logs nothing; the signal does.
-	const unchanged = "the key file is as it was"
+	const unchanged = "key file unchanged"
 	if got := len(g.Logged(t, unchanged)); got != 0 {
 		t.Fatalf("log lines %q before the signal = %d, want 0", unchanged, got)
 	}
@@ -99,7 +99,7 @@ func TestHangupReloads(t *testing.T) {
 
 	testkit.ReplaceFile(t, g.Keys, "version: 1\nkeys: []\n")
 	g.Signal(t, syscall.SIGHUP)
-	fault := g.AwaitLog(t, "the key file has a fault; the last good one stays in force until it is mended")
+	fault := g.AwaitLog(t, "key file is invalid; the last good keys stay active")
 	if got, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(got, g.Keys+":1: no chatflow is listed") {
 		t.Errorf("log line of the fault = %v, want an error with the place", fault)
 	}
@@ -116,7 +116,8 @@ func TestHangupReloads(t *testing.T) {
 	if res := g.predict(t, webChatflow, g.web); res.code() != "key_not_for_chatflow" {
 		t.Errorf("predict with a key that was removed = %d %q, want key_not_for_chatflow", res.status, res.code())
 	}
-	loaded := g.Logged(t, "the key file is in force")
+	testkit.Eventually(t, "log line of new keys", func() bool { return len(g.Logged(t, "key file applied")) >= 2 })
+	loaded := g.Logged(t, "key file applied")
 	if n := len(loaded); n != 2 || !cmp.Equal(loaded[n-1]["chatflows_changed"], []any{webChatflow}) {
 		t.Errorf("log lines of reloads = %v, want 2, the last with what changed", loaded)
 	}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// standIn answers predictions as Flowise does, whole or streamed, by repeating the question. It is
-// for the demo alone.
+// standIn is the upstream of the demo. It responds to predictions as Flowise does, whole or streamed, by repeating the
+// question.
 type standIn struct {
 	url    *url.URL
 	server *http.Server
@@ -49,9 +49,9 @@ func standInPrediction(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the stand-in takes JSON with a question", http.StatusBadRequest)
 		return
 	}
-	answer := "You said: " + in.Question
+	text := "You said: " + in.Question
 	if !in.Streaming {
-		writeStandIn(w, map[string]any{"text": answer, "question": in.Question, "chatId": "demo"})
+		writeStandIn(w, map[string]any{"text": text, "question": in.Question, "chatId": "demo"})
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -61,7 +61,7 @@ func standInPrediction(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 	}
 	event("start", "")
-	for _, word := range strings.SplitAfter(answer, " ") {
+	for _, word := range strings.SplitAfter(text, " ") {
 		event("token", word)
 		select {
 		case <-time.After(250 * time.Millisecond):

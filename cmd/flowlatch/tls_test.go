@@ -99,9 +99,9 @@ func TestTLS(t *testing.T) {
 	// Found by the watch.
 	second := s.authority.Issue(t, "second.example", 2*year)
 	second.Write(t, s.dir)
-	line := s.AwaitLog(t, "the certificate is in force") // the first is of the start
+	line := s.AwaitLog(t, "certificate applied") // the first is of the start
 	testkit.Eventually(t, "the renewal in the log", func() bool {
-		all := s.Logged(t, "the certificate is in force")
+		all := s.Logged(t, "certificate applied")
 		line = all[len(all)-1]
 		return len(all) == 2
 	})
@@ -113,7 +113,7 @@ func TestTLS(t *testing.T) {
 
 	// An invalid certificate shows everywhere but in the readiness.
 	certificatetest.Write(t, filepath.Join(s.dir, "tls.crt"), s.pair.Cert)
-	fault := s.AwaitLog(t, "the certificate's files have a fault; the last good one stays in force until they are mended")
+	fault := s.AwaitLog(t, "certificate files are invalid; the last good certificate stays active")
 	if e, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(e, filepath.Join(s.dir, "tls.key")) {
 		t.Errorf("log line of the fault = %v, want an error that names the file", fault)
 	}
@@ -130,10 +130,10 @@ func TestTLS(t *testing.T) {
 	if res := send(t, http.MethodPost, s.Admin+"/-/reload", "", ""); res.status != http.StatusUnprocessableEntity || !strings.Contains(res.body, "tls.key") {
 		t.Errorf("POST /-/reload = %d %s, want 422 and why", res.status, res.body)
 	}
-	rows := doctor(t, exitOK, "--url", s.URL, "--admin", strings.TrimPrefix(s.Admin, "http://"))
+	rows := runDoctor(t, exitOK, "--url", s.URL, "--admin", strings.TrimPrefix(s.Admin, "http://"))
 	wantRow(t, rows, "gate", "ok flowlatch answers at "+s.URL)
 	wantRow(t, rows, "spellings", "ok none of ")
-	wantRow(t, rows, "certificate server", "look its files have a fault")
+	wantRow(t, rows, "certificate server", "look its files are invalid")
 
 	// A repaired one is applied by a reload, the next by SIGHUP.
 	second.Write(t, s.dir)
@@ -191,7 +191,7 @@ func TestTLSRenewedUnderLoad(t *testing.T) {
 	if n < 5 {
 		t.Errorf("clients saw %d certificates, want at least 5", n)
 	}
-	if lines := s.Logged(t, "the certificate's files have a fault; the last good one stays in force until they are mended"); len(lines) > 0 {
+	if lines := s.Logged(t, "certificate files are invalid; the last good certificate stays active"); len(lines) > 0 {
 		t.Errorf("log = %v, want no fault while one of the two files is old", lines)
 	}
 }
@@ -219,7 +219,7 @@ func TestClientCA(t *testing.T) {
 		t.Errorf("doctor without a certificate = %d, %q, want 1 and what to do", code, stderr)
 	}
 	cert, key := client.Write(t, t.TempDir())
-	rows := doctor(t, exitOK, append(args, "--client-cert", cert, "--client-key", key)...)
+	rows := runDoctor(t, exitOK, append(args, "--client-cert", cert, "--client-key", key)...)
 	wantRow(t, rows, "spellings", "ok none of ")
 	wantRow(t, rows, "certificate client_ca", "ok for CN=partner")
 
@@ -302,8 +302,8 @@ func TestTLSSettings(t *testing.T) {
 		{"--upstream-cert", "set --upstream-key too", []string{"--upstream", "https://r", "--upstream-cert", cert}},
 		{"--upstream-key", "set --upstream-cert too", []string{"--upstream", "https://r", "--upstream-key", key}},
 		{"--upstream-key", "not that of the first", []string{"--upstream", "https://r", "--upstream-cert", cert, "--upstream-key", other}},
-		{"--upstream-cert", "no TLS with a runner at http://r", []string{"--upstream", "http://r", "--upstream-cert", cert, "--upstream-key", key}},
-		{"--upstream-ca", "no TLS with a runner at http://r", []string{"--upstream", "http://r", "--upstream-ca", cert}},
+		{"--upstream-cert", "the upstream http://r does not use TLS", []string{"--upstream", "http://r", "--upstream-cert", cert, "--upstream-key", key}},
+		{"--upstream-ca", "the upstream http://r does not use TLS", []string{"--upstream", "http://r", "--upstream-ca", cert}},
 	} {
 		wantFault(t, row.place, row.why, append(row.args, "--keys", keys)...)
 	}

@@ -1,6 +1,6 @@
-// Command release makes what a release is downloaded as: for each platform an archive with the program, its manual page
-// and completions, and an SBOM; and the checksums of all. The same sources, version and Go give the same bytes, on
-// whichever machine and in whichever directory.
+// Command release makes what a release is downloaded as: for each platform an archive with the program and its pages,
+// and an SBOM; and the checksums of all. The same sources, version and Go give the same bytes, on whichever machine and
+// in whichever directory.
 package main
 
 import (
@@ -128,7 +128,7 @@ func release(o options) (made []string, err error) {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return nil, err
 	}
-	texts, err := texts(o, work)
+	texts, err := texts(o)
 	if err != nil {
 		return nil, err
 	}
@@ -181,24 +181,8 @@ func build(o options, to, goos, goarch string) error {
 	return nil
 }
 
-// texts returns the files that are the same on every platform. Manual page and completions come from the program.
-func texts(o options, work string) (files []file, err error) {
-	program := filepath.Join(work, "here")
-	if err := build(o, program, "", ""); err != nil {
-		return nil, err
-	}
-	for _, made := range []struct{ name, args string }{
-		{"man/man1/flowlatch.1", "man"},
-		{"completions/flowlatch.bash", "completion bash"},
-		{"completions/_flowlatch", "completion zsh"},
-		{"completions/flowlatch.fish", "completion fish"},
-	} {
-		out, err := exec.Command(program, strings.Fields(made.args)...).Output()
-		if err != nil {
-			return nil, fmt.Errorf("flowlatch %s: %w", made.args, err)
-		}
-		files = append(files, file{made.name, 0o644, out})
-	}
+// texts returns the files that are the same on every platform.
+func texts(o options) (files []file, err error) {
 	names := []string{"LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"}
 	docs, err := filepath.Glob(filepath.Join(o.dir, "docs", "*.md"))
 	if err != nil || len(docs) == 0 {

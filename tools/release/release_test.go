@@ -137,7 +137,6 @@ func TestRelease(t *testing.T) {
 	})
 	for _, f := range []string{
 		"LICENSE", "THIRD-PARTY-NOTICES", "README.md", "CHANGELOG.md", "SECURITY.md", "docs/logs.md", "docs/keys.md",
-		"man/man1/flowlatch.1", "completions/flowlatch.bash", "completions/_flowlatch", "completions/flowlatch.fish",
 	} {
 		if len(files[name+"/"+f]) < 500 {
 			t.Errorf("%s in the archive has %d bytes, want its content", f, len(files[name+"/"+f]))

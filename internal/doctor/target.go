@@ -1,38 +1,36 @@
-package main
+package doctor
 
 import (
 	"fmt"
 	"strings"
-
-	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// target is what the doctor asks for at a gate before one kind of runner. All paths begin with a slash,
-// and NOBODY stands for a chatflow that there is not.
+// target is what a gate in front of one kind of upstream is asked for. All paths begin with a slash, and NOBODY stands
+// for a chatflow that does not exist.
 type target struct {
-	dir, word string // what calls a chatflow is dir/word/NOBODY
-	// beside is another word in dir that something answers to, where traversals begin.
+	dir, word string // dir/word/NOBODY calls a chatflow
+	// beside is another word in dir that has a route; path traversals begin there.
 	beside string
-	// more are further spellings, of this runner alone, that something may take for a call.
+	// more are further paths, of this upstream alone, that may call a chatflow.
 	more []string
-	// closed are paths of the runner's user interface and API that are in no group; secret is the first
-	// to be worth something.
+	// closed are paths of the upstream's user interface and API that are in no route group; secret is one of them that is
+	// worth something.
 	closed []string
 	secret string
-	// insider is a header by which the runner may take a caller for one of its own.
+	// insider is a header line by which the upstream may take a client for one of its own.
 	insider string
-	// alive is a path that a runner answers, whoever asks.
+	// alive is a path that the upstream answers to everyone.
 	alive string
-	// spoke reports whether a JSON object is an error of the runner's.
-	spoke func(said map[string]any) bool
-	// alone says how the runner is made to listen on loopback alone.
+	// isError reports whether a JSON object is an error of the upstream's.
+	isError func(object map[string]any) bool
+	// alone says how to have the upstream listen on loopback only.
 	alone string
 }
 
 // call is the path that calls a chatflow.
 func (t *target) call() string { return t.dir + "/" + t.word + "/" + nobody }
 
-// targets are by the preset's name.
+// targets has a target for each preset, by its name.
 var targets = map[string]*target{
 	"flowise": {
 		dir: "/api/v1", word: "prediction", beside: "ping",
@@ -46,8 +44,8 @@ var targets = map[string]*target{
 		},
 		insider: "x-request-from: internal\r\n",
 		alive:   "/api/v1/ping", alone: "HOST=127.0.0.1 for Flowise",
-		spoke: func(said map[string]any) bool {
-			return has(said, "success", "statusCode") || said["error"] == "Unauthorized Access"
+		isError: func(object map[string]any) bool {
+			return has(object, "success", "statusCode") || object["error"] == "Unauthorized Access"
 		},
 	},
 	"langflow": {
@@ -61,7 +59,7 @@ var targets = map[string]*target{
 		},
 		insider: "x-api-key: flowlatch-doctor-has-no-key\r\n",
 		alive:   "/health", alone: "LANGFLOW_HOST=127.0.0.1 for Langflow",
-		spoke: func(said map[string]any) bool { return has(said, "detail") && len(said) == 1 }, // FastAPI
+		isError: func(object map[string]any) bool { return has(object, "detail") && len(object) == 1 }, // FastAPI
 	},
 	"n8n": {
 		word: "webhook", beside: "healthz",
@@ -74,35 +72,26 @@ var targets = map[string]*target{
 		},
 		insider: "X-N8N-API-KEY: flowlatch-doctor-has-no-key\r\n",
 		alive:   "/healthz", alone: "N8N_LISTEN_ADDRESS=127.0.0.1 for n8n",
-		spoke: func(said map[string]any) bool {
-			return has(said, "code", "message") || said["status"] == "error" && has(said, "message")
+		isError: func(object map[string]any) bool {
+			return has(object, "code", "message") || object["status"] == "error" && has(object, "message")
 		},
 	},
 }
 
 // has reports whether an object has all the members.
-func has(said map[string]any, names ...string) bool {
-	for _, name := range names {
-		if _, ok := said[name]; !ok {
+func has(object map[string]any, members ...string) bool {
+	for _, name := range members {
+		if _, ok := object[name]; !ok {
 			return false
 		}
 	}
 	return true
 }
 
-// targetOf returns what is asked for before the runner of a preset.
-func targetOf(preset string) (*target, error) {
-	p, err := route.PresetNamed(preset)
-	if err != nil {
-		return nil, err
-	}
-	return targets[p.Name], nil
-}
-
-// spelled are templates of spellings of a call that runners and proxies take for it, or for one another:
-// Flowise decodes a path, strips markup from it and decodes it again before it routes; Express takes
-// letters in either case. What stands between < and > is said in odd.
-var spelled = []string{
+// spellingTemplates are other spellings of the path that calls a chatflow, which an upstream or a proxy may take for it:
+// Flowise decodes a path, strips markup from it and decodes it again before it routes; Express ignores the case of
+// letters. spellings says what stands for the words between < and >.
+var spellingTemplates = []string{
 	"<D>/%<X><R>/NOBODY", "<E>/<W>/NOBODY", "<D>/%25<X><R>/NOBODY", "<D>/%2525<X><R>/NOBODY",
 	"<D>/&#<#>;<R>/NOBODY", "<D>/&#x<X>;<R>/NOBODY", "<D>&sol;<W>&sol;NOBODY", "<D>/%26%23<#>%3B<R>/NOBODY",
 	"<D>/<w><x><R>/NOBODY", "<D>/<w>%3Cx%3E<R>/NOBODY", "<D>/<W>/<b>NOBODY", "<D>/<W>/<!--x-->NOBODY", "<D>/<W>/%3C!--x--%3ENOBODY",
@@ -114,8 +103,8 @@ var spelled = []string{
 	"<D>/<C>/NOBODY", "<U>/<W>/NOBODY", "<U>/<C>/NOBODY", "<D>/<W>", "<D>/<W>/", "<D>/<W>/{NOBODY}",
 }
 
-// odd returns the spellings of a call, and what else may be taken for one.
-func (t *target) odd() (paths []string) {
+// spellings returns other paths that may call a chatflow.
+func (t *target) spellings() (paths []string) {
 	replace := strings.NewReplacer(
 		"<D>", t.dir, "<W>", t.word, "<B>", t.beside,
 		"<w>", t.word[:1], "<R>", t.word[1:], "<X>", fmt.Sprintf("%02x", t.word[0]), "<#>", fmt.Sprint(t.word[0]), // its first letter, the rest of it, the letter's number
@@ -124,7 +113,7 @@ func (t *target) odd() (paths []string) {
 		"<S>", strings.ReplaceAll(strings.TrimPrefix(t.dir, "/"), "/", "%2F"), "<E>", strings.Replace(t.dir, "/a", "/%61", 1), "<2>", strings.Replace(t.dir, "/v", "//v", 1), "<;>", strings.Replace(t.dir, "/v", ";x/v", 1),
 	)
 	seen := map[string]bool{t.call(): true}
-	for _, s := range spelled {
+	for _, s := range spellingTemplates {
 		if p := replace.Replace(s); !seen[p] {
 			seen[p] = true
 			paths = append(paths, p)

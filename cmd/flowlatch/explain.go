@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+type explainCmd struct {
+	Method string `arg:"" help:"The request's method."`
+	URL    string `arg:"" help:"The request's URL or path, exactly as a client would send it."`
+	KeyID  string `name:"key-id" placeholder:"ID" help:"ID of the key that the client uses; without it, the client has no key."`
+	Data   string `placeholder:"JSON" help:"The request's body, for routes that name the chatflow there. @FILE reads it from a file."`
+	config.Flags
+}
+
+// Help is shown below the usage.
+func (explainCmd) Help() string {
+	return `Nothing is sent anywhere. Exit code 0 if the request would pass, 1 if not.
+
+Examples:
+
+  flowlatch explain POST /api/v1/prediction/3f1c2a9e-1111-4222-8333-444455556666 --key-id acme-web --keys ./keys.yaml
+  flowlatch explain GET http://localhost:8080/api/v1/chatflows --keys ./keys.yaml`
+}
+
+// Run prints what would become of the request.
+func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
+	c, err := resolve(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Proxy.Store, err = readKeys(c); err != nil {
+		return err
+	}
+	var key *keystore.Key
+	if cmd.KeyID != "" {
+		if key = c.Proxy.Store.Snapshot().Key(cmd.KeyID); key == nil {
+			return usageError{fmt.Errorf("--key-id %s: %s has no such key; `flowlatch key list` shows those there are", cmd.KeyID, c.Keys)}
+		}
+	}
+	body := []byte(cmd.Data)
+	if path, ok := strings.CutPrefix(cmd.Data, "@"); ok {
+		if body, err = os.ReadFile(path); err != nil {
+			return err
+		}
+	}
+	gate, err := proxy.New(c.Proxy)
+	if err != nil {
+		return err
+	}
+	e := gate.Explain(cmd.Method, requestTarget(cmd.URL), body, key)
+	table(s.out, func(row func(...string)) {
+		for _, line := range e.Lines {
+			row(line[0], line[1])
+		}
+	})
+	if !e.Allowed {
+		return errRefused
+	}
+	return nil
+}
+
+// requestTarget returns the request target that a client sends for a URL: what follows scheme and host, unchanged,
+// because the decision depends on how it is written.
+func requestTarget(url string) string {
+	scheme, rest, found := strings.Cut(url, "://")
+	if !found || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		return url
+	}
+	i := strings.IndexAny(rest, "/?")
+	switch {
+	case i < 0:
+		return "/"
+	case rest[i] == '?':
+		return "/" + rest[i:]
+	}
+	return rest[i:]
+}

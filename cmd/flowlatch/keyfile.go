@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// openStore opens the key file of a gate and logs its reloads. Later contents are checked less strictly than the first.
+func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keystore.Store, error) {
+	started, keys := false, 0
+	options := keystore.Options{
+		Validate: func(s *keystore.Snapshot) error {
+			if err := proxy.CheckKeyFile(s, c.Proxy.Preset); err != nil {
+				return err
+			}
+			err := proxy.CheckSnapshot(s, c.Proxy.Preset, c.Proxy.Routes)
+			if err != nil && !started {
+				return err
+			}
+			if err != nil { // must not keep the revocation of some other key from being applied
+				s.Warnings = append(s.Warnings, err.Error()+"; that chatflow gets 502 unless an older content was read")
+			}
+			started, keys = true, len(s.Keys())
+			logWarnings(log, s.Warnings)
+			return nil
+		},
+		OnReload: func(r keystore.Reload) {
+			logReload(log, r)
+			if r.Result == keystore.Loaded && keys >= manyKeys {
+				time.AfterFunc(time.Second, debug.FreeOSMemory) // by then nothing refers to what the reload used
+			}
+		},
+	}
+	if c.WaitForKeys == 0 {
+		return keystore.Open(c.Keys, options)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.WaitForKeys)
+	defer cancel()
+	return keystore.Wait(ctx, c.Keys, options, func(err error) {
+		log.Warn().Err(err).Str("for", c.WaitForKeys.String()).Msg("waiting for the key file")
+	})
+}
+
+// manyKeys is the number of keys from which the memory that a reload has used goes back to the system. Reading a million
+// keys takes several times what they occupy afterwards, and Go would keep it for minutes.
+const manyKeys = 5000
+
+// maxLogged is how many things of one kind are logged one by one.
+const maxLogged = 20
+
+func logWarnings(log zerolog.Logger, warnings []string) {
+	for _, w := range warnings[:min(len(warnings), maxLogged)] {
+		log.Warn().Msg(w)
+	}
+	if more := len(warnings) - maxLogged; more > 0 {
+		log.Warn().Int("more", more).Msg("more warnings about the key file; `flowlatch check` shows all")
+	}
+}
+
+func logReload(log zerolog.Logger, r keystore.Reload) {
+	switch r.Result {
+	case keystore.Failed:
+		log.Error().Err(r.Err).Uint64("generation", r.Generation).Msg("key file is invalid; the last good keys stay active")
+	case keystore.Unchanged:
+		log.Info().Uint64("generation", r.Generation).Msg("key file unchanged")
+	case keystore.Loaded:
+		e := log.Info().Uint64("generation", r.Generation)
+		logIDs(e, "keys_added", r.KeysAdded)
+		logIDs(e, "keys_removed", r.KeysRemoved)
+		logIDs(e, "keys_changed", r.KeysChanged)
+		logIDs(e, "chatflows_added", r.ChatflowsAdded)
+		logIDs(e, "chatflows_removed", r.ChatflowsRemoved)
+		logIDs(e, "chatflows_changed", r.ChatflowsChanged)
+		e.Msg("key file applied")
+	}
+}
+
+// logIDs adds IDs to a line, or their number if there are many.
+func logIDs(e *zerolog.Event, name string, ids []string) {
+	switch n := len(ids); {
+	case n > maxLogged:
+		e.Int(name, n)
+	case n > 0:
+		e.Strs(name, ids)
+	}
+}

@@ -1,0 +1,133 @@
+package config
+
+import (
+	"github.com/alecthomas/kong"
+
+	"github.com/flowlatch/flowlatch/proxy/certificate"
+	"github.com/flowlatch/flowlatch/proxy/route"
+)
+
+// Flags declares all settings for the command line: name, variable, default and help. They are text, and have no `enum`
+// tags: a value may come from four places, kong knows two of them, takes an empty variable for a value, and stops at the
+// first fault.
+type Flags struct {
+	FileFlag
+	Preset                string `env:"FLOWLATCH_PRESET" default:"flowise" help:"The upstream's kind: flowise, langflow or n8n. It sets routes, form of IDs and headers."`
+	Listen                string `env:"FLOWLATCH_LISTEN" default:":8080" help:"Address where clients connect."`
+	TLSCert               string `name:"tls-cert" env:"FLOWLATCH_TLS_CERT" placeholder:"FILE" help:"PEM file of the server certificate, followed by the intermediate certificates. Clients then connect over HTTPS only. Read again when it changes. Needs --tls-key."`
+	TLSKey                string `name:"tls-key" env:"FLOWLATCH_TLS_KEY" placeholder:"FILE" help:"PEM file of the private key of --tls-cert."`
+	ClientCA              string `name:"client-ca" env:"FLOWLATCH_CLIENT_CA" placeholder:"FILE" help:"PEM file of CA certificates. The TLS handshake then fails without a client certificate from one of them; clients still need a key."`
+	Upstream              string `env:"FLOWLATCH_UPSTREAM" default:"http://127.0.0.1:3000" help:"URL of the upstream. If not set, port 7860 with the preset langflow, 5678 with n8n."`
+	UpstreamCA            string `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the CA certificates that an HTTPS upstream is verified with. Default: those of the system."`
+	UpstreamCert          string `name:"upstream-cert" env:"FLOWLATCH_UPSTREAM_CERT" placeholder:"FILE" help:"PEM file of the client certificate for an HTTPS upstream that asks for one. Needs --upstream-key."`
+	UpstreamKey           string `name:"upstream-key" env:"FLOWLATCH_UPSTREAM_KEY" placeholder:"FILE" help:"PEM file of the private key of --upstream-cert."`
+	UpstreamTimeout       string `env:"FLOWLATCH_UPSTREAM_TIMEOUT" default:"10m" help:"How long the upstream may take to begin a response. How long a response takes is not limited."`
+	UpstreamTransport     string `env:"FLOWLATCH_UPSTREAM_TRANSPORT" default:"direct" help:"How requests go to an upstream over plain HTTP: direct (flowlatch's own transport, which costs least) or standard (that of Go's net/http). Over HTTPS it is always standard."`
+	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" help:"What becomes of the client's key: remove, forward, or file:PATH to send the credential in that file instead. A chatflow may override it."`
+	KeysFlag
+	AdminFlag
+	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes to expose, comma-separated: predict, widget, upsert, mcp, webhook (Flowise); run, advanced, webhook (Langflow; default run); webhook (n8n; default webhook); and those of your own routes."`
+	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open). Flowise's SDKs ask it without one."`
+	PublicURL      string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"Origin that clients know the gate by, sent to the upstream as Host and X-Forwarded-*. Default: the upstream's own."`
+	MaxBody        string `env:"FLOWLATCH_MAX_BODY" default:"50MiB" help:"Larger request bodies are refused."`
+	MaxCheckedBody string `env:"FLOWLATCH_MAX_CHECKED_BODY" default:"1MiB" help:"Largest request body for a chatflow that denies members of it; such a body is held in memory while it is checked. Larger ones are refused."`
+	WaitForKeys    string `env:"FLOWLATCH_WAIT_FOR_KEYS" default:"0s" help:"How long to wait at the start for a key file that is missing or invalid. Without it that is an error."`
+	CutStreams     toggle `name:"cut-streams-on-revoke" env:"FLOWLATCH_CUT_STREAMS_ON_REVOKE" default:"false" help:"Whether the open streams of a key end within 5 s when it is revoked or expires (true) or may finish (false)."`
+	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" help:"How long open requests and streams may go on after SIGTERM."`
+	FailureLimit   string `env:"FLOWLATCH_FAILURE_LIMIT" default:"30/1m" placeholder:"N/TIME" help:"How many requests without a valid key a client address (for IPv6, its /64 network) may send in a time before it gets 429; or off. Requests with a valid key are never counted or refused."`
+	CORSOrigins    string `name:"cors-origins" env:"FLOWLATCH_CORS_ORIGINS" placeholder:"ORIGINS" help:"Origins whose pages may send requests, comma-separated, such as https://www.example.com or https://*.example.com; * for all. The gate then answers preflights itself and sets the CORS headers of every response. Without it the upstream does."`
+	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies in front of the gate, comma-separated, whose X-Forwarded-For and X-Request-Id are trusted."`
+	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" help:"debug, info, warn (refusals and failures only) or error."`
+	LogAllowed     toggle `env:"FLOWLATCH_LOG_ALLOWED" default:"true" help:"Whether each allowed request has a log line (true), or only refusals, failures and the upstream's 5xx (false)."`
+	LogFormat      string `env:"FLOWLATCH_LOG_FORMAT" default:"json" help:"json, or console for people."`
+}
+
+// FileFlag declares the settings file, which every command with settings reads.
+type FileFlag struct {
+	Config string `env:"FLOWLATCH_CONFIG" placeholder:"FILE" help:"YAML file with these settings, each named like its flag, with _ for -."`
+}
+
+// KeysFlag declares the key file.
+type KeysFlag struct {
+	Keys string `env:"FLOWLATCH_KEYS" default:"/etc/flowlatch/keys.yaml" help:"The key file."`
+}
+
+// AdminFlag declares the admin listener.
+type AdminFlag struct {
+	Admin string `env:"FLOWLATCH_ADMIN" default:"127.0.0.1:9901" help:"Address of the admin listener: the status page at /, /livez, /readyz, /metrics, /status, POST /-/reload. It asks for no key."`
+}
+
+// toggle is a setting that is on or off. As a flag it may stand without a value.
+type toggle string
+
+// IsBool tells kong that the flag needs no value.
+func (t toggle) IsBool() bool { return true }
+
+// Decode takes the flag's value as it was written.
+func (t *toggle) Decode(ctx *kong.DecodeContext) error {
+	*t = "true"
+	if ctx.Scan.Peek().Type == kong.FlagValueToken {
+		*t = toggle(ctx.Scan.Pop().String())
+	}
+	return nil
+}
+
+// settings has a row for each setting: its name, what it sets, and what parses it.
+func (c *Config) settings() []setting {
+	p, f := &c.Proxy, &c.Certificates
+	certificates, privateKey := file(certificate.CheckCertificate), file(certificate.CheckKey)
+	return []setting{
+		{name: "config", set: func(string) error { return nil }},                                         // read before all others
+		{name: "preset", set: func(name string) error { _, err := route.PresetNamed(name); return err }}, // the routes depend on it
+		one("listen", &c.Listen, Address),
+		one("tls-cert", &f.ServerCert, certificates),
+		one("tls-key", &f.ServerKey, privateKey),
+		one("client-ca", &f.ClientCA, certificates),
+		one("upstream", &p.Upstream, URL),
+		one("upstream-ca", &f.UpstreamCA, certificates),
+		one("upstream-cert", &f.UpstreamCert, certificates),
+		one("upstream-key", &f.UpstreamKey, privateKey),
+		one("upstream-timeout", &p.UpstreamTimeout, timeout),
+		one("upstream-transport", &p.StandardTransport, is("standard", "direct", "standard")),
+		one("upstream-authorization", &p.UpstreamAuthorization, c.authorization),
+		one("keys", &c.Keys, required),
+		one("admin", &c.Admin, Address),
+		list("expose", &p.Expose, c.groups),
+		one("discovery", &p.DiscoveryKeyed, is("keyed", "open", "keyed")),
+		one("public-url", &p.PublicURL, origin),
+		one("max-body", &p.MaxBody, size),
+		one("max-checked-body", &p.MaxCheckedBody, size),
+		one("wait-for-keys", &c.WaitForKeys, duration),
+		one("cut-streams-on-revoke", &p.CutRevoked, is("true", "true", "false")),
+		one("drain", &c.Drain, duration),
+		one("failure-limit", &p.FailureLimit, failureLimit),
+		list("cors-origins", &p.CORSOrigins, origins),
+		list("trusted-proxies", &p.TrustedProxies, networks),
+		one("log-level", &c.LogLevel, level),
+		one("log-allowed", &p.QuietAllowed, is("false", "true", "false")),
+		one("log-format", &c.LogConsole, is("console", "json", "console")),
+	}
+}
+
+// setting is a row of the table.
+type setting struct {
+	name string
+	list bool // may be a list in the settings file
+	set  func(text string) error
+}
+
+// one is a setting with one value. What parse returns beside an error is kept: a path counts as given even if there is
+// something wrong with the file.
+func one[T any](name string, to *T, parse func(string) (T, error)) setting {
+	return setting{name: name, set: func(text string) (err error) {
+		*to, err = parse(text)
+		return err
+	}}
+}
+
+// list is a setting with several values, separated by commas.
+func list[T any](name string, to *[]T, parse func(items []string) ([]T, error)) setting {
+	s := one(name, to, func(text string) ([]T, error) { return parse(items(text)) })
+	s.list = true
+	return s
+}

@@ -1,0 +1,52 @@
+package doctor
+
+import (
+	"net"
+	"net/url"
+)
+
+// aroundTheGate looks for ways to the upstream that do not lead through the gate.
+func (e *examination) aroundTheGate() {
+	const check = "around the gate"
+	if e.Upstream == nil {
+		e.add(check, NotChecked, "name the upstream with --upstream to have this checked")
+		return
+	}
+	loopback := isLoopback(e.Upstream.Hostname())
+	r, reached := get(e.Upstream, e.target.alive)
+	switch {
+	case reached && r.code != "":
+		e.add(check, OK, "%s is answered by flowlatch itself", e.Upstream)
+	case reached && !loopback:
+		e.add(check, Open, "%s answers here (%v), without the gate; let it listen on 127.0.0.1 only (%s), publish no port of it, or close it with a network policy", e.Upstream, r, e.target.alone)
+	case reached:
+		e.add(check, Look, "%s answers on this machine: every program here can reach the upstream without the gate; keep others off the machine or pod", e.Upstream)
+	default:
+		e.add(check, OK, "%s cannot be reached from here", e.Upstream)
+	}
+	if !loopback {
+		return
+	}
+	for _, addr := range ownAddresses() {
+		at := &url.URL{Scheme: e.Upstream.Scheme, Host: net.JoinHostPort(addr, portOf(e.Upstream)), Path: e.Upstream.Path}
+		if r, reached := get(at, e.target.alive); reached && r.code == "" {
+			e.add(check, Open, "the upstream answers at %s too (%v), which others can reach; let it listen on 127.0.0.1 only (%s)", at.Host, r, e.target.alone)
+		}
+	}
+}
+
+func isLoopback(host string) bool { return host == "localhost" || net.ParseIP(host).IsLoopback() }
+
+// ownAddresses returns the addresses at which others may reach this machine.
+func ownAddresses() (list []string) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+			list = append(list, n.IP.String())
+		}
+	}
+	return list
+}

@@ -1,0 +1,74 @@
+// Package doctor looks at a running gate from outside and says what is open: it sends requests that no gate may let
+// through, looks for ways to the upstream that do not lead through the gate, and reads the admin listener and the key
+// file. It changes nothing, and what it sends runs nothing even where a gate has a hole.
+package doctor
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/route"
+)
+
+// Gate is the gate to examine and what stands around it.
+type Gate struct {
+	// URL is where clients connect, as seen from here.
+	URL *url.URL
+	// Preset is the kind of upstream that the gate is said to stand in front of.
+	Preset *route.Preset
+	// Upstream is the upstream's own address. Nil means that ways around the gate are not looked for.
+	Upstream *url.URL
+	// Admin is the address of the gate's admin listener.
+	Admin string
+	// KeyFile is the gate's key file. Empty means that it is not read.
+	KeyFile string
+	// Certificates are the client certificates for a gate that asks for one.
+	Certificates []tls.Certificate
+}
+
+// Result is how a check ended.
+type Result string
+
+// The results.
+const (
+	Open       Result = "OPEN"
+	Look       Result = "look" // at it: an operator may have meant it
+	OK         Result = "ok"
+	NotChecked Result = "-"
+)
+
+// Finding is one thing that was found.
+type Finding struct {
+	Check  string
+	Result Result
+	Text   string
+}
+
+// ExpiresSoon is how long before its end a key or a certificate is worth a word.
+const ExpiresSoon = 14 * 24 * time.Hour
+
+// Examine runs all checks. An error means that the gate cannot be reached.
+func Examine(g Gate) ([]Finding, error) {
+	e := &examination{Gate: g, target: targets[g.Preset.Name], now: time.Now()}
+	if err := e.requests(); err != nil {
+		return nil, err
+	}
+	e.aroundTheGate()
+	e.adminListener()
+	e.keyFile()
+	return e.findings, nil
+}
+
+// examination collects what is found.
+type examination struct {
+	Gate
+	target   *target
+	now      time.Time
+	findings []Finding
+}
+
+func (e *examination) add(check string, r Result, format string, args ...any) {
+	e.findings = append(e.findings, Finding{check, r, fmt.Sprintf(format, args...)})
+}

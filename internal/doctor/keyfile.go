@@ -1,0 +1,88 @@
+package doctor
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+const keyFileCheck = "key file"
+
+// keyFile looks at the key file.
+func (e *examination) keyFile() {
+	if e.KeyFile == "" {
+		e.add(keyFileCheck, NotChecked, "name it with --key-file to have it checked")
+		return
+	}
+	store, err := keystore.Open(e.KeyFile, keystore.Options{})
+	if err != nil {
+		e.add(keyFileCheck, Open, "it is invalid, so the gate would not start with it: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return
+	}
+	s := store.Snapshot()
+	e.add(keyFileCheck, OK, "%d keys, %d chatflows", len(s.Keys()), len(s.Chatflows()))
+	for _, c := range s.Chatflows() {
+		e.chatflow(c)
+	}
+	used := usedKeys(s)
+	for _, k := range s.Keys() {
+		e.key(k, used[k.ID])
+	}
+	e.plainSecrets(s)
+}
+
+// chatflow looks for chatflows that are open to more than was perhaps meant.
+func (e *examination) chatflow(c *keystore.Chatflow) {
+	switch {
+	case c.Public:
+		e.add(keyFileCheck, Look, "chatflow %s asks for no key (line %d: public); anyone can use it and spend on its model", c.Label(), c.Line)
+	case c.ID == keystore.EveryChatflow:
+		e.add(keyFileCheck, Look, `%d keys open every chatflow, also those made tomorrow (line %d: "*")`, len(c.Keys()), c.Line)
+	}
+}
+
+// key looks for keys that open nothing, or soon will.
+func (e *examination) key(k *keystore.Key, used bool) {
+	end := k.NotAfter()
+	switch v := k.Validity(e.now); {
+	case !used:
+		e.add(keyFileCheck, Look, "key %s opens no chatflow (line %d); list it under one, or remove it", k.ID, k.Line)
+	case v == keystore.Valid && !end.IsZero() && end.Before(e.now.Add(ExpiresSoon)):
+		e.add(keyFileCheck, Look, "key %s expires at %s; `flowlatch key rotate --id %s` makes its next secret", k.ID, end.Format(time.RFC3339), k.ID)
+	case v == keystore.Expired:
+		e.add(keyFileCheck, Look, "key %s expired at %s; remove it if nobody needs it (line %d)", k.ID, end.Format(time.RFC3339), k.Line)
+	}
+}
+
+// usedKeys returns the IDs of the keys that open a chatflow.
+func usedKeys(s *keystore.Snapshot) map[string]bool {
+	used := map[string]bool{}
+	for _, c := range s.Chatflows() {
+		for _, k := range c.Keys() {
+			used[k.ID] = true
+		}
+	}
+	return used
+}
+
+// plainSecrets looks for secrets in plain text, and for who can read them.
+func (e *examination) plainSecrets(s *keystore.Snapshot) {
+	plain := 0
+	for _, k := range s.Keys() {
+		if slices.ContainsFunc(k.Secrets(), func(s keystore.Secret) bool { return s.Plain }) {
+			plain++
+		}
+	}
+	if plain == 0 {
+		return
+	}
+	result, readers := Look, ""
+	if info, err := os.Stat(e.KeyFile); err == nil && info.Mode().Perm()&0o044 != 0 {
+		result, readers = Open, fmt.Sprintf(", and others than its owner can read it (mode %04o; chmod 600)", info.Mode().Perm())
+	}
+	e.add(keyFileCheck, result, "%d keys are in plain text in it%s; `flowlatch check` shows the digest to replace each with", plain, readers)
+}

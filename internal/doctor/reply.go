@@ -1,0 +1,93 @@
+package doctor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// reply is what came back to a probe.
+type reply struct {
+	status  int            // zero if the connection was closed without a response
+	code    string         // of flowlatch's errors
+	text    string         // the beginning of the body
+	json    map[string]any // the body, if it is a JSON object
+	express bool           // an error of Express, on which Flowise and n8n run
+}
+
+func readReply(res *http.Response) reply {
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	r := reply{status: res.StatusCode, text: strings.ToValidUTF8(string(body[:min(len(body), 60)]), "")}
+	if err != nil && len(body) == 0 && !errors.Is(err, io.EOF) {
+		r.text = "the response broke off"
+	}
+	if json.Unmarshal(body, &r.json) != nil {
+		r.express = strings.Contains(string(body), "<pre>Cannot ")
+		return r
+	}
+	kind, _ := r.json["type"].(string)
+	if code, _ := r.json["code"].(string); strings.HasPrefix(kind, problem.Types) {
+		r.code = code
+	}
+	return r
+}
+
+// String is the reply in a few words.
+func (r reply) String() string {
+	switch {
+	case r.status == 0:
+		return r.text
+	case r.code != "":
+		return fmt.Sprintf("%d %s", r.status, r.code)
+	}
+	return fmt.Sprintf("%d %q", r.status, r.text)
+}
+
+// verdict is what a reply means.
+type verdict uint8
+
+// The verdicts, the worst last.
+const (
+	refused       verdict = iota // by the gate
+	notUnderstood                // by an HTTP server, not necessarily the gate's
+	other                        // answered by something that is not the gate and may not be the upstream
+	through                      // let through
+)
+
+// judge says what a reply means.
+func (t *target) judge(r reply) verdict {
+	switch {
+	case r.code == string(problem.UpstreamUnreachable) || r.code == string(problem.UpstreamTimeout):
+		return through // the gate tried
+	case r.code != "":
+		return refused
+	case r.express || t.isError(r.json) || r.status >= 200 && r.status < 300 || r.status == http.StatusSwitchingProtocols:
+		return through
+	}
+	switch r.status {
+	case 0, http.StatusBadRequest, http.StatusRequestURITooLong, http.StatusExpectationFailed, http.StatusRequestHeaderFieldsTooLarge,
+		http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return notUnderstood
+	}
+	if r.status >= 500 {
+		return through
+	}
+	return other
+}
+
+// worst returns the worst verdict on the replies to a probe, with its reply.
+func (t *target) worst(replies []reply) (worst verdict, of reply) {
+	of = replies[0]
+	for _, r := range replies {
+		if v := t.judge(r); v > worst {
+			worst, of = v, r
+		}
+	}
+	return worst, of
+}

@@ -1,0 +1,102 @@
+package doctor
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	// probeTimeout is how long a probe may take.
+	probeTimeout = 5 * time.Second
+	// secondReplyTimeout is how long after a reply another one is waited for.
+	secondReplyTimeout = 500 * time.Millisecond
+)
+
+// send sends a probe to the host of base and returns all replies to it, one at least: a hidden request has one of its
+// own. An error means that the host cannot be reached.
+func send(base *url.URL, certificates []tls.Certificate, p probe) (replies []reply, err error) {
+	conn, err := dial(base, certificates)
+	if err != nil {
+		return nil, certificateError(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(probeTimeout))
+	header := p.header + "Host: " + base.Host + "\r\n"
+	if !strings.Contains(strings.ToLower(header), "\nconnection:") && !strings.Contains(p.body, hiddenHost) {
+		header += "Connection: close\r\n"
+	}
+	_, _ = io.WriteString(conn, header+"\r\n"+p.body) // a gate that has refused may have closed the connection
+	from := bufio.NewReader(conn)
+	for len(replies) < 3 {
+		res, err := http.ReadResponse(from, nil)
+		if isTLSAlert(err) && len(replies) == 0 {
+			return nil, certificateError(err)
+		}
+		if err != nil {
+			break
+		}
+		if res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols {
+			replies = append(replies, readReply(res))
+			_ = conn.SetReadDeadline(time.Now().Add(secondReplyTimeout))
+		}
+		if res.StatusCode == http.StatusSwitchingProtocols {
+			break
+		}
+	}
+	if len(replies) == 0 {
+		replies = []reply{{text: "no response, the connection was closed"}}
+	}
+	return replies, nil
+}
+
+// get asks for a path below a URL. It reports whether there was a response.
+func get(base *url.URL, path string) (reply, bool) {
+	replies, err := send(base, nil, probe{header: "GET " + base.Path + path + " HTTP/1.1\r\n"})
+	if err != nil || replies[0].status == 0 {
+		return reply{}, false
+	}
+	return replies[0], true
+}
+
+// dial opens a connection to the host of a URL. The certificate of an HTTPS one is not checked: the question is what the
+// gate does, not who it is.
+func dial(base *url.URL, certificates []tls.Certificate) (net.Conn, error) {
+	dialer, host := &net.Dialer{Timeout: probeTimeout}, net.JoinHostPort(base.Hostname(), portOf(base))
+	if base.Scheme != "https" {
+		return dialer.Dial("tcp", host)
+	}
+	return tls.DialWithDialer(dialer, "tcp", host, &tls.Config{
+		ServerName: base.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12, Certificates: certificates,
+		InsecureSkipVerify: true, //nolint:gosec // nothing secret is sent
+	})
+}
+
+func portOf(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
+}
+
+// isTLSAlert reports whether the other side ended TLS. That a client certificate is missing is told only after the
+// handshake.
+func isTLSAlert(err error) bool {
+	var remote *net.OpError
+	return errors.As(err, &remote) && remote.Op == "remote error"
+}
+
+// certificateError adds what to do where a gate does not accept the client certificate.
+func certificateError(err error) error {
+	if isTLSAlert(err) {
+		return fmt.Errorf("%w: it accepts only clients with a certificate from its CA (--client-ca); name yours with --client-cert and --client-key", err)
+	}
+	return err
+}
