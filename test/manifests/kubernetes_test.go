@@ -155,7 +155,7 @@ func TestDecodeIsStrict(t *testing.T) {
 	}
 }
 
-// foreign is a Flowise of somebody's own: other probes, a port 80, variables of its own, no seccomp.
+// foreign is another deployment of Flowise: other probes, port 80, other variables, no seccomp.
 const foreign = `
 apiVersion: apps/v1
 kind: Deployment
@@ -224,7 +224,7 @@ spec:
 
 const foreignKustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [flowise.yaml]\ncomponents: [../sidecar]\nimages: [{name: flowlatch, newName: registry.example.com/flowlatch, newTag: \"1.0\"}]\n"
 
-// TestSidecar wraps three Flowises: that of base, somebody's own, and the chart's.
+// TestSidecar adds the sidecar to three deployments of Flowise: that of base, another one, and that of the Helm chart.
 func TestSidecar(t *testing.T) {
 	for _, c := range []struct {
 		name, folder string
@@ -233,7 +233,7 @@ func TestSidecar(t *testing.T) {
 	}{
 		{"base", "base", nil, 3000},
 		{"with monitoring", "own", map[string]string{"own/kustomization.yaml": with("base", "monitoring")}, 3000},
-		{"somebody's own", "own", map[string]string{"own/kustomization.yaml": foreignKustomization, "own/flowise.yaml": foreign}, 80},
+		{"another one", "own", map[string]string{"own/kustomization.yaml": foreignKustomization, "own/flowise.yaml": foreign}, 80},
 		{"the chart's", "helm", map[string]string{"helm/chart.yaml": chart}, 3000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestSidecar(t *testing.T) {
 				t.Errorf("upstream = %s, want Flowise in the pod", up)
 			}
 
-			if strings.HasPrefix(c.name, "somebody") != (gate.Image == "registry.example.com/flowlatch:1.0") {
+			if strings.HasPrefix(c.name, "another") != (gate.Image == "registry.example.com/flowlatch:1.0") {
 				t.Errorf("image of the gate = %s, want what the kustomization says", gate.Image)
 			}
 
@@ -340,7 +340,7 @@ func TestEdge(t *testing.T) {
 			wall := get[networkingv1.NetworkPolicy](t, all, "NetworkPolicy/flowise")
 			wantSelected(t, wall.Spec.PodSelector.MatchLabels, f.Spec.Template)
 			if r := wall.Spec.Ingress; len(r) != 1 || len(r[0].From) != 1 || r[0].From[0].PodSelector == nil {
-				t.Fatalf("who reaches Flowise = %v, want the gates alone", r)
+				t.Fatalf("sources allowed to reach Flowise = %v, want the gates alone", r)
 			}
 			wantSelected(t, wall.Spec.Ingress[0].From[0].PodSelector.MatchLabels, d.Spec.Template)
 			if wantSelects(wall.Spec.Ingress[0].From[0].PodSelector.MatchLabels, f.Spec.Template) {
@@ -474,7 +474,7 @@ func wantMonitored(t *testing.T, all objects, d *appsv1.Deployment, gate corev1.
 	policy := get[networkingv1.NetworkPolicy](t, all, "NetworkPolicy/flowlatch-metrics")
 	wantSelected(t, policy.Spec.PodSelector.MatchLabels, d.Spec.Template)
 	if len(policy.Spec.Ingress) != 1 || len(policy.Spec.Ingress[0].From) != 1 || policy.Spec.Ingress[0].From[0].NamespaceSelector == nil || !slices.Equal(ports(policy), []int32{9901}) {
-		t.Errorf("who reaches the admin listener = %v, want one namespace", policy.Spec.Ingress)
+		t.Errorf("sources allowed to reach the admin listener = %v, want one namespace", policy.Spec.Ingress)
 	}
 	if diff := cmp.Diff(rules(t), get[prometheusRule](t, all, "PrometheusRule/flowlatch").Spec); diff != "" {
 		t.Errorf("kubernetes/monitoring/rules.yaml is not as prometheus/flowlatch.rules.yaml (-want +got):\n%s", diff)
