@@ -36,7 +36,7 @@ func Main(m interface{ Run() int }) int {
 	}
 	defer os.RemoveAll(dir)
 	buildDir = dir
-	if err := flag.Set("test.parallel", "8"); err != nil { // the command line, which is parsed later, can change it
+	if err := flag.Set("test.parallel", "16"); err != nil { // the command line, which is parsed later, can change it
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
