@@ -12,7 +12,7 @@ import (
 )
 
 // Build builds flowlatch and returns the path of the program. Each set of flags of "go build" is built once for each
-// test binary, whose TestMain must call Main.
+// test binary, whose TestMain must call Main. FLOWLATCH_BIN names a program to test instead.
 //
 // The program has the race detector if the test binary has it: a race then ends the process with an exit code that no
 // test expects. The flag -race=false leaves it out, for tests that measure memory.
@@ -20,6 +20,9 @@ func Build(t testing.TB, flags ...string) string {
 	t.Helper()
 	if buildDir == "" {
 		t.Fatal("testkit.Build needs a TestMain that calls testkit.Main")
+	}
+	if givenProgram != "" {
+		return givenProgram
 	}
 	if raceEnabled() {
 		flags = append([]string{"-race"}, flags...)

@@ -10,8 +10,11 @@ import (
 	"strings"
 )
 
-// buildDir is the directory of the programs that Build makes. Main sets it.
-var buildDir string
+// Main sets these for Build.
+var (
+	buildDir     string // of the programs that it makes
+	givenProgram string // FLOWLATCH_BIN
+)
 
 // Main runs the tests of a package that uses Build, and removes what Build made. A TestMain calls it:
 //
@@ -20,6 +23,7 @@ var buildDir string
 // It also removes flowlatch's settings from the environment, so that those of the developer do not reach the tests, and
 // lets more parallel tests run than there are processors, because most of them wait for a process.
 func Main(m interface{ Run() int }) int {
+	givenProgram = os.Getenv("FLOWLATCH_BIN")
 	for _, kv := range os.Environ() {
 		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "FLOWLATCH_") {
 			_ = os.Unsetenv(name)
@@ -32,7 +36,7 @@ func Main(m interface{ Run() int }) int {
 	}
 	defer os.RemoveAll(dir)
 	buildDir = dir
-	if err := flag.Set("test.parallel", "8"); err != nil { // the command line, which is parsed later, can change it
+	if err := flag.Set("test.parallel", "16"); err != nil { // the command line, which is parsed later, can change it
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

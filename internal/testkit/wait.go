@@ -8,8 +8,7 @@ import (
 // Timeout is how long a test waits for something that must happen.
 const Timeout = 15 * time.Second
 
-// Eventually waits until holds returns true. It fails the test after Timeout, saying that there was no such thing as
-// what.
+// Eventually waits until holds returns true. It fails the test after Timeout, saying that what did not happen.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	EventuallyWithin(t, Timeout, what, holds)
@@ -18,6 +17,13 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 // EventuallyWithin is Eventually with a timeout of its own.
 func EventuallyWithin(t testing.TB, timeout time.Duration, what string, holds func() bool) {
 	t.Helper()
+	if !Poll(timeout, holds) {
+		t.Fatalf("not within %s: %s", timeout, what)
+	}
+}
+
+// Poll reports whether holds returned true within the timeout.
+func Poll(timeout time.Duration, holds func() bool) bool {
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -26,7 +32,8 @@ func EventuallyWithin(t testing.TB, timeout time.Duration, what string, holds fu
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("after %s: no %s", timeout, what)
+			return false
 		}
 	}
+	return true
 }

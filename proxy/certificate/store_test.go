@@ -12,10 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
+
+func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
 const year = 365 * 24 * time.Hour
 
@@ -40,12 +43,8 @@ func (l *told) list() []certificate.Reload {
 // await waits for the nth thing that is told, counted from 1.
 func (l *told) await(t *testing.T, n int) certificate.Reload {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for len(l.list()) < n {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d reloads were told within 20 s, want %d: %+v", len(l.list()), n, l.list())
-		}
-		time.Sleep(2 * time.Millisecond) // between two looks
+	if !testkit.Poll(testkit.Timeout, func() bool { return len(l.list()) >= n }) {
+		t.Fatalf("reloads within %s = %+v, want %d", testkit.Timeout, l.list(), n)
 	}
 	return l.list()[n-1]
 }
@@ -91,6 +90,7 @@ func write(t *testing.T, path string, content []byte) {
 
 // TestRenewal renews a pair in the ways that there are, each seen without asking.
 func TestRenewal(t *testing.T) {
+	t.Parallel()
 	authority := certificatetest.New(t, "authority")
 	for _, row := range []struct {
 		name string
@@ -155,6 +155,7 @@ func TestRenewal(t *testing.T) {
 
 // TestFault puts what is no pair in the place of one, and a good one after it.
 func TestFault(t *testing.T) {
+	t.Parallel()
 	authority := certificatetest.New(t, "authority")
 	good, other, ended := authority.Issue(t, "good.example", year), authority.Issue(t, "other.example", year), authority.Issue(t, "ended.example", -time.Hour)
 	next := authority.Issue(t, "next.example", year)
@@ -208,6 +209,7 @@ func TestFault(t *testing.T) {
 
 // TestFaultIsToldOnce looks at a fault again and again.
 func TestFaultIsToldOnce(t *testing.T) {
+	t.Parallel()
 	authority := certificatetest.New(t, "authority")
 	good := authority.Issue(t, "good.example", year)
 	dir := t.TempDir()

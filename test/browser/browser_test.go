@@ -15,6 +15,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // browser is a tab that shows the page of a gate.
@@ -22,7 +24,7 @@ type browser struct {
 	ctx context.Context
 
 	mu       sync.Mutex
-	messages []string // what the console, the log (broken policies, too) and dialogs had
+	messages []string // of the console, the log (which has violations of the policy) and dialogs
 }
 
 // look describes how a tab shows pages.
@@ -78,13 +80,13 @@ func (b *browser) listen(event any) {
 	}
 }
 
-// quiet wants the browser to have had nothing to complain of, policies that were broken included.
+// quiet fails the test if the browser reported anything: an error, a violation of the content security policy, a dialog.
 func (b *browser) quiet(t *testing.T) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.messages {
-		t.Errorf("the browser says: %s", m)
+		t.Errorf("the browser reported: %s", m)
 	}
 }
 
@@ -95,7 +97,7 @@ func (b *browser) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// appear sets size and colours.
+// appear sets the size of the window and the colour scheme.
 func (b *browser) appear(t *testing.T, l look) {
 	t.Helper()
 	var options []chromedp.EmulateViewportOption
@@ -109,7 +111,7 @@ func (b *browser) appear(t *testing.T, l look) {
 	}
 }
 
-// eval returns what an expression is in the page.
+// eval returns the value of an expression in the page.
 func eval[T any](t *testing.T, b *browser, expression string) T {
 	t.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -119,7 +121,7 @@ func eval[T any](t *testing.T, b *browser, expression string) T {
 	return v
 }
 
-// text returns what a person can read of an element.
+// text returns the visible text of an element.
 func (b *browser) text(t *testing.T, selector string) string {
 	t.Helper()
 	return eval[string](t, b, fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", selector))
@@ -128,14 +130,13 @@ func (b *browser) text(t *testing.T, selector string) string {
 // shows waits until an element has a text.
 func (b *browser) shows(t *testing.T, selector string, texts ...string) {
 	t.Helper()
-	var got string
-	deadline := time.Now().Add(30 * time.Second)
 	for _, want := range texts {
-		for got = b.text(t, selector); !strings.Contains(got, want); got = b.text(t, selector) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s = %q, want %q in it", selector, got, want)
-			}
-			time.Sleep(50 * time.Millisecond) // between two looks
+		var got string
+		if !testkit.Poll(30*time.Second, func() bool {
+			got = b.text(t, selector)
+			return strings.Contains(got, want)
+		}) {
+			t.Fatalf("%s = %q, want %q in it", selector, got, want)
 		}
 	}
 }
@@ -145,8 +146,7 @@ func row(table, title string) string {
 	return fmt.Sprintf(`#%s tbody tr:has(th bdi[title=%q])`, table, title)
 }
 
-// picture writes what the browser shows into the folder STATUSPAGE_PICTURES, if that is set, for people to look
-// at.
+// picture writes a screenshot into the folder STATUSPAGE_PICTURES, if that is set.
 func (b *browser) picture(t *testing.T, name string) {
 	t.Helper()
 	dir := os.Getenv("STATUSPAGE_PICTURES")

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// pair writes a certificate and its key, which end after a time, and returns their files.
+// pair writes a certificate that is valid for a time, and its key, and returns the paths.
 func pair(t *testing.T, dir, name string, valid time.Duration) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -43,13 +43,13 @@ func pair(t *testing.T, dir, name string, valid time.Duration) (certificate, key
 	return certificate, key
 }
 
-// TestCertificates has a person look at the page of a gate whose certificate ends soon, is renewed, and is then
-// replaced by what is none.
+// TestCertificates shows the page of a gate whose certificate expires soon, is renewed, and is then replaced by an invalid
+// file.
 func TestCertificates(t *testing.T) {
 	dir := t.TempDir()
 	certificate, key := pair(t, dir, "flows.example", 5*24*time.Hour)
 	g := start(t, keyFile, "--tls-cert", certificate, "--tls-key", key)
-	b := visit(t, g.admin+"/", wide)
+	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#alerts", "End of the certificate of the gate", "in 4 d")
 	b.shows(t, "#settings", "flows.example", "TLS to callers")
 	pair(t, dir, "flows.example", 90*24*time.Hour)
@@ -67,8 +67,7 @@ func TestCertificates(t *testing.T) {
 	b.picture(t, "certificates")
 }
 
-// TestAuthorities has a bundle of which one authority has ended, and the other has not: callers by the latter still
-// come in.
+// TestAuthorities shows the page of a gate with two CAs for client certificates, one of which has expired.
 func TestAuthorities(t *testing.T) {
 	certificate, key := pair(t, t.TempDir(), "flows.example", 90*24*time.Hour)
 	old, _ := pair(t, t.TempDir(), "old.example", -time.Minute)
@@ -86,7 +85,7 @@ func TestAuthorities(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := start(t, keyFile, "--tls-cert", certificate, "--tls-key", key, "--client-ca", bundle)
-	b := visit(t, g.admin+"/", wide)
+	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#alerts", "End of the authorities of callers’ certificates", "The first of them ended ", "certificates that it signed are refused")
 	b.quiet(t)
 }

@@ -1,35 +1,27 @@
 package browser
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// gate is a gate that runs, before a runner that answers everything; a question "stream" is answered by a
-// stream that goes on until the gate ends.
+// gate is a running flowlatch. Its upstream responds to everything; a question with "stream" in it gets a stream that does not
+// end by itself, one with "fail" status 500.
 type gate struct {
-	url, admin string // of its listeners
-	keys       string // the key file
-	runner     *httptest.Server
-	process    *os.Process
+	*testkit.Gate
+	upstream *httptest.Server
 }
 
-// start runs a gate with a key file.
+// start starts a gate with a key file.
 func start(t *testing.T, keyFile string, args ...string) *gate {
 	t.Helper()
-	g := &gate{keys: filepath.Join(t.TempDir(), "keys.yaml")}
-	g.write(t, keyFile)
-	g.runner = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	upstream := testkit.Upstream(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		question, _ := io.ReadAll(r.Body)
 		switch {
 		case strings.Contains(string(question), "stream"):
@@ -43,59 +35,26 @@ func start(t *testing.T, keyFile string, args ...string) *gate {
 			fmt.Fprint(w, `{"text":"Hello."}`)
 		}
 	}))
-	t.Cleanup(g.runner.Close)
-	cmd := exec.Command(flowlatch, append([]string{"serve", "--keys", g.keys, "--upstream", g.runner.URL, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain", "0s"}, args...)...)
-	cmd.Env = []string{}
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	g.process = cmd.Process
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	var serving struct{ Message, Listen, Admin string }
-	var said []string
-	for lines := bufio.NewScanner(stderr); serving.Message != "serving"; {
-		if !lines.Scan() {
-			t.Fatalf("the gate ended: %s", strings.Join(said, "\n"))
-		}
-		said = append(said, lines.Text())
-		_ = json.Unmarshal(lines.Bytes(), &serving)
-	}
-	go func() { _, _ = io.Copy(io.Discard, stderr) }()
-	g.url, g.admin = "http://"+serving.Listen, "http://"+serving.Admin
-	return g
+	return &gate{testkit.Serve(t, testkit.Options{
+		Program: testkit.Build(t, "-ldflags=-X main.version=0.0.0"), Keys: keyFile, Upstream: upstream.URL, Args: append([]string{"--drain", "0s"}, args...),
+	}), upstream}
 }
 
-func (g *gate) write(t *testing.T, keyFile string) {
-	t.Helper()
-	// As an editor does, so that the gate never reads a half.
-	next := g.keys + ".next"
-	if err := os.WriteFile(next, []byte(keyFile), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(next, g.keys); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// replace changes the key file and has the gate read it.
+// replace replaces the key file and has the gate reload it.
 func (g *gate) replace(t *testing.T, keyFile string) {
 	t.Helper()
-	g.write(t, keyFile)
-	res, err := http.Post(g.admin+"/-/reload", "", nil)
+	testkit.ReplaceFile(t, g.Keys, keyFile)
+	res, err := http.Post(g.Admin+"/-/reload", "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	res.Body.Close()
 }
 
-// call sends a question and returns the status and the open answer.
+// call sends a question and returns the status and the open body of the response.
 func (g *gate) call(t *testing.T, path, secret, question string) (int, io.ReadCloser) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+path, strings.NewReader(`{"question":"`+question+`"}`))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+path, strings.NewReader(`{"question":"`+question+`"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +69,7 @@ func (g *gate) call(t *testing.T, path, secret, question string) (int, io.ReadCl
 	return res.StatusCode, res.Body
 }
 
-// ask sends a question and wants a status.
+// ask sends a question and fails the test unless the response has the status.
 func (g *gate) ask(t *testing.T, path, secret, question string, want int) {
 	t.Helper()
 	status, body := g.call(t, path, secret, question)
@@ -121,15 +80,3 @@ func (g *gate) ask(t *testing.T, path, secret, question string, want int) {
 }
 
 const predict = "/api/v1/prediction/"
-
-// eventually waits for a condition that a gate or a browser will make true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen within 30 s", what)
-		}
-		time.Sleep(50 * time.Millisecond) // between two looks, not instead of one
-	}
-}

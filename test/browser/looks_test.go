@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// noOverflow wants the page to be no wider than the window.
+// noOverflow fails the test if the page is wider than the window.
 func noOverflow(t *testing.T, b *browser, name string) {
 	t.Helper()
 	if w := eval[[]int](t, b, "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"); w[0] > w[1] {
@@ -47,12 +49,12 @@ func checkContrast(t *testing.T, b *browser, name string) {
 	}
 }
 
-// TestLooks has the page in a wide window and a narrow one, light and dark.
+// TestLooks shows the page in wide and narrow windows, light and dark.
 func TestLooks(t *testing.T) {
 	g := start(t, keyFile)
 	g.ask(t, predict+support, webSecret, "Hello?", 200)
 	g.ask(t, predict+support, "", "Hello?", 401)
-	b := visit(t, g.admin+"/", wide)
+	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, row("chatflows", "support-bot"), "missing_key 1")
 	backgrounds := map[string]bool{}
 	for _, l := range []look{wide, wide.dark(), narrow, narrow.dark(), {768, 1024, "light"}, {2560, 1200, "dark"}} {
@@ -66,7 +68,7 @@ func TestLooks(t *testing.T) {
 	if len(backgrounds) != 2 {
 		t.Errorf("backgrounds = %v, want one for light and another for dark", backgrounds)
 	}
-	// The rule that finds faint texts must be able to.
+	// tooFaint must be able to find something.
 	eval[bool](t, b, "document.querySelector('#about').style.color = getComputedStyle(document.body).backgroundColor; true")
 	if faint := eval[[]string](t, b, tooFaint); len(faint) != 1 {
 		t.Errorf("faint texts with one in the colour of its background = %q, want that one", faint)
@@ -74,10 +76,10 @@ func TestLooks(t *testing.T) {
 	b.quiet(t)
 }
 
-// TestAccessible has headings in order, tables with names and headers, and controls with labels.
+// TestAccessible checks that headings are in order, tables have names and headers, and controls have labels.
 func TestAccessible(t *testing.T) {
 	g := start(t, keyFile)
-	b := visit(t, g.admin+"/", narrow) // where tables are laid out as something else
+	b := visit(t, g.Admin+"/", narrow) // where tables are not laid out as tables
 	b.shows(t, row("keys", "acme-web"), "valid")
 	for expression, want := range map[string]any{
 		"document.documentElement.lang": "en",
@@ -96,7 +98,7 @@ func TestAccessible(t *testing.T) {
 	b.quiet(t)
 }
 
-// TestHostileNames has names in the key file that would do harm in a page that is careless.
+// TestHostileNames has names in the key file that would run scripts or break the layout if the page did not escape them.
 func TestHostileNames(t *testing.T) {
 	names := []string{
 		`<img src=x onerror="alert(1)">`, `<script>alert(2)</script>`, `"><svg onload=alert(3)>`, `javascript:alert(4)`, `__proto__`, `constructor`,
@@ -112,7 +114,7 @@ func TestHostileNames(t *testing.T) {
 	}
 	g := start(t, file.String())
 	g.ask(t, predict+"00000000-0000-4000-8000-000000000000", "", "Hello?", 401)
-	b := visit(t, g.admin+"/", wide)
+	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#chatflows-note", fmt.Sprintf("%d chatflows", used))
 	b.shows(t, "#chatflows", `<img src=x onerror="alert(1)">`, `<script>alert(2)</script>`, `\u202eeslaf\u202c`, `a\u200bb`, "__proto__", "نص بالعربية")
 	if n := eval[int](t, b, "document.querySelectorAll('#chatflows :is(img, script, svg, a)').length"); n != 0 {
@@ -128,15 +130,14 @@ func TestHostileNames(t *testing.T) {
 	b.quiet(t)
 }
 
-// TestPolicyHolds checks that the browser keeps what the policy says, or that no complaint came would mean
-// nothing.
+// TestPolicyHolds checks that the browser enforces the content security policy, without which quiet would prove nothing.
 func TestPolicyHolds(t *testing.T) {
 	g := start(t, keyFile)
-	b := visit(t, g.admin+"/", wide)
+	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#connection", "Live")
 	b.quiet(t)
 	eval[bool](t, b, "{ const s = document.createElement('style'); s.textContent = 'body { display: none }'; document.head.append(s); new Image().src = 'http://127.0.0.1:1/x'; true }")
-	eventually(t, "a complaint", func() bool {
+	testkit.Eventually(t, "reports of both violations", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return strings.Contains(strings.Join(b.messages, "\n"), "style-src") && strings.Contains(strings.Join(b.messages, "\n"), "img-src")

@@ -2,10 +2,13 @@ package browser
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 const (
@@ -34,10 +37,10 @@ chatflows:
   - {id: "*", keys: [ops]}
 `
 
-// TestLive has a person look at the page while requests come in and the key file changes.
+// TestLive shows the page while requests come in and the key file changes.
 func TestLive(t *testing.T) {
 	g := start(t, keyFile)
-	b := visit(t, g.admin+"/", wide)
+	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#connection", "Live")
 	b.shows(t, "#about", "version 0.0.0", "up ", "route groups: predict")
 	b.shows(t, "#t-runner", "up")
@@ -49,7 +52,7 @@ func TestLive(t *testing.T) {
 	b.shows(t, row("keys", "trial"), "disabled")
 	b.shows(t, row("keys", "next-year"), "not valid yet", "2200-01-01 00:00 UTC")
 	b.shows(t, "#reloads", "in force", "keys added: acme-web, batch")
-	b.shows(t, "#settings", g.keys, "predict", "30/1m", "none: X-Forwarded-For is not believed")
+	b.shows(t, "#settings", g.Keys, "predict", "30/1m", "none: X-Forwarded-For is not believed")
 	// A file with plain secrets is warned about; nothing else needs attention.
 	b.shows(t, "#alerts", "warnings about the key file")
 
@@ -70,7 +73,7 @@ func TestLive(t *testing.T) {
 	cells := func(name string) []string {
 		return eval[[]string](t, b, fmt.Sprintf("[...document.querySelector(%q).cells].map((c) => c.innerText)", row("chatflows", name)))
 	}
-	eventually(t, "the counts of the first requests", func() bool {
+	testkit.Eventually(t, "the counts of the first requests", func() bool {
 		return strings.Contains(b.text(t, row("chatflows", "none that is listed")), "not_exposed 1")
 	})
 	c := cells("support-bot")
@@ -88,7 +91,7 @@ func TestLive(t *testing.T) {
 	b.shows(t, row("keys", "acme-web"), " ago")
 	b.shows(t, "#t-open", "1 stream")
 	stream.Close()
-	eventually(t, "the end of the stream", func() bool { return cells("support-bot")[5] == "0" })
+	testkit.Eventually(t, "the end of the stream", func() bool { return cells("support-bot")[5] == "0" })
 
 	g.replace(t, strings.Replace(keyFile, "id: batch,", "id: batch, not_after: 2090-01-01T00:00:00Z,", 1))
 	b.shows(t, "#reloads", "keys changed: batch")
@@ -109,21 +112,20 @@ func TestLive(t *testing.T) {
 	b.picture(t, "live")
 }
 
-// TestTrouble has a person look at the page while the key file has a fault, the runner is gone and, at last, the
-// gate is.
+// TestTrouble shows the page while the key file is invalid, the upstream is down and, at last, the gate is.
 func TestTrouble(t *testing.T) {
 	g := start(t, keyFile)
-	b := visit(t, g.admin+"/", wide)
+	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#t-file", "in force")
 	g.replace(t, keyFile+"  - {id: "+unlisted+", keys: [nobody]}\n")
 	b.shows(t, "#alerts", "The keys are stale", "keys.yaml:14:", "nobody")
 	b.shows(t, "#t-file", "stale")
 	b.shows(t, "#reloads", "refused")
-	g.runner.Close()
+	g.upstream.Close()
 	g.ask(t, predict+docs, "", "Hello?", 502)
 	b.shows(t, "#alerts", "The runner cannot be reached", "connection refused")
 	if alerts := b.text(t, "#alerts"); strings.Contains(alerts, "from the runner in the last") {
-		t.Errorf("alerts = %q, want the gate's own 502 not to be laid to the runner", alerts)
+		t.Errorf("alerts = %q, want the gate's own 502 not to be blamed on the upstream", alerts)
 	}
 	b.shows(t, "#t-runner", "down")
 	if title := eval[string](t, b, "document.title"); !strings.HasPrefix(title, "Stale keys") {
@@ -131,7 +133,7 @@ func TestTrouble(t *testing.T) {
 	}
 	order := eval[[]string](t, b, "[...document.querySelectorAll('#alerts strong')].map((e) => e.textContent)")
 	if len(order) < 3 || order[0] != "The keys are stale" || order[1] != "The runner cannot be reached" {
-		t.Errorf("alerts = %q, want stale keys and the runner first", order)
+		t.Errorf("alerts = %q, want stale keys and the upstream first", order)
 	}
 	b.picture(t, "trouble-wide")
 	b.appear(t, narrow.dark())
@@ -140,41 +142,39 @@ func TestTrouble(t *testing.T) {
 	b.appear(t, wide)
 	checkContrast(t, b, "trouble, light")
 	b.quiet(t) // before there is an error on purpose
-	if err := g.process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	g.Signal(t, os.Kill)
 	b.shows(t, "#connection", "No answer from the gate since", "what is shown is from")
 	b.shows(t, "#alerts", "The keys are stale")
 	checkContrast(t, b, "lost")
 	b.picture(t, "lost")
 }
 
-// TestHidden has the page stop asking while nobody sees it.
+// TestHidden checks that the page stops polling while it is hidden.
 func TestHidden(t *testing.T) {
 	g := start(t, keyFile)
-	b := visit(t, g.admin+"/", wide)
+	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#connection", "Live")
 	const asked = "performance.getEntriesByType('resource').filter((e) => e.name.includes('/status?')).length"
 	n := eval[int](t, b, asked)
-	eventually(t, "another question", func() bool { return eval[int](t, b, asked) > n })
+	testkit.Eventually(t, "another poll", func() bool { return eval[int](t, b, asked) > n })
 	eval[bool](t, b, "Object.defineProperty(document, 'hidden', { get: () => window.away, configurable: true }); window.away = true; document.dispatchEvent(new Event('visibilitychange')); true")
 	g.ask(t, predict+support, webSecret, "Hello?", 200)
 	n = eval[int](t, b, asked)
-	// One question may be on its way; then there are none in the time of two.
+	// One poll may be on its way; there must be no other in the time of two.
 	if got := eval[int](t, b, "new Promise((done) => setTimeout(() => done("+asked+"), 5000))"); got > n+1 {
-		t.Errorf("a hidden page asked %d times in 5 s, want it to wait", got-n)
+		t.Errorf("a hidden page polled %d times in 5 s, want none", got-n)
 	}
 	eval[bool](t, b, "window.away = false; document.dispatchEvent(new Event('visibilitychange')); true")
-	eventually(t, "the request", func() bool {
+	testkit.Eventually(t, "the request", func() bool {
 		return strings.Contains(b.text(t, row("chatflows", "support-bot")), "\t1\t")
 	})
 	b.quiet(t)
 }
 
-// TestFilter finds one of 10,000 keys and 1,000 chatflows, of which the page shows the first.
+// TestFilter finds a key among 10,000 and a chatflow among 1,000, of which the page shows the first 200.
 func TestFilter(t *testing.T) {
 	g := start(t, manyKeys(10_000, 1000))
-	b := visit(t, g.admin+"/", wide)
+	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#keys-note", "The first 200 of 10,000 keys")
 	b.shows(t, "#chatflows-note", "The first 200 of 1,000 chatflows")
 	if n := eval[int](t, b, "document.querySelectorAll('#keys tbody tr').length"); n != 200 {
@@ -198,7 +198,7 @@ func TestFilter(t *testing.T) {
 	b.quiet(t)
 }
 
-// typed has a person type a text in the place of what the filter has.
+// typed types a text into the filter, in place of its content.
 func typed(t *testing.T, b *browser, text string) {
 	t.Helper()
 	eval[bool](t, b, "document.querySelector('#filter').select(); true")
@@ -226,10 +226,10 @@ func manyKeys(keys, chatflows int) string {
 	return s.String()
 }
 
-// TestEmpty has a gate at which nothing happened, and that has no keys.
+// TestEmpty shows the page of a gate without keys and requests.
 func TestEmpty(t *testing.T) {
 	g := start(t, "version: 1\nchatflows:\n  - {id: "+docs+", public: true}\n")
-	b := visit(t, g.admin+"/", wide)
+	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#alerts", "There are no keys")
 	b.shows(t, "#keys", "The key file has no keys; `flowlatch key new` makes one.")
 	b.shows(t, row("chatflows", docs), "everybody (public)", "never")

@@ -21,8 +21,8 @@ import (
 
 func digest(secret string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(secret))) }
 
-// TestScreenshot draws the picture of the README from made-up data: `make screenshot` names the file in
-// BROWSER_SCREENSHOT. Without it the picture is only held against what it is to show.
+// TestScreenshot shows the page with the made-up data of the README's picture. `make screenshot` sets BROWSER_SCREENSHOT, the
+// file to which it writes the picture.
 func TestScreenshot(t *testing.T) {
 	soon := time.Now().Add(9 * 24 * time.Hour).UTC().Format("2006-01-02T00:00:00Z")
 	keys := strings.NewReplacer(
@@ -51,7 +51,7 @@ func TestScreenshot(t *testing.T) {
 		defer stream.Close()
 	}
 	g.replace(t, strings.Replace(keys, "name: docs-search,", "name: docs,", 1))
-	b := visit(t, g.admin+"/", look{1200, 1180, "light"})
+	b := visit(t, g.Admin+"/", look{1200, 1180, "light"})
 	b.shows(t, row("chatflows", "docs"), "17")
 	b.shows(t, "#t-open", "3 streams")
 	b.shows(t, "#alerts", "1 key expires within 14 days", "7 requests refused")

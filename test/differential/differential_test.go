@@ -6,41 +6,46 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// world is the one that requests to the router are made of.
+// world is the world of the requests to the router.
 func world() World {
 	return NewWorld("3f1c2a9e-1111-4222-8333-444455556666", "8d2b6c1f-7777-4888-9999-aaaabbbbcccc",
 		"5a0e7d34-abcd-4eef-8aaa-0123456789ab", "c4d9e812-fedc-4bba-9bcd-ba9876543210")
 }
 
-// doubt is long for the router, which answers at once.
+// doubt is long for the router, which responds at once.
 const doubt = 250 * time.Millisecond
 
-// lab is a gate before a router, and what went to both.
+// lab is a gate in front of a router.
 type lab struct {
 	world  World
 	router *Router
 	gate   *Gate
-	lacks  []string // routes that the version has not
+	lacks  []string // routes that the version does not have
 }
+
+func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
 func newLab(t testing.TB, version string) *lab {
 	l := &lab{world: world(), router: StartRouter(t, version, "")}
 	if version == "2.2.8" {
 		l.lacks = []string{"mcp", "webhook", "text-to-speech", "text-to-speech-abort"}
 	}
-	l.gate = StartGate(t, Build(t), l.world, l.router.Gate, l.router.Key)
+	l.gate = StartGate(t, testkit.Build(t), l.world, l.router.Gate, l.router.Key)
 	return l
 }
 
-// The words by which hits are found: the same length for both sides, so that the requests differ by nothing else.
+// The words by which hits are found. Their length is the same, so that the two requests differ in nothing else.
 func gateWord(index int) string   { return fmt.Sprintf("wg%09d", index) }
 func directWord(index int) string { return fmt.Sprintf("wd%09d", index) }
 
@@ -76,7 +81,7 @@ func TestDifferential(t *testing.T) {
 			}
 			stray := l.pair(outcomes)
 			for _, h := range stray {
-				t.Errorf("seed %d: the runner got a request through the gate that belongs to none sent: %+v", seed, h)
+				t.Errorf("seed %d: the upstream received through the gate a request that nobody sent: %+v", seed, h)
 			}
 			judge := Judge{World: l.world, Upstream: l.router.Gate, Key: l.router.Key, Lacks: l.lacks}
 			faulty := 0
@@ -109,16 +114,16 @@ func (l *lab) send(t *testing.T, g Generator, outcomes []Outcome) {
 		wg.Go(func() {
 			for o := range work {
 				var err error
-				if o.Answers, err = Send(l.gate.Addr, o.Case, doubt); err != nil {
-					t.Errorf("calling the gate: %v", err)
+				if o.Responses, err = Send(l.gate.Addr, o.Case, doubt); err != nil {
+					t.Errorf("request to the gate: %v", err)
 				}
 				direct := o.Case
 				direct.Raw = []byte(strings.ReplaceAll(string(direct.Raw), gateWord(direct.Index), directWord(direct.Index)))
-				if len(direct.Classes) > 0 { // made again, because a word may be packed
+				if len(direct.Classes) > 0 { // generated again, because the word may be encoded
 					direct = g.Case(direct.Index, directWord(direct.Index))
 				}
 				if _, err := Send(l.router.Direct, direct, doubt); err != nil {
-					t.Errorf("calling the router: %v", err)
+					t.Errorf("request to the router: %v", err)
 				}
 			}
 		})
@@ -130,13 +135,13 @@ func (l *lab) send(t *testing.T, g Generator, outcomes []Outcome) {
 	wg.Wait()
 }
 
-// pair gives each hit to its case: by the request ID of an answer, or else by its word. It returns those that have none.
+// pair assigns each hit to its case, by the request ID of a response or else by its word. It returns the hits without a case.
 func (l *lab) pair(outcomes []Outcome) (stray []Hit) {
 	byID, byWord := map[string]*Outcome{}, map[string]*Outcome{}
 	for i := range outcomes {
 		o := &outcomes[i]
 		byWord[gateWord(o.Case.Index)], byWord[directWord(o.Case.Index)] = o, o
-		for _, a := range o.Answers {
+		for _, a := range o.Responses {
 			byID[a.Header.Get("X-Request-Id")] = o
 		}
 	}
@@ -162,7 +167,7 @@ func (l *lab) pair(outcomes []Outcome) (stray []Hit) {
 	return stray
 }
 
-// validPass fails the test unless requests as clients send them pass and reach what they are for.
+// validPass fails the test unless unchanged requests reach the controller and the chatflow that they are for.
 func (l *lab) validPass(t *testing.T, outcomes []Outcome) {
 	t.Helper()
 	for _, o := range outcomes {
@@ -176,7 +181,7 @@ func (l *lab) validPass(t *testing.T, outcomes []Outcome) {
 	}
 }
 
-// report prints what became of the cases, and fails the test if they prove nothing.
+// report logs statistics, and fails the test if the cases prove nothing.
 func report(t *testing.T, outcomes []Outcome, seed uint64, faulty int) {
 	t.Helper()
 	type count struct{ sent, refused, unread, forwarded, direct int }
@@ -198,7 +203,7 @@ func report(t *testing.T, outcomes []Outcome, seed uint64, faulty int) {
 			switch {
 			case len(o.Hits) > 0:
 				c.forwarded++
-			case len(o.Answers) > 0 && o.Answers[0].Header.Get("X-Request-Id") != "":
+			case len(o.Responses) > 0 && o.Responses[0].Header.Get("X-Request-Id") != "":
 				c.refused++
 			default:
 				c.unread++
@@ -207,7 +212,7 @@ func report(t *testing.T, outcomes []Outcome, seed uint64, faulty int) {
 				c.direct++
 			}
 		}
-		for _, a := range o.Answers {
+		for _, a := range o.Responses {
 			if a.Status >= 400 {
 				codes[strconv.Itoa(a.Status)+" "+code(a)]++
 			}
@@ -236,8 +241,8 @@ func report(t *testing.T, outcomes []Outcome, seed uint64, faulty int) {
 	}
 }
 
-// code is the gate's word for a refusal, or the name of who refused.
-func code(a Answer) string {
+// code returns the error code of a refusal, or who refused.
+func code(a Response) string {
 	var p struct{ Code string }
 	switch {
 	case a.Header.Get("X-Request-Id") == "":
@@ -245,5 +250,5 @@ func code(a Answer) string {
 	case json.Unmarshal(a.Body, &p) == nil && p.Code != "":
 		return p.Code
 	}
-	return "(runner)"
+	return "(upstream)"
 }

@@ -4,11 +4,12 @@ package differential
 
 import (
 	"testing"
-	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// FuzzDifferential sends any bytes and judges as TestDifferential does. All that cannot be known of bytes that were not
-// made here is how many requests are in them.
+// FuzzDifferential sends any bytes and judges as TestDifferential does, but for the number of requests that are in them,
+// which is not known.
 func FuzzDifferential(f *testing.F) {
 	for _, c := range Known(world(), 0, gateWord) {
 		f.Add(c.Raw)
@@ -27,16 +28,16 @@ func FuzzDifferential(f *testing.F) {
 		}
 		o := Outcome{Case: Case{Route: "fuzzed", Raw: raw, Most: len(raw), Odd: true}}
 		var err error
-		if o.Answers, err = Send(l.gate.Addr, o.Case, doubt); err != nil {
+		if o.Responses, err = Send(l.gate.Addr, o.Case, doubt); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Send(l.router.Direct, o.Case, doubt); err != nil {
 			t.Fatal(err)
 		}
-		// What was cut off may still be on its way; a request of known end comes after it.
+		// An incomplete request may still be on its way; a complete one follows it.
 		last := Valid(l.world, func(int) string { return theLast })[0]
 		if end, err := Send(l.gate.Addr, last, doubt); err != nil || len(end) == 0 || end[0].Status != 200 {
-			t.Fatalf("after %q the gate answers a prediction with %+v, %v", raw, end, err)
+			t.Fatalf("after %q the gate responds to a prediction with %+v, %v", raw, end, err)
 		}
 		hits := l.router.Hits()[seen:]
 		seen += len(hits)
@@ -50,13 +51,10 @@ func FuzzDifferential(f *testing.F) {
 		}
 		lines := map[string]Line{}
 		for _, id := range requestIDs(o) {
-			for end := time.Now().Add(patience); ; {
-				if line, ok := l.gate.line(id); ok || time.Now().After(end) {
-					lines[id] = line
-					break
-				}
-				time.Sleep(time.Millisecond)
-			}
+			testkit.Poll(timeout, func() (written bool) {
+				lines[id], written = l.gate.line(id)
+				return written
+			})
 		}
 		o.Direct = nil // there may be several, in any order
 		for _, fault := range judge.Faults(o, lines) {
@@ -65,13 +63,13 @@ func FuzzDifferential(f *testing.F) {
 	})
 }
 
-// requestIDs are those of an outcome.
+// requestIDs returns the request IDs of an outcome.
 func requestIDs(o Outcome) []string {
 	var ids []string
 	for _, h := range o.Hits {
 		ids = append(ids, h.Header("X-Request-Id")...)
 	}
-	for _, a := range o.Answers {
+	for _, a := range o.Responses {
 		if id := a.Header.Get("X-Request-Id"); id != "" {
 			ids = append(ids, id)
 		}

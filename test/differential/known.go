@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Known returns requests that a gate was once seen to let through for another chatflow than the runner's, or for none, or
-// to answer in a way that it should not. Their indexes begin with first.
+// Known returns requests that a gate once handled wrongly: it authorised them for another chatflow than the upstream ran, or
+// for none, or responded with something else. Their indexes begin with first.
 func Known(w World, first int, word func(int) string) []Case {
 	var cases []Case
 	add := func(raw func(word string) string) {
@@ -32,7 +32,7 @@ func Known(w World, first int, word func(int) string) []Case {
 	// Go's mime takes the charset from an extended parameter (RFC 2231), Node's content-type from the plain one.
 	add(lead("Content-Type: application/json; charset=utf-7; charset*=utf-8''utf-8\r\n"))
 	add(lead("Content-Type: application/json; charset=utf-7; charset*0=utf-8\r\n"))
-	// The runner does not parse a body whose type it cannot read, or has not been told.
+	// The upstream does not parse a body without a Content-Type, or with one that it cannot read.
 	add(lead("Content-Type: application/json;\r\n"))
 	add(lead("Content-Type: application/json\r\nConnection: Content-Type\r\n"))
 	// Flowise 3.1.4 runs a webhook's controller for a preflight too.
@@ -44,7 +44,7 @@ func Known(w World, first int, word func(int) string) []Case {
 		second := predict("Content-Type: application/json\r\n", "{}")(word)
 		return predict("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"+second)(word)
 	})
-	// The caller closes its side in the middle of the body.
+	// The client closes its side in the middle of the body.
 	add(func(word string) string {
 		whole := predict("Content-Type: application/json\r\n", "{}")(word)
 		return strings.Replace(whole, "Content-Length: 2\r\n", "Content-Length: 200\r\n", 1)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,18 +16,20 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// process is a child that prints JSON, line by line.
+// process is a process that prints JSON, line by line.
 type process struct {
 	name  string
 	cmd   *exec.Cmd
 	stdin io.Closer
-	done  chan struct{} // closed once it has ended and all its lines are read
+	done  chan struct{} // closed once the process has ended and all its lines are read
 	stop  func()
 }
 
-// startProcess runs a command until the test ends, and has each line of it read.
+// startProcess runs a command until the test ends. It calls each for every line that the command prints.
 func startProcess(t testing.TB, name string, env []string, each func(line []byte), command ...string) *process {
 	t.Helper()
 	p := &process{name: name, done: make(chan struct{})}
@@ -67,7 +68,7 @@ func startProcess(t testing.TB, name string, env []string, each func(line []byte
 		_ = syscall.Kill(p.cmd.Process.Pid, syscall.SIGTERM)
 		select {
 		case <-p.done:
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			_ = syscall.Kill(p.cmd.Process.Pid, syscall.SIGKILL)
 			<-p.done
 		}
@@ -85,7 +86,7 @@ type Hit struct {
 	Row        json.RawMessage `json:"row"`
 	Method     string          `json:"method"`
 	URL        string          `json:"url"`
-	Headers    []string        `json:"headers"` // names and values in turn, as they came
+	Headers    []string        `json:"headers"` // names and values in turn, as received
 	Trailers   []string        `json:"trailers"`
 }
 
@@ -100,13 +101,13 @@ func (h Hit) Header(name string) []string {
 	return values
 }
 
-// Runs reports whether a request with this word would have run a chatflow of a world, and which.
+// Runs reports whether the request, if it has this word, would have run a chatflow of the world, and which.
 func (h Hit) Runs(w World, word string) (chatflow string, ok bool) {
 	chatflow = text(h.Chatflow)
 	return chatflow, (h.Controller == "prediction" || h.Controller == "leads") && w.known(chatflow) && text(h.Question) == word
 }
 
-// text returns a JSON string's text; other values are marked as such, and none is "".
+// text returns the value of a JSON string, and "" for null or nothing. Other values are marked as such.
 func text(raw json.RawMessage) string {
 	var s string
 	switch {
@@ -118,21 +119,20 @@ func text(raw json.RawMessage) string {
 	return "not a string: " + string(raw)
 }
 
-// Router is the runner's stand-in.
+// Router imitates Flowise.
 type Router struct {
-	Gate, Direct string // addresses: for a gate, and around it
-	Key          string // stands for one of the runner's own API keys
+	Gate, Direct string // addresses: the gate's upstream, and the one for requests around the gate
+	Key          string // one of its own API keys
 
 	mu   sync.Mutex
 	hits []Hit
 }
 
-// StartRouter starts the router that behaves as a version of Flowise does. node is the program to run it; empty means the
-// machine's own.
+// StartRouter starts the router, which imitates a version of Flowise. node is the path of Node; empty means node in $PATH.
 func StartRouter(t testing.TB, version, node string) *Router {
 	t.Helper()
-	_, dir := here(t)
-	install := exec.Command(filepath.Join(dir, "..", "router", "install"))
+	dir := filepath.Join(testkit.Root(t), "test", "router")
+	install := exec.Command(filepath.Join(dir, "install"))
 	install.Stderr = os.Stderr
 	modules, err := install.Output()
 	if err != nil {
@@ -141,7 +141,7 @@ func StartRouter(t testing.TB, version, node string) *Router {
 	if node == "" {
 		node = "node"
 	}
-	r := &Router{Key: "runner-key-0123456789abcdef"}
+	r := &Router{Key: "upstream-key-0123456789abcdef"}
 	type ports struct{ Gate, Direct int }
 	listening := make(chan ports, 1)
 	first := true
@@ -161,14 +161,14 @@ func StartRouter(t testing.TB, version, node string) *Router {
 		r.mu.Lock()
 		r.hits = append(r.hits, h)
 		r.mu.Unlock()
-	}, node, filepath.Join(dir, "..", "router", "router.js"), version)
+	}, node, filepath.Join(dir, "router.js"), version)
 	select {
 	case l := <-listening:
 		r.Gate, r.Direct = fmt.Sprintf("127.0.0.1:%d", l.Gate), fmt.Sprintf("127.0.0.1:%d", l.Direct)
 	case <-p.done:
 		t.Fatalf("the router ended: %+v", r.Hits())
 	case <-time.After(30 * time.Second):
-		t.Fatal("the router does not listen")
+		t.Fatal("the router did not listen within 30 s")
 	}
 	return r
 }
@@ -180,8 +180,10 @@ func (r *Router) Hits() []Hit {
 	return append([]Hit(nil), r.hits...)
 }
 
-// Line is one line of the gate's log, about a request.
+// Line is one line of the gate's log, most often about a request.
 type Line struct {
+	Message   string `json:"message"`
+	Listen    string `json:"listen"` // of the message "serving"
 	RequestID string `json:"request_id"`
 	Decision  string `json:"decision"`
 	Route     string `json:"route"`
@@ -191,42 +193,37 @@ type Line struct {
 	Status    int    `json:"status"`
 }
 
-// Gate is a running flowlatch.
+// Gate is a running flowlatch, whose log is read as it is written.
 type Gate struct {
 	Addr string
 	proc *process
 
 	mu    sync.Mutex
 	lines map[string]Line // by request ID
-	other []string        // lines that are no JSON, or of a panic
+	other []string        // lines that are not JSON, or are about a panic
 }
 
-// StartGate starts flowlatch before a runner, with all routes open and the keys of a world. credential, if not empty, is what
-// it sends the runner in the place of the caller's key.
+// StartGate starts flowlatch in front of an upstream, with all route groups exposed and the keys of a world. credential, if
+// not empty, is sent upstream instead of the client's key.
 func StartGate(t testing.TB, binary string, w World, upstream, credential string) *Gate {
 	t.Helper()
-	dir := t.TempDir()
-	keys := filepath.Join(dir, "keys.yaml")
-	if err := os.WriteFile(keys, []byte(w.KeyFile()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g := &Gate{Addr: freeAddr(t), lines: map[string]Line{}}
-	admin := freeAddr(t)
+	keys := testkit.WriteFile(t, "keys.yaml", w.KeyFile())
+	g := &Gate{lines: map[string]Line{}}
 	args := []string{
-		binary, "serve", "--listen", g.Addr, "--admin", admin, "--upstream", "http://" + upstream, "--keys", keys, "--log-format", "json",
+		binary, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--upstream", "http://" + upstream, "--keys", keys, "--log-format", "json",
 		"--expose", "predict,widget,upsert,mcp,webhook", "--drain", "5s",
-		"--log-level", "debug", // or not every request that needs no key gets a line
+		"--log-level", "debug", // at info, some requests that need no key have no line
 	}
 	if credential != "" {
-		file := filepath.Join(dir, "credential")
-		if err := os.WriteFile(file, []byte(credential), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "--upstream-authorization", "file:"+file)
+		args = append(args, "--upstream-authorization", "file:"+testkit.WriteFile(t, "credential", credential))
 	}
+	serving := make(chan string, 1)
 	g.proc = startProcess(t, "flowlatch", nil, func(b []byte) {
 		var l Line
 		err := json.Unmarshal(b, &l)
+		if l.Message == "serving" {
+			serving <- l.Listen
+		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if err != nil || strings.Contains(string(b), `"panic"`) {
@@ -238,25 +235,17 @@ func StartGate(t testing.TB, binary string, w World, upstream, credential string
 			g.lines[l.RequestID] = l
 		}
 	}, args...)
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		conn, err := net.Dial("tcp", g.Addr)
-		if err == nil {
-			_ = conn.Close()
-			return g
-		}
-		select {
-		case <-g.proc.done:
-			t.Fatalf("flowlatch serve ended: %q", g.other)
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("flowlatch does not listen")
-		}
+	select {
+	case g.Addr = <-serving:
+	case <-g.proc.done:
+		t.Fatalf("flowlatch serve ended: %q", g.other)
+	case <-time.After(testkit.Timeout):
+		t.Fatalf("flowlatch serve did not serve within %s", testkit.Timeout)
 	}
+	return g
 }
 
-// Stop ends the gate, and with it all that is still open, and returns its log.
+// Stop ends the gate, with all open connections, and returns its log.
 func (g *Gate) Stop() (lines map[string]Line, other []string) {
 	g.proc.stop()
 	g.mu.Lock()
@@ -264,28 +253,12 @@ func (g *Gate) Stop() (lines map[string]Line, other []string) {
 	return g.lines, g.other
 }
 
-// line returns the line of a request, once it is written.
+// line returns the log line of a request if it has been written.
 func (g *Gate) line(id string) (Line, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l, ok := g.lines[id]
 	return l, ok
-}
-
-// Build returns the flowlatch under test: FLOWLATCH_BIN, or one built now.
-func Build(t testing.TB) string {
-	t.Helper()
-	if binary := os.Getenv("FLOWLATCH_BIN"); binary != "" {
-		return binary
-	}
-	root, _ := here(t)
-	binary := filepath.Join(t.TempDir(), "flowlatch")
-	cmd := exec.Command("go", "build", "-o", binary, "./cmd/flowlatch")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building flowlatch: %v\n%s", err, out)
-	}
-	return binary
 }
 
 // Setting reads a number from the environment.
@@ -300,25 +273,4 @@ func Setting(t testing.TB, name string, otherwise uint64) uint64 {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return n
-}
-
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// here returns the root of the checkout and the folder of this package.
-func here(t testing.TB) (root, dir string) {
-	t.Helper()
-	out, err := exec.Command("go", "env", "GOMOD").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root = filepath.Dir(strings.TrimSpace(string(out)))
-	return root, filepath.Join(root, "deploy", "e2e", "differential")
 }

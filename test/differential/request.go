@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// Case is one request as it goes over the wire, and what is known of it.
+// Case is one request in bytes, and what is known about it.
 type Case struct {
 	Index   int
-	Route   string   // what it was before it was changed
-	Classes []string // of the changes, in their order; empty if it is as a client would send it
-	Key     string   // ID of the key it shows, or noKey
+	Route   string   // that it is for, were it not changed
+	Classes []string // of the changes, in order; empty if it is as a client would send it
+	Key     string   // ID of the key in it, or noKey
 	Aim     string   // the chatflow it is for, were it not changed
 	Raw     []byte
-	// Most is how many requests the runner may see of it: one, but for two that are sent one after the other.
+	// Most is how many requests the upstream may receive because of it: one, or two if there is a second after the first.
 	Most int
-	// Odd says that the end of the request is in doubt, so that its connection has to be watched to the end.
+	// Odd says that the end of the request is in doubt, so that its connection must be read to the end.
 	Odd bool
 }
 
@@ -32,32 +32,32 @@ type Generator struct {
 	Skip  []string // classes to leave out
 }
 
-// message is a request while it is being made: parts, so that a change can find what it is to change.
+// message is a request in parts, so that a change finds the part to change.
 type message struct {
 	world   World
 	nonce   string
 	aim     string // the chatflow it is for
 	other   string // one that it is not for
-	token   string // the secret it shows, or empty
+	token   string // the secret in it, or empty
 	method  string
 	path    string
 	query   string // with its question mark
 	target  string // instead of path and query, if not empty
 	proto   string
-	lines   []string // of the head
+	lines   []string // of the header
 	members []member // of the JSON body; nil for no body
-	before  string   // and what goes around it
+	before  string   // text around the members
 	after   string
-	encode  func([]byte) []byte // the whole body, last
+	encode  func([]byte) []byte // applied to the whole body, last
 	framing string              // lines instead of the Content-Length
 	framed  bool
-	frame   func([]byte) []byte // the body, with framing
+	frame   func([]byte) []byte // applied to the body, with framing
 	tail    string              // what follows the request
-	reline  func(string) string // the head, last
+	reline  func(string) string // applied to the request line and header, last
 	odd     bool
 }
 
-// member is one of a JSON object's, as text.
+// member is a member of a JSON object, as text.
 type member struct{ name, value string }
 
 const jsonType = "Content-Type: application/json"
@@ -86,7 +86,7 @@ var routes = []route{
 	{"vector-upsert", "POST", "/api/v1/vector/upsert/ID", []member{{`"stopNodeId"`, `"NONCE"`}}},
 	{"mcp", "POST", "/api/v1/mcp/ID", []member{{`"jsonrpc"`, `"2.0"`}}},
 	{"webhook", "POST", "/api/v1/webhook/ID?x=1", []member{{`"x"`, `"NONCE"`}}},
-	// Neighbours, which are not for callers at all.
+	// Neighbours that are never exposed.
 	{"other:chatmessage", "GET", "/api/v1/chatmessage/ID", nil},
 	{"other:internal-prediction", "POST", "/api/v1/internal-prediction/ID", []member{{`"question"`, `"NONCE"`}}},
 	{"other:chatflows", "GET", "/api/v1/chatflows/ID", nil},
@@ -123,10 +123,10 @@ func (g Generator) Case(index int, nonce string) Case {
 		changes = append(changes, pick(r, classes...))
 	}
 	base := pick(r, g.routes(changes[0])...)
-	// The chatflow that the caller may use comes first, as in an attack that puts another beside it.
+	// The chatflow that the client may use comes first, as in an attack that adds another.
 	pair := pick(r, [2]string{w.A, w.B}, [2]string{w.A, w.B}, [2]string{w.A, w.B}, [2]string{w.B, w.A}, [2]string{w.A, w.Unlisted}, [2]string{w.Public, w.A}, [2]string{w.Unlisted, w.Public})
 	key := pick(r, keyA, keyA, keyB, keyOps, keyExpired, keyUnknown, noKey)
-	if r.IntN(4) > 0 { // its own: what is refused for its key says little of its change
+	if r.IntN(4) > 0 { // the right key: a request that is refused because of its key says little about its change
 		key = map[string]string{w.A: keyA, w.B: keyB, w.Public: noKey, w.Unlisted: keyOps}[pair[0]]
 	}
 	token := w.Secrets[key]
@@ -141,9 +141,9 @@ func (g Generator) Case(index int, nonce string) Case {
 	head, _, _ := strings.Cut(string(c.Raw), "\r\n\r\n")
 	switch {
 	case strings.Contains(head, "\nContent-Length:") && strings.Contains(head, "\nTransfer-Encoding:"):
-		c.Most = 1 // whichever counts, the connection must end with it (RFC 9112, section 6.1)
+		c.Most = 1 // the connection must end after it, whichever length counts (RFC 9112, section 6.1)
 	case m.tail != "", hidden && (slices.Contains(c.Classes, "framing") || slices.Contains(c.Classes, "request lines")):
-		c.Most = 2 // two proper requests, or they may well be
+		c.Most = 2 // two valid requests, or possibly two
 	}
 	return c
 }

@@ -1,11 +1,11 @@
 //go:build e2e
 
-// Package differential holds a gate and the router behind it against each other: whatever the gate lets through must
-// reach the chatflow it was let through for, and nothing else may get there.
+// Package differential compares what the gate authorised with what the router behind it did: a request must run the
+// chatflow it was authorised for, and no other.
 //
-// It makes requests from a seed, changes them in ways that callers who want to get past a gate change theirs, sends each to
-// the gate and around it, and judges by what the router saw, by the gate's log, and by a table of keys of its own. It uses
-// nothing of flowlatch but the program.
+// It generates requests from a seed and changes them as an attacker would. It sends each to the gate, and around the gate to
+// the router, and judges by what the router received, by the gate's log, and by a table of keys of its own. It uses the
+// program flowlatch, and no package of it but testkit.
 package differential
 
 import (
@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// World is what requests are made of and judged by: chatflows, and the keys that open them.
+// World is the chatflows, and the keys that open them, by which requests are generated and judged.
 type World struct {
 	A, B     string // chatflows that have a key each
 	Public   string // open to all
@@ -23,16 +23,16 @@ type World struct {
 	Secrets  map[string]string
 }
 
-// The IDs of the keys, besides those of a and b, which are named as what they open.
+// The IDs of the keys. keyA opens World.A, keyB opens World.B.
 const (
 	keyA, keyB = "a", "b"
 	keyOps     = "ops"     // opens every chatflow
 	keyExpired = "expired" // would open A
 	keyUnknown = "unknown" // in no file
-	noKey      = "none"    // has no secret
+	noKey      = "none"    // of a request without a key
 )
 
-// NewWorld returns a world of four chatflows, with secrets that nothing else has.
+// NewWorld returns a world of four chatflows, with secrets that appear nowhere else.
 func NewWorld(a, b, public, unlisted string) World {
 	w := World{a, b, public, unlisted, map[string]string{}}
 	for _, id := range []string{keyA, keyB, keyOps, keyExpired, keyUnknown} {
@@ -42,7 +42,7 @@ func NewWorld(a, b, public, unlisted string) World {
 	return w
 }
 
-// KeyFile is the world as flowlatch reads it.
+// KeyFile returns the key file of the world.
 func (w World) KeyFile() string {
 	digest := func(id string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(w.Secrets[id]))) }
 	var b strings.Builder
@@ -56,7 +56,7 @@ func (w World) KeyFile() string {
 	return b.String()
 }
 
-// Opens says, without a look at the key file, whether a key opens a chatflow.
+// Opens reports whether a key opens a chatflow, without looking at the key file.
 func (w World) Opens(key, chatflow string) bool {
 	switch key {
 	case keyA:
@@ -77,7 +77,7 @@ func (w World) listed(chatflow string) bool {
 	return slices.Contains([]string{w.A, w.B, w.Public}, chatflow)
 }
 
-// label is what the gate's log calls a chatflow.
+// label is the chatflow's name in the gate's log.
 func (w World) label(chatflow string) string {
 	if w.listed(chatflow) {
 		return chatflow

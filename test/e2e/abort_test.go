@@ -8,12 +8,14 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// abort ends an answer of two steps while the model is at the first, and looks that the second is never taken.
+// abort ends a response of two steps while the model is at the first: the second must not begin.
 func abort(t *testing.T, l *lab) {
 	keys := l.keyFile(t)
-	key := keys.add(t, "caller", l.flows.twoSteps)
+	key := keys.add(t, "client", l.flows.twoSteps)
 	other := keys.add(t, "other", l.flows.fnOpen)
 	var flags []string
 	if l.flowise.is2() {
@@ -25,7 +27,7 @@ func abort(t *testing.T, l *lab) {
 	g := l.serve(t, keys.path, flags...)
 
 	ask := func(question, chatID string) *stream {
-		return openStream(t, g.url, streamed(ask(l.flows.twoSteps, question, key), chatID))
+		return openStream(t, g.URL, streamed(ask(l.flows.twoSteps, question, key), chatID))
 	}
 	whole := unique()
 	text, events := ask(whole, uuid()).rest(t)
@@ -36,15 +38,15 @@ func abort(t *testing.T, l *lab) {
 	q, chatID := unique(), uuid()
 	release := l.llm.hold(t, q)
 	s := ask(q, chatID)
-	eventually(t, 10*time.Second, "the model is asked", func() bool { return l.llm.asked(q) == 1 })
+	testkit.EventuallyWithin(t, 10*time.Second, "the model is asked", func() bool { return l.llm.asked(q) == 1 })
 
 	r := request{method: http.MethodPut, path: "/api/v1/chatmessage/abort/" + l.flows.twoSteps + "/" + chatID}
-	wantProblem(t, r, send(t, g.url, r), http.StatusUnauthorized, "missing_key")
+	wantProblem(t, r, send(t, g.URL, r), http.StatusUnauthorized, "missing_key")
 	r.key = other
-	wantProblem(t, r, send(t, g.url, r), http.StatusForbidden, "key_not_for_chatflow")
+	wantProblem(t, r, send(t, g.URL, r), http.StatusForbidden, "key_not_for_chatflow")
 	r.key = key
 	r = asUI(r) // were this header passed on, a 2.x would ask for a password instead
-	if got := send(t, g.url, r); got.status != http.StatusOK {
+	if got := send(t, g.URL, r); got.status != http.StatusOK {
 		t.Fatalf("%v = %v, want 200", r, got)
 	}
 	release()

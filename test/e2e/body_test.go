@@ -15,10 +15,10 @@ import (
 	"unicode/utf16"
 )
 
-// limitedBodies has a chatflow that denies overrides and uploads, and the ways in which Flowise takes them.
+// limitedBodies sends overrides and uploads, in each way that Flowise accepts, to a chatflow that denies them.
 func limitedBodies(t *testing.T, l *lab) {
 	keys := l.keyFile(t)
-	key := keys.add(t, "caller", l.flows.fnOpen)
+	key := keys.add(t, "client", l.flows.fnOpen)
 	text, err := os.ReadFile(keys.path)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func limitedBodies(t *testing.T, l *lab) {
 		t.Run(name, func(t *testing.T) {
 			q := unique()
 			questions = append(questions, q)
-			send1 := func(base, q string) answer {
+			send1 := func(base, q string) response {
 				body, header := tt.body(q)
 				h := map[string]string{"Content-Type": "application/json"}
 				for k, v := range header {
@@ -63,16 +63,16 @@ func limitedBodies(t *testing.T, l *lab) {
 				}
 				return send(t, base, request{method: http.MethodPost, path: "/api/v1/prediction/" + l.flows.fnOpen, key: key, header: h, body: bytes.NewReader(body)})
 			}
-			got := send1(g.url, q)
+			got := send1(g.URL, q)
 			status := http.StatusForbidden
 			if tt.code == "unsupported_media_type" {
 				status = http.StatusUnsupportedMediaType
 			}
 			wantProblem(t, request{method: name}, got, status, tt.code)
 
-			direct := unique() // that Flowise takes it is why it is refused
+			direct := unique() // Flowise itself must accept it
 			if got := send1(l.flowise.url, direct); !l.flowise.asked(t, l.flows.fnOpen, direct) {
-				t.Errorf("Flowise itself = %v and stores no question; want it to take the body, or this proves nothing", got)
+				t.Errorf("Flowise itself = %v and stores no question; want it to accept the body, or this proves nothing", got)
 			}
 		})
 	}
@@ -80,7 +80,7 @@ func limitedBodies(t *testing.T, l *lab) {
 
 	q := unique()
 	r := ask(l.flows.fnOpen, q, key)
-	wantText(t, r, send(t, g.url, r), echo(q))
+	wantText(t, r, send(t, g.URL, r), echo(q))
 }
 
 func zipped(text func(string) string) func(string) ([]byte, map[string]string) {

@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// browsers has pages of two sites call through a gate that allows one of them.
+// browsers sends requests as pages of two sites do, through a gate that allows one of them.
 func browsers(t *testing.T, l *lab) {
 	const page, other = "https://www.example.com", "https://other.example"
 	keys := l.keyFile(t)
-	key := keys.add(t, "caller", l.flows.fnOpen)
+	key := keys.add(t, "client", l.flows.fnOpen)
 	g := l.serve(t, keys.path, "--cors-origins", page)
 	path := "/api/v1/prediction/" + l.flows.fnOpen
 
@@ -21,40 +21,40 @@ func browsers(t *testing.T, l *lab) {
 		preflight := request{method: http.MethodOptions, path: path, header: map[string]string{
 			"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type",
 		}}
-		got := send(t, g.url, preflight)
+		got := send(t, g.URL, preflight)
 		if allowed := got.header.Get("Access-Control-Allow-Origin"); got.status != http.StatusNoContent || allowed != want {
 			t.Errorf("preflight of %s = %d, allowed origin %q, want 204, %q", origin, got.status, allowed, want)
 		}
 		q := unique()
 		r := ask(l.flows.fnOpen, q, key)
 		r.header = map[string]string{"Origin": origin}
-		got = send(t, g.url, r)
+		got = send(t, g.URL, r)
 		if values := got.header.Values("Access-Control-Allow-Origin"); strings.Join(values, ",") != want {
-			t.Errorf("answer to %s allows the origins %q, want %q alone", origin, values, want)
+			t.Errorf("response to %s allows the origins %q, want %q alone", origin, values, want)
 		}
 		wantText(t, r, got, echo(q))
 		r.key = ""
-		if allowed := send(t, g.url, r).header.Get("Access-Control-Allow-Origin"); allowed != want {
-			t.Errorf("refusal of %s allows the origin %q, want %q, or a browser hides why", origin, allowed, want)
+		if allowed := send(t, g.URL, r).header.Get("Access-Control-Allow-Origin"); allowed != want {
+			t.Errorf("refusal of %s allows the origin %q, want %q, or a browser does not show why", origin, allowed, want)
 		}
 	}
 }
 
-// examined has `flowlatch doctor` look at a gate before Flowise, and at Flowise without one.
+// examined runs `flowlatch doctor` against a gate in front of Flowise, and against Flowise without one.
 func examined(t *testing.T, l *lab) {
 	keys := l.keyFile(t)
-	keys.add(t, "caller", l.flows.fnOpen)
+	keys.add(t, "client", l.flows.fnOpen)
 	g := l.serve(t, keys.path, "--expose", "predict,widget,upsert,mcp,webhook")
 	doctor := func(url string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), l.binary, "doctor", "--url", url, "--admin", strings.TrimPrefix(g.admin, "http://"), "--key-file", keys.path)
+		cmd := exec.CommandContext(t.Context(), l.binary, "doctor", "--url", url, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", keys.path)
 		cmd.Env = childEnv(t.TempDir())
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := doctor(g.url); err != nil || !strings.Contains(out, "none of ") {
+	if out, err := doctor(g.URL); err != nil || !strings.Contains(out, "none of ") {
 		t.Errorf("doctor of the gate: %v, want nothing open\n%s", err, out)
 	}
 	if out, err := doctor(l.flowise.url); err == nil || strings.Count(out, "OPEN") < 10 {
-		t.Errorf("doctor of Flowise itself: %v, want much that is open\n%s", err, out)
+		t.Errorf("doctor of Flowise itself: %v, want many open findings\n%s", err, out)
 	}
 }

@@ -7,7 +7,7 @@ type node struct {
 	id, name, category string
 	inputs             map[string]any
 	after              []string // the IDs of the nodes it gets its inputs from
-	ending             bool     // a custom function that gives the answer
+	ending             bool     // a custom function that gives the response
 }
 
 // instance is how an input refers to another node.

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// patience is the longest any single answer or stream may take.
-const patience = 30 * time.Second
+// timeout is the longest that any single response or stream may take.
+const timeout = 30 * time.Second
 
-// request is one call to the gate or to Flowise.
+// request is a request to the gate or to Flowise.
 type request struct {
 	method, path string
 	key          string            // sent as a Bearer token; empty sends none
@@ -28,23 +28,23 @@ type request struct {
 
 func (r request) String() string { return r.method + " " + r.path }
 
-// answer is a whole response.
-type answer struct {
+// response is a response that was read.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-func (a answer) String() string { return fmt.Sprintf("%d %.300s", a.status, a.body) }
+func (a response) String() string { return fmt.Sprintf("%d %.300s", a.status, a.body) }
 
-// problem is what flowlatch answers when it refuses.
+// problem is the body of a refusal by flowlatch.
 type problem struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
 	Error  string `json:"error"`
 }
 
-// ask is a prediction; streamed adds what asks for a stream.
+// ask returns a request for a prediction.
 func ask(chatflow, question, key string) request {
 	return request{
 		method: http.MethodPost, path: "/api/v1/prediction/" + chatflow, key: key,
@@ -52,19 +52,20 @@ func ask(chatflow, question, key string) request {
 	}
 }
 
+// streamed returns the request of ask, changed so that the response is a stream.
 func streamed(r request, chatID string) request {
 	question := r.body.(map[string]any)["question"]
 	r.body = map[string]any{"question": question, "streaming": true, "chatId": chatID}
 	return r
 }
 
-// client uses no proxy and no connection twice: a test that ends a server must not find a connection to it.
+// client uses no proxy, and a new connection for each request, because some tests stop the server.
 var client = &http.Client{
 	Transport:     &http.Transport{DisableKeepAlives: true},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// open sends a request and returns the response as soon as its header is there.
+// open sends a request and returns when the response header has come.
 func open(t *testing.T, c *http.Client, base string, r request) (*http.Response, error) {
 	t.Helper()
 	body, isReader := r.body.(io.Reader)
@@ -75,7 +76,7 @@ func open(t *testing.T, c *http.Client, base string, r request) (*http.Response,
 		}
 		body = bytes.NewReader(b)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, body)
 	if err != nil {
@@ -93,8 +94,8 @@ func open(t *testing.T, c *http.Client, base string, r request) (*http.Response,
 	return c.Do(req)
 }
 
-// send sends a request and reads the whole answer.
-func send(t *testing.T, base string, r request) answer {
+// send sends a request and reads the response.
+func send(t *testing.T, base string, r request) response {
 	t.Helper()
 	res, err := open(t, client, base, r)
 	if err != nil {
@@ -103,18 +104,18 @@ func send(t *testing.T, base string, r request) answer {
 	return whole(t, r, res)
 }
 
-func whole(t *testing.T, r request, res *http.Response) answer {
+func whole(t *testing.T, r request, res *http.Response) response {
 	t.Helper()
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatalf("%v: reading the answer: %v", r, err)
+		t.Fatalf("%v: reading the response: %v", r, err)
 	}
-	return answer{res.StatusCode, res.Header, body}
+	return response{res.StatusCode, res.Header, body}
 }
 
-// wantText fails the test unless the answer is a prediction with this text.
-func wantText(t *testing.T, r request, got answer, want string) {
+// wantText fails the test unless the response is a prediction with this text.
+func wantText(t *testing.T, r request, got response, want string) {
 	t.Helper()
 	var prediction struct {
 		Text string `json:"text"`
@@ -124,8 +125,8 @@ func wantText(t *testing.T, r request, got answer, want string) {
 	}
 }
 
-// wantProblem fails the test unless the answer is a refusal by flowlatch with this code.
-func wantProblem(t *testing.T, r request, got answer, status int, code string) {
+// wantProblem fails the test unless the response is a refusal by flowlatch with this code.
+func wantProblem(t *testing.T, r request, got response, status int, code string) {
 	t.Helper()
 	var p problem
 	err := json.Unmarshal(got.body, &p)
@@ -135,7 +136,7 @@ func wantProblem(t *testing.T, r request, got answer, status int, code string) {
 	}
 }
 
-// stream is an open answer in server-sent events.
+// stream is an open response of server-sent events.
 type stream struct {
 	request request
 	lines   *bufio.Scanner
@@ -147,7 +148,7 @@ type event struct {
 	Data  json.RawMessage `json:"data"`
 }
 
-// openStream sends a request and fails the test unless a stream of events is the answer.
+// openStream sends a request and fails the test unless the response is a stream of events.
 func openStream(t *testing.T, base string, r request) *stream {
 	t.Helper()
 	res, err := open(t, client, base, r)

@@ -8,13 +8,15 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// dashboardKeys is about keys that are made and deleted in Flowise itself, where they are kept in a
-// file: 2.2.8 does that, 3.x has them in its database.
+// dashboardKeys makes and deletes a key in Flowise itself. Flowise 2.2.8 keeps its keys in a file, which flowlatch reads; 3.x
+// keeps them in its database.
 func dashboardKeys(t *testing.T, l *lab) {
 	if !l.flowise.is2() {
-		t.Log("a 3.x has no file of keys: nothing to take from one")
+		t.Log("Flowise 3.x has no file of keys")
 		return
 	}
 	keys := filepath.Join(t.TempDir(), "keys.yaml")
@@ -39,8 +41,8 @@ chatflows:
 		t.Fatalf("Flowise made no key %q among %d", name, len(all))
 	}
 	l.secrets = append(l.secrets, secret)
-	status := func() int { return send(t, g.url, ask(l.flows.fnOpen, unique(), secret)).status }
-	eventually(t, 3*time.Second, "the key made in the dashboard opens the chatflow", func() bool { return status() == http.StatusOK })
+	status := func() int { return send(t, g.URL, ask(l.flows.fnOpen, unique(), secret)).status }
+	testkit.EventuallyWithin(t, 3*time.Second, "the key made in the dashboard opens the chatflow", func() bool { return status() == http.StatusOK })
 	l.flowise.api(t, http.MethodDelete, "/apikey/"+id, nil, nil)
-	eventually(t, 3*time.Second, "the key deleted in the dashboard is refused", func() bool { return status() == http.StatusUnauthorized })
+	testkit.EventuallyWithin(t, 3*time.Second, "the key deleted in the dashboard is refused", func() bool { return status() == http.StatusUnauthorized })
 }

@@ -14,11 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/test/differential"
 )
 
-// mutated sends requests with a word of their own, changed from a seed, and finds by Flowise's records what each has run.
-// The router of the differential tests gets the same, and must say of each what Flowise did.
+// mutated sends changed requests, each with a word of its own, and finds in Flowise's records what each ran. The router of
+// the differential tests gets the same requests, and must do as Flowise did.
 func mutated(t *testing.T, l *lab) {
 	another := func(name string) string { return l.flowise.chatflow(t, name, "CHATFLOW", echoNodes(), nil) }
 	world := differential.NewWorld(another("mutated a"), another("mutated b"), another("mutated public"), another("mutated unlisted"))
@@ -26,9 +27,9 @@ func mutated(t *testing.T, l *lab) {
 		l.secrets = append(l.secrets, s)
 	}
 	seed, count := differential.Setting(t, "E2E_SEED", 1), int(differential.Setting(t, "E2E_COUNT", 400))
-	// What these do can be read from Flowise: questions and leads are stored under the chatflow they are for.
+	// Flowise stores the questions and leads of these routes with their chatflow.
 	g := differential.Generator{World: world, Seed: seed, Only: []string{"prediction", "leads", "other:internal-prediction"}}
-	// made returns all of them, with a word for each: two calls differ by nothing but that.
+	// made returns all requests, with a word for each: two calls differ in the words only.
 	made := func(word func(int) string) []differential.Case {
 		var cases []differential.Case
 		for i := range count {
@@ -41,9 +42,9 @@ func mutated(t *testing.T, l *lab) {
 	upstream := strings.TrimPrefix(l.flowise.url, "http://")
 	gate := differential.StartGate(t, l.binary, world, upstream, l.flows.key)
 	router := differential.StartRouter(t, l.flowise.version, l.flowise.node(t))
-	answers := make([][]differential.Answer, len(through))
+	responses := make([][]differential.Response, len(through))
 	inTurn(len(through), func(i int) {
-		answers[i] = deliver(t, gate.Addr, through[i])
+		responses[i] = deliver(t, gate.Addr, through[i])
 		deliver(t, upstream, around[i])
 		deliver(t, router.Direct, around[i])
 	})
@@ -63,7 +64,7 @@ func mutated(t *testing.T, l *lab) {
 			t.Errorf("%s\nFlowise ran %q, want at most %d", c.Print(seed), got, c.Most)
 		}
 		for _, chatflow := range got {
-			if err := judge.Ran(c, chatflow, answers[i], lines); err != nil {
+			if err := judge.Ran(c, chatflow, responses[i], lines); err != nil {
 				t.Errorf("%s\n%v", c.Print(seed), err)
 			}
 			if len(direct) == 1 && c.Most == 1 && direct[0] != chatflow {
@@ -71,11 +72,11 @@ func mutated(t *testing.T, l *lab) {
 			}
 		}
 		if would := imitated[aroundWord(i)]; c.Most == 1 && !same(direct, would) {
-			// Where one of two writes at once fails, Flowise's SQLite may take back both: it is asked again, alone.
+			// Where one of two writes at once fails, Flowise's SQLite may take back both: it gets the request again, alone.
 			alone := fmt.Sprintf("wa%09d", i)
-			answer := deliver(t, upstream, made(func(int) string { return alone })[i])
+			response := deliver(t, upstream, made(func(int) string { return alone })[i])
 			if got := l.flowise.ran(t, world)[alone]; !same(got, would) {
-				t.Errorf("%s\nFlowise ran %q and answered %v, the router that imitates it says %q", c.Print(seed), got, answer, would)
+				t.Errorf("%s\nFlowise ran %q and responded %v, the router that imitates it ran %q", c.Print(seed), got, response, would)
 			}
 		}
 	}
@@ -85,7 +86,7 @@ func mutated(t *testing.T, l *lab) {
 	}
 }
 
-// The words by which a request is found in Flowise: through the gate and around it.
+// The words by which a request, through the gate and around it, is found in Flowise.
 func throughWord(i int) string { return fmt.Sprintf("wg%09d", i) }
 func aroundWord(i int) string  { return fmt.Sprintf("wd%09d", i) }
 
@@ -107,16 +108,16 @@ func inTurn(n int, do func(int)) {
 	wg.Wait()
 }
 
-func deliver(t *testing.T, addr string, c differential.Case) []differential.Answer {
+func deliver(t *testing.T, addr string, c differential.Case) []differential.Response {
 	t.Helper()
-	answers, err := differential.Send(addr, c, 2*time.Second) // Flowise takes its time
+	responses, err := differential.Send(addr, c, 2*time.Second) // Flowise is slow
 	if err != nil {
-		t.Errorf("calling %s: %v", addr, err)
+		t.Errorf("request to %s: %v", addr, err)
 	}
-	return answers
+	return responses
 }
 
-// imitation is what the router says that each word would have run.
+// imitation returns the chatflow that each word ran, according to the router.
 func imitation(r *differential.Router, w differential.World) map[string]string {
 	would := map[string]string{}
 	for _, h := range r.Hits() {
@@ -130,22 +131,24 @@ func imitation(r *differential.Router, w differential.World) map[string]string {
 	return would
 }
 
-// settled returns what each word ran once all has run that would, or after some seconds: Flowise may still be at work on what
-// nobody waited for.
+// settled returns what each word ran in Flowise. It waits a few seconds for what the router ran, because Flowise may still
+// be busy with requests whose client did not wait for a response.
 func (f *flowise) settled(t *testing.T, w differential.World, would map[string]string) map[string][]string {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		ran, all := f.ran(t, w), true
+	var ran map[string][]string
+	testkit.Poll(5*time.Second, func() bool {
+		ran = f.ran(t, w)
 		for word, chatflow := range would {
-			all = all && slices.Contains(ran[word], chatflow)
+			if !slices.Contains(ran[word], chatflow) {
+				return false
+			}
 		}
-		if all || time.Now().After(end) {
-			return ran
-		}
-	}
+		return true
+	})
+	return ran
 }
 
-// same reports whether the chatflows that a request has run are the one that it would, or none.
+// same reports whether a request ran the chatflow that it would run, or none if it would run none.
 func same(ran []string, would string) bool {
 	if would == "" {
 		return len(ran) == 0
@@ -169,14 +172,14 @@ func (f *flowise) ran(t *testing.T, w differential.World) map[string][]string {
 		f.api(t, http.MethodGet, "/leads/"+id, nil, &leads)
 		for _, lead := range leads {
 			var name string
-			_ = json.Unmarshal(lead.Name, &name) // some are no string
+			_ = json.Unmarshal(lead.Name, &name) // some are not strings
 			found[name] = append(found[name], id)
 		}
 	}
 	return found
 }
 
-// node returns the program that Flowise runs on, if it is not the machine's own.
+// node returns the path of the Node that Flowise was installed with, or "" for node in $PATH.
 func (f *flowise) node(t *testing.T) string {
 	t.Helper()
 	cache, err := cacheDir()

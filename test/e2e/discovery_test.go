@@ -12,8 +12,8 @@ func discover(chatflow, key string) request {
 	return request{method: http.MethodGet, path: "/api/v1/chatflows-streaming/" + chatflow, key: key}
 }
 
-// wantStreaming fails the test unless the answer says whether a chatflow can stream.
-func wantStreaming(t *testing.T, r request, got answer, want bool) {
+// wantStreaming fails the test unless the response says whether a chatflow can stream.
+func wantStreaming(t *testing.T, r request, got response, want bool) {
 	t.Helper()
 	var a struct {
 		IsStreaming *bool `json:"isStreaming"`
@@ -27,34 +27,34 @@ func wantStreaming(t *testing.T, r request, got answer, want bool) {
 // without a key, and then the prediction with one.
 func openDiscovery(t *testing.T, l *lab) {
 	keys := l.keyFile(t)
-	key := keys.add(t, "caller", l.flows.llmOpen, l.flows.fnOpen)
+	key := keys.add(t, "client", l.flows.llmOpen, l.flows.fnOpen)
 	g := l.serve(t, keys.path)
 
 	r := discover(l.flows.llmOpen, "")
-	wantStreaming(t, r, send(t, g.url, r), true)
+	wantStreaming(t, r, send(t, g.URL, r), true)
 	q := unique()
-	text, _ := openStream(t, g.url, streamed(ask(l.flows.llmOpen, q, key), uuid())).rest(t)
+	text, _ := openStream(t, g.URL, streamed(ask(l.flows.llmOpen, q, key), uuid())).rest(t)
 	if text != reply(q) {
 		t.Errorf("streamed %q, want %q", text, reply(q))
 	}
 
 	r = discover(l.flows.fnOpen, "")
-	wantStreaming(t, r, send(t, g.url, r), false)
+	wantStreaming(t, r, send(t, g.URL, r), false)
 	q = unique()
 	r = ask(l.flows.fnOpen, q, key)
-	wantText(t, r, send(t, g.url, r), echo(q))
+	wantText(t, r, send(t, g.URL, r), echo(q))
 
 	r = discover(l.flows.upload, "") // not listed
-	wantProblem(t, r, send(t, g.url, r), http.StatusUnauthorized, "missing_key")
+	wantProblem(t, r, send(t, g.URL, r), http.StatusUnauthorized, "missing_key")
 }
 
 func keyedDiscovery(t *testing.T, l *lab) {
 	keys := l.keyFile(t)
-	key := keys.add(t, "caller", l.flows.llmOpen)
+	key := keys.add(t, "client", l.flows.llmOpen)
 	g := l.serve(t, keys.path, "--discovery", "keyed")
 
 	r := discover(l.flows.llmOpen, "")
-	wantProblem(t, r, send(t, g.url, r), http.StatusUnauthorized, "missing_key")
+	wantProblem(t, r, send(t, g.URL, r), http.StatusUnauthorized, "missing_key")
 	r.key = key
-	wantStreaming(t, r, send(t, g.url, r), true)
+	wantStreaming(t, r, send(t, g.URL, r), true)
 }

@@ -1,9 +1,9 @@
 //go:build e2e
 
-// Package e2e proves what flowlatch promises against a real Flowise: a released flowlatch binary in front of a released
-// Flowise, both as processes, with nothing between or behind them but a stand-in for the language model.
+// Package e2e tests flowlatch in front of a real Flowise: both run as processes, and only the language model is replaced by
+// a stand-in.
 //
-// It says nothing about parts of flowlatch by themselves, and nothing about speed.
+// It does not test parts of flowlatch by themselves, nor its speed.
 package e2e
 
 import (
@@ -11,20 +11,22 @@ import (
 	"encoding/hex"
 	"fmt"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// lab is what the tests share: one Flowise with its chatflows, the stand-in behind it and flowlatch's binary.
-// Every test starts a gate of its own before it.
+// lab is what the tests share: one Flowise with its chatflows, the stand-in behind it and flowlatch's binary. Every test
+// starts a gate of its own.
 type lab struct {
 	flowise *flowise
 	flows   seed
 	llm     *llm
 	binary  string
-	secrets []string // of every key made; none may be found in a log
+	secrets []string // of every key; none may be in a log
 }
 
 func TestFlowise(t *testing.T) {
-	l := &lab{binary: build(t), llm: newLLM(t)}
+	l := &lab{binary: testkit.Build(t), llm: newLLM(t)}
 	l.flowise = startFlowise(t)
 	l.flows = l.flowise.seed(t, l.llm.url)
 
@@ -32,20 +34,20 @@ func TestFlowise(t *testing.T) {
 		name string
 		run  func(*testing.T, *lab)
 	}{
-		{"a prediction with a key is answered whole", wholePrediction},
-		{"a prediction with a key is streamed word by word", streamedPrediction},
+		{"a prediction with a key gets its response", wholePrediction},
+		{"a stream arrives word by word", streamedPrediction},
 		{"without the right key no chatflow runs", refusedPredictions},
 		{"an odd spelling runs nothing", oddSpellings},
-		{"a changed request runs what it was let through for", mutated},
+		{"a changed request runs the chatflow it was authorised for", mutated},
 		{"a body that the chatflow denies runs nothing", limitedBodies},
-		{"a browser is answered by the gate", browsers},
-		{"doctor tells a gate from none", examined},
+		{"the gate handles CORS", browsers},
+		{"doctor finds a missing gate", examined},
 		{"the UI and the rest of the API are not exposed", notExposed},
 		{"the widget's routes open with their group", widgetRoutes},
 		{"a key of Flowise's own is forwarded", forwardedKey},
 		{"a key of Flowise's own is put in from a file", keyFromFile},
-		{"the keys of Flowise are taken over", imported},
-		{"a key made in the dashboard comes and goes", dashboardKeys},
+		{"the keys of Flowise are imported", imported},
+		{"a key made in the dashboard is applied", dashboardKeys},
 		{"a revoked key stops and an open stream does not", revocation},
 		{"a key holder aborts a stream", abort},
 		{"a file goes up and comes down with a key", files},
@@ -64,7 +66,7 @@ func TestFlowise(t *testing.T) {
 	}
 }
 
-// unique returns one word that appears nowhere else.
+// unique returns a word that appears nowhere else.
 func unique() string { return "q" + hex.EncodeToString(random(8)) }
 
 // uuid returns a random UUID, version 4 (RFC 9562, section 5.4).
@@ -81,20 +83,20 @@ func random(n int) []byte {
 	return b
 }
 
-// neverRan fails the test if one of the questions reached a chatflow. Before it looks, it has Flowise answer and store
-// a last question, so that an earlier one, had it been let through, has had its turn.
+// neverRan fails the test if one of the questions reached a chatflow. It first sends Flowise a last question, so that an
+// earlier one, had the gate forwarded it, has been processed.
 func (l *lab) neverRan(t *testing.T, chatflow string, questions ...string) {
 	t.Helper()
 	last := unique()
 	if got := send(t, l.flowise.url, ask(chatflow, last, l.flows.key)); got.status != 200 {
-		t.Fatalf("asking Flowise itself = %v, want 200", got)
+		t.Fatalf("prediction of Flowise itself = %v, want 200", got)
 	}
 	if !l.flowise.asked(t, chatflow, last) {
 		t.Fatalf("Flowise does not store what chatflow %s is asked", chatflow)
 	}
 	for _, q := range questions {
 		if l.flowise.asked(t, chatflow, q) {
-			t.Errorf("Flowise stored the question %s for chatflow %s, want it never asked", q, chatflow)
+			t.Errorf("Flowise stored the question %s for chatflow %s, want it not to reach Flowise", q, chatflow)
 		}
 		if n := l.llm.asked(q); n != 0 {
 			t.Errorf("the model was asked %s %d times, want never", q, n)

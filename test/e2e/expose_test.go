@@ -9,7 +9,7 @@ import (
 
 func notExposed(t *testing.T, l *lab) {
 	keys := l.keyFile(t)
-	key := keys.add(t, "caller", l.flows.fnOpen)
+	key := keys.add(t, "client", l.flows.fnOpen)
 	g := l.serve(t, keys.path)
 
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
@@ -45,27 +45,27 @@ func notExposed(t *testing.T, l *lab) {
 		{method: get, path: "/socket.io/"},
 	} {
 		r = asUI(r)
-		wantProblem(t, r, send(t, g.url, r), http.StatusNotFound, "not_exposed")
+		wantProblem(t, r, send(t, g.URL, r), http.StatusNotFound, "not_exposed")
 		r.key = key
-		wantProblem(t, r, send(t, g.url, r), http.StatusNotFound, "not_exposed")
+		wantProblem(t, r, send(t, g.URL, r), http.StatusNotFound, "not_exposed")
 	}
 }
 
 func widgetRoutes(t *testing.T, l *lab) {
 	keys := l.keyFile(t)
-	key := keys.add(t, "caller", l.flows.fnOpen)
+	key := keys.add(t, "client", l.flows.fnOpen)
 	g := l.serve(t, keys.path, "--expose", "predict,widget")
 
 	r := request{method: http.MethodGet, path: "/api/v1/public-chatbotConfig/" + l.flows.fnOpen}
-	wantProblem(t, r, send(t, g.url, r), http.StatusUnauthorized, "missing_key")
+	wantProblem(t, r, send(t, g.URL, r), http.StatusUnauthorized, "missing_key")
 	r.key = key
-	if got := send(t, g.url, r); got.status != http.StatusOK {
+	if got := send(t, g.URL, r); got.status != http.StatusOK {
 		t.Errorf("%v = %v, want 200", r, got)
 	}
 	r.path = "/api/v1/public-chatbotConfig/" + l.flows.llmOpen
-	wantProblem(t, r, send(t, g.url, r), http.StatusForbidden, "key_not_for_chatflow")
+	wantProblem(t, r, send(t, g.URL, r), http.StatusForbidden, "key_not_for_chatflow")
 
 	q := unique()
 	r = ask(l.flows.fnOpen, q, key)
-	wantText(t, r, send(t, g.url, r), echo(q))
+	wantText(t, r, send(t, g.URL, r), echo(q))
 }

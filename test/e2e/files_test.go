@@ -15,7 +15,7 @@ import (
 
 func files(t *testing.T, l *lab) {
 	keys := l.keyFile(t)
-	key := keys.add(t, "caller", l.flows.upload)
+	key := keys.add(t, "client", l.flows.upload)
 	other := keys.add(t, "other", l.flows.fnOpen)
 	g := l.serve(t, keys.path)
 
@@ -32,18 +32,18 @@ func files(t *testing.T, l *lab) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			up := upload(t, l.flows.upload, chatID, name, content, tt.key)
-			wantProblem(t, up, send(t, g.url, up), tt.status, tt.code)
+			wantProblem(t, up, send(t, g.URL, up), tt.status, tt.code)
 			down := download(l.flows.upload, chatID, name, tt.key)
-			wantProblem(t, down, send(t, g.url, down), tt.status, tt.code)
+			wantProblem(t, down, send(t, g.URL, down), tt.status, tt.code)
 		})
 	}
 	r := download(l.flows.upload, chatID, name, key)
-	if got := send(t, g.url, r); got.status == http.StatusOK {
-		t.Errorf("%v before any upload that was let in = %v, want an error", r, got)
+	if got := send(t, g.URL, r); got.status == http.StatusOK {
+		t.Errorf("%v before any allowed upload = %v, want an error", r, got)
 	}
 
 	r = upload(t, l.flows.upload, chatID, name, content, key)
-	sent := send(t, g.url, r)
+	sent := send(t, g.URL, r)
 	var stored []struct {
 		Name    string `json:"name"`
 		Content string `json:"content"`
@@ -54,11 +54,11 @@ func files(t *testing.T, l *lab) {
 	r = download(l.flows.upload, chatID, name, key)
 	direct := send(t, l.flowise.url, r)
 	for range 10 { // because net/http adds a Content-Type only when it has seen the content before it sends the header
-		got := send(t, g.url, r)
+		got := send(t, g.URL, r)
 		if got.status != http.StatusOK || !bytes.Equal(got.body, content) {
 			t.Fatalf("%v = %v, want 200 and the bytes %q", r, got, content)
 		}
-		// A type that Flowise did not name would let a browser show what was meant to be saved.
+		// With a type that Flowise did not send, a browser might show a file that it should save.
 		for _, name := range []string{"Content-Type", "Content-Disposition"} {
 			if got, want := got.header.Get(name), direct.header.Get(name); got != want {
 				t.Fatalf("%v: %s = %q, want %q as Flowise sends it", r, name, got, want)
@@ -66,7 +66,7 @@ func files(t *testing.T, l *lab) {
 		}
 	}
 	r = download(l.flows.upload, chatID, name, "")
-	wantProblem(t, r, send(t, g.url, r), http.StatusUnauthorized, "missing_key")
+	wantProblem(t, r, send(t, g.URL, r), http.StatusUnauthorized, "missing_key")
 }
 
 func upload(t *testing.T, chatflow, chatID, name string, content []byte, key string) request {

@@ -13,16 +13,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// flowise is a running Flowise, with an operator logged in to it.
+// flowise is a running Flowise, and an operator who is logged in.
 type flowise struct {
 	version string
 	url     string
-	data    string // the folder with all it keeps
+	data    string // its data folder
 	proc    *process
 	admin   *http.Client
-	header  map[string]string // what makes the admin's calls those of Flowise's own UI
+	header  map[string]string // by which Flowise takes the admin's requests for those of its UI
 }
 
 // startFlowise starts the installed version that E2E_FLOWISE names, with an empty database, and logs in to it.
@@ -43,7 +45,7 @@ func startFlowise(t *testing.T) *flowise {
 	_, port, _ := net.SplitHostPort(addr)
 	f := &flowise{version: version, url: "http://" + addr, data: t.TempDir()}
 	f.proc = start(t, "flowise", "./flowise.sh", "run", version, port, f.data)
-	eventually(t, 3*time.Minute, "Flowise answers its ping", func() bool {
+	testkit.EventuallyWithin(t, 3*time.Minute, "Flowise responds to a ping", func() bool {
 		if !f.proc.running() {
 			t.Fatalf("Flowise %s ended:\n%s", version, f.proc.tail(30))
 		}
@@ -81,7 +83,7 @@ func (f *flowise) login(t *testing.T) {
 	f.api(t, http.MethodPost, "/auth/login", map[string]string{"email": email, "password": password}, nil)
 }
 
-// api makes one call as the operator and decodes the answer into out, unless that is nil.
+// api sends one request as the operator and decodes the response into out, unless out is nil.
 func (f *flowise) api(t *testing.T, method, path string, body, out any) {
 	t.Helper()
 	r := request{method: method, path: "/api/v1" + path, header: f.header, body: body}

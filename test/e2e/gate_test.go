@@ -4,33 +4,18 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// build returns the flowlatch binary under test: FLOWLATCH_BIN, or one built now.
-func build(t *testing.T) string {
-	t.Helper()
-	if binary := os.Getenv("FLOWLATCH_BIN"); binary != "" {
-		return binary
-	}
-	binary := filepath.Join(t.TempDir(), "flowlatch")
-	cmd := exec.Command("go", "build", "-o", binary, "./cmd/flowlatch")
-	cmd.Dir = filepath.Join("..", "..")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building flowlatch: %v\n%s", err, out)
-	}
-	return binary
-}
-
-// keyFile is a key file that is edited by flowlatch's own commands.
+// keyFile is a key file that flowlatch's own commands edit.
 type keyFile struct {
 	lab  *lab
 	path string
@@ -78,62 +63,31 @@ func (k keyFile) command(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// gate is a running flowlatch.
-type gate struct {
-	url, admin string
-	proc       *process
-}
-
-// serve starts flowlatch before Flowise and waits until it is ready.
-func (l *lab) serve(t *testing.T, keys string, flags ...string) *gate {
+// serve starts flowlatch in front of Flowise and waits until it is ready.
+func (l *lab) serve(t *testing.T, keys string, flags ...string) *testkit.Gate {
 	t.Helper()
-	data, admin := freeAddr(t), freeAddr(t)
-	g := &gate{url: "http://" + data, admin: "http://" + admin}
-	g.proc = start(t, "flowlatch", append([]string{
-		l.binary, "serve", "--listen", data, "--admin", admin, "--upstream", l.flowise.url, "--keys", keys, "--log-format", "json",
-	}, flags...)...)
+	g := testkit.Serving(t, testkit.Start(t, l.binary, nil, append([]string{
+		"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--upstream", l.flowise.url, "--keys", keys, "--log-format", "json",
+	}, flags...)...))
 	t.Cleanup(func() {
-		g.proc.stop()
-		l.checkLog(t, g.proc)
-		if t.Failed() {
-			t.Logf("the end of flowlatch's log:\n%s", g.proc.tail(40))
+		if !g.Ended() {
+			g.WantExit(t, syscall.SIGTERM)
 		}
+		l.checkLog(t, g)
 	})
-	eventually(t, 10*time.Second, "flowlatch is ready", func() bool {
-		if !g.proc.running() {
-			t.Fatalf("flowlatch serve ended with status %d", g.proc.code)
-		}
-		return g.ready(t)
+	testkit.Eventually(t, "flowlatch is ready", func() bool {
+		return send(t, g.Admin, request{method: http.MethodGet, path: "/readyz"}).status == http.StatusOK
 	})
 	return g
 }
 
 // checkLog fails the test unless the log is JSON, line by line, and free of secrets.
-func (l *lab) checkLog(t *testing.T, p *process) {
+func (l *lab) checkLog(t *testing.T, g *testkit.Gate) {
 	t.Helper()
-	log, err := os.ReadFile(p.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range bytes.Lines(log) {
-		if !json.Valid(line) {
-			t.Errorf("flowlatch logged %q, want JSON", line)
-		}
-	}
+	g.Log(t)
 	for _, secret := range append(l.secrets, l.flows.key) {
-		if bytes.Contains(log, []byte(secret)) {
+		if strings.Contains(g.Stdout.String()+g.Stderr.String(), secret) {
 			t.Error("flowlatch logged a secret")
 		}
 	}
-}
-
-// ready reports what the gate tells the one who asks whether to send it requests.
-func (g *gate) ready(t *testing.T) bool {
-	t.Helper()
-	res, err := open(t, client, g.admin, request{method: http.MethodGet, path: "/readyz"})
-	if err != nil {
-		return false
-	}
-	defer res.Body.Close()
-	return res.StatusCode == http.StatusOK
 }

@@ -9,11 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
-// imported is about an operator who takes over the keys that Flowise has: whichever way he logs in, the file is the
-// same, and with it callers go on with the keys they have.
+// imported imports the keys of Flowise. Each way to log in must give the same key file, with which clients can go on using
+// their keys.
 func imported(t *testing.T, l *lab) {
 	dir := t.TempDir()
 	secret := func(name, text string) string {
@@ -108,13 +109,13 @@ func imported(t *testing.T, l *lab) {
 	for _, open := range []string{l.flows.fnOpen, hostile} {
 		q := unique()
 		r := ask(open, q, "")
-		wantText(t, r, send(t, g.url, r), echo(q))
+		wantText(t, r, send(t, g.URL, r), echo(q))
 	}
 	r := ask(l.flows.fnKeyed, unique(), "")
-	wantProblem(t, r, send(t, g.url, r), http.StatusUnauthorized, "missing_key")
+	wantProblem(t, r, send(t, g.URL, r), http.StatusUnauthorized, "missing_key")
 
-	// A gate is no Flowise, and Flowise's own pages are not its API.
-	for _, url := range []string{g.url, l.flowise.url + "/canvas"} {
+	// Neither a gate nor a page of Flowise's UI is the API of a Flowise.
+	for _, url := range []string{g.URL, l.flowise.url + "/canvas"} {
 		if _, errs, code := l.importFrom(t, url, "--dry-run"); code != 1 || !strings.Contains(errs, "not a Flowise") {
 			t.Errorf("flowlatch import %s = %d, %q, want 1 and that it is not a Flowise", url, code, errs)
 		}
@@ -124,25 +125,25 @@ func imported(t *testing.T, l *lab) {
 	}
 }
 
-// worksAsImported puts a gate with the imported file before Flowise.
+// worksAsImported starts a gate with the imported file in front of Flowise.
 func (l *lab) worksAsImported(t *testing.T, keys, closed string) {
 	t.Helper()
 	g := l.serve(t, keys)
 	q := unique()
 	r := ask(l.flows.fnKeyed, q, l.flows.key)
-	wantText(t, r, send(t, g.url, r), echo(q))
+	wantText(t, r, send(t, g.URL, r), echo(q))
 	q = unique()
-	text, _ := openStream(t, g.url, streamed(ask(l.flows.llmKeyed, q, l.flows.key), uuid())).rest(t)
+	text, _ := openStream(t, g.URL, streamed(ask(l.flows.llmKeyed, q, l.flows.key), uuid())).rest(t)
 	if text != reply(q) {
 		t.Errorf("streamed %q, want %q", text, reply(q))
 	}
 	r = ask(l.flows.fnKeyed, unique(), "")
-	wantProblem(t, r, send(t, g.url, r), http.StatusUnauthorized, "missing_key")
+	wantProblem(t, r, send(t, g.URL, r), http.StatusUnauthorized, "missing_key")
 	for _, id := range []string{l.flows.fnOpen, closed} {
 		r = ask(id, unique(), l.flows.key)
-		wantProblem(t, r, send(t, g.url, r), http.StatusForbidden, "key_not_for_chatflow")
+		wantProblem(t, r, send(t, g.URL, r), http.StatusForbidden, "key_not_for_chatflow")
 	}
-	g.proc.stop()
+	g.WantExit(t, syscall.SIGTERM)
 }
 
 // importFrom runs flowlatch import.
@@ -156,7 +157,7 @@ func (l *lab) importFrom(t *testing.T, url string, flags ...string) (stdout, std
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// makeKey makes an API key in Flowise; permissions are for a 3.x, which wants one at least.
+// makeKey makes an API key in Flowise. Flowise 3.x needs at least one permission.
 func (f *flowise) makeKey(t *testing.T, name string, permissions ...string) (secret, id string) {
 	t.Helper()
 	if len(permissions) == 0 {
@@ -178,7 +179,7 @@ func (f *flowise) makeKey(t *testing.T, name string, permissions ...string) (sec
 	return "", ""
 }
 
-// state is what Flowise has of chatflows and keys, as its REST API tells.
+// state returns the chatflows and keys of Flowise, as its REST API lists them.
 func (f *flowise) state(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder

@@ -16,17 +16,17 @@ import (
 // pace is the time between two words, so that each is sent, and arrives, by itself.
 const pace = 20 * time.Millisecond
 
-// llm stands in for a language model behind Ollama's POST /api/chat. It answers any question with reply(question),
-// and it can be made to stop in the middle of an answer until a test has seen what came before.
+// llm imitates a language model behind Ollama's POST /api/chat. It responds to a question with reply(question), and can
+// pause in the middle of a response until a test has seen its beginning.
 type llm struct {
 	url string
 
 	mu    sync.Mutex
 	calls []string                 // the text of every request, in order of arrival
-	held  map[string]chan struct{} // question → closed when its answers may go on
+	held  map[string]chan struct{} // question → closed when its responses may go on
 }
 
-// reply is what the stand-in answers: three words, the middle one being the question if that is one word.
+// reply returns the response to a question: three words, the middle one being the question if that is one word.
 func reply(question string) string { return "heard " + question + " well" }
 
 func newLLM(t *testing.T) *llm {
@@ -43,7 +43,7 @@ func newLLM(t *testing.T) *llm {
 	return l
 }
 
-// hold makes every answer to a question stop after its first word, until release is called.
+// hold makes every response to a question pause after its first word, until release is called.
 func (l *llm) hold(t *testing.T, question string) (release func()) {
 	t.Helper()
 	ch := make(chan struct{})
@@ -68,7 +68,7 @@ func (l *llm) asked(question string) int {
 	return n
 }
 
-// arrive notes a request and returns the channel its answer has to wait for after the first word, or nil.
+// arrive records a request and returns the channel on which its response waits after the first word, or nil.
 func (l *llm) arrive(text string) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,7 +118,7 @@ func (l *llm) chat(w http.ResponseWriter, r *http.Request) {
 	writeChunk(w, "", true)
 }
 
-// wait reports whether the channel was ready before the caller went away. A nil channel is always ready.
+// wait reports whether the channel was ready before the client disconnected. A nil channel is always ready.
 func wait[T any](r *http.Request, ready <-chan T) bool {
 	if ready == nil {
 		return true
@@ -143,6 +143,6 @@ func writeChunk(w http.ResponseWriter, text string, last bool) {
 		chunk["prompt_eval_count"] = 1
 		chunk["eval_count"] = 1
 	}
-	_ = json.NewEncoder(w).Encode(chunk) // fails only when the caller has gone
+	_ = json.NewEncoder(w).Encode(chunk) // fails only if the client has disconnected
 	_ = http.NewResponseController(w).Flush()
 }

@@ -9,26 +9,26 @@ import (
 
 func wholePrediction(t *testing.T, l *lab) {
 	keys := l.keyFile(t)
-	key := keys.add(t, "caller", l.flows.fnOpen, l.flows.llmOpen)
+	key := keys.add(t, "client", l.flows.fnOpen, l.flows.llmOpen)
 	g := l.serve(t, keys.path)
 
 	q := unique()
 	r := ask(l.flows.fnOpen, q, key)
-	wantText(t, r, send(t, g.url, r), echo(q))
+	wantText(t, r, send(t, g.URL, r), echo(q))
 	r = ask(l.flows.llmOpen, q, key)
-	wantText(t, r, send(t, g.url, r), reply(q))
+	wantText(t, r, send(t, g.URL, r), reply(q))
 }
 
-// streamedPrediction reads the first word while the model keeps the second back: a gate that collects an answer before
-// it sends it would never get to the end of this.
+// streamedPrediction reads the first word while the model holds back the second. A gate that buffers responses would never
+// send it.
 func streamedPrediction(t *testing.T, l *lab) {
 	keys := l.keyFile(t)
-	key := keys.add(t, "caller", l.flows.llmOpen)
+	key := keys.add(t, "client", l.flows.llmOpen)
 	g := l.serve(t, keys.path)
 
 	q := unique()
 	release := l.llm.hold(t, q)
-	s := openStream(t, g.url, streamed(ask(l.flows.llmOpen, q, key), uuid()))
+	s := openStream(t, g.URL, streamed(ask(l.flows.llmOpen, q, key), uuid()))
 	first := s.firstToken(t)
 	release()
 	rest, events := s.rest(t)

@@ -13,14 +13,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// process is a running child. It leads a process group, so that whatever it starts ends with it.
+// process is a running Flowise. It leads a process group, so that whatever it starts ends with it.
 type process struct {
-	log  string        // the file with all it wrote
+	log  string        // path of its output
 	done chan struct{} // closed once it has ended
 	code int           // its exit status, to be read after done; -1 when a signal ended it
-	stop func()        // ends it and all it started; may be called again
+	stop func()        // ends it and all it started; may be called more than once
 
 	pid int
 }
@@ -39,10 +41,10 @@ func TestMain(m *testing.M) {
 		})
 		os.Exit(1)
 	}()
-	os.Exit(m.Run())
+	os.Exit(testkit.Main(m))
 }
 
-// start runs a command until the test ends, in an environment that holds only PATH and a HOME of its own.
+// start runs a command until the test ends, with only PATH and a HOME of its own in the environment.
 func start(t *testing.T, name string, command ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
@@ -69,14 +71,14 @@ func start(t *testing.T, name string, command ...string) *process {
 		close(p.done)
 	}()
 	t.Cleanup(p.stop)
-	if end, ok := t.Deadline(); ok { // a test that runs out of time runs no cleanup either
+	if end, ok := t.Deadline(); ok { // a test that times out runs no cleanup either
 		timer := time.AfterFunc(time.Until(end)-15*time.Second, p.stop)
 		t.Cleanup(func() { timer.Stop() })
 	}
 	return p
 }
 
-// childEnv keeps settings of the machine out of the children.
+// childEnv returns an environment without the settings of this machine.
 func childEnv(home string) []string {
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}
 	if cache, err := cacheDir(); err == nil {
@@ -85,15 +87,7 @@ func childEnv(home string) []string {
 	return env
 }
 
-// signal sends a signal to the process itself, as an operator does.
-func (p *process) signal(t *testing.T, sig syscall.Signal) {
-	t.Helper()
-	if err := syscall.Kill(p.pid, sig); err != nil {
-		t.Fatalf("sending %v: %v", sig, err)
-	}
-}
-
-// killGroup ends the process and its group, first politely.
+// killGroup ends the process and its group: by SIGTERM, and after 10 s by SIGKILL.
 func (p *process) killGroup() {
 	_ = syscall.Kill(-p.pid, syscall.SIGTERM)
 	select {
@@ -105,7 +99,7 @@ func (p *process) killGroup() {
 	children.Delete(p.pid)
 }
 
-// running reports whether the process has not ended yet.
+// running reports whether the process is running.
 func (p *process) running() bool {
 	select {
 	case <-p.done:
@@ -115,7 +109,7 @@ func (p *process) running() bool {
 	}
 }
 
-// tail returns the last lines the process wrote.
+// tail returns the last lines of the output.
 func (p *process) tail(lines int) string {
 	b, err := os.ReadFile(p.log)
 	if err != nil {
@@ -123,23 +117,6 @@ func (p *process) tail(lines int) string {
 	}
 	all := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
-}
-
-// eventually waits until a condition holds, and fails the test if it does not within the time given.
-func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(within)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not within %v: %s", within, what)
-		case <-t.Context().Done():
-			t.Fatalf("test ended before: %s", what)
-		}
-	}
 }
 
 // cacheDir is where flowise.sh keeps its installs.

@@ -38,7 +38,7 @@ func refusedPredictions(t *testing.T, l *lab) {
 			questions = append(questions, q)
 			r := ask(tt.chatflow, q, tt.key)
 			for _, r := range []request{r, streamed(r, uuid()), asUI(r)} {
-				got := send(t, g.url, r)
+				got := send(t, g.URL, r)
 				wantProblem(t, r, got, tt.status, tt.code)
 				challenge := got.header.Get("WWW-Authenticate")
 				if tt.status == http.StatusUnauthorized && !strings.HasPrefix(challenge, `Bearer realm="flowlatch"`) {
@@ -52,7 +52,7 @@ func refusedPredictions(t *testing.T, l *lab) {
 
 	q := unique()
 	r := ask(open, q, mine)
-	wantText(t, r, send(t, g.url, r), reply(q))
+	wantText(t, r, send(t, g.URL, r), reply(q))
 }
 
 // asUI adds the header by which Flowise takes a call for one of its own UI.

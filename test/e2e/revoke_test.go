@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 func revocation(t *testing.T, l *lab) {
@@ -17,25 +19,25 @@ func revocation(t *testing.T, l *lab) {
 
 	held := unique()
 	release := l.llm.hold(t, held)
-	s := openStream(t, g.url, streamed(ask(l.flows.llmOpen, held, leaving), uuid()))
+	s := openStream(t, g.URL, streamed(ask(l.flows.llmOpen, held, leaving), uuid()))
 	first := s.firstToken(t)
 
 	q := unique()
 	r := ask(l.flows.fnOpen, q, leaving)
-	wantText(t, r, send(t, g.url, r), echo(q))
+	wantText(t, r, send(t, g.URL, r), echo(q))
 
 	keys.revoke(t, "leaving")
-	eventually(t, 3*time.Second, "the revoked key is refused", func() bool {
-		return send(t, g.url, ask(l.flows.fnOpen, unique(), leaving)).status == http.StatusUnauthorized
+	testkit.EventuallyWithin(t, 3*time.Second, "the revoked key is refused", func() bool {
+		return send(t, g.URL, ask(l.flows.fnOpen, unique(), leaving)).status == http.StatusUnauthorized
 	})
 	q = unique()
 	r = ask(l.flows.fnOpen, q, leaving)
-	wantProblem(t, r, send(t, g.url, r), http.StatusUnauthorized, "invalid_key")
+	wantProblem(t, r, send(t, g.URL, r), http.StatusUnauthorized, "invalid_key")
 	l.neverRan(t, l.flows.fnOpen, q)
 
 	q = unique()
 	r = ask(l.flows.fnOpen, q, staying)
-	wantText(t, r, send(t, g.url, r), echo(q))
+	wantText(t, r, send(t, g.URL, r), echo(q))
 
 	release()
 	rest, events := s.rest(t)

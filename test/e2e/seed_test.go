@@ -8,17 +8,17 @@ import (
 	"testing"
 )
 
-// seed is what the tests find in Flowise: its own API key and the IDs of chatflows.
+// seed is Flowise's own API key and the IDs of its chatflows.
 type seed struct {
 	key string // Flowise's own, not flowlatch's
 
-	fnOpen, fnKeyed   string // answer echo(question), with no model; Flowise's own key is assigned to fnKeyed
-	llmOpen, llmKeyed string // answer reply(question), streamed from the stand-in
+	fnOpen, fnKeyed   string // respond with echo(question), without a model; Flowise's own key is assigned to fnKeyed
+	llmOpen, llmKeyed string // respond with reply(question), streamed from the stand-in
 	twoSteps          string // asks the stand-in, then asks it again: the only kind that 2.x and 3.x can both abort
 	upload            string // takes files
 }
 
-// echo is what the chatflows without a model answer.
+// echo returns the response of the chatflows without a model.
 func echo(question string) string { return "echo: " + question }
 
 func (f *flowise) seed(t *testing.T, llmURL string) seed {

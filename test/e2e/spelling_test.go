@@ -57,7 +57,7 @@ var spellings = []string{
 
 func oddSpellings(t *testing.T, l *lab) {
 	keys := l.keyFile(t)
-	key := keys.add(t, "caller", l.flows.fnOpen)
+	key := keys.add(t, "client", l.flows.fnOpen)
 	g := l.serve(t, keys.path)
 
 	id := l.flows.fnOpen
@@ -81,7 +81,7 @@ func oddSpellings(t *testing.T, l *lab) {
 		for _, k := range []string{"", key} {
 			q := unique()
 			questions = append(questions, q)
-			got, err := post(t, g.url, target, k, q)
+			got, err := post(t, g.URL, target, k, q)
 			if err != nil || got.status != http.StatusBadRequest && got.status != http.StatusNotFound {
 				t.Errorf("POST %s (key %t) = %v, %v, want 400 or 404", target, k != "", got, err)
 			}
@@ -95,7 +95,7 @@ func oddSpellings(t *testing.T, l *lab) {
 }
 
 // post sends a prediction with exactly this request target, which net/http would rewrite.
-func post(t *testing.T, base, target, key, question string) (answer, error) {
+func post(t *testing.T, base, target, key, question string) (response, error) {
 	t.Helper()
 	addr := strings.TrimPrefix(base, "http://")
 	conn, err := net.Dial("tcp", addr)
@@ -103,7 +103,7 @@ func post(t *testing.T, base, target, key, question string) (answer, error) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(timeout))
 
 	body := fmt.Sprintf(`{"question":%q}`, question)
 	header := fmt.Sprintf("Host: %s\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", addr, len(body))
@@ -111,13 +111,13 @@ func post(t *testing.T, base, target, key, question string) (answer, error) {
 		header += "Authorization: Bearer " + key + "\r\n"
 	}
 	if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\n%s\r\n%s", target, header, body); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	return answer{res.StatusCode, res.Header, b}, err
+	return response{res.StatusCode, res.Header, b}, err
 }

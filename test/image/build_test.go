@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What the builds are told.
+// The settings of all builds.
 const (
 	version  = "1.2.3-test"
 	revision = "0123456789abcdef0123456789abcdef01234567"
@@ -25,7 +25,7 @@ const (
 	date     = "2026-09-21T14:13:20Z"
 )
 
-// built is an image. Those with one cache share what Go has compiled.
+// built is an image. Those with the same cache share compiled packages.
 type built struct{ name, platform, format, cache string }
 
 // build runs deploy/image/build in a tree.
@@ -38,14 +38,14 @@ func (b built) build(t *testing.T, tree string) {
 	cmd := exec.Command(filepath.Join(tree, "deploy", "image", "build"))
 	cmd.Env = append(os.Environ(), "BUILDER=buildah", "GO_IMAGE="+goImage, "IMAGE="+b.name, "PLATFORM="+b.platform, "FORMAT="+b.format,
 		"VERSION="+version, "REVISION="+revision, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", epoch),
-		// The modules are here already. In a chroot, because containers cannot run everywhere.
+		// The modules are on this machine already. The build runs in a chroot, because containers cannot run everywhere.
 		"BUILDER_ARGS=--network host --isolation chroot --volume "+must(t, "go", "env", "GOMODCACHE")+":/go/pkg/mod --volume "+cache+":/cache")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("deploy/image/build, %+v: %v\n%s", b, err, out)
 	}
 }
 
-// inspect returns what an image says of itself.
+// inspect returns the metadata of an image.
 func (b built) inspect(t *testing.T) (i struct {
 	FromImageDigest string
 	Docker          struct {

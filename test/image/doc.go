@@ -1,6 +1,6 @@
-// Package image tests the image: what deploy/image/build makes of the Dockerfile, and what it does when it runs.
+// Package image tests the image: it builds the Dockerfile by deploy/image/build, and runs the result.
 //
-// No base image is pulled: what the Dockerfile compiles in is put together from the Go that runs the test and BusyBox,
-// and the rest is the Dockerfile as it is. Needs root, Linux, buildah and a static busybox; with podman and crun or
-// runc the image runs as a container. Where that is not possible it runs in a chroot, and the output says so.
+// It pulls no base image: the image with Go is made of the Go that runs the test and of BusyBox. The rest is the
+// Dockerfile as it is. It needs root, Linux, buildah and a static busybox. With podman and crun or runc, the image runs in
+// a container. Where that is not possible it runs in a chroot, and the output says so.
 package image

@@ -18,28 +18,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 const (
 	chatflow = "3f1c2a9e-1111-4222-8333-444455556666"
 	user     = 65532
-	patience = 20 * time.Second
 )
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("after %s: no %s", patience, what)
-		}
-	}
-}
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
@@ -51,7 +37,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// post asks the gate at an address, and leaves the body to the caller.
+// post sends the gate at an address a prediction, and returns the open response.
 func post(t *testing.T, addr, secret, body string) (*http.Response, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+addr+"/api/v1/prediction/"+chatflow, strings.NewReader(body))
@@ -80,8 +66,8 @@ func status(t *testing.T, addr, secret string) int {
 	return res.StatusCode
 }
 
-// TestRun runs the image as its users do: as nobody in particular, on a file system that cannot be written, with a
-// directory of keys that changes outside.
+// TestRun runs the image as users do: without privileges, on a read-only file system, with a directory of keys that changes
+// outside.
 func TestRun(t *testing.T) {
 	b := built{"localhost/flowlatch-test:run", "linux/" + runtime.GOARCH, "docker", "1"}
 	b.build(t, filepath.Join("..", ".."))
@@ -143,7 +129,7 @@ func tryImage(t *testing.T, c runner) {
 
 	addr, admin := freeAddress(t), freeAddress(t)
 	g := c.start(t, keys, map[string]string{"FLOWLATCH_LISTEN": addr, "FLOWLATCH_ADMIN": admin, "FLOWLATCH_UPSTREAM": upstream.URL})
-	eventually(t, "healthy gate", func() bool { return g.healthy() })
+	testkit.Eventually(t, "healthy gate", func() bool { return g.healthy() })
 	wantConfined(t, g.pid(t), c.capBnd())
 
 	if got := status(t, addr, web); got != http.StatusOK {
@@ -153,7 +139,7 @@ func tryImage(t *testing.T, c runner) {
 		t.Errorf("without a key = %d, want 401", got)
 	}
 	c.once(t, keys, "key", "revoke", "--id", "web")
-	eventually(t, "401 for a key that was revoked outside", func() bool { return status(t, addr, web) == http.StatusUnauthorized })
+	testkit.Eventually(t, "401 for a key that was revoked outside", func() bool { return status(t, addr, web) == http.StatusUnauthorized })
 
 	go func() { more <- "before" }()
 	res, err := post(t, addr, batch, `{"streaming":true}`)
@@ -163,7 +149,7 @@ func tryImage(t *testing.T, c runner) {
 	events := bufio.NewReader(res.Body)
 	wantEvent(t, events, "before")
 	g.terminate(t)
-	eventually(t, "end of the service", func() bool { return status(t, addr, batch) != http.StatusOK })
+	testkit.Eventually(t, "end of service", func() bool { return status(t, addr, batch) != http.StatusOK })
 	if g.healthy() {
 		t.Error("the gate is healthy while it drains")
 	}
@@ -187,7 +173,7 @@ func wantEvent(t *testing.T, from *bufio.Reader, event string) {
 	}
 }
 
-// wantConfined asks the kernel what the gate's process may do.
+// wantConfined fails the test unless the kernel says that the process has no privileges and cannot write.
 func wantConfined(t *testing.T, pid int, capBnd bool) {
 	t.Helper()
 	read := func(name string) string {

@@ -13,18 +13,18 @@ import (
 	"testing"
 )
 
-// runner is a way to run the image: a container, or what is left where containers cannot run.
+// runner is a way to run the image: in a container or, where containers cannot run, in a chroot.
 type runner interface {
 	String() string
 	// once runs a command of the image to its end, with a directory of keys it may write, and returns what it prints.
 	once(t *testing.T, keys string, args ...string) string
 	// start runs the image as it is, with a directory of keys that it may read.
 	start(t *testing.T, keys string, env map[string]string) gate
-	// capBnd reports whether no capability can be got back.
+	// capBnd reports whether the process cannot regain capabilities.
 	capBnd() bool
 }
 
-// gate is one that runs.
+// gate is a running gate.
 type gate interface {
 	pid(t *testing.T) int
 	healthy() bool // by the image's own healthcheck
@@ -32,7 +32,7 @@ type gate interface {
 	wait(t *testing.T) int
 }
 
-// runners returns the ways that work here. FLOWLATCH_IMAGE_RUNNERS names those that must, such as "podman chroot".
+// runners returns the runners that work here. FLOWLATCH_IMAGE_RUNNERS names those that must work, such as "podman chroot".
 func runners(t *testing.T, b built) (list []runner) {
 	t.Helper()
 	demanded := strings.Fields(os.Getenv("FLOWLATCH_IMAGE_RUNNERS"))
@@ -74,11 +74,11 @@ type podman struct{ image, oci string }
 func (p podman) String() string { return "podman with " + p.oci }
 func (p podman) capBnd() bool   { return true }
 
-// args are those that confine a container as the compose file and the manifests do.
+// args confines a container as the compose file and the manifests do.
 func (p podman) args(more ...string) []string {
 	return append([]string{
 		"--runtime", p.oci, "run", "--network", "host", "--read-only", "--read-only-tmpfs=false", "--cap-drop", "all", "--security-opt", "no-new-privileges",
-		"--health-interval", "disable", // by itself it would need systemd; the test asks
+		"--health-interval", "disable", // it would need systemd; the test runs it
 	}, more...)
 }
 
@@ -141,7 +141,7 @@ func (g podmanGate) wait(t *testing.T) int {
 	return code
 }
 
-// chroot runs the image's file system in namespaces of mounts, as its user.
+// chroot runs the image's file system in a mount namespace, as the image's user.
 type chroot struct{ root string }
 
 func (chroot) String() string { return "chroot" }

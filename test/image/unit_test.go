@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// TestUnit has systemd read the unit for a host, and asks what it thinks of its confinement.
+// TestUnit has systemd check the unit for a host, and rate its confinement.
 func TestUnit(t *testing.T) {
 	dir := t.TempDir()
 	unit, err := os.ReadFile(filepath.Join("..", "..", "deploy", "systemd", "flowlatch.service"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The program need not be installed where the test runs.
+	// The program need not be installed here.
 	program := filepath.Join(dir, "flowlatch")
 	if err := os.WriteFile(program, nil, 0o755); err != nil {
 		t.Fatal(err)
@@ -40,8 +40,7 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// TestUnitEnvironment has the gate read the settings that are installed with the unit, as they are and with the lines
-// that are commented out.
+// TestUnitEnvironment has the gate read the settings that are installed with the unit, those that are commented out included.
 func TestUnitEnvironment(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join("..", "..", "deploy", "systemd", "flowlatch.env"))
 	if err != nil {
@@ -58,7 +57,7 @@ func TestUnitEnvironment(t *testing.T) {
 		}
 	}
 	if len(names) < 5 {
-		t.Fatalf("settings = %q, want more: are they still found?", names)
+		t.Fatalf("settings = %q, want at least 5", names)
 	}
 	check := exec.Command("go", "run", "../../cmd/flowlatch", "check")
 	check.Env = env

@@ -9,7 +9,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// theirs is a compose file as somebody has one who runs Flowise: after the one in Flowise's own repository.
+// theirs is an existing compose file of a Flowise, after the one in Flowise's own repository.
 const theirs = `
 services:
   flowise:
@@ -24,7 +24,7 @@ services:
     entrypoint: /bin/sh -c "sleep 3; flowise start"
 `
 
-// TestExistingCompose puts the gate before the Flowise of somebody's compose file.
+// TestExistingCompose adds the gate to an existing compose file of a Flowise.
 func TestExistingCompose(t *testing.T) {
 	dir, err := filepath.Abs(filepath.Join("..", "..", "deploy", "compose"))
 	if err != nil {
@@ -60,7 +60,7 @@ func TestExistingCompose(t *testing.T) {
 	}
 	try(t, container{env: env, args: gate.Command, keys: gate.Volumes[0].Target, healthcheck: gate.HealthCheck.Test[1:]})
 
-	// Whoever copies this file has the same gate as with the other.
+	// The gate must be the same as in compose.yaml.
 	other := mustLoad(t, nil, "compose.yaml").Services
 	for name, s := range map[string]types.ServiceConfig{"flowlatch": gate, "key": key} {
 		want := other[name]

@@ -1,20 +1,18 @@
 package manifests
 
 import (
-	"bufio"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 const (
@@ -37,7 +35,7 @@ type container struct {
 	env         map[string]string
 	args        []string
 	keys        string   // where the directory of the key file is mounted
-	healthcheck []string // the command that asks how the gate is
+	healthcheck []string // the command
 }
 
 // environ returns the variables that the manifest sets, with some replaced, and no others.
@@ -55,8 +53,8 @@ func (c container) environ(replaced map[string]string) (env []string) {
 	return env
 }
 
-// try runs the gate as a manifest does, but for addresses and the place of the key file, and calls it as
-// callers, the kubelet and the healthcheck do. It returns what /metrics said.
+// try runs the gate as a manifest does, but for addresses and the place of the key file, and sends it requests as clients,
+// the kubelet and the healthcheck do. It returns the text of /metrics.
 func try(t *testing.T, c container) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -70,55 +68,34 @@ func try(t *testing.T, c container) string {
 	if len(c.args) == 0 || c.args[0] != "serve" {
 		t.Fatalf("arguments = %q, want serve", c.args)
 	}
-	// The settings as they are, whether they can be used here or not.
+	// The settings as they are, even if this machine cannot use them.
+	flowlatch := testkit.Build(t)
 	check := exec.Command(flowlatch, append([]string{"check"}, c.args[1:]...)...)
 	check.Env = c.environ(map[string]string{"FLOWLATCH_KEYS": keys})
 	if out, err := check.CombinedOutput(); err != nil {
 		t.Fatalf("flowlatch check with the manifest's settings: %v\n%s", err, out)
 	}
 
-	runner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	upstream := testkit.Upstream(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/api/v1/ping" {
 			fmt.Fprint(w, "pong")
 			return
 		}
 		fmt.Fprint(w, `{"text":"Hello."}`)
 	}))
-	t.Cleanup(runner.Close)
-	gate := exec.Command(flowlatch, c.args...)
-	gate.Env = c.environ(map[string]string{"FLOWLATCH_KEYS": keys, "FLOWLATCH_UPSTREAM": runner.URL, "FLOWLATCH_LISTEN": "127.0.0.1:0", "FLOWLATCH_ADMIN": "127.0.0.1:0", "FLOWLATCH_LOG_LEVEL": "info"})
-	stderr, err := gate.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := gate.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stuck := time.AfterFunc(time.Minute, func() { _ = gate.Process.Kill() })
-	t.Cleanup(func() { stuck.Stop(); _ = gate.Process.Kill() })
+	gate := testkit.Serving(t, testkit.Start(t, flowlatch, c.environ(map[string]string{
+		"FLOWLATCH_KEYS": keys, "FLOWLATCH_UPSTREAM": upstream.URL, "FLOWLATCH_LISTEN": "127.0.0.1:0", "FLOWLATCH_ADMIN": "127.0.0.1:0", "FLOWLATCH_LOG_LEVEL": "info",
+	}), c.args...))
 
-	var serving struct{ Message, Listen, Admin string }
-	var said []string
-	lines := bufio.NewScanner(stderr)
-	for serving.Message != "serving" {
-		if !lines.Scan() {
-			t.Fatalf("the gate ended: %s", strings.Join(said, "\n"))
-		}
-		said = append(said, lines.Text())
-		_ = json.Unmarshal(lines.Bytes(), &serving)
-	}
-	drained := make(chan struct{})
-	go func() { defer close(drained); _, _ = io.Copy(io.Discard, stderr) }()
-
-	ask := exec.Command(flowlatch, c.healthcheck[1:]...)
-	ask.Env = c.environ(map[string]string{"FLOWLATCH_ADMIN": serving.Admin})
-	if out, err := ask.CombinedOutput(); err != nil || c.healthcheck[0] != "/flowlatch" {
+	healthcheck := exec.Command(flowlatch, c.healthcheck[1:]...)
+	healthcheck.Env = c.environ(map[string]string{"FLOWLATCH_ADMIN": strings.TrimPrefix(gate.Admin, "http://")})
+	if out, err := healthcheck.CombinedOutput(); err != nil || c.healthcheck[0] != "/flowlatch" {
 		t.Errorf("%q: %v\n%s", c.healthcheck, err, out)
 	}
-	predict, scheme := "/api/v1/prediction/"+chatflow, "http://"
-	if c.env["FLOWLATCH_TLS_CERT"] != "" {
-		scheme = "https://"
+	if https := c.env["FLOWLATCH_TLS_CERT"] != ""; strings.HasPrefix(gate.URL, "https://") != https {
+		t.Errorf("URL of the gate = %s, want HTTPS %t", gate.URL, https)
 	}
+	const predict = "/api/v1/prediction/" + chatflow
 	for _, call := range []struct {
 		name, method, path, key string
 		status                  int
@@ -129,7 +106,7 @@ func try(t *testing.T, c container) string {
 		{"the key", "POST", predict, secret, 200, "Hello."},
 		{"not exposed", "GET", "/api/v1/chatflows", secret, 404, "not_exposed"},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), call.method, scheme+serving.Listen+call.path, http.NoBody)
+		req, err := http.NewRequestWithContext(t.Context(), call.method, gate.URL+call.path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +117,7 @@ func try(t *testing.T, c container) string {
 			t.Errorf("%s: %d %s, want %d with %q", call.name, status, body, call.status, call.body)
 		}
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+serving.Admin+"/metrics", http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, gate.Admin+"/metrics", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,13 +125,7 @@ func try(t *testing.T, c container) string {
 	if status != http.StatusOK {
 		t.Errorf("/metrics = %d, want 200", status)
 	}
-	if err := gate.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	<-drained
-	if err := gate.Wait(); err != nil {
-		t.Errorf("after SIGTERM: %v, want exit code 0", err)
-	}
+	gate.WantExit(t, syscall.SIGTERM)
 	return metrics
 }
 

@@ -1,43 +1,22 @@
 package manifests
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// flowlatch is the program, built from this tree.
-var flowlatch string
+func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
-func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "manifests")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	flowlatch = filepath.Join(dir, "flowlatch")
-	build := exec.Command("go", "build", "-o", flowlatch, "./cmd/flowlatch")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
-
-// help returns what flowlatch says of a command.
+// help returns the help of a command.
 func help(t *testing.T, command ...string) string {
 	t.Helper()
-	out, err := exec.Command(flowlatch, append(command, "--help")...).CombinedOutput()
+	out, err := exec.Command(testkit.Build(t), append(command, "--help")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("flowlatch %s --help: %v\n%s", strings.Join(command, " "), err, out)
 	}
@@ -90,14 +69,14 @@ func files(t *testing.T, folder string, suffixes ...string) (paths []string) {
 	return paths
 }
 
-// TestVariablesExist looks for settings by name: each variable that a file gives to the gate must be one.
+// TestVariablesExist checks that each FLOWLATCH_ variable in a file is a setting.
 func TestVariablesExist(t *testing.T) {
 	known := matches(helpVariable, help(t, "serve"))
 	if !known["FLOWLATCH_UPSTREAM"] {
 		t.Fatalf("settings of serve --help = %v, want FLOWLATCH_UPSTREAM among them", known)
 	}
 	named := regexp.MustCompile(`\b(FLOWLATCH_[A-Z_]+)\b`)
-	injected := "FLOWLATCH_PORT" // by Kubernetes; comments tell of it
+	injected := "FLOWLATCH_PORT" // by Kubernetes; comments mention it
 	for _, folder := range []string{"compose", "kubernetes"} {
 		for _, path := range files(t, folder, ".yaml", ".example", ".md") {
 			for name := range matches(named, readFile(t, path)) {
@@ -109,10 +88,10 @@ func TestVariablesExist(t *testing.T) {
 	}
 }
 
-// commandLine matches a call of flowlatch on a page.
+// commandLine matches a command line of flowlatch on a page.
 var commandLine = regexp.MustCompile(`(?m)(?:flowlatch|-T) (serve|check|doctor|explain|import|healthcheck|key new|key list|key rotate|key revoke)\b([^|>\n` + "`" + `]*)`)
 
-// TestPages checks the pages: calls of flowlatch have flags that exist, links lead to files that exist.
+// TestPages checks that command lines of flowlatch on the pages have flags that exist, and that links lead to files that exist.
 func TestPages(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	flag := regexp.MustCompile(`(--[a-z][a-z-]*)`)
@@ -137,6 +116,6 @@ func TestPages(t *testing.T) {
 		}
 	}
 	if calls < 5 {
-		t.Errorf("found %d calls of flowlatch on the pages, want more: are they still found?", calls)
+		t.Errorf("found %d command lines of flowlatch on the pages, want at least 5", calls)
 	}
 }

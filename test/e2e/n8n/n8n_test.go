@@ -1,6 +1,6 @@
 //go:build e2e
 
-// Package n8n tries the preset n8n against a real n8n.
+// Package n8n tests the preset n8n against a real n8n.
 package n8n
 
 import (
@@ -15,9 +15,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 const (
@@ -36,30 +37,9 @@ chatflows:
 
 func secretOf(key string) string { return "secret-of-" + key + "-0123456789" }
 
-// start runs a command until the test ends, with settings added to an environment of its own.
-func start(t *testing.T, env []string, name string, args ...string) {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Env = env
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait()
-		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
-			t.Logf("%s:\n%s", name, text[max(0, len(text)-4000):])
-		}
-	})
-}
+func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
+// run runs a command and returns what it prints.
 func run(t *testing.T, env []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -81,16 +61,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func write(t *testing.T, name, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// call sends a request with a target as it is spelled, and returns the answer's status and body.
+// call sends a request with a target as it is spelled, and returns the status and the body of the response.
 func call(t *testing.T, address, method, target, key string) (int, string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -99,11 +70,11 @@ func call(t *testing.T, address, method, target, key string) (int, string) {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	head := method + " " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 11\r\n"
+	header := method + " " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 11\r\n"
 	if key != "" {
-		head += "Authorization: Bearer " + secretOf(key) + "\r\n"
+		header += "Authorization: Bearer " + secretOf(key) + "\r\n"
 	}
-	_, _ = io.WriteString(conn, head+"\r\n"+`{"order":7}`) // who has refused may be gone
+	_, _ = io.WriteString(conn, header+"\r\n"+`{"order":7}`) // fails if the server refuses the request and closes the connection before
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		return 0, err.Error()
@@ -113,47 +84,41 @@ func call(t *testing.T, address, method, target, key string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
-// ran reports whether an answer is that of a workflow: it says what it was sent.
+// ran reports whether a response is that of a workflow, which repeats the request.
 func ran(body string) bool { return strings.Contains(body, `"executionMode":"production"`) }
 
-// world starts n8n with the workflows, and a gate before it, and returns their addresses.
+// world starts n8n with the workflows, and a gate in front of it, and returns their addresses.
 func world(t *testing.T) (n8n, gate string) {
 	t.Helper()
 	dir := run(t, os.Environ(), "./install")
-	n8n, gate = freeAddress(t), freeAddress(t)
+	n8n = freeAddress(t)
 	_, port, _ := net.SplitHostPort(n8n)
 	home := t.TempDir()
 	env := append(os.Environ(), "N8N_USER_FOLDER="+home, "HOME="+home, "N8N_LISTEN_ADDRESS=127.0.0.1", "N8N_PORT="+port,
 		"N8N_DIAGNOSTICS_ENABLED=false", "N8N_VERSION_NOTIFICATIONS_ENABLED=false", "N8N_TEMPLATES_ENABLED=false", "N8N_RUNNERS_ENABLED=false",
 		"N8N_EXPRESSION_ENGINE=legacy") // the other needs a module that is not built
 	command := filepath.Join(dir, "node_modules/.bin/n8n")
-	credential := write(t, "credentials.json", `[{"id":"flowlatchCred001","name":"caller","type":"httpBasicAuth","data":{"user":"gate","password":"Loopback-0nly!"}}]`)
+	credential := testkit.WriteFile(t, "credentials.json", `[{"id":"flowlatchCred001","name":"client","type":"httpBasicAuth","data":{"user":"gate","password":"Loopback-0nly!"}}]`)
 	run(t, env, command, "import:credentials", "--input="+credential)
 	run(t, env, command, "import:workflow", "--input=workflows.json")
 	run(t, env, command, "update:workflow", "--all", "--active=true")
-	start(t, env, command, "start")
+	process := testkit.Start(t, command, env, "start")
 
-	binary := filepath.Join(t.TempDir(), "flowlatch")
-	run(t, os.Environ(), "go", "build", "-o", binary, "../../../cmd/flowlatch")
-	basic := write(t, "basic", "Basic "+base64.StdEncoding.EncodeToString([]byte("gate:Loopback-0nly!")))
-	start(t, os.Environ(), binary, "serve", "--preset", "n8n", "--upstream", "http://"+n8n, "--listen", gate, "--admin", freeAddress(t),
-		"--keys", write(t, "keys.yaml", fmt.Sprintf(listKeys, basic)), "--failure-limit", "off")
-	deadline := time.Now().Add(2 * time.Minute)
-	for {
-		if conn, err := net.Dial("tcp", gate); err == nil {
-			conn.Close()
-			if status, body := call(t, gate, "POST", "/webhook/"+deep+"/42/detail", "deep"); status == http.StatusOK && ran(body) {
-				return n8n, gate
-			}
+	basic := testkit.WriteFile(t, "basic", "Basic "+base64.StdEncoding.EncodeToString([]byte("gate:Loopback-0nly!")))
+	gate = strings.TrimPrefix(testkit.Serve(t, testkit.Options{
+		Keys: fmt.Sprintf(listKeys, basic), Upstream: "http://" + n8n, Args: []string{"--preset", "n8n", "--failure-limit", "off"},
+	}).URL, "http://")
+	testkit.EventuallyWithin(t, 2*time.Minute, "a workflow runs through the gate", func() bool {
+		if process.Ended() {
+			t.Fatal("n8n ended")
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("n8n and the gate did not answer within 2 minutes")
-		}
-		time.Sleep(200 * time.Millisecond) // between two looks
-	}
+		status, body := call(t, gate, "POST", "/webhook/"+deep+"/42/detail", "deep")
+		return status == http.StatusOK && ran(body)
+	})
+	return n8n, gate
 }
 
-// respellings are a path in spellings that some server takes for it.
+// respellings returns spellings of a path that some server takes for it.
 func respellings(path string) (list []string) {
 	for i := range len(path) {
 		c, before, after := path[i], path[:i], path[i+1:]
@@ -188,7 +153,7 @@ func TestN8n(t *testing.T) {
 			{"POST /webhook/" + deep + "/42/detail", "orders", 403},
 			{"POST /webhook/" + deep + "/42/detail", "", 401},
 			{"POST /webhook/basic", "basic", 200},
-			{"GET /webhook/orders", "orders", 404}, // n8n's: no such webhook
+			{"GET /webhook/orders", "orders", 404}, // n8n's own: no such webhook
 			{"POST /webhook-test/orders", "orders", 404},
 			{"POST /webhook-waiting/1", "orders", 404},
 			{"GET /rest/workflows", "orders", 404},
@@ -201,10 +166,10 @@ func TestN8n(t *testing.T) {
 			}
 		}
 		if status, _ := call(t, n8n, "POST", "/webhook/basic", "basic"); status != 403 && status != 401 {
-			t.Errorf("basic without the gate = %d, want a refusal: n8n asks for a password", status)
+			t.Errorf("basic without the gate = %d, want a refusal: n8n requires a password", status)
 		}
 	})
-	t.Run("caller's key is not in the workflow", func(t *testing.T) {
+	t.Run("the workflow does not get the client's key", func(t *testing.T) {
 		_, body := call(t, gate, "POST", "/webhook/orders", "orders")
 		var sent struct {
 			Headers map[string]string
@@ -214,7 +179,7 @@ func TestN8n(t *testing.T) {
 			t.Errorf("the workflow was sent %s (%v), want the body and no key", body, err)
 		}
 		if _, body := call(t, n8n, "POST", "/webhook/orders", "orders"); !strings.Contains(body, secretOf("orders")) {
-			t.Errorf("without the gate the workflow was sent %s, want the header in it: what stands above proves nothing", body)
+			t.Errorf("without the gate the workflow was sent %s, want the header in it, or the check above proves nothing", body)
 		}
 	})
 	t.Run("spellings", func(t *testing.T) {
@@ -228,13 +193,13 @@ func TestN8n(t *testing.T) {
 					t.Errorf("POST %s without a key runs the workflow", target)
 				}
 				if status, body := call(t, gate, "POST", target, key); ran(body) {
-					t.Errorf("POST %s with the key = %d and runs the workflow, want one spelling alone", target, status)
+					t.Errorf("POST %s with the key = %d and runs the workflow, want one spelling to run it", target, status)
 				}
 			}
 			if direct == 0 {
 				t.Errorf("none of %d spellings of %s runs the workflow in n8n itself, want some: this test proves nothing", len(list), path)
 			}
-			t.Logf("%s: %d spellings, of which n8n itself runs %d and the gate lets none through", path, len(list), direct)
+			t.Logf("%s: %d spellings, of which n8n itself runs %d and the gate none", path, len(list), direct)
 		}
 	})
 	t.Run("preflights tell which webhooks there are", func(t *testing.T) {
@@ -253,10 +218,10 @@ func TestN8n(t *testing.T) {
 			return res.StatusCode
 		}
 		if there, not := preflight(n8n, "/webhook/orders"), preflight(n8n, "/webhook/nosuch"); there == not {
-			t.Errorf("n8n answers preflights with %d for both, want another status where there is none", there)
+			t.Errorf("n8n responds to preflights with %d for both, want another status if there is no webhook", there)
 		}
 		if there, not := preflight(gate, "/webhook/orders"), preflight(gate, "/webhook/nosuch"); there != 405 || not != 405 {
-			t.Errorf("the gate answers preflights with %d and %d, want 405", there, not)
+			t.Errorf("the gate responds to preflights with %d and %d, want 405", there, not)
 		}
 	})
 }
