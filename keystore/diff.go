@@ -18,12 +18,6 @@ func (d Diff) Empty() bool {
 		len(d.ChatflowsAdded)+len(d.ChatflowsRemoved)+len(d.ChatflowsChanged) == 0
 }
 
-// isKey reports whether the key id changed and nothing else did.
-func (d Diff) isKey(id string) bool {
-	return slices.Equal(d.KeysChanged, []string{id}) &&
-		len(d.KeysAdded)+len(d.KeysRemoved)+len(d.ChatflowsAdded)+len(d.ChatflowsRemoved)+len(d.ChatflowsChanged) == 0
-}
-
 // shortened returns d with lists that can be kept and shown: of a long one, the beginning and how many
 // more there are.
 func (d Diff) shortened() Diff {
@@ -36,8 +30,8 @@ func (d Diff) shortened() Diff {
 	return d
 }
 
-// diff compares two snapshots; old may be nil.
-func diff(old, next *Snapshot) Diff {
+// Compare returns what differs between two snapshots. A nil snapshot is empty.
+func Compare(old, next *Snapshot) Diff {
 	d, _ := compare(old, next)
 	return d
 }
@@ -137,4 +131,11 @@ func sameChatflow(a, b *Chatflow) bool {
 	return a.Name == b.Name && a.Public == b.Public && a.UpstreamAuthorization == b.UpstreamAuthorization &&
 		a.Body.equal(b.Body) &&
 		slices.CompareFunc(a.keys, b.keys, func(a, b *Key) int { return cmp.Compare(a.ID, b.ID) }) == 0
+}
+
+// GainedKey reports whether c is old with key id in its list as well, and nothing else.
+func (c *Chatflow) GainedKey(old *Chatflow, id string) bool {
+	without := *c
+	without.keys = slices.DeleteFunc(slices.Clone(c.keys), func(k *Key) bool { return k.ID == id })
+	return c.hasID(id) && sameChatflow(old, &without)
 }

@@ -53,6 +53,9 @@ func windowTime(ns, unset int64) time.Time {
 // NotBefore is when the key becomes valid; the zero time if it always was.
 func (k *Key) NotBefore() time.Time { return k.valid.notBefore() }
 
+// OwnNotAfter is when the key ceases to be valid, whatever its secrets do; the zero time if never.
+func (k *Key) OwnNotAfter() time.Time { return k.valid.notAfter() }
+
 // NotAfter is when the key ceases to be valid; the zero time if never. It is the end of the key's
 // own validity or of its last secret's, whichever comes first.
 func (k *Key) NotAfter() time.Time {

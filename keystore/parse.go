@@ -34,6 +34,11 @@ func Parse(file string, data []byte) (*Snapshot, error) {
 	return parse(file, data, parseOptions{plainFrom: plainFrom})
 }
 
+// ParseDraft is Parse for a file that does not list its chatflows yet.
+func ParseDraft(file string, data []byte) (*Snapshot, error) {
+	return parse(file, data, parseOptions{begun: true, plainFrom: plainFrom})
+}
+
 type parseOptions struct {
 	// begun says that the file may yet have to get its chatflows.
 	begun bool

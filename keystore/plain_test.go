@@ -27,7 +27,7 @@ func checkBoth(t *testing.T, data []byte) (plain bool) {
 	if fastErr != nil {
 		return plain
 	}
-	if d := diff(slow, fast); !d.Empty() {
+	if d := Compare(slow, fast); !d.Empty() {
 		t.Errorf("line by line differs from the library by %+v, of %q", d, data)
 	}
 	if d := cmp.Diff(slow.Warnings, fast.Warnings, cmpopts.EquateEmpty()); d != "" {

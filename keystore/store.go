@@ -191,7 +191,7 @@ func (s *Store) rest(next *Snapshot, was *held) time.Duration {
 	if rest <= 0 {
 		return 0
 	}
-	if was == nil || (was.next == nil) != (next == nil) || next != nil && !diff(was.next, next).Empty() {
+	if was == nil || (was.next == nil) != (next == nil) || next != nil && !Compare(was.next, next).Empty() {
 		was = &held{next, time.Now()}
 	}
 	if rest = min(rest, settled-time.Since(was.since)); rest <= 0 {
@@ -219,7 +219,7 @@ func (s *Store) unsettled(fault bool) time.Duration {
 func (s *Store) load() (content []byte, next *Snapshot, err error) {
 	content, changed, err := s.file.Read()
 	if err != nil {
-		return nil, nil, readError(s.path, err)
+		return nil, nil, ReadError(s.path, err)
 	}
 	var keys []byte
 	if s.flowise != nil {
@@ -236,7 +236,7 @@ func (s *Store) load() (content []byte, next *Snapshot, err error) {
 	// the file and be over.
 	if content == nil {
 		if content, err = s.file.Content(); err != nil {
-			return nil, nil, readError(s.path, err)
+			return nil, nil, ReadError(s.path, err)
 		}
 	}
 	next, err = s.parse(content, func(path string) ([]byte, error) {
@@ -296,8 +296,8 @@ func (s *Snapshot) warnOfMounts() {
 	}
 }
 
-// readError says what cannot be read and what to look at.
-func readError(path string, err error) error {
+// ReadError says what to do if the key file at path cannot be read.
+func ReadError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("reading key file %q: it does not exist; name another with --keys, or make it with `flowlatch key new`", path)

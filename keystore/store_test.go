@@ -52,6 +52,13 @@ func (r *reloads) results() []string {
 	return list
 }
 
+func writeFile(t *testing.T, path, data string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // open writes a key file and opens it.
 func open(t *testing.T, data string, opts keystore.Options) (*keystore.Store, string) {
 	t.Helper()

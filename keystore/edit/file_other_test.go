@@ -1,5 +1,5 @@
 //go:build !unix
 
-package keystore_test
+package edit_test
 
 func addUnixChildren(map[string]func(path, word string) error) {}

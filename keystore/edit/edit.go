@@ -1,18 +1,24 @@
-package keystore
+// Package edit changes the text of a key file: what is not changed keeps every byte, comments and layout included.
+// What came out is parsed before it is returned, and must differ in what was asked for alone. What a
+// key file means it leaves to package keystore.
+package edit
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
 	"slices"
 	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
 )
 
 // NewKey is a key to add to a key file.
 type NewKey struct {
 	ID        string
-	Digest    Digest
+	Digest    keystore.Digest
 	NotBefore time.Time // zero: none
 	NotAfter  time.Time // zero: none
 	// Chatflows are the IDs of the chatflows it opens; those not listed yet are added.
@@ -23,11 +29,11 @@ type NewKey struct {
 // "a, b" would be two in a list.
 func (k *NewKey) validate() error {
 	var errs []error
-	if err := ValidateID(k.ID); err != nil {
+	if err := keystore.ValidateID(k.ID); err != nil {
 		errs = append(errs, fmt.Errorf("key ID %w", err))
 	}
 	for _, c := range k.Chatflows {
-		if err := ValidateID(c); err != nil && c != EveryChatflow {
+		if err := keystore.ValidateID(c); err != nil && c != keystore.EveryChatflow {
 			errs = append(errs, fmt.Errorf("chatflow ID %w", err))
 		}
 	}
@@ -36,9 +42,6 @@ func (k *NewKey) validate() error {
 
 // AddKey returns the key file data with one more key. Empty data stands for a file that does not
 // exist yet. file is the name to use in errors.
-//
-// Editing works on the text: what is not changed keeps every byte, comments and layout included.
-// The result is read back before it is returned, and must differ in what was asked for alone.
 func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	if err := k.validate(); err != nil {
 		return nil, err
@@ -46,7 +49,7 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		data = append(data, "version: 1\n"...)
 	}
-	old, err := parse(file, data, parseOptions{begun: true, plainFrom: plainFrom})
+	old, err := keystore.ParseDraft(file, data)
 	if err != nil {
 		return nil, err
 	}
@@ -65,13 +68,13 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	// is in the file; then what is new.
 	var listed, added []string
 	for _, c := range slices.Compact(slices.Sorted(slices.Values(k.Chatflows))) {
-		if old.entry(c) != nil {
+		if chatflow(old, c) != nil {
 			listed = append(listed, c)
 		} else {
 			added = append(added, c)
 		}
 	}
-	slices.SortStableFunc(listed, func(a, b string) int { return old.entry(b).Line - old.entry(a).Line })
+	slices.SortStableFunc(listed, func(a, b string) int { return chatflow(old, b).Line - chatflow(old, a).Line })
 	for _, c := range listed {
 		e.step(func() { e.addToList(e.must("chatflows", c), "keys", word(k.ID)) })
 	}
@@ -79,8 +82,8 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	for _, c := range added {
 		e.step(func() { e.appendItem("chatflows", []string{"id: " + word(c), "keys: [" + word(k.ID) + "]"}) })
 	}
-	return e.result(old, func(old, next *Snapshot) bool {
-		d := diff(old, next)
+	return e.result(func(next *keystore.Snapshot) bool {
+		d := keystore.Compare(old, next)
 		key := next.Key(k.ID)
 		if !slices.Equal(d.KeysAdded, []string{k.ID}) || len(d.KeysRemoved)+len(d.KeysChanged)+len(d.ChatflowsRemoved) > 0 || key == nil {
 			return false
@@ -91,19 +94,20 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 			}
 		}
 		for _, id := range d.ChatflowsChanged {
-			if !slices.Contains(k.Chatflows, id) || !sameButKey(old.entry(id), next.entry(id), k.ID) {
+			if !slices.Contains(k.Chatflows, id) || !chatflow(next, id).GainedKey(chatflow(old, id), k.ID) {
 				return false
 			}
 		}
-		return key.secrets[0].Digest == k.Digest
+		return key.Secrets()[0].Digest == k.Digest
 	})
 }
 
-// sameButKey reports whether b is a with one more key.
-func sameButKey(a, b *Chatflow, key string) bool {
-	c := *b
-	c.keys = slices.DeleteFunc(slices.Clone(b.keys), func(k *Key) bool { return k.ID == key })
-	return b.hasID(key) && sameChatflow(a, &c)
+// chatflow returns the entry of the chatflow with this ID, or nil.
+func chatflow(s *keystore.Snapshot, id string) *keystore.Chatflow {
+	if c, listed := s.Chatflow(id); listed || id == keystore.EveryChatflow {
+		return c
+	}
+	return nil
 }
 
 // DisableKey returns the key file data, nil if there is no file, with the key id turned off. The key stays in the file, so
@@ -112,7 +116,7 @@ func DisableKey(file string, data []byte, id string) ([]byte, error) {
 	if data == nil {
 		return nil, errNoFile(file)
 	}
-	old, err := Parse(file, data)
+	old, err := keystore.Parse(file, data)
 	if err != nil {
 		return nil, err
 	}
@@ -124,12 +128,17 @@ func DisableKey(file string, data []byte, id string) ([]byte, error) {
 	}
 	e := newEditor(file, data)
 	e.step(func() { e.setField(e.must("keys", id), "disabled", "true") })
-	return e.result(old, func(old, next *Snapshot) bool {
-		return diff(old, next).isKey(id) && next.Key(id).Disabled
+	return e.result(func(next *keystore.Snapshot) bool {
+		return changesOnly(id, old, next) && next.Key(id).Disabled
 	})
 }
 
-func errNoFile(file string) error { return readError(file, fs.ErrNotExist) }
+// changesOnly reports whether old and next differ in the key id and nothing else.
+func changesOnly(id string, old, next *keystore.Snapshot) bool {
+	return reflect.DeepEqual(keystore.Compare(old, next), keystore.Diff{KeysChanged: []string{id}})
+}
+
+func errNoFile(file string) error { return keystore.ReadError(file, fs.ErrNotExist) }
 
 func errNoKey(file, id string) error {
 	return fmt.Errorf("%s: there is no key %q; `flowlatch key list` shows those there are", file, id)

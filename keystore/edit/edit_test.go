@@ -1,9 +1,11 @@
-package keystore_test
+package edit_test
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,9 +14,12 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// script is one file of testdata/edit: lines of the comment that begin with "> " say what is done
+var update = flag.Bool("update", false, "rewrite the scripts")
+
+// script is one file of testdata: lines of the comment that begin with "> " say what is done
 // with the file "before", which becomes "after" or leads to "error".
 type script struct {
 	archive               *txtar.Archive
@@ -54,10 +59,10 @@ func parseScript(t *testing.T, data []byte) script {
 			s.after = bytes.ReplaceAll(s.after, []byte("\n"), []byte("\r\n"))
 		case words[0] == "add" && len(words) > 1:
 			k := newKey(t, words[1:])
-			s.edit = func(data []byte) ([]byte, error) { return keystore.AddKey("keys.yaml", data, k) }
+			s.edit = func(data []byte) ([]byte, error) { return edit.AddKey("keys.yaml", data, k) }
 			s.check = func(t *testing.T, before, after []byte) { t.Helper(); checkAdded(t, before, after, k) }
 		case words[0] == "disable" && len(words) == 2:
-			s.edit = func(data []byte) ([]byte, error) { return keystore.DisableKey("keys.yaml", data, words[1]) }
+			s.edit = func(data []byte) ([]byte, error) { return edit.DisableKey("keys.yaml", data, words[1]) }
 			s.check = func(t *testing.T, before, after []byte) { t.Helper(); checkDisabled(t, before, after, words[1]) }
 		default:
 			t.Fatalf("unknown command %q", command)
@@ -69,9 +74,9 @@ func parseScript(t *testing.T, data []byte) script {
 	return s
 }
 
-func newKey(t *testing.T, words []string) keystore.NewKey {
+func newKey(t *testing.T, words []string) edit.NewKey {
 	t.Helper()
-	k := keystore.NewKey{ID: words[0], Digest: keystore.DigestOf(secret("new"))}
+	k := edit.NewKey{ID: words[0], Digest: keystore.DigestOf(secret("new"))}
 	for _, w := range words[1:] {
 		switch name, value, _ := strings.Cut(w, "="); name {
 		case "not_before":
@@ -86,31 +91,40 @@ func newKey(t *testing.T, words []string) keystore.NewKey {
 }
 
 func TestEdit(t *testing.T) {
-	testdata(t, "edit/*.txtar", func(t *testing.T, path string, data []byte) {
-		s := parseScript(t, data)
-		input := bytes.Clone(s.before)
-		got, err := s.edit(input)
-		if !bytes.Equal(input, s.before) {
-			t.Errorf("the data passed in was changed:\n%s", input)
+	paths, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("Glob = %d files, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) { testScript(t, path) })
+	}
+}
+
+func testScript(t *testing.T, path string) {
+	t.Helper()
+	s := parseScript(t, []byte(contentOf(t, path)))
+	input := bytes.Clone(s.before)
+	got, err := s.edit(input)
+	if !bytes.Equal(input, s.before) {
+		t.Errorf("the data passed in was changed:\n%s", input)
+	}
+	if s.failed != nil {
+		if got != nil || err == nil || !strings.Contains(err.Error(), string(s.failed)) {
+			t.Errorf("got %q and error %v, want nothing and %q", got, err, s.failed)
 		}
-		if s.failed != nil {
-			if got != nil || err == nil || !strings.Contains(err.Error(), string(s.failed)) {
-				t.Errorf("got %q and error %v, want nothing and %q", got, err, s.failed)
-			}
-			return
-		}
-		if err != nil {
-			t.Fatalf("error %v, want none, of\n%s", err, s.before)
-		}
-		s.check(t, s.before, got)
-		if *update {
-			s.rewrite(t, path, got)
-			return
-		}
-		if diff := cmp.Diff(string(s.after), string(got)); diff != "" {
-			t.Errorf("after (-want +got):\n%s", diff)
-		}
-	})
+		return
+	}
+	if err != nil {
+		t.Fatalf("error %v, want none, of\n%s", err, s.before)
+	}
+	s.check(t, s.before, got)
+	if *update {
+		s.rewrite(t, path, got)
+		return
+	}
+	if diff := cmp.Diff(string(s.after), string(got)); diff != "" {
+		t.Errorf("after (-want +got):\n%s", diff)
+	}
 }
 
 // rewrite makes got the part "after" of the script.
@@ -142,10 +156,10 @@ func TestEditOddLineBreaks(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			mustParse(t, test.data)
 			k := newKey(t, []string{"ops", "x", "y"})
-			if got, err := keystore.AddKey("keys.yaml", []byte(test.data), k); err == nil {
+			if got, err := edit.AddKey("keys.yaml", []byte(test.data), k); err == nil {
 				checkAdded(t, []byte(test.data), got, k)
 			}
-			if got, err := keystore.DisableKey("keys.yaml", []byte(test.data), "a"); err == nil {
+			if got, err := edit.DisableKey("keys.yaml", []byte(test.data), "a"); err == nil {
 				checkDisabled(t, []byte(test.data), got, "a")
 			}
 		})
@@ -156,16 +170,39 @@ func TestEditOddLineBreaks(t *testing.T) {
 func TestAddKeyNeverValid(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 5, time.UTC)
 	for _, end := range []time.Time{now, now.Add(-time.Hour), now.Add(time.Millisecond), time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)} {
-		k := keystore.NewKey{ID: "a", Digest: keystore.DigestOf("a"), NotBefore: now, NotAfter: end, Chatflows: []string{"x"}}
-		if got, err := keystore.AddKey("f", nil, k); err == nil {
+		k := edit.NewKey{ID: "a", Digest: keystore.DigestOf("a"), NotBefore: now, NotAfter: end, Chatflows: []string{"x"}}
+		if got, err := edit.AddKey("f", nil, k); err == nil {
 			t.Errorf("AddKey valid from %v to %v = %s, want an error", now, end, got)
 		}
 	}
 }
 
 func TestAddKeyEmptyDigest(t *testing.T) {
-	k := keystore.NewKey{ID: "a", Digest: keystore.DigestOf(""), Chatflows: []string{"x"}}
-	if got, err := keystore.AddKey("f", nil, k); !strings.Contains(fmt.Sprint(err), "empty secret") {
+	k := edit.NewKey{ID: "a", Digest: keystore.DigestOf(""), Chatflows: []string{"x"}}
+	if got, err := edit.AddKey("f", nil, k); !strings.Contains(fmt.Sprint(err), "empty secret") {
 		t.Errorf("AddKey with the digest of nothing = %q, %v, want an error", got, err)
 	}
 }
+
+func at(t *testing.T, s string) time.Time {
+	t.Helper()
+	v, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func mustParse(t *testing.T, data string) *keystore.Snapshot {
+	t.Helper()
+	s, err := keystore.Parse("keys.yaml", []byte(data))
+	if err != nil {
+		t.Fatalf("Parse = %v, want no error, of\n%s", err, data)
+	}
+	return s
+}
+
+// digest is the digest of a made-up secret, as a key file holds it.
+func digest(name string) string { return keystore.DigestOf(secret(name)).String() }
+
+func secret(name string) string { return "secret-of-the-key-" + name }

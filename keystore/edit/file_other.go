@@ -1,6 +1,6 @@
 //go:build !unix
 
-package keystore
+package edit
 
 import (
 	"io/fs"

@@ -1,4 +1,4 @@
-package keystore_test
+package edit_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
 // children are what the test binary does instead of tests when it is started by a test, for what
@@ -50,7 +51,7 @@ const editsOfOne = 8
 // addKeys adds keys with IDs that begin with word to the file.
 func addKeys(path, word string) error {
 	for i := range editsOfOne {
-		if err := keystore.Edit(path, addKey(fmt.Sprint(word, i))); err != nil {
+		if err := edit.File(path, addKey(fmt.Sprint(word, i))); err != nil {
 			return err
 		}
 	}
@@ -59,7 +60,7 @@ func addKeys(path, word string) error {
 
 func addKey(id string) func(data []byte) ([]byte, error) {
 	return func(data []byte) ([]byte, error) {
-		return keystore.AddKey("keys.yaml", data, keystore.NewKey{ID: id, Digest: keystore.DigestOf(secret(id)), Chatflows: []string{"x"}})
+		return edit.AddKey("keys.yaml", data, edit.NewKey{ID: id, Digest: keystore.DigestOf(secret(id)), Chatflows: []string{"x"}})
 	}
 }
 

@@ -1,6 +1,6 @@
 //go:build unix
 
-package keystore_test
+package edit_test
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
 func addUnixChildren(list map[string]func(path, word string) error) {
@@ -28,7 +28,7 @@ func editWithFullDisk(path, _ string) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 100, Max: 100}); err != nil {
 		return err
 	}
-	err := keystore.Edit(path, func(data []byte) ([]byte, error) { return append(data, make([]byte, 1000)...), nil })
+	err := edit.File(path, func(data []byte) ([]byte, error) { return append(data, make([]byte, 1000)...), nil })
 	if !errors.Is(err, syscall.EFBIG) {
 		return fmt.Errorf("Edit = %w, want %w", err, syscall.EFBIG)
 	}
@@ -42,7 +42,7 @@ func editAsNobody(path, _ string) error {
 			return err
 		}
 	}
-	fmt.Print(keystore.Edit(path, func(data []byte) ([]byte, error) { return append(data, "new"...), nil }))
+	fmt.Print(edit.File(path, func(data []byte) ([]byte, error) { return append(data, "new"...), nil }))
 	return nil
 }
 
@@ -109,7 +109,7 @@ func TestEditKeepsOwner(t *testing.T) {
 	if err := os.Chown(path, nobody, nobody-1); err != nil {
 		t.Fatal(err)
 	}
-	if err := keystore.Edit(path, to("new")); err != nil {
+	if err := edit.File(path, to("new")); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)

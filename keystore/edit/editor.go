@@ -1,4 +1,4 @@
-package keystore
+package edit
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
@@ -93,17 +94,16 @@ func (e *editor) fail(why string) {
 	}
 }
 
-// result returns what came out of all steps, after it has made sure that it differs from old as it
-// should.
-func (e *editor) result(old *Snapshot, as func(old, next *Snapshot) bool) ([]byte, error) {
+// result returns what came out of all steps, if what it means is as it should be.
+func (e *editor) result(asItShould func(next *keystore.Snapshot) bool) ([]byte, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
-	next, err := Parse(e.file, e.data)
+	next, err := keystore.Parse(e.file, e.data)
 	if err != nil {
 		return nil, fmt.Errorf("the file would not be valid any more, so it is left as it is:\n%w", err)
 	}
-	if !as(old, next) {
+	if !asItShould(next) {
 		return nil, e.unable("the change would have touched something else")
 	}
 	return e.data, nil
@@ -206,9 +206,11 @@ func (e *editor) replace(at, end int, text string) {
 	e.pieces = append(e.pieces, piece{at, end, strings.ReplaceAll(text, "\n", e.newline)})
 }
 
+const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
 // word returns an ID as it is written in YAML: in quotes if it would not be a word without.
 func word(id string) string {
-	if wordBytes[id[0]] != letter || plainTag(id) == "!!null" {
+	if !strings.ContainsAny(id[:1], alphanumeric) || strings.EqualFold(id, "null") {
 		return strconv.Quote(id)
 	}
 	return id

@@ -1,4 +1,4 @@
-package keystore
+package edit
 
 import (
 	"fmt"
@@ -6,15 +6,17 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/flowlatch/flowlatch/keystore"
 )
 
 // RotateKey returns the key file data with one more secret under the key id. Its other secrets end
 // at until, those that end earlier excepted. file is the name to use in errors.
-func RotateKey(file string, data []byte, id string, digest Digest, until time.Time) ([]byte, error) {
+func RotateKey(file string, data []byte, id string, digest keystore.Digest, until time.Time) ([]byte, error) {
 	if data == nil {
 		return nil, errNoFile(file)
 	}
-	old, err := Parse(file, data)
+	old, err := keystore.Parse(file, data)
 	if err != nil {
 		return nil, err
 	}
@@ -24,31 +26,39 @@ func RotateKey(file string, data []byte, id string, digest Digest, until time.Ti
 		return nil, errNoKey(file, id)
 	case key.Disabled:
 		return nil, fmt.Errorf("%s:%d: key %q is disabled; a new secret would not open anything", file, key.Line, id)
-	case !key.valid.notAfter().IsZero() && !key.valid.notAfter().After(until):
-		return nil, fmt.Errorf("%s:%d: key %q itself ends at %s, its new secret with it; raise its not_after first", file, key.Line, id, key.valid.notAfter().Format(time.RFC3339))
+	case !key.OwnNotAfter().IsZero() && !key.OwnNotAfter().After(until):
+		return nil, fmt.Errorf("%s:%d: key %q itself ends at %s, its new secret with it; raise its not_after first", file, key.Line, id, key.OwnNotAfter().Format(time.RFC3339))
 	}
 	until = until.UTC().Truncate(time.Second)
 	e := newEditor(file, data)
-	for i := range key.secrets {
-		if end := key.secrets[i].valid.notAfter(); end.IsZero() || end.After(until) {
+	secrets := key.Secrets()
+	for i := range secrets {
+		if endsAfter(until, secrets[i]) {
 			e.step(func() { e.endSecret(e.must("keys", id), i, until.Format(time.RFC3339)) })
 		}
 	}
 	e.step(func() { e.addSecret(e.must("keys", id), digest) })
-	return e.result(old, func(old, next *Snapshot) bool {
+	return e.result(func(next *keystore.Snapshot) bool {
 		k := next.Key(id)
-		if !diff(old, next).isKey(id) || len(k.secrets) != len(key.secrets)+1 || k.valid != key.valid || k.Disabled {
+		if !changesOnly(id, old, next) || len(k.Secrets()) != len(secrets)+1 || k.Disabled || !k.NotBefore().Equal(key.NotBefore()) || !k.OwnNotAfter().Equal(key.OwnNotAfter()) {
 			return false
 		}
-		for i := range key.secrets {
-			was, is := &key.secrets[i], &k.secrets[i]
-			if was.Digest != is.Digest || was.valid.from != is.valid.from || is.valid.until != min(was.valid.until, until.UnixNano()) {
+		for i, was := range secrets {
+			is, end := k.Secrets()[i], was.NotAfter()
+			if endsAfter(until, was) {
+				end = until
+			}
+			if was.Digest != is.Digest || !was.NotBefore().Equal(is.NotBefore()) || !is.NotAfter().Equal(end) {
 				return false
 			}
 		}
-		last := k.secrets[len(k.secrets)-1]
-		return last.Digest == digest && last.valid == always
+		added := k.Secrets()[len(secrets)]
+		return added.Digest == digest && added.NotBefore().IsZero() && added.NotAfter().IsZero()
 	})
+}
+
+func endsAfter(t time.Time, s keystore.Secret) bool {
+	return s.NotAfter().IsZero() || s.NotAfter().After(t)
 }
 
 // endSecret gives the i-th secret of a key an end. A key with its only secret beside its ID gets a
@@ -83,7 +93,7 @@ func (e *editor) endSecret(key *yaml.Node, i int, until string) {
 }
 
 // addSecret adds a secret to a key's list of them.
-func (e *editor) addSecret(key *yaml.Node, digest Digest) {
+func (e *editor) addSecret(key *yaml.Node, digest keystore.Digest) {
 	_, list := field(key, "secrets")
 	if list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
 		e.fail("a key has no list of secrets") // all had ended, so that none was given an end

@@ -1,4 +1,4 @@
-package keystore_test
+package edit_test
 
 import (
 	"strings"
@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
 func TestRotateKey(t *testing.T) {
@@ -41,7 +42,7 @@ func TestRotateKey(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			before := "version: 1\nkeys:\n" + tt.before + tail
-			got, err := keystore.RotateKey("keys.yaml", []byte(before), "k", keystore.DigestOf("new"), until)
+			got, err := edit.RotateKey("keys.yaml", []byte(before), "k", keystore.DigestOf("new"), until)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,12 +77,12 @@ func TestRotateKey(t *testing.T) {
 		"the key itself ends": {"- {id: k, not_after: 2026-06-01T13:00:00Z, sha256: " + a + "}\nchatflows:\n- {id: x, keys: [k]}\n", "raise its not_after"},
 		"an alias":            {"- {id: o, sha256: &d " + a + ", disabled: true}\n- {id: k, secrets: &s [{sha256: " + b + "}]}\nchatflows:\n- {id: x, keys: [k]}\n", ""},
 	} {
-		got, err := keystore.RotateKey("keys.yaml", []byte("version: 1\nkeys:\n"+tt[0]), "k", keystore.DigestOf("new"), until)
+		got, err := edit.RotateKey("keys.yaml", []byte("version: 1\nkeys:\n"+tt[0]), "k", keystore.DigestOf("new"), until)
 		if tt[1] != "" && (err == nil || !strings.Contains(err.Error(), tt[1]) || got != nil) {
 			t.Errorf("%s: RotateKey = %q, %v, want %q", name, got, err, tt[1])
 		}
 	}
-	if _, err := keystore.RotateKey("keys.yaml", nil, "k", keystore.DigestOf("new"), until); err == nil || !strings.Contains(err.Error(), "does not exist") {
+	if _, err := edit.RotateKey("keys.yaml", nil, "k", keystore.DigestOf("new"), until); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("RotateKey without a file = %v, want that it does not exist", err)
 	}
 }

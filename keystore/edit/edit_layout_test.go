@@ -1,4 +1,4 @@
-package keystore_test
+package edit_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
 // layouts writes key files in all the ways that an edit must be able to deal with.
@@ -117,20 +118,20 @@ func TestEditLayouts(t *testing.T) {
 		r := layouts{rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // the same files at every run
 		data, chatflows := r.file()
 		before := mustParse(t, data)
-		k := keystore.NewKey{ID: "ops", Digest: keystore.DigestOf(secret("new")), Chatflows: []string{r.one("a-new", "n-new", "z-new", keystore.EveryChatflow)}}
+		k := edit.NewKey{ID: "ops", Digest: keystore.DigestOf(secret("new")), Chatflows: []string{r.one("a-new", "n-new", "z-new", keystore.EveryChatflow)}}
 		for _, id := range chatflows {
 			if r.IntN(2) == 0 {
 				k.Chatflows = append(k.Chatflows, id)
 			}
 		}
 		k.Chatflows = k.Chatflows[r.IntN(2):]
-		after, err := keystore.AddKey("keys.yaml", []byte(data), k)
+		after, err := edit.AddKey("keys.yaml", []byte(data), k)
 		if err != nil {
 			t.Fatalf("seed %d: AddKey to %q = %v, of\n%s", seed, k.Chatflows, err, data)
 		}
 		checkAdded(t, []byte(data), after, k)
 		for _, key := range before.Keys() {
-			off, err := keystore.DisableKey("keys.yaml", after, key.ID)
+			off, err := edit.DisableKey("keys.yaml", after, key.ID)
 			if err != nil {
 				t.Fatalf("seed %d: DisableKey(%q) = %v, of\n%s", seed, key.ID, err, after)
 			}

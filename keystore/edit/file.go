@@ -1,4 +1,4 @@
-package keystore
+package edit
 
 import (
 	"errors"
@@ -7,32 +7,34 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// Edit replaces the key file at path with what change makes of its content, which is nil if the
+// File replaces the key file at path with what change makes of its content, which is nil if the
 // file does not exist. The replacement is atomic and durable: readers see the old file or the new
-// one, and after Edit has returned the new one survives a loss of power. Mode, owner and a symbolic
+// one, and after File has returned the new one survives a loss of power. Mode, owner and a symbolic
 // link are kept. Edits exclude each other, so a second one sees what the first one wrote.
-func Edit(path string, change func(data []byte) ([]byte, error)) error {
+func File(path string, change func(data []byte) ([]byte, error)) error {
 	target, err := followLinks(path)
 	if err != nil {
 		return fmt.Errorf("editing key file %q: %w", path, err)
 	}
 	unlock, err := lockDir(filepath.Dir(target))
 	if err != nil {
-		return editError(path, err)
+		return fileError(path, err)
 	}
 	defer unlock()
 	data, err := os.ReadFile(target)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return readError(path, err)
+		return keystore.ReadError(path, err)
 	}
 	next, err := change(data)
 	if err != nil {
 		return err
 	}
 	if err := replace(target, next); err != nil {
-		return editError(path, err)
+		return fileError(path, err)
 	}
 	return nil
 }
@@ -94,8 +96,8 @@ func replace(path string, data []byte) (err error) {
 	return d.Sync()
 }
 
-// editError says what cannot be written and what to do instead.
-func editError(path string, err error) error {
+// fileError says what cannot be written and what to do instead.
+func fileError(path string, err error) error {
 	const instead = "use --stdout to print the new file instead; for a Kubernetes Secret, pipe it into `kubectl create secret generic NAME --from-file=keys.yaml=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -`"
 	switch {
 	case errors.Is(err, syscall.EROFS):
