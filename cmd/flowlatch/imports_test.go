@@ -123,7 +123,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		},
 		"keystore/strictyaml": {
 			never: []string{"net/http", "github.com/rs/zerolog"},
-			only:  []string{"go.yaml.in/yaml/v4"},
+			only:  []string{"go.yaml.in/yaml/v4", "github.com/go-json-experiment/json/jsontext"},
 		},
 	}
 	for _, goos := range []string{"linux", "darwin", "windows"} {

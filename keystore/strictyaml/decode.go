@@ -21,6 +21,8 @@ type Decoder struct {
 	Faults Faults
 	// Warnings is what was found odd but valid, in the same form.
 	Warnings []string
+
+	lists map[*yaml.Node]*io.SectionReader // of JSON, which are read an item at a time
 }
 
 // Fault records that something is wrong at n.
@@ -159,6 +161,10 @@ func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
 	}
 	if n.Kind != yaml.SequenceNode {
 		d.Fault(n, "%s is a list, this is %s", what, kind(n))
+		return
+	}
+	if r := d.lists[n]; r != nil {
+		d.items(r, n.Line, item)
 		return
 	}
 	for _, c := range n.Content {
