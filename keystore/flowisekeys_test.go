@@ -136,7 +136,7 @@ func TestFlowiseKeysReset(t *testing.T) {
 func TestFlowiseKeysOdd(t *testing.T) {
 	tests := map[string]struct{ api, want string }{
 		"name twice":            {apiJSON("Web "+flowiseA+" "+secretA, "Web "+flowiseB+" "+secretB), `several of that name`},
-		"no list":               {`{"keyName":"Web"}`, "not Flowise's file of keys"},
+		"no list":               {`{"keyName":"Web"}`, "not a key file of Flowise"},
 		"null":                  {`null`, "it holds no list"},
 		"something after":       {apiJSON() + "x", "something follows the list"},
 		"a number for a secret": {`[{"keyName":"Web","id":"` + flowiseA + `","apiKey":1}]`, `"apiKey" is not text`},

@@ -12,8 +12,9 @@ type Key struct {
 	ID string
 	// Disabled says that no secret of the key is accepted.
 	Disabled bool
-	// Flowise is the id that Flowise gave the key, if it comes from Flowise's own file; or empty.
-	Flowise string
+
+	fromFlowise bool // and not from the key file itself
+
 	// Line is where the key stands in its file, from 1; for a key of Flowise, where that file is named.
 	Line int
 

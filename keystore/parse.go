@@ -1,7 +1,11 @@
 package keystore
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -9,55 +13,66 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// ValidateID says why s cannot be the ID of a key or a chatflow, or nil. An ID can stand in a log line, a
-// metric label and a path without being quoted.
+const idCharacters = base62 + "._~@-"
+
+// ValidateID returns an error if s cannot be the ID of a key or a chatflow. An ID needs no quotes in a log line, a
+// metric label or a path.
 func ValidateID(s string) error {
-	ok := len(s) >= 1 && len(s) <= 128
-	for i := 0; ok && i < len(s); i++ {
-		ok = wordBytes[s[i]] != 0 && s[i] != ':' && s[i] != '+'
-	}
-	if !ok {
+	if len(s) < 1 || len(s) > 128 || strings.Trim(s, idCharacters) != "" {
 		return fmt.Errorf("%s: want 1 to 128 of the characters A-Z a-z 0-9 . _ ~ @ -", strictyaml.Quote(s))
 	}
 	return nil
 }
 
-// Parse reads a key file of version 1. All that is wrong with it comes back as one [strictyaml.Faults], each
-// fault with its line; then there is no snapshot. file is the name to use in faults.
+// Parse reads a key file of version 1, which is JSON if the name of the file ends in .json, and YAML
+// otherwise. The error is a [strictyaml.Faults] with everything that is wrong, each fault with its line.
 //
-// An empty file is an error, and so is one that lists no chatflow: neither ever means that every key
-// is revoked, it means that somebody was not done writing.
+// An empty file is an error, and so is one that lists no chatflow: it was not written completely. Nobody
+// revokes all keys that way.
 //
-// Flowise's own file of keys is not read, so the keys that it holds are missing from the snapshot; a
-// [Store] reads it.
+// Parse does not read the key file of Flowise that data may name. Its keys are missing in the snapshot; a
+// [Store] reads them.
 func Parse(file string, data []byte) (*Snapshot, error) {
-	return parse(file, data, parseOptions{plainFrom: plainFrom})
+	return parse(file, section(data), parseOptions{})
 }
 
 // ParseDraft is Parse for a file that does not list its chatflows yet.
 func ParseDraft(file string, data []byte) (*Snapshot, error) {
-	return parse(file, data, parseOptions{begun: true, plainFrom: plainFrom})
+	return parse(file, section(data), parseOptions{draft: true})
 }
+
+func section(data []byte) *io.SectionReader {
+	return io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
+}
+
+// IsJSON reports whether the key file with this name is JSON.
+func IsJSON(file string) bool { return filepath.Ext(file) == ".json" }
 
 type parseOptions struct {
-	// begun says that the file may yet have to get its chatflows.
-	begun bool
-	// flowise reads Flowise's own file of keys; nil if it is not to be read.
-	flowise func(path string) ([]byte, error)
-	// plainFrom is the size from which a file that is written plainly is read without the YAML
-	// library.
-	plainFrom int
+	draft bool
+	// flowise returns the keys in the file of Flowise that the key file names. Nil leaves them out.
+	flowise func(name string) ([]apiKey, error)
 }
 
-func parse(file string, data []byte, o parseOptions) (*Snapshot, error) {
+func parse(file string, content *io.SectionReader, o parseOptions) (*Snapshot, error) {
 	d := &strictyaml.Decoder{File: file}
 	p := &parser{Decoder: d, options: o, keyByID: map[string]*Key{}, snapshot: &Snapshot{
-		File: file,
-		byID: map[string]*Chatflow{},
+		File:    file,
+		secrets: newSecretIndex(),
+		byID:    map[string]*Chatflow{},
 	}}
-	if plain, ok := readPlain(data, o.plainFrom); ok {
-		p.contents(plain.root, plain.version, plain.keys.each, plain.chatflows.each)
-	} else if root := d.Document(data); root != nil {
+	content = io.NewSectionReader(content, 0, content.Size()) // from the beginning
+	var root *yaml.Node
+	if IsJSON(file) {
+		root = d.JSON(content)
+	} else {
+		data, err := io.ReadAll(content)
+		if err != nil {
+			return nil, err
+		}
+		root = d.Document(data)
+	}
+	if root != nil {
 		p.file(root)
 	}
 	if len(d.Faults) > 0 {
@@ -73,71 +88,54 @@ type parser struct {
 	options  parseOptions
 	snapshot *Snapshot
 	keyByID  map[string]*Key
-	// source is the node that names Flowise's file of keys, or nil; flowise is what is in it, nil if
-	// it was not read.
-	source  *yaml.Node
-	flowise *flowiseKeys
+	flowise  *flowiseKeys // nil if there are none
 }
 
 func (p *parser) file(root *yaml.Node) {
-	var version, keys, chatflows *yaml.Node
+	fields := map[string]*yaml.Node{"version": nil, "keys": nil, "chatflows": nil, "flowise_api_keys": nil}
 	if !p.Mapping(root, "the key file", func(field string, n *yaml.Node) bool {
-		switch field {
-		case "version":
-			version = n
-		case "keys":
-			keys = n
-		case "chatflows":
-			chatflows = n
-		case "flowise_api_keys":
-			p.source = n
-		default:
-			return false
+		_, known := fields[field]
+		if known {
+			fields[field] = n
 		}
-		return true
+		return known
 	}) {
 		return
 	}
-	list := func(n *yaml.Node, name string) func(func(*yaml.Node)) {
-		return func(item func(*yaml.Node)) {
-			if n != nil && (!p.options.begun || !strictyaml.Null(n)) {
-				p.Sequence(n, name, item)
-			}
-		}
-	}
-	p.contents(root, version, list(keys, "keys"), list(chatflows, "chatflows"))
-}
-
-// contents reads what a key file holds, given its version and what goes through its lists.
-func (p *parser) contents(root, version *yaml.Node, keys, chatflows func(item func(*yaml.Node))) {
-	switch {
+	switch version := fields["version"]; {
 	case version == nil:
 		p.Fault(root, "no version; this gate reads `version: 1`")
 	case version.Value != "1":
 		p.Fault(version, "version %s is not known; this gate reads `version: 1`", strictyaml.Quote(version.Value))
-		return // another version's fields would all be faults, and none worth reading
+		return // every field of another version could be a fault
 	}
-	keys(p.key)
-	if p.source != nil {
-		p.readFlowise()
+	p.list(fields["keys"], "keys", p.key)
+	if n := fields["flowise_api_keys"]; n != nil {
+		p.readFlowise(n)
 	}
-	chatflows(p.chatflow)
-	if !p.options.begun && len(p.Faults) == 0 && len(p.snapshot.chatflows) == 0 {
+	p.list(fields["chatflows"], "chatflows", p.chatflow)
+	if !p.options.draft && len(p.Faults) == 0 && len(p.snapshot.chatflows) == 0 {
 		p.Fault(root, "no chatflow is listed, so nothing could be let through; list one under `chatflows:` (`flowlatch key new --chatflow ID` does)")
 	}
-	p.unused()
+	p.warnUnused()
 }
 
-// unused warns of keys that open nothing.
-func (p *parser) unused() {
-	used := make(map[*Key]bool, len(p.snapshot.keys))
+func (p *parser) list(n *yaml.Node, name string, item func(*yaml.Node)) {
+	if n != nil && (!p.options.draft || !strictyaml.Null(n)) {
+		p.Sequence(n, name, item)
+	}
+}
+
+// warnUnused warns of keys that open no chatflow.
+func (p *parser) warnUnused() {
+	used := make([]bool, len(p.snapshot.keys))
 	for _, c := range p.snapshot.chatflows {
-		for _, k := range c.keys {
-			used[k] = true
+		for _, n := range c.numbers {
+			used[n] = true
 		}
 	}
-	for _, k := range p.snapshot.keys {
-		if !used[k] && k.Flowise == "" {
+	for i, k := range p.snapshot.keys {
+		if !used[i] && !k.fromFlowise {
 			p.Warn(k.Line, "key %q opens no chatflow", k.ID)
 		}
 	}
@@ -166,29 +164,13 @@ func (p *parser) time(n *yaml.Node, name string, unset int64) int64 {
 		return unset
 	}
 	t, err := time.Parse(time.RFC3339, v)
-	if err == nil && (t.UTC().Year() < 1970 || t.UTC().Year() > 2261) { // what fits into 64 bits of nanoseconds
-		p.Fault(n, "%s: %s is not between 1970 and 2261; leave the line out if there is no limit", name, strictyaml.Quote(v))
-		return unset
-	}
 	if err != nil {
 		p.Fault(n, "%s: %s is not a time as RFC 3339 writes it, such as 2027-01-31T00:00:00Z", name, strictyaml.Quote(v))
 		return unset
 	}
+	if year := t.UTC().Year(); year < 1970 || year > 2261 { // what fits into 64 bits of nanoseconds
+		p.Fault(n, "%s: %s is not between 1970 and 2261; leave the line out if there is no limit", name, strictyaml.Quote(v))
+		return unset
+	}
 	return t.UnixNano()
-}
-
-func (p *parser) ordered(n *yaml.Node, of string, name keyName, w window) {
-	if w.from >= w.until {
-		p.Fault(n, "%s%s is never valid: its not_before is not earlier than its not_after", of, name)
-	}
-}
-
-// within warns of a secret that is valid only while its key is not.
-func (p *parser) within(n *yaml.Node, name keyName, secret, key window) {
-	switch {
-	case secret.until <= key.from:
-		p.Warn(n.Line, "a secret of %s can never be used: its time ends before that of the key begins", name)
-	case secret.from >= key.until:
-		p.Warn(n.Line, "a secret of %s can never be used: its time begins when that of the key is over", name)
-	}
 }

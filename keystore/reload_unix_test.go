@@ -13,13 +13,13 @@ import (
 // TestOneReadOfALook has the key file truncated and half written while a look is waiting for Flowise's. What
 // the look puts in force must be what it found at rest, not what the file has become meanwhile.
 func TestOneReadOfALook(t *testing.T) {
-	inBubble(t, keysFile("a", "b"), dashboardKeys, func(f *files) {
+	inBubble(t, keysFile("a", "b"), dashboardKeys, func(f *bubble) {
 		api := filepath.Join(f.dir, "api.json")
 		if err := errors.Join(syscall.Mkfifo(api+".next", 0o600), os.Rename(api+".next", api)); err != nil {
 			f.Fatal(err)
 		}
 		looked := make(chan struct{})
-		go func() { defer close(looked); f.look(false) }()
+		go func() { defer close(looked); f.reload(false) }()
 		pipe, err := os.OpenFile(api, os.O_WRONLY, 0) // returns when the look is reading
 		if err != nil {
 			f.Fatal(err)

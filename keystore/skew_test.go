@@ -52,15 +52,15 @@ func testSkew(t *testing.T, path, of string) {
 		believed = func() bool { return s.Status().Stale }
 	}
 	time.Sleep(time.Second)
-	if _, again := s.look(false); again != settled || believed() {
-		t.Fatalf("a change that was just seen is looked at again after %v, believed %t, want %v and not yet", again, believed(), settled)
+	if _, again := s.reload(false); again != settleTime || believed() {
+		t.Fatalf("a change that was just seen is looked at again after %v, believed %t, want %v and not yet", again, believed(), settleTime)
 	}
-	time.Sleep(settled - 1)
-	if _, again := s.look(false); again != 1 || believed() {
+	time.Sleep(settleTime - 1)
+	if _, again := s.reload(false); again != 1 || believed() {
 		t.Errorf("just before the end of its rest it is looked at again after %v, believed %t, want 1ns and not yet", again, believed())
 	}
 	time.Sleep(time.Nanosecond)
-	if _, again := s.look(false); again != 0 || !believed() {
+	if _, again := s.reload(false); again != 0 || !believed() {
 		t.Errorf("after its rest it is looked at again after %v, believed %t, want it to be", again, believed())
 	}
 }

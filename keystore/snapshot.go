@@ -23,13 +23,14 @@ type Snapshot struct {
 
 	keys      []*Key
 	chatflows []*Chatflow
-	byDigest  index
+	secrets   secretIndex
 	byID      map[string]*Chatflow
 	every     *Chatflow // the entry "*", or nil
 	public    bool      // some chatflow is open to all
 
-	flowisePath  string // Flowise's own file of keys, or empty
-	flowiseFresh string // the id of the only key in it, if Flowise made that by itself
+	flowiseName  string // of Flowise's key file, as the key file has it; or empty
+	flowisePath  string // of the same file; empty outside a Store
+	flowiseFault error  // why it is out of date, so that the keys of Flowise are those that it had before
 }
 
 // EveryChatflow is the ID of the entry whose keys open every chatflow, listed or not.
@@ -83,8 +84,8 @@ func (s *Snapshot) Keys() []*Key { return s.keys }
 // Chatflows returns all chatflows in the order of the file. Callers must not change them.
 func (s *Snapshot) Chatflows() []*Chatflow { return s.chatflows }
 
-// FlowiseKeys is the path of Flowise's own file of keys, if the key file names one.
-func (s *Snapshot) FlowiseKeys() string { return s.flowisePath }
+// FlowiseKeys is the key file of Flowise that the key file names, as it names it; or empty.
+func (s *Snapshot) FlowiseKeys() string { return s.flowiseName }
 
 // AnyPublic reports whether any chatflow is open to all.
 func (s *Snapshot) AnyPublic() bool { return s.public }
@@ -111,7 +112,7 @@ type Match struct {
 // The time it takes does not depend on the number of keys, and tells nothing about any secret: what
 // is compared are digests, and to learn from where two digests differ one would have to choose them.
 func (s *Snapshot) Match(d Digest, now time.Time) Match {
-	secret := s.byDigest.get(d)
+	secret := s.secrets.get(d)
 	if secret == nil {
 		return Match{}
 	}

@@ -51,6 +51,9 @@ func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if err := edit.CheckName(c.Keys); err != nil {
+		return err
+	}
 	credential, err := cmd.credential()
 	if err != nil {
 		return err

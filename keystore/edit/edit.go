@@ -43,7 +43,7 @@ func (k *NewKey) validate() error {
 // AddKey returns the key file data with one more key. Empty data stands for a file that does not
 // exist yet. file is the name to use in errors.
 func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
-	if err := k.validate(); err != nil {
+	if err := errors.Join(CheckName(file), k.validate()); err != nil {
 		return nil, err
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
@@ -82,24 +82,19 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	for _, c := range added {
 		e.step(func() { e.appendItem("chatflows", []string{"id: " + word(c), "keys: [" + word(k.ID) + "]"}) })
 	}
-	return e.result(func(next *keystore.Snapshot) bool {
-		d := keystore.Compare(old, next)
-		key := next.Key(k.ID)
-		if !slices.Equal(d.KeysAdded, []string{k.ID}) || len(d.KeysRemoved)+len(d.KeysChanged)+len(d.ChatflowsRemoved) > 0 || key == nil {
+	return e.result(func(next *keystore.Snapshot) bool { return k.isAll(old, next) })
+}
+
+// isAll reports whether k and its chatflows are all that differs between old and next.
+func (k *NewKey) isAll(old, next *keystore.Snapshot) bool {
+	d := keystore.Compare(old, next)
+	for _, id := range slices.Concat(d.ChatflowsAdded, d.ChatflowsChanged) {
+		if !slices.Contains(k.Chatflows, id) || !chatflow(next, id).GainedKey(chatflow(old, id), k.ID) {
 			return false
 		}
-		for _, id := range d.ChatflowsAdded {
-			if !slices.Contains(k.Chatflows, id) {
-				return false
-			}
-		}
-		for _, id := range d.ChatflowsChanged {
-			if !slices.Contains(k.Chatflows, id) || !chatflow(next, id).GainedKey(chatflow(old, id), k.ID) {
-				return false
-			}
-		}
-		return key.Secrets()[0].Digest == k.Digest
-	})
+	}
+	return slices.Equal(d.KeysAdded, []string{k.ID}) && len(d.KeysRemoved)+len(d.KeysChanged)+len(d.ChatflowsRemoved) == 0 &&
+		next.Key(k.ID).Secrets()[0].Digest == k.Digest
 }
 
 // chatflow returns the entry of the chatflow with this ID, or nil.
@@ -110,21 +105,12 @@ func chatflow(s *keystore.Snapshot, id string) *keystore.Chatflow {
 	return nil
 }
 
-// DisableKey returns the key file data, nil if there is no file, with the key id turned off. The key stays in the file, so
-// that its ID goes on to name it in logs and is not given to somebody else by mistake.
+// DisableKey returns the key file data, nil if there is no file, with the key id disabled. The key stays in the file, so
+// that logs go on to name it and nobody else gets its ID by mistake.
 func DisableKey(file string, data []byte, id string) ([]byte, error) {
-	if data == nil {
-		return nil, errNoFile(file)
-	}
-	old, err := keystore.Parse(file, data)
+	old, _, err := enabledKey(file, data, id, " already")
 	if err != nil {
 		return nil, err
-	}
-	switch k := old.Key(id); {
-	case k == nil:
-		return nil, errNoKey(file, id)
-	case k.Disabled:
-		return nil, fmt.Errorf("%s:%d: key %q is disabled already", file, k.Line, id)
 	}
 	e := newEditor(file, data)
 	e.step(func() { e.setField(e.must("keys", id), "disabled", "true") })
@@ -133,13 +119,38 @@ func DisableKey(file string, data []byte, id string) ([]byte, error) {
 	})
 }
 
+// enabledKey returns what the key file means, and the key id in it. That it is disabled is an error, which says
+// what follows from that.
+func enabledKey(file string, data []byte, id, ifDisabled string) (*keystore.Snapshot, *keystore.Key, error) {
+	if err := CheckName(file); err != nil {
+		return nil, nil, err
+	}
+	if data == nil {
+		return nil, nil, keystore.ReadError(file, fs.ErrNotExist)
+	}
+	s, err := keystore.Parse(file, data)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch k := s.Key(id); {
+	case k == nil:
+		return nil, nil, fmt.Errorf("%s: there is no key %q; `flowlatch key list` shows those there are", file, id)
+	case k.Disabled:
+		return nil, nil, fmt.Errorf("%s:%d: key %q is disabled%s", file, k.Line, id, ifDisabled)
+	default:
+		return s, k, nil
+	}
+}
+
+// CheckName returns an error if the key file with this name is JSON, which cannot be edited.
+func CheckName(file string) error {
+	if keystore.IsJSON(file) {
+		return fmt.Errorf("%s: flowlatch edits key files in YAML only, and this one is JSON; change it with the program that writes it (`flowlatch key new --keys NEW.yaml` makes a secret, and a digest to put there)", file)
+	}
+	return nil
+}
+
 // changesOnly reports whether old and next differ in the key id and nothing else.
 func changesOnly(id string, old, next *keystore.Snapshot) bool {
 	return reflect.DeepEqual(keystore.Compare(old, next), keystore.Diff{KeysChanged: []string{id}})
-}
-
-func errNoFile(file string) error { return keystore.ReadError(file, fs.ErrNotExist) }
-
-func errNoKey(file, id string) error {
-	return fmt.Errorf("%s: there is no key %q; `flowlatch key list` shows those there are", file, id)
 }

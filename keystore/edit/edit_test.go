@@ -184,6 +184,22 @@ func TestAddKeyEmptyDigest(t *testing.T) {
 	}
 }
 
+// A key file in JSON is for programs; nobody must think that it was changed.
+func TestEditJSON(t *testing.T) {
+	data := []byte(`{"version": 1, "keys": [{"id": "a", "sha256": "` + digest("a") + `"}], "chatflows": [{"id": "x", "keys": ["a"]}]}`)
+	for name, attempt := range map[string]func() ([]byte, error){
+		"AddKey":     func() ([]byte, error) { return edit.AddKey("keys.json", data, newKey(t, []string{"b", "x"})) },
+		"DisableKey": func() ([]byte, error) { return edit.DisableKey("keys.json", data, "a") },
+		"RotateKey": func() ([]byte, error) {
+			return edit.RotateKey("keys.json", data, "a", keystore.DigestOf("b"), time.Now())
+		},
+	} {
+		if got, err := attempt(); got != nil || err == nil || !strings.Contains(err.Error(), "keys.json: flowlatch edits key files in YAML only") {
+			t.Errorf("%s of a file in JSON = %q, %v, want an error that says so", name, got, err)
+		}
+	}
+}
+
 func at(t *testing.T, s string) time.Time {
 	t.Helper()
 	v, err := time.Parse(time.RFC3339, s)

@@ -13,21 +13,12 @@ import (
 // RotateKey returns the key file data with one more secret under the key id. Its other secrets end
 // at until, those that end earlier excepted. file is the name to use in errors.
 func RotateKey(file string, data []byte, id string, digest keystore.Digest, until time.Time) ([]byte, error) {
-	if data == nil {
-		return nil, errNoFile(file)
-	}
-	old, err := keystore.Parse(file, data)
+	old, key, err := enabledKey(file, data, id, ", so a new secret would not open anything")
 	if err != nil {
 		return nil, err
 	}
-	key := old.Key(id)
-	switch {
-	case key == nil:
-		return nil, errNoKey(file, id)
-	case key.Disabled:
-		return nil, fmt.Errorf("%s:%d: key %q is disabled; a new secret would not open anything", file, key.Line, id)
-	case !key.OwnNotAfter().IsZero() && !key.OwnNotAfter().After(until):
-		return nil, fmt.Errorf("%s:%d: key %q itself ends at %s, its new secret with it; raise its not_after first", file, key.Line, id, key.OwnNotAfter().Format(time.RFC3339))
+	if end := key.OwnNotAfter(); !end.IsZero() && !end.After(until) {
+		return nil, fmt.Errorf("%s:%d: key %q itself expires at %s, its new secret with it; raise its not_after first", file, key.Line, id, end.Format(time.RFC3339))
 	}
 	until = until.UTC().Truncate(time.Second)
 	e := newEditor(file, data)

@@ -118,9 +118,9 @@ func TestPathsChange(t *testing.T) {
 	look := func() time.Duration {
 		w.looks.Add(1)
 		for name, f := range map[string]*watch.File{"one ": first, "two ": second} {
-			if content, changed, err := f.Read(); err == nil && changed {
-				w.seen <- name + string(content)
-				if name == "one " && string(content) == "both" {
+			if content, changed, err := read(f); err == nil && changed {
+				w.seen <- name + content
+				if name == "one " && content == "both" {
 					both.Store(true)
 				}
 			}

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// stamp is never equal to another on this system, so a file is read at each look.
-type stamp struct{ at, mtime int64 }
+// stamp tells states of a file apart. Two states may have the same one here, because a program can set the time of
+// modification.
+type stamp struct{ size, mtime int64 }
 
-func stampOf(info fs.FileInfo) stamp {
-	return stamp{time.Now().UnixNano(), info.ModTime().UnixNano()}
-}
+func stampOf(info fs.FileInfo) stamp { return stamp{info.Size(), info.ModTime().UnixNano()} }
 
-func (s stamp) changed() time.Time { return time.Unix(0, s.mtime) }
+// changed returns the present: a stamp does not prove that a file is older, so it is read every time.
+func (s stamp) changed() time.Time { return time.Now() }
 
-// sameFile cannot be told here; one file is the careful guess.
+// sameFile returns true, the careful guess.
 func (s stamp) sameFile(stamp) bool { return true }
