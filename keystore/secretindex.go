@@ -9,8 +9,9 @@ type secretIndex struct {
 	other map[Digest]*Secret // those with the first eight bytes of another one: none, unless somebody made digests up
 }
 
-func newSecretIndex() secretIndex {
-	return secretIndex{map[uint64]*Secret{}, map[Digest]*Secret{}}
+// newSecretIndex returns an index with room for n secrets.
+func newSecretIndex(n int) secretIndex {
+	return secretIndex{make(map[uint64]*Secret, n), map[Digest]*Secret{}}
 }
 
 // get returns the secret with digest d, or nil.

@@ -22,7 +22,7 @@ type Decoder struct {
 	// Warnings is what was found odd but valid, in the same form.
 	Warnings []string
 
-	lists map[*yaml.Node]*io.SectionReader // of JSON, which are read an item at a time
+	lists map[*yaml.Node]list // of JSON, which are read an item at a time
 }
 
 // Fault records that something is wrong at n.
@@ -163,13 +163,21 @@ func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
 		d.Fault(n, "%s is a list, this is %s", what, kind(n))
 		return
 	}
-	if r := d.lists[n]; r != nil {
-		d.items(r, n.Line, item)
+	if l, ok := d.lists[n]; ok {
+		d.items(l, n.Line, item)
 		return
 	}
 	for _, c := range n.Content {
 		item(Follow(c))
 	}
+}
+
+// Len returns the number of items of the list n.
+func (d *Decoder) Len(n *yaml.Node) int {
+	if l, ok := d.lists[n]; ok {
+		return l.n
+	}
+	return len(n.Content)
 }
 
 // Text returns the scalar n as it was written.

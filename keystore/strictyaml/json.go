@@ -38,9 +38,15 @@ func (d *Decoder) JSON(r *io.SectionReader) *yaml.Node {
 	return nil
 }
 
-// items calls item for each item of the list in r, which begins in a line.
-func (d *Decoder) items(r *io.SectionReader, line int, item func(*yaml.Node)) {
-	j := newJSONReader(r, line)
+// list is a list that was not read yet.
+type list struct {
+	*io.SectionReader
+	n int // items
+}
+
+// items calls item for each item of l, which begins in a line.
+func (d *Decoder) items(l list, line int, item func(*yaml.Node)) {
+	j := newJSONReader(l.SectionReader, line)
 	_, err := j.ReadToken() // [
 	for err == nil && j.PeekKind() != ']' {
 		j.used = 0
@@ -113,9 +119,10 @@ func (j *jsonReader) list(d *Decoder) (*yaml.Node, error) {
 	if _, err := j.ReadToken(); err != nil {
 		return nil, err
 	}
-	list := j.node(yaml.SequenceNode)
+	node := j.node(yaml.SequenceNode)
 	begin := j.InputOffset() - 1
-	for j.PeekKind() != ']' {
+	n := 0
+	for ; j.PeekKind() != ']'; n++ {
 		if err := j.SkipValue(); err != nil {
 			return nil, err
 		}
@@ -123,10 +130,10 @@ func (j *jsonReader) list(d *Decoder) (*yaml.Node, error) {
 	}
 	_, err := j.ReadToken()
 	if d.lists == nil {
-		d.lists = map[*yaml.Node]*io.SectionReader{}
+		d.lists = map[*yaml.Node]list{}
 	}
-	d.lists[list] = io.NewSectionReader(j.source, begin, j.InputOffset()-begin)
-	return list, err
+	d.lists[node] = list{io.NewSectionReader(j.source, begin, j.InputOffset()-begin), n}
+	return node, err
 }
 
 // value reads one value, or the name of a field.
