@@ -119,38 +119,19 @@ func (d *Decoder) Mapping(n *yaml.Node, what string, set func(name string, value
 		d.Fault(n, "%s is a mapping of fields, this is %s", what, kind(n))
 		return false
 	}
-	var seen map[string]*yaml.Node // for mappings too long to look through
-	const short = 32
-	if len(n.Content) > short {
-		seen = make(map[string]*yaml.Node, len(n.Content)/2)
-	}
+	seen := make(map[string]int, 8) // few enough for the stack
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], Follow(n.Content[i+1])
-		first := seen[name.Value]
-		if seen == nil {
-			first = fieldBefore(n, i)
-		}
-		switch {
-		case first != nil:
-			d.Fault(name, "%s stands here twice, first in line %d", Quote(name.Value), first.Line)
+		switch first, twice := seen[name.Value]; {
+		case twice:
+			d.Fault(name, "%s stands here twice, first in line %d", Quote(name.Value), first)
+			continue
 		case name.Kind != yaml.ScalarNode || !set(name.Value, value):
 			d.Fault(name, "%s has no field %s", what, Quote(name.Value))
 		}
-		if seen != nil && first == nil {
-			seen[name.Value] = name
-		}
+		seen[name.Value] = name.Line
 	}
 	return true
-}
-
-// fieldBefore returns the first name before the i-th node of the mapping n that is the same as it, or nil.
-func fieldBefore(n *yaml.Node, i int) *yaml.Node {
-	for j := 0; j < i; j += 2 {
-		if n.Content[j].Value == n.Content[i].Value {
-			return n.Content[j]
-		}
-	}
-	return nil
 }
 
 // Sequence calls item for each item of the list n.

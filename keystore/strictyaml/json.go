@@ -13,32 +13,25 @@ import (
 // field of the value may be long: [Decoder.Sequence] reads it from r again, and the node of an item is valid
 // until the next item is read.
 func (d *Decoder) JSON(r *io.SectionReader) *yaml.Node {
-	const mark = "\ufeff" // as Windows programs put it in front of UTF-8
-	begin := make([]byte, len(mark))
-	if _, err := r.ReadAt(begin, 0); err == nil && string(begin) == mark {
-		r = io.NewSectionReader(r, int64(len(mark)), r.Size()-int64(len(mark)))
-	}
 	j := newJSONReader(r, 1)
-	root, err := j.document(d)
-	if errors.Is(err, io.EOF) {
-		d.Fault(&yaml.Node{}, "the file is empty")
-		return nil
-	}
-	if err == nil {
-		_, err = j.ReadToken()
-	}
+	d.lists = map[*yaml.Node]list{}
+	root := j.document(d.lists)
+	isEmpty := errors.Is(j.err, io.EOF)
+	j.token()
 	switch {
-	case errors.Is(err, io.EOF):
+	case isEmpty:
+		d.Fault(&yaml.Node{}, "the file is empty")
+	case j.err == nil:
+		d.Fault(&yaml.Node{Line: j.lineOf(j.InputOffset())}, "a second value begins here; the file holds one")
+	case errors.Is(j.err, io.EOF):
 		return root
-	case err == nil:
-		d.Fault(j.here(), "a second value begins here; the file holds one")
 	default:
-		d.notJSON(j, err)
+		d.notJSON(j)
 	}
 	return nil
 }
 
-// list is a list that was not read yet.
+// list is a list that is read an item at a time.
 type list struct {
 	*io.SectionReader
 	n int // items
@@ -47,133 +40,149 @@ type list struct {
 // items calls item for each item of l, which begins in a line.
 func (d *Decoder) items(l list, line int, item func(*yaml.Node)) {
 	j := newJSONReader(l.SectionReader, line)
-	_, err := j.ReadToken() // [
-	for err == nil && j.PeekKind() != ']' {
+	j.token() // [
+	for j.more(']') {
 		j.used = 0
-		var n *yaml.Node
-		if n, err = j.value(); err == nil {
+		if n := j.value(); j.err == nil {
 			item(n)
 		}
 	}
-	if err != nil { // JSON found none: the file has changed since then
-		d.notJSON(j, err)
+	if j.err != nil { // JSON found nothing wrong: the file has changed since then
+		d.notJSON(j)
 	}
 }
 
-func (d *Decoder) notJSON(j *jsonReader, err error) {
+// notJSON records the error of j.
+func (d *Decoder) notJSON(j *jsonReader) {
 	var at *jsontext.SyntacticError
-	switch {
-	case !errors.As(err, &at):
-		d.Fault(j.here(), "cannot be read: %v", err)
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		d.Fault(j.at(at.ByteOffset), "%s stands here twice", Quote(at.JSONPointer.LastToken()))
-	default:
-		d.Fault(j.at(at.ByteOffset), "not JSON: %v", at.Err)
+	if !errors.As(j.err, &at) {
+		d.Fault(&yaml.Node{}, "cannot be read: %v", j.err)
+		return
 	}
+	n := &yaml.Node{Line: j.lineOf(at.ByteOffset)}
+	if errors.Is(j.err, jsontext.ErrDuplicateName) {
+		d.Fault(n, "%s stands here twice", Quote(at.JSONPointer.LastToken()))
+		return
+	}
+	d.Fault(n, "not JSON: %v", at.Err)
 }
 
-// jsonReader turns JSON into nodes.
+// jsonReader turns JSON into nodes, until the first error.
 type jsonReader struct {
 	*jsontext.Decoder
 	source *io.SectionReader
-	lines  *lineReader
-	nodes  []*yaml.Node // to be used again
-	used   int
+	err    error
+
+	nodes []*yaml.Node // to be used again
+	used  int
+
+	read int64   // bytes of the source
+	line int     // of the offset that was last asked for
+	ends []int64 // of the lines from there on
 }
 
 func newJSONReader(r *io.SectionReader, line int) *jsonReader {
-	lines := &lineReader{r: r, line: line}
-	return &jsonReader{Decoder: jsontext.NewDecoder(lines), source: r, lines: lines}
+	j := &jsonReader{source: r, line: line}
+	j.Decoder = jsontext.NewDecoder(j)
+	return j
 }
 
-// document reads the value up to its end, and notes where in it the lists are.
-func (j *jsonReader) document(d *Decoder) (*yaml.Node, error) {
-	if j.PeekKind() != '{' {
-		return j.value()
-	}
-	if _, err := j.ReadToken(); err != nil {
-		return nil, err
-	}
-	root := j.node(yaml.MappingNode)
-	for j.PeekKind() != '}' {
-		name, err := j.value()
-		if err != nil {
-			return nil, err
+// Read reads from the source, and notes where lines end.
+func (j *jsonReader) Read(p []byte) (int, error) {
+	n, err := j.source.Read(p)
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(p[at:n], '\n')
+		if i < 0 {
+			break
 		}
-		read := j.value
-		if j.PeekKind() == '[' {
-			read = func() (*yaml.Node, error) { return j.list(d) }
-		}
-		value, err := read()
-		if err != nil {
-			return nil, err
-		}
-		root.Content = append(root.Content, name, value)
+		at += i
+		j.ends = append(j.ends, j.read+int64(at))
 	}
-	_, err := j.ReadToken()
-	return root, err
-}
-
-// list goes through a list without making nodes of its items.
-func (j *jsonReader) list(d *Decoder) (*yaml.Node, error) {
-	if _, err := j.ReadToken(); err != nil {
-		return nil, err
-	}
-	node := j.node(yaml.SequenceNode)
-	begin := j.InputOffset() - 1
-	n := 0
-	for ; j.PeekKind() != ']'; n++ {
-		if err := j.SkipValue(); err != nil {
-			return nil, err
-		}
-		j.lines.of(j.InputOffset()) // so that it need not remember all lines of the list
-	}
-	_, err := j.ReadToken()
-	if d.lists == nil {
-		d.lists = map[*yaml.Node]list{}
-	}
-	d.lists[node] = list{io.NewSectionReader(j.source, begin, j.InputOffset()-begin), n}
-	return node, err
-}
-
-// value reads one value, or the name of a field.
-func (j *jsonReader) value() (*yaml.Node, error) {
-	t, err := j.ReadToken()
-	if err != nil {
-		return nil, err
-	}
-	var n *yaml.Node
-	switch kind := t.Kind(); kind {
-	case '{', '[':
-		n = j.node(yaml.MappingNode)
-		if kind == '[' {
-			n.Kind = yaml.SequenceNode
-		}
-		for end := kind + 2; j.PeekKind() != end; { // ASCII has the closing bracket two after the opening one
-			c, err := j.value()
-			if err != nil {
-				return nil, err
-			}
-			n.Content = append(n.Content, c)
-		}
-		_, err = j.ReadToken()
-	default:
-		n = j.node(yaml.ScalarNode)
-		n.Value = t.String()
-		switch kind {
-		case 'n':
-			n.Tag = "!!null"
-		case 't', 'f':
-			n.Tag = "!!bool"
-		}
-	}
+	j.read += int64(n)
 	return n, err
 }
 
-// here is the place of the token that was just read.
-func (j *jsonReader) here() *yaml.Node { return j.at(j.InputOffset()) }
+// lineOf returns the line of an offset. Each call must be for a later one.
+func (j *jsonReader) lineOf(offset int64) int {
+	n := 0
+	for n < len(j.ends) && j.ends[n] < offset {
+		n++
+	}
+	j.ends = j.ends[:copy(j.ends, j.ends[n:])]
+	j.line += n
+	return j.line
+}
 
-func (j *jsonReader) at(offset int64) *yaml.Node { return &yaml.Node{Line: j.lines.of(offset)} }
+func (j *jsonReader) token() (t jsontext.Token) {
+	if j.err == nil {
+		t, j.err = j.ReadToken()
+	}
+	return t
+}
+
+func (j *jsonReader) more(end jsontext.Kind) bool { return j.err == nil && j.PeekKind() != end }
+
+// document reads a value up to its end. It adds to lists those that are fields of the value.
+func (j *jsonReader) document(lists map[*yaml.Node]list) *yaml.Node {
+	if j.PeekKind() != '{' {
+		return j.value()
+	}
+	j.token()
+	root := j.node(yaml.MappingNode)
+	for j.more('}') {
+		name := j.value()
+		value := j.value
+		if j.PeekKind() == '[' {
+			value = func() *yaml.Node { return j.list(lists) }
+		}
+		root.Content = append(root.Content, name, value())
+	}
+	j.token()
+	return root
+}
+
+// list reads a list without making nodes of its items.
+func (j *jsonReader) list(lists map[*yaml.Node]list) *yaml.Node {
+	j.token()
+	node := j.node(yaml.SequenceNode)
+	begin, n := j.InputOffset()-1, 0
+	for ; j.more(']'); n++ {
+		j.err = j.SkipValue()
+		j.lineOf(j.InputOffset()) // so that ends does not grow
+	}
+	j.token()
+	lists[node] = list{io.NewSectionReader(j.source, begin, j.InputOffset()-begin), n}
+	return node
+}
+
+// value reads a value, or the name of a field.
+func (j *jsonReader) value() *yaml.Node {
+	t := j.token()
+	kind := t.Kind()
+	switch kind {
+	case '{', '[':
+		n := j.node(yaml.MappingNode)
+		if kind == '[' {
+			n.Kind = yaml.SequenceNode
+		}
+		for end := kind + 2; j.more(end); { // in ASCII a closing bracket is two after its opening one
+			n.Content = append(n.Content, j.value())
+		}
+		j.token()
+		return n
+	}
+	n := j.node(yaml.ScalarNode)
+	switch kind {
+	case 'n':
+		n.Tag = "!!null"
+	case 't', 'f':
+		n.Tag = "!!bool"
+	}
+	if j.err == nil {
+		n.Value = t.String()
+	}
+	return n
+}
 
 // node returns a node for the token that was just read.
 func (j *jsonReader) node(kind yaml.Kind) *yaml.Node {
@@ -182,39 +191,6 @@ func (j *jsonReader) node(kind yaml.Kind) *yaml.Node {
 	}
 	n := j.nodes[j.used]
 	j.used++
-	*n = yaml.Node{Kind: kind, Line: j.lines.of(j.InputOffset()), Content: n.Content[:0]}
+	*n = yaml.Node{Kind: kind, Line: j.lineOf(j.InputOffset()), Content: n.Content[:0]}
 	return n
-}
-
-// lineReader knows the lines of what is read through it.
-type lineReader struct {
-	r    io.Reader
-	read int64
-	line int     // of the last offset that was asked for
-	ends []int64 // of the lines from there on
-}
-
-func (l *lineReader) Read(p []byte) (int, error) {
-	n, err := l.r.Read(p)
-	for at := 0; ; at++ {
-		i := bytes.IndexByte(p[at:n], '\n')
-		if i < 0 {
-			break
-		}
-		at += i
-		l.ends = append(l.ends, l.read+int64(at))
-	}
-	l.read += int64(n)
-	return n, err
-}
-
-// of returns the line of an offset. One offset after another must be asked for in ascending order.
-func (l *lineReader) of(offset int64) int {
-	n := 0
-	for n < len(l.ends) && l.ends[n] < offset {
-		n++
-	}
-	l.ends = l.ends[:copy(l.ends, l.ends[n:])]
-	l.line += n
-	return l.line
 }
