@@ -41,12 +41,12 @@ func TestReadRefused(t *testing.T) {
 	}
 }
 
-// Whatever answers in Flowise's place ends in an error that says what to do.
+// Whatever responds in Flowise's place ends in an error that says what to do.
 func TestReadNotFlowise(t *testing.T) {
 	const version = `{"version":"3.1.4"}`
 	for _, tt := range []struct {
 		name    string
-		path    string // where the answer differs from a Flowise's
+		path    string // where the response differs from a Flowise's
 		status  int
 		kind    string
 		body    string
@@ -108,7 +108,7 @@ func TestReadNotFlowise(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.maxItem, c.maxAnswer = 4<<10, 64<<10
+			c.maxItem, c.maxResponse = 4<<10, 64<<10
 			_, err = c.read(t.Context())
 			wantError(t, err, append(tt.want, server.URL)...)
 			if followed || strings.ContainsAny(err.Error(), "\n\x1b") || strings.Contains(err.Error(), secret) {
@@ -146,8 +146,8 @@ func TestReadUnreachable(t *testing.T) {
 		{"an unknown authority", secure.URL, 0, []string{"cannot be reached", "--upstream-ca"}},
 		{"no TLS there", strings.Replace(plain.URL, "http:", "https:", 1), 0, []string{"does not speak TLS", "http://"}},
 		{"TLS there", strings.Replace(secure.URL, "https:", "http:", 1), 0, []string{"400"}},
-		{"no answer", slow.URL, 200 * time.Millisecond, []string{"no answer within 200ms", "--timeout"}},
-		{"half an answer", slow.URL + "/half", 200 * time.Millisecond, []string{"not complete within 200ms", "--timeout"}},
+		{"no response", slow.URL, 200 * time.Millisecond, []string{"no response within 200ms", "--timeout"}},
+		{"half a response", slow.URL + "/half", 200 * time.Millisecond, []string{"not complete within 200ms", "--timeout"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Read(t.Context(), Options{URL: tt.url, Credential: Credential{APIKey: secret}, Timeout: tt.timeout})
@@ -161,5 +161,5 @@ func TestReadUnreachable(t *testing.T) {
 	}
 	other := strings.Replace(secure.URL, "127.0.0.1", "localhost", 1)
 	_, err := Read(t.Context(), Options{URL: other, Credential: Credential{APIKey: secret}, RootCAs: roots})
-	wantError(t, err, "cannot be reached", "name that its certificate is for")
+	wantError(t, err, "cannot be reached", "name that its certificate is valid for")
 }
