@@ -25,8 +25,7 @@ type NewKey struct {
 	Chatflows []string
 }
 
-// validate sees to it that what is put into the text of a file is what it seems: an ID such as
-// "a, b" would be two in a list.
+// validate checks the IDs before they become part of a text, where "a, b" would be two.
 func (k *NewKey) validate() error {
 	var errs []error
 	if err := keystore.ValidateID(k.ID); err != nil {
@@ -64,8 +63,8 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	if !k.NotAfter.IsZero() {
 		item = append(item, "not_after: "+k.NotAfter.UTC().Format(time.RFC3339))
 	}
-	// What is in the file first, from the bottom up, so that a step that fails names the line as it
-	// is in the file; then what is new.
+	// First what is in the file, from the bottom up, so that a step that fails names a line of the
+	// original file; then what is new.
 	var listed, added []string
 	for _, c := range slices.Compact(slices.Sorted(slices.Values(k.Chatflows))) {
 		if chatflow(old, c) != nil {
@@ -76,7 +75,7 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	}
 	slices.SortStableFunc(listed, func(a, b string) int { return chatflow(old, b).Line - chatflow(old, a).Line })
 	for _, c := range listed {
-		e.step(func() { e.addToList(e.must("chatflows", c), "keys", word(k.ID)) })
+		e.step(func() { e.addToList(e.entry("chatflows", c), "keys", word(k.ID)) })
 	}
 	e.step(func() { e.appendItem("keys", item) })
 	for _, c := range added {
@@ -113,7 +112,7 @@ func DisableKey(file string, data []byte, id string) ([]byte, error) {
 		return nil, err
 	}
 	e := newEditor(file, data)
-	e.step(func() { e.setField(e.must("keys", id), "disabled", "true") })
+	e.step(func() { e.setField(e.entry("keys", id), "disabled", "true") })
 	return e.result(func(next *keystore.Snapshot) bool {
 		return changesOnly(id, old, next) && next.Key(id).Disabled
 	})

@@ -11,9 +11,9 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// File replaces the key file at path with what change makes of its content, which is nil if the
+// File replaces the key file at path with what change returns for its content, which is nil if the
 // file does not exist. The replacement is atomic and durable: readers see the old file or the new
-// one, and after File has returned the new one survives a loss of power. Mode, owner and a symbolic
+// one, and once File has returned the new one survives a power failure. Mode, owner and a symbolic
 // link are kept. Edits exclude each other, so a second one sees what the first one wrote.
 func File(path string, change func(data []byte) ([]byte, error)) error {
 	target, err := followLinks(path)
@@ -39,13 +39,12 @@ func File(path string, change func(data []byte) ([]byte, error)) error {
 	return nil
 }
 
-// followLinks returns what path means once every symbolic link at its end is followed, whether or not
-// it exists.
+// followLinks follows the symbolic links at the end of path. The file need not exist.
 func followLinks(path string) (string, error) {
 	for range 32 {
 		target, err := os.Readlink(path)
 		if err != nil {
-			return path, nil //nolint:nilerr // no link, or nothing there
+			return path, nil //nolint:nilerr // not a link, or nothing there
 		}
 		if !filepath.IsAbs(target) {
 			target = filepath.Join(filepath.Dir(path), target)
@@ -96,7 +95,7 @@ func replace(path string, data []byte) (err error) {
 	return d.Sync()
 }
 
-// fileError says what cannot be written and what to do instead.
+// fileError says why the key file at path cannot be written, and what to do instead.
 func fileError(path string, err error) error {
 	const instead = "use --stdout to print the new file instead; for a Kubernetes Secret, pipe it into `kubectl create secret generic NAME --from-file=keys.yaml=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -`"
 	switch {

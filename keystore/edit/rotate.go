@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// RotateKey returns the key file data with one more secret under the key id. Its other secrets end
-// at until, those that end earlier excepted. file is the name to use in errors.
+// RotateKey returns the key file data with one more secret of the key id. Its other secrets expire
+// at until, unless they expire earlier. file is the name to use in errors.
 func RotateKey(file string, data []byte, id string, digest keystore.Digest, until time.Time) ([]byte, error) {
 	old, key, err := enabledKey(file, data, id, ", so a new secret would not open anything")
 	if err != nil {
@@ -24,11 +24,11 @@ func RotateKey(file string, data []byte, id string, digest keystore.Digest, unti
 	e := newEditor(file, data)
 	secrets := key.Secrets()
 	for i := range secrets {
-		if endsAfter(until, secrets[i]) {
-			e.step(func() { e.endSecret(e.must("keys", id), i, until.Format(time.RFC3339)) })
+		if expiresAfter(until, secrets[i]) {
+			e.step(func() { e.expireSecret(e.entry("keys", id), i, until.Format(time.RFC3339)) })
 		}
 	}
-	e.step(func() { e.addSecret(e.must("keys", id), digest) })
+	e.step(func() { e.addSecret(e.entry("keys", id), digest) })
 	return e.result(func(next *keystore.Snapshot) bool {
 		k := next.Key(id)
 		if !changesOnly(id, old, next) || len(k.Secrets()) != len(secrets)+1 || k.Disabled || !k.NotBefore().Equal(key.NotBefore()) || !k.OwnNotAfter().Equal(key.OwnNotAfter()) {
@@ -36,7 +36,7 @@ func RotateKey(file string, data []byte, id string, digest keystore.Digest, unti
 		}
 		for i, was := range secrets {
 			is, end := k.Secrets()[i], was.NotAfter()
-			if endsAfter(until, was) {
+			if expiresAfter(until, was) {
 				end = until
 			}
 			if was.Digest != is.Digest || !was.NotBefore().Equal(is.NotBefore()) || !is.NotAfter().Equal(end) {
@@ -48,16 +48,16 @@ func RotateKey(file string, data []byte, id string, digest keystore.Digest, unti
 	})
 }
 
-func endsAfter(t time.Time, s keystore.Secret) bool {
+func expiresAfter(t time.Time, s keystore.Secret) bool {
 	return s.NotAfter().IsZero() || s.NotAfter().After(t)
 }
 
-// endSecret gives the i-th secret of a key an end. A key with its only secret beside its ID gets a
+// expireSecret gives the i-th secret of a key the end until. A key that has its only secret beside its ID gets a
 // list of secrets.
-func (e *editor) endSecret(key *yaml.Node, i int, until string) {
+func (e *editor) expireSecret(key *yaml.Node, i int, until string) {
 	if _, list := field(key, "secrets"); list != nil {
 		if list.Kind != yaml.SequenceNode || i >= len(list.Content) || list.Content[i].Kind != yaml.MappingNode {
-			e.fail(fmt.Sprintf("the secrets in line %d are not written as a list", list.Line))
+			e.fail("the secrets in line %d are not written as a list", list.Line)
 			return
 		}
 		e.setField(list.Content[i], "not_after", until)
@@ -71,7 +71,7 @@ func (e *editor) endSecret(key *yaml.Node, i int, until string) {
 		e.fail("a key has its secret behind an alias")
 		return
 	}
-	at, end := e.offset(name), e.after(value)
+	at, end := e.begin(name), e.end(value)
 	if key.Style&yaml.FlowStyle != 0 {
 		e.insert(at, "secrets: [{")
 		e.insert(end, ", not_after: "+until+"}]")
@@ -87,22 +87,18 @@ func (e *editor) endSecret(key *yaml.Node, i int, until string) {
 func (e *editor) addSecret(key *yaml.Node, digest keystore.Digest) {
 	_, list := field(key, "secrets")
 	if list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
-		e.fail("a key has no list of secrets") // all had ended, so that none was given an end
+		e.fail("a key has no list of secrets") // all secrets had expired, so expireSecret made none
 		return
 	}
 	item := list.Content[len(list.Content)-1]
 	if list.Style&yaml.FlowStyle != 0 {
-		at := e.after(last(item)) // the end of the mapping is behind its last value
+		at := e.end(last(item)) // the mapping ends somewhere after its last value
 		for at < len(e.data) && e.data[at] != '}' {
 			at++
 		}
 		e.insert(min(at+1, len(e.data)), ", {sha256: "+digest.String()+"}")
 		return
 	}
-	indent, ok := e.dashIndent(item)
-	if !ok {
-		return
-	}
 	at, newline := e.nextLine(list)
-	e.insert(at, newline+indent+"- sha256: "+digest.String()+"\n")
+	e.insert(at, newline+e.dashIndent(item)+"- sha256: "+digest.String()+"\n")
 }
