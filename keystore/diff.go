@@ -138,7 +138,7 @@ func sameChatflow(a, b *Chatflow) bool {
 func losesOfChatflow(a, b *Chatflow) bool {
 	return a.Public && !b.Public || a.Name != "" && b.Name == "" ||
 		a.UpstreamAuthorization.Mode != UpstreamDefault && b.UpstreamAuthorization.Mode == UpstreamDefault ||
-		a.Body.lacks(b.Body) ||
+		b.Body.lacks(a.Body) ||
 		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.hasID(k.ID) })
 }
 
