@@ -121,17 +121,5 @@ func ValidateSecret(s string) error {
 // IsToken reports whether s is a b64token of RFC 6750 section 2.1.
 func IsToken(s string) bool {
 	body := strings.TrimRight(s, "=")
-	if body == "" {
-		return false
-	}
-	for i := range len(body) {
-		c := body[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
-		default:
-			return false
-		}
-	}
-	return true
+	return body != "" && strings.Trim(body, base62+"-._~+/") == ""
 }

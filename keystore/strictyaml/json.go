@@ -9,9 +9,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// JSON returns the JSON value in r as the nodes that YAML has for it, or nil after a fault. A list that is a
-// field of the value may be long: [Decoder.Sequence] reads it from r again, and the node of an item is valid
-// until the next item is read.
+// JSON returns the JSON document in r as nodes of YAML, or nil after a fault. A list that is a field of the document
+// may be long: [Decoder.Sequence] reads it from r again, and the node of an item is valid until the next item
+// is read.
 func (d *Decoder) JSON(r *io.SectionReader) *yaml.Node {
 	j := newJSONReader(r, 1)
 	d.lists = map[*yaml.Node]list{}

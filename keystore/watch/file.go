@@ -5,30 +5,31 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 )
 
 // File is a file whose content is compared with what it was. It is not safe for concurrent use.
 type File struct {
-	path  string
-	stamp stamp
+	path   string
+	info   fs.FileInfo // of the content that was last found; nil if there was none yet
+	digest [sha256.Size]byte
+	known  bool // digest is that of the last content
 	// opened is when the file was last opened, hashed when digest was taken, unchanged since when it has been right.
 	opened, hashed, unchanged time.Time
 	// inPlace says that the last change was a write to the file itself, not a rename over it.
 	inPlace bool
-	digest  [sha256.Size]byte
-	seen    bool // digest is that of the content
 }
 
 // NewFile returns a File that has seen nothing yet.
 func NewFile(path string) *File { return &File{path: path} }
 
-// large is the size from which a file is not copied into memory, and is not read again while its stamp stays
-// the same.
+// large is the size from which a file is not copied into memory, and is not read again while nothing says that it has
+// changed.
 const large = 1 << 20
 
-// racy is the time after a change in which another change may get the same stamp, because file systems count time in
+// racy is the time after a change in which another change may get the same times, because file systems count time in
 // ticks. A file that was read so soon after its last change is read again.
 const racy = 2 * time.Second
 
@@ -38,59 +39,61 @@ var ErrChanging = errors.New("the file was written to while it was read")
 // Content is what Open found in a file.
 type Content struct {
 	*io.SectionReader
-	of    *File
-	file  *os.File // nil if the content is in memory
-	stamp stamp
+	of   *File
+	info fs.FileInfo
+	file *os.File // nil if the content is in memory
 }
 
 // Open returns the content of the file and reports whether it differs from that of the last Open. After an
 // error the next content counts as changed. The caller must close the content.
 func (f *File) Open() (c *Content, changed bool, err error) {
-	last := f.opened
-	f.opened = time.Now()
-	seen := f.seen
-	f.seen = false
+	last, known := f.opened, f.known
+	f.opened, f.known = time.Now(), false
 	file, err := os.Open(f.path)
 	if err != nil {
 		return nil, false, err
 	}
-	c, digest, err := f.read(file, seen)
+	c = &Content{of: f, file: file}
+	digest, err := f.read(c, known)
 	if err != nil {
 		file.Close()
 		return nil, false, err
 	}
-	if changed = !seen || digest != f.digest; changed {
-		f.inPlace = f.stamp == stamp{} || c.stamp.sameFile(f.stamp)
-		f.unchanged = changedAt(c.stamp.changed(), last, f.opened)
+	if changed = !known || digest != f.digest; changed {
+		f.inPlace = f.info == nil || os.SameFile(f.info, c.info)
+		f.unchanged = changedAt(changeTime(c.info), last, f.opened)
 	}
-	f.stamp, f.digest, f.seen = c.stamp, digest, true
+	f.info, f.digest, f.known = c.info, digest, true
 	return c, changed, nil
 }
 
-func (f *File) read(file *os.File, seen bool) (c *Content, digest [sha256.Size]byte, err error) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, digest, err
+// read completes c and returns its digest.
+func (f *File) read(c *Content, known bool) (digest [sha256.Size]byte, err error) {
+	if c.info, err = c.file.Stat(); err != nil {
+		return digest, err
 	}
-	c = &Content{of: f, file: file, stamp: stampOf(info)}
-	if seen && info.Size() >= large && c.stamp == f.stamp && f.hashed.Sub(c.stamp.changed()) > racy {
-		c.SectionReader = io.NewSectionReader(file, 0, info.Size())
-		return c, f.digest, nil
+	if c.info.Size() < large {
+		data, err := io.ReadAll(c.file)
+		if err != nil {
+			return digest, err
+		}
+		c.file.Close()
+		c.file, c.SectionReader = nil, io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
+	} else {
+		c.SectionReader = io.NewSectionReader(c.file, 0, c.info.Size())
+		if known && isSame(f.info, c.info) && f.hashed.Sub(changeTime(c.info)) > racy && !changeTime(c.info).IsZero() {
+			return f.digest, nil
+		}
 	}
 	f.hashed = time.Now()
-	if info.Size() < large {
-		data, err := io.ReadAll(file)
-		if err != nil {
-			return nil, digest, err
-		}
-		file.Close()
-		c.SectionReader, c.file = io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), nil
-		return c, sha256.Sum256(data), nil
-	}
-	c.SectionReader = io.NewSectionReader(file, 0, info.Size())
 	h := sha256.New()
-	_, err = io.Copy(h, io.NewSectionReader(file, 0, info.Size()))
-	return c, [sha256.Size]byte(h.Sum(nil)), err
+	_, err = io.Copy(h, io.NewSectionReader(c, 0, c.Size()))
+	return [sha256.Size]byte(h.Sum(nil)), err
+}
+
+// isSame reports whether nothing says that a file has changed between two states.
+func isSame(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && changeTime(a).Equal(changeTime(b))
 }
 
 // Close releases the content. The error is [ErrChanging] if the file may not have had this content all the time.
@@ -102,10 +105,10 @@ func (c *Content) Close() error {
 	c.file = nil
 	defer file.Close()
 	info, err := file.Stat()
-	if err == nil && stampOf(info) != c.stamp {
+	if err == nil && !isSame(info, c.info) {
 		err = ErrChanging
 	}
-	c.of.seen = c.of.seen && err == nil
+	c.of.known = c.of.known && err == nil
 	return err
 }
 
@@ -119,9 +122,9 @@ func (f *File) InPlace() bool { return f.inPlace }
 // Age returns how long the content that Open last returned is known not to have changed.
 func (f *File) Age() time.Duration { return time.Since(f.unchanged) }
 
-// changedAt returns when a change happened that was found at now and not at last: the time of the file's stamp if it is
-// between the two, and else now. The stamp may come from the clock of another machine, or of this one before it was
-// set.
+// changedAt returns when a change happened that was found at now and not at last: the time that the file system has for
+// it if it is between the two, and else now. The file system may have it from the clock of another machine, or of
+// this one before it was set.
 func changedAt(stamp, last, now time.Time) time.Time {
 	if ago := now.Sub(stamp); ago > 0 && ago < now.Sub(last) {
 		return now.Add(-ago) // not stamp: setting the clock must not move it
