@@ -63,9 +63,8 @@ func (f *flowiseFile) read() ([]apiKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer content.Close()
 	data, err := io.ReadAll(content)
-	if err != nil {
+	if err = errors.Join(err, content.Close()); err != nil {
 		return nil, err
 	}
 	keys, err := parseFlowiseKeys(data)
@@ -111,41 +110,44 @@ type parsed struct {
 	err  error
 }
 
-// parse makes a snapshot of what was found, which is last if nothing has changed since.
+// parse returns what the files mean: the same as last if nothing has changed since. It closes the key file.
 func (f *files) parse(found found, last parsed) parsed {
 	if found.err != nil {
 		return parsed{err: found.err}
 	}
-	defer found.content.Close()
-	if !found.changed {
-		return last
+	if found.changed {
+		last.next, last.err = f.snapshot(found)
 	}
-	path := f.keys.Path()
-	flowise := func(name string) ([]apiKey, error) { return f.flowiseKeys(name, found.explicit) }
-	next, err := parse(path, found.content.SectionReader, parseOptions{flowise: flowise})
+	if err := found.content.Close(); err != nil && found.changed {
+		return parsed{err: ReadError(f.keys.Path(), err)}
+	}
+	return last
+}
+
+// snapshot makes a snapshot of what was found.
+func (f *files) snapshot(found found) (*Snapshot, error) {
+	from := func(keys func(name string) ([]apiKey, error)) (*Snapshot, error) {
+		return parse(f.keys.Path(), found.content.SectionReader, parseOptions{flowise: keys})
+	}
+	next, err := from(func(name string) ([]apiKey, error) { return f.flowiseKeys(name, found.explicit) })
 	if err != nil && f.flowise != nil && f.flowise.Path() == f.lastPath &&
 		(f.flowise.err != nil || !slices.Equal(f.flowise.keys, f.lastKeys)) {
 		// Flowise may be the cause. That must not keep a key from being revoked here, so its last keys stay.
-		fault := err
-		last := func(string) ([]apiKey, error) { return f.lastKeys, nil }
-		if next, err = parse(path, found.content.SectionReader, parseOptions{flowise: last}); err == nil {
-			next.flowiseFault = fault
-		} else {
-			err = fault
+		last, lastErr := from(func(string) ([]apiKey, error) { return f.lastKeys, nil })
+		if lastErr == nil {
+			last.flowiseFault = err
+			next, err = last, nil
 		}
 	}
-	if changing := found.content.Close(); changing != nil {
-		err = ReadError(path, changing)
-	}
 	if err != nil {
-		return parsed{err: err}
+		return nil, err
 	}
 	if next.flowiseName == "" {
 		f.flowise = nil
 	} else {
 		next.flowisePath = f.flowise.Path()
 	}
-	return parsed{next: next}
+	return next, nil
 }
 
 // ReadError says what to do if the key file at path cannot be read.
