@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,7 +21,6 @@ type client struct {
 	cookies     []*http.Cookie // of the session, after a login
 	timeout     time.Duration
 	http        *http.Client
-	maxItem     int64 // bytes of one chatflow or key, drawing included
 	maxResponse int64 // bytes of one response
 }
 
@@ -41,7 +39,7 @@ func newClient(o Options) (*client, error) {
 	}
 	return &client{
 		base: strings.TrimRight(o.URL, "/"), credential: o.Credential, timeout: o.Timeout,
-		maxItem: 64 << 20, maxResponse: 1 << 30, // Flowise itself stores no chatflow of more than 50 MB
+		maxResponse: 1 << 30, // a chatflow comes with its whole drawing, and a 2.x lists all at once
 		http: &http.Client{
 			Transport: &http.Transport{ // and no proxy from the environment
 				TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
@@ -59,7 +57,7 @@ func (c *client) login(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, http.MethodPost, "/auth/login", body, func(res *http.Response, _ *decoder) error {
+	return c.do(ctx, http.MethodPost, "/auth/login", body, func(res *http.Response, _ *json.Decoder) error {
 		// Taken as they are: the cookies of a Flowise behind a TLS proxy are for https only, but the
 		// password was just sent to its own port.
 		if c.cookies = res.Cookies(); len(c.cookies) == 0 {
@@ -70,7 +68,7 @@ func (c *client) login(ctx context.Context) error {
 }
 
 // do sends a request and has read read the response, if its status is 2xx.
-func (c *client) do(ctx context.Context, method, path string, body []byte, read func(*http.Response, *decoder) error) error {
+func (c *client) do(ctx context.Context, method, path string, body []byte, read func(*http.Response, *json.Decoder) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, c.base+"/api/v1"+path, bytes.NewReader(body))
@@ -88,12 +86,11 @@ func (c *client) do(ctx context.Context, method, path string, body []byte, read 
 	}
 	defer res.Body.Close()
 	what, _, _ := strings.Cut(method+" /api/v1"+path, "?")
-	d := &decoder{r: res.Body, maxItem: c.maxItem, item: c.maxItem, all: c.maxResponse}
-	d.Decoder = json.NewDecoder(d)
-	if err := c.refusal(what, res, d); err != nil {
+	limited := http.MaxBytesReader(nil, res.Body, c.maxResponse)
+	if err := c.refusal(what, res, limited); err != nil {
 		return err
 	}
-	if err := read(res, d); err != nil {
+	if err := read(res, json.NewDecoder(limited)); err != nil {
 		return c.unreadable(what, err)
 	}
 	return nil
@@ -117,32 +114,6 @@ func (c *client) authenticate(req *http.Request, path string) {
 	}
 }
 
-// decoder reads a response item by item, because a chatflow comes with its whole drawing. It fails at an item, or
-// a response, that is too long.
-type decoder struct {
-	*json.Decoder
-	r         io.Reader
-	maxItem   int64
-	item, all int64 // bytes that may still be read
-}
-
-// Read reads for the json.Decoder.
-func (d *decoder) Read(p []byte) (int, error) {
-	left := min(d.item, d.all, int64(len(p)))
-	if left <= 0 {
-		return 0, errTooLarge
-	}
-	n, err := d.r.Read(p[:left])
-	d.item -= int64(n)
-	d.all -= int64(n)
-	return n, err
-}
-
-func (d *decoder) decode(into any) error {
-	d.item = d.maxItem
-	return d.Decode(into)
-}
-
 // list is a response that lists things: all of them, or a page and how many there are.
 type list[T any] struct {
 	items []T
@@ -151,12 +122,12 @@ type list[T any] struct {
 }
 
 func readList[T any](ctx context.Context, c *client, path string) (l list[T], err error) {
-	err = c.do(ctx, http.MethodGet, path, nil, func(_ *http.Response, d *decoder) error { return l.read(d) })
+	err = c.do(ctx, http.MethodGet, path, nil, func(_ *http.Response, d *json.Decoder) error { return l.read(d) })
 	return l, err
 }
 
 // read reads [...] or {"data": [...], "total": n}, in any order and with anything else in it.
-func (l *list[T]) read(d *decoder) error {
+func (l *list[T]) read(d *json.Decoder) error {
 	switch first, err := d.Token(); {
 	case err != nil:
 		return err
@@ -179,9 +150,9 @@ func (l *list[T]) read(d *decoder) error {
 				err = l.readItems(d)
 			}
 		case name == "total":
-			err = d.decode(&l.total)
+			err = d.Decode(&l.total)
 		default:
-			err = d.decode(new(json.RawMessage))
+			err = d.Decode(new(json.RawMessage))
 		}
 		if err != nil {
 			return err
@@ -197,10 +168,10 @@ func (l *list[T]) read(d *decoder) error {
 }
 
 // readItems reads a list up to its closing bracket.
-func (l *list[T]) readItems(d *decoder) error {
+func (l *list[T]) readItems(d *json.Decoder) error {
 	for d.More() {
 		var item T
-		if err := d.decode(&item); err != nil {
+		if err := d.Decode(&item); err != nil {
 			return err
 		}
 		l.items = append(l.items, item)

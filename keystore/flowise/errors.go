@@ -17,7 +17,6 @@ import (
 
 var (
 	errUnauthorized = errors.New("not authorized")
-	errTooLarge     = errors.New("the response is larger than any that a Flowise should give")
 	errNoList       = errors.New("there is no list in the response")
 )
 
@@ -51,8 +50,8 @@ func isTimeout(err error) bool {
 // unreadable says what is wrong with a response of status 2xx.
 func (c *client) unreadable(what string, err error) error {
 	switch {
-	case errors.Is(err, errTooLarge):
-		return fmt.Errorf("%s: %s: %w; is this a Flowise?", c.base, what, err)
+	case errors.As(err, new(*http.MaxBytesError)):
+		return fmt.Errorf("%s: %s: the response is larger than any that a Flowise should give; is this a Flowise?", c.base, what)
 	case isTimeout(err):
 		return fmt.Errorf("%s: %s: the response was not complete within %v; --timeout sets another limit", c.base, what, c.timeout)
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):

@@ -16,25 +16,17 @@ const maxName = 64
 // printable returns s on one line: with a space for what is not printable, one space for several, and cut if it
 // is too long.
 func printable(s string) string {
-	var b strings.Builder
-	n, space := 0, false
-	for _, r := range s {
-		if r == ' ' || !unicode.IsPrint(r) {
-			space = n > 0
-			continue
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
 		}
-		if n >= maxName {
-			return b.String() + "…"
-		}
-		if space {
-			b.WriteByte(' ')
-			n++
-			space = false
-		}
-		b.WriteRune(r)
-		n++
+		return r
+	}, s)
+	runes := []rune(strings.Join(strings.Fields(s), " "))
+	if len(runes) <= maxName {
+		return string(runes)
 	}
-	return b.String()
+	return strings.TrimRight(string(runes[:maxName]), " ") + "…"
 }
 
 var escaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`)

@@ -9,6 +9,7 @@ package flowise
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -103,7 +104,7 @@ func (c *client) readVersion(ctx context.Context) (string, error) {
 	var v struct {
 		Version string `json:"version"`
 	}
-	err := c.do(ctx, http.MethodGet, "/version", nil, func(_ *http.Response, d *decoder) error { return d.decode(&v) })
+	err := c.do(ctx, http.MethodGet, "/version", nil, func(_ *http.Response, d *json.Decoder) error { return d.Decode(&v) })
 	switch {
 	case errors.Is(err, errUnauthorized) && strings.Count(c.base, "/") > len("//"): // Flowise guards /canvas/api/v1/, which does not exist
 		return "", c.notFlowise("it wants a credential for its version, as a Flowise does for addresses with a wrong path")
