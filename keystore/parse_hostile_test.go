@@ -19,9 +19,9 @@ func byteFiles() []struct{ name, data, want string } {
 	return []struct{ name, data, want string }{
 		{"empty", "", "f: the file is empty"},
 		{"white space", " \r\n\t\n", "f: the file is empty"},
-		{"NUL", "version: 1\nchatflows: [{id: x\x00, public: true}]\n", "f: the file has NUL bytes: it is not text, or was not written whole"},
-		{"not written whole", minimal + strings.Repeat("\x00", 512), "f: the file has NUL bytes: it is not text, or was not written whole"},
-		{"UTF-16", "\xff\xfev\x00e\x00r\x00", "f: the file has NUL bytes: it is not text, or was not written whole"},
+		{"NUL", "version: 1\nchatflows: [{id: x\x00, public: true}]\n", "f: the file has NUL bytes: it is not text, or was not written completely"},
+		{"not written completely", minimal + strings.Repeat("\x00", 512), "f: the file has NUL bytes: it is not text, or was not written completely"},
+		{"UTF-16", "\xff\xfev\x00e\x00r\x00", "f: the file has NUL bytes: it is not text, or was not written completely"},
 		{"Latin-1", "version: 1\nchatflows: [{id: x, name: \xfc, public: true}]\n", "f: the file is not UTF-8 text"},
 		{"cut in a character", minimal + "# \xc3", "f: the file is not UTF-8 text"},
 		{"surrogate", minimal + "# \xed\xa0\x80", "f: the file is not UTF-8 text"},

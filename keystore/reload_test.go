@@ -21,7 +21,7 @@ type bubble struct {
 	admitted int // how often Validate was asked
 }
 
-// inBubble opens the files, lets them rest and has test look at them.
+// inBubble opens the files, lets them settle and calls test.
 func inBubble(t *testing.T, keys, api string, test func(f *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -92,15 +92,15 @@ const (
 	freshKeys     = `[{"keyName":"DefaultKey","id":"2","apiKey":"a-fresh-secret-000000000"}]`
 )
 
-// TestAdmittedOnce: what does not come into force is not put before Validate, which tells the operator
+// TestAdmittedOnce: Validate is not asked about what is not applied, because it tells the operator
 // what is odd about it.
 func TestAdmittedOnce(t *testing.T) {
-	t.Run("a change that has to rest", func(t *testing.T) {
+	t.Run("a change that must settle", func(t *testing.T) {
 		inBubble(t, keysFile("a", "b"), "[]", func(f *bubble) {
 			f.put("keys.yaml", keysFile("a"))
 			for range 3 {
 				if _, again := f.reload(false); again == 0 || f.admitted != 1 {
-					f.Fatalf("to be looked at again after %v, Validate asked %d times, want a rest and 1", again, f.admitted)
+					f.Fatalf("to be looked at again after %v, Validate asked %d times, want to wait, and 1", again, f.admitted)
 				}
 				time.Sleep(settleTime / 4)
 			}
@@ -125,7 +125,7 @@ func TestAdmittedOnce(t *testing.T) {
 }
 
 // TestRewrittenAllTheTime has a program write the file in place every second, each time with the time in a
-// comment. What it says rests though the bytes do not.
+// comment. Its meaning settles though its bytes do not.
 func TestRewrittenAllTheTime(t *testing.T) {
 	for name, api := range map[string]string{"all is well": dashboardKeys, "Flowise's file has a fault": "["} {
 		t.Run(name, func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestOneReadOfALook has the key file truncated and half written while a look is waiting for Flowise's. What
-// the look puts in force must be what it found at rest, not what the file has become meanwhile.
+// TestOneReadOfALook has the key file truncated and half written while a reload waits for Flowise's. What
+// the reload applies must be what it found, not what the file has become meanwhile.
 func TestOneReadOfALook(t *testing.T) {
 	inBubble(t, keysFile("a", "b"), dashboardKeys, func(f *bubble) {
 		api := filepath.Join(f.dir, "api.json")

@@ -178,7 +178,7 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 	for _, state := range []string{"good", "faulty", "gone"} {
 		s, path := open(t, keyFile("a"), keystore.Options{Poll: time.Millisecond})
 		stop := run(t, s)
-		replaceFile(t, path, keyFile("b")) // put in place, so that what comes next is believed at once
+		replaceFile(t, path, keyFile("b")) // renamed, so that the next change is applied at once
 		eventually(t, "a look", func() bool { return snapshotIDs(s.Snapshot()) == "b" })
 		switch state {
 		case "faulty":

@@ -121,7 +121,7 @@ func TestReadError(t *testing.T) {
 }
 
 // TestReload goes through the states of a file, one look at a time. Whatever is wrong with the file,
-// the last good snapshot stays in force.
+// the last good snapshot stays active.
 func TestReload(t *testing.T) {
 	var told reloads
 	refuse := false
@@ -225,7 +225,7 @@ func TestReloadDiff(t *testing.T) {
 	}
 }
 
-// What Status returns is the caller's.
+// Changing what Status returned changes nothing in the store.
 func TestStatusIsACopy(t *testing.T) {
 	s, path := open(t, keyFile("a"), keystore.Options{})
 	st := s.Status()

@@ -121,7 +121,7 @@ func TestEditKeepsSymlink(t *testing.T) {
 	}
 }
 
-// A reader sees one file or the next, whole.
+// A reader sees one file or the next, and no part of one.
 func TestEditIsAtomic(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
 	contents := []string{strings.Repeat("a", 1<<16), strings.Repeat("b", 1<<10), strings.Repeat("c", 1<<17)}
@@ -133,7 +133,7 @@ func TestEditIsAtomic(t *testing.T) {
 			for n := 0; ; n++ {
 				data, err := os.ReadFile(path)
 				if err != nil || !slices.Contains(contents, string(data)) {
-					t.Errorf("read %d: %d bytes, %v, want a whole file", n, len(data), err)
+					t.Errorf("read %d: %d bytes, %v, want a complete file", n, len(data), err)
 					return
 				}
 				select {

@@ -43,7 +43,7 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 		d.Fault(top, "the file is empty")
 		return nil
 	case bytes.IndexByte(data, 0) >= 0:
-		d.Fault(top, "the file has NUL bytes: it is not text, or was not written whole")
+		d.Fault(top, "the file has NUL bytes: it is not text, or was not written completely")
 		return nil
 	case !utf8.Valid(data):
 		d.Fault(top, "the file is not UTF-8 text")

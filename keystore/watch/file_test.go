@@ -87,7 +87,7 @@ func TestFileLarge(t *testing.T) {
 	f := NewFile(path)
 	read(t, f, a, true)
 
-	// Read while another change could carry the same stamp, it is read again.
+	// Read while another change could have the same times, it is read again.
 	hashed := f.hashed
 	if read(t, f, a, false); f.hashed.Equal(hashed) {
 		t.Error("Open() just after a change did not read the file")
@@ -148,7 +148,7 @@ func lstat(t *testing.T, path string) os.FileInfo {
 	return info
 }
 
-// A file that is put in the place of another is whole; one that is written to may not be.
+// A file that was renamed over another is complete; one that is written to may not be.
 func TestFileInPlace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	put(t, path, "0")
@@ -179,7 +179,7 @@ func TestFileInPlace(t *testing.T) {
 		if runtime.GOOS == "linux" && f.InPlace() != step.inPlace {
 			t.Errorf("step %d: InPlace() = %t, want %t", i, f.InPlace(), step.inPlace)
 		}
-		read(t, f, content, false) // another look does not change the answer
+		read(t, f, content, false) // opening it again changes nothing
 		if runtime.GOOS == "linux" && f.InPlace() != step.inPlace {
 			t.Errorf("step %d: InPlace() at the next look = %t, want %t", i, f.InPlace(), step.inPlace)
 		}
@@ -189,7 +189,7 @@ func TestFileInPlace(t *testing.T) {
 	}
 }
 
-// What a stamp says of the time of a change counts only where it can be true.
+// The time of a change that the file system has counts only if it can be true.
 func TestChangedAt(t *testing.T) {
 	now := time.Now()
 	last := now.Add(-2 * time.Second)
