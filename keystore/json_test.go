@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -176,4 +177,39 @@ func FuzzParseJSON(f *testing.F) {
 			t.Errorf("snapshot (-YAML +JSON):\n%s", diff)
 		}
 	})
+}
+
+// TestLargeJSON has a key file that is too large to be held in memory: it is read from the disk, again when it has
+// changed, and not otherwise.
+func TestLargeJSON(t *testing.T) {
+	const n = 12_000
+	file := func(keys int) string {
+		var b strings.Builder
+		b.WriteString("{\"chatflows\": [{\"id\": \"x\", \"keys\": [\"k1\", \"Web\"]}],\n\"flowise_api_keys\": \"api.json\",\n\"keys\": [\n")
+		for i := range keys {
+			fmt.Fprintf(&b, "{\"id\": \"k%d\", \"sha256\": \"%s\"},\n", i, digest(fmt.Sprint(i)))
+		}
+		return b.String() + "{\"id\": \"last\", \"secret\": \"" + secret("last") + "\"}],\n\"version\": 1}\n"
+	}
+	path := filepath.Join(t.TempDir(), "keys.json")
+	writeFile(t, filepath.Join(filepath.Dir(path), "api.json"), apiJSON("Web "+flowiseA+" "+secretA))
+	writeFile(t, path, file(n))
+	s, err := keystore.Open(path, keystore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys := s.Snapshot().Keys(); len(keys) != n+2 || keys[n].ID != "last" || keys[n].Line != n+4 || !opens(s, secretA) || !opens(s, secret("1")) {
+		t.Errorf("Open = %d keys, %q in line %d, want %d, last in %d, and those of chatflow x to open it", len(keys), keys[n].ID, keys[n].Line, n+2, n+4)
+	}
+	if r := s.Reload(); r.Result != keystore.Unchanged {
+		t.Errorf("Reload of the same file = %s %v, want unchanged", r.Result, r.Err)
+	}
+	writeFile(t, path, strings.Replace(file(n), `"k7"`, `"k 7"`, 1))
+	if r := s.Reload(); r.Result != keystore.Failed || !strings.Contains(fmt.Sprint(r.Err), `keys.json:11: key ID "k 7"`) {
+		t.Errorf("Reload of a faulty file = %s %v, want the fault in its line", r.Result, r.Err)
+	}
+	replaceFile(t, path, file(n-1))
+	if r := s.Reload(); r.Result != keystore.Loaded || !cmp.Equal(r.KeysRemoved, []string{fmt.Sprint("k", n-1)}) {
+		t.Errorf("Reload without one key = %s %v, removed %q, want that key", r.Result, r.Err, r.KeysRemoved)
+	}
 }
