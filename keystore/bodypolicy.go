@@ -8,12 +8,12 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// BodyPolicy says what the callers of a chatflow may put into the body of a request. The zero value
-// limits nothing.
+// BodyPolicy says what the clients of a chatflow may put into the body of a request. The zero value
+// allows everything.
 type BodyPolicy struct {
-	// JSONOnly refuses bodies that are anything but plain JSON in UTF-8: forms, uploads, compressed ones.
+	// JSONOnly refuses bodies that are not uncompressed JSON in UTF-8, such as forms and uploads.
 	JSONOnly bool
-	// Deny are members that the JSON object must not have at its top. If there are any, JSONOnly is set.
+	// Deny are top-level members that the JSON object must not have. If there are any, JSONOnly is true.
 	Deny []string
 }
 
@@ -21,12 +21,12 @@ func (b BodyPolicy) equal(o BodyPolicy) bool {
 	return b.JSONOnly == o.JSONOnly && slices.Equal(b.Deny, o.Deny)
 }
 
-// lacks reports whether o denies less than b does.
+// lacks reports whether b allows something that o denies.
 func (b BodyPolicy) lacks(o BodyPolicy) bool {
-	return b.JSONOnly && !o.JSONOnly || slices.ContainsFunc(b.Deny, func(d string) bool { return !slices.Contains(o.Deny, d) })
+	return o.JSONOnly && !b.JSONOnly || slices.ContainsFunc(o.Deny, func(d string) bool { return !slices.Contains(b.Deny, d) })
 }
 
-// bodyPolicy reads what stands under a chatflow's body.
+// bodyPolicy reads the body of a chatflow.
 func (p *parser) bodyPolicy(c *Chatflow, n *yaml.Node) {
 	var jsonOnly *yaml.Node
 	if !p.Mapping(n, "body", func(field string, n *yaml.Node) bool {
@@ -47,12 +47,12 @@ func (p *parser) bodyPolicy(c *Chatflow, n *yaml.Node) {
 		return
 	}
 	if jsonOnly != nil && !c.Body.JSONOnly {
-		p.Fault(jsonOnly, "json_only: false together with deny: members can be denied in JSON alone; leave json_only out or make it true")
+		p.Fault(jsonOnly, "json_only: false together with deny: members can only be denied in JSON; leave json_only out or make it true")
 	}
 	c.Body.JSONOnly = true
 }
 
-// deny reads the name of a member that a body must not have.
+// deny reads the name of a denied member.
 func (p *parser) deny(c *Chatflow, n *yaml.Node) {
 	name, ok := p.Text(n, "deny")
 	switch {

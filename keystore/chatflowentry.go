@@ -12,13 +12,13 @@ import (
 // chatflow reads one entry under chatflows.
 func (p *parser) chatflow(n *yaml.Node) {
 	c := &Chatflow{Line: n.Line}
-	var id, name, keys *yaml.Node
+	var id, keys *yaml.Node
 	if !p.Mapping(n, "a chatflow", func(field string, n *yaml.Node) bool {
 		switch field {
 		case "id":
 			id = n
 		case "name":
-			name = n
+			c.Name, _ = p.Text(n, "name")
 		case "keys":
 			keys = n
 		case "public":
@@ -38,9 +38,6 @@ func (p *parser) chatflow(n *yaml.Node) {
 		c.ID = EveryChatflow
 	} else {
 		c.ID = p.id(n, id, "chatflow")
-	}
-	if name != nil {
-		c.Name, _ = p.Text(name, "name")
 	}
 	if keys != nil {
 		listed := map[*Key]bool{}
@@ -73,14 +70,14 @@ func (p *parser) upstreamAuthorization(c *Chatflow, n *yaml.Node) {
 	}
 }
 
-// keyOf adds the key that n names to chatflow c, in which those of listed are already.
+// keyOf adds the key that n names to chatflow c, unless it is in listed.
 func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 	v, ok := p.Text(n, "a key ID")
 	if !ok {
 		return
 	}
 	k := p.keyByID[v]
-	if p.source != nil && (k == nil || k.Flowise != "") {
+	if p.flowise != nil && (k == nil || k.fromFlowise) {
 		if k = p.flowiseKey(c, n, v); k == nil {
 			return
 		}
@@ -88,12 +85,11 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 	switch {
 	case k == nil:
 		p.Fault(n, "chatflow %q lists key %s, which is not under `keys:`", c.ID, strictyaml.Quote(v))
-	case listed[k] && k.Flowise != "": // by its name and by its id
-	case listed[k]:
-		p.Fault(n, "chatflow %q lists key %q twice", c.ID, v)
-	default:
+	case !listed[k]:
 		listed[k] = true
 		c.keys = append(c.keys, k)
+	case !k.fromFlowise: // a key of Flowise may be listed by its name and by its ID
+		p.Fault(n, "chatflow %q lists key %q twice", c.ID, v)
 	}
 }
 

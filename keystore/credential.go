@@ -8,22 +8,22 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// UpstreamAuthorization says which credential the runner is sent.
+// UpstreamAuthorization says which credential the upstream is sent.
 type UpstreamAuthorization struct {
 	Mode UpstreamMode
 	// Path is the file that holds the credential, for UpstreamFile.
 	Path string
 }
 
-// UpstreamMode is a way to deal with the caller's credential.
+// UpstreamMode is a source of the credential for the upstream.
 type UpstreamMode uint8
 
-// The ways to deal with the caller's credential.
+// The sources of the credential for the upstream.
 const (
-	UpstreamDefault UpstreamMode = iota // as the gate's setting says
-	UpstreamRemove                      // none is sent
-	UpstreamForward                     // the caller's own is sent on
-	UpstreamFile                        // the one in a file is sent
+	UpstreamDefault UpstreamMode = iota // the gate's setting
+	UpstreamRemove                      // none
+	UpstreamForward                     // the client
+	UpstreamFile                        // a file
 )
 
 // ParseUpstreamAuthorization reads "remove", "forward" or "file:PATH", where PATH is absolute.
@@ -36,7 +36,7 @@ func ParseUpstreamAuthorization(s string) (UpstreamAuthorization, error) {
 	case strings.HasPrefix(s, "file:"):
 		path := strings.TrimPrefix(s, "file:")
 		if !filepath.IsAbs(path) {
-			return UpstreamAuthorization{}, fmt.Errorf("%s: the file is named by its absolute path, as in file:/etc/flowlatch/upstream-key", strictyaml.Quote(s))
+			return UpstreamAuthorization{}, fmt.Errorf("%s: want an absolute path, as in file:/etc/flowlatch/upstream-key", strictyaml.Quote(s))
 		}
 		return UpstreamAuthorization{Mode: UpstreamFile, Path: path}, nil
 	}

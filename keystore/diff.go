@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 )
@@ -12,23 +11,19 @@ type Diff struct {
 	ChatflowsAdded, ChatflowsRemoved, ChatflowsChanged []string
 }
 
+func (d *Diff) lists() []*[]string {
+	return []*[]string{&d.KeysAdded, &d.KeysRemoved, &d.KeysChanged, &d.ChatflowsAdded, &d.ChatflowsRemoved, &d.ChatflowsChanged}
+}
+
 // Empty reports whether nothing differs but comments and layout.
 func (d Diff) Empty() bool {
-	return len(d.KeysAdded)+len(d.KeysRemoved)+len(d.KeysChanged)+
-		len(d.ChatflowsAdded)+len(d.ChatflowsRemoved)+len(d.ChatflowsChanged) == 0
+	return !slices.ContainsFunc(d.lists(), func(ids *[]string) bool { return len(*ids) > 0 })
 }
 
-// isKey reports whether the key id changed and nothing else did.
-func (d Diff) isKey(id string) bool {
-	return slices.Equal(d.KeysChanged, []string{id}) &&
-		len(d.KeysAdded)+len(d.KeysRemoved)+len(d.ChatflowsAdded)+len(d.ChatflowsRemoved)+len(d.ChatflowsChanged) == 0
-}
-
-// shortened returns d with lists that can be kept and shown: of a long one, the beginning and how many
-// more there are.
+// shortened returns d for keeping and showing: of a long list the first IDs and how many more there are.
 func (d Diff) shortened() Diff {
 	const most = 50
-	for _, ids := range []*[]string{&d.KeysAdded, &d.KeysRemoved, &d.KeysChanged, &d.ChatflowsAdded, &d.ChatflowsRemoved, &d.ChatflowsChanged} {
+	for _, ids := range d.lists() {
 		if n := len(*ids); n > most {
 			*ids = append(slices.Clone((*ids)[:most]), fmt.Sprintf("… and %d more", n-most))
 		}
@@ -36,105 +31,123 @@ func (d Diff) shortened() Diff {
 	return d
 }
 
-// diff compares two snapshots; old may be nil.
-func diff(old, next *Snapshot) Diff {
+// Compare returns what differs between two snapshots. A nil snapshot is empty.
+func Compare(old, next *Snapshot) Diff {
 	d, _ := compare(old, next)
 	return d
 }
 
-// compare is diff, and reports whether next may be old with its end cut off: something is gone from it.
-func compare(old, next *Snapshot) (d Diff, cut bool) {
+// compare is Compare, and reports whether something of old is missing in next.
+func compare(old, next *Snapshot) (d Diff, loses bool) {
+	if old == nil {
+		old = &Snapshot{}
+		d.KeysAdded = make([]string, 0, len(next.keys))
+	}
+	pairs(old.keys, next.keys, keyID, func(was, is *Key) {
+		switch {
+		case was == nil:
+			d.KeysAdded = append(d.KeysAdded, is.ID)
+		case is == nil:
+			d.KeysRemoved = append(d.KeysRemoved, was.ID)
+		case !sameKey(was, is):
+			d.KeysChanged = append(d.KeysChanged, is.ID)
+		}
+		loses = loses || was != nil && (is == nil || losesOfKey(was, is))
+	})
+	pairs(old.chatflows, next.chatflows, func(c *Chatflow) string { return c.ID }, func(was, is *Chatflow) {
+		switch {
+		case was == nil:
+			d.ChatflowsAdded = append(d.ChatflowsAdded, is.ID)
+		case is == nil:
+			d.ChatflowsRemoved = append(d.ChatflowsRemoved, was.ID)
+		case !sameChatflow(was, is):
+			d.ChatflowsChanged = append(d.ChatflowsChanged, is.ID)
+		}
+		loses = loses || was != nil && (is == nil || losesOfChatflow(was, is))
+	})
+	return d, loses
+}
+
+// date sets for each key the generation in which it became as it is: this one, or an older one if it was the same
+// in old, which may be nil.
+func (s *Snapshot) date(old *Snapshot, generation uint64) {
 	if old == nil {
 		old = &Snapshot{}
 	}
-	d.KeysAdded, d.KeysRemoved, d.KeysChanged = diffByID(old.keys, next.keys, func(k *Key) string { return k.ID }, func(a, b *Key) bool {
-		cut = cut || cutKey(a, b)
-		return sameKey(a, b)
-	})
-	d.ChatflowsAdded, d.ChatflowsRemoved, d.ChatflowsChanged = diffByID(old.chatflows, next.chatflows, func(c *Chatflow) string { return c.ID }, func(a, b *Chatflow) bool {
-		cut = cut || cutChatflow(a, b)
-		return sameChatflow(a, b)
-	})
-	return d, cut || len(d.KeysRemoved)+len(d.ChatflowsRemoved) > 0
-}
-
-// cutKey reports whether b lacks something that a has: a secret, or what limits it. To disable a key or
-// to end it earlier takes nothing away.
-func cutKey(a, b *Key) bool {
-	return a.Disabled && !b.Disabled || len(b.secrets) < len(a.secrets) || wider(a.valid, b.valid) ||
-		slices.ContainsFunc(a.secrets, func(s Secret) bool {
-			i := slices.IndexFunc(b.secrets, func(t Secret) bool { return t.Digest == s.Digest })
-			return i < 0 || wider(s.valid, b.secrets[i].valid)
-		})
-}
-
-// wider reports whether b lacks a limit that a has.
-func wider(a, b window) bool {
-	return a.from != always.from && b.from == always.from || a.until != always.until && b.until == always.until
-}
-
-// cutChatflow reports whether b lacks something that a has.
-func cutChatflow(a, b *Chatflow) bool {
-	return a.Public && !b.Public || a.Name != "" && b.Name == "" ||
-		a.UpstreamAuthorization.Mode != UpstreamDefault && b.UpstreamAuthorization.Mode == UpstreamDefault ||
-		a.Body.lacks(b.Body) ||
-		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.hasID(k.ID) })
-}
-
-// date notes in which generation each key became as it is: that of s, or an older one for what was the same
-// in old, which may be nil.
-func (s *Snapshot) date(old *Snapshot, generation uint64) {
-	for _, k := range s.keys {
-		k.since = uint32(generation) //nolint:gosec // at one reload a second, after 136 years
-	}
-	if old == nil {
-		return
-	}
-	diffByID(old.keys, s.keys, func(k *Key) string { return k.ID }, func(was, is *Key) bool {
-		if sameKey(was, is) {
+	pairs(old.keys, s.keys, keyID, func(was, is *Key) {
+		switch {
+		case is == nil:
+		case was != nil && sameKey(was, is):
 			is.since = was.since
+		default:
+			is.since = uint32(generation) //nolint:gosec // at one reload a second, after 136 years
 		}
-		return true
 	})
 }
 
-func diffByID[T any](old, next []T, id func(T) string, same func(a, b T) bool) (added, removed, changed []string) {
+func keyID(k *Key) string { return k.ID }
+
+// pairs calls each with what has the same ID in old and in next; one of the two may be missing, and is nil.
+func pairs[T any](old, next []*T, id func(*T) string, each func(was, is *T)) {
 	for len(old) > 0 && len(next) > 0 && id(old[0]) == id(next[0]) { // most files change little
-		if !same(old[0], next[0]) {
-			changed = append(changed, id(next[0]))
-		}
+		each(old[0], next[0])
 		old, next = old[1:], next[1:]
 	}
-	before := make(map[string]T, len(old))
+	before := make(map[string]*T, len(old))
 	for _, v := range old {
 		before[id(v)] = v
 	}
 	for _, v := range next {
-		was, ok := before[id(v)]
-		switch {
-		case !ok:
-			added = append(added, id(v))
-		case !same(was, v):
-			changed = append(changed, id(v))
-		}
+		each(before[id(v)], v)
 		delete(before, id(v))
 	}
 	for _, v := range old {
-		if _, gone := before[id(v)]; gone {
-			removed = append(removed, id(v))
+		if before[id(v)] != nil {
+			each(v, nil)
 		}
 	}
-	return added, removed, changed
 }
 
 func sameKey(a, b *Key) bool {
-	return a.Disabled == b.Disabled && a.Flowise == b.Flowise && a.valid == b.valid && slices.EqualFunc(a.secrets, b.secrets, func(a, b Secret) bool {
+	return a.Disabled == b.Disabled && a.fromFlowise == b.fromFlowise && a.valid == b.valid && slices.EqualFunc(a.secrets, b.secrets, func(a, b Secret) bool {
 		return a.Digest == b.Digest && a.valid == b.valid
 	})
 }
 
+// losesOfKey reports whether b lacks something that a has: a secret, or a limit of its use. Disabling a key, or
+// letting it expire earlier, is no loss.
+func losesOfKey(a, b *Key) bool {
+	return a.Disabled && !b.Disabled || len(b.secrets) < len(a.secrets) || b.valid.lacks(a.valid) ||
+		slices.ContainsFunc(a.secrets, func(s Secret) bool {
+			i := slices.IndexFunc(b.secrets, func(t Secret) bool { return t.Digest == s.Digest })
+			return i < 0 || b.secrets[i].valid.lacks(s.valid)
+		})
+}
+
+// lacks reports whether w lacks a limit that o has.
+func (w window) lacks(o window) bool {
+	return o.from != always.from && w.from == always.from || o.until != always.until && w.until == always.until
+}
+
 func sameChatflow(a, b *Chatflow) bool {
-	return a.Name == b.Name && a.Public == b.Public && a.UpstreamAuthorization == b.UpstreamAuthorization &&
-		a.Body.equal(b.Body) &&
-		slices.CompareFunc(a.keys, b.keys, func(a, b *Key) int { return cmp.Compare(a.ID, b.ID) }) == 0
+	return a.Name == b.Name && a.Public == b.Public && a.UpstreamAuthorization == b.UpstreamAuthorization && a.Body.equal(b.Body) &&
+		slices.EqualFunc(a.keys, b.keys, func(a, b *Key) bool { return a.ID == b.ID })
+}
+
+// losesOfChatflow reports whether b lacks something that a has.
+func losesOfChatflow(a, b *Chatflow) bool {
+	return a.Public && !b.Public || a.Name != "" && b.Name == "" ||
+		a.UpstreamAuthorization.Mode != UpstreamDefault && b.UpstreamAuthorization.Mode == UpstreamDefault ||
+		b.Body.lacks(a.Body) ||
+		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.hasID(k.ID) })
+}
+
+// GainedKey reports whether c is old with key id in its list as well, and nothing else. Nil is a chatflow that is not listed.
+func (c *Chatflow) GainedKey(old *Chatflow, id string) bool {
+	if old == nil {
+		old = &Chatflow{}
+	}
+	without := *c
+	without.keys = slices.DeleteFunc(slices.Clone(c.keys), func(k *Key) bool { return k.ID == id })
+	return c.hasID(id) && sameChatflow(old, &without)
 }

@@ -8,57 +8,57 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// apiKey is one entry of Flowise's api.json, as Flowise 1.x, 2.x and 3.0.0 write it
-// (packages/server/src/utils/apiKey.ts at 2.2.8). The file holds every key in plain text.
+// apiKey is an entry of api.json, the key file of Flowise 1.x, 2.x and 3.0.0 (packages/server/src/utils/apiKey.ts
+// at 2.2.8), which holds all secrets in plain text.
 type apiKey struct {
 	ID     string `json:"id"`
 	Name   string `json:"keyName"`
 	APIKey string `json:"apiKey"`
 }
 
-// flowiseDefault is the name of the key that Flowise makes when it has no file of keys, or cannot
-// read the one it has.
+// flowiseDefault is the name of the key that Flowise creates when it cannot read its key file.
 const flowiseDefault = "DefaultKey"
 
-// flowiseKeysPath returns the file that `flowise_api_keys` names: the file itself, or the folder it
-// is in, as Flowise's APIKEY_PATH. A relative path begins at the key file's folder.
-func flowiseKeysPath(keyFile, path string) string {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(keyFile), path)
+// flowiseKeysPath returns the path of the api.json that `flowise_api_keys: name` means. The name is that of the file
+// or of its directory, as in Flowise's APIKEY_PATH, and is relative to the directory of the key file.
+func flowiseKeysPath(keyFile, name string) string {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(keyFile), name)
 	}
-	if info, err := os.Stat(path); err == nil && info.IsDir() || filepath.Ext(path) != ".json" {
-		return filepath.Join(path, "api.json")
+	if info, err := os.Stat(name); err == nil && info.IsDir() || filepath.Ext(name) != ".json" {
+		return filepath.Join(name, "api.json")
 	}
-	return path
+	return name
 }
 
-// parseFlowiseKeys reads an api.json. Flowise rewrites the file in place, so a part of it is what a
-// reader may well meet: anything but one whole array is an error.
+// parseFlowiseKeys reads an api.json. Flowise rewrites that file in place, so a reader may find a part of it: anything
+// but one complete array is an error.
 func parseFlowiseKeys(data []byte) ([]apiKey, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	var keys []apiKey
 	if err := d.Decode(&keys); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, errors.New("the file ends too early; it may not be written whole yet")
+			return nil, errors.New("the file ends too early; it may not be written completely yet")
 		}
-		return nil, fmt.Errorf("not Flowise's file of keys: %w", hideValue(err))
+		return nil, fmt.Errorf("not a key file of Flowise: %w", hideValue(err))
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("not Flowise's file of keys: something follows the list")
+		return nil, errors.New("not a key file of Flowise: something follows the list")
 	}
 	if keys == nil {
-		return nil, errors.New("not Flowise's file of keys: it holds no list")
+		return nil, errors.New("not a key file of Flowise: it holds no list")
 	}
 	return keys, nil
 }
 
-// hideValue keeps what the file holds out of an error.
+// hideValue returns err without what it quotes of the file.
 func hideValue(err error) error {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
@@ -71,83 +71,77 @@ func hideValue(err error) error {
 	return errors.New("not JSON")
 }
 
-// flowiseKeys are the keys of Flowise that a key file may name, by name and by ID.
+// isReset reports whether Flowise has lost its keys: none of them is left, and there is the key that Flowise
+// creates when it cannot read its key file. Nobody does that in the dashboard.
+func isReset(old, next []apiKey) bool {
+	kept := func(k apiKey) bool {
+		return slices.ContainsFunc(next, func(n apiKey) bool { return n.ID == k.ID })
+	}
+	return len(old) > 0 && !slices.ContainsFunc(old, kept) &&
+		slices.ContainsFunc(next, func(k apiKey) bool { return k.Name == flowiseDefault })
+}
+
+// flowiseKeys are the keys of Flowise that a key file may name.
 type flowiseKeys struct {
+	unread bool
 	byName map[string]*Key // nil for a name that several keys have
 	byID   map[string]*Key
 }
 
-// readFlowise reads Flowise's own file of keys.
-func (p *parser) readFlowise() {
-	path, ok := p.Text(p.source, "flowise_api_keys")
-	if !ok {
+// readFlowise reads the key file of Flowise that n names.
+func (p *parser) readFlowise(n *yaml.Node) {
+	p.flowise = &flowiseKeys{unread: true}
+	var ok bool
+	if p.snapshot.flowiseName, ok = p.Text(n, "flowise_api_keys"); !ok || p.options.flowise == nil {
 		return
 	}
-	path = flowiseKeysPath(p.snapshot.File, path)
-	p.snapshot.flowisePath = path
-	if p.options.flowise == nil {
-		return
-	}
-	data, err := p.options.flowise(path)
+	keys, err := p.options.flowise(p.snapshot.flowiseName)
 	if err != nil {
-		p.Fault(p.source, "flowise_api_keys: %v", err)
+		p.Fault(n, "flowise_api_keys: %v", err)
 		return
 	}
-	keys, err := parseFlowiseKeys(data)
-	if err != nil {
-		p.Fault(p.source, "flowise_api_keys: %s: %v", path, err)
-		return
-	}
-	p.addFlowiseKeys(p.source.Line, keys)
+	p.addFlowiseKeys(n, keys)
 }
 
-// addFlowiseKeys makes keys of what api.json holds. What cannot be used is left out with a warning:
-// the file belongs to Flowise, and one odd key in it is no reason to keep the others out of date.
-func (p *parser) addFlowiseKeys(line int, entries []apiKey) {
+// addFlowiseKeys adds keys of Flowise. One that cannot be used is left out with a warning: the file belongs to
+// Flowise, and its other keys should not be out of date for that.
+func (p *parser) addFlowiseKeys(n *yaml.Node, entries []apiKey) {
 	p.flowise = &flowiseKeys{byName: map[string]*Key{}, byID: map[string]*Key{}}
-	if len(entries) == 1 && entries[0].Name == flowiseDefault {
-		p.snapshot.flowiseFresh = entries[0].ID
-	}
 	for i, entry := range entries {
 		what := fmt.Sprintf("key %d of Flowise's file", i+1)
 		if ValidateID(entry.ID) != nil {
-			p.Warn(line, "%s has no usable id and is left out", what)
+			p.Warn(n.Line, "%s has no usable id and is left out", what)
 			continue
 		}
+		what = fmt.Sprintf("Flowise's key with id %q", entry.ID)
 		if ValidateID(entry.Name) == nil {
 			what = fmt.Sprintf("Flowise's key %q", entry.Name)
-		} else {
-			what = fmt.Sprintf("Flowise's key with id %q", entry.ID)
 		}
 		if err := ValidateSecret(entry.APIKey); err != nil {
-			p.Warn(line, "%s is left out: %v", what, err)
+			p.Warn(n.Line, "%s is left out: %v", what, err)
 			continue
 		}
 		digest := DigestOf(entry.APIKey)
-		if other := p.snapshot.byDigest.get(digest); other != nil {
-			p.Warn(line, "%s is left out: its secret is that of key %q", what, other.key.ID)
+		if other := p.snapshot.secrets.get(digest); other != nil {
+			p.Warn(n.Line, "%s is left out: its secret is that of key %q", what, other.key.ID)
 			continue
 		}
 		if p.flowise.byID[entry.ID] != nil {
-			p.Warn(line, "%s is left out: its id is there twice", what)
+			p.Warn(n.Line, "%s is left out: its id is there twice", what)
 			continue
 		}
-		k := &Key{ID: p.flowiseID(entry), Flowise: entry.ID, Line: line, valid: always}
-		k.secrets = []Secret{{Digest: digest, valid: always, key: k}}
-		p.snapshot.byDigest.put(&k.secrets[0])
+		k := &Key{ID: p.flowiseID(entry), fromFlowise: true, Line: n.Line, valid: always, secrets: []Secret{{Digest: digest, valid: always}}}
+		p.addKey(n, k)
 		p.flowise.byID[entry.ID] = k
 		if _, twice := p.flowise.byName[entry.Name]; twice {
-			p.flowise.byName[entry.Name] = nil
-		} else {
-			p.flowise.byName[entry.Name] = k
+			k = nil
 		}
-		p.keyByID[k.ID] = k
-		p.addKey(k)
+		p.flowise.byName[entry.Name] = k
 	}
 }
 
-// flowiseID returns the ID that stands in logs for a key of Flowise: its name, if that can be an ID
-// and is nobody else's, or else Flowise's id.
+// flowiseID returns the ID that a key of Flowise has here: its name, if that is an ID that no other key has, or else
+// Flowise's ID.
 func (p *parser) flowiseID(entry apiKey) string {
 	if ValidateID(entry.Name) == nil && p.keyByID[entry.Name] == nil {
 		return entry.Name
@@ -158,11 +152,10 @@ func (p *parser) flowiseID(entry apiKey) string {
 	return "flowise-" + entry.ID
 }
 
-// flowiseKey returns the key of Flowise that chatflow c lists at n by its id or its name, or nil. One
-// that is not there was deleted in Flowise's dashboard or is not made yet: it opens nothing, and that
-// is no fault.
+// flowiseKey returns the key of Flowise that chatflow c lists at n by its ID or its name, or nil. A key that does not
+// exist was deleted in Flowise's dashboard, or will be created there: it opens nothing, and is no fault.
 func (p *parser) flowiseKey(c *Chatflow, n *yaml.Node, reference string) *Key {
-	if p.flowise == nil { // not read
+	if p.flowise.unread {
 		return nil
 	}
 	if k := p.flowise.byID[reference]; k != nil {
@@ -176,18 +169,4 @@ func (p *parser) flowiseKey(c *Chatflow, n *yaml.Node, reference string) *Key {
 		p.Fault(n, "chatflow %q lists key %s, and Flowise has several of that name; list it by its id", c.ID, strictyaml.Quote(reference))
 	}
 	return k
-}
-
-// wasReset reports whether next looks as if Flowise had lost its file of keys: none of the keys it
-// had is there, and the only one is a fresh DefaultKey. That is what Flowise writes when it cannot
-// read the file, and not what anybody does in its dashboard.
-func wasReset(old, next *Snapshot) bool {
-	had := false
-	for _, k := range old.Keys() {
-		if k.Flowise != "" && k.Flowise == next.flowiseFresh {
-			return false
-		}
-		had = had || k.Flowise != ""
-	}
-	return had && next.flowiseFresh != ""
 }

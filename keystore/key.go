@@ -8,18 +8,19 @@ import (
 // Key is what a client holds: a public ID and one or more secrets. It does not change once it is
 // part of a [Snapshot].
 type Key struct {
-	// ID is public: it stands in logs and metrics.
+	// ID is public: logs and metrics have it.
 	ID string
 	// Disabled says that no secret of the key is accepted.
 	Disabled bool
-	// Flowise is the id that Flowise gave the key, if it comes from Flowise's own file; or empty.
-	Flowise string
-	// Line is where the key stands in its file, from 1; for a key of Flowise, where that file is named.
+
+	fromFlowise bool // and not from the key file itself
+
+	// Line is the line of the key in its file, from 1; for a key of Flowise, the line that names Flowise's file.
 	Line int
 
 	valid   window
-	number  uint32 // its place among the snapshot's keys
-	since   uint32 // the generation in which it became as it is; 0 outside a Store
+	number  uint32 // its index among the snapshot's keys
+	since   uint32 // the generation in which it was added or last changed; 0 outside a Store
 	secrets []Secret
 }
 
@@ -33,9 +34,8 @@ type Secret struct {
 	key   *Key
 }
 
-// window is the time in which something is valid: not before the first, and before the second, in
-// nanoseconds since 1970. Kept as numbers because a million of them are held and one or two are
-// looked at for every request.
+// window is the time in which something is valid, from the first to before the second, in nanoseconds since 1970.
+// Numbers are smaller than times, and faster to compare at every request.
 type window struct{ from, until int64 }
 
 var always = window{math.MinInt64, math.MaxInt64}
@@ -53,8 +53,10 @@ func windowTime(ns, unset int64) time.Time {
 // NotBefore is when the key becomes valid; the zero time if it always was.
 func (k *Key) NotBefore() time.Time { return k.valid.notBefore() }
 
-// NotAfter is when the key ceases to be valid; the zero time if never. It is the end of the key's
-// own validity or of its last secret's, whichever comes first.
+// OwnNotAfter is when the key itself expires, whatever its secrets do; the zero time if never.
+func (k *Key) OwnNotAfter() time.Time { return k.valid.notAfter() }
+
+// NotAfter is when the key expires; the zero time if never. It expires with its last secret, if that comes first.
 func (k *Key) NotAfter() time.Time {
 	last := int64(math.MinInt64)
 	for _, s := range k.secrets {
@@ -63,18 +65,18 @@ func (k *Key) NotAfter() time.Time {
 	return window{until: min(last, k.valid.until)}.notAfter()
 }
 
-// Since is the generation of the key file in which the key was added or last changed. It counts from the
-// start of the [Store] that put the snapshot in force; 0 means that none did.
+// Since is the generation in which the key was added or last changed, as counted by the [Store] that published it; 0
+// outside a Store.
 func (k *Key) Since() uint64 { return uint64(k.since) }
 
-// Secrets returns the key's secrets in the order of the file. Callers must not change them.
+// Secrets returns the key's secrets in the order of the file. The slice must not be changed.
 func (k *Key) Secrets() []Secret { return k.secrets }
 
-// Validity says at a given time whether a secret may be used. Callers outside see only whether it is
-// [Valid]; the rest is for the operator.
+// Validity says whether a secret may be used at a given time. A client only learns whether it is [Valid]; the rest
+// is for the operator.
 type Validity uint8
 
-// What a secret can be at a given time.
+// The validities, from the worst to the best.
 const (
 	Unknown Validity = iota // no key has this secret
 	Disabled
@@ -83,12 +85,12 @@ const (
 	Valid
 )
 
-// String returns the validity as it stands in logs.
+// String returns the validity as logs have it.
 func (v Validity) String() string {
 	return [...]string{"unknown", "disabled", "not_yet_valid", "expired", "valid"}[v]
 }
 
-// Validity returns what k is at now: [Valid] if any of its secrets may be used.
+// Validity returns the best validity of the key's secrets at now.
 func (k *Key) Validity(now time.Time) Validity {
 	best := Unknown
 	for i := range k.secrets {
@@ -97,7 +99,7 @@ func (k *Key) Validity(now time.Time) Validity {
 	return best
 }
 
-// Validity returns what the secret is at now, its key's validity included.
+// Validity returns the validity of the secret at now, which is limited by that of its key.
 func (s *Secret) Validity(now time.Time) Validity {
 	t := now.UnixNano()
 	switch {
@@ -111,9 +113,8 @@ func (s *Secret) Validity(now time.Time) Validity {
 	return Valid
 }
 
-// Superseded reports whether the secret is in its last overlap: it ends, and another secret of its key
-// that is valid at now goes on for longer. since is when that one began, the zero time if it does
-// not say.
+// Superseded reports whether the secret was replaced: it expires, and another secret of its key that is valid at
+// now expires later. since is when that one became valid; the zero time if it always was.
 func (s *Secret) Superseded(now time.Time) (since time.Time, superseded bool) {
 	for i := range s.key.secrets {
 		other := &s.key.secrets[i]
@@ -127,5 +128,5 @@ func (s *Secret) Superseded(now time.Time) (since time.Time, superseded bool) {
 // NotBefore is when the secret becomes valid; the zero time if it always was.
 func (s *Secret) NotBefore() time.Time { return s.valid.notBefore() }
 
-// NotAfter is when the secret ceases to be valid; the zero time if never.
+// NotAfter is when the secret expires; the zero time if never.
 func (s *Secret) NotAfter() time.Time { return s.valid.notAfter() }

@@ -70,7 +70,7 @@ func TestValidityString(t *testing.T) {
 	}
 }
 
-// The zero value of an answer must not be one that lets somebody through.
+// The zero value must not let anybody through.
 func TestZeroValidityIsNotValid(t *testing.T) {
 	var m keystore.Match
 	if m.Validity == keystore.Valid || m.Validity != keystore.Unknown {

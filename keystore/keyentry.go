@@ -6,30 +6,26 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
+// keyName is the ID of a key, as messages name the key.
+type keyName string
+
+func (k keyName) String() string { return "key " + strconv.Quote(string(k)) }
+
 // key reads one entry under keys.
 func (p *parser) key(n *yaml.Node) {
-	k := &Key{Line: n.Line, valid: always}
+	k := &Key{Line: n.Line}
+	own := secretEntry{valid: always}
 	var id, secrets *yaml.Node
-	own := Secret{valid: always}
-	var digest, plain *yaml.Node
 	if !p.Mapping(n, "a key", func(field string, n *yaml.Node) bool {
 		switch field {
 		case "id":
 			id = n
-		case "sha256":
-			digest = n
-		case "secret":
-			plain = n
 		case "secrets":
 			secrets = n
-		case "not_before":
-			k.valid.from = p.time(n, "not_before", k.valid.from)
-		case "not_after":
-			k.valid.until = p.time(n, "not_after", k.valid.until)
 		case "disabled":
 			k.Disabled = p.Bool(n, "disabled")
 		default:
-			return false
+			return p.secretField(&own, field, n)
 		}
 		return true
 	}) {
@@ -37,17 +33,19 @@ func (p *parser) key(n *yaml.Node) {
 	}
 	k.ID = p.id(n, id, "key")
 	name := keyName(k.ID)
-	p.ordered(n, "", name, k.valid)
+	k.valid = own.valid // without a list of secrets, the times of the key are those of its secret
+	p.checkWindow(n, "", name, k.valid)
 	if first := p.keyByID[k.ID]; first != nil && k.ID != "" {
 		p.Fault(id, "key ID %q is used twice, first in line %d; several secrets of one key go under `secrets:`", k.ID, first.Line)
 		return
 	}
 	switch {
 	case secrets == nil:
-		if p.secret(n, name, digest, plain, &own) {
-			k.secrets = []Secret{own}
+		if s, ok := p.secret(n, name, own); ok {
+			s.valid = always
+			k.secrets = []Secret{s}
 		}
-	case digest != nil || plain != nil:
+	case own.digest != nil || own.plain != nil:
 		p.Fault(secrets, "%s has `secrets:` and a secret beside it; put all of them under `secrets:`", name)
 	default:
 		p.Sequence(secrets, "secrets", func(n *yaml.Node) { p.listedSecret(n, k) })
@@ -55,91 +53,109 @@ func (p *parser) key(n *yaml.Node) {
 			p.Fault(secrets, "%s has an empty list of secrets; `disabled: true` turns a key off", name)
 		}
 	}
+	p.addKey(n, k)
+}
+
+// addKey adds k, which stands at n, to the snapshot.
+func (p *parser) addKey(n *yaml.Node, k *Key) {
+	s := p.snapshot
+	k.number = uint32(len(s.keys)) //nolint:gosec // no file holds four billion keys
+	s.keys = append(s.keys, k)
 	p.keyByID[k.ID] = k
-	p.addKey(k)
 	for i := range k.secrets {
-		p.index(n, k, &k.secrets[i])
-	}
-}
-
-// keyName is a key's ID, which in a message is named so.
-type keyName string
-
-func (k keyName) String() string { return "key " + strconv.Quote(string(k)) }
-
-func (p *parser) addKey(k *Key) {
-	k.number = uint32(len(p.snapshot.keys)) //nolint:gosec // four thousand million keys do not fit into a file
-	p.snapshot.keys = append(p.snapshot.keys, k)
-}
-
-func (p *parser) listedSecret(n *yaml.Node, k *Key) {
-	name := keyName(k.ID)
-	s := Secret{valid: always}
-	var digest, plain *yaml.Node
-	if p.Mapping(n, "a secret", func(field string, n *yaml.Node) bool {
-		switch field {
-		case "sha256":
-			digest = n
-		case "secret":
-			plain = n
-		case "not_before":
-			s.valid.from = p.time(n, "not_before", s.valid.from)
-		case "not_after":
-			s.valid.until = p.time(n, "not_after", s.valid.until)
+		secret := &k.secrets[i]
+		secret.key = k
+		switch other := s.secrets.get(secret.Digest); {
+		case other == nil:
+			s.secrets.add(secret)
+		case other.key == k:
+			p.Fault(n, "key %q has the same secret twice", k.ID)
 		default:
-			return false
+			p.Fault(n, "key %q has the same secret as key %q in line %d; a secret belongs to one key", k.ID, other.key.ID, other.key.Line)
 		}
-		return true
-	}) && p.secret(n, name, digest, plain, &s) {
-		p.ordered(n, "a secret of ", name, s.valid)
-		p.within(n, name, s.valid, k.valid)
-		k.secrets = append(k.secrets, s)
 	}
 }
 
-// secret fills in the digest of one secret from `sha256:` or `secret:`.
-func (p *parser) secret(n *yaml.Node, name keyName, digest, plain *yaml.Node, s *Secret) bool {
+// listedSecret reads one entry under a key's secrets.
+func (p *parser) listedSecret(n *yaml.Node, k *Key) {
+	name, e := keyName(k.ID), secretEntry{valid: always}
+	if !p.Mapping(n, "a secret", func(field string, n *yaml.Node) bool { return p.secretField(&e, field, n) }) {
+		return
+	}
+	s, ok := p.secret(n, name, e)
+	if !ok {
+		return
+	}
+	p.checkWindow(n, "a secret of ", name, s.valid)
 	switch {
-	case digest == nil && plain == nil:
-		p.Fault(n, "%s has no secret: give its digest as `sha256:` (or several under `secrets:`)", name)
-	case digest != nil && plain != nil:
-		p.Fault(plain, "%s has both `sha256:` and `secret:`; keep `sha256:`", name)
-	case digest != nil:
-		v, ok := p.Text(digest, "sha256")
-		if !ok {
-			return false
-		}
-		d, err := ParseDigest(v)
-		if err != nil {
-			p.Fault(digest, "%s: %v", name, err)
-			return false
-		}
-		s.Digest = d
-		return true
+	case s.valid.until <= k.valid.from:
+		p.Warn(n.Line, "a secret of %s can never be used: it expires before the key becomes valid", name)
+	case s.valid.from >= k.valid.until:
+		p.Warn(n.Line, "a secret of %s can never be used: it becomes valid after the key has expired", name)
+	}
+	k.secrets = append(k.secrets, s)
+}
+
+// secretEntry is what stands of one secret in the file.
+type secretEntry struct {
+	digest, plain *yaml.Node
+	valid         window
+}
+
+// secretField reads a field that a secret has, wherever it stands.
+func (p *parser) secretField(e *secretEntry, field string, n *yaml.Node) (known bool) {
+	switch field {
+	case "sha256":
+		e.digest = n
+	case "secret":
+		e.plain = n
+	case "not_before":
+		e.valid.from = p.time(n, field, e.valid.from)
+	case "not_after":
+		e.valid.until = p.time(n, field, e.valid.until)
 	default:
-		v, ok := p.Text(plain, "secret")
-		if !ok {
-			return false
+		return false
+	}
+	return true
+}
+
+func (p *parser) checkWindow(n *yaml.Node, of string, name keyName, w window) {
+	if w.from >= w.until {
+		p.Fault(n, "%s%s is never valid: its not_before is not earlier than its not_after", of, name)
+	}
+}
+
+// secret makes a secret of what stands at n. ok reports whether it is valid.
+func (p *parser) secret(n *yaml.Node, name keyName, e secretEntry) (s Secret, ok bool) {
+	s.valid = e.valid
+	switch {
+	case e.digest == nil && e.plain == nil:
+		p.Fault(n, "%s has no secret: give its digest as `sha256:` (or several under `secrets:`)", name)
+	case e.digest != nil && e.plain != nil:
+		p.Fault(e.plain, "%s has both `sha256:` and `secret:`; keep `sha256:`", name)
+	case e.digest != nil:
+		v, isText := p.Text(e.digest, "sha256")
+		if !isText {
+			return s, false
+		}
+		var err error
+		if s.Digest, err = ParseDigest(v); err != nil {
+			p.Fault(e.digest, "%s: %v", name, err)
+			return s, false
+		}
+		return s, true
+	default:
+		v, isText := p.Text(e.plain, "secret")
+		if !isText {
+			return s, false
 		}
 		if err := ValidateSecret(v); err != nil {
-			p.Fault(plain, "%s: %v", name, err)
-			return false
+			p.Fault(e.plain, "%s: %v", name, err)
+			return s, false
 		}
 		s.Digest, s.Plain = DigestOf(v), true
-		p.Warn(plain.Line, "%s has its secret in plain text; its digest in its place does the same and gives nothing away (`flowlatch check` shows it)", name)
-		return true
+		p.Warn(e.plain.Line, "%s has its secret in plain text; its digest works the same and reveals nothing (`flowlatch check` prints it)", name)
+		return s, true
 	}
-	return false
-}
-
-func (p *parser) index(n *yaml.Node, k *Key, s *Secret) {
-	s.key = k
-	switch other := p.snapshot.byDigest.get(s.Digest); {
-	case other == nil:
-		p.snapshot.byDigest.put(s)
-	case other.key == k:
-		p.Fault(n, "key %q has the same secret twice", k.ID)
-	default:
-		p.Fault(n, "key %q has the same secret as key %q in line %d; a secret belongs to one key", k.ID, other.key.ID, other.key.Line)
-	}
+	return s, false
 }

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// Digest is the SHA-256 of a secret, the only form in which the store keeps one.
+// Digest is the SHA-256 of a secret, the only form in which a secret is kept.
 //
-// A fast hash is right here because secrets are random, 190 bits and more: there is nothing to
-// guess, and a slow one run for every request is a way to be shut down.
+// A fast hash is enough because secrets are random, with 190 bits and more: nobody can guess one. A slow hash for
+// every request would be a way to shut the gate down.
 type Digest [sha256.Size]byte
 
 // DigestOf returns the digest of secret. It allocates nothing for secrets of the usual lengths.
@@ -29,8 +29,8 @@ func DigestOf(secret string) Digest {
 // String returns the digest as 64 lower-case hexadecimal digits, as a key file holds it.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
-// ParseDigest reads 64 hexadecimal digits. It refuses the digest of the empty string, which only an
-// unset variable in somebody's script can have made.
+// ParseDigest reads 64 hexadecimal digits. It refuses the digest of the empty string, which a script makes if a
+// variable is not set.
 func ParseDigest(s string) (Digest, error) {
 	var d Digest
 	if len(s) != hex.EncodedLen(len(d)) {
@@ -49,13 +49,13 @@ func ParseDigest(s string) (Digest, error) {
 const (
 	secretPrefix   = "fl_"
 	secretRandom   = 32 // base62 characters, 190 bits
-	secretChecksum = 6  // base62 characters, CRC-32 (IEEE) of all that goes before
+	secretChecksum = 6  // base62 characters, CRC-32 (IEEE) of the rest
 	secretLen      = len(secretPrefix) + secretRandom + secretChecksum
 
 	base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
-// MinSecretLen is the fewest characters of a secret made elsewhere. Flowise's own have 43.
+// MinSecretLen is the least number of characters of a secret that was not made by [Generate]. Flowise's have 43.
 const MinSecretLen = 16
 
 // Generate returns a new secret: "fl_", 32 random base62 characters and a checksum of six.
@@ -74,8 +74,8 @@ func Generate() string {
 	return string(append(b, sum[:]...))
 }
 
-// checksum returns the checksum of a secret's other characters: their CRC-32 (IEEE) in base62. The sum
-// is taken here and not by package crc32, whose argument would be moved to the heap at every request.
+// checksum returns the CRC-32 (IEEE) of a secret's other characters, in base62. It is not computed by package crc32,
+// whose argument would escape to the heap at every request.
 func checksum(s string) (digits [secretChecksum]byte) {
 	sum := ^uint32(0)
 	for i := range len(s) {
@@ -89,9 +89,9 @@ func checksum(s string) (digits [secretChecksum]byte) {
 	return digits
 }
 
-// Mistyped reports whether s begins as a secret made by [Generate] and has another length or a checksum
-// that does not fit: a typing or copying error rather than a wrong key. The answer to a caller is the
-// same; the operator's log line says which.
+// Mistyped reports whether s begins like a secret made by [Generate] and has another length or a wrong checksum: an
+// error in typing or copying rather than a wrong key. The response to the client is the same; the log line
+// for the operator tells the difference.
 func Mistyped(s string) bool {
 	if !strings.HasPrefix(s, secretPrefix) {
 		return false
@@ -103,7 +103,7 @@ func Mistyped(s string) bool {
 	return string(sum[:]) != s[secretLen-secretChecksum:]
 }
 
-// ValidateSecret says why s cannot serve as a secret, or nil. Secrets made elsewhere are accepted
+// ValidateSecret returns an error if s cannot be a secret. Secrets that were not made by [Generate] are accepted
 // if they are long enough and can be sent as a Bearer token (RFC 6750 section 2.1, b64token).
 func ValidateSecret(s string) error {
 	if len(s) < MinSecretLen {
@@ -113,25 +113,22 @@ func ValidateSecret(s string) error {
 		return errors.New("a secret may have only letters, digits and -._~+/ and = at the end, or no client could send it as a Bearer token")
 	}
 	if Mistyped(s) {
-		return errors.New("the checksum of this fl_ secret does not fit: it was mistyped or cut when it was copied")
+		return errors.New("the checksum of this fl_ secret is wrong: it was mistyped, or not copied completely")
 	}
 	return nil
 }
 
-// IsToken reports whether s is a b64token of RFC 6750 section 2.1.
+// IsToken reports whether s is a b64token of RFC 6750 section 2.1. Every request asks, so it is a loop, which takes a
+// quarter of the time of package strings.
 func IsToken(s string) bool {
 	body := strings.TrimRight(s, "=")
-	if body == "" {
-		return false
-	}
 	for i := range len(body) {
-		c := body[i]
-		switch {
+		switch c := body[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
 		default:
 			return false
 		}
 	}
-	return true
+	return body != ""
 }

@@ -11,7 +11,7 @@ import (
 
 // TestSkewedClock takes keys away in place where the clock of the files is not that of this process:
 // inside a bubble of synctest it is the year 2000, and outside, where files are stamped, it is not. The
-// change has to rest as long as any other, and no longer.
+// change must settle like any other, and no longer.
 func TestSkewedClock(t *testing.T) {
 	const age = 100 * 365 * 24 * time.Hour
 	for name, ahead := range map[string]time.Duration{"files of the future": 0, "files of the past": age} {
@@ -26,7 +26,7 @@ func TestSkewedClock(t *testing.T) {
 	}
 }
 
-// testSkew takes something away from one of the files of a store, which for api.json is the end of it.
+// testSkew takes something away from one of the files of a store, which for api.json is its end.
 func testSkew(t *testing.T, path, of string) {
 	t.Helper()
 	put := func(name, data string) {
@@ -44,23 +44,23 @@ func testSkew(t *testing.T, path, of string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	believed := func() bool { return s.Snapshot().Key("a") == nil }
+	applied := func() bool { return s.Snapshot().Key("a") == nil }
 	if of == "keys.yaml" {
 		put(of, file(""))
 	} else {
 		put(of, "[")
-		believed = func() bool { return s.Status().Stale }
+		applied = func() bool { return s.Status().Stale }
 	}
 	time.Sleep(time.Second)
-	if _, again := s.look(false); again != settled || believed() {
-		t.Fatalf("a change that was just seen is looked at again after %v, believed %t, want %v and not yet", again, believed(), settled)
+	if _, retryIn := s.reload(false); retryIn != settleTime || applied() {
+		t.Fatalf("a change that was just seen is looked at again after %v, applied %t, want %v and not yet", retryIn, applied(), settleTime)
 	}
-	time.Sleep(settled - 1)
-	if _, again := s.look(false); again != 1 || believed() {
-		t.Errorf("just before the end of its rest it is looked at again after %v, believed %t, want 1ns and not yet", again, believed())
+	time.Sleep(settleTime - 1)
+	if _, retryIn := s.reload(false); retryIn != 1 || applied() {
+		t.Errorf("just before it has settled it is looked at again after %v, applied %t, want 1ns and not yet", retryIn, applied())
 	}
 	time.Sleep(time.Nanosecond)
-	if _, again := s.look(false); again != 0 || !believed() {
-		t.Errorf("after its rest it is looked at again after %v, believed %t, want it to be", again, believed())
+	if _, retryIn := s.reload(false); retryIn != 0 || !applied() {
+		t.Errorf("after it has settled it is looked at again after %v, applied %t, want it to be", retryIn, applied())
 	}
 }

@@ -1,69 +1,66 @@
-// Package keystore holds which key opens which chatflow.
+// Package keystore knows which key opens which chatflow.
 //
-// A key file is read, checked whole and turned into a [Snapshot], a value that never changes; a
-// [Store] keeps the snapshot in force and replaces it when the file does. The package knows keys
-// and chatflows; it leaves HTTP to package proxy and changes of files to package watch.
+// A key file is parsed, checked and turned into a [Snapshot], which never changes; a [Store] holds the
+// active snapshot and replaces it when the file changes. HTTP is left to package proxy, noticing changes
+// to package watch, and making them to package edit.
 package keystore
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 )
 
-// Snapshot is one state of the key file. It never changes, so any number of goroutines may use it;
-// whoever serves a request takes it once and asks it everything.
+// Snapshot is one state of the key file. It never changes, so it may be used concurrently. A request gets all
+// its information from one snapshot.
 type Snapshot struct {
 	// File is the name of the key file, for messages.
 	File string
-	// Loaded is when a Store put the snapshot in force.
+	// Loaded is when a Store published the snapshot.
 	Loaded time.Time
 	// Warnings are what the operator should know about a file that is valid, each with its place.
 	Warnings []string
 
 	keys      []*Key
 	chatflows []*Chatflow
-	byDigest  index
+	secrets   secretIndex
 	byID      map[string]*Chatflow
 	every     *Chatflow // the entry "*", or nil
-	public    bool      // some chatflow is open to all
+	public    bool      // some chatflow is public
 
-	flowisePath  string // Flowise's own file of keys, or empty
-	flowiseFresh string // the id of the only key in it, if Flowise made that by itself
+	flowiseName  string // of Flowise's key file, as the key file has it; or empty
+	flowisePath  string // of the same file; empty outside a Store
+	flowiseFault error  // why it is out of date, so that the keys of Flowise are those that it had before
 }
 
-// EveryChatflow is the ID of the entry whose keys open every chatflow, listed or not.
+// EveryChatflow is the ID of the entry whose keys open every chatflow, also those that are not listed.
 const EveryChatflow = "*"
 
 // Chatflow is what the key file says of one chatflow.
 type Chatflow struct {
 	// ID is the chatflow's ID, or [EveryChatflow].
 	ID string
-	// Name is the operator's word for it, or empty.
+	// Name is the operator's name for it, or empty.
 	Name string
 	// Public says that no key is needed.
 	Public bool
-	// UpstreamAuthorization is what the runner is sent as credential.
-	// The zero value means what the gate's setting says.
+	// UpstreamAuthorization is the credential that the upstream is sent. The zero value means that of the gate's
+	// setting.
 	UpstreamAuthorization UpstreamAuthorization
-	// Body is what callers may put into a request body. The zero value means anything.
+	// Body is what clients may put into a request body. The zero value means anything.
 	Body BodyPolicy
-	// Line is where the chatflow stands in its file, from 1.
+	// Line is the line of the chatflow in its file, from 1.
 	Line int
 
 	keys    []*Key   // sorted by ID
-	numbers []uint32 // of the same keys, sorted: close together, for requests
+	numbers []uint32 // of the same keys, sorted: a request finds one without looking at others
 }
 
-// Label is what stands for the chatflow in logs and metrics: its name, or else its ID.
-func (c *Chatflow) Label() string {
-	if c.Name != "" {
-		return c.Name
-	}
-	return c.ID
-}
+// Label is the chatflow in logs and metrics: its name, or else its ID.
+func (c *Chatflow) Label() string { return cmp.Or(c.Name, c.ID) }
 
-// Keys returns the keys listed for the chatflow itself, by ID. Callers must not change them.
+// Keys returns the keys listed for the chatflow itself, sorted by ID. The slice must not be changed.
 func (c *Chatflow) Keys() []*Key { return c.keys }
 
 func (c *Chatflow) has(k *Key) bool {
@@ -77,30 +74,27 @@ func (c *Chatflow) hasID(id string) bool {
 	return ok
 }
 
-// Keys returns all keys in the order of the file. Callers must not change them.
+// Keys returns all keys in the order of the file. The slice must not be changed.
 func (s *Snapshot) Keys() []*Key { return s.keys }
 
-// Chatflows returns all chatflows in the order of the file. Callers must not change them.
+// Chatflows returns all chatflows in the order of the file. The slice must not be changed.
 func (s *Snapshot) Chatflows() []*Chatflow { return s.chatflows }
 
-// FlowiseKeys is the path of Flowise's own file of keys, if the key file names one.
-func (s *Snapshot) FlowiseKeys() string { return s.flowisePath }
+// FlowiseKeys is the key file of Flowise that the key file names, as it names it; or empty.
+func (s *Snapshot) FlowiseKeys() string { return s.flowiseName }
 
-// AnyPublic reports whether any chatflow is open to all.
+// AnyPublic reports whether any chatflow is public.
 func (s *Snapshot) AnyPublic() bool { return s.public }
 
-// Key returns the key with this ID, or nil. It looks through all keys: it is for commands, not for
-// requests.
+// Key returns the key with this ID, or nil. It searches all keys, so it is for commands, not for requests.
 func (s *Snapshot) Key(id string) *Key {
-	for _, k := range s.keys {
-		if k.ID == id {
-			return k
-		}
+	if i := slices.IndexFunc(s.keys, func(k *Key) bool { return k.ID == id }); i >= 0 {
+		return s.keys[i]
 	}
 	return nil
 }
 
-// Match is what a presented secret turned out to be.
+// Match says whose secret a client has sent.
 type Match struct {
 	Validity Validity
 	Key      *Key    // nil if Validity is Unknown
@@ -108,18 +102,18 @@ type Match struct {
 }
 
 // Match finds the key that has the secret with digest d and says whether it may be used at now.
-// The time it takes does not depend on the number of keys, and tells nothing about any secret: what
-// is compared are digests, and to learn from where two digests differ one would have to choose them.
+// Its time does not depend on the number of keys and reveals nothing about a secret: it compares digests, and
+// nobody can choose a secret whose digest begins like another one.
 func (s *Snapshot) Match(d Digest, now time.Time) Match {
-	secret := s.byDigest.get(d)
+	secret := s.secrets.get(d)
 	if secret == nil {
 		return Match{}
 	}
 	return Match{Validity: secret.Validity(now), Key: secret.key, Secret: secret}
 }
 
-// Chatflow returns what the file says of the chatflow id: its own entry, or else the entry "*",
-// or nil. listed reports whether it has an entry of its own.
+// Chatflow returns the entry for the chatflow id: its own, or else that of "*", or nil. listed reports whether
+// it has its own.
 func (s *Snapshot) Chatflow(id string) (c *Chatflow, listed bool) {
 	if c := s.byID[id]; c != nil {
 		return c, true
@@ -127,7 +121,7 @@ func (s *Snapshot) Chatflow(id string) (c *Chatflow, listed bool) {
 	return s.every, false
 }
 
-// entry returns the chatflow's own entry, or that of "*" if it is asked for, or nil.
+// entry returns the entry with this ID, or nil.
 func (s *Snapshot) entry(id string) *Chatflow {
 	if id == EveryChatflow {
 		return s.every
@@ -135,8 +129,7 @@ func (s *Snapshot) entry(id string) *Chatflow {
 	return s.byID[id]
 }
 
-// Opens reports whether key k opens the chatflow id. It looks at the lists alone, not at whether
-// the key is valid now.
+// Opens reports whether key k opens the chatflow id, provided that the key is valid.
 func (s *Snapshot) Opens(k *Key, id string) bool {
 	c, listed := s.Chatflow(id)
 	if c == nil || k == nil {

@@ -116,6 +116,30 @@ func TestMatchStoredDigest(t *testing.T) {
 	}
 }
 
+// Somebody who numbers digests by hand makes them alike; they are told apart all the same.
+func TestMatchAlike(t *testing.T) {
+	var keys, ids strings.Builder
+	alike := func(i int) string { return strings.Repeat("0", 62) + fmt.Sprintf("%02x", i) }
+	const n = 20
+	for i := range n {
+		fmt.Fprintf(&keys, "- {id: k%d, sha256: %s}\n", i, alike(i))
+		fmt.Fprintf(&ids, "k%d, ", i)
+	}
+	s := mustParse(t, "version: 1\nkeys:\n"+keys.String()+"chatflows: [{id: x, keys: ["+ids.String()+"]}]\n")
+	for i := range n + 1 {
+		d, err := keystore.ParseDigest(alike(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := s.Match(d, time.Now()); m.Key != s.Key(fmt.Sprint("k", i)) || (m.Validity == keystore.Valid) != (i < n) {
+			t.Errorf("Match(%v) = %v of key %+v, want key k%d if there is one", d, m.Validity, m.Key, i)
+		}
+	}
+	if _, err := keystore.Parse("f", []byte("version: 1\nkeys:\n"+keys.String()+"- {id: again, sha256: "+alike(n-1)+"}\nchatflows: [{id: x, public: true}]\n")); err == nil || !strings.Contains(err.Error(), `the same secret as key "k19"`) {
+		t.Errorf("Parse with a digest twice among those alike = %v, want the fault", err)
+	}
+}
+
 func TestOpens(t *testing.T) {
 	s := doors(t)
 	// The columns are the chatflows; a key opens those that have its x. "none" is not listed.

@@ -10,13 +10,13 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// Reload is what one look at the key file led to.
+// Reload is the result of a reload.
 type Reload struct {
 	Time   time.Time
 	Result Result
-	// Err says what is wrong with the file, for Failed.
+	// Err says what is wrong with the files, for Failed.
 	Err error
-	// Generation counts the snapshots put in force, from 1.
+	// Generation counts the snapshots published, from 1.
 	Generation uint64
 	// Diff is what changed, for Loaded.
 	Diff
@@ -27,19 +27,19 @@ type Result string
 
 // How a reload can end. Each is a value of the metric's label.
 const (
-	Loaded    Result = "success"   // a new snapshot is in force
-	Unchanged Result = "unchanged" // the file is what is in force
-	Failed    Result = "failure"   // the old snapshot stays in force
+	Loaded    Result = "success"   // a new snapshot is active
+	Unchanged Result = "unchanged" // the files are what is active
+	Failed    Result = "failure"   // the last good snapshot stays active
 )
 
-// Status is what an operator wants to know of a store.
+// Status is the state of a store.
 type Status struct {
 	Path       string
 	Generation uint64
-	// Stale says that the file is not what is in force, and Err why.
+	// Stale says that the files are not what is active, and Err why.
 	Stale bool
 	Err   error
-	// LastSuccess is when the file was last found to be what is in force.
+	// LastSuccess is when the files were last found to be what is active.
 	LastSuccess time.Time
 	// Reloads counts the reloads that OnReload was told of, and Recent has the last of them, newest
 	// first.
@@ -49,30 +49,39 @@ type Status struct {
 
 const recentReloads = 10
 
-// Status returns the state of the store. It does not wait for a reload that is going on. The maps and
-// slices in it are the caller's.
+// Status returns the state of the store, without waiting for a reload. The caller owns the maps and slices in it.
 func (s *Store) Status() Status {
-	s.statusMu.Lock()
-	defer s.statusMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	st := s.status
 	st.Reloads = maps.Clone(st.Reloads)
 	st.Recent = slices.Clone(st.Recent)
 	return st
 }
 
-// record has change put into the status what r led to, and tells of r if that is asked for.
-func (s *Store) record(r Reload, tell bool, change func(*Status)) {
+// tell records r in the status, and tells OnReload of it if it is worth a word. isStale says that the keys of Flowise in
+// a snapshot that was loaded are out of date.
+func (s *Store) tell(r Reload, worthAWord, isStale bool) {
 	kept := r
 	kept.Diff = r.shortened()
-	s.statusMu.Lock()
-	change(&s.status)
-	if tell {
-		s.status.Reloads[r.Result]++
-		s.status.Recent = slices.Insert(s.status.Recent, 0, kept)
-		s.status.Recent = s.status.Recent[:min(len(s.status.Recent), recentReloads)]
+	s.mu.Lock()
+	st := &s.status
+	st.Generation = r.Generation
+	switch {
+	case r.Result == Failed:
+		st.Stale, st.Err = true, r.Err
+	case r.Result == Unchanged:
+		st.LastSuccess = r.Time
+	case !isStale:
+		st.Stale, st.Err, st.LastSuccess = false, nil, r.Time
 	}
-	s.statusMu.Unlock()
-	if tell && s.opts.OnReload != nil && r.Generation > 0 { // Open returns its own fault
+	if worthAWord {
+		st.Reloads[r.Result]++
+		st.Recent = slices.Insert(st.Recent, 0, kept)
+		st.Recent = st.Recent[:min(len(st.Recent), recentReloads)]
+	}
+	s.mu.Unlock()
+	if worthAWord && s.opts.OnReload != nil && r.Generation > 0 { // Open returns its own fault
 		s.opts.OnReload(r)
 	}
 }

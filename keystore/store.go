@@ -3,9 +3,6 @@ package keystore
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,44 +10,38 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// Store keeps the snapshot of a key file in force and replaces it when the file changes, or the file
-// of Flowise's keys that it names. A file that cannot be read or is not valid changes nothing but
-// [Status]. All methods may be called concurrently.
+// Store holds the active snapshot of a key file and replaces it when the file changes, or the key file of Flowise that it
+// names. A file that cannot be read or is not valid changes nothing but [Status]. All methods may be called
+// concurrently, and none of Snapshot and Status waits for a reload.
 type Store struct {
-	path string
-	opts Options
-
+	path     string
+	opts     Options
 	snapshot atomic.Pointer[Snapshot]
 
-	mu      sync.Mutex // serializes reloads, which may take seconds; guards what follows
-	file    *watch.File
-	flowise *watch.File // nil if the key file names none
-	keys    flowiseFile // of Flowise, as last read
-	good    flowiseFile // of Flowise, as in force
-	held    *held       // a change that is waiting to be complete, or nil
-	flawed  bool        // the fault, if there is one, is in the bytes of the key file and nowhere else
+	turn     chan struct{} // has room for one reload, which alone uses what follows
+	files    files
+	parsed   parsed // of the files as they were last read
+	previous previous
 
-	statusMu sync.Mutex // held for moments
-	status   Status     // changed with both locks held, so either is enough to read it
+	mu     sync.Mutex
+	status Status // guarded by mu; only a reload changes it
 }
 
-// Options are what a Store can be told. The zero value is useful.
+// Options are the settings of a Store. The zero value is useful.
 type Options struct {
 	// Poll is how often the files are looked at without an event. Zero means [watch.Poll].
 	Poll time.Duration
-	// Validate is asked about a snapshot before it is put in force; an error keeps the old one.
+	// Validate is asked about a snapshot before it is applied; an error keeps the active one.
 	// It may add to the snapshot's Warnings.
 	Validate func(*Snapshot) error
-	// OnReload is told of every reload that somebody asked for, whatever it led to, and of those that
-	// the watch made if they changed something: a new snapshot, a new fault, or the end of one.
-	// It is called in the middle of a reload and must not ask for one.
+	// OnReload is told of every explicit reload, and of those of the watch that changed something: a new
+	// snapshot, a new fault, or the end of one. It is called during a reload and must not ask for another.
 	OnReload func(Reload)
 }
 
-// Open reads the key file at path. Whatever is wrong with it is an error: there is no snapshot to
-// fall back on yet.
+// Open reads the key file at path. There is no snapshot to keep yet, so any fault is an error.
 func Open(path string, opts Options) (*Store, error) {
-	s := &Store{path: path, opts: opts, file: watch.NewFile(path)}
+	s := &Store{path: path, opts: opts, turn: make(chan struct{}, 1), files: files{keys: watch.NewFile(path)}}
 	s.status = Status{Path: path, Reloads: map[Result]uint64{}}
 	if r := s.Reload(); r.Result != Loaded {
 		return nil, r.Err
@@ -58,8 +49,8 @@ func Open(path string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// Wait is Open for a file that may not be in order yet: it looks again when the file changes, until it
-// is or ctx is done; then the last fault is the error. fault is told of each new fault.
+// Wait is Open for a file that may not be valid yet: it tries again when the file changes, until it succeeds or ctx is
+// done; then the last fault is the error. fault is told of each new fault.
 func Wait(ctx context.Context, path string, opts Options, fault func(error)) (*Store, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -80,7 +71,7 @@ func Wait(ctx context.Context, path string, opts Options, fault func(error)) (*S
 	return s, err
 }
 
-// Snapshot returns the snapshot in force. It is never nil.
+// Snapshot returns the active snapshot. It is never nil.
 func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
 
 // Run reloads the files when they change, until ctx is done.
@@ -91,203 +82,85 @@ func (s *Store) Run(ctx context.Context) {
 		}
 		return []string{s.path}
 	}
-	watch.Run(ctx, s.opts.Poll, paths, func() (again time.Duration) {
-		_, again = s.look(false)
-		return again
+	watch.Run(ctx, s.opts.Poll, paths, func() (retryIn time.Duration) {
+		_, retryIn = s.reload(false)
+		return retryIn
 	})
 }
 
-// Reload looks at the files now and puts them in force if they are valid. Somebody who asks is taken
-// to know what is there: a change that looks like an accident is not waited for or refused.
+// Reload reads the files now and applies them if they are valid. Whoever asks for it is taken to know what is in
+// them: a change that looks like an accident is neither delayed nor refused.
 func (s *Store) Reload() Reload {
-	r, _ := s.look(true)
+	r, _ := s.reload(true)
 	return r
 }
 
-// settled is how long a file that is being written in place must have rested before a change is
-// believed that takes something away, or is a fault. A writer that pauses in the middle leaves a
-// file that may well be valid and lack half of the keys.
-const settled = 1500 * time.Millisecond
+// reload is the only place where a snapshot is published. An explicit reload always reports a fault; one of the watch
+// reports it only when it changes. If retryIn is not zero, the files should be looked at again after that time.
+func (s *Store) reload(explicit bool) (r Reload, retryIn time.Duration) {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
 
-// look is the one way by which keys come into force. Asked for by somebody, a fault is reported
-// again; found by the watch, only when it is new. With again, look should be called after that time.
-func (s *Store) look(asked bool) (r Reload, again time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r = Reload{Time: time.Now(), Result: Unchanged, Generation: s.status.Generation}
-	content, next, err := s.load()
-	was := s.held
-	s.held = nil
-	if next != nil && err == nil {
-		var cut bool
-		r.Diff, cut = compare(s.Snapshot(), next)
-		if again, err = s.doubt(next, cut && !asked, was); err == nil && again == 0 {
-			err = s.admit(next)
+	found := s.files.read(explicit)
+	s.parsed = s.files.parse(found, s.parsed)
+	c := s.compare(s.parsed, time.Now())
+	v := judge(c, s.previous, explicit)
+	if v.apply {
+		if err := s.validate(c.next); err != nil {
+			c.next, c.err = nil, errors.Join(c.err, err)
+			v = judge(c, s.previous, explicit)
 		}
 	}
-	if err != nil && !asked && s.status.Err == nil {
-		again = s.rest(nil, was)
+
+	r = Reload{Time: c.at, Result: Unchanged, Generation: s.status.Generation}
+	if v.apply {
+		r.Result, r.Generation, r.Diff = Loaded, r.Generation+1, c.diff
+		s.publish(c.next, r)
+		s.tell(r, true, c.err != nil)
 	}
-	if again > 0 {
-		r.Diff = Diff{}
-		return r, again
+	if v.err != nil {
+		r.Result, r.Err, r.Diff = Failed, v.err, Diff{}
+		s.tell(r, explicit || v.isNews, false)
 	}
-	switch {
-	case err != nil:
-		if s.status.Generation > 0 { // Open returns all
-			err = few(err)
-		}
-		again = s.withoutFlowise(content, asked, was)
-		r.Result, r.Err, r.Diff, r.Generation = Failed, err, Diff{}, s.status.Generation
-		fresh := s.status.Err == nil || s.status.Err.Error() != err.Error()
-		s.record(r, fresh || asked, func(st *Status) { st.Stale, st.Err = true, err })
-	case next != nil:
-		s.good = s.keys
-		s.put(next, &r, func(st *Status) { st.Stale, st.Err, st.LastSuccess = false, nil, r.Time })
-	default:
-		s.record(r, asked, func(st *Status) { st.LastSuccess = r.Time })
+	if r.Result == Unchanged && v.retryIn == 0 {
+		s.tell(r, explicit, false)
 	}
-	return r, again
+	s.previous = v.previous
+	return r, v.retryIn
 }
 
-// doubt returns how much longer next should rest, if it is cut: if it may be a part of what is in force. What
-// has rested may still be what Flowise leaves when it has lost its keys, and that is an error.
-func (s *Store) doubt(next *Snapshot, cut bool, was *held) (again time.Duration, err error) {
-	if !cut {
-		return 0, nil
-	}
-	if again = s.rest(next, was); again > 0 {
-		return again, nil
-	}
-	if wasReset(s.Snapshot(), next) {
-		err = fmt.Errorf("%s: Flowise has lost its keys and made a fresh %s, so its old keys stay in force; if that was meant, reload by SIGHUP or POST /-/reload, and if not, put the file back", next.flowisePath, flowiseDefault)
-	}
-	return 0, err
-}
-
-// put puts next in force, completes the record of it and has change complete the status.
-func (s *Store) put(next *Snapshot, r *Reload, change func(*Status)) {
-	r.Result, r.Generation = Loaded, s.status.Generation+1
-	next.Loaded = r.Time
-	next.date(s.Snapshot(), r.Generation)
-	s.snapshot.Store(next)
-	s.record(*r, true, func(st *Status) {
-		st.Generation = r.Generation
-		change(st)
-	})
-}
-
-// held is a change that has to rest.
-type held struct {
-	next  *Snapshot // nil for a fault
-	since time.Time // when it was first seen
-}
-
-// rest returns how much longer next should rest, which is cut, or a fault if it is nil, and holds it for so
-// long. A file that is written over and over in place never rests, so it is enough if what it says
-// does, or if it has nothing but faults; was is what was held at the last look.
-func (s *Store) rest(next *Snapshot, was *held) time.Duration {
-	rest := s.unsettled(next == nil)
-	if rest <= 0 {
-		return 0
-	}
-	if was == nil || (was.next == nil) != (next == nil) || next != nil && !diff(was.next, next).Empty() {
-		was = &held{next, time.Now()}
-	}
-	if rest = min(rest, settled-time.Since(was.since)); rest <= 0 {
-		return 0
-	}
-	s.held = was
-	return rest
-}
-
-// unsettled returns how much longer a change of the files should rest. Flowise's file is JSON, of which
-// no part is valid, so it has to rest only for a fault.
-func (s *Store) unsettled(fault bool) time.Duration {
-	var rest time.Duration
-	if s.file.InPlace() {
-		rest = settled - s.file.Age()
-	}
-	if fault && s.flowise != nil && s.flowise.InPlace() {
-		rest = max(rest, settled-s.flowise.Age())
-	}
-	return rest
-}
-
-// load reads and checks the files. Without a change there is no snapshot. content is that of the key file,
-// nil if it was not read.
-func (s *Store) load() (content []byte, next *Snapshot, err error) {
-	content, changed, err := s.file.Read()
-	if err != nil {
-		return nil, nil, readError(s.path, err)
-	}
-	var keys []byte
-	if s.flowise != nil {
-		var other bool
-		if keys, other, err = s.flowise.Read(); err != nil {
-			keys = nil // reported with its place by the parser, which reads it again
-		}
-		changed = changed || other || err != nil
-	}
-	if !changed && s.held == nil && (s.status.Err == nil || s.flawed) {
-		return nil, nil, s.status.Err
-	}
-	// New bytes, or those of a change that was held, or of a fault that may have its cause outside
-	// the file and be over.
-	if content == nil {
-		if content, err = s.file.Content(); err != nil {
-			return nil, nil, readError(s.path, err)
+// compare says what change the files are for the active snapshot.
+func (s *Store) compare(p parsed, at time.Time) change {
+	c := change{at: at, err: p.err}
+	if p.next != nil {
+		c.err = p.next.flowiseFault
+		if active := s.Snapshot(); p.next != active {
+			c.next = p.next
+			c.diff, c.isSuspect = compare(active, p.next)
 		}
 	}
-	next, err = s.parse(content, func(path string) ([]byte, error) {
-		if s.flowise == nil || s.flowise.Path() != path {
-			s.flowise, keys = watch.NewFile(path), nil
-		}
-		var err error
-		if keys == nil {
-			if keys, _, err = s.flowise.Read(); err == nil && keys == nil {
-				keys, err = s.flowise.Content()
-			}
-		}
-		s.keys = flowiseFile{path, keys}
-		return keys, err
-	})
-	if err == nil && next.flowisePath == "" {
-		s.flowise, s.keys = nil, flowiseFile{}
+	if s.status.Generation > 0 { // Open returns all faults
+		c.err = few(c.err)
 	}
-	s.flawed = err != nil && s.flowise == nil
-	return content, next, err
+	c.keysHold, c.anyHold = s.files.holds()
+	return c
 }
 
-// parse makes a snapshot of the key file's content, with what flowise reads of Flowise's.
-func (s *Store) parse(content []byte, flowise func(path string) ([]byte, error)) (*Snapshot, error) {
-	if len(content) >= plainFrom {
-		defer collectLess()()
-	}
-	return parse(s.path, content, parseOptions{plainFrom: plainFrom, flowise: flowise})
-}
-
-// admit looks at a snapshot that is about to come into force, once: it tells the operator of it.
-func (s *Store) admit(next *Snapshot) error {
+// validate checks a snapshot that is about to be published.
+func (s *Store) validate(next *Snapshot) error {
+	n := len(next.Warnings)
 	next.warnOfMounts()
 	if s.opts.Validate == nil {
 		return nil
 	}
-	return s.opts.Validate(next)
-}
-
-// collectLess lets the garbage collector run as seldom as by default while a large file is read, in
-// case it was told to run more often: nearly all that is read then stays, so there is little to find.
-func collectLess() (restore func()) {
-	const byDefault = 100
-	was := debug.SetGCPercent(byDefault)
-	if was < 0 || was > byDefault {
-		debug.SetGCPercent(was)
+	err := s.opts.Validate(next)
+	if err != nil {
+		next.Warnings = next.Warnings[:n] // it may be validated again
 	}
-	return func() { debug.SetGCPercent(was) }
+	return err
 }
 
-// warnOfMounts warns of files whose replacements never arrive.
+// warnOfMounts warns of files that will never change here.
 func (s *Snapshot) warnOfMounts() {
 	for _, path := range []string{s.File, s.flowisePath} {
 		if path != "" && watch.IsMountPoint(path) {
@@ -296,13 +169,12 @@ func (s *Snapshot) warnOfMounts() {
 	}
 }
 
-// readError says what cannot be read and what to look at.
-func readError(path string, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("reading key file %q: it does not exist; name another with --keys, or make it with `flowlatch key new`", path)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("reading key file %q: permission denied; the user that runs flowlatch must be able to read it and enter its directory", path)
+// publish makes next the active snapshot.
+func (s *Store) publish(next *Snapshot, r Reload) {
+	next.Loaded = r.Time
+	next.date(s.Snapshot(), r.Generation)
+	s.snapshot.Store(next)
+	if next.flowiseFault == nil {
+		s.files.keepFlowise()
 	}
-	return fmt.Errorf("reading key file %q: %w", path, err)
 }

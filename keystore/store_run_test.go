@@ -64,10 +64,8 @@ func TestRunReloads(t *testing.T) {
 				return s.Status().Generation > 1
 			})
 			g := s.Status().Generation
-			if err := keystore.Edit(path, to(keyFile("c"))); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "an edit", func() bool { return snapshotIDs(s.Snapshot()) == "c" })
+			replaceFile(t, path, keyFile("c"))
+			eventually(t, "another file", func() bool { return snapshotIDs(s.Snapshot()) == "c" })
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
@@ -164,10 +162,10 @@ func TestConcurrentReload(t *testing.T) {
 		})
 	}
 	const edits = 25
+	ids := []string{"k0"}
 	for i := range edits {
-		if err := keystore.Edit(path, addKey(fmt.Sprint("k", i+1))); err != nil {
-			t.Error(err)
-		}
+		ids = append(ids, fmt.Sprint("k", i+1))
+		replaceFile(t, path, keyFile(ids...))
 		readers.Go(func() { s.Reload() })
 	}
 	eventually(t, "the last key", func() bool { return len(s.Snapshot().Keys()) == edits+1 })
@@ -180,7 +178,7 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 	for _, state := range []string{"good", "faulty", "gone"} {
 		s, path := open(t, keyFile("a"), keystore.Options{Poll: time.Millisecond})
 		stop := run(t, s)
-		replaceFile(t, path, keyFile("b")) // put in place, so that what comes next is believed at once
+		replaceFile(t, path, keyFile("b")) // renamed, so that the next change is applied at once
 		eventually(t, "a look", func() bool { return snapshotIDs(s.Snapshot()) == "b" })
 		switch state {
 		case "faulty":

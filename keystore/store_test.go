@@ -52,6 +52,13 @@ func (r *reloads) results() []string {
 	return list
 }
 
+func writeFile(t *testing.T, path, data string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // open writes a key file and opens it.
 func open(t *testing.T, data string, opts keystore.Options) (*keystore.Store, string) {
 	t.Helper()
@@ -114,7 +121,7 @@ func TestReadError(t *testing.T) {
 }
 
 // TestReload goes through the states of a file, one look at a time. Whatever is wrong with the file,
-// the last good snapshot stays in force.
+// the last good snapshot stays active.
 func TestReload(t *testing.T) {
 	var told reloads
 	refuse := false
@@ -218,7 +225,7 @@ func TestReloadDiff(t *testing.T) {
 	}
 }
 
-// What Status returns is the caller's.
+// Changing what Status returned changes nothing in the store.
 func TestStatusIsACopy(t *testing.T) {
 	s, path := open(t, keyFile("a"), keystore.Options{})
 	st := s.Status()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/proxy"
 	adminpage "github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/route"
@@ -58,8 +59,8 @@ func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 	for id, key := range map[string]struct{ secret, chatflow string }{
 		"demo": {secret, demoChatflow}, "somebody-else": {other, demoOther},
 	} {
-		err := keystore.Edit(keys, func(data []byte) ([]byte, error) {
-			return keystore.AddKey(keys, data, keystore.NewKey{ID: id, Digest: keystore.DigestOf(key.secret), Chatflows: []string{key.chatflow}})
+		err := edit.File(keys, func(data []byte) ([]byte, error) {
+			return edit.AddKey(keys, data, edit.NewKey{ID: id, Digest: keystore.DigestOf(key.secret), Chatflows: []string{key.chatflow}})
 		})
 		if err != nil {
 			return err

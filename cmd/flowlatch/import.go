@@ -13,7 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/flowlatch/flowlatch/internal/config"
-	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/keystore/flowise"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
@@ -49,6 +49,9 @@ Examples:
 func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
 	c, err := resolve(ctx)
 	if err != nil {
+		return err
+	}
+	if err := edit.CheckName(c.Keys); err != nil {
 		return err
 	}
 	credential, err := cmd.credential()
@@ -89,7 +92,7 @@ func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
 		_, err = s.out.Write(made.Text)
 		return err
 	}
-	if err := keystore.Edit(c.Keys, func(data []byte) ([]byte, error) {
+	if err := edit.File(c.Keys, func(data []byte) ([]byte, error) {
 		if data != nil { // made while Flowise was read
 			return nil, existsError(c.Keys, nil)
 		}

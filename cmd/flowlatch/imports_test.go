@@ -57,7 +57,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		only  []string // the only modules it may import besides, if listed
 	}{
 		"cmd/flowlatch": {
-			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/flowise"},
+			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/edit", "keystore/flowise"},
 		},
 		"internal/doctor": {
 			own:   []string{"proxy/admin", "proxy/problem", "proxy/route", "keystore"},
@@ -104,6 +104,11 @@ func TestImportsRunOneWay(t *testing.T) {
 			avoid: []string{"github.com/gorilla/mux", "github.com/prometheus"},
 			never: []string{"net/http", "github.com/rs/zerolog", "github.com/alecthomas/kong"},
 		},
+		"keystore/edit": {
+			own:   []string{"keystore", "keystore/strictyaml"},
+			never: []string{"net/http", "github.com/rs/zerolog", "github.com/alecthomas/kong"},
+			only:  []string{"go.yaml.in/yaml/v4"},
+		},
 		"keystore/watch": {
 			never: []string{"net/http", "go.yaml.in/yaml", "github.com/rs/zerolog"},
 			only:  []string{"github.com/fsnotify/fsnotify"},
@@ -118,7 +123,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		},
 		"keystore/strictyaml": {
 			never: []string{"net/http", "github.com/rs/zerolog"},
-			only:  []string{"go.yaml.in/yaml/v4"},
+			only:  []string{"go.yaml.in/yaml/v4", "github.com/go-json-experiment/json/jsontext"},
 		},
 	}
 	for _, goos := range []string{"linux", "darwin", "windows"} {

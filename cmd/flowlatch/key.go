@@ -13,6 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
 type keyCmd struct {
@@ -41,7 +42,7 @@ func (k *keyEdit) edit(ctx *kong.Context, s streams, change func(file string, da
 		return "", err
 	}
 	if !k.Stdout {
-		return c.Keys, keystore.Edit(c.Keys, func(data []byte) ([]byte, error) { return change(c.Keys, data) })
+		return c.Keys, edit.File(c.Keys, func(data []byte) ([]byte, error) { return change(c.Keys, data) })
 	}
 	data, err := os.ReadFile(c.Keys)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -77,7 +78,7 @@ Examples:
 func (cmd *keyNewCmd) Run(ctx *kong.Context, s streams) error {
 	secret := keystore.Generate()
 	path, err := cmd.edit(ctx, s, func(file string, data []byte) ([]byte, error) {
-		return keystore.AddKey(file, data, keystore.NewKey{
+		return edit.AddKey(file, data, edit.NewKey{
 			ID: cmd.ID, Digest: keystore.DigestOf(secret), NotBefore: cmd.NotBefore, NotAfter: cmd.NotAfter, Chatflows: cmd.Chatflow,
 		})
 	})
@@ -126,7 +127,7 @@ func (cmd *keyRotateCmd) Run(ctx *kong.Context, s streams) error {
 	}
 	secret, until := keystore.Generate(), time.Now().Add(cmd.Overlap)
 	path, err := cmd.edit(ctx, s, func(file string, data []byte) ([]byte, error) {
-		return keystore.RotateKey(file, data, cmd.ID, keystore.DigestOf(secret), until)
+		return edit.RotateKey(file, data, cmd.ID, keystore.DigestOf(secret), until)
 	})
 	if err != nil {
 		return err
@@ -180,7 +181,7 @@ func (cmd *keyRevokeCmd) Run(ctx *kong.Context, s streams) error {
 		}
 	}
 	path, err := cmd.edit(ctx, s, func(file string, data []byte) ([]byte, error) {
-		return keystore.DisableKey(file, data, cmd.ID)
+		return edit.DisableKey(file, data, cmd.ID)
 	})
 	if err == nil && !cmd.Stdout {
 		fmt.Fprintf(s.err, "key %q is disabled in %s\n", cmd.ID, path)

@@ -2,32 +2,32 @@ package flowise
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// ErrNothingOpen is returned with a conversion that opens no chatflow: a key file cannot say that.
+// ErrNothingOpen is returned with a conversion that opens no chatflow, which no key file can say.
 var ErrNothingOpen = errors.New("no chatflow would be open, so there is no key file to write")
 
-// Conversion is a key file made of what a Flowise has, and what there is to say about it.
+// Conversion is the key file for a Flowise, and what there is to report about it.
 type Conversion struct {
 	// Text is the key file.
 	Text []byte
 
 	source      *Installation
-	public      bool    // chatflows without a key stay open
-	keys        []*key  // those that open something first
-	unused      []*key  // those that open nothing
-	secretless  []*key  // those that Flowise lists without a secret
-	keyed       []*flow // have a key
-	open        []*flow // have none
-	orphaned    []*flow // have one that is not there
-	uncallable  []*flow // whose ID is no lower-case UUID
+	public      bool    // chatflows without a key stay public
+	keys        []*key  // that open something
+	unused      []*key  // that open nothing
+	secretless  []*key  // that Flowise lists without a secret
+	keyed       []*flow // with a key
+	open        []*flow // without one
+	orphaned    []*flow // with one that does not exist
+	uncallable  []*flow // with an ID that is no lower-case UUID
 	duplicateOf map[*key]*key
 }
 
@@ -44,13 +44,13 @@ type flow struct {
 	key   *key
 }
 
-// callable is what the routes of the gate take for a chatflow's ID.
+// callable matches what the routes of the gate accept as the ID of a chatflow.
 var callable = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // Convert turns what a Flowise has into a key file: the same keys, as digests, for the same
-// chatflows. Chatflows that have no key there are closed, or open to all if publicStaysPublic. file
-// is the name to use in errors. What it returns was read back and says what it should; if nothing
-// would be open, that is [ErrNothingOpen] beside a conversion to report on.
+// chatflows. Chatflows that have no key there are closed, or public if publicStaysPublic. file
+// is the name to use in errors. The text was parsed again, and means what it should. If nothing
+// would be open, the error is [ErrNothingOpen], with a conversion to report on.
 func Convert(source *Installation, file string, publicStaysPublic bool) (*Conversion, error) {
 	c := &Conversion{source: source, public: publicStaysPublic, duplicateOf: map[*key]*key{}}
 	c.sort(c.takeKeys())
@@ -61,12 +61,12 @@ func Convert(source *Installation, file string, publicStaysPublic bool) (*Conver
 	return c, c.verify(file)
 }
 
-// takeKeys gives every key an ID and returns them by the ID that Flowise knows them by. The order is
-// that of names, so that the same Flowise makes the same file.
+// takeKeys gives every key an ID and returns the keys by the ID that they have in Flowise. They are sorted by name, so that
+// the same Flowise makes the same file.
 func (c *Conversion) takeKeys() map[string]*key {
 	ids := taken{}
 	byID, byDigest := map[string]*key{}, map[keystore.Digest]*key{}
-	for _, k := range sortedKeys(c.source.Keys) {
+	for _, k := range sorted(c.source.Keys, func(k Key) [2]string { return [2]string{k.Name, k.ID} }) {
 		if byID[k.ID] != nil {
 			continue
 		}
@@ -89,12 +89,12 @@ func (c *Conversion) takeKeys() map[string]*key {
 
 // sort puts every chatflow where it belongs.
 func (c *Conversion) sort(keys map[string]*key) {
-	sorted := sortedChatflows(c.source.Chatflows)
+	chatflows := sorted(c.source.Chatflows, func(f Chatflow) [2]string { return [2]string{f.Name, f.ID} })
 	seen, labels := map[string]bool{}, taken{}
-	for _, f := range sorted { // a chatflow without a name goes by its ID
+	for _, f := range chatflows { // the label of a chatflow without a name is its ID
 		labels[f.ID] = 1
 	}
-	for _, f := range sorted {
+	for _, f := range chatflows {
 		if seen[f.ID] {
 			continue
 		}
@@ -117,33 +117,23 @@ func (c *Conversion) sort(keys map[string]*key) {
 			entry.label = labels.name(name, "%s (%d)")
 		}
 	}
-	used := make([]*key, 0, len(c.keys))
-	for _, k := range c.keys {
-		if len(k.opens) > 0 {
-			used = append(used, k)
-		} else {
-			c.unused = append(c.unused, k)
-		}
-	}
-	c.keys = used
+	opens := func(k *key) bool { return len(k.opens) > 0 }
+	c.unused = slices.DeleteFunc(slices.Clone(c.keys), opens)
+	c.keys = slices.DeleteFunc(c.keys, func(k *key) bool { return !opens(k) })
 }
 
-func sortedKeys(keys []Key) []Key {
-	return slices.SortedStableFunc(slices.Values(keys), func(a, b Key) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
-	})
-}
-
-func sortedChatflows(chatflows []Chatflow) []Chatflow {
-	return slices.SortedStableFunc(slices.Values(chatflows), func(a, b Chatflow) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+// sorted returns things by name, and then by ID.
+func sorted[T any](things []T, nameAndID func(T) [2]string) []T {
+	return slices.SortedStableFunc(slices.Values(things), func(a, b T) int {
+		x, y := nameAndID(a), nameAndID(b)
+		return slices.Compare(x[:], y[:])
 	})
 }
 
 // write writes the key file.
 func (c *Conversion) write() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# The keys of %s, taken over by flowlatch import.\n\nversion: 1\n", c.source.title())
+	fmt.Fprintf(&b, "# The keys of %s, imported by flowlatch.\n\nversion: 1\n", c.source.title())
 	if len(c.keys) > 0 {
 		b.WriteString("keys:\n")
 	}
@@ -163,8 +153,8 @@ func (c *Conversion) write() []byte {
 	} else {
 		listed(&b, c.open, "Closed: these have no key in Flowise, where anyone could call them. To open one:\n# flowlatch key new --id NAME --chatflow ID")
 	}
-	listed(&b, c.orphaned, "Closed, as in Flowise: the key that these name there is deleted, or was not shown.")
-	listed(&b, c.uncallable, "Closed: these have an ID that is no lower-case UUID, and only such IDs pass the gate.")
+	listed(&b, c.orphaned, "Closed, as in Flowise: their keys are deleted there, or were not shown.")
+	listed(&b, c.uncallable, "Closed: their IDs are no lower-case UUIDs, and the gate accepts no others.")
 	if len(c.unused) > 0 {
 		b.WriteString("\n# Keys that open no chatflow in Flowise. To use one, list it under `keys:` and name it in a chatflow:\n")
 		for _, k := range c.unused {
@@ -174,7 +164,7 @@ func (c *Conversion) write() []byte {
 	return b.Bytes()
 }
 
-// comment tells the key's name in Flowise where its ID is another.
+// comment is the name of the key in Flowise, if its ID is another one.
 func (k *key) comment() string {
 	if k.id == k.Name {
 		return ""
@@ -200,7 +190,7 @@ func listed(b *bytes.Buffer, flows []*flow, title string) {
 	}
 }
 
-// String returns the chatflow as people are told of it.
+// String returns the ID and the name of the chatflow.
 func (f *flow) String() string {
 	id := f.ID
 	if !callable.MatchString(id) {
@@ -212,27 +202,31 @@ func (f *flow) String() string {
 	return id + "  " + quoted(f.Name)
 }
 
-// verify reads the file back: it must be valid and say neither more nor less than it should.
+// verify parses the file: it must be valid, and say neither more nor less than it should.
 func (c *Conversion) verify(file string) error {
 	s, err := keystore.Parse(file, c.Text)
 	if err != nil {
 		return fmt.Errorf("the key file made of %s would not be valid, and is not written:\n%w", c.source.title(), err)
 	}
-	want := len(c.keyed)
-	ok := len(s.Keys()) == len(c.keys)
+	want, got := map[string]string{}, map[string]string{}
 	for _, f := range c.keyed {
-		entry, found := s.Chatflow(f.ID)
-		ok = ok && found && !entry.Public && entry.Name == f.label && len(entry.Keys()) == 1 && entry.Keys()[0].ID == f.key.id &&
-			entry.Keys()[0].Secrets()[0].Digest == f.key.digest && entry.UpstreamAuthorization.Mode == keystore.UpstreamForward
+		want[f.ID] = fmt.Sprintf("%q forward %s %s", f.label, f.key.id, f.key.digest)
 	}
 	if c.public {
-		want += len(c.open)
 		for _, f := range c.open {
-			entry, found := s.Chatflow(f.ID)
-			ok = ok && found && entry.Public && entry.Name == f.label && len(entry.Keys()) == 0
+			want[f.ID] = fmt.Sprintf("%q public", f.label)
 		}
 	}
-	if !ok || len(s.Chatflows()) != want {
+	for _, f := range s.Chatflows() {
+		got[f.ID] = fmt.Sprintf("%q %s", f.Name, f.UpstreamAuthorization)
+		if f.Public {
+			got[f.ID] = fmt.Sprintf("%q public", f.Name)
+		}
+		for _, k := range f.Keys() {
+			got[f.ID] += fmt.Sprintf(" %s %s", k.ID, k.Secrets()[0].Digest)
+		}
+	}
+	if !maps.Equal(want, got) || len(s.Keys()) != len(c.keys) {
 		return fmt.Errorf("the key file made of %s would not open the same chatflows, and is not written; a name in it may be the cause", c.source.title())
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -147,17 +148,17 @@ func TestConvertEdit(t *testing.T) {
 	data := c.Text
 	for _, step := range []struct {
 		name string
-		edit func([]byte) ([]byte, error)
+		do   func([]byte) ([]byte, error)
 	}{
 		{"AddKey", func(d []byte) ([]byte, error) {
-			return keystore.AddKey("f", d, keystore.NewKey{ID: "new", Digest: keystore.DigestOf("x"), Chatflows: []string{nth(3), nth(4)}})
+			return edit.AddKey("f", d, edit.NewKey{ID: "new", Digest: keystore.DigestOf("x"), Chatflows: []string{nth(3), nth(4)}})
 		}},
 		{"RotateKey", func(d []byte) ([]byte, error) {
-			return keystore.RotateKey("f", d, "Web-2", keystore.DigestOf("y"), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
+			return edit.RotateKey("f", d, "Web-2", keystore.DigestOf("y"), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
 		}},
-		{"DisableKey", func(d []byte) ([]byte, error) { return keystore.DisableKey("f", d, "Web") }},
+		{"DisableKey", func(d []byte) ([]byte, error) { return edit.DisableKey("f", d, "Web") }},
 	} {
-		if data, err = step.edit(data); err != nil {
+		if data, err = step.do(data); err != nil {
 			t.Fatalf("%s(an imported file) = %v, want no error", step.name, err)
 		}
 	}

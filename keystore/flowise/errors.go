@@ -1,6 +1,7 @@
 package flowise
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,31 +17,24 @@ import (
 
 var (
 	errUnauthorized = errors.New("not authorized")
-	errTooLarge     = errors.New("the answer is larger than any that a Flowise should give")
-	errNoList       = errors.New("there is no list in the answer")
+	errNoList       = errors.New("there is no list in the response")
 )
 
-// unreachable says why there was no answer, and what to do.
+// unreachable says why there was no response, and what to do.
 func (c *client) unreachable(err error) error {
 	var outer *url.Error
 	if errors.As(err, &outer) {
 		err = outer.Err // without method and URL, which the message has
 	}
-	var (
-		authority x509.UnknownAuthorityError
-		host      x509.HostnameError
-		invalid   *tls.CertificateVerificationError
-		timeout   net.Error
-	)
 	remedy := "is it running, and is this its own address and port?"
 	switch {
-	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("%s: no answer within %v; --timeout gives it longer: %w", c.base, c.timeout, err)
-	case errors.As(err, &authority):
-		remedy = "--upstream-ca names the PEM file of the authority that signed its certificate"
-	case errors.As(err, &host):
-		remedy = "give the address under a name that its certificate is for"
-	case errors.As(err, &invalid):
+	case isTimeout(err):
+		return fmt.Errorf("%s: no response within %v; --timeout sets another limit: %w", c.base, c.timeout, err)
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		remedy = "--upstream-ca names the PEM file of the CA that signed its certificate"
+	case errors.As(err, new(x509.HostnameError)):
+		remedy = "use a host name that its certificate is valid for"
+	case errors.As(err, new(*tls.CertificateVerificationError)):
 		remedy = "its certificate is not valid; renew it, or read Flowise on its own port over http"
 	case errors.Is(err, http.ErrSchemeMismatch):
 		remedy = "it does not speak TLS; begin the address with http://"
@@ -48,31 +42,31 @@ func (c *client) unreachable(err error) error {
 	return fmt.Errorf("%s: cannot be reached: %w; %s", c.base, err, remedy)
 }
 
-// unreadable says what is wrong with an answer of status 200.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// unreadable says what is wrong with a response of status 2xx.
 func (c *client) unreadable(what string, err error) error {
-	var (
-		syntax  *json.SyntaxError
-		kind    *json.UnmarshalTypeError
-		timeout net.Error
-	)
 	switch {
-	case errors.Is(err, errTooLarge):
-		return fmt.Errorf("%s: %s: %w; is this a Flowise?", c.base, what, err)
-	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("%s: %s: the answer was not complete within %v; --timeout gives it longer", c.base, what, c.timeout)
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s: %s: the answer broke off; try again", c.base, what)
-	case errors.As(err, &syntax) || errors.As(err, &kind) || errors.Is(err, errNoList):
-		return c.notFlowise(fmt.Sprintf("its answer on %s is not what a Flowise gives (%v)", what, err))
+	case errors.As(err, new(*http.MaxBytesError)):
+		return fmt.Errorf("%s: %s: the response is larger than any that a Flowise should give; is this a Flowise?", c.base, what)
+	case isTimeout(err):
+		return fmt.Errorf("%s: %s: the response was not complete within %v; --timeout sets another limit", c.base, what, c.timeout)
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s: %s: the response broke off; try again", c.base, what)
+	case errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) || errors.Is(err, errNoList):
+		return c.notFlowise(fmt.Sprintf("its response to %s is not what a Flowise gives (%v)", what, err))
 	}
-	return fmt.Errorf("%s: %s: reading the answer: %w", c.base, what, err)
+	return fmt.Errorf("%s: %s: reading the response: %w", c.base, what, err)
 }
 
 func (c *client) notFlowise(why string) error {
-	return fmt.Errorf("%s: this is not a Flowise: %s; give the address of Flowise itself, the one that its user interface is opened with", c.base, why)
+	return fmt.Errorf("%s: this is not a Flowise: %s; use the address of Flowise itself, with which its user interface is opened", c.base, why)
 }
 
-// refusal returns an error unless the answer is one to read.
+// refusal returns an error unless the response is one to read.
 func (c *client) refusal(what string, res *http.Response, body io.Reader) error {
 	kind := res.Header.Get("Content-Type")
 	html := strings.HasPrefix(kind, "text/html")
@@ -80,11 +74,11 @@ func (c *client) refusal(what string, res *http.Response, body io.Reader) error 
 	login := strings.HasSuffix(what, "/auth/login")
 	switch {
 	case status/100 == 2 && html:
-		return c.notFlowise("it answers " + what + " with a web page")
+		return c.notFlowise("its response to " + what + " is a web page")
 	case status/100 == 2:
 		return nil
 	case status/100 == 3:
-		return fmt.Errorf("%s: %s is answered with a redirect to %s, and none is followed, because the credential would go along; give the address of Flowise itself",
+		return fmt.Errorf("%s: the response to %s is a redirect to %s, and none is followed, because the credential would be sent there; use the address of Flowise itself",
 			c.base, what, quoted(res.Header.Get("Location")))
 	case strings.HasPrefix(kind, "application/problem+json"):
 		return c.notFlowise("it refuses " + what + " as a flowlatch does")
@@ -94,12 +88,12 @@ func (c *client) refusal(what string, res *http.Response, body io.Reader) error 
 		return c.notFlowise("it knows no " + what)
 	case status == http.StatusForbidden:
 		return fmt.Errorf("%s: %s is forbidden (403%s): the API key or account lacks a permission; it needs chatflows:view and apikeys:view. "+
-			"Give them to it in Flowise, or use the account that administers it (--email)", c.base, what, c.told(body, html))
+			"Grant them in Flowise, or use the account that administers it (--email)", c.base, what, c.told(body, html))
 	}
-	return fmt.Errorf("%s: %s is answered with %d%s; Flowise's log may say why", c.base, what, status, c.told(body, html))
+	return fmt.Errorf("%s: the response to %s is %d%s; Flowise's log may say why", c.base, what, status, c.told(body, html))
 }
 
-// remedy is what to do when Flowise does not take the credential.
+// remedy is what to do when Flowise does not accept the credential.
 func (c Credential) remedy(version string) string {
 	switch {
 	case c.APIKey != "":
@@ -114,19 +108,13 @@ func (c Credential) remedy(version string) string {
 	return "it wants a credential; use --api-key-file, for a 3.x --email and --password-file, for a 2.x --user and --password-file"
 }
 
-// told is what the answer says of an error, if it says it as Flowise does.
+// told is what the response says of an error, if it says it as Flowise does.
 func (c *client) told(body io.Reader, html bool) string {
-	var e struct {
-		Message string `json:"message"`
-		Error   string `json:"error"`
-	}
+	var e struct{ Message, Error string }
 	if html || json.NewDecoder(io.LimitReader(body, 64<<10)).Decode(&e) != nil {
 		return ""
 	}
-	text := e.Message
-	if text == "" {
-		text = e.Error
-	}
+	text := cmp.Or(e.Message, e.Error)
 	for _, secret := range []string{c.credential.Password, c.credential.APIKey} {
 		if secret != "" && strings.Contains(text, secret) {
 			return ""

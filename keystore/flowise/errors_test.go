@@ -41,12 +41,12 @@ func TestReadRefused(t *testing.T) {
 	}
 }
 
-// Whatever answers in Flowise's place ends in an error that says what to do.
+// Whatever responds in Flowise's place ends in an error that says what to do.
 func TestReadNotFlowise(t *testing.T) {
 	const version = `{"version":"3.1.4"}`
 	for _, tt := range []struct {
 		name    string
-		path    string // where the answer differs from a Flowise's
+		path    string // where the response differs from a Flowise's
 		status  int
 		kind    string
 		body    string
@@ -75,7 +75,7 @@ func TestReadNotFlowise(t *testing.T) {
 		{"chatflows empty", "/api/v1/chatflows", 200, "application/json", "", "", []string{"broke off"}},
 		{"a total that is never reached", "/api/v1/chatflows", 200, "application/json", `{"data":[{"id":"a"}],"total":900}`, "", []string{"changed while they were read"}},
 		{"the same page for ever", "/api/v1/chatflows", 200, "application/json", `{"data":[{"id":"a"}],"total":9000000000000000000}`, "", []string{"changed while they were read"}},
-		{"a chatflow without an end", "/api/v1/chatflows", 200, "application/json", `[{"id":"` + strings.Repeat("x", 9000) + `"}]`, "", []string{"larger than any"}},
+		{"a chatflow without an end", "/api/v1/chatflows", 200, "application/json", `[{"id":"` + strings.Repeat("x", 90_000) + `"}]`, "", []string{"larger than any"}},
 		{"chatflows without an end", "/api/v1/chatflows", 200, "application/json", "[" + strings.Repeat(`{"id":"a"},`, 9000) + `{"id":"a"}]`, "", []string{"larger than any"}},
 		{"keys as a web page", "/api/v1/apikey", 200, "text/html", "<html>", "", []string{"not a Flowise", "GET /api/v1/apikey"}},
 		{"a session without cookies", "/api/v1/auth/login", 200, "application/json", `{}`, "", []string{"no session"}},
@@ -108,7 +108,7 @@ func TestReadNotFlowise(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.maxItem, c.maxAnswer = 4<<10, 64<<10
+			c.maxResponse = 64 << 10
 			_, err = c.read(t.Context())
 			wantError(t, err, append(tt.want, server.URL)...)
 			if followed || strings.ContainsAny(err.Error(), "\n\x1b") || strings.Contains(err.Error(), secret) {
@@ -146,8 +146,8 @@ func TestReadUnreachable(t *testing.T) {
 		{"an unknown authority", secure.URL, 0, []string{"cannot be reached", "--upstream-ca"}},
 		{"no TLS there", strings.Replace(plain.URL, "http:", "https:", 1), 0, []string{"does not speak TLS", "http://"}},
 		{"TLS there", strings.Replace(secure.URL, "https:", "http:", 1), 0, []string{"400"}},
-		{"no answer", slow.URL, 200 * time.Millisecond, []string{"no answer within 200ms", "--timeout"}},
-		{"half an answer", slow.URL + "/half", 200 * time.Millisecond, []string{"not complete within 200ms", "--timeout"}},
+		{"no response", slow.URL, 200 * time.Millisecond, []string{"no response within 200ms", "--timeout"}},
+		{"half a response", slow.URL + "/half", 200 * time.Millisecond, []string{"not complete within 200ms", "--timeout"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Read(t.Context(), Options{URL: tt.url, Credential: Credential{APIKey: secret}, Timeout: tt.timeout})
@@ -161,5 +161,5 @@ func TestReadUnreachable(t *testing.T) {
 	}
 	other := strings.Replace(secure.URL, "127.0.0.1", "localhost", 1)
 	_, err := Read(t.Context(), Options{URL: other, Credential: Credential{APIKey: secret}, RootCAs: roots})
-	wantError(t, err, "cannot be reached", "name that its certificate is for")
+	wantError(t, err, "cannot be reached", "name that its certificate is valid for")
 }

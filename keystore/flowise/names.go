@@ -7,34 +7,26 @@ import (
 	"unicode"
 )
 
-// Names in a Flowise are anybody's text: what is written here goes into a YAML file, into comments
-// of it, to a terminal, and by way of the file into logs and metrics.
+// Names in a Flowise are text that anybody may have written. They go into a YAML file and its comments, to a
+// terminal, and from the file into logs and metrics.
 
 // maxName is the most characters of a name that are kept.
 const maxName = 64
 
-// printable returns s on one line: everything that is not printed as itself is a space, spaces are
-// one, and what is too long is cut.
+// printable returns s on one line: with a space for what is not printable, one space for several, and cut if it
+// is too long.
 func printable(s string) string {
-	var b strings.Builder
-	n, space := 0, false
-	for _, r := range s {
-		if r == ' ' || !unicode.IsPrint(r) {
-			space = n > 0
-			continue
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
 		}
-		if n >= maxName {
-			return b.String() + "…"
-		}
-		if space {
-			b.WriteByte(' ')
-			n++
-			space = false
-		}
-		b.WriteRune(r)
-		n++
+		return r
+	}, s)
+	runes := []rune(strings.Join(strings.Fields(s), " "))
+	if len(runes) <= maxName {
+		return string(runes)
 	}
-	return b.String()
+	return strings.TrimRight(string(runes[:maxName]), " ") + "…"
 }
 
 var escaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
@@ -47,7 +39,7 @@ func quoted(s string) string { return scalar(printable(s)) }
 
 var notInKeyID = regexp.MustCompile(`[^A-Za-z0-9._@-]+`)
 
-// keyID makes a key ID of a name: it reads much the same, and YAML takes it for text unquoted.
+// keyID turns a name into a key ID that is similar and needs no quotes in YAML.
 func keyID(name string) string {
 	id := notInKeyID.ReplaceAllString(name, "-")
 	id = id[:min(len(id), maxName)]
@@ -58,7 +50,7 @@ func keyID(name string) string {
 	return id
 }
 
-// taken counts how often each name was asked for.
+// taken counts how often each name was used.
 type taken map[string]int
 
 // name returns base, or the first name after it that is still free, in a form such as "%s (%d)".

@@ -1,18 +1,19 @@
 // Package flowise takes over the keys that a running Flowise has.
 //
 // It reads chatflows and API keys over Flowise's REST API ([Read]) and turns them into the text of a
-// key file, with a report on what changes for callers ([Convert]). It only asks: but for the login of
-// an account, every request is a GET. What a key file means it leaves to package keystore; flags,
+// key file, with a report on what changes for clients ([Convert]). It changes nothing in Flowise: except for
+// the login of an account, every request is a GET. What a key file means it leaves to package keystore; flags,
 // files and exit codes to the command.
 package flowise
 
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -21,16 +22,16 @@ import (
 type Options struct {
 	// URL is Flowise's own address, such as http://127.0.0.1:3000. It may have a path.
 	URL string
-	// Credential is what Flowise is shown.
+	// Credential is what Flowise is sent.
 	Credential Credential
-	// RootCAs are the authorities for https. Nil means the system's.
+	// RootCAs are the CAs for https. Nil means the system's.
 	RootCAs *x509.CertPool
-	// Timeout is how long one answer may take. Zero means a minute.
+	// Timeout is how long one response may take. Zero means a minute.
 	Timeout time.Duration
 }
 
-// Credential is one of the ways to prove to Flowise who asks. The zero value is none at all, which a
-// 2.x takes that has no user name set.
+// Credential is one of the ways to authenticate to Flowise. The zero value is none, which a
+// 2.x accepts that has no user name set.
 type Credential struct {
 	User     string // of a 2.x (its FLOWISE_USERNAME), with Password
 	Email    string // of an account of a 3.x, with Password
@@ -41,19 +42,19 @@ type Credential struct {
 // Installation is what was found in a Flowise.
 type Installation struct {
 	URL       string
-	Version   string // empty if Flowise does not tell
+	Version   string // empty if not known
 	Chatflows []Chatflow
 	Keys      []Key
 }
 
-// Chatflow is a chatflow, agentflow, assistant or multiagent, all of which are called the same way.
+// Chatflow is a chatflow, agentflow, assistant or multiagent; all are called in the same way.
 type Chatflow struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
-	KeyID string `json:"apikeyid"` // of the key that Flowise asks its callers for; empty if none
+	KeyID string `json:"apikeyid"` // of the key that Flowise wants from its clients; empty if none
 }
 
-// Key is an API key of Flowise, with the secret that its REST API gives away.
+// Key is an API key of Flowise, with the secret, which its REST API returns.
 type Key struct {
 	ID     string `json:"id"`
 	Name   string `json:"keyName"`
@@ -62,7 +63,7 @@ type Key struct {
 
 // Read asks a Flowise for its chatflows and keys. Of a 3.x with several workspaces it sees one: the
 // API key's, or the one that the account used last. Redirects are not followed, because the
-// credential would go along. Errors say what to do, and hold no secret.
+// credential would be sent there. Errors say what to do, and hold no secret.
 func Read(ctx context.Context, o Options) (*Installation, error) {
 	c, err := newClient(o)
 	if err != nil {
@@ -88,8 +89,8 @@ func (c *client) read(ctx context.Context) (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	// In one piece: the total that a 3.x gives beside a page of keys counts that page alone.
-	keys, err := readList[Key](ctx, c, "/apikey", nil)
+	// Without pages: the total that a 3.x gives beside a page of keys counts that page only.
+	keys, err := readList[Key](ctx, c, "/apikey")
 	if err != nil {
 		return nil, err
 	}
@@ -98,26 +99,26 @@ func (c *client) read(ctx context.Context) (*Installation, error) {
 
 var versionPattern = regexp.MustCompile(`^[0-9A-Za-z.+-]{1,32}$`)
 
-// readVersion asks, without the credential, whether this is a Flowise at all.
+// readVersion asks, without the credential, for the version, which also shows that this is a Flowise.
 func (c *client) readVersion(ctx context.Context) (string, error) {
 	var v struct {
 		Version string `json:"version"`
 	}
-	err := c.get(ctx, "/version", nil, func(d *decoder) error { return d.decode(&v) })
+	err := c.do(ctx, http.MethodGet, "/version", nil, func(_ *http.Response, d *json.Decoder) error { return d.Decode(&v) })
 	switch {
-	case errors.Is(err, errUnauthorized) && c.hasPath: // Flowise guards /canvas/api/v1/, though it has no such thing
-		return "", c.notFlowise("it tells its version only to those it knows, which a Flowise does for addresses with a wrong path")
+	case errors.Is(err, errUnauthorized) && strings.Count(c.base, "/") > len("//"): // Flowise guards /canvas/api/v1/, which does not exist
+		return "", c.notFlowise("it wants a credential for its version, as a Flowise does for addresses with a wrong path")
 	case errors.Is(err, errUnauthorized): // closed by DENYLIST_URLS
 		return "", nil
 	case err != nil:
 		return "", err
 	case !versionPattern.MatchString(v.Version):
-		return "", c.notFlowise("its answer on GET /api/v1/version names no version")
+		return "", c.notFlowise("its response to GET /api/v1/version has no version")
 	}
 	return v.Version, nil
 }
 
-// suits says why a Flowise of this version will not take the credential, or nil.
+// suits returns an error if a Flowise of this version does not accept such a credential.
 func (c Credential) suits(version string) error {
 	major, _, known := strings.Cut(version, ".")
 	switch {
@@ -135,15 +136,15 @@ const (
 	maxChatflows = 1_000_000
 )
 
-// readChatflows reads all chatflows. A 2.x answers with all of them whatever is asked, a 3.x page by
-// page. One that is edited meanwhile moves to the first page, so that another may slip through: then
-// they are fewer than the total, and all are read once more.
+// readChatflows reads all chatflows. A 2.x lists all of them whatever is asked, a 3.x page by page. A chatflow that is
+// edited meanwhile moves to the first page, and another one may be missed for that: then they are fewer than the
+// total, and all are read once more.
 func (c *client) readChatflows(ctx context.Context) ([]Chatflow, error) {
 	for range 3 {
 		var all []Chatflow
 		seen := map[string]bool{}
 		for page := 1; ; page++ {
-			list, err := readList[Chatflow](ctx, c, "/chatflows", map[string]string{"page": strconv.Itoa(page), "limit": strconv.Itoa(pageSize)})
+			list, err := readList[Chatflow](ctx, c, fmt.Sprintf("/chatflows?page=%d&limit=%d", page, pageSize))
 			if err != nil {
 				return nil, err
 			}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FuzzRead answers with anything at all: there is a list of chatflows, or an error on one line.
+// FuzzRead gives any response: there is a list of chatflows, or an error on one line.
 func FuzzRead(f *testing.F) {
 	for _, s := range []string{
 		`[]`, `[{"id":"a","name":"b","apikeyid":null}]`, `{"data":[{"id":"a"}],"total":1}`, `{"total":0,"data":[],"x":{}}`,
@@ -21,7 +21,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.http.Transport = answers(func(r *http.Request) *httptest.ResponseRecorder {
+		c.http.Transport = responses(func(r *http.Request) *httptest.ResponseRecorder {
 			w := httptest.NewRecorder()
 			switch r.URL.Path {
 			case "/api/v1/chatflows":
@@ -44,8 +44,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// answers is a transport without a network.
-type answers func(*http.Request) *httptest.ResponseRecorder
+// responses is a transport without a network.
+type responses func(*http.Request) *httptest.ResponseRecorder
 
 // RoundTrip implements [http.RoundTripper].
-func (a answers) RoundTrip(r *http.Request) (*http.Response, error) { return a(r).Result(), nil }
+func (r responses) RoundTrip(req *http.Request) (*http.Response, error) { return r(req).Result(), nil }

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// standIn answers as a Flowise of one version does, with these users, accounts and keys.
+// standIn responds like a Flowise of one version with these users, accounts and keys.
 type standIn struct {
 	version   string
 	user      string // of a 2.x; empty: none is set

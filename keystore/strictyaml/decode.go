@@ -13,14 +13,16 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Decoder walks the nodes of one document. Its methods add to Faults and go on.
+// Decoder reads the nodes of one document. Its methods record what is wrong, and go on.
 type Decoder struct {
 	// File is the name to use in faults.
 	File string
-	// Faults is all that was found wrong so far.
+	// Faults is what is wrong, as far as it was read.
 	Faults Faults
-	// Warnings is what was found odd but valid, in the same form.
+	// Warnings is what is odd but valid, in the same form.
 	Warnings []string
+
+	lists map[*yaml.Node]list // of JSON, to be read item by item
 }
 
 // Fault records that something is wrong at n.
@@ -41,7 +43,7 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 		d.Fault(top, "the file is empty")
 		return nil
 	case bytes.IndexByte(data, 0) >= 0:
-		d.Fault(top, "the file has NUL bytes: it is not text, or was not written whole")
+		d.Fault(top, "the file has NUL bytes: it is not text, or was not written completely")
 		return nil
 	case !utf8.Valid(data):
 		d.Fault(top, "the file is not UTF-8 text")
@@ -78,9 +80,8 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 	return nil
 }
 
-// Quote returns a value of a file for a message. Of a long one it shows the beginning alone: it may be
-// a secret that stands in the wrong place, or be very long. What looks like a UUID or a time is shown
-// whole.
+// Quote returns a value of a file for a message. Of a long value it shows only the beginning, because it may be
+// a secret in the wrong place, or very long. What looks like a UUID or a time is shown completely.
 func Quote(v string) string {
 	const secret, shown = 16, 4
 	if len(v) < secret || harmless.MatchString(v) {
@@ -94,14 +95,14 @@ var harmless = regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa
 // long matches a quoted piece of a file in an error of the YAML library that is long enough for a secret.
 var long = regexp.MustCompile(`(['"` + "`" + `])[^'"` + "`" + `]{16,}['"` + "`" + `]`)
 
-// syntax records an error of the YAML library, with its line where it has one; last is the last line
-// with something on it, which is where something is missing if the end came too early.
+// syntax records an error of the YAML library, with its line if it has one. last is the last line that is not empty,
+// which is where something is missing if the end came too early.
 func (d *Decoder) syntax(err error, last int) {
 	var at *yaml.LoadError
 	if errors.As(err, &at) {
 		line := at.Mark.Line
 		if strings.Contains(at.ContextMsg, "flow") || strings.Contains(at.ContextMsg, "quoted") {
-			line = at.ContextMark.Line // a bracket or a quote that is not closed: where it was opened
+			line = at.ContextMark.Line // where the bracket or quote that is not closed was opened
 		}
 		d.Fault(&yaml.Node{Line: min(line, last)}, "not YAML: %.200s", long.ReplaceAllString(at.Message, "$1…$1"))
 		return
@@ -117,38 +118,19 @@ func (d *Decoder) Mapping(n *yaml.Node, what string, set func(name string, value
 		d.Fault(n, "%s is a mapping of fields, this is %s", what, kind(n))
 		return false
 	}
-	var seen map[string]*yaml.Node // for mappings too long to look through
-	const short = 32
-	if len(n.Content) > short {
-		seen = make(map[string]*yaml.Node, len(n.Content)/2)
-	}
+	seen := make(map[string]int, 8) // lines by name; eight fit on the stack
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], Follow(n.Content[i+1])
-		first := seen[name.Value]
-		if seen == nil {
-			first = fieldBefore(n, i)
-		}
-		switch {
-		case first != nil:
-			d.Fault(name, "%s stands here twice, first in line %d", Quote(name.Value), first.Line)
+		switch first, twice := seen[name.Value]; {
+		case twice:
+			d.Fault(name, "%s stands here twice, first in line %d", Quote(name.Value), first)
+			continue
 		case name.Kind != yaml.ScalarNode || !set(name.Value, value):
 			d.Fault(name, "%s has no field %s", what, Quote(name.Value))
 		}
-		if seen != nil && first == nil {
-			seen[name.Value] = name
-		}
+		seen[name.Value] = name.Line
 	}
 	return true
-}
-
-// fieldBefore returns the first name before the i-th node of the mapping n that is the same as it, or nil.
-func fieldBefore(n *yaml.Node, i int) *yaml.Node {
-	for j := 0; j < i; j += 2 {
-		if n.Content[j].Value == n.Content[i].Value {
-			return n.Content[j]
-		}
-	}
-	return nil
 }
 
 // Sequence calls item for each item of the list n.
@@ -161,9 +143,21 @@ func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
 		d.Fault(n, "%s is a list, this is %s", what, kind(n))
 		return
 	}
+	if l, ok := d.lists[n]; ok {
+		d.items(l, n.Line, item)
+		return
+	}
 	for _, c := range n.Content {
 		item(Follow(c))
 	}
+}
+
+// Len returns the number of items of the list n.
+func (d *Decoder) Len(n *yaml.Node) int {
+	if l, ok := d.lists[n]; ok {
+		return l.n
+	}
+	return len(n.Content)
 }
 
 // Text returns the scalar n as it was written.
@@ -184,8 +178,8 @@ func (d *Decoder) Bool(n *yaml.Node, what string) bool {
 	return false
 }
 
-// Follow returns what an alias stands for. The schema has a fixed depth, so an alias that contains
-// itself ends in a fault, not in a loop.
+// Follow returns the node that an alias stands for. Schemas have a fixed depth, so an alias that contains
+// itself leads to a fault, not to a loop.
 func Follow(n *yaml.Node) *yaml.Node {
 	for i := 0; n.Kind == yaml.AliasNode && n.Alias != nil && i < 8; i++ {
 		n = n.Alias

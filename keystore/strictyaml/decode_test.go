@@ -26,7 +26,7 @@ func TestDocument(t *testing.T) {
 		{"empty", "", "f: the file is empty"},
 		{"blank", " \n\t\r\n", "f: the file is empty"},
 		{"comments", "# a\n\n  # b", "f: the file has only comments"},
-		{"NUL", "a: 1\n\x00", "f: the file has NUL bytes: it is not text, or was not written whole"},
+		{"NUL", "a: 1\n\x00", "f: the file has NUL bytes: it is not text, or was not written completely"},
 		{"not UTF-8", "a: \xe9\n", "f: the file is not UTF-8 text"},
 		{"two documents", "a: 1\n---\nb: 2\n", "f:2: a second YAML document begins here; the file holds one"},
 		{"a second one after an end mark", "a: 1\n...\n\nb: 2\n", "f:4: a second YAML document begins here; the file holds one"},

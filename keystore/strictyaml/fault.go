@@ -1,6 +1,6 @@
-// Package strictyaml reads a YAML document node by node and collects every fault with its line, where
-// a decoder into structs would stop at the first and forget where it was. The key file and the
-// settings file are read with it. What the fields mean is left to its callers.
+// Package strictyaml reads a YAML or JSON document node by node and collects every fault with its line. A decoder
+// into structs would stop at the first fault, and would not know the lines. The key file and the settings file
+// are read with it; what their fields mean is left to the packages that read them.
 package strictyaml
 
 import (
@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Fault is one thing wrong in a file: the place, what is wrong and what to do about it.
+// Fault is one thing that is wrong in a file: where, what, and what to do about it.
 type Fault struct {
 	File string
 	Line int // from 1; 0 for the file as a whole
@@ -24,7 +24,7 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Text)
 }
 
-// Faults is everything wrong in a file, found in one pass, in the order of the lines.
+// Faults is everything that is wrong in a file, in the order of the lines.
 type Faults []Fault
 
 // Error has a line for each fault.

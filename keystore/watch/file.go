@@ -1,88 +1,133 @@
 package watch
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"time"
 )
 
 // File is a file whose content is compared with what it was. It is not safe for concurrent use.
 type File struct {
-	path  string
-	stamp stamp
-	read  time.Time
-	// looked is when the file was last looked at, and rested since when the content is what it is.
-	looked, rested time.Time
-	// inPlace says that the last change was made to the file itself, not by putting another in its
-	// place.
+	path   string
+	info   fs.FileInfo // of the content that was last found; nil if there was none yet
+	digest [sha256.Size]byte
+	known  bool // digest is that of the last content
+	// opened is when the file was last opened, hashed when digest was taken, unchanged since when it has been right.
+	opened, hashed, unchanged time.Time
+	// inPlace says that the last change was a write to the file itself, not a rename over it.
 	inPlace bool
-	digest  [sha256.Size]byte
-	seen    bool // digest is of content that was read
 }
 
 // NewFile returns a File that has seen nothing yet.
 func NewFile(path string) *File { return &File{path: path} }
 
-// large is the size from which a file is not read at each look if its stamp is as it was.
+// large is the size from which a file is not copied into memory, and is not read again while nothing says that it has
+// changed.
 const large = 1 << 20
 
-// racy is how long after a change another one may carry the same stamp, since file systems count
-// time in ticks. A file that changed less long ago is read again.
+// racy is the time after a change in which another change may get the same times, because file systems count time in
+// ticks. A file that was read so soon after its last change is read again.
 const racy = 2 * time.Second
 
-// Read returns the file's content and whether it differs from the last content that was read.
-// Without a change the content may be nil. After an error the next content counts as changed.
-func (f *File) Read() (content []byte, changed bool, err error) { return f.look(false) }
+// ErrChanging is the error for a file that was written to while it was read.
+var ErrChanging = errors.New("the file was written to while it was read")
 
-// Content is Read that returns the content, changed or not.
-func (f *File) Content() ([]byte, error) {
-	content, _, err := f.look(true)
-	return content, err
+// Content is what Open found in a file.
+type Content struct {
+	*io.SectionReader
+	of   *File
+	info fs.FileInfo
+	file *os.File // nil if the content is in memory
 }
 
-func (f *File) look(whole bool) (content []byte, changed bool, err error) {
-	last := f.looked
-	f.looked = time.Now()
-	before, err := os.Stat(f.path)
+// Open returns the content of the file and reports whether it differs from that of the last Open. After an
+// error the next content counts as changed. The caller must close the content.
+func (f *File) Open() (c *Content, changed bool, err error) {
+	last, known := f.opened, f.known
+	f.opened, f.known = time.Now(), false
+	file, err := os.Open(f.path)
 	if err != nil {
-		f.seen = false
 		return nil, false, err
 	}
-	now := stampOf(before)
-	if !whole && f.seen && now == f.stamp && before.Size() >= large && f.read.Sub(now.changed()) > racy {
-		return nil, false, nil
-	}
-	at := time.Now()
-	content, err = os.ReadFile(f.path)
+	c = &Content{of: f, file: file}
+	digest, err := f.read(c, known)
 	if err != nil {
-		f.seen = false
+		file.Close()
 		return nil, false, err
 	}
-	digest := sha256.Sum256(content)
-	if changed = !f.seen || digest != f.digest; changed {
-		f.inPlace = f.stamp == stamp{} || now.sameFile(f.stamp)
-		f.rested = changedAt(now.changed(), last, f.looked)
+	if changed = !known || digest != f.digest; changed {
+		f.inPlace = f.info == nil || os.SameFile(f.info, c.info)
+		f.unchanged = changedAt(changeTime(c.info), last, f.opened)
 	}
-	f.stamp, f.read, f.digest, f.seen = now, at, digest, true
-	return content, changed, nil
+	f.info, f.digest, f.known = c.info, digest, true
+	return c, changed, nil
+}
+
+// read completes c and returns its digest.
+func (f *File) read(c *Content, known bool) (digest [sha256.Size]byte, err error) {
+	if c.info, err = c.file.Stat(); err != nil {
+		return digest, err
+	}
+	if c.info.Size() < large {
+		data, err := io.ReadAll(c.file)
+		if err != nil {
+			return digest, err
+		}
+		c.file.Close()
+		c.file, c.SectionReader = nil, io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
+	} else {
+		c.SectionReader = io.NewSectionReader(c.file, 0, c.info.Size())
+		if known && isSame(f.info, c.info) && f.hashed.Sub(changeTime(c.info)) > racy && !changeTime(c.info).IsZero() {
+			return f.digest, nil
+		}
+	}
+	f.hashed = time.Now()
+	h := sha256.New()
+	_, err = io.Copy(h, io.NewSectionReader(c, 0, c.Size()))
+	return [sha256.Size]byte(h.Sum(nil)), err
+}
+
+// isSame reports whether nothing says that a file has changed between two states.
+func isSame(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && changeTime(a).Equal(changeTime(b))
+}
+
+// Close releases the content. The error is [ErrChanging] if the file may not have had this content all the time.
+func (c *Content) Close() error {
+	file := c.file
+	if file == nil {
+		return nil
+	}
+	c.file = nil
+	defer file.Close()
+	info, err := file.Stat()
+	if err == nil && !isSame(info, c.info) {
+		err = ErrChanging
+	}
+	c.of.known = c.of.known && err == nil
+	return err
 }
 
 // Path returns the path of the file.
 func (f *File) Path() string { return f.path }
 
-// InPlace reports whether the last change that Read saw was made to the file itself, so that more of
-// it may be on its way. A file that was put in the place of another is whole.
+// InPlace reports whether the last change that Open saw was a write to the file itself, so that more may
+// follow. A file that was renamed over another one is complete.
 func (f *File) InPlace() bool { return f.inPlace }
 
-// Age returns for how long the content that Read last returned is known to have been what it is.
-func (f *File) Age() time.Duration { return time.Since(f.rested) }
+// Age returns how long the content that Open last returned is known not to have changed.
+func (f *File) Age() time.Duration { return time.Since(f.unchanged) }
 
-// changedAt returns when a change happened that was found by the look at now and not by the one at last:
-// when the file's stamp says, if that is between the two, and else now. The clock that stamps a file
-// may be another machine's, or this one's before it was set, and what it says is then worth nothing.
+// changedAt returns when a change happened that was found at now and not at last: the time that the file system has for
+// it if it is between the two, and else now. The file system may have it from the clock of another machine, or of
+// this one before it was set.
 func changedAt(stamp, last, now time.Time) time.Time {
 	if ago := now.Sub(stamp); ago > 0 && ago < now.Sub(last) {
-		return now.Add(-ago) // not stamp: what is counted from now on is not moved by setting the clock
+		return now.Add(-ago) // not stamp: setting the clock must not move it
 	}
 	return now
 }

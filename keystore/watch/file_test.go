@@ -3,6 +3,7 @@ package watch
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -10,12 +11,20 @@ import (
 	"time"
 )
 
-// read reads f and checks what came out of it.
+// read opens f and checks what came out of it.
 func read(t *testing.T, f *File, want string, wantChanged bool) {
 	t.Helper()
-	content, changed, err := f.Read()
-	if err != nil || changed != wantChanged || (content != nil || wantChanged) && string(content) != want {
-		t.Errorf("Read() = %d bytes, changed %t, %v, want %d bytes, changed %t", len(content), changed, err, len(want), wantChanged)
+	c, changed, err := f.Open()
+	if err != nil {
+		t.Errorf("Open() = %v, want no error", err)
+		return
+	}
+	content, err := io.ReadAll(c)
+	if err != nil || changed != wantChanged || string(content) != want {
+		t.Errorf("Open() = %d bytes, changed %t, %v, want %d bytes, changed %t", len(content), changed, err, len(want), wantChanged)
+	}
+	if err := errors.Join(c.Close(), c.Close()); err != nil {
+		t.Errorf("Close() = %v, want no error", err)
 	}
 }
 
@@ -29,8 +38,8 @@ func put(t *testing.T, path, content string) {
 func TestFileRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	f := NewFile(path)
-	if _, changed, err := f.Read(); err == nil || changed {
-		t.Errorf("Read() of no file = changed %t, %v, want an error", changed, err)
+	if _, changed, err := f.Open(); err == nil || changed {
+		t.Errorf("Open() of no file = changed %t, %v, want an error", changed, err)
 	}
 	put(t, path, "")
 	read(t, f, "", true)
@@ -47,8 +56,8 @@ func TestFileRead(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if _, changed, err := f.Read(); err == nil || changed {
-		t.Errorf("Read() of no file = changed %t, %v, want an error", changed, err)
+	if _, changed, err := f.Open(); err == nil || changed {
+		t.Errorf("Open() of no file = changed %t, %v, want an error", changed, err)
 	}
 	put(t, path, "b")
 	read(t, f, "b", true)
@@ -57,8 +66,8 @@ func TestFileRead(t *testing.T) {
 	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	if _, changed, err := f.Read(); err == nil || changed {
-		t.Errorf("Read() of a directory = changed %t, %v, want an error", changed, err)
+	if _, changed, err := f.Open(); err == nil || changed {
+		t.Errorf("Open() of a directory = changed %t, %v, want an error", changed, err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -67,9 +76,6 @@ func TestFileRead(t *testing.T) {
 	read(t, f, "b", true)
 	if f.Path() != path {
 		t.Errorf("Path() = %q, want %q", f.Path(), path)
-	}
-	if content, err := f.Content(); err != nil || string(content) != "b" {
-		t.Errorf("Content() = %q, %v, want b", content, err)
 	}
 }
 
@@ -81,21 +87,16 @@ func TestFileLarge(t *testing.T) {
 	f := NewFile(path)
 	read(t, f, a, true)
 
-	// Read while another change could carry the same stamp, it is read again.
-	if content, changed, err := f.Read(); len(content) != large || changed || err != nil {
-		t.Errorf("Read() just after a change = %d bytes, changed %t, %v, want all and no change", len(content), changed, err)
+	// Read while another change could have the same times, it is read again.
+	hashed := f.hashed
+	if read(t, f, a, false); f.hashed.Equal(hashed) {
+		t.Error("Open() just after a change did not read the file")
 	}
-	later := func() { f.read = f.read.Add(2 * racy) } // as if it had been read some time after the change
+	later := func() { f.hashed = f.hashed.Add(2 * racy) } // as if it had been read some time after the change
 	later()
-	content, changed, err := f.Read()
-	if changed || err != nil {
-		t.Errorf("Read() without a change = changed %t, %v", changed, err)
-	}
-	if runtime.GOOS == "linux" && content != nil {
-		t.Errorf("Read() of a large file without a change = %d bytes, want nil", len(content))
-	}
-	if content, err := f.Content(); err != nil || string(content) != a {
-		t.Errorf("Content() = %d bytes, %v, want all", len(content), err)
+	hashed = f.hashed
+	if read(t, f, a, false); runtime.GOOS == "linux" && !f.hashed.Equal(hashed) {
+		t.Error("Open() of a large file without a change read it")
 	}
 
 	// The same size, time of modification and number: the time of change tells.
@@ -119,6 +120,25 @@ func TestFileLarge(t *testing.T) {
 	read(t, f, a, true)
 }
 
+// A large file that is written to while it is read is not what it seemed to be.
+func TestFileChanging(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	a := string(bytes.Repeat([]byte("a"), large))
+	put(t, path, a)
+	f := NewFile(path)
+	c, _, err := f.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, path, a+"b")
+	if err := c.Close(); !errors.Is(err, ErrChanging) {
+		t.Errorf("Close() = %v, want %v", err, ErrChanging)
+	}
+	put(t, path, a)
+	read(t, f, a, true) // whether or not it is what was seen
+	read(t, f, a, false)
+}
+
 func lstat(t *testing.T, path string) os.FileInfo {
 	t.Helper()
 	info, err := os.Lstat(path)
@@ -128,7 +148,7 @@ func lstat(t *testing.T, path string) os.FileInfo {
 	return info
 }
 
-// A file that is put in the place of another is whole; one that is written to may not be.
+// A file that was renamed over another is complete; one that is written to may not be.
 func TestFileInPlace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	put(t, path, "0")
@@ -159,7 +179,7 @@ func TestFileInPlace(t *testing.T) {
 		if runtime.GOOS == "linux" && f.InPlace() != step.inPlace {
 			t.Errorf("step %d: InPlace() = %t, want %t", i, f.InPlace(), step.inPlace)
 		}
-		read(t, f, content, false) // another look does not change the answer
+		read(t, f, content, false) // opening it again changes nothing
 		if runtime.GOOS == "linux" && f.InPlace() != step.inPlace {
 			t.Errorf("step %d: InPlace() at the next look = %t, want %t", i, f.InPlace(), step.inPlace)
 		}
@@ -169,7 +189,7 @@ func TestFileInPlace(t *testing.T) {
 	}
 }
 
-// What a stamp says of the time of a change counts only where it can be true.
+// The time of a change that the file system has counts only if it can be true.
 func TestChangedAt(t *testing.T) {
 	now := time.Now()
 	last := now.Add(-2 * time.Second)

@@ -2,6 +2,8 @@ package watch_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -38,12 +40,12 @@ func start(t *testing.T, path string, poll time.Duration) *watched {
 	var failed bool
 	look := func() time.Duration {
 		w.looks.Add(1)
-		switch content, changed, err := file.Read(); {
+		switch content, changed, err := read(file); {
 		case err != nil && !failed:
 			w.seen <- unreadable
 			failed = true
 		case err == nil && changed:
-			w.seen <- string(content)
+			w.seen <- content
 			failed = false
 		}
 		return 0
@@ -51,6 +53,16 @@ func start(t *testing.T, path string, poll time.Duration) *watched {
 	w.stop = run(t, poll, func() []string { return []string{path} }, look)
 	w.poke(t)
 	return w
+}
+
+// read reads what a file holds.
+func read(f *watch.File) (content string, changed bool, err error) {
+	c, changed, err := f.Open()
+	if err != nil {
+		return "", false, err
+	}
+	data, err := io.ReadAll(c)
+	return string(data), changed, errors.Join(err, c.Close())
 }
 
 // run runs Run until the test ends or stop is called, and sees to it that it ends.

@@ -1,0 +1,84 @@
+package edit_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
+)
+
+// FuzzEdit: of a file that Parse accepts, an edit makes the file with the change asked for and every
+// line in its place, or an error.
+func FuzzEdit(f *testing.F) {
+	for _, s := range keyFiles(f) {
+		f.Add(s, "ops", "x new")
+	}
+	for _, s := range scripts(f) {
+		f.Add(s, "ops", "x y")
+		f.Add(strings.ReplaceAll(s, "\n", "\r\n"), "ops", "* new z")
+		f.Add(strings.TrimSpace(s), "@", "new")
+	}
+	f.Fuzz(func(t *testing.T, data, id, chatflows string) {
+		s, err := keystore.Parse("keys.yaml", []byte(data))
+		k := edit.NewKey{ID: id, Digest: keystore.DigestOf(secret("new")), Chatflows: strings.Fields(chatflows)}
+		added, addErr := edit.AddKey("keys.yaml", []byte(data), k)
+		if (added == nil) == (addErr == nil) {
+			t.Fatalf("AddKey = %q, %v, want one of them", added, addErr)
+		}
+		if addErr == nil {
+			checkAdded(t, []byte(data), added, k)
+		}
+		if err != nil {
+			return
+		}
+		for _, k := range s.Keys() {
+			off, err := edit.DisableKey("keys.yaml", []byte(data), k.ID)
+			if (off == nil) == (err == nil) {
+				t.Fatalf("DisableKey = %q, %v, want one of them", off, err)
+			}
+			if err == nil {
+				checkDisabled(t, []byte(data), off, k.ID)
+			}
+		}
+	})
+}
+
+// keyFiles are the key files with which reading is tested.
+func keyFiles(f *testing.F) (list []string) {
+	f.Helper()
+	eachFile(f, "../testdata/*.yaml", func(data []byte) { list = append(list, string(data)) })
+	return list
+}
+
+// scripts are the files before the edits of testdata.
+func scripts(f *testing.F) (list []string) {
+	f.Helper()
+	eachFile(f, "testdata/*.txtar", func(data []byte) {
+		for _, file := range txtar.Parse(data).Files {
+			if file.Name == "before" {
+				list = append(list, string(file.Data))
+			}
+		}
+	})
+	return list
+}
+
+func eachFile(f *testing.F, pattern string, do func(data []byte)) {
+	f.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil || len(paths) == 0 {
+		f.Fatalf("Glob(%q) = %d files, %v", pattern, len(paths), err)
+	}
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		do(data)
+	}
+}

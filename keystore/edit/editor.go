@@ -1,0 +1,105 @@
+package edit
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// editor replaces parts of the text of a YAML document, at places that its nodes tell. It takes one step after
+// another and parses the document again before each, so a step sees what the last one did.
+type editor struct {
+	file    string
+	data    []byte
+	newline string // as the file ends its lines
+	lines   []int  // where each line begins in data
+	root    *yaml.Node
+	changes []change
+	err     error // the first; whatever a step does after it has no effect
+}
+
+// change is a text for the bytes from at to end.
+type change struct {
+	at, end int
+	text    string
+}
+
+func newEditor(file string, data []byte) *editor {
+	e := &editor{file: file, data: data, newline: "\n"}
+	if i := bytes.IndexByte(data, '\n'); i > 0 && data[i-1] == '\r' {
+		e.newline = "\r\n"
+	}
+	return e
+}
+
+// step makes the changes that do asks for.
+func (e *editor) step(do func()) {
+	if e.err != nil {
+		return
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(e.data, &doc); err != nil || len(doc.Content) != 1 {
+		e.fail("it is not YAML any more") // an earlier step has broken it
+		return
+	}
+	e.root = doc.Content[0]
+	if e.root.Kind != yaml.MappingNode || e.root.Style&yaml.FlowStyle != 0 {
+		e.fail("the file is not written as lines of fields")
+		return
+	}
+	if bytes.ContainsAny(bytes.ReplaceAll(e.data, []byte("\r\n"), nil), "\r\u0085\u2028\u2029") { // YAML 1.1 breaks lines at these
+		e.fail("it has line breaks that are neither LF nor CRLF")
+		return
+	}
+	e.lines, e.changes = []int{0}, nil
+	for i, c := range e.data {
+		if c == '\n' {
+			e.lines = append(e.lines, i+1)
+		}
+	}
+	do()
+	if e.err != nil {
+		return
+	}
+	slices.SortStableFunc(e.changes, func(a, b change) int { return a.at - b.at })
+	var out []byte
+	last := 0
+	for _, c := range e.changes {
+		out = append(append(out, e.data[last:c.at]...), c.text...)
+		last = c.end
+	}
+	e.data = append(out, e.data[last:]...)
+}
+
+func (e *editor) insert(at int, text string) { e.replace(at, at, text) }
+
+func (e *editor) replace(at, end int, text string) {
+	e.changes = append(e.changes, change{at, end, strings.ReplaceAll(text, "\n", e.newline)})
+}
+
+func (e *editor) fail(why string, args ...any) {
+	if e.err == nil {
+		e.err = fmt.Errorf("%s: cannot be edited without changing its layout (%s); edit it by hand and run `flowlatch check`", e.file, fmt.Sprintf(why, args...))
+	}
+}
+
+// result returns what came out of all steps, if its meaning is as it should be.
+func (e *editor) result(isAsItShould func(next *keystore.Snapshot) bool) ([]byte, error) {
+	if e.err != nil {
+		return nil, e.err
+	}
+	next, err := keystore.Parse(e.file, e.data)
+	if err != nil {
+		return nil, fmt.Errorf("the file would not be valid any more, so it is left as it is:\n%w", err)
+	}
+	if !isAsItShould(next) {
+		e.fail("the change would have touched something else")
+		return nil, e.err
+	}
+	return e.data, nil
+}

@@ -1,0 +1,7 @@
+package edit
+
+// What the tests outside the package need to see of the inside.
+var (
+	FileError = fileError
+	Replace   = replace
+)

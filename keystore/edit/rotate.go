@@ -1,0 +1,104 @@
+package edit
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// RotateKey returns the key file data with one more secret of the key id. Its other secrets expire
+// at until, unless they expire earlier. file is the name to use in errors.
+func RotateKey(file string, data []byte, id string, digest keystore.Digest, until time.Time) ([]byte, error) {
+	old, key, err := enabledKey(file, data, id, ", so a new secret would not open anything")
+	if err != nil {
+		return nil, err
+	}
+	if end := key.OwnNotAfter(); !end.IsZero() && !end.After(until) {
+		return nil, fmt.Errorf("%s:%d: key %q itself expires at %s, its new secret with it; raise its not_after first", file, key.Line, id, end.Format(time.RFC3339))
+	}
+	until = until.UTC().Truncate(time.Second)
+	e := newEditor(file, data)
+	secrets := key.Secrets()
+	for i := range secrets {
+		if expiresAfter(until, secrets[i]) {
+			e.step(func() { e.expireSecret(e.entry("keys", id), i, until.Format(time.RFC3339)) })
+		}
+	}
+	e.step(func() { e.addSecret(e.entry("keys", id), digest) })
+	return e.result(func(next *keystore.Snapshot) bool {
+		k := next.Key(id)
+		if !changesOnly(id, old, next) || len(k.Secrets()) != len(secrets)+1 || k.Disabled || !k.NotBefore().Equal(key.NotBefore()) || !k.OwnNotAfter().Equal(key.OwnNotAfter()) {
+			return false
+		}
+		for i, was := range secrets {
+			is, end := k.Secrets()[i], was.NotAfter()
+			if expiresAfter(until, was) {
+				end = until
+			}
+			if was.Digest != is.Digest || !was.NotBefore().Equal(is.NotBefore()) || !is.NotAfter().Equal(end) {
+				return false
+			}
+		}
+		added := k.Secrets()[len(secrets)]
+		return added.Digest == digest && added.NotBefore().IsZero() && added.NotAfter().IsZero()
+	})
+}
+
+func expiresAfter(t time.Time, s keystore.Secret) bool {
+	return s.NotAfter().IsZero() || s.NotAfter().After(t)
+}
+
+// expireSecret gives the i-th secret of a key the end until. A key that has its only secret beside its ID gets a
+// list of secrets.
+func (e *editor) expireSecret(key *yaml.Node, i int, until string) {
+	if _, list := field(key, "secrets"); list != nil {
+		if list.Kind != yaml.SequenceNode || i >= len(list.Content) || list.Content[i].Kind != yaml.MappingNode {
+			e.fail("the secrets in line %d are not written as a list", list.Line)
+			return
+		}
+		e.setField(list.Content[i], "not_after", until)
+		return
+	}
+	name, value := field(key, "sha256")
+	if name == nil {
+		name, value = field(key, "secret")
+	}
+	if name == nil {
+		e.fail("a key has its secret behind an alias")
+		return
+	}
+	at, end := e.begin(name), e.end(value)
+	if key.Style&yaml.FlowStyle != 0 {
+		e.insert(at, "secrets: [{")
+		e.insert(end, ", not_after: "+until+"}]")
+		return
+	}
+	indent := strings.Repeat(" ", name.Column-1)
+	e.insert(at, "secrets:\n"+indent+"  - ")
+	next, newline := e.nextLine(value)
+	e.insert(next, newline+indent+"    not_after: "+until+"\n")
+}
+
+// addSecret adds a secret to a key's list of them.
+func (e *editor) addSecret(key *yaml.Node, digest keystore.Digest) {
+	_, list := field(key, "secrets")
+	if list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
+		e.fail("a key has no list of secrets") // all secrets had expired, so expireSecret made none
+		return
+	}
+	item := list.Content[len(list.Content)-1]
+	if list.Style&yaml.FlowStyle != 0 {
+		at := e.end(last(item)) // the mapping ends somewhere after its last value
+		for at < len(e.data) && e.data[at] != '}' {
+			at++
+		}
+		e.insert(min(at+1, len(e.data)), ", {sha256: "+digest.String()+"}")
+		return
+	}
+	at, newline := e.nextLine(list)
+	e.insert(at, newline+e.dashIndent(item)+"- sha256: "+digest.String()+"\n")
+}

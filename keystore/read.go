@@ -1,0 +1,162 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore/watch"
+)
+
+// files are the files that a Store reads.
+type files struct {
+	keys    *watch.File
+	flowise *flowiseFile // nil if the key file names none
+	// lastPath and lastKeys are the file of Flowise, and the keys in it, as the active snapshot has them.
+	lastPath string
+	lastKeys []apiKey
+}
+
+// found is what the files hold. content is open if err is nil.
+type found struct {
+	content  *watch.Content
+	changed  bool // since they were last read
+	explicit bool
+	err      error
+}
+
+// read opens the key file, and reads that of Flowise. An explicit reading takes Flowise's as it is.
+func (f *files) read(explicit bool) found {
+	content, changed, err := f.keys.Open()
+	if err != nil {
+		return found{err: ReadError(f.keys.Path(), err)}
+	}
+	if f.flowise != nil {
+		changed = f.readFlowise(explicit) || changed
+	}
+	return found{content: content, changed: changed, explicit: explicit}
+}
+
+// flowiseFile is a key file of Flowise and what it holds.
+type flowiseFile struct {
+	*watch.File
+	keys []apiKey
+	err  error
+}
+
+// readFlowise reads the key file of Flowise and reports whether it holds anything else than before.
+func (f *files) readFlowise(explicit bool) (changed bool) {
+	keys, err := f.flowise.read()
+	if err == nil && !explicit && f.flowise.Path() == f.lastPath && isReset(f.lastKeys, keys) {
+		err = fmt.Errorf("%s: Flowise has lost its keys and made a fresh %s, so its old keys stay active; if that was meant, reload by SIGHUP or POST /-/reload, and if not, put the file back", f.lastPath, flowiseDefault)
+	}
+	changed = !slices.Equal(keys, f.flowise.keys) || fmt.Sprint(err) != fmt.Sprint(f.flowise.err)
+	f.flowise.keys, f.flowise.err = keys, err
+	return changed
+}
+
+func (f *flowiseFile) read() ([]apiKey, error) {
+	content, _, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(content)
+	if err = errors.Join(err, content.Close()); err != nil {
+		return nil, err
+	}
+	keys, err := parseFlowiseKeys(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Path(), err)
+	}
+	return keys, nil
+}
+
+// flowiseKeys returns the keys in the file of Flowise that the key file calls by this name.
+func (f *files) flowiseKeys(name string, explicit bool) ([]apiKey, error) {
+	path := flowiseKeysPath(f.keys.Path(), name)
+	if f.flowise == nil || f.flowise.Path() != path {
+		f.flowise = &flowiseFile{File: watch.NewFile(path)}
+		f.readFlowise(explicit)
+	}
+	return f.flowise.keys, f.flowise.err
+}
+
+// keepFlowise remembers the keys of Flowise, now that they are active.
+func (f *files) keepFlowise() {
+	f.lastPath, f.lastKeys = "", nil
+	if f.flowise != nil {
+		f.lastPath, f.lastKeys = f.flowise.Path(), f.flowise.keys
+	}
+}
+
+// holds returns how much longer the key file must be unchanged if it is written in place, and how much longer all of the
+// files. Flowise's is JSON, of which no beginning is valid, so this matters only for a fault.
+func (f *files) holds() (keys, all time.Duration) {
+	if f.keys.InPlace() {
+		keys = settleTime - f.keys.Age()
+	}
+	if f.flowise != nil && f.flowise.InPlace() {
+		return keys, max(keys, settleTime-f.flowise.Age())
+	}
+	return keys, keys
+}
+
+// parsed is what the files mean: a snapshot, or an error.
+type parsed struct {
+	next *Snapshot
+	err  error
+}
+
+// parse returns what the files mean: the same as last if nothing has changed since. It closes the key file.
+func (f *files) parse(found found, last parsed) parsed {
+	if found.err != nil {
+		return parsed{err: found.err}
+	}
+	if found.changed {
+		last.next, last.err = f.snapshot(found)
+	}
+	if err := found.content.Close(); err != nil && found.changed {
+		return parsed{err: ReadError(f.keys.Path(), err)}
+	}
+	return last
+}
+
+// snapshot makes a snapshot of what was found.
+func (f *files) snapshot(found found) (*Snapshot, error) {
+	from := func(keys func(name string) ([]apiKey, error)) (*Snapshot, error) {
+		return parse(f.keys.Path(), found.content.SectionReader, parseOptions{flowise: keys})
+	}
+	next, err := from(func(name string) ([]apiKey, error) { return f.flowiseKeys(name, found.explicit) })
+	if err != nil && f.flowise != nil && f.flowise.Path() == f.lastPath &&
+		(f.flowise.err != nil || !slices.Equal(f.flowise.keys, f.lastKeys)) {
+		// Flowise may be the cause. That must not keep a key from being revoked here, so its last keys stay.
+		last, lastErr := from(func(string) ([]apiKey, error) { return f.lastKeys, nil })
+		if lastErr == nil {
+			last.flowiseFault = err
+			next, err = last, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if next.flowiseName == "" {
+		f.flowise = nil
+	} else {
+		next.flowisePath = f.flowise.Path()
+	}
+	return next, nil
+}
+
+// ReadError says what to do if the key file at path cannot be read.
+func ReadError(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("reading key file %q: it does not exist; name another with --keys, or make it with `flowlatch key new`", path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("reading key file %q: permission denied; the user that runs flowlatch must be able to read it and enter its directory", path)
+	}
+	return fmt.Errorf("reading key file %q: %w", path, err)
+}
