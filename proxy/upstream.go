@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,28 +27,48 @@ type roundTripper interface {
 	CloseIdleConnections()
 }
 
-// newTransport returns the way to an upstream: package transport's, or net/http's where that is asked for. Both send no
-// request twice: net/http's Transport repeats some when a connection that it used before breaks, so it gets a new one
-// for each. It has no limit on how long a response may take to begin; its own would not count while a body is being
-// sent: see responseTimeout.
+// newTransport returns the way to an upstream: package transport's, or net/http's where that is asked for. Neither sends
+// a request twice. Neither limits how long a response may take to begin, since net/http's limit would not count while a
+// body is being sent: see responseTimeout.
 func newTransport(o Options, dial dialer) roundTripper {
 	secure := o.Upstream.Scheme == "https"
-	config := o.Certificates.Upstream
 	if secure {
-		dial = overTLS(dial, o.Upstream.Hostname(), config)
+		dial = overTLS(dial, o.Upstream.Hostname(), o.Certificates.Upstream)
 	}
-	switch {
-	case o.StandardTransport:
-		return &http.Transport{
-			// No proxy from the environment: the upstream is next door, and requests to it carry keys.
-			DialContext: dial, DialTLSContext: dial, DisableKeepAlives: true,
-			// Clients negotiate encodings with the upstream; a stream must not be delayed to inflate it.
-			DisableCompression: true,
-		}
-	case secure:
-		return &renewingTransport{Transport: transport.Transport{Dial: dial}, config: config, current: config()}
+	newOne := func() roundTripper { return &transport.Transport{Dial: dial} }
+	if o.StandardTransport {
+		newOne = func() roundTripper { return newOnceTransport(dial) }
 	}
-	return &transport.Transport{Dial: dial}
+	if secure {
+		return &renewingTransport{config: o.Certificates.Upstream, new: newOne}
+	}
+	return newOne()
+}
+
+// onceTransport is net/http's Transport, kept from repeating a request when a connection that it used before breaks. It
+// would repeat only some, and none with a body (isReplayable in net/http/request.go), so those get an empty one.
+type onceTransport struct{ http.Transport }
+
+func newOnceTransport(dial dialer) *onceTransport {
+	return &onceTransport{http.Transport{
+		// No proxy from the environment: the upstream is next door, and requests to it carry keys.
+		DialContext: dial, DialTLSContext: dial,
+		// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets the closing cannot
+		// be sent again, so this side closes first.
+		IdleConnTimeout:     3 * time.Second,
+		MaxIdleConnsPerHost: 512,
+		// Clients negotiate encodings with the upstream; a stream must not be delayed to inflate it.
+		DisableCompression: true,
+	}}
+}
+
+// RoundTrip sends a request once.
+func (t *onceTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		req = req.WithContext(req.Context()) // a copy
+		req.Body = io.NopCloser(strings.NewReader(""))
+	}
+	return t.Transport.RoundTrip(req)
 }
 
 // overTLS returns a dialer that connects over TLS with the configuration that is current when it does.
@@ -69,27 +91,37 @@ func overTLS(dial dialer, host string, config func() *tls.Config) dialer {
 	}
 }
 
-// renewingTransport is the way to an https upstream. When its certificates have been renewed, no connection that was
-// made with the old ones serves another request.
+// renewingTransport is the way to an https upstream. When its certificates have been renewed it begins anew, so no
+// connection that was made with the old ones serves another request.
 type renewingTransport struct {
-	transport.Transport
-	config func() *tls.Config
+	config func() *tls.Config // the current one
+	new    func() roundTripper
 
 	mu      sync.Mutex // guards what follows
-	current *tls.Config
+	made    *tls.Config
+	current roundTripper
 }
 
 // RoundTrip sends a request over a connection made with the current certificates.
 func (r *renewingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	return r.transport().RoundTrip(req)
+}
+
+// CloseIdleConnections closes idle connections.
+func (r *renewingTransport) CloseIdleConnections() { r.transport().CloseIdleConnections() }
+
+func (r *renewingTransport) transport() roundTripper {
 	config := r.config()
 	r.mu.Lock()
-	renewed := r.current != config
-	r.current = config
-	r.mu.Unlock()
-	if renewed {
-		r.CloseIdleConnections()
+	defer r.mu.Unlock()
+	if r.made == config {
+		return r.current
 	}
-	return r.Transport.RoundTrip(req)
+	if r.current != nil {
+		r.current.CloseIdleConnections() // and those in use a moment after they are idle
+	}
+	r.made, r.current = config, r.new()
+	return r.current
 }
 
 // isTLS reports whether an error is one of the TLS handshake. What the upstream has against the gate's certificate

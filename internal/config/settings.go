@@ -22,7 +22,7 @@ type Flags struct {
 	UpstreamCert          string `name:"upstream-cert" env:"FLOWLATCH_UPSTREAM_CERT" placeholder:"FILE" help:"PEM file of the client certificate for an HTTPS upstream that asks for one. Needs --upstream-key."`
 	UpstreamKey           string `name:"upstream-key" env:"FLOWLATCH_UPSTREAM_KEY" placeholder:"FILE" help:"PEM file of the private key of --upstream-cert."`
 	UpstreamTimeout       string `env:"FLOWLATCH_UPSTREAM_TIMEOUT" default:"10m" help:"How long the upstream may take to begin a response. How long a response takes is not limited."`
-	UpstreamTransport     string `env:"FLOWLATCH_UPSTREAM_TRANSPORT" default:"direct" help:"How requests go to the upstream: direct (flowlatch's own transport, which costs least) or standard (that of Go's net/http, over a new connection for each request)."`
+	UpstreamTransport     string `env:"FLOWLATCH_UPSTREAM_TRANSPORT" default:"direct" help:"How requests go to the upstream: direct (flowlatch's own transport, which costs least) or standard (that of Go's net/http)."`
 	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" help:"What becomes of the client's key: remove, forward, or file:PATH to send the credential in that file instead. A chatflow may override it."`
 	KeysFlag
 	AdminFlag
