@@ -20,7 +20,7 @@ const (
 	keysUsed    = 1000 // of them, in a load
 	connections = 64
 	streams     = 200 // that send events
-	rounds      = 4   // of the loads in a turn
+	rounds      = 5   // of the loads in a turn
 	atRest      = 5 * time.Second
 	settled     = time.Second
 )
@@ -186,7 +186,7 @@ func (c *comparison) load(ctx context.Context, up *upstream, i *instance, s step
 		if before, err = c.state(up, i); err != nil {
 			return err
 		}
-		if err := pause(ctx, c.duration); err != nil {
+		if err := pause(ctx, 2*c.duration); err != nil {
 			return err
 		}
 	} else if err := clients.done(ctx); err != nil {
@@ -212,7 +212,6 @@ func (c *comparison) load(ctx context.Context, up *upstream, i *instance, s step
 		s.note(note, saw)
 	}
 	if s.Status == http.StatusUnauthorized {
-		note(opened, float64(after.Accepted-before.Accepted))
 		if n := after.Refused - before.Refused; n > 0 {
 			c.fault(i, fmt.Errorf("%s: %d of %d were forwarded", s.what, n, count))
 		}
