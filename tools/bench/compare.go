@@ -45,14 +45,13 @@ func compare(ctx context.Context, o *options, out io.Writer) error {
 	}
 	c := &comparison{options: o, keys: newFixture(manyKeys), products: all, figures: figures{}}
 	began, others := time.Now(), machineCPU()-ownCPU()
-	for turn := range o.turns {
-		if err = c.turn(ctx, turn); err != nil {
-			break
-		}
+	turns := 0
+	for ; turns < o.turns && err == nil; turns++ {
+		err = c.turn(ctx, turns)
 	}
 	fmt.Fprintf(out, "%s.\n", strings.Join(append([]string{machine()}, versions...), ", "))
 	fmt.Fprintf(out, "%d turns with %d rounds of loads, %s each; %d idle streams; median, range in parentheses. Unrelated programs and the hypervisor used %.2f of %d cores.\n\n",
-		o.turns, rounds, o.duration, o.idle, max(0, (machineCPU()-ownCPU()-others).Seconds()/time.Since(began).Seconds()), runtime.NumCPU())
+		turns, rounds, o.duration, o.idle, max(0, (machineCPU()-ownCPU()-others).Seconds()/time.Since(began).Seconds()), runtime.NumCPU())
 	c.report(out)
 	return errors.Join(append(c.failed, err)...)
 }

@@ -100,7 +100,7 @@ func (p *process) end() {
 		return
 	}
 	p.stop()
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	timer := time.NewTimer(3 * time.Second) // some wait for connections
 	defer timer.Stop()
 	select {
