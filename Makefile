@@ -42,7 +42,7 @@ lint: ## look for mistakes: format, vet, linters
 	go vet ./...
 	go vet -tags e2e ./test/...
 	go vet -tags image ./test/image/...
-	go vet -tags bench ./tools/bench/...
+	go vet -tags bench ./tools/bench
 	$(GOLANGCI) run ./...
 	cd test/manifests && go vet ./... && $(GOLANGCI) run ./...
 	cd test/browser && go vet ./... && $(GOLANGCI) run ./...
@@ -86,8 +86,8 @@ e2e-n8n: ## run the end-to-end test of the preset n8n against a real n8n (needs 
 	go test -tags e2e -count=1 -timeout 20m -v ./test/e2e/n8n
 
 .PHONY: bench-keys
-bench-keys: ## measure what keys cost: a decision, a file of a million keys, 100 reloads a second (5 minutes)
-	go run -tags bench ./tools/bench keys
+bench-keys: ## measure what keys cost: large key files, 100 reloads a second, a decision (7 minutes)
+	go run -tags bench ./tools/bench keys $(BENCH_ARGS)
 
 .PHONY: bench
 bench: ## measure what the gate costs beside httputil, nginx, HAProxy and Caddy (10 minutes; with BENCH_ARGS=-quick 2; see tools/bench)
@@ -95,7 +95,7 @@ bench: ## measure what the gate costs beside httputil, nginx, HAProxy and Caddy 
 
 .PHONY: bench-oracle
 bench-oracle: ## measure whether the time of a refusal tells what the gate knows (1 minute)
-	go run -tags bench ./tools/bench oracle
+	go run -tags bench ./tools/bench oracle $(BENCH_ARGS)
 
 .PHONY: release
 release: ## make archives, checksums and SBOMs in dist/ of a clean clone: make release VERSION=v0.1.0

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 )
@@ -17,9 +16,13 @@ import (
 // caddyVersion is the Caddy compared with, from the Go module proxy.
 const caddyVersion = "v2.11.9"
 
-// caddy returns Caddy's binary, built once and kept.
-func caddy(ctx context.Context, cache string) (string, error) {
-	dir := filepath.Join(cache, "caddy-"+caddyVersion)
+// caddy returns Caddy's binary, which is built once and kept in the user's cache.
+func caddy(ctx context.Context) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "flowlatch-bench", "caddy-"+caddyVersion)
 	path := filepath.Join(dir, "caddy")
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
@@ -47,14 +50,6 @@ func gate(ctx context.Context, o *options) (string, error) {
 		return "", fmt.Errorf("building flowlatch: %w\n%s", err, out)
 	}
 	return path, nil
-}
-
-var versionPattern = regexp.MustCompile(`v?\d+\.\d+[-+.\w~]*`)
-
-// version asks a program for its version.
-func version(ctx context.Context, program string, args ...string) string {
-	out, _ := exec.CommandContext(ctx, program, args...).CombinedOutput()
-	return versionPattern.FindString(string(out))
 }
 
 // machine says on what the figures were measured.

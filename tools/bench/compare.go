@@ -20,7 +20,7 @@ const (
 	keysUsed    = 1000 // of them, in a load
 	connections = 64
 	streams     = 200 // that send events
-	rounds      = 4   // of the loads in a turn
+	rounds      = 5   // of the loads in a turn
 	atRest      = 5 * time.Second
 	settled     = time.Second
 )
@@ -45,14 +45,13 @@ func compare(ctx context.Context, o *options, out io.Writer) error {
 	}
 	c := &comparison{options: o, keys: newFixture(manyKeys), products: all, figures: figures{}}
 	began, others := time.Now(), machineCPU()-ownCPU()
-	for turn := range o.turns {
-		if err = c.turn(ctx, turn); err != nil {
-			break
-		}
+	turns := 0
+	for ; turns < o.turns && err == nil; turns++ {
+		err = c.turn(ctx, turns)
 	}
 	fmt.Fprintf(out, "%s.\n", strings.Join(append([]string{machine()}, versions...), ", "))
 	fmt.Fprintf(out, "%d turns with %d rounds of loads, %s each; %d idle streams; median, range in parentheses. Unrelated programs and the hypervisor used %.2f of %d cores.\n\n",
-		o.turns, rounds, o.duration, o.idle, max(0, (machineCPU()-ownCPU()-others).Seconds()/time.Since(began).Seconds()), runtime.NumCPU())
+		turns, rounds, o.duration, o.idle, max(0, (machineCPU()-ownCPU()-others).Seconds()/time.Since(began).Seconds()), runtime.NumCPU())
 	c.report(out)
 	return errors.Join(append(c.failed, err)...)
 }
@@ -186,7 +185,7 @@ func (c *comparison) load(ctx context.Context, up *upstream, i *instance, s step
 		if before, err = c.state(up, i); err != nil {
 			return err
 		}
-		if err := pause(ctx, c.duration); err != nil {
+		if err := pause(ctx, 2*c.duration); err != nil {
 			return err
 		}
 	} else if err := clients.done(ctx); err != nil {
@@ -212,7 +211,6 @@ func (c *comparison) load(ctx context.Context, up *upstream, i *instance, s step
 		s.note(note, saw)
 	}
 	if s.Status == http.StatusUnauthorized {
-		note(opened, float64(after.Accepted-before.Accepted))
 		if n := after.Refused - before.Refused; n > 0 {
 			c.fault(i, fmt.Errorf("%s: %d of %d were forwarded", s.what, n, count))
 		}

@@ -70,16 +70,6 @@ func startClients(ctx context.Context, dir string, l load) (*process, error) {
 	return p, err
 }
 
-// done waits until a process has ended.
-func (p *process) done(ctx context.Context) error {
-	select {
-	case <-p.ended:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // finish tells a load to stop, if it has not ended by itself, and returns what the clients saw.
 func finish(ctx context.Context, p *process) (saw outcome, err error) {
 	defer p.end()

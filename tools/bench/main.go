@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,7 +29,6 @@ type options struct {
 	idle     int           // streams that are held open
 	samples  int           // of each kind of refusal
 	quick    bool
-	cache    string // directory for what is built once
 	dir      string // for temporary files, removed in the end
 }
 
@@ -50,6 +50,9 @@ var (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx, os.Args[1:], os.Stdout)
+	if cause := context.Cause(ctx); cause != nil && err != nil {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -69,14 +72,20 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if measure == nil {
 		return fmt.Errorf("unknown measurement %q, want compare, keys, oracle or soak", name)
 	}
-	var o options
+	o := options{turns: 3, duration: time.Second, idle: 4000}
+	switch {
+	case name != "compare":
+		o.duration = 30 * time.Second
+	case slices.Contains(args, "-quick"):
+		o.turns, o.duration, o.idle = 2, 500*time.Millisecond, 1000
+	}
 	flags := flag.NewFlagSet("bench "+name, flag.ExitOnError)
-	flags.StringVar(&o.binary, "bin", "", "a flowlatch to measure instead of one built from this tree")
-	flags.StringVar(&o.baseline, "baseline", "", "compare: another flowlatch, such as of the commit before a change")
-	flags.BoolVar(&o.quick, "quick", false, "compare: in 2 minutes, without nginx, HAProxy and Caddy")
-	flags.IntVar(&o.turns, "turns", 0, "compare, keys: how often each product is started and measured (default 3)")
-	flags.DurationVar(&o.duration, "for", 0, "how long each load lasts (default of compare: 1s, of soak and keys: 30s)")
-	flags.IntVar(&o.idle, "streams", 0, "compare: idle streams (default 4,000)")
+	flags.Func("bin", "a flowlatch to measure instead of one built from this tree", absolute(&o.binary))
+	flags.Func("baseline", "compare: another flowlatch, such as of the commit before a change", absolute(&o.baseline))
+	flags.BoolVar(&o.quick, "quick", false, "compare: 2 minutes, without nginx, HAProxy and Caddy")
+	flags.IntVar(&o.turns, "turns", o.turns, "compare, keys: how often each product is started and measured")
+	flags.DurationVar(&o.duration, "for", o.duration, "compare, keys, soak: how long each load lasts")
+	flags.IntVar(&o.idle, "streams", o.idle, "compare: idle streams")
 	flags.IntVar(&o.samples, "samples", 40_000, "oracle: requests of each kind")
 	_ = flags.Parse(args) // exits
 	if flags.NArg() > 0 {
@@ -90,37 +99,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(o.dir)
-	o.defaults(name)
 	return measure(ctx, &o, out)
 }
 
-func (o *options) defaults(name string) {
-	set := func(n *int, v int) {
-		if *n == 0 {
-			*n = v
-		}
-	}
-	turns, duration, idle := 3, time.Second, 4000
-	if o.quick {
-		turns, duration, idle = 2, 600*time.Millisecond, 1000
-	}
-	if name != "compare" {
-		duration = 30 * time.Second
-	}
-	set(&o.turns, turns)
-	set(&o.idle, idle)
-	if o.duration == 0 {
-		o.duration = duration
-	}
-	if cache, err := os.UserCacheDir(); err == nil {
-		o.cache = filepath.Join(cache, "flowlatch-bench")
-	} else {
-		o.cache = o.dir
-	}
-	for _, path := range []*string{&o.binary, &o.baseline} {
-		if abs, err := filepath.Abs(*path); *path != "" && err == nil {
-			*path = abs
-		}
+// absolute returns a flag's function that sets a path, which children with another directory can use.
+func absolute(to *string) func(string) error {
+	return func(path string) (err error) {
+		*to, err = filepath.Abs(path)
+		return err
 	}
 }
 

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -62,29 +63,32 @@ func oracle(ctx context.Context, o *options, out io.Writer) error {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	fmt.Fprintf(out, "%s; %d requests of each kind over one connection.\n\n", machine(), o.samples)
-	for title, kinds := range map[string][]*refusal{
-		"without a key": {
+	for _, group := range []struct {
+		title string
+		kinds []*refusal
+	}{
+		{"without a key", []*refusal{
 			{name: "unlisted chatflow", request: post(unlisted, "", askRefused)},
 			{name: "listed chatflow", request: post(listed, "", askRefused)},
-		},
-		"with a key that is not valid": {
+		}},
+		{"with a key that is not valid", []*refusal{
 			{name: "unknown", request: post(listed, keystore.Generate(), askRefused)},
 			{name: "unknown, unlisted chatflow", request: post(unlisted, keystore.Generate(), askRefused)},
 			{name: "expired", request: post(listed, secrets["expired"], askRefused)},
 			{name: "disabled", request: post(listed, secrets["disabled"], askRefused)},
 			{name: "not valid yet", request: post(listed, secrets["future"], askRefused)},
 			{name: "expired, for another chatflow", request: post(unlisted, secrets["expired"], askRefused)},
-		},
+		}},
 	} {
-		progress("%s", title)
-		if err := refuse(conn, kinds, o.samples); err != nil {
+		progress("%s", group.title)
+		if err := refuse(conn, group.kinds, o.samples); err != nil {
 			return err
 		}
-		t := table{{title, "p10, µs", "p50, µs", "p90, µs", "slower than the first, ± 2 standard errors"}}
-		for _, k := range kinds {
+		t := table{{group.title, "p10, µs", "p50, µs", "p90, µs", "slower than the first, ± 2 standard errors"}}
+		for _, k := range group.kinds {
 			slices.Sort(k.times)
 			at := func(q float64) string { return number(k.times[int(q*float64(len(k.times)-1))]) }
-			p, e := slower(kinds[0].times, k.times)
+			p, e := slower(group.kinds[0].times, k.times)
 			t.add(k.name, at(.1), at(.5), at(.9), fmt.Sprintf("%.3f ± %.3f", p, e))
 		}
 		t.print(out)
@@ -112,7 +116,7 @@ func refuse(conn net.Conn, kinds []*refusal, samples int) error {
 		}
 		took := time.Since(begin)
 		body, err := io.Copy(io.Discard, res.Body)
-		if err != nil {
+		if err := errors.Join(err, res.Body.Close()); err != nil {
 			return err
 		}
 		if n == 0 {

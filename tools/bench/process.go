@@ -32,7 +32,7 @@ type process struct {
 	stop  func() bool   // context.AfterFunc's
 }
 
-// start starts a command pinned to a core, with a nearly empty environment. It is killed when ctx is done.
+// start starts a command pinned to a core, before other programs if this one may do that, with a nearly empty environment. It is killed when ctx is done.
 func start(ctx context.Context, core, dir string, command ...string) (*process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -47,10 +47,11 @@ func start(ctx context.Context, core, dir string, command ...string) (*process, 
 	p.cmd.Dir = dir
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // and so a process group
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %q: %w", command, err)
 	}
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", p.cmd.Process.Pid), []byte("-15"), 0) // the nice value of the session, see sched(7); only root may
 	go func() {
 		_ = p.cmd.Wait() // the exit code is in ProcessState
 		close(p.ended)
@@ -83,13 +84,23 @@ func (p *process) says(ctx context.Context, prefix string) (rest string, err err
 	return rest, err
 }
 
+// done waits until a process has ended.
+func (p *process) done(ctx context.Context) error {
+	select {
+	case <-p.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // end stops the process and all of its group, first politely, and returns once it is gone.
 func (p *process) end() {
 	if p == nil {
 		return
 	}
 	p.stop()
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	timer := time.NewTimer(3 * time.Second) // some wait for connections
 	defer timer.Stop()
 	select {

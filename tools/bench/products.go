@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"text/template"
@@ -82,19 +84,15 @@ func (p *product) start(ctx context.Context, dir, upstream string, keys *fixture
 		}
 	}
 	for _, name := range p.files {
-		text, err := s.fill("products/" + name)
+		text, err := templates.ReadFile("products/" + name)
 		if err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(s.Dir, name), s.fill(string(text)), 0o600); err != nil {
 			return nil, err
 		}
 	}
-	var args strings.Builder
-	if err := template.Must(template.New("args").Parse(p.args)).Execute(&args, s); err != nil {
-		return nil, err
-	}
-	child, err := start(ctx, coreOfProduct, s.Dir, append([]string{p.binary}, strings.Fields(args.String())...)...)
+	child, err := start(ctx, coreOfProduct, s.Dir, append([]string{p.binary}, strings.Fields(string(s.fill(p.args)))...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -106,14 +104,13 @@ func (p *product) start(ctx context.Context, dir, upstream string, keys *fixture
 	return i, nil
 }
 
-func (s site) fill(name string) (string, error) {
-	t, err := template.ParseFS(templates, name)
-	if err != nil {
-		return "", err
+// fill fills in a template of this program.
+func (s site) fill(text string) []byte {
+	var b bytes.Buffer
+	if err := template.Must(template.New("").Parse(text)).Execute(&b, s); err != nil {
+		panic(err)
 	}
-	var b strings.Builder
-	err = t.Execute(&b, s)
-	return b.String(), err
+	return b.Bytes()
 }
 
 // firstResponse sends requests until there is a response.
@@ -166,26 +163,27 @@ func products(ctx context.Context, o *options) (all []*product, versions []strin
 	if o.quick {
 		return all, nil, nil
 	}
-	add := func(p *product, version string) {
+	for _, p := range []*product{
+		{name: "nginx", args: "-p {{.Dir}} -c {{.Dir}}/nginx.conf", files: []string{"nginx.conf"}},
+		{name: "HAProxy", args: "-db -f {{.Dir}}/haproxy.cfg", files: []string{"haproxy.cfg", "keys.acl"}},
+	} {
+		if p.binary, err = lookPath(strings.ToLower(p.name)); err != nil {
+			progress("without %s: %v", p.name, err)
+			continue
+		}
 		all = append(all, p)
-		versions = append(versions, p.name+" "+version)
+		out, _ := exec.CommandContext(ctx, p.binary, "-v").CombinedOutput()
+		versions = append(versions, p.name+" "+regexp.MustCompile(`\d+\.\d+[-+.\w~]*`).FindString(string(out)))
 	}
-	if path, err := lookPath("nginx"); err == nil {
-		add(&product{name: "nginx", binary: path, args: "-p {{.Dir}} -c {{.Dir}}/nginx.conf", files: []string{"nginx.conf"}}, version(ctx, path, "-v"))
-	} else {
-		progress("without nginx: %v", err)
-	}
-	if path, err := lookPath("haproxy"); err == nil {
-		add(&product{name: "HAProxy", binary: path, args: "-db -f {{.Dir}}/haproxy.cfg", files: []string{"haproxy.cfg", "keys.acl"}}, version(ctx, path, "-v"))
-	} else {
-		progress("without HAProxy: %v", err)
-	}
-	path, err := caddy(ctx, o.cache)
+	binary, err = caddy(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	add(&product{name: "Caddy", binary: path, single: true, args: "run --adapter caddyfile --config {{.Dir}}/Caddyfile", files: []string{"Caddyfile"}}, caddyVersion)
-	return all, versions, nil
+	all = append(all, &product{
+		name: "Caddy", binary: binary, single: true,
+		args: "run --adapter caddyfile --config {{.Dir}}/Caddyfile", files: []string{"Caddyfile"},
+	})
+	return all, append(versions, "Caddy "+caddyVersion), nil
 }
 
 // lookPath finds a program, also where only root's PATH leads.

@@ -22,7 +22,6 @@ const (
 	latency99    = "latency at 64 connections, p99, µs"
 	latencyEvent = "an event, from due to received, p99, µs"
 	throughput   = "requests/s, 64 connections"
-	opened       = "upstream connections opened by refused requests"
 	restFew      = "resident at rest, 10 keys, MiB"
 	restMany     = "resident at rest, 10,000 keys, MiB"
 	restAfter    = "resident after the load, MiB"
@@ -34,7 +33,7 @@ const (
 // allFigures is the order of the tables.
 var allFigures = []string{
 	cpuForwarded, cpuRefused, cpuEvent, cpuLarge, latencyOne, latency50, latency99, latencyEvent, throughput,
-	opened, restFew, restMany, restAfter, perStream, readyMany, binarySize,
+	restFew, restMany, restAfter, perStream, readyMany, binarySize,
 }
 
 // bars are what flowlatch must not exceed: a number, or a ratio to another product.
@@ -53,7 +52,6 @@ var bars = []struct {
 	{restMany, "", 32, " MiB"},
 	{readyMany, "", 100, " ms"},
 	{binarySize, "", 16, " MiB"},
-	{opened, "", 0, ""},
 }
 
 // report prints the tables: what flowlatch must not exceed, its ratios to the others, and all figures.
@@ -84,7 +82,7 @@ func (c *comparison) report(out io.Writer) {
 			}
 		}
 		all.add(line...)
-		if strings.Join(ratio[1:], "") != "" && figure != opened {
+		if strings.Join(ratio[1:], "") != "" {
 			ratios.add(ratio...)
 		}
 	}

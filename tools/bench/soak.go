@@ -70,7 +70,7 @@ func soak(ctx context.Context, o *options, out io.Writer) error {
 
 // mixed sends loads of all kinds at once.
 func (i *instance) mixed(ctx context.Context, d time.Duration) (t table, err error) {
-	brief := load{Connections: 50, Requests: i.keys.valid(fewKeys, fewKeys, askBrief), End: eventEnd + "\r\n" + lastChunk, Events: 11}
+	brief := load{Connections: 50, Requests: i.keys.valid(fewKeys, fewKeys, askBrief), Events: 11}
 	leave := load{Connections: 20, Rate: 300, Leave: 30 * time.Millisecond}
 	leave.Requests = append(i.keys.valid(fewKeys, fewKeys, askSlow), brief.Requests...)
 	loads := []struct {

@@ -13,15 +13,14 @@ import (
 	"time"
 )
 
-// file is a file of an archive.
+// file is a file in an archive.
 type file struct {
 	name string
 	mode int64
 	data []byte
 }
 
-// writeArchive writes files into a folder of a compressed tar file. All have one time and no owner, and stand in the
-// order of their names.
+// writeArchive writes files to a folder in a compressed tar file, sorted by name, all with the same time and without an owner.
 func writeArchive(path, folder string, files []file, at time.Time) error {
 	files = slices.Clone(files)
 	slices.SortFunc(files, func(a, b file) int { return cmp.Compare(a.name, b.name) })
@@ -49,7 +48,7 @@ func writeArchive(path, folder string, files []file, at time.Time) error {
 	return os.WriteFile(path, b.Bytes(), 0o644)
 }
 
-// writeSums writes the checksums of files, as sha256sum -c reads them.
+// writeSums writes checksums of files in the format of sha256sum.
 func writeSums(path, dir string, names []string) error {
 	var b bytes.Buffer
 	for _, name := range slices.Sorted(slices.Values(names)) {

@@ -1,9 +1,9 @@
-// Command release makes what a release is downloaded as: for each platform an archive with the program and its pages,
-// and an SBOM; and the checksums of all. The same sources, version and Go give the same bytes, on whichever machine and
-// in whichever directory.
+// Command release makes the files of a release: for each platform an archive with the program and its pages, and an SBOM; and checksums of them all. The same
+// sources, version and Go give the same bytes on every machine and in every directory.
 package main
 
 import (
+	"debug/buildinfo"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,16 +24,16 @@ func main() {
 	}
 }
 
-// platforms are those that a release is made for: where Flowise runs, and where keys are made.
+// platforms are those of the hosts of Flowise, and of the computers on which people make keys.
 const platforms = "linux/amd64,linux/arm64,darwin/amd64,darwin/arm64"
 
 // options are what a release is made of.
 type options struct {
 	dir       string // of the sources
-	out       string // where it goes
+	out       string // directory for the release
 	version   string
 	commit    string    // of the sources; may be empty
-	time      time.Time // of everything in the archives
+	time      time.Time // of all files in the archives
 	platforms []string  // GOOS/GOARCH
 }
 
@@ -63,26 +63,26 @@ func run(args []string, stdout, stderr io.Writer) error {
 
 var versionPattern = regexp.MustCompile(`^v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?$`)
 
-// checkVersion wants a version that Go and people understand, and that the changelog tells of.
+// checkVersion returns an error unless version is a semantic version with an entry in the changelog. A pre-release needs no entry.
 func checkVersion(dir, version string) error {
 	m := versionPattern.FindStringSubmatch(version)
 	if m == nil {
 		return fmt.Errorf("-version %q: want a semantic version such as v0.1.0 or v0.1.0-rc.1, as in `make release VERSION=v0.1.0`", version)
 	}
 	if m[4] != "" {
-		return nil // a trial
+		return nil
 	}
 	changes, err := os.ReadFile(filepath.Join(dir, "CHANGELOG.md"))
 	if err != nil {
 		return err
 	}
 	if heading := "\n## [" + version[1:] + "] - "; !strings.Contains(string(changes), heading) {
-		return fmt.Errorf("CHANGELOG.md has no heading \"%s\" with a date after it: say there what users get, then release", strings.TrimSpace(heading))
+		return fmt.Errorf("CHANGELOG.md has no heading \"%s\" with a date after it: write there what changes for users, then release", strings.TrimSpace(heading))
 	}
 	return nil
 }
 
-// sources finds out what is released, and refuses what nobody could build again.
+// sources sets the commit of the sources and its time. It refuses sources that nobody else could build: changes that are not committed, another tag.
 func sources(o *options, notes io.Writer) error {
 	git := func(args ...string) (string, error) {
 		cmd := exec.Command("git", args...)
@@ -115,10 +115,10 @@ func sources(o *options, notes io.Writer) error {
 	return nil
 }
 
-// release makes everything and returns the names of the files.
+// release makes the archives, SBOMs and checksums and returns the names of the files.
 func release(o options) (made []string, err error) {
 	if entries, err := os.ReadDir(o.out); err == nil && len(entries) > 0 {
-		return nil, fmt.Errorf("%s is not empty; remove it first, so that nothing old is published", o.out)
+		return nil, fmt.Errorf("%s is not empty: remove it first, so that no old file is published", o.out)
 	}
 	work, err := os.MkdirTemp("", "flowlatch-release-")
 	if err != nil {
@@ -142,11 +142,11 @@ func release(o options) (made []string, err error) {
 			return made, err
 		}
 		name := fmt.Sprintf("flowlatch_%s_%s_%s", o.version, goos, goarch)
-		bill, err := readBill(program)
+		info, err := buildinfo.ReadFile(program)
 		if err != nil {
 			return made, err
 		}
-		notices, err := bill.notices(o.dir)
+		notices, err := notices(o.dir, info)
 		if err != nil {
 			return made, err
 		}
@@ -158,7 +158,7 @@ func release(o options) (made []string, err error) {
 		if err := writeArchive(filepath.Join(o.out, name+".tar.gz"), name, files, o.time); err != nil {
 			return made, err
 		}
-		if err := bill.write(filepath.Join(o.out, name+".cdx.json"), o); err != nil {
+		if err := writeSBOM(filepath.Join(o.out, name+".cdx.json"), info, o); err != nil {
 			return made, err
 		}
 		made = append(made, name+".tar.gz", name+".cdx.json")
@@ -169,8 +169,7 @@ func release(o options) (made []string, err error) {
 	return append(made, "SHA256SUMS"), nil
 }
 
-// build builds the program for a platform; without one, for this machine. Nothing of this machine gets in: no path,
-// no setting of its environment, and no state of its clone.
+// build builds the program for a platform. The result does not depend on this machine: not on its paths, its environment or the state of its clone.
 func build(o options, to, goos, goarch string) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", "-s -w -X main.version="+o.version, "-o", to, "./cmd/flowlatch")
 	cmd.Dir = o.dir
@@ -198,6 +197,6 @@ func texts(o options) (files []file, err error) {
 		}
 		files = append(files, file{name, 0o644, data})
 	}
-	leadOut(files, o.version)
+	linkOut(files, o.version)
 	return files, nil
 }

@@ -157,11 +157,11 @@ func TestRelease(t *testing.T) {
 	if bytes.Contains(files[name+"/flowlatch"], []byte(filepath.Dir(filepath.Dir(wd)))) {
 		t.Error("the program has a path of this machine in it")
 	}
-	checkBill(t, read(t, filepath.Join(out, name+".cdx.json")), string(files[name+"/THIRD-PARTY-NOTICES"]))
+	checkSBOM(t, read(t, filepath.Join(out, name+".cdx.json")), string(files[name+"/THIRD-PARTY-NOTICES"]))
 }
 
-// checkBill compares the bill and the notices with the modules that Go says the program is made of.
-func checkBill(t *testing.T, data []byte, notices string) {
+// checkSBOM compares SBOM and notices with the modules of the program that go list reports.
+func checkSBOM(t *testing.T, data []byte, notices string) {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}", "./cmd/flowlatch")
 	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
