@@ -88,7 +88,7 @@ func TestParseJSON(t *testing.T) {
 		want, wantErr := keystore.Parse("keys", data)
 		text, ok := asJSON(data)
 		if !ok || syntactic.MatchString(fmt.Sprint(wantErr)) {
-			t.Skip("not JSON")
+			return // not JSON; n counts those that are
 		}
 		n++
 		got, err := keystore.Parse("keys.json", []byte(text))
