@@ -46,7 +46,8 @@ func newTransport(o Options, dial dialer) roundTripper {
 }
 
 // onceTransport is net/http's Transport, kept from repeating a request when a connection that it used before breaks. It
-// would repeat only some, and none with a body (isReplayable in net/http/request.go), so those get an empty one.
+// repeats requests that it takes for idempotent, and none with a body (isReplayable in net/http/request.go), so those get
+// an empty one.
 type onceTransport struct{ http.Transport }
 
 func newOnceTransport(dial dialer) *onceTransport {
@@ -64,7 +65,8 @@ func newOnceTransport(dial dialer) *onceTransport {
 
 // RoundTrip sends a request once.
 func (t *onceTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Body == nil || req.Body == http.NoBody {
+	idempotent := req.Method != http.MethodPost || req.Header["Idempotency-Key"] != nil || req.Header["X-Idempotency-Key"] != nil
+	if idempotent && (req.Body == nil || req.Body == http.NoBody) {
 		req = req.WithContext(req.Context()) // a copy
 		req.Body = io.NopCloser(strings.NewReader(""))
 	}
