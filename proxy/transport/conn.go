@@ -3,7 +3,6 @@ package transport
 import (
 	"bufio"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -91,9 +90,6 @@ type upgraded struct {
 }
 
 func (u *upgraded) Read(p []byte) (int, error) { return u.reader.Read(p) }
-
-// WriteTo is not the connection's own, which would pass over what was buffered.
-func (u *upgraded) WriteTo(w io.Writer) (int64, error) { return u.reader.WriteTo(w) }
 
 // CloseWrite says that nothing more will be sent.
 func (u *upgraded) CloseWrite() error {

@@ -247,11 +247,7 @@ func (x *exchange) finish(reuse bool) {
 		c.Close()
 		return
 	}
-	most := x.transport.MaxIdle
-	if most == 0 {
-		most = defaultMaxIdle
-	}
-	x.transport.pool.put(c, most)
+	x.transport.pool.put(c)
 }
 
 // sendingEnds is how long the goroutine that sends a body may take to notice that it has: the answer to the
@@ -298,23 +294,6 @@ func (b *answerBody) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
-}
-
-// Buffered is how many bytes of what the server sent can be read without waiting: of a body of known length, so many
-// of the body.
-func (b *answerBody) Buffered() int {
-	if b.ended {
-		return 0
-	}
-	return b.x.conn.reader.Buffered()
-}
-
-// Wait waits until the server has sent something more, or an end has come, which is left to Read to tell. It is for
-// bodies of unknown length: one of known length may be whole without Read having said so.
-func (b *answerBody) Wait() {
-	if !b.ended {
-		_, _ = b.x.conn.reader.Peek(1)
-	}
 }
 
 // Close ends the exchange. What was not read is not waited for: the connection is closed.

@@ -41,12 +41,15 @@ func (p *pool) pop() *conn {
 	return c
 }
 
+// maxIdle is the most connections that are kept for later.
+const maxIdle = 512
+
 // put keeps a connection for later, or closes it if there are enough.
-func (p *pool) put(c *conn, most int) {
+func (p *pool) put(c *conn) {
 	c.expires = time.Now().Add(c.keep)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) >= most {
+	if len(p.idle) >= maxIdle {
 		c.Close()
 		return
 	}

@@ -15,18 +15,13 @@ import (
 )
 
 // Transport is an http.RoundTripper to the server that Dial leads to. It may be used by any number of
-// goroutines. The zero value of all but Dial is ready.
+// goroutines.
 type Transport struct {
 	// Dial opens a connection to the server. Required.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// MaxIdle is how many connections are kept for later. Zero means 512.
-	MaxIdle int
 
 	pool pool
 }
-
-// defaultMaxIdle is what MaxIdle stands for if it is zero.
-const defaultMaxIdle = 512
 
 // maxHead is the largest head of an answer, in bytes, as long as net/http's Transport has no other.
 const maxHead = 1 << 20
