@@ -100,7 +100,7 @@ func FuzzHead(f *testing.F) {
 		if length != 0 {
 			req.Body = io.NopCloser(strings.NewReader(""))
 		}
-		b, err := head(nil, req)
+		b, err := appendHeader(nil, req)
 		if err != nil {
 			return
 		}

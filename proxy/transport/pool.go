@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// pool is the connections that are kept for later, the one that was used last on top.
+// pool is the idle connections. The one that was used last is taken first.
 type pool struct {
 	mu    sync.Mutex // guards what follows
 	idle  []*conn
-	timer *time.Timer // closes those whose time is over; nil until there was one
-	next  time.Time   // when it does; zero if nothing is idle
+	timer *time.Timer // calls sweep at next; nil until the first connection was idle
+	next  time.Time   // zero if nothing is idle
 }
 
-// get returns a connection that can be used now, or nil.
+// get returns a connection that can be used, or nil.
 func (p *pool) get(now time.Time) *conn {
 	for {
 		c := p.pop()
 		if c == nil {
 			return nil
 		}
-		// What an idle connection has to say is its end, or an answer nobody asked for.
+		// What arrives on an idle connection is its end, or a response that nobody asked for.
 		if now.Before(c.expires) && c.probe.quiet() {
 			return c
 		}
@@ -41,10 +41,10 @@ func (p *pool) pop() *conn {
 	return c
 }
 
-// maxIdle is the most connections that are kept for later.
+// maxIdle is the largest number of idle connections.
 const maxIdle = 512
 
-// put keeps a connection for later, or closes it if there are enough.
+// put makes a connection idle, or closes it if there are maxIdle.
 func (p *pool) put(c *conn) {
 	c.expires = time.Now().Add(c.keep)
 	p.mu.Lock()
@@ -65,7 +65,7 @@ func (p *pool) put(c *conn) {
 	}
 }
 
-// sweep closes the connections whose time is over.
+// sweep closes the connections that have expired.
 func (p *pool) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

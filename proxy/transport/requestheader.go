@@ -1,22 +1,15 @@
 package transport
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 )
 
-// outgoing is how large a piece a request is sent in: the head and a small body together.
-const outgoing = 8 << 10
-
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, outgoing); return &b }}
-
-// head appends the request line and the headers of a request to b, as net/http's Transport writes them.
-// What cannot stand in a line of its own is an error.
-func head(b []byte, req *http.Request) ([]byte, error) {
+// appendHeader appends the request line and the header of a request to b, as net/http's Transport writes them. A
+// request that could be read as two is an error.
+func appendHeader(b []byte, req *http.Request) ([]byte, error) {
 	target := req.URL.RequestURI()
 	if !plainLine(req.Method) || !plainLine(target) || strings.ContainsAny(req.Method+target, " ") {
 		return b, fmt.Errorf("method %q or target %q cannot be sent", req.Method, target)
@@ -36,9 +29,9 @@ func head(b []byte, req *http.Request) ([]byte, error) {
 	b = append(b, "\r\n"...)
 	for name, values := range req.Header {
 		switch name {
-		case "Host", "Content-Length", "Transfer-Encoding", "Trailer": // written here, from the request
+		case "Host", "Content-Length", "Transfer-Encoding", "Trailer": // from the request's fields, not from here
 			continue
-		case "User-Agent": // an empty one stands for none
+		case "User-Agent": // an empty one means none
 			if len(values) == 0 || values[0] == "" {
 				continue
 			}
@@ -72,34 +65,4 @@ func plainLine(s string) bool {
 		}
 	}
 	return true
-}
-
-// bodyLength is the length of a request's body, or -1 if it is not known.
-func bodyLength(req *http.Request) int64 {
-	if req.Body == nil || req.Body == http.NoBody {
-		return 0
-	}
-	if req.ContentLength != 0 {
-		return req.ContentLength
-	}
-	return -1
-}
-
-// errBodyShort is the error of a body that ends too early.
-var errBodyShort = errors.New("the request body is shorter than its Content-Length")
-
-// pieces are buffers for bodies that are sent bit by bit.
-var pieces = sync.Pool{New: func() any { return new([chunkHead + 16<<10 + 2]byte) }}
-
-// chunkHead is room for the line before a chunk (RFC 9112, section 7.1).
-const chunkHead = 10
-
-// chunk puts the line before a chunk of n bytes, which begins at p[chunkHead:], and the line's end after
-// it, and returns all of it.
-func chunk(p []byte, n int) []byte {
-	var line [chunkHead]byte
-	size := append(strconv.AppendInt(line[:0], int64(n), 16), '\r', '\n')
-	begin := chunkHead - len(size)
-	copy(p[begin:], size)
-	return append(p[begin:chunkHead+n], '\r', '\n')
 }

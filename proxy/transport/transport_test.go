@@ -482,11 +482,11 @@ func TestKeepFor(t *testing.T) {
 		"timeout=0":            0,
 		"max=100, timeout=65":  30 * time.Second,
 		`Timeout="10", max=5`:  9 * time.Second,
-		"":                     keepUnannounced,
-		"max=5":                keepUnannounced,
-		"timeout=soon":         keepUnannounced,
-		"timeout=-1":           keepUnannounced,
-		"timeout=99999999999":  keepUnannounced,
+		"":                     defaultKeep,
+		"max=5":                defaultKeep,
+		"timeout=soon":         defaultKeep,
+		"timeout=-1":           defaultKeep,
+		"timeout=99999999999":  defaultKeep,
 		"timeout=5, timeout=9": 4 * time.Second,
 	} {
 		if got := keepFor(announced); got != want {
