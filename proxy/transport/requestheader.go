@@ -1,44 +1,34 @@
 package transport
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// appendHeader appends the request line and the header of a request to b, as net/http's Transport writes them. A
-// request that could be read as two is an error.
+// appendHeader appends the request line and the header of a request to b, as net/http's Transport writes them. It adds
+// no User-Agent. What servers could read differently is an error.
 func appendHeader(b []byte, req *http.Request) ([]byte, error) {
-	target := req.URL.RequestURI()
-	if !plainLine(req.Method) || !plainLine(target) || strings.ContainsAny(req.Method+target, " ") {
-		return b, fmt.Errorf("method %q or target %q cannot be sent", req.Method, target)
+	method, target, host := cmp.Or(req.Method, http.MethodGet), req.URL.RequestURI(), cmp.Or(req.Host, req.URL.Host)
+	if !isToken(method) || !consistsOf(target, inTarget) || !consistsOf(host, inTarget) {
+		return b, fmt.Errorf("request line %q %q for host %q is invalid", method, target, host)
 	}
-	host := req.Host
-	if host == "" {
-		host = req.URL.Host
-	}
-	if !plainLine(host) {
-		return b, fmt.Errorf("host %q cannot be sent", host)
-	}
-	b = append(b, req.Method...)
+	b = append(b, method...)
 	b = append(b, ' ')
 	b = append(b, target...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, host...)
 	b = append(b, "\r\n"...)
 	for name, values := range req.Header {
-		switch name {
-		case "Host", "Content-Length", "Transfer-Encoding", "Trailer": // from the request's fields, not from here
+		if isFraming(name) || name == "User-Agent" && (len(values) == 0 || values[0] == "") {
 			continue
-		case "User-Agent": // an empty one means none
-			if len(values) == 0 || values[0] == "" {
-				continue
-			}
 		}
 		for _, v := range values {
-			if !plainLine(name) || !plainLine(v) {
-				return b, fmt.Errorf("header %q cannot be sent", name)
+			if !isToken(name) || !consistsOf(v, inValue) {
+				return b, fmt.Errorf("header %q is invalid", name)
 			}
 			b = append(b, name...)
 			b = append(b, ": "...)
@@ -47,7 +37,7 @@ func appendHeader(b []byte, req *http.Request) ([]byte, error) {
 		}
 	}
 	switch length := bodyLength(req); {
-	case length > 0, length == 0 && (req.Method == http.MethodPost || req.Method == http.MethodPut || req.Method == http.MethodPatch):
+	case length > 0, length == 0 && (method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch):
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, length, 10)
 		b = append(b, "\r\n"...)
@@ -57,10 +47,40 @@ func appendHeader(b []byte, req *http.Request) ([]byte, error) {
 	return append(b, "\r\n"...), nil
 }
 
-// plainLine reports whether s has nothing in it that ends a line.
-func plainLine(s string) bool {
+// isFraming reports whether a header is written from other fields of the request than Header, in any spelling.
+func isFraming(name string) bool {
+	return slices.ContainsFunc([]string{"Host", "Content-Length", "Transfer-Encoding", "Trailer"}, func(framing string) bool {
+		return len(name) == len(framing) && strings.EqualFold(name, framing)
+	})
+}
+
+// The classes of bytes in a request header (RFC 9110, section 5).
+const (
+	inToken  = 1 << iota // a method or the name of a header
+	inTarget             // a target or host
+	inValue              // the value of a header
+)
+
+var classes = func() (classes [256]byte) {
+	for c := range classes {
+		if c == '\t' || c >= ' ' && c != 0x7f {
+			classes[c] |= inValue
+		}
+		if c > ' ' && c != 0x7f {
+			classes[c] |= inTarget
+		}
+	}
+	for _, c := range "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" {
+		classes[c] |= inToken
+	}
+	return classes
+}()
+
+func isToken(s string) bool { return s != "" && consistsOf(s, inToken) }
+
+func consistsOf(s string, class byte) bool {
 	for i := range len(s) {
-		if c := s[i]; c == '\r' || c == '\n' || c == 0 {
+		if classes[s[i]]&class == 0 {
 			return false
 		}
 	}
