@@ -2,10 +2,12 @@ package transport
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"math"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -25,17 +27,41 @@ type conn struct {
 	headerLeft int64         // bytes that may still be read of a response header
 	readErr    error         // what ended reading; kept because a second read may say EOF after a reset
 
-	keepAlive string        // the last Keep-Alive header
-	keep      time.Duration // how long the connection may be idle, by that header
-	expires   time.Time     // of an idle connection: when it must be closed
-	probe     probe
+	generation int           // of the pool, when the connection was opened
+	keepAlive  string        // the last Keep-Alive header
+	keep       time.Duration // how long the connection may be idle, by that header
+	expires    time.Time     // of an idle connection: when it must be closed
+	probe      probe         // of the socket
 }
 
-func newConn(nc net.Conn) *conn {
-	c := &conn{Conn: nc, keep: defaultKeep}
+// wrapper is a connection over another one, such as a *tls.Conn.
+type wrapper interface{ NetConn() net.Conn }
+
+func newConn(nc net.Conn, generation int) *conn {
+	c := &conn{Conn: nc, generation: generation, keep: defaultKeep}
 	c.reader = bufio.NewReaderSize(c, 2<<10)
+	if w, ok := nc.(wrapper); ok {
+		nc = w.NetConn()
+	}
 	c.probe.init(nc)
 	return c
+}
+
+// hasUnread reports whether more than the response was read from the socket: the end of the connection, or bytes that
+// belong to no response.
+func (c *conn) hasUnread() bool {
+	if c.readErr != nil || c.reader.Buffered() > 0 {
+		return true
+	}
+	if _, ok := c.Conn.(wrapper); !ok {
+		return false
+	}
+	// TLS may hold a record that it has not returned yet. After the deadline, Read returns what there is and leaves the
+	// socket alone. Records that are for TLS itself, as session tickets are, do not count.
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // if it fails, so does Read
+	_, err := c.Conn.Read(make([]byte, 1))
+	_ = c.SetReadDeadline(time.Time{})
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // Read reads from the server, and not more than headerLeft.

@@ -34,8 +34,8 @@ func (x *exchange) do() (*http.Response, error) {
 	if err := x.fillBuffer(); err != nil {
 		return nil, err
 	}
-	for {
-		c, reused, err := x.transport.conn(x.ctx, x.req.URL.Host)
+	for x.ctx.Err() == nil { // or it could be sent on an idle connection
+		c, reused, err := x.transport.conn(x.ctx, x.req.URL)
 		if err != nil {
 			return nil, err
 		}
@@ -46,10 +46,11 @@ func (x *exchange) do() (*http.Response, error) {
 			return x.receive(err)
 		}
 		x.abandon()
-		if !reused || x.ctx.Err() != nil {
+		if !reused {
 			return nil, err
 		}
 	}
+	return nil, x.ctx.Err()
 }
 
 // receive sends the rest of the body and reads the response header. Even if the write failed, the server may have sent a
@@ -104,14 +105,11 @@ func (x *exchange) readResponse() (*http.Response, error) {
 	}
 }
 
-// finish is called when the whole response was read. It makes the connection idle, or closes it if it cannot be used
-// again: reuse is false, or there are bytes that belong to no response.
+// finish is called when the whole response was read. It makes the connection idle, or closes it.
 func (x *exchange) finish(reuse bool) {
-	if !x.stop() || !reuse || !x.sentAll() || x.conn.reader.Buffered() > 0 {
+	if !x.stop() || !reuse || !x.sentAll() || x.conn.hasUnread() || !x.transport.pool.put(x.conn) {
 		x.conn.Close()
-		return
 	}
-	x.transport.pool.put(x.conn)
 }
 
 // abandon closes the connection.

@@ -5,94 +5,96 @@ import (
 	"time"
 )
 
-// pool is the idle connections. The one that was used last is taken first.
-type pool struct {
-	mu    sync.Mutex // guards what follows
-	idle  []*conn
-	timer *time.Timer // calls sweep at next; nil until the first connection was idle
-	next  time.Time   // zero if nothing is idle
-}
-
-// get returns a connection that can be used, or nil.
-func (p *pool) get(now time.Time) *conn {
-	for {
-		c := p.pop()
-		if c == nil {
-			return nil
-		}
-		// What arrives on an idle connection is its end, or a response that nobody asked for.
-		if now.Before(c.expires) && c.probe.quiet() {
-			return c
-		}
-		c.Close()
-	}
-}
-
-func (p *pool) pop() *conn {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := len(p.idle)
-	if n == 0 {
-		return nil
-	}
-	c := p.idle[n-1]
-	p.idle[n-1] = nil
-	p.idle = p.idle[:n-1]
-	return c
-}
-
 // maxIdle is the largest number of idle connections.
 const maxIdle = 512
 
-// put makes a connection idle, or closes it if there are maxIdle.
-func (p *pool) put(c *conn) {
-	c.expires = time.Now().Add(c.keep)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.idle) >= maxIdle {
+// sweepInterval is how often expired connections are closed: soon enough to be ahead of the server.
+const sweepInterval = keepMargin / 2
+
+// pool holds the idle connections. No lock is held while one is closed: for TLS that writes to it.
+type pool struct {
+	mu         sync.Mutex // guards what follows
+	idle       []*conn    // the last one is used next
+	generation int        // closeAll begins a new one; connections of older ones are not kept
+	sweeping   bool       // sweep will be called
+}
+
+// get returns an idle connection that can be used, or nil and the generation of a new one.
+func (p *pool) get(now time.Time) (*conn, int) {
+	for {
+		c, generation := p.pop()
+		if c == nil {
+			return nil, generation
+		}
+		// What arrives on an idle connection is its end, or a response that nobody asked for.
+		if now.Before(c.expires) && c.probe.quiet() {
+			return c, generation
+		}
 		c.Close()
-		return
-	}
-	p.idle = append(p.idle, c)
-	if !p.next.IsZero() && !c.expires.Before(p.next) {
-		return
-	}
-	p.next = c.expires
-	if p.timer == nil {
-		p.timer = time.AfterFunc(c.keep, p.sweep)
-	} else {
-		p.timer.Reset(c.keep)
 	}
 }
 
-// sweep closes the connections that have expired.
-func (p *pool) sweep() {
+func (p *pool) pop() (c *conn, generation int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
-	kept := p.idle[:0]
-	p.next = time.Time{}
-	for _, c := range p.idle {
-		if !c.expires.After(now) {
-			c.Close()
-			continue
-		}
-		if kept = append(kept, c); p.next.IsZero() || c.expires.Before(p.next) {
-			p.next = c.expires
-		}
+	last := len(p.idle) - 1
+	if last < 0 {
+		return nil, p.generation
 	}
-	clear(p.idle[len(kept):])
-	p.idle = kept
-	if !p.next.IsZero() {
-		p.timer.Reset(p.next.Sub(now))
-	}
+	c = p.idle[last]
+	p.idle[last] = nil
+	p.idle = p.idle[:last]
+	return c, p.generation
 }
 
+// put makes a connection idle, or reports that it must be closed.
+func (p *pool) put(c *conn) (kept bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.generation != p.generation || len(p.idle) >= maxIdle {
+		return false
+	}
+	c.expires = time.Now().Add(c.keep)
+	p.idle = append(p.idle, c)
+	if !p.sweeping {
+		p.sweeping = true
+		time.AfterFunc(sweepInterval, p.sweep)
+	}
+	return true
+}
+
+// sweep closes the expired connections, and comes back while there are others.
+func (p *pool) sweep() {
+	now := time.Now()
+	p.mu.Lock()
+	var expired, kept []*conn
+	for _, c := range p.idle {
+		if now.Before(c.expires) {
+			kept = append(kept, c)
+		} else {
+			expired = append(expired, c)
+		}
+	}
+	p.idle = kept
+	if p.sweeping = len(kept) > 0; p.sweeping {
+		time.AfterFunc(sweepInterval, p.sweep)
+	}
+	p.mu.Unlock()
+	closeConns(expired)
+}
+
+// closeAll closes the idle connections, and keeps none of those that are in use or being opened now.
 func (p *pool) closeAll() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.idle {
+	idle := p.idle
+	p.idle = nil
+	p.generation++
+	p.mu.Unlock()
+	closeConns(idle)
+}
+
+func closeConns(conns []*conn) {
+	for _, c := range conns {
 		c.Close()
 	}
-	p.idle = nil
 }

@@ -5,21 +5,22 @@
 // There are no proxies, no HTTP/2, no redirects, no compression and no cookies; Request.Close, Request.Trailer and
 // Response.TLS are not used.
 //
-// On purpose it differs from net/http's Transport in two ways: it never sends a request twice, and it closes an idle
-// connection before the server does.
+// On purpose it differs from net/http's Transport in three ways: it never sends a request twice, it closes an idle
+// connection before the server does, and it reads at most 1 MiB of response headers, interim responses included.
 package transport
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 )
 
 // Transport is an http.RoundTripper for the server that Dial connects to. It may be used by several goroutines at once.
 type Transport struct {
-	// Dial opens a connection to the server. Required.
+	// Dial opens a connection to the server. For an https URL it returns a *tls.Conn after the handshake. Required.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	pool pool
@@ -44,20 +45,22 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// CloseIdleConnections closes the idle connections.
+// CloseIdleConnections closes the idle connections, and those in use as soon as their responses have been read.
 func (t *Transport) CloseIdleConnections() { t.pool.closeAll() }
 
 // conn returns an idle connection, or a new one.
-func (t *Transport) conn(ctx context.Context, addr string) (c *conn, reused bool, err error) {
-	if c := t.pool.get(time.Now()); c != nil {
+func (t *Transport) conn(ctx context.Context, u *url.URL) (c *conn, reused bool, err error) {
+	c, generation := t.pool.get(time.Now())
+	if c != nil {
 		return c, true, nil
 	}
-	if _, _, err := net.SplitHostPort(addr); err != nil {
-		addr = net.JoinHostPort(strings.Trim(addr, "[]"), "80")
+	port := "80"
+	if u.Scheme == "https" {
+		port = "443"
 	}
-	nc, err := t.Dial(ctx, "tcp", addr)
+	nc, err := t.Dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port)))
 	if err != nil {
 		return nil, false, err
 	}
-	return newConn(nc), false, nil
+	return newConn(nc, generation), false, nil
 }
