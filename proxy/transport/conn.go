@@ -3,108 +3,109 @@ package transport
 import (
 	"bufio"
 	"errors"
-	"io"
+	"fmt"
+	"math"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 )
 
+// maxHeader is the largest response header, in bytes, including the interim responses before it.
+const maxHeader = 1 << 20
+
+const unlimited = math.MaxInt64
+
+var errHeaderTooLarge = fmt.Errorf("the response header is larger than %d bytes", maxHeader)
+
 // conn is a connection to the server.
 type conn struct {
 	net.Conn
-	reader *bufio.Reader
-	left   int64 // bytes that may yet be read of an answer's head
-	ended  error // why nothing more can be read: a system tells once that a connection was reset, and then of an end
+	reader     *bufio.Reader // reads conn
+	headerLeft int64         // bytes that may still be read of a response header
+	readErr    error         // what ended reading; kept because a second read may say EOF after a reset
 
-	announced string        // the last Keep-Alive header
-	keep      time.Duration // how long the connection may be idle
-	expires   time.Time     // while it is idle
-	probe     probe
+	generation int           // of the pool, when the connection was opened
+	keepAlive  string        // the last Keep-Alive header
+	keep       time.Duration // how long the connection may be idle, by that header
+	expires    time.Time     // of an idle connection: when it must be closed
+	probe      probe         // of the socket
 }
 
-func newConn(nc net.Conn) *conn {
-	c := &conn{Conn: nc, keep: keepUnannounced}
-	c.reader = bufio.NewReaderSize((*headLimit)(c), 2<<10)
+// wrapper is a connection over another one, such as a *tls.Conn.
+type wrapper interface{ NetConn() net.Conn }
+
+func newConn(nc net.Conn, generation int) *conn {
+	c := &conn{Conn: nc, generation: generation, keep: defaultKeep}
+	c.reader = bufio.NewReaderSize(c, 2<<10)
+	if w, ok := nc.(wrapper); ok {
+		nc = w.NetConn()
+	}
 	c.probe.init(nc)
 	return c
 }
 
-// headLimit reads a connection as long as the head of an answer is not too large.
-type headLimit conn
-
-func (c *headLimit) Read(p []byte) (int, error) {
-	switch {
-	case c.ended != nil:
-		return 0, c.ended
-	case c.left <= 0:
-		return 0, errHead
+// hasUnread reports whether more than the response was read from the socket: the end of the connection, or bytes that
+// belong to no response.
+func (c *conn) hasUnread() bool {
+	if c.readErr != nil || c.reader.Buffered() > 0 {
+		return true
 	}
-	n, err := c.Conn.Read(p)
-	c.left -= int64(n)
-	c.ended = err
-	return n, err
+	if _, ok := c.Conn.(wrapper); !ok {
+		return false
+	}
+	// TLS may hold a record that it has not returned yet. After the deadline, Read returns what there is and leaves the
+	// socket alone. Records that are for TLS itself, as session tickets are, do not count.
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // if it fails, so does Read
+	_, err := c.Conn.Read(make([]byte, 1))
+	_ = c.SetReadDeadline(time.Time{})
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-const noLimit = 1<<63 - 1
+// Read reads from the server, and not more than headerLeft.
+func (c *conn) Read(p []byte) (n int, err error) {
+	switch {
+	case c.readErr != nil:
+		return 0, c.readErr
+	case c.headerLeft <= 0:
+		return 0, errHeaderTooLarge
+	}
+	n, c.readErr = c.Conn.Read(p)
+	c.headerLeft -= int64(n)
+	return n, c.readErr
+}
 
-// How long a connection may be idle. A request that cannot be sent twice must not meet the server's closing:
-// this side closes first. Node announces in Keep-Alive (RFC 2068, section 19.7.1.1) after how many
-// seconds it does; a server that announces nothing may do it any time.
+// A connection is closed when it has been idle for some time, because a request that must not be sent twice must not
+// cross the server's closing of the connection. Node announces in the Keep-Alive header (RFC 2068, section 19.7.1.1)
+// after how many seconds it closes. A server that announces nothing may close at any time.
 const (
-	keepUnannounced = time.Second
-	keepMargin      = time.Second // before the announced end
-	keepMost        = 30 * time.Second
+	defaultKeep = time.Second      // without an announcement
+	keepMargin  = time.Second      // how long before the announced time
+	maxKeep     = 30 * time.Second // whatever is announced
 )
 
-// announce takes note of how long the server keeps the connection open.
-func (c *conn) announce(h http.Header) {
-	values := h["Keep-Alive"]
-	if len(values) != 1 || values[0] == c.announced {
-		return
+// setKeep sets how long the connection may be idle from a response header.
+func (c *conn) setKeep(h http.Header) {
+	if values := h["Keep-Alive"]; len(values) == 1 && values[0] != c.keepAlive {
+		c.keepAlive, c.keep = values[0], keepFor(values[0])
 	}
-	c.announced, c.keep = values[0], keepFor(values[0])
 }
 
-// keepFor returns how long a connection may be idle whose server said so.
-func keepFor(announced string) time.Duration {
-	for parameter := range strings.SplitSeq(announced, ",") {
+// keepFor returns how long a connection may be idle after a Keep-Alive header.
+func keepFor(keepAlive string) time.Duration {
+	for parameter := range strings.SplitSeq(keepAlive, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")
 		if !strings.EqualFold(name, "timeout") {
 			continue
 		}
 		seconds, err := strconv.ParseUint(strings.Trim(value, `" `), 10, 31)
 		if err != nil {
-			return keepUnannounced
+			return defaultKeep
 		}
-		end := time.Duration(seconds) * time.Second
-		return min(max(end-keepMargin, end/2), keepMost)
+		timeout := time.Duration(seconds) * time.Second
+		return min(max(timeout-keepMargin, timeout/2), maxKeep)
 	}
-	return keepUnannounced
-}
-
-// upgraded is a connection that speaks another protocol after an answer 101.
-type upgraded struct {
-	*conn
-	end func()
-}
-
-func (u *upgraded) Read(p []byte) (int, error) { return u.reader.Read(p) }
-
-// WriteTo is not the connection's own, which would pass over what was buffered.
-func (u *upgraded) WriteTo(w io.Writer) (int64, error) { return u.reader.WriteTo(w) }
-
-// CloseWrite says that nothing more will be sent.
-func (u *upgraded) CloseWrite() error {
-	if c, ok := u.Conn.(interface{ CloseWrite() error }); ok {
-		return c.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
-// Close ends the connection.
-func (u *upgraded) Close() error {
-	u.end()
-	return u.Conn.Close()
+	return defaultKeep
 }

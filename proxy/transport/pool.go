@@ -5,91 +5,96 @@ import (
 	"time"
 )
 
-// pool is the connections that are kept for later, the one that was used last on top.
+// maxIdle is the largest number of idle connections.
+const maxIdle = 512
+
+// sweepInterval is how often expired connections are closed: soon enough to be ahead of the server.
+const sweepInterval = keepMargin / 2
+
+// pool holds the idle connections. No lock is held while one is closed: for TLS that writes to it.
 type pool struct {
-	mu    sync.Mutex // guards what follows
-	idle  []*conn
-	timer *time.Timer // closes those whose time is over; nil until there was one
-	next  time.Time   // when it does; zero if nothing is idle
+	mu         sync.Mutex // guards what follows
+	idle       []*conn    // the last one is used next
+	generation int        // closeAll begins a new one; connections of older ones are not kept
+	sweeping   bool       // sweep will be called
 }
 
-// get returns a connection that can be used now, or nil.
-func (p *pool) get(now time.Time) *conn {
+// get returns an idle connection that can be used, or nil and the generation of a new one.
+func (p *pool) get(now time.Time) (*conn, int) {
 	for {
-		c := p.pop()
+		c, generation := p.pop()
 		if c == nil {
-			return nil
+			return nil, generation
 		}
-		// What an idle connection has to say is its end, or an answer nobody asked for.
+		// What arrives on an idle connection is its end, or a response that nobody asked for.
 		if now.Before(c.expires) && c.probe.quiet() {
-			return c
+			return c, generation
 		}
 		c.Close()
 	}
 }
 
-func (p *pool) pop() *conn {
+func (p *pool) pop() (c *conn, generation int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.idle)
-	if n == 0 {
-		return nil
+	last := len(p.idle) - 1
+	if last < 0 {
+		return nil, p.generation
 	}
-	c := p.idle[n-1]
-	p.idle[n-1] = nil
-	p.idle = p.idle[:n-1]
-	return c
+	c = p.idle[last]
+	p.idle[last] = nil
+	p.idle = p.idle[:last]
+	return c, p.generation
 }
 
-// put keeps a connection for later, or closes it if there are enough.
-func (p *pool) put(c *conn, most int) {
+// put makes a connection idle, or reports that it must be closed.
+func (p *pool) put(c *conn) (kept bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.generation != p.generation || len(p.idle) >= maxIdle {
+		return false
+	}
 	c.expires = time.Now().Add(c.keep)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.idle) >= most {
-		c.Close()
-		return
-	}
 	p.idle = append(p.idle, c)
-	if !p.next.IsZero() && !c.expires.Before(p.next) {
-		return
+	if !p.sweeping {
+		p.sweeping = true
+		time.AfterFunc(sweepInterval, p.sweep)
 	}
-	p.next = c.expires
-	if p.timer == nil {
-		p.timer = time.AfterFunc(c.keep, p.sweep)
-	} else {
-		p.timer.Reset(c.keep)
-	}
+	return true
 }
 
-// sweep closes the connections whose time is over.
+// sweep closes the expired connections, and comes back while there are others.
 func (p *pool) sweep() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	now := time.Now()
-	kept := p.idle[:0]
-	p.next = time.Time{}
+	p.mu.Lock()
+	var expired, kept []*conn
 	for _, c := range p.idle {
-		if !c.expires.After(now) {
-			c.Close()
-			continue
-		}
-		if kept = append(kept, c); p.next.IsZero() || c.expires.Before(p.next) {
-			p.next = c.expires
+		if now.Before(c.expires) {
+			kept = append(kept, c)
+		} else {
+			expired = append(expired, c)
 		}
 	}
-	clear(p.idle[len(kept):])
 	p.idle = kept
-	if !p.next.IsZero() {
-		p.timer.Reset(p.next.Sub(now))
+	if p.sweeping = len(kept) > 0; p.sweeping {
+		time.AfterFunc(sweepInterval, p.sweep)
 	}
+	p.mu.Unlock()
+	closeConns(expired)
 }
 
+// closeAll closes the idle connections, and keeps none of those that are in use or being opened now.
 func (p *pool) closeAll() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.idle {
+	idle := p.idle
+	p.idle = nil
+	p.generation++
+	p.mu.Unlock()
+	closeConns(idle)
+}
+
+func closeConns(conns []*conn) {
+	for _, c := range conns {
 		c.Close()
 	}
-	p.idle = nil
 }

@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// probe looks whether something has come on a connection, without waiting for it and without taking it.
+// probe sees whether something has arrived on a connection, without waiting for it or reading it.
 type probe struct {
 	raw  syscall.RawConn
-	look func(fd uintptr) bool // made once, since it is called for every request
+	peek func(fd uintptr) bool // made once, because it is called for every request
 	byte [1]byte
 	err  error
 }
@@ -26,19 +26,16 @@ func (p *probe) init(c net.Conn) {
 		return
 	}
 	p.raw = raw
-	p.look = func(fd uintptr) bool {
+	p.peek = func(fd uintptr) bool {
 		_, _, p.err = syscall.Recvfrom(int(fd), p.byte[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		return true
 	}
 }
 
-// quiet reports whether nothing has come, not even the end.
+// quiet reports whether nothing has arrived, not even the end of the connection.
 func (p *probe) quiet() bool {
 	if p.raw == nil {
-		return true // a connection of another kind; there is no way to tell
+		return true // not a socket, as in tests
 	}
-	if err := p.raw.Read(p.look); err != nil {
-		return false
-	}
-	return errors.Is(p.err, syscall.EAGAIN) || errors.Is(p.err, syscall.EWOULDBLOCK) || errors.Is(p.err, syscall.EINTR)
+	return p.raw.Read(p.peek) == nil && errors.Is(p.err, syscall.EAGAIN)
 }

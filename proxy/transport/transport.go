@@ -1,46 +1,40 @@
-// Package transport is a client's side of plain HTTP/1.1 to one server, for a proxy that sits next to it.
+// Package transport is the client side of HTTP/1.1 to one server, for a reverse proxy that runs next to it.
 //
-// It does what net/http's Transport does there, by the goroutine that asks: a request and its answer cost
-// no other goroutine, no channel and, for a small body, one write. It leaves TLS, proxies, HTTP/2,
-// redirects, compression and cookies to others, and the parsing of answers to net/http.
+// It does what net/http's Transport does there, in the goroutine that calls RoundTrip: a request costs no other
+// goroutine, no channel and, if its body is small, a single write. Responses are parsed by net/http. TLS is up to Dial.
+// There are no proxies, no HTTP/2, no redirects, no compression and no cookies; Request.Close, Request.Trailer and
+// Response.TLS are not used.
+//
+// On purpose it differs from net/http's Transport in three ways: it never sends a request twice, it closes an idle
+// connection before the server does, and it reads at most 1 MiB of response headers, interim responses included.
 package transport
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 )
 
-// Transport is an http.RoundTripper to the server that Dial leads to. It may be used by any number of
-// goroutines. The zero value of all but Dial is ready.
+// Transport is an http.RoundTripper for the server that Dial connects to. It may be used by several goroutines at once.
 type Transport struct {
-	// Dial opens a connection to the server. Required.
+	// Dial opens a connection to the server. For an https URL it returns a *tls.Conn after the handshake. Required.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// MaxIdle is how many connections are kept for later. Zero means 512.
-	MaxIdle int
 
 	pool pool
 }
 
-// defaultMaxIdle is what MaxIdle stands for if it is zero.
-const defaultMaxIdle = 512
-
-// maxHead is the largest head of an answer, in bytes, as long as net/http's Transport has no other.
-const maxHead = 1 << 20
-
-// RoundTrip sends a request and returns its answer once the head is there. The answer's body must be read
-// to its end or closed. An error may be the context's cause, one of the request's body, or one of the
-// connection.
+// RoundTrip sends a request and returns the response when its header has arrived. The response's body must be read to
+// its end or closed. If the request's context ends, the error is its cause.
 //
-// A request is sent again, on another connection, only if not a byte of it could be written: unlike net/http's
-// Transport this one sends no request twice, not even by a method that should make no difference.
+// A request is sent again, on another connection, only if not a byte of it could be written. net/http's Transport also
+// repeats requests that the server may have received, if their method or an Idempotency-Key makes that look safe.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := &exchange{transport: t, req: req, ctx: req.Context()}
-	res, err := x.run()
-	x.recycle()
+	res, err := x.do()
+	x.releaseBuffer()
 	if err != nil {
 		x.closeBody()
 		if x.ctx.Err() != nil {
@@ -51,28 +45,22 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// CloseIdleConnections closes the connections that are kept for later.
+// CloseIdleConnections closes the idle connections, and those in use as soon as their responses have been read.
 func (t *Transport) CloseIdleConnections() { t.pool.closeAll() }
 
-// conn returns a connection to use: one that was kept, or a new one.
-func (t *Transport) conn(ctx context.Context, addr string) (c *conn, reused bool, err error) {
-	if c := t.pool.get(time.Now()); c != nil {
+// conn returns an idle connection, or a new one.
+func (t *Transport) conn(ctx context.Context, u *url.URL) (c *conn, reused bool, err error) {
+	c, generation := t.pool.get(time.Now())
+	if c != nil {
 		return c, true, nil
 	}
-	if _, _, err := net.SplitHostPort(addr); err != nil {
-		addr = net.JoinHostPort(strings.Trim(addr, "[]"), "80")
+	port := "80"
+	if u.Scheme == "https" {
+		port = "443"
 	}
-	nc, err := t.Dial(ctx, "tcp", addr)
+	nc, err := t.Dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port)))
 	if err != nil {
 		return nil, false, err
 	}
-	return newConn(nc), false, nil
+	return newConn(nc, generation), false, nil
 }
-
-// untouchedError says that nothing of a request was written.
-type untouchedError struct{ error }
-
-func (e untouchedError) Unwrap() error { return e.error }
-
-// errHead says that an answer's head is too large.
-var errHead = fmt.Errorf("the head of the answer is larger than %d bytes", maxHead)

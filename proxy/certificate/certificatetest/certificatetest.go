@@ -1,4 +1,4 @@
-// Package certificatetest makes authorities and certificates for tests. Nothing but tests imports it.
+// Package certificatetest makes CAs and certificates for tests. Nothing but tests imports it.
 package certificatetest
 
 import (
@@ -17,49 +17,62 @@ import (
 	"time"
 )
 
-// Authority signs certificates.
+// Authority is a CA.
 type Authority struct {
 	// PEM is its own certificate.
-	PEM         []byte
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
+	PEM  []byte
+	leaf *x509.Certificate
+	key  *ecdsa.PrivateKey
 }
 
-// New returns an authority.
+// New returns a CA.
 func New(t testing.TB, name string) *Authority {
 	t.Helper()
-	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	a := &Authority{key: newKey(t)}
-	a.certificate, a.PEM = a.sign(t, template, template, a.key)
-	return a
+	return (*Authority)(nil).sign(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(1000 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	})
 }
 
-// Pair is a certificate and its key, in PEM form.
+// sign returns a certificate with a new key, signed by a, or by itself if a is nil.
+func (a *Authority) sign(t testing.TB, template *x509.Certificate) *Authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62))
+	check(t, err)
+	template.NotBefore = time.Now().Add(-1000 * time.Hour)
+	if a == nil {
+		a = &Authority{leaf: template, key: key}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.leaf, key.Public(), a.key)
+	check(t, err)
+	leaf, err := x509.ParseCertificate(der)
+	check(t, err)
+	return &Authority{pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), leaf, key}
+}
+
+// Pair is a certificate and its key in PEM format.
 type Pair struct {
 	Cert, Key []byte
 	Serial    string
 }
 
-// Issue returns a certificate for a name, 127.0.0.1 and ::1, that servers and clients can use for a time from
-// now; one less than zero makes it one that has ended.
+// Issue returns a certificate for servers and clients with the given name, 127.0.0.1 and ::1, which expires after a
+// time. If that is negative, it has expired.
 func (a *Authority) Issue(t testing.TB, name string, valid time.Duration) Pair {
 	t.Helper()
-	key := newKey(t)
-	c, cert := a.sign(t, &x509.Certificate{
+	c := a.sign(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		NotAfter: time.Now().Add(valid), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}, a.certificate, key)
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Pair{cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), c.SerialNumber.Text(16)}
+	})
+	der, err := x509.MarshalPKCS8PrivateKey(c.key)
+	check(t, err)
+	return Pair{c.PEM, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), c.leaf.SerialNumber.Text(16)}
 }
 
-// Write puts the pair into tls.crt and tls.key of a folder, each by replacing the file.
+// Write replaces tls.crt and tls.key in a directory.
 func (p Pair) Write(t testing.TB, dir string) (cert, key string) {
 	t.Helper()
 	cert, key = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
@@ -68,61 +81,31 @@ func (p Pair) Write(t testing.TB, dir string) (cert, key string) {
 	return cert, key
 }
 
-// Write puts content into a file by replacing it.
+// Write replaces a file by renaming another one.
 func Write(t testing.TB, path string, content []byte) {
 	t.Helper()
-	if err := os.WriteFile(path+".next", content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(path+".next", path); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(path+".next", content, 0o600))
+	check(t, os.Rename(path+".next", path))
 }
 
-// Certificate returns the pair as crypto/tls has it.
+// Certificate returns the pair for crypto/tls.
 func (p Pair) Certificate(t testing.TB) tls.Certificate {
 	t.Helper()
 	c, err := tls.X509KeyPair(p.Cert, p.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return c
 }
 
-// Client returns how a client speaks TLS that trusts the authority and shows the certificates.
+// Client returns the configuration of a client that trusts the CA and presents certificates of its own.
 func (a *Authority) Client(own ...tls.Certificate) *tls.Config {
 	pool := x509.NewCertPool()
-	pool.AddCert(a.certificate)
+	pool.AddCert(a.leaf)
 	return &tls.Config{RootCAs: pool, Certificates: own, MinVersion: tls.VersionTLS12}
 }
 
-func (a *Authority) sign(t testing.TB, template, parent *x509.Certificate, key *ecdsa.PrivateKey) (*x509.Certificate, []byte) {
+func check(t testing.TB, err error) {
 	t.Helper()
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
 		t.Fatal(err)
 	}
-	template.SerialNumber = serial.Add(serial, big.NewInt(1))
-	template.NotBefore = time.Now().Add(-1000 * time.Hour)
-	if template.NotAfter.IsZero() {
-		template.NotAfter = time.Now().Add(1000 * time.Hour)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-}
-
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }

@@ -1,0 +1,179 @@
+package certificate
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// CheckCertificate returns what is wrong with a file of certificates.
+func CheckCertificate(path string) error {
+	_, err := source{cert: path}.load()
+	return err
+}
+
+// CheckKey returns what is wrong with the file of a private key.
+func CheckKey(path string) error {
+	content, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	return checkKey(path, content)
+}
+
+// CheckPair returns what is wrong with the files of a certificate and its key.
+func CheckPair(certPath, keyPath string) error {
+	_, err := source{certPath, keyPath}.load()
+	return err
+}
+
+// Authorities returns the CAs of a file.
+func Authorities(path string) (*x509.CertPool, error) {
+	m, err := source{cert: path}.load()
+	if err != nil {
+		return nil, err
+	}
+	return m.pool, nil
+}
+
+// source is the paths of a certificate and its key, or of a file of CAs.
+type source struct {
+	cert string
+	key  string // empty for CAs
+}
+
+// content is what the files of a source hold, or why they cannot be read.
+type content struct {
+	cert, key []byte
+	err       error
+}
+
+func (c content) digest() [sha256.Size]byte {
+	cert, key := sha256.Sum256(c.cert), sha256.Sum256(c.key)
+	return sha256.Sum256(append(cert[:], key[:]...))
+}
+
+func (s source) read() (c content) {
+	var keyErr error
+	c.cert, c.err = readFile(s.cert)
+	if s.key != "" {
+		c.key, keyErr = readFile(s.key)
+	}
+	c.err = errors.Join(c.err, keyErr)
+	return c
+}
+
+func (s source) load() (*material, error) { return s.parse(s.read()) }
+
+// maxFile is the size of the largest file that is read, in bytes. All public CAs take a quarter of a megabyte.
+const maxFile = 4 << 20
+
+// readFile reads a regular file. Others, such as named pipes, could make it wait for ever.
+func readFile(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(content) > maxFile {
+		err = fmt.Errorf("%s: larger than %d bytes", path, maxFile)
+	}
+	return content, err
+}
+
+func (s source) parse(c content) (*material, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	certificates, err := parseCertificates(s.cert, c.cert)
+	if err != nil {
+		return nil, err
+	}
+	if s.key == "" {
+		m := &material{info: infoOf(certificates), digest: c.digest(), pool: x509.NewCertPool()}
+		for _, c := range certificates {
+			m.pool.AddCert(c)
+		}
+		return m, nil
+	}
+	if err := checkKey(s.key, c.key); err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(c.cert, c.key)
+	switch {
+	case err != nil && strings.Contains(err.Error(), "does not match"):
+		return nil, fmt.Errorf("%s: this key is not that of the first certificate in %s; use the two files of one pair", s.key, s.cert)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", s.key, err)
+	}
+	// Of the certificates after the first one, which are intermediate, nothing is told.
+	return &material{info: infoOf(certificates[:1]), digest: c.digest(), pair: pair, leaf: certificates[0]}, nil
+}
+
+// parseCertificates returns all certificates of a file. A malformed one is an error. x509.CertPool would skip it, and
+// the gate would trust other CAs than the file says.
+func parseCertificates(path string, content []byte) (list []*x509.Certificate, err error) {
+	blocks, err := decode(path, content)
+	if err != nil {
+		return nil, err
+	}
+	for _, block := range blocks {
+		if block.Type != "CERTIFICATE" {
+			continue // a key in the same file, or parameters
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: certificate %d is malformed: %w", path, len(list)+1, err)
+		}
+		list = append(list, c)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s: no certificate in PEM format", path)
+	}
+	return list, nil
+}
+
+// checkKey looks for the private key that crypto/tls will use. Errors hold nothing of the content.
+func checkKey(path string, content []byte) error {
+	blocks, err := decode(path, content)
+	if err != nil {
+		return err
+	}
+	for _, block := range blocks {
+		switch {
+		case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
+			return fmt.Errorf("%s: the private key is encrypted, and the gate cannot ask for the passphrase; decrypt it, for example with `openssl pkey -in KEY -out PLAIN`", path)
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: no private key in PEM format", path)
+}
+
+// decode returns the blocks of a PEM file.
+func decode(path string, content []byte) (blocks []*pem.Block, err error) {
+	for {
+		block, rest := pem.Decode(content)
+		switch {
+		case block != nil:
+			blocks, content = append(blocks, block), rest
+		case bytes.Contains(rest, []byte("-----BEGIN")):
+			return nil, fmt.Errorf("%s: a PEM block is incomplete; write the whole file", path)
+		default:
+			return blocks, nil
+		}
+	}
+}
