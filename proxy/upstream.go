@@ -115,15 +115,16 @@ func (r *renewingTransport) CloseIdleConnections() { r.transport().CloseIdleConn
 func (r *renewingTransport) transport() roundTripper {
 	config := r.config()
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.made == config {
-		return r.current
+	old := r.current
+	if r.made != config {
+		r.made, r.current = config, r.new()
 	}
-	if r.current != nil {
-		r.current.CloseIdleConnections() // and those in use a moment after they are idle
+	current := r.current
+	r.mu.Unlock()
+	if old != nil && old != current {
+		old.CloseIdleConnections() // and those in use once they are idle
 	}
-	r.made, r.current = config, r.new()
-	return r.current
+	return current
 }
 
 // isTLS reports whether an error is one of the TLS handshake. What the upstream has against the gate's certificate
