@@ -43,10 +43,16 @@ func (b *bufferedBody) Read(p []byte) (int, error) {
 	return b.reader.Read(p)
 }
 
-// Close releases the memory. It may be called more than once, and on nil.
+// Close releases the memory.
 func (b *bufferedBody) Close() error {
+	b.release()
+	return nil
+}
+
+// release is Close. It may be called more than once, and on nil.
+func (b *bufferedBody) release() {
 	if b == nil {
-		return nil
+		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -54,7 +60,6 @@ func (b *bufferedBody) Close() error {
 		b.reader, b.bytes = nil, nil
 		b.budget.used.Add(-b.memory)
 	}
-	return nil
 }
 
 // bodyBudget limits the memory of buffered bodies.

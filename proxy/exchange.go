@@ -75,7 +75,7 @@ func (x *exchange) end() {
 	if x.cancel != nil {
 		x.cancel(nil)
 	}
-	_ = x.buffered.Close()
+	x.buffered.release()
 	x.body.settle()
 	x.response.end()
 	x.account()

@@ -39,7 +39,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 		r.Body = io.NopCloser(bytes.NewReader(data))
 	}
 	a := p.authorize(r, &requestBody{}, time.Now(), key)
-	defer a.buffered.Close()
+	defer a.buffered.release()
 	e := &Explanation{Allowed: a.Allowed}
 	if a.Route != nil {
 		e.add("route", "%s (group %s): %s %s", a.Route.Label(), a.Route.Group, strings.Join(a.Route.AllMethods(), ", "), a.Route.Path)

@@ -92,7 +92,7 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	switch {
 	case res.StatusCode < 100:
 		return errors.New("the upstream's status is none")
-	case switching && !(f.Websocket && isWebsocketResponse(res.Header)):
+	case switching && (!f.Websocket || !isWebsocketResponse(res.Header)):
 		return errors.New("the upstream switched protocols unasked")
 	}
 	f.proxy.cleanResponseHeader(res.Header, switching)
