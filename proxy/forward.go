@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -17,7 +18,7 @@ import (
 // forward sends an authorized request upstream and its response to the client. httputil.ReverseProxy does that; what
 // is added to it here, and why:
 //
-//   - the upstream request is built from the authorization, not from the request (upstreamHeader, rewrite)
+//   - the upstream request is built from the authorization, not from the request (rewrite, upstreamHeader)
 //   - a response that does not begin in time is given up (responseTimeout)
 //   - no switch of protocols that was not asked for, no session cookies, no trailers that must not pass (response.go,
 //     upstreamBody)
@@ -38,27 +39,38 @@ func (x *exchange) forward(r *http.Request) {
 	// An upstream may respond while it still reads; net/http would take the rest of the body from it.
 	_ = x.response.control.EnableFullDuplex() // HTTP/2 always is
 	x.response.fullDuplex = true
-	if !x.Websocket {
-		delete(r.Header, "Upgrade") // ReverseProxy answers 502 to one that is not printable
-	}
 	x.ctx, x.cancel = context.WithCancelCause(x.ctx)
-	f := &forwarding{exchange: x, credential: credential}
+	f := &forwarding{exchange: x, in: r, credential: credential}
 	f.timeout.start(x)
 	defer f.timeout.stop()
-	proxy := httputil.ReverseProxy{
+	f.reverseProxy = httputil.ReverseProxy{
 		Rewrite: f.rewrite, ModifyResponse: f.modifyResponse, ErrorHandler: f.failed,
 		Transport: p.transport, FlushInterval: -1, BufferPool: f, ErrorLog: p.errorLog,
 	}
-	proxy.ServeHTTP(&x.response, r.WithContext(x.ctx))
+	in := r.WithContext(x.ctx)
+	in.Header = f.upgradeHeader()
+	f.reverseProxy.ServeHTTP(&x.response, in)
 }
 
 // forwarding is what one use of a ReverseProxy needs.
 type forwarding struct {
 	*exchange
-	credential string // for the upstream, or empty
-	timeout    responseTimeout
-	upstream   upstreamBody
-	buffers    *sync.Pool
+	reverseProxy httputil.ReverseProxy
+	in           *http.Request
+	credential   string // for the upstream, or empty
+	timeout      responseTimeout
+	upstream     upstreamBody
+	buffers      *sync.Pool // of the size that the response asks for
+	buffer       *[]byte    // taken from it
+}
+
+// upgradeHeader returns the headers that ReverseProxy sees of the client's: those that ask to upgrade, if that is
+// allowed. It would copy and clean the others only for rewrite to build them anew.
+func (f *forwarding) upgradeHeader() http.Header {
+	if f.Websocket && hasToken(f.in.Header["Connection"], "Upgrade") {
+		return http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}
+	}
+	return http.Header{}
 }
 
 // rewrite builds the request to the upstream. Method, path, query and body come from the authorization; of the
@@ -72,7 +84,8 @@ func (f *forwarding) rewrite(pr *httputil.ProxyRequest) {
 		out.Host = o.PublicURL.Host
 	}
 	out.RequestURI, out.TransferEncoding, out.Trailer = "", nil, nil
-	out.Header = f.upstreamHeader(pr.In.Header)
+	out.Header = f.upstreamHeader(f.in.Header)
+	maps.Copy(out.Header, pr.In.Header) // the upgrade, if there is one
 	switch body := f.buffered; {
 	case f.Preflight:
 		out.Body, out.ContentLength = nil, 0
@@ -167,7 +180,10 @@ var (
 )
 
 // Get and Put make a forwarding the BufferPool of its response.
-func (f *forwarding) Get() []byte { return *f.buffers.Get().(*[]byte) }
+func (f *forwarding) Get() []byte {
+	f.buffer = f.buffers.Get().(*[]byte)
+	return *f.buffer
+}
 
 // Put takes back what Get returned.
-func (f *forwarding) Put(b []byte) { f.buffers.Put(&b) }
+func (f *forwarding) Put([]byte) { f.buffers.Put(f.buffer) }

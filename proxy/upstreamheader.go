@@ -36,9 +36,6 @@ func (f *forwarding) upstreamHeader(in http.Header) http.Header {
 		h["X-Forwarded-Host"] = []string{publicURL.Host}
 		h["X-Forwarded-Proto"] = []string{publicURL.Scheme}
 	}
-	if f.Websocket && hasToken(in["Connection"], "Upgrade") {
-		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
-	}
 	return h
 }
 
