@@ -122,7 +122,7 @@ func (p *parser) addFlowiseKeys(n *yaml.Node, entries []apiKey) {
 			continue
 		}
 		digest := DigestOf(entry.APIKey)
-		if other := p.snapshot.secrets.get(digest); other != nil {
+		if other := p.snapshot.secrets[digest]; other != nil {
 			p.Warn(n.Line, "%s is left out: its secret is that of key %q", what, other.key.ID)
 			continue
 		}

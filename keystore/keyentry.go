@@ -65,9 +65,9 @@ func (p *parser) addKey(n *yaml.Node, k *Key) {
 	for i := range k.secrets {
 		secret := &k.secrets[i]
 		secret.key = k
-		switch other := s.secrets.get(secret.Digest); {
+		switch other := s.secrets[secret.Digest]; {
 		case other == nil:
-			s.secrets.add(secret)
+			s.secrets[secret.Digest] = secret
 		case other.key == k:
 			p.Fault(n, "key %q has the same secret twice", k.ID)
 		default:

@@ -129,7 +129,7 @@ func (p *parser) makeRoom(keys, chatflows *yaml.Node, size int) {
 	}
 	s := p.snapshot
 	p.keyByID = make(map[string]*Key, room(keys))
-	s.keys, s.secrets = make([]*Key, 0, room(keys)), newSecretIndex(room(keys))
+	s.keys, s.secrets = make([]*Key, 0, room(keys)), make(map[Digest]*Secret, room(keys))
 	s.byID = make(map[string]*Chatflow, room(chatflows))
 }
 

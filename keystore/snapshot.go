@@ -24,7 +24,7 @@ type Snapshot struct {
 
 	keys      []*Key
 	chatflows []*Chatflow
-	secrets   secretIndex
+	secrets   map[Digest]*Secret
 	byID      map[string]*Chatflow
 	every     *Chatflow // the entry "*", or nil
 	public    bool      // some chatflow is public
@@ -105,7 +105,7 @@ type Match struct {
 // Its time does not depend on the number of keys and reveals nothing about a secret: it compares digests, and
 // nobody can choose a secret whose digest begins like another one.
 func (s *Snapshot) Match(d Digest, now time.Time) Match {
-	secret := s.secrets.get(d)
+	secret := s.secrets[d]
 	if secret == nil {
 		return Match{}
 	}
