@@ -22,7 +22,7 @@ type Decoder struct {
 	// Warnings is what is odd but valid, in the same form.
 	Warnings []string
 
-	lists map[*yaml.Node]list // of JSON, to be read item by item
+	lists map[*yaml.Node]*io.SectionReader // of JSON, to be read item by item
 }
 
 // Fault records that something is wrong at n.
@@ -150,14 +150,6 @@ func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
 	for _, c := range n.Content {
 		item(Follow(c))
 	}
-}
-
-// Len returns the number of items of the list n.
-func (d *Decoder) Len(n *yaml.Node) int {
-	if l, ok := d.lists[n]; ok {
-		return l.n
-	}
-	return len(n.Content)
 }
 
 // Text returns the scalar n as it was written.
