@@ -142,9 +142,6 @@ func dirsOf(path string) []string {
 	}
 	var dirs []string
 	dir, rest := "/", split(path)
-	if volume := filepath.VolumeName(path); volume != "" {
-		dir, rest = volume+string(filepath.Separator), rest[1:]
-	}
 	for links := 0; len(rest) > 0 && links <= 40; { // as many as Linux follows
 		next := filepath.Join(dir, rest[0])
 		info, err := os.Lstat(next)
@@ -166,7 +163,7 @@ func dirsOf(path string) []string {
 			break
 		}
 		if filepath.IsAbs(target) {
-			dir = string(filepath.Separator)
+			dir = "/"
 		}
 		rest = append(split(target), rest...)
 	}
@@ -174,5 +171,5 @@ func dirsOf(path string) []string {
 }
 
 func split(path string) []string {
-	return strings.Split(strings.Trim(filepath.ToSlash(path), "/"), "/")
+	return strings.Split(strings.Trim(path, "/"), "/")
 }
