@@ -7,11 +7,13 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -142,30 +144,22 @@ func dirsOf(path string) []string {
 	}
 	var dirs []string
 	dir, rest := "/", split(path)
-	for links := 0; len(rest) > 0 && links <= 40; { // as many as Linux follows
+	for links := 0; links <= 40; { // as many as Linux follows
 		next := filepath.Join(dir, rest[0])
-		info, err := os.Lstat(next)
-		if err != nil {
+		target, err := os.Readlink(next)
+		switch {
+		case err == nil:
+			links++
+			dirs = append(dirs, dir)
+			if filepath.IsAbs(target) {
+				dir = "/"
+			}
+			rest = append(split(target), rest[1:]...)
+		case len(rest) > 1 && errors.Is(err, syscall.EINVAL): // not a link
+			dir, rest = next, rest[1:]
+		default:
 			return append(dirs, dir)
 		}
-		rest = rest[1:]
-		if info.Mode()&os.ModeSymlink == 0 {
-			if len(rest) == 0 {
-				dirs = append(dirs, dir)
-			}
-			dir = next
-			continue
-		}
-		links++
-		dirs = append(dirs, dir)
-		target, err := os.Readlink(next)
-		if err != nil {
-			break
-		}
-		if filepath.IsAbs(target) {
-			dir = "/"
-		}
-		rest = append(split(target), rest...)
 	}
 	return dirs
 }
