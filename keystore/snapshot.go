@@ -94,6 +94,14 @@ func (s *Snapshot) Key(id string) *Key {
 	return nil
 }
 
+// Entry returns the entry with this ID, which may be [EveryChatflow], or nil.
+func (s *Snapshot) Entry(id string) *Chatflow {
+	if id == EveryChatflow {
+		return s.every
+	}
+	return s.byID[id]
+}
+
 // Match says whose secret a client has sent.
 type Match struct {
 	Validity Validity
@@ -119,14 +127,6 @@ func (s *Snapshot) Chatflow(id string) (c *Chatflow, listed bool) {
 		return c, true
 	}
 	return s.every, false
-}
-
-// entry returns the entry with this ID, or nil.
-func (s *Snapshot) entry(id string) *Chatflow {
-	if id == EveryChatflow {
-		return s.every
-	}
-	return s.byID[id]
 }
 
 // Opens reports whether key k opens the chatflow id, provided that the key is valid.
