@@ -17,10 +17,6 @@ type BodyPolicy struct {
 	Deny []string
 }
 
-func (b BodyPolicy) equal(o BodyPolicy) bool {
-	return b.JSONOnly == o.JSONOnly && slices.Equal(b.Deny, o.Deny)
-}
-
 // lacks reports whether b allows something that o denies.
 func (b BodyPolicy) lacks(o BodyPolicy) bool {
 	return o.JSONOnly && !b.JSONOnly || slices.ContainsFunc(o.Deny, func(d string) bool { return !slices.Contains(b.Deny, d) })
