@@ -171,7 +171,7 @@ func (k *key) comment() string {
 func (f *flow) write(b *bytes.Buffer) {
 	fmt.Fprintf(b, "  - id: %s\n", f.ID)
 	if f.label != "" {
-		fmt.Fprintf(b, "    name: %s\n", scalar(f.label))
+		fmt.Fprintf(b, "    name: %q\n", f.label)
 	}
 }
 
