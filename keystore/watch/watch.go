@@ -22,10 +22,8 @@ import (
 const (
 	// Poll is how often a file is looked at without an event.
 	Poll = 2 * time.Second
-	// debounce is how long to wait after an event for the next one: a write is often several.
-	debounce = 20 * time.Millisecond
-	// maxDebounce is how long to wait if one event follows another all the time.
-	maxDebounce = 200 * time.Millisecond
+	// debounce is how long after an event to check: a write is often several events.
+	debounce = 50 * time.Millisecond
 )
 
 // Run calls check whenever one of the files that paths returns may have changed: shortly after an event
@@ -57,15 +55,20 @@ func (e events) run(ctx context.Context, poll time.Duration, paths func() []stri
 	e.follow(paths())
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
-	var retry <-chan time.Time
+	var debounced, retry <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-e.hints:
+			if debounced == nil {
+				debounced = time.After(debounce)
+			}
+			continue
+		case <-debounced:
+			debounced = nil
 		case <-tick.C:
 		case <-retry:
-		case <-e.hints:
-			e.wait(ctx)
 		}
 		retry = nil
 		// Watch first, then check: a change before a directory was watched makes no event, and this
@@ -77,23 +80,6 @@ func (e events) run(ctx context.Context, poll time.Duration, paths func() []stri
 				retry = time.After(d)
 			}
 			others = !slices.Equal(followed, paths())
-		}
-	}
-}
-
-// wait waits until there was no hint for a moment.
-func (e events) wait(ctx context.Context) {
-	end, next := time.After(maxDebounce), time.After(debounce)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-end:
-			return
-		case <-next:
-			return
-		case <-e.hints:
-			next = time.After(debounce)
 		}
 	}
 }
