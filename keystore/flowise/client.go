@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // client speaks to one Flowise.
@@ -19,7 +18,6 @@ type client struct {
 	version     string // empty if not known
 	credential  Credential
 	cookies     []*http.Cookie // of the session, after a login
-	timeout     time.Duration
 	http        *http.Client
 	maxResponse int64 // bytes of one response
 }
@@ -34,13 +32,11 @@ func newClient(o Options) (*client, error) {
 	case strings.Contains(o.Credential.User, ":"):
 		return nil, fmt.Errorf("user %q: no user of a Flowise has a colon in its name", o.Credential.User)
 	}
-	if o.Timeout == 0 {
-		o.Timeout = time.Minute
-	}
 	return &client{
-		base: strings.TrimRight(o.URL, "/"), credential: o.Credential, timeout: o.Timeout,
+		base: strings.TrimRight(o.URL, "/"), credential: o.Credential,
 		maxResponse: 1 << 30, // a chatflow comes with its whole drawing, and a 2.x lists all at once
 		http: &http.Client{
+			Timeout: o.Timeout,
 			Transport: &http.Transport{ // and no proxy from the environment
 				TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 				MaxResponseHeaderBytes: 256 << 10,
@@ -68,8 +64,6 @@ func (c *client) login(ctx context.Context) error {
 
 // do sends a request and decodes the response into a value, unless that is nil. It returns the cookies of the response.
 func (c *client) do(ctx context.Context, method, path string, body []byte, into any) ([]*http.Cookie, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, c.base+"/api/v1"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ type Options struct {
 	Credential Credential
 	// RootCAs are the CAs for https. Nil means the system's.
 	RootCAs *x509.CertPool
-	// Timeout is how long one response may take. Zero means a minute.
+	// Timeout is how long one response may take. Zero means no limit.
 	Timeout time.Duration
 }
 
