@@ -9,7 +9,6 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// chatflow reads one entry under chatflows.
 func (p *parser) chatflow(n *yaml.Node) {
 	c := &Chatflow{Line: n.Line}
 	var id, keys *yaml.Node

@@ -80,7 +80,6 @@ type flowiseKeys struct {
 	byID   map[string]*Key // nil if they were not read
 }
 
-// readFlowise reads the key file of Flowise that n names.
 func (p *parser) readFlowise(n *yaml.Node) {
 	p.flowise = &flowiseKeys{}
 	var ok bool

@@ -2,7 +2,6 @@ package keystore
 
 import "go.yaml.in/yaml/v4"
 
-// key reads one entry under keys.
 func (p *parser) key(n *yaml.Node) {
 	k := &Key{Line: n.Line}
 	own := secretEntry{valid: always}

@@ -144,7 +144,6 @@ func (s *Store) compare(next *Snapshot, err error, at time.Time) change {
 	return c
 }
 
-// validate checks a snapshot that is about to be published.
 func (s *Store) validate(next *Snapshot) error {
 	n := len(next.Warnings)
 	next.warnOfMounts()
@@ -167,7 +166,6 @@ func (s *Snapshot) warnOfMounts() {
 	}
 }
 
-// publish makes next the active snapshot.
 func (s *Store) publish(next *Snapshot, r Reload) {
 	next.Loaded = r.Time
 	next.date(s.Snapshot(), r.Generation)

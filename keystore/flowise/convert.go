@@ -126,7 +126,6 @@ func sorted[T any](things []T, nameAndID func(T) []string) []T {
 	return slices.SortedStableFunc(slices.Values(things), func(a, b T) int { return slices.Compare(nameAndID(a), nameAndID(b)) })
 }
 
-// write writes the key file.
 func (c *Conversion) write() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# The keys of %s, imported by flowlatch.\n\nversion: 1\n", c.source.title())
