@@ -63,7 +63,7 @@ func followLinks(path string) string {
 func lock(dir *os.File) error {
 	for {
 		err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX)
-		if err != syscall.EINTR { //nolint:errorlint // a bare errno
+		if err != syscall.EINTR {
 			return err
 		}
 	}
