@@ -17,16 +17,11 @@ type BodyPolicy struct {
 	Deny []string
 }
 
-func (b BodyPolicy) equal(o BodyPolicy) bool {
-	return b.JSONOnly == o.JSONOnly && slices.Equal(b.Deny, o.Deny)
-}
-
 // lacks reports whether b allows something that o denies.
 func (b BodyPolicy) lacks(o BodyPolicy) bool {
 	return o.JSONOnly && !b.JSONOnly || slices.ContainsFunc(o.Deny, func(d string) bool { return !slices.Contains(b.Deny, d) })
 }
 
-// bodyPolicy reads the body of a chatflow.
 func (p *parser) bodyPolicy(c *Chatflow, n *yaml.Node) {
 	var jsonOnly *yaml.Node
 	if !p.Mapping(n, "body", func(field string, n *yaml.Node) bool {
@@ -52,7 +47,6 @@ func (p *parser) bodyPolicy(c *Chatflow, n *yaml.Node) {
 	c.Body.JSONOnly = true
 }
 
-// deny reads the name of a denied member.
 func (p *parser) deny(c *Chatflow, n *yaml.Node) {
 	name, ok := p.Text(n, "deny")
 	switch {

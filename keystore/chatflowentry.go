@@ -9,7 +9,6 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// chatflow reads one entry under chatflows.
 func (p *parser) chatflow(n *yaml.Node) {
 	c := &Chatflow{Line: n.Line}
 	var id, keys *yaml.Node
@@ -95,7 +94,7 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 
 func (p *parser) addChatflow(n *yaml.Node, c *Chatflow) {
 	s := p.snapshot
-	if other := s.entry(c.ID); other != nil && c.ID != "" {
+	if other := s.Entry(c.ID); other != nil && c.ID != "" {
 		p.Fault(n, "chatflow %q is listed twice, first in line %d; one entry lists all its keys", c.ID, other.Line)
 		return
 	}

@@ -130,7 +130,8 @@ func (w window) lacks(o window) bool {
 }
 
 func sameChatflow(a, b *Chatflow) bool {
-	return a.Name == b.Name && a.Public == b.Public && a.UpstreamAuthorization == b.UpstreamAuthorization && a.Body.equal(b.Body) &&
+	return a.Name == b.Name && a.Public == b.Public && a.UpstreamAuthorization == b.UpstreamAuthorization &&
+		a.Body.JSONOnly == b.Body.JSONOnly && slices.Equal(a.Body.Deny, b.Body.Deny) &&
 		slices.EqualFunc(a.keys, b.keys, func(a, b *Key) bool { return a.ID == b.ID })
 }
 

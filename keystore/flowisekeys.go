@@ -43,32 +43,25 @@ func flowiseKeysPath(keyFile, name string) string {
 func parseFlowiseKeys(data []byte) ([]apiKey, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	var keys []apiKey
-	if err := d.Decode(&keys); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, errors.New("the file ends too early; it may not be written completely yet")
-		}
-		return nil, fmt.Errorf("not a key file of Flowise: %w", hideValue(err))
+	err := d.Decode(&keys)
+	var syntax *json.SyntaxError
+	var wrong *json.UnmarshalTypeError
+	switch { // no message quotes the file, which holds secrets
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, errors.New("the file ends too early; it may not be written completely yet")
+	case errors.As(err, &syntax):
+		return nil, fmt.Errorf("not a key file of Flowise: not JSON (at byte %d)", syntax.Offset)
+	case errors.As(err, &wrong):
+		return nil, fmt.Errorf("not a key file of Flowise: %q is not text (at byte %d)", wrong.Field, wrong.Offset)
+	case err != nil:
+		return nil, errors.New("not a key file of Flowise: not JSON")
+	case keys == nil:
+		return nil, errors.New("not a key file of Flowise: it holds no list")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("not a key file of Flowise: something follows the list")
 	}
-	if keys == nil {
-		return nil, errors.New("not a key file of Flowise: it holds no list")
-	}
 	return keys, nil
-}
-
-// hideValue returns err without what it quotes of the file.
-func hideValue(err error) error {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		return fmt.Errorf("%q is not text (at byte %d)", wrong.Field, wrong.Offset)
-	}
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return fmt.Errorf("not JSON (at byte %d)", syntax.Offset)
-	}
-	return errors.New("not JSON")
 }
 
 // isReset reports whether Flowise has lost its keys: none of them is left, and there is the key that Flowise
@@ -83,14 +76,12 @@ func isReset(old, next []apiKey) bool {
 
 // flowiseKeys are the keys of Flowise that a key file may name.
 type flowiseKeys struct {
-	unread bool
 	byName map[string]*Key // nil for a name that several keys have
-	byID   map[string]*Key
+	byID   map[string]*Key // nil if they were not read
 }
 
-// readFlowise reads the key file of Flowise that n names.
 func (p *parser) readFlowise(n *yaml.Node) {
-	p.flowise = &flowiseKeys{unread: true}
+	p.flowise = &flowiseKeys{}
 	var ok bool
 	if p.snapshot.flowiseName, ok = p.Text(n, "flowise_api_keys"); !ok || p.options.flowise == nil {
 		return
@@ -122,7 +113,7 @@ func (p *parser) addFlowiseKeys(n *yaml.Node, entries []apiKey) {
 			continue
 		}
 		digest := DigestOf(entry.APIKey)
-		if other := p.snapshot.secrets.get(digest); other != nil {
+		if other := p.snapshot.secrets[digest]; other != nil {
 			p.Warn(n.Line, "%s is left out: its secret is that of key %q", what, other.key.ID)
 			continue
 		}
@@ -155,7 +146,7 @@ func (p *parser) flowiseID(entry apiKey) string {
 // flowiseKey returns the key of Flowise that chatflow c lists at n by its ID or its name, or nil. A key that does not
 // exist was deleted in Flowise's dashboard, or will be created there: it opens nothing, and is no fault.
 func (p *parser) flowiseKey(c *Chatflow, n *yaml.Node, reference string) *Key {
-	if p.flowise.unread {
+	if p.flowise.byID == nil {
 		return nil
 	}
 	if k := p.flowise.byID[reference]; k != nil {

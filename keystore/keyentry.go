@@ -1,17 +1,7 @@
 package keystore
 
-import (
-	"strconv"
+import "go.yaml.in/yaml/v4"
 
-	"go.yaml.in/yaml/v4"
-)
-
-// keyName is the ID of a key, as messages name the key.
-type keyName string
-
-func (k keyName) String() string { return "key " + strconv.Quote(string(k)) }
-
-// key reads one entry under keys.
 func (p *parser) key(n *yaml.Node) {
 	k := &Key{Line: n.Line}
 	own := secretEntry{valid: always}
@@ -32,25 +22,24 @@ func (p *parser) key(n *yaml.Node) {
 		return
 	}
 	k.ID = p.id(n, id, "key")
-	name := keyName(k.ID)
 	k.valid = own.valid // without a list of secrets, the times of the key are those of its secret
-	p.checkWindow(n, "", name, k.valid)
+	p.checkWindow(n, "", k.ID, k.valid)
 	if first := p.keyByID[k.ID]; first != nil && k.ID != "" {
 		p.Fault(id, "key ID %q is used twice, first in line %d; several secrets of one key go under `secrets:`", k.ID, first.Line)
 		return
 	}
 	switch {
 	case secrets == nil:
-		if s, ok := p.secret(n, name, own); ok {
+		if s, ok := p.secret(n, k.ID, own); ok {
 			s.valid = always
 			k.secrets = []Secret{s}
 		}
 	case own.digest != nil || own.plain != nil:
-		p.Fault(secrets, "%s has `secrets:` and a secret beside it; put all of them under `secrets:`", name)
+		p.Fault(secrets, "key %q has `secrets:` and a secret beside it; put all of them under `secrets:`", k.ID)
 	default:
 		p.Sequence(secrets, "secrets", func(n *yaml.Node) { p.listedSecret(n, k) })
 		if secrets.Kind == yaml.SequenceNode && len(secrets.Content) == 0 {
-			p.Fault(secrets, "%s has an empty list of secrets; `disabled: true` turns a key off", name)
+			p.Fault(secrets, "key %q has an empty list of secrets; `disabled: true` turns a key off", k.ID)
 		}
 	}
 	p.addKey(n, k)
@@ -65,9 +54,9 @@ func (p *parser) addKey(n *yaml.Node, k *Key) {
 	for i := range k.secrets {
 		secret := &k.secrets[i]
 		secret.key = k
-		switch other := s.secrets.get(secret.Digest); {
+		switch other := s.secrets[secret.Digest]; {
 		case other == nil:
-			s.secrets.add(secret)
+			s.secrets[secret.Digest] = secret
 		case other.key == k:
 			p.Fault(n, "key %q has the same secret twice", k.ID)
 		default:
@@ -78,20 +67,20 @@ func (p *parser) addKey(n *yaml.Node, k *Key) {
 
 // listedSecret reads one entry under a key's secrets.
 func (p *parser) listedSecret(n *yaml.Node, k *Key) {
-	name, e := keyName(k.ID), secretEntry{valid: always}
+	e := secretEntry{valid: always}
 	if !p.Mapping(n, "a secret", func(field string, n *yaml.Node) bool { return p.secretField(&e, field, n) }) {
 		return
 	}
-	s, ok := p.secret(n, name, e)
+	s, ok := p.secret(n, k.ID, e)
 	if !ok {
 		return
 	}
-	p.checkWindow(n, "a secret of ", name, s.valid)
+	p.checkWindow(n, "a secret of ", k.ID, s.valid)
 	switch {
 	case s.valid.until <= k.valid.from:
-		p.Warn(n.Line, "a secret of %s can never be used: it expires before the key becomes valid", name)
+		p.Warn(n.Line, "a secret of key %q can never be used: it expires before the key becomes valid", k.ID)
 	case s.valid.from >= k.valid.until:
-		p.Warn(n.Line, "a secret of %s can never be used: it becomes valid after the key has expired", name)
+		p.Warn(n.Line, "a secret of key %q can never be used: it becomes valid after the key has expired", k.ID)
 	}
 	k.secrets = append(k.secrets, s)
 }
@@ -119,43 +108,42 @@ func (p *parser) secretField(e *secretEntry, field string, n *yaml.Node) (known 
 	return true
 }
 
-func (p *parser) checkWindow(n *yaml.Node, of string, name keyName, w window) {
+func (p *parser) checkWindow(n *yaml.Node, of, key string, w window) {
 	if w.from >= w.until {
-		p.Fault(n, "%s%s is never valid: its not_before is not earlier than its not_after", of, name)
+		p.Fault(n, "%skey %q is never valid: its not_before is not earlier than its not_after", of, key)
 	}
 }
 
 // secret makes a secret of what stands at n. ok reports whether it is valid.
-func (p *parser) secret(n *yaml.Node, name keyName, e secretEntry) (s Secret, ok bool) {
+func (p *parser) secret(n *yaml.Node, key string, e secretEntry) (s Secret, ok bool) {
 	s.valid = e.valid
 	switch {
 	case e.digest == nil && e.plain == nil:
-		p.Fault(n, "%s has no secret: give its digest as `sha256:` (or several under `secrets:`)", name)
+		p.Fault(n, "key %q has no secret: give its digest as `sha256:` (or several under `secrets:`)", key)
 	case e.digest != nil && e.plain != nil:
-		p.Fault(e.plain, "%s has both `sha256:` and `secret:`; keep `sha256:`", name)
+		p.Fault(e.plain, "key %q has both `sha256:` and `secret:`; keep `sha256:`", key)
 	case e.digest != nil:
 		v, isText := p.Text(e.digest, "sha256")
 		if !isText {
 			return s, false
 		}
 		var err error
-		if s.Digest, err = ParseDigest(v); err != nil {
-			p.Fault(e.digest, "%s: %v", name, err)
-			return s, false
+		if s.Digest, err = ParseDigest(v); err == nil {
+			return s, true
 		}
-		return s, true
+		p.Fault(e.digest, "key %q: %v", key, err)
 	default:
 		v, isText := p.Text(e.plain, "secret")
 		if !isText {
 			return s, false
 		}
-		if err := ValidateSecret(v); err != nil {
-			p.Fault(e.plain, "%s: %v", name, err)
-			return s, false
+		err := ValidateSecret(v)
+		if err == nil {
+			s.Digest, s.Plain = DigestOf(v), true
+			p.Warn(e.plain.Line, "key %q has its secret in plain text; its digest works the same and reveals nothing (`flowlatch check` prints it)", key)
+			return s, true
 		}
-		s.Digest, s.Plain = DigestOf(v), true
-		p.Warn(e.plain.Line, "%s has its secret in plain text; its digest works the same and reveals nothing (`flowlatch check` prints it)", name)
-		return s, true
+		p.Fault(e.plain, "key %q: %v", key, err)
 	}
 	return s, false
 }

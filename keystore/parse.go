@@ -56,7 +56,8 @@ type parseOptions struct {
 
 func parse(file string, content *io.SectionReader, o parseOptions) (*Snapshot, error) {
 	d := &strictyaml.Decoder{File: file}
-	p := &parser{Decoder: d, options: o, snapshot: &Snapshot{File: file}}
+	p := &parser{Decoder: d, options: o, keyByID: map[string]*Key{}}
+	p.snapshot = &Snapshot{File: file, secrets: map[Digest]*Secret{}, byID: map[string]*Chatflow{}}
 	content = io.NewSectionReader(content, 0, content.Size()) // from the beginning
 	var root *yaml.Node
 	if IsJSON(file) {
@@ -69,7 +70,7 @@ func parse(file string, content *io.SectionReader, o parseOptions) (*Snapshot, e
 		root = d.Document(data)
 	}
 	if root != nil {
-		p.file(root, int(content.Size()))
+		p.file(root)
 	}
 	if len(d.Faults) > 0 {
 		d.Faults.Sort()
@@ -87,7 +88,7 @@ type parser struct {
 	flowise  *flowiseKeys // nil if there are none
 }
 
-func (p *parser) file(root *yaml.Node, size int) {
+func (p *parser) file(root *yaml.Node) {
 	fields := map[string]*yaml.Node{"version": nil, "keys": nil, "chatflows": nil, "flowise_api_keys": nil}
 	if !p.Mapping(root, "the key file", func(field string, n *yaml.Node) bool {
 		_, known := fields[field]
@@ -105,7 +106,6 @@ func (p *parser) file(root *yaml.Node, size int) {
 		p.Fault(version, "version %s is not known; this gate reads `version: 1`", strictyaml.Quote(version.Value))
 		return // every field of another version could be a fault
 	}
-	p.makeRoom(fields["keys"], fields["chatflows"], size)
 	p.list(fields["keys"], "keys", p.key)
 	if n := fields["flowise_api_keys"]; n != nil {
 		p.readFlowise(n)
@@ -115,22 +115,6 @@ func (p *parser) file(root *yaml.Node, size int) {
 		p.Fault(root, "no chatflow is listed, so nothing could be let through; list one under `chatflows:` (`flowlatch key new --chatflow ID` does)")
 	}
 	p.warnUnused()
-}
-
-// makeRoom makes the maps for what is in the lists of a file of this size. Maps that grow to a million entries leave much
-// garbage behind.
-func (p *parser) makeRoom(keys, chatflows *yaml.Node, size int) {
-	const shortest = len("{id: x, public: true}")
-	room := func(n *yaml.Node) int {
-		if n == nil {
-			return 0
-		}
-		return min(p.Len(n), size/shortest)
-	}
-	s := p.snapshot
-	p.keyByID = make(map[string]*Key, room(keys))
-	s.keys, s.secrets = make([]*Key, 0, room(keys)), newSecretIndex(room(keys))
-	s.byID = make(map[string]*Chatflow, room(chatflows))
 }
 
 func (p *parser) list(n *yaml.Node, name string, item func(*yaml.Node)) {

@@ -15,29 +15,32 @@ import (
 type files struct {
 	keys    *watch.File
 	flowise *flowiseFile // nil if the key file names none
+	// snapshot and err are what the files meant when they were last read: one of them is nil.
+	snapshot *Snapshot
+	err      error
 	// lastPath and lastKeys are the file of Flowise, and the keys in it, as the active snapshot has them.
 	lastPath string
 	lastKeys []apiKey
 }
 
-// found is what the files hold. content is open if err is nil.
-type found struct {
-	content  *watch.Content
-	changed  bool // since they were last read
-	explicit bool
-	err      error
-}
-
-// read opens the key file, and reads that of Flowise. An explicit reading takes Flowise's as it is.
-func (f *files) read(explicit bool) found {
+// read returns what the files mean, which is the same as before if they have not changed. An explicit reading takes
+// Flowise's as it is.
+func (f *files) read(explicit bool) (*Snapshot, error) {
 	content, changed, err := f.keys.Open()
 	if err != nil {
-		return found{err: ReadError(f.keys.Path(), err)}
+		f.snapshot, f.err = nil, ReadError(f.keys.Path(), err)
+		return nil, f.err
 	}
 	if f.flowise != nil {
 		changed = f.readFlowise(explicit) || changed
 	}
-	return found{content: content, changed: changed, explicit: explicit}
+	if changed {
+		f.snapshot, f.err = f.parse(content.SectionReader, explicit)
+	}
+	if err := content.Close(); err != nil && changed {
+		f.snapshot, f.err = nil, ReadError(f.keys.Path(), err)
+	}
+	return f.snapshot, f.err
 }
 
 // flowiseFile is a key file of Flowise and what it holds.
@@ -104,37 +107,16 @@ func (f *files) holds() (keys, all time.Duration) {
 	return keys, keys
 }
 
-// parsed is what the files mean: a snapshot, or an error.
-type parsed struct {
-	next *Snapshot
-	err  error
-}
-
-// parse returns what the files mean: the same as last if nothing has changed since. It closes the key file.
-func (f *files) parse(found found, last parsed) parsed {
-	if found.err != nil {
-		return parsed{err: found.err}
-	}
-	if found.changed {
-		last.next, last.err = f.snapshot(found)
-	}
-	if err := found.content.Close(); err != nil && found.changed {
-		return parsed{err: ReadError(f.keys.Path(), err)}
-	}
-	return last
-}
-
-// snapshot makes a snapshot of what was found.
-func (f *files) snapshot(found found) (*Snapshot, error) {
+// parse makes a snapshot of the key file, with the keys of Flowise if it names them.
+func (f *files) parse(content *io.SectionReader, explicit bool) (*Snapshot, error) {
 	from := func(keys func(name string) ([]apiKey, error)) (*Snapshot, error) {
-		return parse(f.keys.Path(), found.content.SectionReader, parseOptions{flowise: keys})
+		return parse(f.keys.Path(), content, parseOptions{flowise: keys})
 	}
-	next, err := from(func(name string) ([]apiKey, error) { return f.flowiseKeys(name, found.explicit) })
+	next, err := from(func(name string) ([]apiKey, error) { return f.flowiseKeys(name, explicit) })
 	if err != nil && f.flowise != nil && f.flowise.Path() == f.lastPath &&
 		(f.flowise.err != nil || !slices.Equal(f.flowise.keys, f.lastKeys)) {
 		// Flowise may be the cause. That must not keep a key from being revoked here, so its last keys stay.
-		last, lastErr := from(func(string) ([]apiKey, error) { return f.lastKeys, nil })
-		if lastErr == nil {
+		if last, lastErr := from(func(string) ([]apiKey, error) { return f.lastKeys, nil }); lastErr == nil {
 			last.flowiseFault = err
 			next, err = last, nil
 		}

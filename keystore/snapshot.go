@@ -24,7 +24,7 @@ type Snapshot struct {
 
 	keys      []*Key
 	chatflows []*Chatflow
-	secrets   secretIndex
+	secrets   map[Digest]*Secret
 	byID      map[string]*Chatflow
 	every     *Chatflow // the entry "*", or nil
 	public    bool      // some chatflow is public
@@ -94,6 +94,14 @@ func (s *Snapshot) Key(id string) *Key {
 	return nil
 }
 
+// Entry returns the entry with this ID, which may be [EveryChatflow], or nil.
+func (s *Snapshot) Entry(id string) *Chatflow {
+	if id == EveryChatflow {
+		return s.every
+	}
+	return s.byID[id]
+}
+
 // Match says whose secret a client has sent.
 type Match struct {
 	Validity Validity
@@ -105,7 +113,7 @@ type Match struct {
 // Its time does not depend on the number of keys and reveals nothing about a secret: it compares digests, and
 // nobody can choose a secret whose digest begins like another one.
 func (s *Snapshot) Match(d Digest, now time.Time) Match {
-	secret := s.secrets.get(d)
+	secret := s.secrets[d]
 	if secret == nil {
 		return Match{}
 	}
@@ -119,14 +127,6 @@ func (s *Snapshot) Chatflow(id string) (c *Chatflow, listed bool) {
 		return c, true
 	}
 	return s.every, false
-}
-
-// entry returns the entry with this ID, or nil.
-func (s *Snapshot) entry(id string) *Chatflow {
-	if id == EveryChatflow {
-		return s.every
-	}
-	return s.byID[id]
 }
 
 // Opens reports whether key k opens the chatflow id, provided that the key is valid.

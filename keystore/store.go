@@ -20,7 +20,6 @@ type Store struct {
 
 	turn     chan struct{} // has room for one reload, which alone uses what follows
 	files    files
-	parsed   parsed // of the files as they were last read
 	previous previous
 
 	mu     sync.Mutex
@@ -101,9 +100,8 @@ func (s *Store) reload(explicit bool) (r Reload, retryIn time.Duration) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
 
-	found := s.files.read(explicit)
-	s.parsed = s.files.parse(found, s.parsed)
-	c := s.compare(s.parsed, time.Now())
+	next, err := s.files.read(explicit)
+	c := s.compare(next, err, time.Now())
 	v := judge(c, s.previous, explicit)
 	if v.apply {
 		if err := s.validate(c.next); err != nil {
@@ -130,13 +128,13 @@ func (s *Store) reload(explicit bool) (r Reload, retryIn time.Duration) {
 }
 
 // compare says what change the files are for the active snapshot.
-func (s *Store) compare(p parsed, at time.Time) change {
-	c := change{at: at, err: p.err}
-	if p.next != nil {
-		c.err = p.next.flowiseFault
-		if active := s.Snapshot(); p.next != active {
-			c.next = p.next
-			c.diff, c.isSuspect = compare(active, p.next)
+func (s *Store) compare(next *Snapshot, err error, at time.Time) change {
+	c := change{at: at, err: err}
+	if next != nil {
+		c.err = next.flowiseFault
+		if active := s.Snapshot(); next != active {
+			c.next = next
+			c.diff, c.isSuspect = compare(active, next)
 		}
 	}
 	if s.status.Generation > 0 { // Open returns all faults
@@ -146,7 +144,6 @@ func (s *Store) compare(p parsed, at time.Time) change {
 	return c
 }
 
-// validate checks a snapshot that is about to be published.
 func (s *Store) validate(next *Snapshot) error {
 	n := len(next.Warnings)
 	next.warnOfMounts()
@@ -169,7 +166,6 @@ func (s *Snapshot) warnOfMounts() {
 	}
 }
 
-// publish makes next the active snapshot.
 func (s *Store) publish(next *Snapshot, r Reload) {
 	next.Loaded = r.Time
 	next.date(s.Snapshot(), r.Generation)

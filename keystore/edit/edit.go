@@ -1,6 +1,6 @@
-// Package edit changes the text of a key file: what is not changed keeps every byte, comments and layout included.
-// What came out is parsed before it is returned, and must differ in what was asked for alone. What a
-// key file means it leaves to package keystore.
+// Package edit changes the text of a key file: what is not changed keeps every byte, comments and layout included;
+// only a last line without a line break gets one. What came out is parsed before it is returned, and must differ in
+// what was asked for alone. What a key file means it leaves to package keystore.
 package edit
 
 import (
@@ -67,13 +67,13 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	// original file; then what is new.
 	var listed, added []string
 	for _, c := range slices.Compact(slices.Sorted(slices.Values(k.Chatflows))) {
-		if chatflow(old, c) != nil {
+		if old.Entry(c) != nil {
 			listed = append(listed, c)
 		} else {
 			added = append(added, c)
 		}
 	}
-	slices.SortStableFunc(listed, func(a, b string) int { return chatflow(old, b).Line - chatflow(old, a).Line })
+	slices.SortStableFunc(listed, func(a, b string) int { return old.Entry(b).Line - old.Entry(a).Line })
 	for _, c := range listed {
 		e.step(func() { e.addToList(e.entry("chatflows", c), "keys", word(k.ID)) })
 	}
@@ -88,20 +88,12 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 func (k *NewKey) isAll(old, next *keystore.Snapshot) bool {
 	d := keystore.Compare(old, next)
 	for _, id := range slices.Concat(d.ChatflowsAdded, d.ChatflowsChanged) {
-		if !slices.Contains(k.Chatflows, id) || !chatflow(next, id).GainedKey(chatflow(old, id), k.ID) {
+		if !slices.Contains(k.Chatflows, id) || !next.Entry(id).GainedKey(old.Entry(id), k.ID) {
 			return false
 		}
 	}
 	return slices.Equal(d.KeysAdded, []string{k.ID}) && len(d.KeysRemoved)+len(d.KeysChanged)+len(d.ChatflowsRemoved) == 0 &&
 		next.Key(k.ID).Secrets()[0].Digest == k.Digest
-}
-
-// chatflow returns the entry of the chatflow with this ID, or nil.
-func chatflow(s *keystore.Snapshot, id string) *keystore.Chatflow {
-	if c, listed := s.Chatflow(id); listed || id == keystore.EveryChatflow {
-		return c
-	}
-	return nil
 }
 
 // DisableKey returns the key file data, nil if there is no file, with the key id disabled. The key stays in the file, so

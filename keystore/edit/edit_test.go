@@ -51,9 +51,6 @@ func parseScript(t *testing.T, data []byte) script {
 		switch words := strings.Fields(command); {
 		case command == "the last line has no end":
 			s.before = bytes.TrimSuffix(s.before, []byte("\n"))
-		case command == "the last line has no end, and gets none":
-			s.before = bytes.TrimSuffix(s.before, []byte("\n"))
-			s.after = bytes.TrimSuffix(s.after, []byte("\n"))
 		case command == "lines end in CRLF":
 			s.before = bytes.ReplaceAll(s.before, []byte("\n"), []byte("\r\n"))
 			s.after = bytes.ReplaceAll(s.after, []byte("\n"), []byte("\r\n"))

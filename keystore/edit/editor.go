@@ -34,6 +34,9 @@ func newEditor(file string, data []byte) *editor {
 	if i := bytes.IndexByte(data, '\n'); i > 0 && data[i-1] == '\r' {
 		e.newline = "\r\n"
 	}
+	if !bytes.HasSuffix(data, []byte("\n")) {
+		e.data = slices.Concat(data, []byte(e.newline))
+	}
 	return e
 }
 
@@ -67,16 +70,15 @@ func (e *editor) step(do func()) {
 		return
 	}
 	slices.SortStableFunc(e.changes, func(a, b change) int { return a.at - b.at })
-	var out []byte
-	last := 0
-	for _, c := range e.changes {
-		out = append(append(out, e.data[last:c.at]...), c.text...)
-		last = c.end
+	for _, c := range slices.Backward(e.changes) {
+		e.data = slices.Concat(e.data[:c.at], []byte(c.text), e.data[c.end:])
 	}
-	e.data = append(out, e.data[last:]...)
 }
 
 func (e *editor) insert(at int, text string) { e.replace(at, at, text) }
+
+// insertBelow inserts lines below the text of n.
+func (e *editor) insertBelow(n *yaml.Node, lines string) { e.insert(e.nextLine(n), lines) }
 
 func (e *editor) replace(at, end int, text string) {
 	e.changes = append(e.changes, change{at, end, strings.ReplaceAll(text, "\n", e.newline)})

@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,15 +17,15 @@ import (
 // one, and once File has returned the new one survives a power failure. Mode, owner and a symbolic
 // link are kept. Edits exclude each other, so a second one sees what the first one wrote.
 func File(path string, change func(data []byte) ([]byte, error)) error {
-	target, err := followLinks(path)
-	if err != nil {
-		return fmt.Errorf("editing key file %q: %w", path, err)
-	}
-	unlock, err := lockDir(filepath.Dir(target))
+	target := followLinks(path)
+	dir, err := os.Open(filepath.Dir(target))
 	if err != nil {
 		return fileError(path, err)
 	}
-	defer unlock()
+	defer dir.Close() // and unlock it
+	if err := lock(dir); err != nil {
+		return fileError(path, err)
+	}
 	data, err := os.ReadFile(target)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return keystore.ReadError(path, err)
@@ -36,28 +37,41 @@ func File(path string, change func(data []byte) ([]byte, error)) error {
 	if err := replace(target, next); err != nil {
 		return fileError(path, err)
 	}
+	if err := dir.Sync(); err != nil {
+		return fileError(path, err)
+	}
 	return nil
 }
 
 // followLinks follows the symbolic links at the end of path. The file need not exist.
-func followLinks(path string) (string, error) {
-	for range 32 {
+func followLinks(path string) string {
+	for range 40 { // as many as Linux follows; it refuses to open the file if there are more
 		target, err := os.Readlink(path)
-		if err != nil {
-			return path, nil //nolint:nilerr // not a link, or nothing there
+		if err != nil { // not a link, or nothing there
+			break
 		}
 		if !filepath.IsAbs(target) {
 			target = filepath.Join(filepath.Dir(path), target)
 		}
 		path = target
 	}
-	return "", errors.New("too many symbolic links")
+	return path
+}
+
+// lock keeps other edits in the directory out until it is closed. The directory is locked, not the file,
+// since the file is replaced; nothing is left behind.
+func lock(dir *os.File) error {
+	for {
+		err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX)
+		if err != syscall.EINTR {
+			return err
+		}
+	}
 }
 
 // replace writes data to a temporary file beside path and renames it over path.
 func replace(path string, data []byte) (err error) {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return err
 	}
@@ -75,24 +89,20 @@ func replace(path string, data []byte) (err error) {
 			return err
 		}
 	}
-	if _, err := tmp.Write(data); err != nil {
+	_, err = tmp.Write(data)
+	if err = cmp.Or(err, tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
-	if err := tmp.Sync(); err != nil {
-		return err
+	return os.Rename(tmp.Name(), path)
+}
+
+// keepOwner gives f the owner that info tells, if it is another.
+func keepOwner(f *os.File, info fs.FileInfo) error {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(st.Uid) == os.Geteuid() && int(st.Gid) == os.Getegid() {
+		return nil
 	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil // replaced; a directory that cannot be opened cannot be synced
-	}
-	defer d.Close()
-	return d.Sync()
+	return f.Chown(int(st.Uid), int(st.Gid))
 }
 
 // fileError says why the key file at path cannot be written, and what to do instead.

@@ -8,11 +8,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
 // word returns an ID as it is written in YAML: in quotes if it would not be text without.
 func word(id string) string {
-	if !strings.ContainsAny(id[:1], alphanumeric) || strings.EqualFold(id, "null") {
+	if strings.ContainsAny(id[:1], "*@~.-_") || strings.EqualFold(id, "null") {
 		return strconv.Quote(id)
 	}
 	return id
@@ -33,14 +31,9 @@ func (e *editor) appendItem(name string, fields []string) {
 	text := indent + "- " + strings.Join(fields, "\n"+indent+"  ") + "\n"
 	switch {
 	case list == nil:
-		newline := ""
-		if n := len(e.data); n > 0 && e.data[n-1] != '\n' {
-			newline = "\n"
-		}
-		e.insert(len(e.data), newline+name+":\n"+text)
+		e.insert(len(e.data), name+":\n"+text)
 	case len(list.Content) > 0:
-		at, newline := e.nextLine(list)
-		e.insert(at, newline+text)
+		e.insertBelow(list, text)
 	case list.Kind == yaml.SequenceNode: // []
 		begin := e.begin(list)
 		end := begin + bytes.IndexByte(e.data[begin:], ']') + 1
@@ -49,11 +42,9 @@ func (e *editor) appendItem(name string, fields []string) {
 			return
 		}
 		e.replace(e.end(key)+1, end, "") // from the colon on
-		at, newline := e.nextLine(key)
-		e.insert(max(at, end), newline+text)
+		fallthrough
 	default: // nothing
-		at, newline := e.nextLine(key)
-		e.insert(at, newline+text)
+		e.insertBelow(key, text)
 	}
 }
 
@@ -74,8 +65,7 @@ func (e *editor) addToList(entry *yaml.Node, name, item string) {
 			e.fail("line %d has more than a dash and a value", end.Line)
 			return
 		}
-		at, newline := e.nextLine(list)
-		e.insert(at, newline+indent+item+"\n")
+		e.insertBelow(list, indent+item+"\n")
 	}
 }
 
@@ -94,7 +84,6 @@ func (e *editor) setField(entry *yaml.Node, name, value string) {
 		if above == nil || above.Kind != yaml.ScalarNode {
 			above = entry.Content[1]
 		}
-		at, newline := e.nextLine(above)
-		e.insert(at, newline+strings.Repeat(" ", entry.Content[0].Column-1)+name+": "+value+"\n")
+		e.insertBelow(above, strings.Repeat(" ", entry.Content[0].Column-1)+name+": "+value+"\n")
 	}
 }

@@ -14,9 +14,7 @@ import (
 // children are what the test binary does instead of tests when it is started by a test, for what
 // takes a process of its own. Each is told the path of a key file and a word.
 func children() map[string]func(path, word string) error {
-	list := map[string]func(path, word string) error{"add": addKeys}
-	addUnixChildren(list)
-	return list
+	return map[string]func(path, word string) error{"add": addKeys, "full": editWithFullDisk, "read-only": editAsNobody}
 }
 
 const childEnv = "FLOWLATCH_TEST_CHILD"

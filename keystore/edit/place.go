@@ -76,18 +76,14 @@ func last(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// nextLine returns where the line after the text of n begins. A last line without a line break gets one.
-func (e *editor) nextLine(n *yaml.Node) (at int, newline string) {
+// nextLine returns where the line after the text of n begins.
+func (e *editor) nextLine(n *yaml.Node) int {
 	l := last(n)
+	at := e.begin(l) // of [] or {}
 	if l.Kind == yaml.ScalarNode {
 		at = e.end(l)
-	} else { // [] or {}
-		at = e.begin(l)
 	}
-	if i := bytes.IndexByte(e.data[at:], '\n'); i >= 0 {
-		return at + i + 1, ""
-	}
-	return len(e.data), "\n"
+	return at + bytes.IndexByte(e.data[at:], '\n') + 1
 }
 
 // dashIndent returns what stands before the dash of a list's item.

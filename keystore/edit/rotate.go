@@ -79,8 +79,7 @@ func (e *editor) expireSecret(key *yaml.Node, i int, until string) {
 	}
 	indent := strings.Repeat(" ", name.Column-1)
 	e.insert(at, "secrets:\n"+indent+"  - ")
-	next, newline := e.nextLine(value)
-	e.insert(next, newline+indent+"    not_after: "+until+"\n")
+	e.insertBelow(value, indent+"    not_after: "+until+"\n")
 }
 
 // addSecret adds a secret to a key's list of them.
@@ -99,6 +98,5 @@ func (e *editor) addSecret(key *yaml.Node, digest keystore.Digest) {
 		e.insert(min(at+1, len(e.data)), ", {sha256: "+digest.String()+"}")
 		return
 	}
-	at, newline := e.nextLine(list)
-	e.insert(at, newline+e.dashIndent(item)+"- sha256: "+digest.String()+"\n")
+	e.insertBelow(list, e.dashIndent(item)+"- sha256: "+digest.String()+"\n")
 }

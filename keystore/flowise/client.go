@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // client speaks to one Flowise.
@@ -19,7 +18,6 @@ type client struct {
 	version     string // empty if not known
 	credential  Credential
 	cookies     []*http.Cookie // of the session, after a login
-	timeout     time.Duration
 	http        *http.Client
 	maxResponse int64 // bytes of one response
 }
@@ -34,13 +32,11 @@ func newClient(o Options) (*client, error) {
 	case strings.Contains(o.Credential.User, ":"):
 		return nil, fmt.Errorf("user %q: no user of a Flowise has a colon in its name", o.Credential.User)
 	}
-	if o.Timeout == 0 {
-		o.Timeout = time.Minute
-	}
 	return &client{
-		base: strings.TrimRight(o.URL, "/"), credential: o.Credential, timeout: o.Timeout,
+		base: strings.TrimRight(o.URL, "/"), credential: o.Credential,
 		maxResponse: 1 << 30, // a chatflow comes with its whole drawing, and a 2.x lists all at once
 		http: &http.Client{
+			Timeout: o.Timeout,
 			Transport: &http.Transport{ // and no proxy from the environment
 				TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 				MaxResponseHeaderBytes: 256 << 10,
@@ -57,23 +53,20 @@ func (c *client) login(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, http.MethodPost, "/auth/login", body, func(res *http.Response, _ *json.Decoder) error {
-		// Taken as they are: the cookies of a Flowise behind a TLS proxy are for https only, but the
-		// password was just sent to its own port.
-		if c.cookies = res.Cookies(); len(c.cookies) == 0 {
-			return errors.New("no session came with it")
-		}
-		return nil
-	})
+	// Taken as they are: the cookies of a Flowise behind a TLS proxy are for https only, but the
+	// password was just sent to its own port.
+	c.cookies, err = c.do(ctx, http.MethodPost, "/auth/login", body, nil)
+	if err == nil && len(c.cookies) == 0 {
+		err = fmt.Errorf("%s: POST /api/v1/auth/login: no session came with the response", c.base)
+	}
+	return err
 }
 
-// do sends a request and has read read the response, if its status is 2xx.
-func (c *client) do(ctx context.Context, method, path string, body []byte, read func(*http.Response, *json.Decoder) error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+// do sends a request and decodes the response into a value, unless that is nil. It returns the cookies of the response.
+func (c *client) do(ctx context.Context, method, path string, body []byte, into any) ([]*http.Cookie, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+"/api/v1"+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
@@ -82,18 +75,20 @@ func (c *client) do(ctx context.Context, method, path string, body []byte, read 
 	c.authenticate(req, path)
 	res, err := c.http.Do(req)
 	if err != nil {
-		return c.unreachable(err)
+		return nil, c.unreachable(err)
 	}
 	defer res.Body.Close()
 	what, _, _ := strings.Cut(method+" /api/v1"+path, "?")
 	limited := http.MaxBytesReader(nil, res.Body, c.maxResponse)
 	if err := c.refusal(what, res, limited); err != nil {
-		return err
+		return nil, err
 	}
-	if err := read(res, json.NewDecoder(limited)); err != nil {
-		return c.unreadable(what, err)
+	if into != nil {
+		if err := json.NewDecoder(limited).Decode(into); err != nil {
+			return nil, c.unreadable(what, err)
+		}
 	}
-	return nil
+	return res.Cookies(), nil
 }
 
 // authenticate adds the credential. With the header X-Request-From, which its own user interface sends, Flowise asks
@@ -121,61 +116,17 @@ type list[T any] struct {
 	total int
 }
 
-func readList[T any](ctx context.Context, c *client, path string) (l list[T], err error) {
-	err = c.do(ctx, http.MethodGet, path, nil, func(_ *http.Response, d *json.Decoder) error { return l.read(d) })
-	return l, err
-}
-
-// read reads [...] or {"data": [...], "total": n}, in any order and with anything else in it.
-func (l *list[T]) read(d *json.Decoder) error {
-	switch first, err := d.Token(); {
-	case err != nil:
-		return err
-	case first == json.Delim('['):
-		return l.readItems(d)
-	case first != json.Delim('{'):
-		return errNoList
-	}
-	for d.More() {
-		name, err := d.Token()
-		switch {
-		case err != nil:
-		case name == "data":
-			var first json.Token
-			if first, err = d.Token(); err == nil && first != json.Delim('[') {
-				return errNoList
-			}
-			l.paged = true
-			if err == nil {
-				err = l.readItems(d)
-			}
-		case name == "total":
-			err = d.Decode(&l.total)
-		default:
-			err = d.Decode(new(json.RawMessage))
+// UnmarshalJSON reads [...] or {"data": [...], "total": n}.
+func (l *list[T]) UnmarshalJSON(data []byte) error {
+	if data[0] != '[' {
+		var page struct {
+			Data  json.RawMessage
+			Total int
 		}
-		if err != nil {
-			return err
+		if json.Unmarshal(data, &page) != nil || !bytes.HasPrefix(page.Data, []byte("[")) {
+			return errNoList
 		}
+		data, l.paged, l.total = page.Data, true, page.Total
 	}
-	if _, err := d.Token(); err != nil {
-		return err
-	}
-	if !l.paged {
-		return errNoList
-	}
-	return nil
-}
-
-// readItems reads a list up to its closing bracket.
-func (l *list[T]) readItems(d *json.Decoder) error {
-	for d.More() {
-		var item T
-		if err := d.Decode(&item); err != nil {
-			return err
-		}
-		l.items = append(l.items, item)
-	}
-	_, err := d.Token()
-	return err
+	return json.Unmarshal(data, &l.items)
 }

@@ -19,23 +19,23 @@ type Conversion struct {
 	// Text is the key file.
 	Text []byte
 
-	source      *Installation
-	public      bool    // chatflows without a key stay public
-	keys        []*key  // that open something
-	unused      []*key  // that open nothing
-	secretless  []*key  // that Flowise lists without a secret
-	keyed       []*flow // with a key
-	open        []*flow // without one
-	orphaned    []*flow // with one that does not exist
-	uncallable  []*flow // with an ID that is no lower-case UUID
-	duplicateOf map[*key]*key
+	source     *Installation
+	public     bool    // chatflows without a key stay public
+	keys       []*key  // that open something
+	unused     []*key  // that open nothing
+	secretless []*key  // that Flowise lists without a secret
+	duplicates []*key  // that have the secret, and in the key file the ID, of another
+	keyed      []*flow // with a key
+	open       []*flow // without one
+	orphaned   []*flow // with one that does not exist
+	uncallable []*flow // with an ID that is no lower-case UUID
 }
 
 type key struct {
 	Key
 	id     string // in the key file
 	digest keystore.Digest
-	opens  []*flow
+	opens  bool // a chatflow
 }
 
 type flow struct {
@@ -52,7 +52,7 @@ var callable = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 // is the name to use in errors. The text was parsed again, and means what it should. If nothing
 // would be open, the error is [ErrNothingOpen], with a conversion to report on.
 func Convert(source *Installation, file string, publicStaysPublic bool) (*Conversion, error) {
-	c := &Conversion{source: source, public: publicStaysPublic, duplicateOf: map[*key]*key{}}
+	c := &Conversion{source: source, public: publicStaysPublic}
 	c.sort(c.takeKeys())
 	if len(c.keyed) == 0 && (len(c.open) == 0 || !c.public) {
 		return c, ErrNothingOpen
@@ -66,7 +66,7 @@ func Convert(source *Installation, file string, publicStaysPublic bool) (*Conver
 func (c *Conversion) takeKeys() map[string]*key {
 	ids := taken{}
 	byID, byDigest := map[string]*key{}, map[keystore.Digest]*key{}
-	for _, k := range sorted(c.source.Keys, func(k Key) [2]string { return [2]string{k.Name, k.ID} }) {
+	for _, k := range sorted(c.source.Keys, func(k Key) []string { return []string{k.Name, k.ID} }) {
 		if byID[k.ID] != nil {
 			continue
 		}
@@ -76,8 +76,8 @@ func (c *Conversion) takeKeys() map[string]*key {
 			continue
 		}
 		if first := byDigest[entry.digest]; first != nil { // in the key file a secret belongs to one key
-			c.duplicateOf[entry] = first
-			byID[k.ID] = first
+			entry.id, byID[k.ID] = first.id, first
+			c.duplicates = append(c.duplicates, entry)
 			continue
 		}
 		entry.id = ids.name(keyID(k.Name), "%s-%d")
@@ -89,7 +89,7 @@ func (c *Conversion) takeKeys() map[string]*key {
 
 // sort puts every chatflow where it belongs.
 func (c *Conversion) sort(keys map[string]*key) {
-	chatflows := sorted(c.source.Chatflows, func(f Chatflow) [2]string { return [2]string{f.Name, f.ID} })
+	chatflows := sorted(c.source.Chatflows, func(f Chatflow) []string { return []string{f.Name, f.ID} })
 	seen, labels := map[string]bool{}, taken{}
 	for _, f := range chatflows { // the label of a chatflow without a name is its ID
 		labels[f.ID] = 1
@@ -111,26 +111,21 @@ func (c *Conversion) sort(keys map[string]*key) {
 			continue
 		default:
 			c.keyed = append(c.keyed, entry)
-			entry.key.opens = append(entry.key.opens, entry)
+			entry.key.opens = true
 		}
 		if name := printable(f.Name); name != "" {
 			entry.label = labels.name(name, "%s (%d)")
 		}
 	}
-	opens := func(k *key) bool { return len(k.opens) > 0 }
-	c.unused = slices.DeleteFunc(slices.Clone(c.keys), opens)
-	c.keys = slices.DeleteFunc(c.keys, func(k *key) bool { return !opens(k) })
+	c.unused = slices.DeleteFunc(slices.Clone(c.keys), func(k *key) bool { return k.opens })
+	c.keys = slices.DeleteFunc(c.keys, func(k *key) bool { return !k.opens })
 }
 
 // sorted returns things by name, and then by ID.
-func sorted[T any](things []T, nameAndID func(T) [2]string) []T {
-	return slices.SortedStableFunc(slices.Values(things), func(a, b T) int {
-		x, y := nameAndID(a), nameAndID(b)
-		return slices.Compare(x[:], y[:])
-	})
+func sorted[T any](things []T, nameAndID func(T) []string) []T {
+	return slices.SortedStableFunc(slices.Values(things), func(a, b T) int { return slices.Compare(nameAndID(a), nameAndID(b)) })
 }
 
-// write writes the key file.
 func (c *Conversion) write() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# The keys of %s, imported by flowlatch.\n\nversion: 1\n", c.source.title())
@@ -175,7 +170,7 @@ func (k *key) comment() string {
 func (f *flow) write(b *bytes.Buffer) {
 	fmt.Fprintf(b, "  - id: %s\n", f.ID)
 	if f.label != "" {
-		fmt.Fprintf(b, "    name: %s\n", scalar(f.label))
+		fmt.Fprintf(b, "    name: %q\n", f.label)
 	}
 }
 

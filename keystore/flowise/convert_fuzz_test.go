@@ -66,13 +66,13 @@ func checkRelation(t *testing.T, source *Installation, snapshot *keystore.Snapsh
 	t.Helper()
 	secretOf := map[string]string{}
 	seenKey := map[string]bool{}
-	for _, name := range sorted(source.Keys, func(k Key) [2]string { return [2]string{k.Name, k.ID} }) {
+	for _, name := range sorted(source.Keys, func(k Key) []string { return []string{k.Name, k.ID} }) {
 		if !seenKey[name.ID] && name.Secret != "" {
 			seenKey[name.ID], secretOf[name.ID] = true, name.Secret
 		}
 	}
 	known, seen, labels := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, f := range sorted(source.Chatflows, func(f Chatflow) [2]string { return [2]string{f.Name, f.ID} }) {
+	for _, f := range sorted(source.Chatflows, func(f Chatflow) []string { return []string{f.Name, f.ID} }) {
 		if seen[f.ID] {
 			continue
 		}

@@ -29,7 +29,7 @@ func (c *client) unreachable(err error) error {
 	remedy := "is it running, and is this its own address and port?"
 	switch {
 	case isTimeout(err):
-		return fmt.Errorf("%s: no response within %v; --timeout sets another limit: %w", c.base, c.timeout, err)
+		return fmt.Errorf("%s: no response within %v; --timeout sets another limit: %w", c.base, c.http.Timeout, err)
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		remedy = "--upstream-ca names the PEM file of the CA that signed its certificate"
 	case errors.As(err, new(x509.HostnameError)):
@@ -53,7 +53,7 @@ func (c *client) unreadable(what string, err error) error {
 	case errors.As(err, new(*http.MaxBytesError)):
 		return fmt.Errorf("%s: %s: the response is larger than any that a Flowise should give; is this a Flowise?", c.base, what)
 	case isTimeout(err):
-		return fmt.Errorf("%s: %s: the response was not complete within %v; --timeout sets another limit", c.base, what, c.timeout)
+		return fmt.Errorf("%s: %s: the response was not complete within %v; --timeout sets another limit", c.base, what, c.http.Timeout)
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s: %s: the response broke off; try again", c.base, what)
 	case errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) || errors.Is(err, errNoList):

@@ -3,6 +3,7 @@ package flowise
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -29,13 +30,9 @@ func printable(s string) string {
 	return strings.TrimRight(string(runes[:maxName]), " ") + "…"
 }
 
-var escaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-
-// scalar returns a printable text as a double-quoted scalar of YAML.
-func scalar(s string) string { return `"` + escaper.Replace(s) + `"` }
-
-// quoted returns what is printable of s between quotes.
-func quoted(s string) string { return scalar(printable(s)) }
+// quoted returns what is printable of s between quotes, which is a scalar of YAML too: of printable text, only quotes and
+// backslashes are escaped.
+func quoted(s string) string { return strconv.Quote(printable(s)) }
 
 var notInKeyID = regexp.MustCompile(`[^A-Za-z0-9._@-]+`)
 

@@ -9,7 +9,6 @@ package flowise
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,7 +25,7 @@ type Options struct {
 	Credential Credential
 	// RootCAs are the CAs for https. Nil means the system's.
 	RootCAs *x509.CertPool
-	// Timeout is how long one response may take. Zero means a minute.
+	// Timeout is how long one response may take. Zero means no limit.
 	Timeout time.Duration
 }
 
@@ -90,8 +89,8 @@ func (c *client) read(ctx context.Context) (*Installation, error) {
 		return nil, err
 	}
 	// Without pages: the total that a 3.x gives beside a page of keys counts that page only.
-	keys, err := readList[Key](ctx, c, "/apikey")
-	if err != nil {
+	var keys list[Key]
+	if _, err := c.do(ctx, http.MethodGet, "/apikey", nil, &keys); err != nil {
 		return nil, err
 	}
 	return &Installation{URL: c.base, Version: c.version, Chatflows: chatflows, Keys: keys.items}, nil
@@ -104,7 +103,7 @@ func (c *client) readVersion(ctx context.Context) (string, error) {
 	var v struct {
 		Version string `json:"version"`
 	}
-	err := c.do(ctx, http.MethodGet, "/version", nil, func(_ *http.Response, d *json.Decoder) error { return d.Decode(&v) })
+	_, err := c.do(ctx, http.MethodGet, "/version", nil, &v)
 	switch {
 	case errors.Is(err, errUnauthorized) && strings.Count(c.base, "/") > len("//"): // Flowise guards /canvas/api/v1/, which does not exist
 		return "", c.notFlowise("it wants a credential for its version, as a Flowise does for addresses with a wrong path")
@@ -144,12 +143,12 @@ func (c *client) readChatflows(ctx context.Context) ([]Chatflow, error) {
 		var all []Chatflow
 		seen := map[string]bool{}
 		for page := 1; ; page++ {
-			list, err := readList[Chatflow](ctx, c, fmt.Sprintf("/chatflows?page=%d&limit=%d", page, pageSize))
-			if err != nil {
+			var listed list[Chatflow]
+			if _, err := c.do(ctx, http.MethodGet, fmt.Sprintf("/chatflows?page=%d&limit=%d", page, pageSize), nil, &listed); err != nil {
 				return nil, err
 			}
 			before := len(all)
-			for _, f := range list.items {
+			for _, f := range listed.items {
 				if !seen[f.ID] {
 					seen[f.ID] = true
 					all = append(all, f)
@@ -158,7 +157,7 @@ func (c *client) readChatflows(ctx context.Context) ([]Chatflow, error) {
 			if len(all) > maxChatflows {
 				return nil, fmt.Errorf("%s: more than %d chatflows, which is more than one key file should hold", c.base, maxChatflows)
 			}
-			if !list.paged || len(all) == list.total {
+			if !listed.paged || len(all) == listed.total {
 				return all, nil
 			}
 			if len(all) == before { // the end, or pages that repeat

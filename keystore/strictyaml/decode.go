@@ -22,7 +22,7 @@ type Decoder struct {
 	// Warnings is what is odd but valid, in the same form.
 	Warnings []string
 
-	lists map[*yaml.Node]list // of JSON, to be read item by item
+	lists map[*yaml.Node]*io.SectionReader // of JSON, to be read item by item
 }
 
 // Fault records that something is wrong at n.
@@ -59,24 +59,16 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 		return nil
 	}
 	if err == nil {
-		if err = loader.Load(&more); errors.Is(err, io.EOF) {
-			err = nil
-		} else if err == nil {
-			d.Fault(&more, "a second YAML document begins here; the file holds one")
-			return nil
-		}
+		err = loader.Load(&more)
 	}
-	if err != nil {
-		d.syntax(err, 1+bytes.Count(bytes.TrimRight(data, "\r\n \t"), []byte("\n")))
-		return nil
-	}
-	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
+	switch {
+	case errors.Is(err, io.EOF):
 		return doc.Content[0]
+	case err == nil:
+		d.Fault(&more, "a second YAML document begins here; the file holds one")
+	default:
+		d.syntax(err, 1+bytes.Count(bytes.TrimRight(data, "\r\n \t"), []byte("\n")))
 	}
-	if doc.Kind == yaml.MappingNode || doc.Kind == yaml.SequenceNode || doc.Kind == yaml.ScalarNode {
-		return &doc
-	}
-	d.Fault(top, "the file has only comments")
 	return nil
 }
 
@@ -98,16 +90,15 @@ var long = regexp.MustCompile(`(['"` + "`" + `])[^'"` + "`" + `]{16,}['"` + "`" 
 // syntax records an error of the YAML library, with its line if it has one. last is the last line that is not empty,
 // which is where something is missing if the end came too early.
 func (d *Decoder) syntax(err error, last int) {
+	line, text := 0, err.Error()
 	var at *yaml.LoadError
 	if errors.As(err, &at) {
-		line := at.Mark.Line
+		line, text = at.Mark.Line, at.Message
 		if strings.Contains(at.ContextMsg, "flow") || strings.Contains(at.ContextMsg, "quoted") {
 			line = at.ContextMark.Line // where the bracket or quote that is not closed was opened
 		}
-		d.Fault(&yaml.Node{Line: min(line, last)}, "not YAML: %.200s", long.ReplaceAllString(at.Message, "$1…$1"))
-		return
 	}
-	d.Fault(&yaml.Node{}, "not YAML: %.200s", long.ReplaceAllString(err.Error(), "$1…$1"))
+	d.Fault(&yaml.Node{Line: min(line, last)}, "not YAML: %.200s", long.ReplaceAllString(text, "$1…$1"))
 }
 
 // Mapping calls set with the name and the value of each field of the mapping n; set reports whether it
@@ -150,14 +141,6 @@ func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
 	for _, c := range n.Content {
 		item(Follow(c))
 	}
-}
-
-// Len returns the number of items of the list n.
-func (d *Decoder) Len(n *yaml.Node) int {
-	if l, ok := d.lists[n]; ok {
-		return l.n
-	}
-	return len(n.Content)
 }
 
 // Text returns the scalar n as it was written.

@@ -14,7 +14,7 @@ import (
 // is read.
 func (d *Decoder) JSON(r *io.SectionReader) *yaml.Node {
 	j := newJSONReader(r, 1)
-	d.lists = map[*yaml.Node]list{}
+	d.lists = map[*yaml.Node]*io.SectionReader{}
 	root := j.document(d.lists)
 	isEmpty := errors.Is(j.err, io.EOF)
 	j.token()
@@ -31,15 +31,9 @@ func (d *Decoder) JSON(r *io.SectionReader) *yaml.Node {
 	return nil
 }
 
-// list is a list that is read an item at a time.
-type list struct {
-	*io.SectionReader
-	n int // items
-}
-
-// items calls item for each item of l, which begins in a line.
-func (d *Decoder) items(l list, line int, item func(*yaml.Node)) {
-	j := newJSONReader(l.SectionReader, line)
+// items calls item for each item of list, which begins in a line.
+func (d *Decoder) items(list *io.SectionReader, line int, item func(*yaml.Node)) {
+	j := newJSONReader(list, line)
 	j.token() // [
 	for j.more(']') {
 		j.used = 0
@@ -123,7 +117,7 @@ func (j *jsonReader) token() (t jsontext.Token) {
 func (j *jsonReader) more(end jsontext.Kind) bool { return j.err == nil && j.PeekKind() != end }
 
 // document reads a value up to its end. It adds to lists those that are fields of the value.
-func (j *jsonReader) document(lists map[*yaml.Node]list) *yaml.Node {
+func (j *jsonReader) document(lists map[*yaml.Node]*io.SectionReader) *yaml.Node {
 	if j.PeekKind() != '{' {
 		return j.value()
 	}
@@ -142,16 +136,16 @@ func (j *jsonReader) document(lists map[*yaml.Node]list) *yaml.Node {
 }
 
 // list reads a list without making nodes of its items.
-func (j *jsonReader) list(lists map[*yaml.Node]list) *yaml.Node {
+func (j *jsonReader) list(lists map[*yaml.Node]*io.SectionReader) *yaml.Node {
 	j.token()
 	node := j.node(yaml.SequenceNode)
-	begin, n := j.InputOffset()-1, 0
-	for ; j.more(']'); n++ {
+	begin := j.InputOffset() - 1
+	for j.more(']') {
 		j.err = j.SkipValue()
 		j.lineOf(j.InputOffset()) // so that ends does not grow
 	}
 	j.token()
-	lists[node] = list{io.NewSectionReader(j.source, begin, j.InputOffset()-begin), n}
+	lists[node] = io.NewSectionReader(j.source, begin, j.InputOffset()-begin)
 	return node
 }
 

@@ -52,22 +52,22 @@ func TestTimes(t *testing.T) {
 		{"an event", time.Hour, time.Second, nothing, func(hints chan<- struct{}) {
 			time.Sleep(100 * ms)
 			hint(hints)
-		}, []time.Duration{120 * ms}},
+		}, []time.Duration{150 * ms}},
 		{"events together", time.Hour, time.Second, nothing, func(hints chan<- struct{}) {
 			for range 5 {
 				hint(hints)
-				time.Sleep(15 * ms)
+				time.Sleep(9 * ms)
 			}
-		}, []time.Duration{80 * ms}},
+		}, []time.Duration{50 * ms}},
 		{"events without end", time.Hour, 300 * ms, nothing, func(hints chan<- struct{}) {
 			for range 30 {
 				hint(hints)
 				time.Sleep(9 * ms)
 			}
-		}, []time.Duration{200 * ms, 281 * ms}},
+		}, []time.Duration{50 * ms, 104 * ms, 158 * ms, 212 * ms, 266 * ms}},
 		{"a retry, once for each time it is asked for", time.Hour, time.Minute, func(n int, _ func()) time.Duration {
 			return []time.Duration{50 * ms, 70 * ms, 0}[n-1]
-		}, hint, []time.Duration{20 * ms, 70 * ms, 140 * ms}},
+		}, hint, []time.Duration{50 * ms, 100 * ms, 170 * ms}},
 		{"the end, with the poll and a retry due", 10 * ms, time.Second, func(_ int, stop func()) time.Duration {
 			stop()
 			time.Sleep(50 * ms)

@@ -7,11 +7,13 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -20,10 +22,8 @@ import (
 const (
 	// Poll is how often a file is looked at without an event.
 	Poll = 2 * time.Second
-	// debounce is how long to wait after an event for the next one: a write is often several.
-	debounce = 20 * time.Millisecond
-	// maxDebounce is how long to wait if one event follows another all the time.
-	maxDebounce = 200 * time.Millisecond
+	// debounce is how long after an event to check: a write is often several events.
+	debounce = 50 * time.Millisecond
 )
 
 // Run calls check whenever one of the files that paths returns may have changed: shortly after an event
@@ -55,15 +55,20 @@ func (e events) run(ctx context.Context, poll time.Duration, paths func() []stri
 	e.follow(paths())
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
-	var retry <-chan time.Time
+	var debounced, retry <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-e.hints:
+			if debounced == nil {
+				debounced = time.After(debounce)
+			}
+			continue
+		case <-debounced:
+			debounced = nil
 		case <-tick.C:
 		case <-retry:
-		case <-e.hints:
-			e.wait(ctx)
 		}
 		retry = nil
 		// Watch first, then check: a change before a directory was watched makes no event, and this
@@ -75,23 +80,6 @@ func (e events) run(ctx context.Context, poll time.Duration, paths func() []stri
 				retry = time.After(d)
 			}
 			others = !slices.Equal(followed, paths())
-		}
-	}
-}
-
-// wait waits until there was no hint for a moment.
-func (e events) wait(ctx context.Context) {
-	end, next := time.After(maxDebounce), time.After(debounce)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-end:
-			return
-		case <-next:
-			return
-		case <-e.hints:
-			next = time.After(debounce)
 		}
 	}
 }
@@ -142,37 +130,26 @@ func dirsOf(path string) []string {
 	}
 	var dirs []string
 	dir, rest := "/", split(path)
-	if volume := filepath.VolumeName(path); volume != "" {
-		dir, rest = volume+string(filepath.Separator), rest[1:]
-	}
-	for links := 0; len(rest) > 0 && links <= 40; { // as many as Linux follows
+	for links := 0; links <= 40; { // as many as Linux follows
 		next := filepath.Join(dir, rest[0])
-		info, err := os.Lstat(next)
-		if err != nil {
+		target, err := os.Readlink(next)
+		switch {
+		case err == nil:
+			links++
+			dirs = append(dirs, dir)
+			if filepath.IsAbs(target) {
+				dir = "/"
+			}
+			rest = append(split(target), rest[1:]...)
+		case len(rest) > 1 && errors.Is(err, syscall.EINVAL): // not a link
+			dir, rest = next, rest[1:]
+		default:
 			return append(dirs, dir)
 		}
-		rest = rest[1:]
-		if info.Mode()&os.ModeSymlink == 0 {
-			if len(rest) == 0 {
-				dirs = append(dirs, dir)
-			}
-			dir = next
-			continue
-		}
-		links++
-		dirs = append(dirs, dir)
-		target, err := os.Readlink(next)
-		if err != nil {
-			break
-		}
-		if filepath.IsAbs(target) {
-			dir = string(filepath.Separator)
-		}
-		rest = append(split(target), rest...)
 	}
 	return dirs
 }
 
 func split(path string) []string {
-	return strings.Split(strings.Trim(filepath.ToSlash(path), "/"), "/")
+	return strings.Split(strings.Trim(path, "/"), "/")
 }

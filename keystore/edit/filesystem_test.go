@@ -1,5 +1,3 @@
-//go:build unix
-
 package edit_test
 
 import (
@@ -14,11 +12,6 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
-
-func addUnixChildren(list map[string]func(path, word string) error) {
-	list["full"] = editWithFullDisk
-	list["read-only"] = editAsNobody
-}
 
 const nobody = 65534
 

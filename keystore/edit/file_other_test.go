@@ -1,5 +1,0 @@
-//go:build !unix
-
-package edit_test
-
-func addUnixChildren(map[string]func(path, word string) error) {}
