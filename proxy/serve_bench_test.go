@@ -171,7 +171,7 @@ func TestAllocations(t *testing.T) {
 		secret string
 		most   float64
 	}{
-		"forwarded": {benchSecret(77), 66},
+		"forwarded": {benchSecret(77), 68},
 		"refused":   {"fl_nobody-0123456789", 26},
 	} {
 		t.Run(name, func(t *testing.T) {
