@@ -5,19 +5,20 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/proxy"
-	adminpage "github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -38,64 +39,44 @@ Example:
 
 const (
 	demoChatflow = "3f1c2a9e-1111-4222-8333-444455556666"
-	demoOther    = "8d2b6c1f-7777-4888-9999-aaaabbbbcccc"
+	demoKeys     = `version: 1
+keys:
+  - {id: demo, sha256: %s}
+  - {id: somebody-else, sha256: %s}
+chatflows:
+  - {id: %s, keys: [demo]}
+  - {id: 8d2b6c1f-7777-4888-9999-aaaabbbbcccc, keys: [somebody-else]}
+`
 )
 
 // Run runs the demo until a signal ends it.
 func (cmd *demoCmd) Run(s streams) error {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer cancel()
-	return demo(ctx, cmd.Listen, cmd.Admin, s)
-}
-
-func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 	dir, err := os.MkdirTemp("", "flowlatch-demo-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	keys := filepath.Join(dir, "keys.yaml")
-	secret, other := keystore.Generate(), keystore.Generate()
-	for id, key := range map[string]struct{ secret, chatflow string }{
-		"demo": {secret, demoChatflow}, "somebody-else": {other, demoOther},
-	} {
-		err := edit.File(keys, func(data []byte) ([]byte, error) {
-			return edit.AddKey(keys, data, edit.NewKey{ID: id, Digest: keystore.DigestOf(key.secret), Chatflows: []string{key.chatflow}})
-		})
-		if err != nil {
-			return err
-		}
+	keys, secret, other := filepath.Join(dir, "keys.yaml"), keystore.Generate(), keystore.Generate()
+	content := fmt.Sprintf(demoKeys, keystore.DigestOf(secret), keystore.DigestOf(other), demoChatflow)
+	if err := os.WriteFile(keys, []byte(content), 0o600); err != nil {
+		return err
 	}
-	upstream, err := startStandIn()
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	defer upstream.close()
+	server := &http.Server{Handler: standIn(), ReadHeaderTimeout: 10 * time.Second}
+	defer server.Close()
+	go func() { _ = server.Serve(upstream) }() // ends with Close
 
-	data, admin, err := listenBoth(listenAddr, adminAddr)
-	if err != nil {
-		return err
-	}
 	flowise := route.Flowise()
 	c := &config.Config{
-		Proxy: proxy.Options{Preset: flowise, Routes: flowise.Routes, Upstream: upstream.url, Version: buildVersion()},
-		Keys:  keys, LogConsole: true, LogLevel: zerolog.InfoLevel,
+		Listen: cmd.Listen, Admin: cmd.Admin, Keys: keys, LogConsole: true, LogLevel: zerolog.InfoLevel,
+		Proxy: proxy.Options{Preset: flowise, Routes: flowise.Routes, Upstream: &url.URL{Scheme: "http", Host: upstream.Addr().String()}},
 	}
-	if c.Proxy.Store, err = openStore(ctx, c, zerolog.Nop()); err != nil {
-		return err
-	}
-	c.Proxy.Log = newLogger(c, s.err, isTerminal(s.err))
-	gate, err := proxy.New(c.Proxy)
-	if err != nil {
-		return err
-	}
-	background, stop := context.WithCancel(ctx)
-	defer stop()
-	go c.Proxy.Store.Run(background)
-	operators := adminpage.New(gate)
-	go operators.Run(background)
-	printDemo(s.out, data.Addr(), admin.Addr(), secret, other)
-	return gate.Serve(ctx, data, admin, operators, 0)
+	return serve(ctx, c, s.err, func(data, admin net.Addr) { printDemo(s.out, data, admin, secret, other) })
 }
 
 // printDemo prints a request for each thing to see.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
@@ -44,11 +43,12 @@ func (cmd *serveCmd) Run(ctx *kong.Context, s streams) error {
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	context.AfterFunc(stop, cancel) // restore default handling, so that a second signal kills a slow drain
-	return serve(stop, c, s.err)
+	return serve(stop, c, s.err, func(data, admin net.Addr) { logServing(c, data, admin) })
 }
 
-// serve runs a gate until ctx is done: settings, log, key store, certificates, proxy, listeners.
-func serve(ctx context.Context, c *config.Config, stderr io.Writer) error {
+// serve runs a gate until ctx is done: settings, log, key store, certificates, proxy, listeners. It adds to c.Proxy what
+// no setting says, and calls listening once clients can connect.
+func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening func(data, admin net.Addr)) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anyone may think that the gate is up
 	defer signal.Stop(hangup)
@@ -63,11 +63,10 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	options := c.Proxy
-	options.Store, options.Certificates, options.Log, options.Version = store, certificates, log, buildVersion()
-	options.Registry = prometheus.NewRegistry()
-	options.Registry.MustRegister(dropped)
-	gate, err := proxy.New(options)
+	c.Proxy.Store, c.Proxy.Certificates, c.Proxy.Log, c.Proxy.Version = store, certificates, log, buildVersion()
+	c.Proxy.Registry = prometheus.NewRegistry()
+	c.Proxy.Registry.MustRegister(dropped)
+	gate, err := proxy.New(c.Proxy)
 	if err != nil {
 		return err
 	}
@@ -84,7 +83,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) error {
 	operators := adminpage.New(gate)
 	go operators.Run(background)
 
-	logServing(log, c, store.Snapshot(), data.Addr(), admin.Addr())
+	listening(data.Addr(), admin.Addr())
 	return gate.Serve(ctx, data, admin, operators, c.Drain)
 }
 
@@ -126,7 +125,8 @@ func listen(flag, addr string) (net.Listener, error) {
 }
 
 // logServing logs that the gate is up, and a warning if others can reach its admin listener.
-func logServing(log zerolog.Logger, c *config.Config, s *keystore.Snapshot, data, admin net.Addr) {
+func logServing(c *config.Config, data, admin net.Addr) {
+	log, s := c.Proxy.Log, c.Proxy.Store.Snapshot()
 	log.Info().Str("version", buildVersion()).Str("preset", c.Proxy.Preset.Name).Str("listen", data.String()).Bool("tls", c.Certificates.ServerCert != "").
 		Str("admin", admin.String()).Str("status_page", statusPage(admin)).Str("upstream", c.Proxy.Upstream.Redacted()).Strs("expose", c.Proxy.Expose).
 		Int("keys", len(s.Keys())).Int("chatflows", len(s.Chatflows())).Msg("serving")

@@ -3,37 +3,22 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 )
 
-// standIn is the upstream of the demo. It responds to predictions as Flowise does, whole or streamed, by repeating the
-// question.
-type standIn struct {
-	url    *url.URL
-	server *http.Server
-}
-
-func startStandIn() (*standIn, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
+// standIn returns the upstream of the demo. It responds to predictions as Flowise does, whole or streamed, by repeating
+// the question.
+func standIn() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/prediction/{chatflow}", standInPrediction)
 	mux.HandleFunc("GET /api/v1/chatflows-streaming/{chatflow}", func(w http.ResponseWriter, _ *http.Request) {
 		writeStandIn(w, map[string]any{"isStreaming": true})
 	})
 	mux.HandleFunc("GET /api/v1/ping", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "pong") })
-	s := &standIn{url: &url.URL{Scheme: "http", Host: l.Addr().String()}, server: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}}
-	go func() { _ = s.server.Serve(l) }() // ends with close
-	return s, nil
+	return mux
 }
-
-func (s *standIn) close() { _ = s.server.Close() }
 
 func writeStandIn(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
