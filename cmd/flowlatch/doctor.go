@@ -4,8 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/doctor"
@@ -39,7 +37,7 @@ Examples:
   flowlatch doctor --url https://flows.example.com --client-cert client.crt --client-key client.key`
 }
 
-// Run examines the gate and prints a table.
+// Run examines the gate and prints what was found.
 func (cmd *doctorCmd) Run(s streams) error {
 	gate, err := cmd.gate()
 	if err != nil {
@@ -49,11 +47,15 @@ func (cmd *doctorCmd) Run(s streams) error {
 	if err != nil {
 		return fmt.Errorf("--url %s: %w; is the gate running, and is it there?", cmd.URL, err)
 	}
-	printFindings(s.out, findings)
-	if slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.Result == doctor.Open }) {
-		return errRefused
+	t := newTable(s.out)
+	row(t, "CHECK", "RESULT", "WHAT WAS FOUND")
+	for _, f := range findings {
+		row(t, f.Check, string(f.Result), f.Text)
 	}
-	return nil
+	if err := t.Flush(); err != nil || findings[0].Result != doctor.Open {
+		return err
+	}
+	return errRefused
 }
 
 // gate parses the flags.
@@ -87,18 +89,4 @@ func (cmd *doctorCmd) gate() (g doctor.Gate, err error) {
 		g.Certificates = []tls.Certificate{pair}
 	}
 	return g, nil
-}
-
-// printFindings prints a table: what is open first, for whoever reads no further.
-func printFindings(w io.Writer, findings []doctor.Finding) {
-	table(w, func(row func(...string)) {
-		row("CHECK", "RESULT", "WHAT WAS FOUND")
-		for _, r := range []doctor.Result{doctor.Open, doctor.Look, doctor.OK, doctor.NotChecked} {
-			for _, f := range findings {
-				if f.Result == r {
-					row(f.Check, string(r), f.Text)
-				}
-			}
-		}
-	})
 }

@@ -56,15 +56,14 @@ func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
 		return err
 	}
 	e := gate.Explain(cmd.Method, requestTarget(cmd.URL), body, key)
-	table(s.out, func(row func(...string)) {
-		for _, line := range e.Lines {
-			row(line[0], line[1])
-		}
-	})
-	if !e.Allowed {
-		return errRefused
+	t := newTable(s.out)
+	for _, line := range e.Lines {
+		row(t, line[:]...)
 	}
-	return nil
+	if err := t.Flush(); err != nil || e.Allowed {
+		return err
+	}
+	return errRefused
 }
 
 // requestTarget returns the request target that a client sends for a URL: what follows scheme and host, unchanged,

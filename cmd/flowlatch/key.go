@@ -150,8 +150,9 @@ func (cmd *keyListCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	printKeys(s.out, store.Snapshot(), time.Now())
-	return nil
+	t := newTable(s.out)
+	printKeys(t, store.Snapshot(), time.Now())
+	return t.Flush()
 }
 
 type keyRevokeCmd struct {

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/route"
@@ -39,6 +40,8 @@ const (
 	NotChecked Result = "-"
 )
 
+var results = []Result{Open, Look, OK, NotChecked} // the worst first
+
 // Finding is one thing that was found.
 type Finding struct {
 	Check  string
@@ -49,7 +52,7 @@ type Finding struct {
 // ExpiresSoon is how long before its end a key or a certificate is worth a word.
 const ExpiresSoon = 14 * 24 * time.Hour
 
-// Examine runs all checks. An error means that the gate cannot be reached.
+// Examine runs all checks and returns what was found, the worst first. An error means that the gate cannot be reached.
 func Examine(g Gate) ([]Finding, error) {
 	e := &examination{Gate: g, target: targets[g.Preset.Name], now: time.Now()}
 	if err := e.requests(); err != nil {
@@ -58,6 +61,7 @@ func Examine(g Gate) ([]Finding, error) {
 	e.aroundTheGate()
 	e.adminListener()
 	e.keyFile()
+	slices.SortStableFunc(e.findings, func(a, b Finding) int { return slices.Index(results, a.Result) - slices.Index(results, b.Result) })
 	return e.findings, nil
 }
 
