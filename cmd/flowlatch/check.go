@@ -20,7 +20,6 @@ import (
 
 type checkCmd struct{ config.Flags }
 
-// Help is shown below the usage.
 func (checkCmd) Help() string {
 	return `Reads the settings and the key file with the code that serve uses. Exit code 1 if anything is wrong.
 

@@ -28,7 +28,6 @@ type demoCmd struct {
 	Admin  string `default:"127.0.0.1:9901" help:"Address of the admin listener."`
 }
 
-// Help is shown below the usage.
 func (demoCmd) Help() string {
 	return `Starts a stand-in for Flowise, a gate in front of it and a key for one chatflow, and prints requests to try.
 Nothing needs to be installed or configured, and nothing is left behind.

@@ -21,7 +21,6 @@ type doctorCmd struct {
 	Admin      string `default:"127.0.0.1:9901" placeholder:"HOST:PORT" help:"The gate's admin listener."`
 }
 
-// Help is shown below the usage.
 func (doctorCmd) Help() string {
 	return `Sends some 130 harmless requests to a running gate, none with a valid key, and looks at what is around it. They name a
 chatflow that does not exist, so nothing runs even where the gate has a hole; they do show in the gate's log and metrics.
@@ -37,7 +36,6 @@ Examples:
   flowlatch doctor --url https://flows.example.com --client-cert client.crt --client-key client.key`
 }
 
-// Run examines the gate and prints what was found.
 func (cmd *doctorCmd) Run(s streams) error {
 	gate, err := cmd.gate()
 	if err != nil {

@@ -20,7 +20,6 @@ type explainCmd struct {
 	config.Flags
 }
 
-// Help is shown below the usage.
 func (explainCmd) Help() string {
 	return `Nothing is sent anywhere. Exit code 0 if the request would pass, 1 if not.
 
@@ -30,7 +29,6 @@ Examples:
   flowlatch explain GET http://localhost:8080/api/v1/chatflows --keys ./keys.yaml`
 }
 
-// Run prints what would become of the request.
 func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
 	c, err := resolve(ctx)
 	if err != nil {

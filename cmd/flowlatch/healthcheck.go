@@ -14,7 +14,6 @@ type healthcheckCmd struct {
 	config.AdminFlag
 }
 
-// Help is shown below the usage.
 func (healthcheckCmd) Help() string {
 	return `Asks /readyz on the admin listener. Exit code 0 if the gate is ready, 1 if not.
 
@@ -23,7 +22,6 @@ Example:
   flowlatch healthcheck --admin 127.0.0.1:9901`
 }
 
-// Run asks the gate whether it is ready.
 func (cmd *healthcheckCmd) Run(ctx *kong.Context, s streams) error {
 	c, err := resolve(ctx)
 	if err != nil {

@@ -31,7 +31,6 @@ type importCmd struct {
 	keyFile
 }
 
-// Help is shown below the usage.
 func (importCmd) Help() string {
 	return `Reads the chatflows and API keys of a Flowise and makes a key file: the same keys, as digests, for the same chatflows.
 Standard error says what changes for clients. Nothing changes in Flowise. Flowise 2.x without a user name needs no
@@ -45,7 +44,6 @@ Examples:
   flowlatch import https://flowise.example.com --api-key-file ./flowise.key --keys ./keys.yaml --public-stays-public`
 }
 
-// Run reads Flowise and writes the key file.
 func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
 	c, err := resolve(ctx)
 	if err != nil {

@@ -63,7 +63,6 @@ type keyNewCmd struct {
 	NotAfter  time.Time `placeholder:"TIME" help:"When the key expires."`
 }
 
-// Help is shown below the usage.
 func (keyNewCmd) Help() string {
 	return `The secret is printed on standard output, alone, and stored nowhere: the file has its digest.
 A running gate reloads the file by itself. The file is created if it does not exist.
@@ -74,7 +73,6 @@ Examples:
   flowlatch key new --keys ./keys.yaml --id ops --chatflow "*" --not-after 2027-01-31T00:00:00Z > ops.secret`
 }
 
-// Run adds the key.
 func (cmd *keyNewCmd) Run(ctx *kong.Context, s streams) error {
 	secret := keystore.Generate()
 	path, err := cmd.edit(ctx, s, func(file string, data []byte) ([]byte, error) {
@@ -109,7 +107,6 @@ type keyRotateCmd struct {
 	Overlap time.Duration `default:"24h" help:"How long the old secret stays valid; 0 ends it at once."`
 }
 
-// Help is shown below the usage.
 func (keyRotateCmd) Help() string {
 	return `The key keeps its ID and what it opens. Both secrets are valid during the overlap, and responses to requests with the old one
 have Deprecation and Sunset headers. The new secret is printed on standard output, alone, and stored nowhere.
@@ -120,7 +117,6 @@ Examples:
   flowlatch key rotate --keys ./keys.yaml --id acme-web --overlap 0`
 }
 
-// Run adds a secret to the key.
 func (cmd *keyRotateCmd) Run(ctx *kong.Context, s streams) error {
 	if cmd.Overlap < 0 {
 		return usageError{errors.New("--overlap must not be negative")}
@@ -137,10 +133,8 @@ func (cmd *keyRotateCmd) Run(ctx *kong.Context, s streams) error {
 
 type keyListCmd struct{ keyFile }
 
-// Help is shown below the usage.
 func (keyListCmd) Help() string { return "Example:\n\n  flowlatch key list --keys ./keys.yaml" }
 
-// Run lists the keys.
 func (cmd *keyListCmd) Run(ctx *kong.Context, s streams) error {
 	c, err := resolve(ctx)
 	if err != nil {
@@ -162,7 +156,6 @@ type keyRevokeCmd struct {
 	Force bool   `help:"Revoke the key even if it was used within the last 10 minutes."`
 }
 
-// Help is shown below the usage.
 func (keyRevokeCmd) Help() string {
 	return `The key stays in the file, disabled, so that its ID cannot come to mean another. A running gate refuses it from the next
 request on; open responses may finish, unless the gate has --cut-streams-on-revoke. The gate's admin listener is asked
@@ -174,7 +167,6 @@ Examples:
   flowlatch key revoke --keys ./keys.yaml --id acme-web --force`
 }
 
-// Run disables the key.
 func (cmd *keyRevokeCmd) Run(ctx *kong.Context, s streams) error {
 	if !cmd.Force {
 		if err := cmd.inUse(ctx, s); err != nil {

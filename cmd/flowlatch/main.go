@@ -28,7 +28,7 @@ const (
 	exitUsage  = 2
 )
 
-// commands is everything the program can be asked to do.
+// commands is everything the program can be asked to do. Of each, kong calls Run, and shows Help below the usage.
 type commands struct {
 	Serve       serveCmd       `cmd:"" help:"Run the gate in front of a flow runner such as Flowise."`
 	Demo        demoCmd        `cmd:"" help:"Run the gate in front of a stand-in for Flowise, with a key to try it."`
@@ -103,10 +103,8 @@ func newParser(options ...kong.Option) (*kong.Kong, error) {
 
 type versionCmd struct{}
 
-// Help is shown below the usage.
 func (versionCmd) Help() string { return "Example:\n\n  flowlatch version" }
 
-// Run prints the version.
 func (versionCmd) Run(s streams) error {
 	_, err := fmt.Fprintln(s.out, "flowlatch", buildVersion())
 	return err

@@ -22,7 +22,6 @@ import (
 
 type serveCmd struct{ config.Flags }
 
-// Help is shown below the usage.
 func (serveCmd) Help() string {
 	return `Every setting may come from a flag, an environment variable or the settings file, in this order.
 SIGTERM and SIGINT drain and end the gate, SIGHUP reads the key file and certificates again.
