@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 
 	"github.com/flowlatch/flowlatch/internal/config"
@@ -15,8 +14,8 @@ type doctorCmd struct {
 	URL        string `required:"" placeholder:"URL" help:"Where clients reach the gate, from where this runs."`
 	KeyFile    string `name:"key-file" placeholder:"FILE" help:"The gate's key file; without it, the keys are not checked."`
 	Upstream   string `placeholder:"URL" help:"The upstream; without it, ways around the gate are not looked for."`
-	ClientCert string `placeholder:"FILE" help:"PEM file of the client certificate for a gate that asks for one. Needs --client-key."`
-	ClientKey  string `placeholder:"FILE" help:"PEM file of the private key of --client-cert."`
+	ClientCert string `and:"client" placeholder:"FILE" help:"PEM file of the client certificate for a gate that asks for one. Needs --client-key."`
+	ClientKey  string `and:"client" placeholder:"FILE" help:"PEM file of the private key of --client-cert."`
 	Preset     string `env:"FLOWLATCH_PRESET" default:"flowise" help:"The kind of upstream behind the gate: flowise, langflow or n8n."`
 	Admin      string `default:"127.0.0.1:9901" placeholder:"HOST:PORT" help:"The gate's admin listener."`
 }
@@ -73,16 +72,13 @@ func (cmd *doctorCmd) gate() (g doctor.Gate, err error) {
 	if g.Preset, err = route.PresetNamed(cmd.Preset); err != nil {
 		return g, fmt.Errorf("--preset: %w", err)
 	}
-	if (cmd.ClientCert == "") != (cmd.ClientKey == "") {
-		return g, errors.New("--client-cert and --client-key: a certificate and its private key come together; name both")
-	}
 	if cmd.ClientCert != "" {
-		if err := certificate.CheckPair(cmd.ClientCert, cmd.ClientKey); err != nil {
-			return g, fmt.Errorf("--client-cert and --client-key: %w", err)
+		var pair tls.Certificate
+		if err = certificate.CheckPair(cmd.ClientCert, cmd.ClientKey); err == nil {
+			pair, err = tls.LoadX509KeyPair(cmd.ClientCert, cmd.ClientKey)
 		}
-		pair, err := tls.LoadX509KeyPair(cmd.ClientCert, cmd.ClientKey)
 		if err != nil {
-			return g, fmt.Errorf("--client-cert: %w", err)
+			return g, fmt.Errorf("--client-cert and --client-key: %w", err)
 		}
 		g.Certificates = []tls.Certificate{pair}
 	}

@@ -20,10 +20,10 @@ import (
 
 type importCmd struct {
 	URL               string        `arg:"" help:"Flowise's own address, such as http://127.0.0.1:3000."`
-	User              string        `placeholder:"NAME" help:"The user of a Flowise 2.x (its FLOWISE_USERNAME)."`
-	Email             string        `placeholder:"ADDRESS" help:"An account of a Flowise 3.x."`
+	User              string        `xor:"credential" placeholder:"NAME" help:"The user of a Flowise 2.x (its FLOWISE_USERNAME)."`
+	Email             string        `xor:"credential" placeholder:"ADDRESS" help:"An account of a Flowise 3.x."`
 	PasswordFile      string        `placeholder:"FILE" help:"File with the password of the user or account; or set FLOWLATCH_IMPORT_PASSWORD."`
-	APIKeyFile        string        `name:"api-key-file" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or set FLOWLATCH_IMPORT_API_KEY."`
+	APIKeyFile        string        `name:"api-key-file" xor:"credential" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or set FLOWLATCH_IMPORT_API_KEY."`
 	PublicStaysPublic bool          `help:"Leave chatflows that have no key in Flowise open to anyone. Without it they are closed."`
 	DryRun            bool          `aliases:"stdout" help:"Print the key file to standard output and write nothing."`
 	Timeout           time.Duration `default:"1m" help:"How long Flowise may take for one response."`
@@ -114,15 +114,7 @@ func existsError(path string, err error) error {
 // its value: other users of the machine see the flags of a process.
 func (cmd *importCmd) credential() (c flowise.Credential, err error) {
 	c.User, c.Email = cmd.User, cmd.Email
-	ways := 0
-	for _, flag := range []string{cmd.User, cmd.Email, cmd.APIKeyFile} {
-		if flag != "" {
-			ways++
-		}
-	}
 	switch {
-	case ways > 1:
-		return c, usageError{errors.New("--user, --email and --api-key-file are three ways to the same end; give one")}
 	case cmd.User != "" || cmd.Email != "":
 		c.Password, err = secretFrom("--password-file", cmd.PasswordFile, config.ImportPassword)
 		if err == nil && c.Password == "" {
