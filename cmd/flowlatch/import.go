@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -64,14 +63,12 @@ func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
 			return existsError(c.Keys, err)
 		}
 	}
-	var roots *x509.CertPool // nil: the system's
-	if path := c.Certificates.UpstreamCA; path != "" {
-		if roots, err = certificate.Authorities(path); err != nil {
-			return fmt.Errorf("--upstream-ca: %w", err)
-		}
+	certificates, err := certificate.Open(c.Certificates, certificate.Options{})
+	if err != nil {
+		return err
 	}
 	found, err := flowise.Read(context.Background(), flowise.Options{
-		URL: cmd.URL, Credential: credential, RootCAs: roots, Timeout: cmd.Timeout,
+		URL: cmd.URL, Credential: credential, RootCAs: certificates.Upstream().RootCAs, Timeout: cmd.Timeout,
 	})
 	if err != nil {
 		return fmt.Errorf("reading Flowise: %w", err)
