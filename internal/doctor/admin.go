@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -68,8 +67,8 @@ func (e *examination) adminAddresses() {
 
 // isAdmin reports whether an admin listener answers at an address.
 func isAdmin(addr string) bool {
-	r, ok := get(&url.URL{Scheme: "http", Host: addr}, "/livez")
-	return ok && r.status == http.StatusOK && strings.TrimSpace(r.text) == "ok"
+	body, err := Ask(addr, "/livez")
+	return err == nil && string(body) == "ok\n"
 }
 
 // certificate looks at a certificate that the gate uses.
@@ -105,11 +104,8 @@ func Status(addr string) (status admin.Status, err error) {
 // Ask gets a path from the admin listener at an address. A status other than 200 is an error with the text of the
 // response.
 func Ask(addr, path string) ([]byte, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+	host, port, _ := net.SplitHostPort(addr)
+	if host == "" || net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1" // where a listener on every address is reached
 	}
 	client := &http.Client{Timeout: adminTimeout, Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy from the environment

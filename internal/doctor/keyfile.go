@@ -25,14 +25,22 @@ func (e *examination) keyFile() {
 	}
 	s := store.Snapshot()
 	e.add(keyFileCheck, OK, "%d keys, %d chatflows", len(s.Keys()), len(s.Chatflows()))
+	used, plain := map[*keystore.Key]bool{}, 0
 	for _, c := range s.Chatflows() {
 		e.chatflow(c)
+		for _, k := range c.Keys() {
+			used[k] = true
+		}
 	}
-	used := usedKeys(s)
 	for _, k := range s.Keys() {
-		e.key(k, used[k.ID])
+		e.key(k, used[k])
+		if slices.ContainsFunc(k.Secrets(), func(s keystore.Secret) bool { return s.Plain }) {
+			plain++
+		}
 	}
-	e.plainSecrets(s)
+	if plain > 0 {
+		e.plainSecrets(plain)
+	}
 }
 
 // chatflow looks for chatflows that are open to more than was perhaps meant.
@@ -58,31 +66,11 @@ func (e *examination) key(k *keystore.Key, used bool) {
 	}
 }
 
-// usedKeys returns the IDs of the keys that open a chatflow.
-func usedKeys(s *keystore.Snapshot) map[string]bool {
-	used := map[string]bool{}
-	for _, c := range s.Chatflows() {
-		for _, k := range c.Keys() {
-			used[k.ID] = true
-		}
-	}
-	return used
-}
-
-// plainSecrets looks for secrets in plain text, and for who can read them.
-func (e *examination) plainSecrets(s *keystore.Snapshot) {
-	plain := 0
-	for _, k := range s.Keys() {
-		if slices.ContainsFunc(k.Secrets(), func(s keystore.Secret) bool { return s.Plain }) {
-			plain++
-		}
-	}
-	if plain == 0 {
-		return
-	}
+// plainSecrets looks for who can read the key file.
+func (e *examination) plainSecrets(keys int) {
 	result, readers := Look, ""
 	if info, err := os.Stat(e.KeyFile); err == nil && info.Mode().Perm()&0o044 != 0 {
 		result, readers = Open, fmt.Sprintf(", and others than its owner can read it (mode %04o; chmod 600)", info.Mode().Perm())
 	}
-	e.add(keyFileCheck, result, "%d keys are in plain text in it%s; `flowlatch check` shows the digest to replace each with", plain, readers)
+	e.add(keyFileCheck, result, "%d keys are in plain text in it%s; `flowlatch check` shows the digest to replace each with", keys, readers)
 }
