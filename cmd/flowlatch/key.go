@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -14,6 +15,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 type keyCmd struct {
@@ -197,15 +199,11 @@ func (cmd *keyRevokeCmd) inUse(ctx *kong.Context, s streams) error {
 		fmt.Fprintf(s.err, "cannot ask the gate at %s whether the key is in use (%v)\n", c.Admin, err)
 		return nil
 	}
-	for _, k := range status.Keys {
-		if k.ID != cmd.ID {
-			continue
-		}
-		if k.LastUsed != nil && time.Since(*k.LastUsed) < recently {
-			return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force revokes it nevertheless", cmd.ID, k.LastUsed.Format(time.RFC3339), c.Admin)
-		}
-		return nil
+	i := slices.IndexFunc(status.Keys, func(k admin.KeyStatus) bool { return k.ID == cmd.ID })
+	if i < 0 {
+		fmt.Fprintf(s.err, "the gate at %s does not have key %q, so it cannot say whether it is in use\n", c.Admin, cmd.ID)
+	} else if used := status.Keys[i].LastUsed; used != nil && time.Since(*used) < recently {
+		return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force revokes it nevertheless", cmd.ID, used.Format(time.RFC3339), c.Admin)
 	}
-	fmt.Fprintf(s.err, "the gate at %s does not have key %q, so it cannot say whether it is in use\n", c.Admin, cmd.ID)
 	return nil
 }
