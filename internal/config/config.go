@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -55,45 +56,36 @@ func Resolve(ctx *kong.Context) (*Config, error) {
 		faults = append(faults, err)
 	}
 	from.file = file.values
-	c.Proxy.Preset = presetOr(from.source("preset").Value)
-	c.FileRoutes, err = file.parseRoutes(c.Proxy.Preset)
+	preset, err := route.PresetNamed(from.source("preset").Value)
+	if err != nil { // a fault of the setting, which is reported below
+		preset = route.Presets()[0]
+	}
+	from.preset = map[string]string{"expose": strings.Join(preset.Expose, ","), "upstream": preset.Upstream}
+	c.FileRoutes, err = file.parseRoutes(preset)
 	if err != nil {
 		faults = append(faults, err)
 	}
-	c.Proxy.Routes = slices.Concat(c.Proxy.Preset.Routes, c.FileRoutes)
+	c.Proxy.Preset, c.Proxy.Routes = preset, slices.Concat(preset.Routes, c.FileRoutes)
 	for _, setting := range settings {
+		if from.flags[setting.name] == nil {
+			continue // the command does not take it
+		}
 		s := from.source(setting.name)
-		switch {
-		case !from.has(setting.name):
-			continue
-		case s.Place == byDefault:
-			s.Value = presetDefault(c.Proxy.Preset, s)
-		}
 		c.Sources = append(c.Sources, s)
-		err := setting.set(s.Value)
-		if err == nil && s.Place != byDefault {
-			err = fitsPreset(c.Proxy.Preset, s.Name)
-		}
-		for _, err := range each(err) {
-			faults = append(faults, fmt.Errorf("%s: %w", s.Place, err))
+		if err := setting.set(s.Value); err != nil {
+			for fault := range strings.SplitSeq(err.Error(), "\n") { // each of those that were joined gets the place
+				faults = append(faults, fmt.Errorf("%s: %s", s.Place, fault))
+			}
 		}
 	}
 	faults = append(faults, c.checkTLS(len(faults) == 0)...)
+	if place := c.place("discovery"); place != byDefault && !preset.HasDiscovery() {
+		faults = append(faults, fmt.Errorf("%s: %s has no route that clients ask before they use their key; leave this out with the preset %s", place, preset.Runner, preset.Name))
+	}
 	if overlap(c.Listen, c.Admin) {
 		faults = append(faults, errors.New("--listen and --admin are the same address; the admin listener must not be where clients connect"))
 	}
 	return c, errors.Join(faults...)
-}
-
-// each returns the errors that were joined in err, so that each can be given its place.
-func each(err error) []error {
-	switch err := err.(type) { //nolint:errorlint // only what was joined here
-	case nil:
-		return nil
-	case interface{ Unwrap() []error }:
-		return err.Unwrap()
-	}
-	return []error{err}
 }
 
 // place returns where a setting was set.
@@ -103,7 +95,7 @@ func (c *Config) place(name string) string {
 			return s.Place
 		}
 	}
-	return "--" + name
+	return byDefault
 }
 
 // overlap reports whether two addresses to listen on are the same, or one includes the other.
