@@ -9,6 +9,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -50,16 +51,31 @@ type UpstreamStatus struct {
 
 // ReloadStatus is one reload of the key file.
 type ReloadStatus struct {
-	Time             time.Time       `json:"time"`
-	Result           keystore.Result `json:"result"`
-	Generation       uint64          `json:"generation"`
-	Error            string          `json:"error,omitempty"`
-	KeysAdded        []string        `json:"keys_added,omitempty"`
-	KeysRemoved      []string        `json:"keys_removed,omitempty"`
-	KeysChanged      []string        `json:"keys_changed,omitempty"`
-	ChatflowsAdded   []string        `json:"chatflows_added,omitempty"`
-	ChatflowsRemoved []string        `json:"chatflows_removed,omitempty"`
-	ChatflowsChanged []string        `json:"chatflows_changed,omitempty"`
+	keystore.Reload
+	Error string `json:"error,omitempty"`
+}
+
+// CertificateStatus is a server or client certificate, or the CAs of a file.
+type CertificateStatus struct {
+	Certificate certificate.Name `json:"certificate"`
+	certificate.Info
+	// Stale says that the files are invalid and an older certificate stays active, and Fault why.
+	Stale bool   `json:"stale"`
+	Fault string `json:"fault,omitempty"`
+}
+
+// reloadResponse is the response to `POST /-/reload`.
+type reloadResponse struct {
+	ReloadStatus
+	Certificates []certificateReload `json:"certificates,omitempty"`
+}
+
+// certificateReload is one reload of a certificate.
+type certificateReload struct {
+	Certificate certificate.Name   `json:"certificate"`
+	Result      certificate.Result `json:"result"`
+	Error       string             `json:"error,omitempty"`
+	certificate.Info
 }
 
 // SettingsStatus are the settings by which the gate trusts and refuses, as they are written.
@@ -149,15 +165,12 @@ func (a *Admin) status(v view) Status {
 	all, unlisted := a.proxy.Totals()
 	s := Status{
 		Version: o.Version, Preset: o.Preset.Name, StartedAt: a.started.UTC(), Now: validAt.UTC(),
-		Generation: st.Generation, Stale: st.Stale, Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
+		Generation: st.Generation, Stale: st.Stale, Fault: reason(st.Err), Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
 		Warnings: v.warnings(snapshot), RecentReloads: []ReloadStatus{}, Settings: settingsStatus(o), Certificates: certificateStatus(o.Certificates.Status()),
 		Totals: countStatus(all), Unlisted: countStatus(unlisted), Recent: a.history.recent(all, a.started, now),
 	}
 	s.OpenRequests, s.Draining = a.proxy.OpenRequests()
 	s.Settings.Keys = st.Path
-	if st.Err != nil {
-		s.Fault = st.Err.Error()
-	}
 	for _, r := range st.Recent {
 		s.RecentReloads = append(s.RecentReloads, reloadStatus(r))
 	}
@@ -172,24 +185,28 @@ func (a *Admin) status(v view) Status {
 func upstreamStatus(u *url.URL, h proxy.Health) UpstreamStatus {
 	s := UpstreamStatus{URL: u.Redacted()}
 	if h.Known {
-		s.Up, s.Since = &h.Up, optional(h.Since)
-		if h.Err != nil {
-			s.Error = h.Err.Error()
-		}
+		s.Up, s.Since, s.Error = &h.Up, optional(h.Since), reason(h.Err)
 	}
 	return s
 }
 
 func reloadStatus(r keystore.Reload) ReloadStatus {
-	s := ReloadStatus{
-		Time: r.Time.UTC(), Result: r.Result, Generation: r.Generation,
-		KeysAdded: r.KeysAdded, KeysRemoved: r.KeysRemoved, KeysChanged: r.KeysChanged,
-		ChatflowsAdded: r.ChatflowsAdded, ChatflowsRemoved: r.ChatflowsRemoved, ChatflowsChanged: r.ChatflowsChanged,
+	r.Time = r.Time.UTC()
+	return ReloadStatus{r, reason(r.Err)}
+}
+
+func certificateStatus(all []certificate.Status) (list []CertificateStatus) {
+	for _, st := range all {
+		list = append(list, CertificateStatus{st.Name, st.Info, st.Err != nil, reason(st.Err)})
 	}
-	if r.Err != nil {
-		s.Error = r.Err.Error()
+	return list
+}
+
+func certificateReloads(all []certificate.Reload) (list []certificateReload) {
+	for _, r := range all {
+		list = append(list, certificateReload{r.Name, r.Result, reason(r.Err), r.New})
 	}
-	return s
+	return list
 }
 
 func countStatus(c proxy.Counts) CountStatus {
@@ -242,4 +259,11 @@ func optional(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
+}
+
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
