@@ -25,7 +25,7 @@ type Admin struct {
 	opts    proxy.Options // of the proxy
 	started time.Time
 	history history
-	viewing sync.Mutex // held while a part of the status is selected
+	viewing sync.Mutex // held while a status is put together
 }
 
 // New returns the handler for a gate, and registers metrics about its keys, certificates and upstream on the gate's
@@ -46,34 +46,35 @@ func New(p *proxy.Proxy) *Admin {
 
 // Run keeps the history that the status shows, until ctx is done.
 func (a *Admin) Run(ctx context.Context) {
-	a.history.run(ctx, func() proxy.Counts {
-		all, _ := a.proxy.Totals()
-		return all
-	})
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			all, _ := a.proxy.Totals()
+			a.history.add(sample{now, all})
+		}
+	}
 }
 
-// serveStatus shows the status, or as much of it as the query asks for. Selecting among many keys is done for one client
-// at a time, so that pages that are left open cost at most one processor.
+// serveStatus shows the status, or as much of it as the query asks for. It is put together for one client at a time, so
+// that pages that are left open cost at most one processor.
 func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 	v, err := parseView(r.URL.Query())
 	if err != nil {
 		text(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	if v == (view{}) {
-		writeJSON(w, http.StatusOK, a.Status())
+	a.viewing.Lock()
+	if r.Context().Err() != nil { // it is gone, and others wait behind it
+		a.viewing.Unlock()
 		return
 	}
-	a.viewing.Lock()
-	gone := r.Context().Err() != nil // while it waited: others wait behind it
-	var s Status
-	if !gone {
-		s = a.status(v)
-	}
+	s := a.status(v)
 	a.viewing.Unlock()
-	if !gone {
-		writeJSON(w, http.StatusOK, s)
-	}
+	writeJSON(w, http.StatusOK, s)
 }
 
 // serveReady reports whether requests would be served: keys are loaded, or there would be no Proxy, and the gate is not

@@ -1,9 +1,10 @@
 package admin
 
 import (
+	"cmp"
+	"fmt"
+	"net/netip"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -80,17 +81,17 @@ type certificateReload struct {
 
 // SettingsStatus are the settings by which the gate trusts and refuses, as they are written.
 type SettingsStatus struct {
-	Keys                  string   `json:"keys"`
-	Expose                []string `json:"expose"`
-	Discovery             string   `json:"discovery"`
-	UpstreamAuthorization string   `json:"upstream_authorization"`
-	PublicURL             string   `json:"public_url,omitempty"`
-	CORSOrigins           []string `json:"cors_origins"`
-	TrustedProxies        []string `json:"trusted_proxies"`
-	FailureLimit          string   `json:"failure_limit"`
-	MaxBody               int64    `json:"max_body"`
-	MaxCheckedBody        int64    `json:"max_checked_body"`
-	CutStreamsOnRevoke    bool     `json:"cut_streams_on_revoke"`
+	Keys                  string         `json:"keys"`
+	Expose                []string       `json:"expose"`
+	Discovery             string         `json:"discovery"`
+	UpstreamAuthorization string         `json:"upstream_authorization"`
+	PublicURL             string         `json:"public_url,omitempty"`
+	CORSOrigins           []string       `json:"cors_origins"`
+	TrustedProxies        []netip.Prefix `json:"trusted_proxies"`
+	FailureLimit          string         `json:"failure_limit"`
+	MaxBody               int64          `json:"max_body"`
+	MaxCheckedBody        int64          `json:"max_checked_body"`
+	CutStreamsOnRevoke    bool           `json:"cut_streams_on_revoke"`
 }
 
 // CountStatus is what became of requests since the start.
@@ -219,36 +220,16 @@ func countStatus(c proxy.Counts) CountStatus {
 // settingsStatus returns the settings of a gate as they are written.
 func settingsStatus(o proxy.Options) SettingsStatus {
 	s := SettingsStatus{
-		Expose: slices.Clone(o.Expose), Discovery: "open", UpstreamAuthorization: o.UpstreamAuthorization.String(),
-		CORSOrigins: append([]string{}, o.CORSOrigins...), TrustedProxies: []string{}, FailureLimit: "off",
+		Expose: o.Expose, Discovery: "open", UpstreamAuthorization: cmp.Or(o.UpstreamAuthorization.String(), "remove"), PublicURL: o.PublicURL.Redacted(),
+		CORSOrigins: append([]string{}, o.CORSOrigins...), TrustedProxies: append([]netip.Prefix{}, o.TrustedProxies...), FailureLimit: "off",
 		MaxBody: o.MaxBody, MaxCheckedBody: o.MaxCheckedBody, CutStreamsOnRevoke: o.CutRevoked,
 	}
 	if o.DiscoveryKeyed {
 		s.Discovery = "keyed"
 	}
-	if s.UpstreamAuthorization == "" {
-		s.UpstreamAuthorization = keystore.UpstreamAuthorization{Mode: keystore.UpstreamRemove}.String()
-	}
-	if o.PublicURL != nil {
-		s.PublicURL = o.PublicURL.Redacted()
-	}
-	for _, network := range o.TrustedProxies {
-		s.TrustedProxies = append(s.TrustedProxies, network.String())
-	}
 	if o.FailureLimit.Burst > 0 {
-		s.FailureLimit = strconv.Itoa(o.FailureLimit.Burst) + "/" + shortDuration(o.FailureLimit.Per)
-	}
-	return s
-}
-
-// shortDuration is d as people write it: 1m, not 1m0s.
-func shortDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
+		per := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(o.FailureLimit.Per.String()) // 1m, as people write it, not 1m0s
+		s.FailureLimit = fmt.Sprintf("%d/%s", o.FailureLimit.Burst, per)
 	}
 	return s
 }
