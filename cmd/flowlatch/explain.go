@@ -5,8 +5,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
@@ -29,11 +27,7 @@ Examples:
   flowlatch explain GET http://localhost:8080/api/v1/chatflows --keys ./keys.yaml`
 }
 
-func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
-	c, err := resolve(ctx)
-	if err != nil {
-		return err
-	}
+func (cmd *explainCmd) Run(c *config.Config, s streams) (err error) {
 	if c.Proxy.Store, err = readKeys(c); err != nil {
 		return err
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/doctor"
 )
@@ -22,11 +20,7 @@ Example:
   flowlatch healthcheck --admin 127.0.0.1:9901`
 }
 
-func (cmd *healthcheckCmd) Run(ctx *kong.Context, s streams) error {
-	c, err := resolve(ctx)
-	if err != nil {
-		return err
-	}
+func (cmd *healthcheckCmd) Run(c *config.Config, s streams) error {
 	body, err := doctor.Ask(c.Admin, "/readyz")
 	if err != nil {
 		return fmt.Errorf("not ready: %w", err)

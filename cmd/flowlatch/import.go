@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/keystore/flowise"
@@ -43,11 +41,7 @@ Examples:
   flowlatch import https://flowise.example.com --api-key-file ./flowise.key --keys ./keys.yaml --public-stays-public`
 }
 
-func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
-	c, err := resolve(ctx)
-	if err != nil {
-		return err
-	}
+func (cmd *importCmd) Run(c *config.Config, s streams) error {
 	if err := edit.CheckName(c.Keys); err != nil {
 		return err
 	}

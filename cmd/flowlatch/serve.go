@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/flowlatch/flowlatch/internal/config"
@@ -34,11 +33,7 @@ Examples:
 }
 
 // Run serves until a signal ends it.
-func (cmd *serveCmd) Run(ctx *kong.Context, s streams) error {
-	c, err := resolve(ctx)
-	if err != nil {
-		return err
-	}
+func (cmd *serveCmd) Run(c *config.Config, s streams) error {
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	context.AfterFunc(stop, cancel) // restore default handling, so that a second signal kills a slow drain
