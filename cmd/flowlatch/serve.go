@@ -13,10 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/flowlatch/flowlatch/internal/config"
-	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	adminpage "github.com/flowlatch/flowlatch/proxy/admin"
-	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 type serveCmd struct{ config.Flags }
@@ -45,6 +43,7 @@ func (cmd *serveCmd) Run(c *config.Config, s streams) error {
 func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening func(data, admin net.Addr)) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anyone may think that the gate is up
+	defer close(hangup)                   // ends the reloads
 	defer signal.Stop(hangup)
 
 	log, lines, dropped := openLog(c, stderr)
@@ -64,7 +63,12 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 	if err != nil {
 		return err
 	}
-	data, admin, err := listenBoth(c.Listen, c.Admin)
+	data, err := listen("--listen", c.Listen)
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	admin, err := listen("--admin", c.Admin)
 	if err != nil {
 		return err
 	}
@@ -73,36 +77,17 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 	defer stop()
 	go store.Run(background)
 	go certificates.Run(background)
-	go reloadOnHangup(background, store, certificates, hangup)
+	go func() {
+		for range hangup {
+			store.Reload()
+			certificates.Reload()
+		}
+	}()
 	operators := adminpage.New(gate)
 	go operators.Run(background)
 
 	listening(data.Addr(), admin.Addr())
 	return gate.Serve(ctx, data, admin, operators, c.Drain)
-}
-
-func reloadOnHangup(ctx context.Context, store *keystore.Store, certificates *certificate.Store, hangup <-chan os.Signal) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangup:
-			store.Reload()
-			certificates.Reload()
-		}
-	}
-}
-
-// listenBoth opens the two listeners of a gate, or none.
-func listenBoth(dataAddr, adminAddr string) (data, admin net.Listener, err error) {
-	if data, err = listen("--listen", dataAddr); err != nil {
-		return nil, nil, err
-	}
-	if admin, err = listen("--admin", adminAddr); err != nil {
-		data.Close()
-		return nil, nil, err
-	}
-	return data, admin, nil
 }
 
 func listen(flag, addr string) (net.Listener, error) {
@@ -132,7 +117,7 @@ func logServing(c *config.Config, data, admin net.Addr) {
 // statusPage returns where a browser on this machine finds the page of an admin listener.
 func statusPage(admin net.Addr) string {
 	host, port, _ := net.SplitHostPort(admin.String())
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+	if net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, port) + "/"
