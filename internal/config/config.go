@@ -22,26 +22,16 @@ import (
 
 // Config is what the settings say. A setting that the command has no flag for keeps its zero value.
 type Config struct {
-	// Listen and Admin are the addresses of the two listeners.
-	Listen, Admin string
-	// Proxy is how the proxy is set up; its store, certificates, log, registry and version are added by the command.
-	Proxy proxy.Options
-	// FileRoutes are the routes that the settings file adds to those of the preset. Proxy.Routes has both.
-	FileRoutes []*route.Route
-	// Certificates are the files that TLS is set up from.
-	Certificates certificate.Files
-	// Keys is the path of the key file.
-	Keys string
-	// WaitForKeys is how long a missing or invalid key file is waited for at the start. Zero means not at all.
-	WaitForKeys time.Duration
-	// Drain is how long open requests may go on after SIGTERM. Zero means that they are cut at once.
-	Drain time.Duration
-	// LogLevel is the least level that is logged.
-	LogLevel zerolog.Level
-	// LogConsole says that the log is text for people, not JSON.
-	LogConsole bool
-	// Sources are where the settings come from, in the order of their declaration.
-	Sources []Source
+	Listen, Admin string            // addresses of the two listeners
+	Proxy         proxy.Options     // without what the command adds: store, certificates, log, registry and version
+	FileRoutes    []*route.Route    // that the settings file adds to those of the preset; Proxy.Routes has both
+	Certificates  certificate.Files // that TLS is set up from
+	Keys          string            // path of the key file
+	WaitForKeys   time.Duration     // for a key file that is missing or invalid at the start
+	Drain         time.Duration     // how long open requests may go on after SIGTERM
+	LogLevel      zerolog.Level     // the least that is logged
+	LogConsole    bool              // the log is text for people, not JSON
+	Sources       []Source          // where the settings come from, in the order of their declaration
 }
 
 // Resolve returns the settings of the command that was parsed, or everything that is wrong with them, joined. With an

@@ -15,18 +15,12 @@ import (
 
 // Gate is the gate to examine and what stands around it.
 type Gate struct {
-	// URL is where clients connect, as seen from here.
-	URL *url.URL
-	// Preset is the kind of upstream that the gate is said to stand in front of.
-	Preset *route.Preset
-	// Upstream is the upstream's own address. Nil means that ways around the gate are not looked for.
-	Upstream *url.URL
-	// Admin is the address of the gate's admin listener.
-	Admin string
-	// KeyFile is the gate's key file. Empty means that it is not read.
-	KeyFile string
-	// Certificates are the client certificates for a gate that asks for one.
-	Certificates []tls.Certificate
+	URL          *url.URL          // where clients connect, as seen from here
+	Preset       *route.Preset     // the kind of upstream that the gate is said to stand in front of
+	Upstream     *url.URL          // the upstream's own address; nil: ways around the gate are not looked for
+	Admin        string            // address of the admin listener
+	KeyFile      string            // empty: it is not read
+	Certificates []tls.Certificate // client certificates, for a gate that asks for one
 }
 
 // Result is how a check ended.
