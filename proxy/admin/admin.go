@@ -5,6 +5,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -34,7 +35,7 @@ func New(p *proxy.Proxy) *Admin {
 	a := &Admin{proxy: p, opts: p.Options(), started: time.Now()}
 	a.opts.Registry.MustRegister(&collector{a})
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", a.serveReady)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.opts.Registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /status", a.serveStatus)
@@ -64,7 +65,7 @@ func (a *Admin) Run(ctx context.Context) {
 func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 	v, err := parseView(r.URL.Query())
 	if err != nil {
-		text(w, http.StatusBadRequest, err.Error())
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	a.viewing.Lock()
@@ -82,10 +83,10 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 // down cannot even say so.
 func (a *Admin) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if _, draining := a.proxy.OpenRequests(); draining {
-		text(w, http.StatusServiceUnavailable, "draining")
+		http.Error(w, "draining", http.StatusServiceUnavailable)
 		return
 	}
-	text(w, http.StatusOK, "ok")
+	fmt.Fprintln(w, "ok")
 }
 
 func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
@@ -95,12 +96,6 @@ func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
 		status = http.StatusUnprocessableEntity
 	}
 	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates)})
-}
-
-func text(w http.ResponseWriter, status int, s string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(s + "\n"))
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
