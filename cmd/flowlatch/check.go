@@ -12,9 +12,9 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/flowlatch/flowlatch/internal/config"
-	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
@@ -131,7 +131,7 @@ func describeBody(b keystore.BodyPolicy) string {
 // printWarnings prints what is valid, and perhaps not meant.
 func printWarnings(w io.Writer, s *keystore.Snapshot, certificates *certificate.Store) {
 	for _, c := range certificates.Status() {
-		if time.Until(c.NotAfter) < doctor.ExpiresSoon {
+		if time.Until(c.NotAfter) < admin.ExpiresSoon {
 			fmt.Fprintf(w, "warning: the certificate %q, for %s, expires at %s\n", c.Name, few(c.Names), when(c.NotAfter))
 		}
 	}

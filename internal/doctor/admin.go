@@ -79,7 +79,7 @@ func (e *examination) certificate(c admin.CertificateStatus) {
 		e.add(check, Look, "its files are invalid, and an older one stays active until %s: %s", end, c.Fault)
 	case left <= 0:
 		e.add(check, Look, "it expired at %s: whoever checks it refuses it; put a new one in its files", end)
-	case left < ExpiresSoon:
+	case left < admin.ExpiresSoon:
 		e.add(check, Look, "it expires at %s; put a new one in its files, which are read again when they change", end)
 	default:
 		e.add(check, OK, "for %s, until %s", strings.Join(c.Names, ", "), end)

@@ -43,9 +43,6 @@ type Finding struct {
 	Text   string
 }
 
-// ExpiresSoon is how long before its end a key or a certificate is worth a word.
-const ExpiresSoon = 14 * 24 * time.Hour
-
 // Examine runs all checks and returns what was found, the worst first. An error means that the gate cannot be reached.
 func Examine(g Gate) ([]Finding, error) {
 	e := &examination{Gate: g, target: targets[g.Preset.Name], now: time.Now()}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 const keyFileCheck = "key file"
@@ -59,7 +60,7 @@ func (e *examination) key(k *keystore.Key, used bool) {
 	switch v := k.Validity(e.now); {
 	case !used:
 		e.add(keyFileCheck, Look, "key %s opens no chatflow (line %d); list it under one, or remove it", k.ID, k.Line)
-	case v == keystore.Valid && !end.IsZero() && end.Before(e.now.Add(ExpiresSoon)):
+	case v == keystore.Valid && !end.IsZero() && end.Before(e.now.Add(admin.ExpiresSoon)):
 		e.add(keyFileCheck, Look, "key %s expires at %s; `flowlatch key rotate --id %s` makes its next secret", k.ID, end.Format(time.RFC3339), k.ID)
 	case v == keystore.Expired:
 		e.add(keyFileCheck, Look, "key %s expired at %s; remove it if nobody needs it (line %d)", k.ID, end.Format(time.RFC3339), k.Line)

@@ -150,8 +150,8 @@ type ChatflowStatus struct {
 	CountStatus
 }
 
-// expiringWithin is how long before its end a key counts as expiring, as in the alert rules.
-const expiringWithin = 14 * 24 * time.Hour
+// ExpiresSoon is how long before its end a key or a certificate is worth a word, as in the alert rules.
+const ExpiresSoon = 14 * 24 * time.Hour
 
 // Status returns the state of the gate. It holds no secret and no digest.
 func (a *Admin) Status() Status { return a.status(view{}) }

@@ -87,7 +87,7 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 			counts.Expired++
 		case keystore.Valid:
 			counts.Valid++
-			if end := k.NotAfter(); !end.IsZero() && end.Sub(now) < expiringWithin {
+			if end := k.NotAfter(); !end.IsZero() && end.Sub(now) < ExpiresSoon {
 				counts.Expiring++
 			}
 		}
