@@ -81,45 +81,23 @@ func (cmd *demoCmd) Run(s streams) error {
 
 // printDemo prints a request for each thing to see.
 func printDemo(w io.Writer, data, admin net.Addr, secret, other string) {
-	prediction := fmt.Sprintf("http://%s/api/v1/prediction/%s", data, demoChatflow)
-	curl := func(key, question, more string) string {
-		line := "curl -sN "
-		if key != "" {
-			line += "-H 'Authorization: Bearer " + key + "' "
+	fmt.Fprint(w, "This is a demo: the gate is real, the upstream behind it is a stand-in that repeats the question.\n\nTry, in another terminal:\n\n")
+	for _, try := range []struct{ about, key, question string }{
+		{"allowed", secret, `"Hello?"`},
+		{"allowed, streamed", secret, `"How are you today?","streaming":true`},
+		{"no key: 401", "", `"Hello?"`},
+		{"a wrong key: 401", strings.Repeat("x", 41), `"Hello?"`},
+		{"a key for another chatflow: 403", other, `"Hello?"`},
+	} {
+		curl := "curl -sN "
+		if try.key != "" {
+			curl += "-H 'Authorization: Bearer " + try.key + "' "
 		}
-		return line + "-H 'Content-Type: application/json' -d '{\"question\":\"" + question + "\"" + more + "}' " + prediction
+		curl += "-H 'Content-Type: application/json' -d '{\"question\":" + try.question + "}'"
+		fmt.Fprintf(w, "# %s\n%s http://%s/api/v1/prediction/%s\n\n", try.about, curl, data, demoChatflow)
 	}
-	fmt.Fprintf(w, `This is a demo: the gate is real, the upstream behind it is a stand-in that repeats the question.
-
-Try, in another terminal:
-
-# allowed
-%s
-
-# allowed, streamed
-%s
-
-# no key: 401
-%s
-
-# a wrong key: 401
-%s
-
-# a key for another chatflow: 403
-%s
-
-# what the gate knows; in a browser: %s
-curl -s http://%s/status
-
-The log of the gate follows. Ctrl-C ends the demo and leaves nothing behind.
-
-`,
-		curl(secret, "Hello?", ""),
-		curl(secret, "How are you today?", `,"streaming":true`),
-		curl("", "Hello?", ""),
-		curl(strings.Repeat("x", 41), "Hello?", ""),
-		curl(other, "Hello?", ""),
-		statusPage(admin), admin)
+	fmt.Fprintf(w, "# what the gate knows; in a browser: %s\ncurl -s http://%s/status\n\n", statusPage(admin), admin)
+	fmt.Fprint(w, "The log of the gate follows. Ctrl-C ends the demo and leaves nothing behind.\n\n")
 }
 
 // standIn returns the upstream of the demo. It responds to predictions as Flowise does, whole or streamed, by repeating
