@@ -68,7 +68,7 @@ func (cmd *demoCmd) Run(s streams) error {
 		return err
 	}
 	server := &http.Server{Handler: standIn(), ReadHeaderTimeout: 10 * time.Second}
-	defer server.Close()
+	defer upstream.Close()
 	go func() { _ = server.Serve(upstream) }() // ends with Close
 
 	flowise := route.Flowise()
