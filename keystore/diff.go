@@ -7,8 +7,12 @@ import (
 
 // Diff is what differs between two snapshots, by ID.
 type Diff struct {
-	KeysAdded, KeysRemoved, KeysChanged                []string
-	ChatflowsAdded, ChatflowsRemoved, ChatflowsChanged []string
+	KeysAdded        []string `json:"keys_added,omitempty"`
+	KeysRemoved      []string `json:"keys_removed,omitempty"`
+	KeysChanged      []string `json:"keys_changed,omitempty"`
+	ChatflowsAdded   []string `json:"chatflows_added,omitempty"`
+	ChatflowsRemoved []string `json:"chatflows_removed,omitempty"`
+	ChatflowsChanged []string `json:"chatflows_changed,omitempty"`
 }
 
 func (d *Diff) lists() []*[]string {

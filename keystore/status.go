@@ -12,12 +12,12 @@ import (
 
 // Reload is the result of a reload.
 type Reload struct {
-	Time   time.Time
-	Result Result
+	Time   time.Time `json:"time"`
+	Result Result    `json:"result"`
 	// Err says what is wrong with the files, for Failed.
-	Err error
+	Err error `json:"-"`
 	// Generation counts the snapshots published, from 1.
-	Generation uint64
+	Generation uint64 `json:"generation"`
 	// Diff is what changed, for Loaded.
 	Diff
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/config"
-	"github.com/flowlatch/flowlatch/internal/doctor"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
@@ -21,7 +21,7 @@ func openCertificates(c *config.Config, log zerolog.Logger) (*certificate.Store,
 		switch left := time.Until(st.NotAfter); {
 		case left <= 0:
 			describeCertificate(log.Error(), st.Name, st.Info).Msg("certificate has expired; whoever verifies it refuses it")
-		case left < doctor.ExpiresSoon:
+		case left < admin.ExpiresSoon:
 			describeCertificate(log.Warn(), st.Name, st.Info).Msg("certificate expires soon")
 		default:
 			describeCertificate(log.Info(), st.Name, st.Info).Msg("certificate applied")

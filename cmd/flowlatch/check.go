@@ -1,24 +1,25 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/flowlatch/flowlatch/internal/config"
-	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 type checkCmd struct{ config.Flags }
 
-// Help is shown below the usage.
 func (checkCmd) Help() string {
 	return `Reads the settings and the key file with the code that serve uses. Exit code 1 if anything is wrong.
 
@@ -30,9 +31,13 @@ Examples:
 
 // Run prints what would apply, or everything that is wrong.
 func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
-	c, settingsErr := config.Resolve(ctx)
-	snapshot, keysErr := loadSnapshot(c)
-	err := errors.Join(settingsErr, keysErr)
+	c, err := config.Resolve(ctx)
+	var store *keystore.Store
+	if c.Keys != "" { // otherwise Resolve has reported it
+		var keysErr error
+		store, keysErr = readKeys(c)
+		err = errors.Join(err, keysErr)
+	}
 	if err == nil {
 		_, err = proxy.New(c.Proxy)
 	}
@@ -43,13 +48,15 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	if err != nil {
 		return fmt.Errorf("not in order:\n%w", err)
 	}
-	printSettings(s.out, c)
-	printRoutes(s.out, c)
-	fmt.Fprintln(s.out)
-	printKeys(s.out, snapshot, time.Now())
-	fmt.Fprintln(s.out)
-	printChatflows(s.out, snapshot)
-	printWarnings(s.err, snapshot, certificates)
+	t := newTable(s.out)
+	printSettings(t, c)
+	printRoutes(t, c)
+	fmt.Fprintln(t)
+	printKeys(t, store.Snapshot(), time.Now())
+	fmt.Fprintln(t)
+	printChatflows(t, store.Snapshot())
+	_ = t.Flush() // to a writer that does not fail or a terminal that is gone
+	printWarnings(s.err, store.Snapshot(), certificates)
 	return nil
 }
 
@@ -60,79 +67,55 @@ func readKeys(c *config.Config) (*keystore.Store, error) {
 	}})
 }
 
-// loadSnapshot returns what is in the key file.
-func loadSnapshot(c *config.Config) (*keystore.Snapshot, error) {
-	if c.Keys == "" {
-		return nil, nil //nolint:nilnil // Resolve has reported it
+func printSettings(t *tabwriter.Writer, c *config.Config) {
+	row(t, "SETTING", "VALUE", "FROM")
+	for _, s := range c.Sources {
+		row(t, s.Name, orDash(s.Value), s.Place)
 	}
-	store, err := readKeys(c)
-	if err != nil {
-		return nil, err
-	}
-	return store.Snapshot(), nil
-}
-
-func printSettings(w io.Writer, c *config.Config) {
-	table(w, func(row func(...string)) {
-		row("SETTING", "VALUE", "FROM")
-		for _, s := range c.Sources {
-			row(s.Name, orDash(s.Value), s.Place)
-		}
-	})
 }
 
 // printRoutes prints the routes of the settings file; those of the presets are in docs/routes.md.
-func printRoutes(w io.Writer, c *config.Config) {
+func printRoutes(t *tabwriter.Writer, c *config.Config) {
 	if len(c.FileRoutes) == 0 {
 		return
 	}
-	fmt.Fprintln(w)
-	table(w, func(row func(...string)) {
-		row("ROUTE", "METHODS", "GROUP", "CHATFLOW ID")
-		for _, r := range c.FileRoutes {
-			id := "lower-case UUID"
-			if r.ID != nil {
-				id = r.ID.String()
-			}
-			row(r.Path, strings.Join(r.Methods, ", "), r.Group, id)
+	fmt.Fprintln(t)
+	row(t, "ROUTE", "METHODS", "GROUP", "CHATFLOW ID")
+	for _, r := range c.FileRoutes {
+		id := "lower-case UUID"
+		if r.ID != nil {
+			id = r.ID.String()
 		}
-	})
+		row(t, r.Path, strings.Join(r.Methods, ", "), r.Group, id)
+	}
 }
 
-func printKeys(w io.Writer, s *keystore.Snapshot, now time.Time) {
+func printKeys(t *tabwriter.Writer, s *keystore.Snapshot, now time.Time) {
 	opens := map[string][]string{}
 	for _, c := range s.Chatflows() {
 		for _, k := range c.Keys() {
 			opens[k.ID] = append(opens[k.ID], c.Label())
 		}
 	}
-	table(w, func(row func(...string)) {
-		row("KEY", "STATUS", "NOT BEFORE", "NOT AFTER", "SECRETS", "OPENS")
-		for _, k := range s.Keys() {
-			row(k.ID, k.Validity(now).String(), when(k.NotBefore()), when(k.NotAfter()), fmt.Sprint(len(k.Secrets())), few(opens[k.ID]))
-		}
-	})
+	row(t, "KEY", "STATUS", "NOT BEFORE", "NOT AFTER", "SECRETS", "OPENS")
+	for _, k := range s.Keys() {
+		row(t, k.ID, k.Validity(now).String(), when(k.NotBefore()), when(k.NotAfter()), fmt.Sprint(len(k.Secrets())), few(opens[k.ID]))
+	}
 }
 
-func printChatflows(w io.Writer, s *keystore.Snapshot) {
-	table(w, func(row func(...string)) {
-		row("CHATFLOW", "NAME", "OPEN TO", "UPSTREAM AUTHORIZATION", "BODY")
-		for _, c := range s.Chatflows() {
-			var who []string
-			for _, k := range c.Keys() {
-				who = append(who, k.ID)
-			}
-			open := few(who)
-			if c.Public {
-				open = "everybody (public)"
-			}
-			authorization := c.UpstreamAuthorization.String()
-			if authorization == "" {
-				authorization = "as set"
-			}
-			row(c.ID, orDash(c.Name), open, authorization, describeBody(c.Body))
+func printChatflows(t *tabwriter.Writer, s *keystore.Snapshot) {
+	row(t, "CHATFLOW", "NAME", "OPEN TO", "UPSTREAM AUTHORIZATION", "BODY")
+	for _, c := range s.Chatflows() {
+		var who []string
+		for _, k := range c.Keys() {
+			who = append(who, k.ID)
 		}
-	})
+		open := few(who)
+		if c.Public {
+			open = "everybody (public)"
+		}
+		row(t, c.ID, orDash(c.Name), open, cmp.Or(c.UpstreamAuthorization.String(), "as set"), describeBody(c.Body))
+	}
 }
 
 func describeBody(b keystore.BodyPolicy) string {
@@ -148,7 +131,7 @@ func describeBody(b keystore.BodyPolicy) string {
 // printWarnings prints what is valid, and perhaps not meant.
 func printWarnings(w io.Writer, s *keystore.Snapshot, certificates *certificate.Store) {
 	for _, c := range certificates.Status() {
-		if time.Until(c.NotAfter) < doctor.ExpiresSoon {
+		if time.Until(c.NotAfter) < admin.ExpiresSoon {
 			fmt.Fprintf(w, "warning: the certificate %q, for %s, expires at %s\n", c.Name, few(c.Names), when(c.NotAfter))
 		}
 	}

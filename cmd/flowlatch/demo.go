@@ -2,22 +2,24 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/proxy"
-	adminpage "github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -26,7 +28,6 @@ type demoCmd struct {
 	Admin  string `default:"127.0.0.1:9901" help:"Address of the admin listener."`
 }
 
-// Help is shown below the usage.
 func (demoCmd) Help() string {
 	return `Starts a stand-in for Flowise, a gate in front of it and a key for one chatflow, and prints requests to try.
 Nothing needs to be installed or configured, and nothing is left behind.
@@ -38,105 +39,112 @@ Example:
 
 const (
 	demoChatflow = "3f1c2a9e-1111-4222-8333-444455556666"
-	demoOther    = "8d2b6c1f-7777-4888-9999-aaaabbbbcccc"
+	demoKeys     = `version: 1
+keys:
+  - {id: demo, sha256: %s}
+  - {id: somebody-else, sha256: %s}
+chatflows:
+  - {id: %s, keys: [demo]}
+  - {id: 8d2b6c1f-7777-4888-9999-aaaabbbbcccc, keys: [somebody-else]}
+`
 )
 
 // Run runs the demo until a signal ends it.
 func (cmd *demoCmd) Run(s streams) error {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer cancel()
-	return demo(ctx, cmd.Listen, cmd.Admin, s)
-}
-
-func demo(ctx context.Context, listenAddr, adminAddr string, s streams) error {
 	dir, err := os.MkdirTemp("", "flowlatch-demo-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	keys := filepath.Join(dir, "keys.yaml")
-	secret, other := keystore.Generate(), keystore.Generate()
-	for id, key := range map[string]struct{ secret, chatflow string }{
-		"demo": {secret, demoChatflow}, "somebody-else": {other, demoOther},
-	} {
-		err := edit.File(keys, func(data []byte) ([]byte, error) {
-			return edit.AddKey(keys, data, edit.NewKey{ID: id, Digest: keystore.DigestOf(key.secret), Chatflows: []string{key.chatflow}})
-		})
-		if err != nil {
-			return err
-		}
+	keys, secret, other := filepath.Join(dir, "keys.yaml"), keystore.Generate(), keystore.Generate()
+	content := fmt.Sprintf(demoKeys, keystore.DigestOf(secret), keystore.DigestOf(other), demoChatflow)
+	if err := os.WriteFile(keys, []byte(content), 0o600); err != nil {
+		return err
 	}
-	upstream, err := startStandIn()
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	defer upstream.close()
+	server := &http.Server{Handler: standIn(), ReadHeaderTimeout: 10 * time.Second}
+	defer upstream.Close()
+	go func() { _ = server.Serve(upstream) }() // ends with Close
 
-	data, admin, err := listenBoth(listenAddr, adminAddr)
-	if err != nil {
-		return err
-	}
 	flowise := route.Flowise()
 	c := &config.Config{
-		Proxy: proxy.Options{Preset: flowise, Routes: flowise.Routes, Upstream: upstream.url, Version: buildVersion()},
-		Keys:  keys, LogConsole: true, LogLevel: zerolog.InfoLevel,
+		Listen: cmd.Listen, Admin: cmd.Admin, Keys: keys, LogConsole: true, LogLevel: zerolog.InfoLevel,
+		Proxy: proxy.Options{Preset: flowise, Routes: flowise.Routes, Upstream: &url.URL{Scheme: "http", Host: upstream.Addr().String()}},
 	}
-	if c.Proxy.Store, err = openStore(ctx, c, zerolog.Nop()); err != nil {
-		return err
-	}
-	c.Proxy.Log = newLogger(c, s.err, isTerminal(s.err))
-	gate, err := proxy.New(c.Proxy)
-	if err != nil {
-		return err
-	}
-	background, stop := context.WithCancel(ctx)
-	defer stop()
-	go c.Proxy.Store.Run(background)
-	operators := adminpage.New(gate)
-	go operators.Run(background)
-	printDemo(s.out, data.Addr(), admin.Addr(), secret, other)
-	return gate.Serve(ctx, data, admin, operators, 0)
+	return serve(ctx, c, s.err, func(data, admin net.Addr) { printDemo(s.out, data, admin, secret, other) })
 }
 
 // printDemo prints a request for each thing to see.
 func printDemo(w io.Writer, data, admin net.Addr, secret, other string) {
-	prediction := fmt.Sprintf("http://%s/api/v1/prediction/%s", data, demoChatflow)
-	curl := func(key, question, more string) string {
-		line := "curl -sN "
-		if key != "" {
-			line += "-H 'Authorization: Bearer " + key + "' "
+	fmt.Fprint(w, "This is a demo: the gate is real, the upstream behind it is a stand-in that repeats the question.\n\nTry, in another terminal:\n\n")
+	for _, try := range []struct{ about, key, question string }{
+		{"allowed", secret, `"Hello?"`},
+		{"allowed, streamed", secret, `"How are you today?","streaming":true`},
+		{"no key: 401", "", `"Hello?"`},
+		{"a wrong key: 401", strings.Repeat("x", 41), `"Hello?"`},
+		{"a key for another chatflow: 403", other, `"Hello?"`},
+	} {
+		curl := "curl -sN "
+		if try.key != "" {
+			curl += "-H 'Authorization: Bearer " + try.key + "' "
 		}
-		return line + "-H 'Content-Type: application/json' -d '{\"question\":\"" + question + "\"" + more + "}' " + prediction
+		curl += "-H 'Content-Type: application/json' -d '{\"question\":" + try.question + "}'"
+		fmt.Fprintf(w, "# %s\n%s http://%s/api/v1/prediction/%s\n\n", try.about, curl, data, demoChatflow)
 	}
-	fmt.Fprintf(w, `This is a demo: the gate is real, the upstream behind it is a stand-in that repeats the question.
+	fmt.Fprintf(w, "# what the gate knows; in a browser: %s\ncurl -s http://%s/status\n\n", statusPage(admin), admin)
+	fmt.Fprint(w, "The log of the gate follows. Ctrl-C ends the demo and leaves nothing behind.\n\n")
+}
 
-Try, in another terminal:
+// standIn returns the upstream of the demo. It responds to predictions as Flowise does, whole or streamed, by repeating
+// the question.
+func standIn() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/v1/prediction/{chatflow}", standInPrediction)
+	mux.HandleFunc("GET /api/v1/chatflows-streaming/{chatflow}", func(w http.ResponseWriter, _ *http.Request) {
+		writeStandIn(w, map[string]any{"isStreaming": true})
+	})
+	mux.HandleFunc("GET /api/v1/ping", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "pong") })
+	return mux
+}
 
-# allowed
-%s
+func writeStandIn(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_ = json.NewEncoder(w).Encode(v)
+}
 
-# allowed, streamed
-%s
-
-# no key: 401
-%s
-
-# a wrong key: 401
-%s
-
-# a key for another chatflow: 403
-%s
-
-# what the gate knows; in a browser: %s
-curl -s http://%s/status
-
-The log of the gate follows. Ctrl-C ends the demo and leaves nothing behind.
-
-`,
-		curl(secret, "Hello?", ""),
-		curl(secret, "How are you today?", `,"streaming":true`),
-		curl("", "Hello?", ""),
-		curl(strings.Repeat("x", 41), "Hello?", ""),
-		curl(other, "Hello?", ""),
-		statusPage(admin), admin)
+func standInPrediction(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Question  string `json:"question"`
+		Streaming bool   `json:"streaming"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&in); err != nil {
+		http.Error(w, "the stand-in takes JSON with a question", http.StatusBadRequest)
+		return
+	}
+	text := "You said: " + in.Question
+	if !in.Streaming {
+		writeStandIn(w, map[string]any{"text": text, "question": in.Question, "chatId": "demo"})
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	event := func(kind string, data any) {
+		b, _ := json.Marshal(map[string]any{"event": kind, "data": data})
+		fmt.Fprintf(w, "message:\ndata:%s\n\n", b)
+		_ = http.NewResponseController(w).Flush()
+	}
+	event("start", "")
+	for _, word := range strings.SplitAfter(text, " ") {
+		event("token", word)
+		select {
+		case <-time.After(250 * time.Millisecond):
+		case <-r.Context().Done():
+			return
+		}
+	}
+	event("end", "[DONE]")
 }

@@ -118,8 +118,8 @@ func TestDemoPortTaken(t *testing.T) {
 	if code := p.Wait(t); code != exitFailed {
 		t.Errorf("demo on a port that is taken = %d, want 1", code)
 	}
-	if got, want := p.Stderr.String(), "flowlatch: --listen "+taken+": another program listens there; "; !strings.HasPrefix(got, want) {
-		t.Errorf("demo on a port that is taken = %q on stderr, want %q", got, want)
+	if got, want := p.Stderr.String(), "\nflowlatch: --listen "+taken+": another program listens there; "; !strings.Contains(got, want) {
+		t.Errorf("demo on a port that is taken = %q on stderr, want a line %q", got, want)
 	}
 	if got := p.Stdout.String(); got != "" {
 		t.Errorf("demo on a port that is taken = %q on stdout, want nothing", got)

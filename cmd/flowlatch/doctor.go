@@ -2,10 +2,7 @@ package main
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
-	"slices"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/doctor"
@@ -17,13 +14,12 @@ type doctorCmd struct {
 	URL        string `required:"" placeholder:"URL" help:"Where clients reach the gate, from where this runs."`
 	KeyFile    string `name:"key-file" placeholder:"FILE" help:"The gate's key file; without it, the keys are not checked."`
 	Upstream   string `placeholder:"URL" help:"The upstream; without it, ways around the gate are not looked for."`
-	ClientCert string `placeholder:"FILE" help:"PEM file of the client certificate for a gate that asks for one. Needs --client-key."`
-	ClientKey  string `placeholder:"FILE" help:"PEM file of the private key of --client-cert."`
+	ClientCert string `and:"client" placeholder:"FILE" help:"PEM file of the client certificate for a gate that asks for one. Needs --client-key."`
+	ClientKey  string `and:"client" placeholder:"FILE" help:"PEM file of the private key of --client-cert."`
 	Preset     string `env:"FLOWLATCH_PRESET" default:"flowise" help:"The kind of upstream behind the gate: flowise, langflow or n8n."`
 	Admin      string `default:"127.0.0.1:9901" placeholder:"HOST:PORT" help:"The gate's admin listener."`
 }
 
-// Help is shown below the usage.
 func (doctorCmd) Help() string {
 	return `Sends some 130 harmless requests to a running gate, none with a valid key, and looks at what is around it. They name a
 chatflow that does not exist, so nothing runs even where the gate has a hole; they do show in the gate's log and metrics.
@@ -39,7 +35,6 @@ Examples:
   flowlatch doctor --url https://flows.example.com --client-cert client.crt --client-key client.key`
 }
 
-// Run examines the gate and prints a table.
 func (cmd *doctorCmd) Run(s streams) error {
 	gate, err := cmd.gate()
 	if err != nil {
@@ -49,11 +44,15 @@ func (cmd *doctorCmd) Run(s streams) error {
 	if err != nil {
 		return fmt.Errorf("--url %s: %w; is the gate running, and is it there?", cmd.URL, err)
 	}
-	printFindings(s.out, findings)
-	if slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.Result == doctor.Open }) {
-		return errRefused
+	t := newTable(s.out)
+	row(t, "CHECK", "RESULT", "WHAT WAS FOUND")
+	for _, f := range findings {
+		row(t, f.Check, string(f.Result), f.Text)
 	}
-	return nil
+	if err := t.Flush(); err != nil || findings[0].Result != doctor.Open {
+		return err
+	}
+	return errRefused
 }
 
 // gate parses the flags.
@@ -73,32 +72,15 @@ func (cmd *doctorCmd) gate() (g doctor.Gate, err error) {
 	if g.Preset, err = route.PresetNamed(cmd.Preset); err != nil {
 		return g, fmt.Errorf("--preset: %w", err)
 	}
-	if (cmd.ClientCert == "") != (cmd.ClientKey == "") {
-		return g, errors.New("--client-cert and --client-key: a certificate and its private key come together; name both")
-	}
 	if cmd.ClientCert != "" {
-		if err := certificate.CheckPair(cmd.ClientCert, cmd.ClientKey); err != nil {
-			return g, fmt.Errorf("--client-cert and --client-key: %w", err)
+		var pair tls.Certificate
+		if err = certificate.CheckPair(cmd.ClientCert, cmd.ClientKey); err == nil {
+			pair, err = tls.LoadX509KeyPair(cmd.ClientCert, cmd.ClientKey)
 		}
-		pair, err := tls.LoadX509KeyPair(cmd.ClientCert, cmd.ClientKey)
 		if err != nil {
-			return g, fmt.Errorf("--client-cert: %w", err)
+			return g, fmt.Errorf("--client-cert and --client-key: %w", err)
 		}
 		g.Certificates = []tls.Certificate{pair}
 	}
 	return g, nil
-}
-
-// printFindings prints a table: what is open first, for whoever reads no further.
-func printFindings(w io.Writer, findings []doctor.Finding) {
-	table(w, func(row func(...string)) {
-		row("CHECK", "RESULT", "WHAT WAS FOUND")
-		for _, r := range []doctor.Result{doctor.Open, doctor.Look, doctor.OK, doctor.NotChecked} {
-			for _, f := range findings {
-				if f.Result == r {
-					row(f.Check, string(r), f.Text)
-				}
-			}
-		}
-	})
 }

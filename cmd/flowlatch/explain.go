@@ -5,8 +5,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
@@ -20,7 +18,6 @@ type explainCmd struct {
 	config.Flags
 }
 
-// Help is shown below the usage.
 func (explainCmd) Help() string {
 	return `Nothing is sent anywhere. Exit code 0 if the request would pass, 1 if not.
 
@@ -30,12 +27,7 @@ Examples:
   flowlatch explain GET http://localhost:8080/api/v1/chatflows --keys ./keys.yaml`
 }
 
-// Run prints what would become of the request.
-func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
-	c, err := resolve(ctx)
-	if err != nil {
-		return err
-	}
+func (cmd *explainCmd) Run(c *config.Config, s streams) (err error) {
 	if c.Proxy.Store, err = readKeys(c); err != nil {
 		return err
 	}
@@ -56,15 +48,14 @@ func (cmd *explainCmd) Run(ctx *kong.Context, s streams) error {
 		return err
 	}
 	e := gate.Explain(cmd.Method, requestTarget(cmd.URL), body, key)
-	table(s.out, func(row func(...string)) {
-		for _, line := range e.Lines {
-			row(line[0], line[1])
-		}
-	})
-	if !e.Allowed {
-		return errRefused
+	t := newTable(s.out)
+	for _, line := range e.Lines {
+		row(t, line[:]...)
 	}
-	return nil
+	if err := t.Flush(); err != nil || e.Allowed {
+		return err
+	}
+	return errRefused
 }
 
 // requestTarget returns the request target that a client sends for a URL: what follows scheme and host, unchanged,

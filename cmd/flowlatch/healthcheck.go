@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/doctor"
 )
@@ -14,7 +12,6 @@ type healthcheckCmd struct {
 	config.AdminFlag
 }
 
-// Help is shown below the usage.
 func (healthcheckCmd) Help() string {
 	return `Asks /readyz on the admin listener. Exit code 0 if the gate is ready, 1 if not.
 
@@ -23,12 +20,7 @@ Example:
   flowlatch healthcheck --admin 127.0.0.1:9901`
 }
 
-// Run asks the gate whether it is ready.
-func (cmd *healthcheckCmd) Run(ctx *kong.Context, s streams) error {
-	c, err := resolve(ctx)
-	if err != nil {
-		return err
-	}
+func (cmd *healthcheckCmd) Run(c *config.Config, s streams) error {
 	body, err := doctor.Ask(c.Admin, "/readyz")
 	if err != nil {
 		return fmt.Errorf("not ready: %w", err)

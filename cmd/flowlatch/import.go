@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
 	"time"
-
-	"github.com/alecthomas/kong"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore/edit"
@@ -20,10 +17,10 @@ import (
 
 type importCmd struct {
 	URL               string        `arg:"" help:"Flowise's own address, such as http://127.0.0.1:3000."`
-	User              string        `placeholder:"NAME" help:"The user of a Flowise 2.x (its FLOWISE_USERNAME)."`
-	Email             string        `placeholder:"ADDRESS" help:"An account of a Flowise 3.x."`
+	User              string        `xor:"credential" placeholder:"NAME" help:"The user of a Flowise 2.x (its FLOWISE_USERNAME)."`
+	Email             string        `xor:"credential" placeholder:"ADDRESS" help:"An account of a Flowise 3.x."`
 	PasswordFile      string        `placeholder:"FILE" help:"File with the password of the user or account; or set FLOWLATCH_IMPORT_PASSWORD."`
-	APIKeyFile        string        `name:"api-key-file" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or set FLOWLATCH_IMPORT_API_KEY."`
+	APIKeyFile        string        `name:"api-key-file" xor:"credential" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or set FLOWLATCH_IMPORT_API_KEY."`
 	PublicStaysPublic bool          `help:"Leave chatflows that have no key in Flowise open to anyone. Without it they are closed."`
 	DryRun            bool          `aliases:"stdout" help:"Print the key file to standard output and write nothing."`
 	Timeout           time.Duration `default:"1m" help:"How long Flowise may take for one response."`
@@ -31,7 +28,6 @@ type importCmd struct {
 	keyFile
 }
 
-// Help is shown below the usage.
 func (importCmd) Help() string {
 	return `Reads the chatflows and API keys of a Flowise and makes a key file: the same keys, as digests, for the same chatflows.
 Standard error says what changes for clients. Nothing changes in Flowise. Flowise 2.x without a user name needs no
@@ -45,12 +41,7 @@ Examples:
   flowlatch import https://flowise.example.com --api-key-file ./flowise.key --keys ./keys.yaml --public-stays-public`
 }
 
-// Run reads Flowise and writes the key file.
-func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
-	c, err := resolve(ctx)
-	if err != nil {
-		return err
-	}
+func (cmd *importCmd) Run(c *config.Config, s streams) error {
 	if err := edit.CheckName(c.Keys); err != nil {
 		return err
 	}
@@ -66,14 +57,12 @@ func (cmd *importCmd) Run(ctx *kong.Context, s streams) error {
 			return existsError(c.Keys, err)
 		}
 	}
-	var roots *x509.CertPool // nil: the system's
-	if path := c.Certificates.UpstreamCA; path != "" {
-		if roots, err = certificate.Authorities(path); err != nil {
-			return fmt.Errorf("--upstream-ca: %w", err)
-		}
+	certificates, err := certificate.Open(c.Certificates, certificate.Options{})
+	if err != nil {
+		return err
 	}
 	found, err := flowise.Read(context.Background(), flowise.Options{
-		URL: cmd.URL, Credential: credential, RootCAs: roots, Timeout: cmd.Timeout,
+		URL: cmd.URL, Credential: credential, RootCAs: certificates.Upstream().RootCAs, Timeout: cmd.Timeout,
 	})
 	if err != nil {
 		return fmt.Errorf("reading Flowise: %w", err)
@@ -116,15 +105,7 @@ func existsError(path string, err error) error {
 // its value: other users of the machine see the flags of a process.
 func (cmd *importCmd) credential() (c flowise.Credential, err error) {
 	c.User, c.Email = cmd.User, cmd.Email
-	ways := 0
-	for _, flag := range []string{cmd.User, cmd.Email, cmd.APIKeyFile} {
-		if flag != "" {
-			ways++
-		}
-	}
 	switch {
-	case ways > 1:
-		return c, usageError{errors.New("--user, --email and --api-key-file are three ways to the same end; give one")}
 	case cmd.User != "" || cmd.Email != "":
 		c.Password, err = secretFrom("--password-file", cmd.PasswordFile, config.ImportPassword)
 		if err == nil && c.Password == "" {

@@ -6,14 +6,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
-
-	"github.com/alecthomas/kong"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 type keyCmd struct {
@@ -35,24 +35,20 @@ type keyEdit struct {
 	Stdout bool `help:"Leave the file unchanged and print the new content to standard output; a secret then goes to standard error."`
 }
 
-// edit changes the key file, or prints the new content. It returns the path of the file.
-func (k *keyEdit) edit(ctx *kong.Context, s streams, change func(file string, data []byte) ([]byte, error)) (path string, err error) {
-	c, err := resolve(ctx)
-	if err != nil {
-		return "", err
-	}
+// edit changes the key file, or prints the new content.
+func (k *keyEdit) edit(path string, s streams, change func(data []byte) ([]byte, error)) error {
 	if !k.Stdout {
-		return c.Keys, edit.File(c.Keys, func(data []byte) ([]byte, error) { return change(c.Keys, data) })
+		return edit.File(path, change)
 	}
-	data, err := os.ReadFile(c.Keys)
+	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
+		return err
 	}
-	if data, err = change(c.Keys, data); err != nil {
-		return "", err
+	if data, err = change(data); err != nil {
+		return err
 	}
 	_, err = s.out.Write(data)
-	return c.Keys, err
+	return err
 }
 
 type keyNewCmd struct {
@@ -63,7 +59,6 @@ type keyNewCmd struct {
 	NotAfter  time.Time `placeholder:"TIME" help:"When the key expires."`
 }
 
-// Help is shown below the usage.
 func (keyNewCmd) Help() string {
 	return `The secret is printed on standard output, alone, and stored nowhere: the file has its digest.
 A running gate reloads the file by itself. The file is created if it does not exist.
@@ -74,11 +69,10 @@ Examples:
   flowlatch key new --keys ./keys.yaml --id ops --chatflow "*" --not-after 2027-01-31T00:00:00Z > ops.secret`
 }
 
-// Run adds the key.
-func (cmd *keyNewCmd) Run(ctx *kong.Context, s streams) error {
+func (cmd *keyNewCmd) Run(c *config.Config, s streams) error {
 	secret := keystore.Generate()
-	path, err := cmd.edit(ctx, s, func(file string, data []byte) ([]byte, error) {
-		return edit.AddKey(file, data, edit.NewKey{
+	err := cmd.edit(c.Keys, s, func(data []byte) ([]byte, error) {
+		return edit.AddKey(c.Keys, data, edit.NewKey{
 			ID: cmd.ID, Digest: keystore.DigestOf(secret), NotBefore: cmd.NotBefore, NotAfter: cmd.NotAfter, Chatflows: cmd.Chatflow,
 		})
 	})
@@ -88,7 +82,7 @@ func (cmd *keyNewCmd) Run(ctx *kong.Context, s streams) error {
 	if len(cmd.Chatflow) == 0 {
 		fmt.Fprintf(s.err, "key %q opens no chatflow yet: list it under a chatflow's `keys:`\n", cmd.ID)
 	}
-	return cmd.printSecret(s, secret, fmt.Sprintf("key %q is in %s", cmd.ID, path))
+	return cmd.printSecret(s, secret, fmt.Sprintf("key %q is in %s", cmd.ID, c.Keys))
 }
 
 // printSecret prints a new secret, alone, and what was done.
@@ -109,7 +103,6 @@ type keyRotateCmd struct {
 	Overlap time.Duration `default:"24h" help:"How long the old secret stays valid; 0 ends it at once."`
 }
 
-// Help is shown below the usage.
 func (keyRotateCmd) Help() string {
 	return `The key keeps its ID and what it opens. Both secrets are valid during the overlap, and responses to requests with the old one
 have Deprecation and Sunset headers. The new secret is printed on standard output, alone, and stored nowhere.
@@ -120,38 +113,32 @@ Examples:
   flowlatch key rotate --keys ./keys.yaml --id acme-web --overlap 0`
 }
 
-// Run adds a secret to the key.
-func (cmd *keyRotateCmd) Run(ctx *kong.Context, s streams) error {
+func (cmd *keyRotateCmd) Run(c *config.Config, s streams) error {
 	if cmd.Overlap < 0 {
 		return usageError{errors.New("--overlap must not be negative")}
 	}
 	secret, until := keystore.Generate(), time.Now().Add(cmd.Overlap)
-	path, err := cmd.edit(ctx, s, func(file string, data []byte) ([]byte, error) {
-		return edit.RotateKey(file, data, cmd.ID, keystore.DigestOf(secret), until)
+	err := cmd.edit(c.Keys, s, func(data []byte) ([]byte, error) {
+		return edit.RotateKey(c.Keys, data, cmd.ID, keystore.DigestOf(secret), until)
 	})
 	if err != nil {
 		return err
 	}
-	return cmd.printSecret(s, secret, fmt.Sprintf("key %q has a new secret in %s, the old one expires at %s", cmd.ID, path, until.UTC().Format(time.RFC3339)))
+	return cmd.printSecret(s, secret, fmt.Sprintf("key %q has a new secret in %s, the old one expires at %s", cmd.ID, c.Keys, until.UTC().Format(time.RFC3339)))
 }
 
 type keyListCmd struct{ keyFile }
 
-// Help is shown below the usage.
 func (keyListCmd) Help() string { return "Example:\n\n  flowlatch key list --keys ./keys.yaml" }
 
-// Run lists the keys.
-func (cmd *keyListCmd) Run(ctx *kong.Context, s streams) error {
-	c, err := resolve(ctx)
-	if err != nil {
-		return err
-	}
+func (cmd *keyListCmd) Run(c *config.Config, s streams) error {
 	store, err := keystore.Open(c.Keys, keystore.Options{})
 	if err != nil {
 		return err
 	}
-	printKeys(s.out, store.Snapshot(), time.Now())
-	return nil
+	t := newTable(s.out)
+	printKeys(t, store.Snapshot(), time.Now())
+	return t.Flush()
 }
 
 type keyRevokeCmd struct {
@@ -161,7 +148,6 @@ type keyRevokeCmd struct {
 	Force bool   `help:"Revoke the key even if it was used within the last 10 minutes."`
 }
 
-// Help is shown below the usage.
 func (keyRevokeCmd) Help() string {
 	return `The key stays in the file, disabled, so that its ID cannot come to mean another. A running gate refuses it from the next
 request on; open responses may finish, unless the gate has --cut-streams-on-revoke. The gate's admin listener is asked
@@ -173,18 +159,17 @@ Examples:
   flowlatch key revoke --keys ./keys.yaml --id acme-web --force`
 }
 
-// Run disables the key.
-func (cmd *keyRevokeCmd) Run(ctx *kong.Context, s streams) error {
+func (cmd *keyRevokeCmd) Run(c *config.Config, s streams) error {
 	if !cmd.Force {
-		if err := cmd.inUse(ctx, s); err != nil {
+		if err := cmd.inUse(c, s); err != nil {
 			return err
 		}
 	}
-	path, err := cmd.edit(ctx, s, func(file string, data []byte) ([]byte, error) {
-		return edit.DisableKey(file, data, cmd.ID)
+	err := cmd.edit(c.Keys, s, func(data []byte) ([]byte, error) {
+		return edit.DisableKey(c.Keys, data, cmd.ID)
 	})
 	if err == nil && !cmd.Stdout {
-		fmt.Fprintf(s.err, "key %q is disabled in %s\n", cmd.ID, path)
+		fmt.Fprintf(s.err, "key %q is disabled in %s\n", cmd.ID, c.Keys)
 	}
 	return err
 }
@@ -194,25 +179,17 @@ const recently = 10 * time.Minute
 
 // inUse asks the gate when the key was last used, and returns an error if that was recently. If the gate cannot say, it
 // prints why and returns nil.
-func (cmd *keyRevokeCmd) inUse(ctx *kong.Context, s streams) error {
-	c, err := resolve(ctx)
-	if err != nil {
-		return err
-	}
+func (cmd *keyRevokeCmd) inUse(c *config.Config, s streams) error {
 	status, err := doctor.Status(c.Admin)
 	if err != nil {
 		fmt.Fprintf(s.err, "cannot ask the gate at %s whether the key is in use (%v)\n", c.Admin, err)
 		return nil
 	}
-	for _, k := range status.Keys {
-		if k.ID != cmd.ID {
-			continue
-		}
-		if k.LastUsed != nil && time.Since(*k.LastUsed) < recently {
-			return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force revokes it nevertheless", cmd.ID, k.LastUsed.Format(time.RFC3339), c.Admin)
-		}
-		return nil
+	i := slices.IndexFunc(status.Keys, func(k admin.KeyStatus) bool { return k.ID == cmd.ID })
+	if i < 0 {
+		fmt.Fprintf(s.err, "the gate at %s does not have key %q, so it cannot say whether it is in use\n", c.Admin, cmd.ID)
+	} else if used := status.Keys[i].LastUsed; used != nil && time.Since(*used) < recently {
+		return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force revokes it nevertheless", cmd.ID, used.Format(time.RFC3339), c.Admin)
 	}
-	fmt.Fprintf(s.err, "the gate at %s does not have key %q, so it cannot say whether it is in use\n", c.Admin, cmd.ID)
 	return nil
 }

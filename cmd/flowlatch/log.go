@@ -20,7 +20,11 @@ func openLog(c *config.Config, stderr io.Writer) (zerolog.Logger, *logWriter, pr
 	signal.Ignore(syscall.SIGPIPE) // a reader that ends would end the gate
 	stdlog.SetOutput(io.Discard)   // net/http's Transport would write bytes of the upstream there, and no JSON
 	w := newLogWriter(stderr)
-	log := newLogger(c, w, isTerminal(stderr))
+	var to io.Writer = w
+	if c.LogConsole {
+		to = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(stderr)}
+	}
+	log := zerolog.New(to).Level(c.LogLevel).With().Timestamp().Logger()
 	w.notice = func(lines uint64) {
 		log.Warn().Uint64("lines", lines).Msg("log lines were dropped, because stderr was not read or could not be written")
 	}
@@ -29,13 +33,6 @@ func openLog(c *config.Config, stderr io.Writer) (zerolog.Logger, *logWriter, pr
 		Name: "flowlatch_log_lines_dropped_total",
 		Help: "Log lines that were dropped, because stderr was not read or could not be written.",
 	}, func() float64 { return float64(w.dropped.Load()) })
-}
-
-func newLogger(c *config.Config, to io.Writer, color bool) zerolog.Logger {
-	if c.LogConsole {
-		to = zerolog.ConsoleWriter{Out: to, TimeFormat: time.TimeOnly, NoColor: !color}
-	}
-	return zerolog.New(to).Level(c.LogLevel).With().Timestamp().Logger()
 }
 
 func isTerminal(w io.Writer) bool {

@@ -28,7 +28,7 @@ const (
 	exitUsage  = 2
 )
 
-// commands is everything the program can be asked to do.
+// commands is everything the program can be asked to do. Of each, kong calls Run, and shows Help below the usage.
 type commands struct {
 	Serve       serveCmd       `cmd:"" help:"Run the gate in front of a flow runner such as Flowise."`
 	Demo        demoCmd        `cmd:"" help:"Run the gate in front of a stand-in for Flowise, with a key to try it."`
@@ -47,12 +47,10 @@ type streams struct{ out, err io.Writer }
 // usageError is an error in how the program was called.
 type usageError struct{ error }
 
-func (e usageError) Unwrap() error { return e.error }
-
 // errRefused is returned when the result was printed already and is no.
 var errRefused = errors.New("refused")
 
-// resolve returns the settings of the command that runs.
+// resolve returns the settings of the command that runs, for those whose Run takes them.
 func resolve(ctx *kong.Context) (*config.Config, error) {
 	c, err := config.Resolve(ctx)
 	if err != nil {
@@ -79,7 +77,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "flowlatch: %v\nRun `flowlatch --help`, or with a command before it, to see what there is.\n", err)
 		return exitUsage
 	}
-	err = ctx.Run(ctx, streams{stdout, stderr})
+	err = ctx.Run(streams{stdout, stderr})
 	switch {
 	case err == nil:
 		return exitOK
@@ -98,15 +96,14 @@ func newParser(options ...kong.Option) (*kong.Kong, error) {
 		kong.Name("flowlatch"),
 		kong.Description("flowlatch makes every chatflow of a flow runner such as Flowise require an API key."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),
+		kong.BindToProvider(resolve),
 	}, options...)...)
 }
 
 type versionCmd struct{}
 
-// Help is shown below the usage.
 func (versionCmd) Help() string { return "Example:\n\n  flowlatch version" }
 
-// Run prints the version.
 func (versionCmd) Run(s streams) error {
 	_, err := fmt.Fprintln(s.out, "flowlatch", buildVersion())
 	return err

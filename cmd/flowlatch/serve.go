@@ -10,20 +10,15 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/config"
-	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	adminpage "github.com/flowlatch/flowlatch/proxy/admin"
-	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 type serveCmd struct{ config.Flags }
 
-// Help is shown below the usage.
 func (serveCmd) Help() string {
 	return `Every setting may come from a flag, an environment variable or the settings file, in this order.
 SIGTERM and SIGINT drain and end the gate, SIGHUP reads the key file and certificates again.
@@ -36,21 +31,19 @@ Examples:
 }
 
 // Run serves until a signal ends it.
-func (cmd *serveCmd) Run(ctx *kong.Context, s streams) error {
-	c, err := resolve(ctx)
-	if err != nil {
-		return err
-	}
+func (cmd *serveCmd) Run(c *config.Config, s streams) error {
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	context.AfterFunc(stop, cancel) // restore default handling, so that a second signal kills a slow drain
-	return serve(stop, c, s.err)
+	return serve(stop, c, s.err, func(data, admin net.Addr) { logServing(c, data, admin) })
 }
 
-// serve runs a gate until ctx is done: settings, log, key store, certificates, proxy, listeners.
-func serve(ctx context.Context, c *config.Config, stderr io.Writer) error {
+// serve runs a gate until ctx is done: settings, log, key store, certificates, proxy, listeners. It adds to c.Proxy what
+// no setting says, and calls listening once clients can connect.
+func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening func(data, admin net.Addr)) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anyone may think that the gate is up
+	defer close(hangup)                   // ends the reloads
 	defer signal.Stop(hangup)
 
 	log, lines, dropped := openLog(c, stderr)
@@ -63,15 +56,19 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	options := c.Proxy
-	options.Store, options.Certificates, options.Log, options.Version = store, certificates, log, buildVersion()
-	options.Registry = prometheus.NewRegistry()
-	options.Registry.MustRegister(dropped)
-	gate, err := proxy.New(options)
+	c.Proxy.Store, c.Proxy.Certificates, c.Proxy.Log, c.Proxy.Version = store, certificates, log, buildVersion()
+	c.Proxy.Registry = prometheus.NewRegistry()
+	c.Proxy.Registry.MustRegister(dropped)
+	gate, err := proxy.New(c.Proxy)
 	if err != nil {
 		return err
 	}
-	data, admin, err := listenBoth(c.Listen, c.Admin)
+	data, err := listen("--listen", c.Listen)
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	admin, err := listen("--admin", c.Admin)
 	if err != nil {
 		return err
 	}
@@ -80,36 +77,17 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) error {
 	defer stop()
 	go store.Run(background)
 	go certificates.Run(background)
-	go reloadOnHangup(background, store, certificates, hangup)
-	operators := adminpage.New(gate)
-	go operators.Run(background)
-
-	logServing(log, c, store.Snapshot(), data.Addr(), admin.Addr())
-	return gate.Serve(ctx, data, admin, operators, c.Drain)
-}
-
-func reloadOnHangup(ctx context.Context, store *keystore.Store, certificates *certificate.Store, hangup <-chan os.Signal) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangup:
+	go func() {
+		for range hangup {
 			store.Reload()
 			certificates.Reload()
 		}
-	}
-}
+	}()
+	operators := adminpage.New(gate)
+	go operators.Run(background)
 
-// listenBoth opens the two listeners of a gate, or none.
-func listenBoth(dataAddr, adminAddr string) (data, admin net.Listener, err error) {
-	if data, err = listen("--listen", dataAddr); err != nil {
-		return nil, nil, err
-	}
-	if admin, err = listen("--admin", adminAddr); err != nil {
-		data.Close()
-		return nil, nil, err
-	}
-	return data, admin, nil
+	listening(data.Addr(), admin.Addr())
+	return gate.Serve(ctx, data, admin, operators, c.Drain)
 }
 
 func listen(flag, addr string) (net.Listener, error) {
@@ -126,7 +104,8 @@ func listen(flag, addr string) (net.Listener, error) {
 }
 
 // logServing logs that the gate is up, and a warning if others can reach its admin listener.
-func logServing(log zerolog.Logger, c *config.Config, s *keystore.Snapshot, data, admin net.Addr) {
+func logServing(c *config.Config, data, admin net.Addr) {
+	log, s := c.Proxy.Log, c.Proxy.Store.Snapshot()
 	log.Info().Str("version", buildVersion()).Str("preset", c.Proxy.Preset.Name).Str("listen", data.String()).Bool("tls", c.Certificates.ServerCert != "").
 		Str("admin", admin.String()).Str("status_page", statusPage(admin)).Str("upstream", c.Proxy.Upstream.Redacted()).Strs("expose", c.Proxy.Expose).
 		Int("keys", len(s.Keys())).Int("chatflows", len(s.Chatflows())).Msg("serving")
@@ -138,7 +117,7 @@ func logServing(log zerolog.Logger, c *config.Config, s *keystore.Snapshot, data
 // statusPage returns where a browser on this machine finds the page of an admin listener.
 func statusPage(admin net.Addr) string {
 	host, port, _ := net.SplitHostPort(admin.String())
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+	if net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, port) + "/"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -8,19 +9,12 @@ import (
 	"time"
 )
 
-// table prints rows with their cells aligned.
-func table(w io.Writer, rows func(row func(cells ...string))) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	rows(func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) })
-	_ = t.Flush() // to a writer that does not fail or a terminal that is gone
-}
+// newTable returns a writer that aligns the cells of rows. An empty line ends a table.
+func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
 
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
-}
+func row(t *tabwriter.Writer, cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) }
+
+func orDash(text string) string { return cmp.Or(text, "-") }
 
 func when(t time.Time) string {
 	if t.IsZero() {

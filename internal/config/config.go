@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -21,26 +22,16 @@ import (
 
 // Config is what the settings say. A setting that the command has no flag for keeps its zero value.
 type Config struct {
-	// Listen and Admin are the addresses of the two listeners.
-	Listen, Admin string
-	// Proxy is how the proxy is set up; its store, certificates, log, registry and version are added by the command.
-	Proxy proxy.Options
-	// FileRoutes are the routes that the settings file adds to those of the preset. Proxy.Routes has both.
-	FileRoutes []*route.Route
-	// Certificates are the files that TLS is set up from.
-	Certificates certificate.Files
-	// Keys is the path of the key file.
-	Keys string
-	// WaitForKeys is how long a missing or invalid key file is waited for at the start. Zero means not at all.
-	WaitForKeys time.Duration
-	// Drain is how long open requests may go on after SIGTERM. Zero means that they are cut at once.
-	Drain time.Duration
-	// LogLevel is the least level that is logged.
-	LogLevel zerolog.Level
-	// LogConsole says that the log is text for people, not JSON.
-	LogConsole bool
-	// Sources are where the settings come from, in the order of their declaration.
-	Sources []Source
+	Listen, Admin string            // addresses of the two listeners
+	Proxy         proxy.Options     // without what the command adds: store, certificates, log, registry and version
+	FileRoutes    []*route.Route    // that the settings file adds to those of the preset; Proxy.Routes has both
+	Certificates  certificate.Files // that TLS is set up from
+	Keys          string            // path of the key file
+	WaitForKeys   time.Duration     // for a key file that is missing or invalid at the start
+	Drain         time.Duration     // how long open requests may go on after SIGTERM
+	LogLevel      zerolog.Level     // the least that is logged
+	LogConsole    bool              // the log is text for people, not JSON
+	Sources       []Source          // where the settings come from, in the order of their declaration
 }
 
 // Resolve returns the settings of the command that was parsed, or everything that is wrong with them, joined. With an
@@ -55,45 +46,36 @@ func Resolve(ctx *kong.Context) (*Config, error) {
 		faults = append(faults, err)
 	}
 	from.file = file.values
-	c.Proxy.Preset = presetOr(from.source("preset").Value)
-	c.FileRoutes, err = file.parseRoutes(c.Proxy.Preset)
+	preset, err := route.PresetNamed(from.source("preset").Value)
+	if err != nil { // a fault of the setting, which is reported below
+		preset = route.Presets()[0]
+	}
+	from.preset = map[string]string{"expose": strings.Join(preset.Expose, ","), "upstream": preset.Upstream}
+	c.FileRoutes, err = file.parseRoutes(preset)
 	if err != nil {
 		faults = append(faults, err)
 	}
-	c.Proxy.Routes = slices.Concat(c.Proxy.Preset.Routes, c.FileRoutes)
+	c.Proxy.Preset, c.Proxy.Routes = preset, slices.Concat(preset.Routes, c.FileRoutes)
 	for _, setting := range settings {
+		if from.flags[setting.name] == nil {
+			continue // the command does not take it
+		}
 		s := from.source(setting.name)
-		switch {
-		case !from.has(setting.name):
-			continue
-		case s.Place == byDefault:
-			s.Value = presetDefault(c.Proxy.Preset, s)
-		}
 		c.Sources = append(c.Sources, s)
-		err := setting.set(s.Value)
-		if err == nil && s.Place != byDefault {
-			err = fitsPreset(c.Proxy.Preset, s.Name)
-		}
-		for _, err := range each(err) {
-			faults = append(faults, fmt.Errorf("%s: %w", s.Place, err))
+		if err := setting.set(s.Value); err != nil {
+			for fault := range strings.SplitSeq(err.Error(), "\n") { // each of those that were joined gets the place
+				faults = append(faults, fmt.Errorf("%s: %s", s.Place, fault))
+			}
 		}
 	}
 	faults = append(faults, c.checkTLS(len(faults) == 0)...)
+	if place := c.place("discovery"); place != byDefault && !preset.HasDiscovery() {
+		faults = append(faults, fmt.Errorf("%s: %s has no route that clients ask before they use their key; leave this out with the preset %s", place, preset.Runner, preset.Name))
+	}
 	if overlap(c.Listen, c.Admin) {
 		faults = append(faults, errors.New("--listen and --admin are the same address; the admin listener must not be where clients connect"))
 	}
 	return c, errors.Join(faults...)
-}
-
-// each returns the errors that were joined in err, so that each can be given its place.
-func each(err error) []error {
-	switch err := err.(type) { //nolint:errorlint // only what was joined here
-	case nil:
-		return nil
-	case interface{ Unwrap() []error }:
-		return err.Unwrap()
-	}
-	return []error{err}
 }
 
 // place returns where a setting was set.
@@ -103,7 +85,7 @@ func (c *Config) place(name string) string {
 			return s.Place
 		}
 	}
-	return "--" + name
+	return byDefault
 }
 
 // overlap reports whether two addresses to listen on are the same, or one includes the other.

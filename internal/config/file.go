@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -33,26 +34,24 @@ func readFile(path Source, settings []setting) (*settingsFile, error) {
 	if root == nil {
 		return f, nil
 	}
-	known := map[string]setting{}
-	var names []string
+	known := map[string]setting{"routes": {}}
 	for _, s := range settings {
-		if s.name != "config" {
-			name := strings.ReplaceAll(s.name, "-", "_")
-			known[name], names = s, append(names, name)
-		}
+		known[strings.ReplaceAll(s.name, "-", "_")] = s
 	}
+	delete(known, "config")
 	if root.Kind == yaml.MappingNode {
 		for i := 0; i < len(root.Content); i += 2 {
-			if n := root.Content[i]; n.Value != "routes" && !slices.Contains(names, n.Value) {
-				f.Fault(n, "there is no setting %q%s", n.Value, didYouMean(strings.ReplaceAll(n.Value, "-", "_"), names))
+			n := root.Content[i]
+			if _, ok := known[n.Value]; !ok {
+				f.Fault(n, "there is no setting %q%s", n.Value, didYouMean(strings.ReplaceAll(n.Value, "-", "_"), slices.Sorted(maps.Keys(known))))
 			}
 		}
 	}
 	f.Mapping(root, "the settings file", func(name string, n *yaml.Node) bool {
-		if s, ok := known[name]; ok {
-			f.value(s, name, n)
-		} else if name == "routes" {
+		if name == "routes" {
 			f.routes = n
+		} else if s, ok := known[name]; ok {
+			f.value(s, name, n)
 		}
 		return true // what is unknown was told above, with a guess
 	})
@@ -61,20 +60,18 @@ func readFile(path Source, settings []setting) (*settingsFile, error) {
 
 // value takes a setting's value: text, or a list where the setting may be one. written is its name in the file.
 func (f *settingsFile) value(s setting, written string, n *yaml.Node) {
-	var text string
-	if s.list && n.Kind == yaml.SequenceNode {
-		var items []string
-		f.Sequence(n, written, func(n *yaml.Node) {
-			if item, ok := f.Text(n, "an item of "+written); ok {
-				items = append(items, item)
-			}
-		})
-		text = strings.Join(items, ",")
-	} else {
-		var ok bool
-		if text, ok = f.Text(n, written); !ok {
-			return
-		}
+	before := len(f.Faults)
+	var items []string
+	add := func(n *yaml.Node, what string) {
+		text, _ := f.Text(n, what)
+		items = append(items, text)
 	}
-	f.values[s.name] = Source{s.name, text, fmt.Sprintf("%s:%d: %s", f.File, n.Line, written)}
+	if s.list && n.Kind == yaml.SequenceNode {
+		f.Sequence(n, written, func(n *yaml.Node) { add(n, "an item of "+written) })
+	} else {
+		add(n, written)
+	}
+	if len(f.Faults) == before {
+		f.values[s.name] = Source{s.name, strings.Join(items, ","), fmt.Sprintf("%s:%d: %s", f.File, n.Line, written)}
+	}
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"github.com/alecthomas/kong"
 
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
@@ -130,4 +132,18 @@ func list[T any](name string, to *[]T, parse func(items []string) ([]T, error)) 
 	s := one(name, to, func(text string) ([]T, error) { return parse(items(text)) })
 	s.list = true
 	return s
+}
+
+// groups parses the names of route groups, which the preset or the settings file must have.
+func (c *Config) groups(names []string) ([]string, error) {
+	return names, route.ValidateExpose(names, c.Proxy.Routes)
+}
+
+// authorization parses the upstream's credential. The preset says what a credential in a file looks like.
+func (c *Config) authorization(text string) (keystore.UpstreamAuthorization, error) {
+	a, err := keystore.ParseUpstreamAuthorization(text)
+	if a.Mode == keystore.UpstreamFile {
+		_, err = proxy.ReadCredential(c.Proxy.Preset, a.Path)
+	}
+	return a, err
 }

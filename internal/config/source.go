@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"regexp"
@@ -18,9 +19,10 @@ const byDefault = "default"
 
 // sources are the places where settings are looked for.
 type sources struct {
-	flags map[string]*kong.Flag // of the command, by name
-	given map[string]bool       // whether a flag is on the command line
-	file  map[string]Source     // of the settings file
+	flags  map[string]*kong.Flag // of the command, by name
+	given  map[string]bool       // whether a flag is on the command line
+	file   map[string]Source     // of the settings file
+	preset map[string]string     // defaults of the preset, where it has its own
 }
 
 func newSources(ctx *kong.Context) *sources {
@@ -35,9 +37,6 @@ func newSources(ctx *kong.Context) *sources {
 	}
 	return from
 }
-
-// has reports whether the command takes a setting.
-func (from *sources) has(name string) bool { return from.flags[name] != nil }
 
 // source looks for a setting in all places. An empty variable counts as not set: that is how a compose file passes on a
 // variable which is not set.
@@ -55,7 +54,7 @@ func (from *sources) source(name string) Source {
 	if flag == nil {
 		return Source{Name: name, Place: byDefault}
 	}
-	return Source{name, flag.Default, byDefault}
+	return Source{name, cmp.Or(from.preset[name], flag.Default), byDefault}
 }
 
 // variable returns the environment variable of a setting.
@@ -70,11 +69,8 @@ const (
 )
 
 // kubernetesVariable matches what Kubernetes puts into every container for each Service of its namespace: with a Service
-// named flowlatch, FLOWLATCH_PORT=tcp://10.0.0.1:8080 and more.
-var kubernetesVariable = regexp.MustCompile(`^FLOWLATCH_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
-
-// protocolPort matches those of them that hold a number.
-var protocolPort = regexp.MustCompile(`_PORT_[0-9]+_(TCP|UDP|SCTP)_PORT$`)
+// named flowlatch, FLOWLATCH_PORT=tcp://10.0.0.1:8080 and more. Without the URL, FLOWLATCH_PORT is somebody's mistake.
+var kubernetesVariable = regexp.MustCompile(`^FLOWLATCH_([^=]+_)?(SERVICE_HOST=|SERVICE_PORT(_[^=]+)?=|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=|PORT=.*://)`)
 
 // unknownVariables returns an error for each variable that looks like a setting and is none.
 func unknownVariables(settings []setting) (errs []error) {
@@ -83,9 +79,8 @@ func unknownVariables(settings []setting) (errs []error) {
 		known = append(known, variable(s.name))
 	}
 	for _, kv := range os.Environ() {
-		name, value, _ := strings.Cut(kv, "=")
-		kubernetes := kubernetesVariable.MatchString(name) && (!strings.HasSuffix(name, "_PORT") || strings.Contains(value, "://") || strings.HasSuffix(name, "_SERVICE_PORT") || protocolPort.MatchString(name))
-		if strings.HasPrefix(name, "FLOWLATCH_") && !slices.Contains(known, name) && !kubernetes {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "FLOWLATCH_") && !slices.Contains(known, name) && !kubernetesVariable.MatchString(kv) {
 			errs = append(errs, fmt.Errorf("environment variable %s: there is no such setting%s", name, didYouMean(name, known)))
 		}
 	}

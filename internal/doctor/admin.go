@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -68,8 +67,8 @@ func (e *examination) adminAddresses() {
 
 // isAdmin reports whether an admin listener answers at an address.
 func isAdmin(addr string) bool {
-	r, ok := get(&url.URL{Scheme: "http", Host: addr}, "/livez")
-	return ok && r.status == http.StatusOK && strings.TrimSpace(r.text) == "ok"
+	body, err := Ask(addr, "/livez")
+	return err == nil && string(body) == "ok\n"
 }
 
 // certificate looks at a certificate that the gate uses.
@@ -80,7 +79,7 @@ func (e *examination) certificate(c admin.CertificateStatus) {
 		e.add(check, Look, "its files are invalid, and an older one stays active until %s: %s", end, c.Fault)
 	case left <= 0:
 		e.add(check, Look, "it expired at %s: whoever checks it refuses it; put a new one in its files", end)
-	case left < ExpiresSoon:
+	case left < admin.ExpiresSoon:
 		e.add(check, Look, "it expires at %s; put a new one in its files, which are read again when they change", end)
 	default:
 		e.add(check, OK, "for %s, until %s", strings.Join(c.Names, ", "), end)
@@ -105,11 +104,8 @@ func Status(addr string) (status admin.Status, err error) {
 // Ask gets a path from the admin listener at an address. A status other than 200 is an error with the text of the
 // response.
 func Ask(addr, path string) ([]byte, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+	host, port, _ := net.SplitHostPort(addr)
+	if host == "" || net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1" // where a listener on every address is reached
 	}
 	client := &http.Client{Timeout: adminTimeout, Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy from the environment

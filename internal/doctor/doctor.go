@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/route"
@@ -14,18 +15,12 @@ import (
 
 // Gate is the gate to examine and what stands around it.
 type Gate struct {
-	// URL is where clients connect, as seen from here.
-	URL *url.URL
-	// Preset is the kind of upstream that the gate is said to stand in front of.
-	Preset *route.Preset
-	// Upstream is the upstream's own address. Nil means that ways around the gate are not looked for.
-	Upstream *url.URL
-	// Admin is the address of the gate's admin listener.
-	Admin string
-	// KeyFile is the gate's key file. Empty means that it is not read.
-	KeyFile string
-	// Certificates are the client certificates for a gate that asks for one.
-	Certificates []tls.Certificate
+	URL          *url.URL          // where clients connect, as seen from here
+	Preset       *route.Preset     // the kind of upstream that the gate is said to stand in front of
+	Upstream     *url.URL          // the upstream's own address; nil: ways around the gate are not looked for
+	Admin        string            // address of the admin listener
+	KeyFile      string            // empty: it is not read
+	Certificates []tls.Certificate // client certificates, for a gate that asks for one
 }
 
 // Result is how a check ended.
@@ -39,6 +34,8 @@ const (
 	NotChecked Result = "-"
 )
 
+var results = []Result{Open, Look, OK, NotChecked} // the worst first
+
 // Finding is one thing that was found.
 type Finding struct {
 	Check  string
@@ -46,10 +43,7 @@ type Finding struct {
 	Text   string
 }
 
-// ExpiresSoon is how long before its end a key or a certificate is worth a word.
-const ExpiresSoon = 14 * 24 * time.Hour
-
-// Examine runs all checks. An error means that the gate cannot be reached.
+// Examine runs all checks and returns what was found, the worst first. An error means that the gate cannot be reached.
 func Examine(g Gate) ([]Finding, error) {
 	e := &examination{Gate: g, target: targets[g.Preset.Name], now: time.Now()}
 	if err := e.requests(); err != nil {
@@ -58,6 +52,7 @@ func Examine(g Gate) ([]Finding, error) {
 	e.aroundTheGate()
 	e.adminListener()
 	e.keyFile()
+	slices.SortStableFunc(e.findings, func(a, b Finding) int { return slices.Index(results, a.Result) - slices.Index(results, b.Result) })
 	return e.findings, nil
 }
 

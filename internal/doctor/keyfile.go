@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 const keyFileCheck = "key file"
@@ -25,14 +26,22 @@ func (e *examination) keyFile() {
 	}
 	s := store.Snapshot()
 	e.add(keyFileCheck, OK, "%d keys, %d chatflows", len(s.Keys()), len(s.Chatflows()))
+	used, plain := map[*keystore.Key]bool{}, 0
 	for _, c := range s.Chatflows() {
 		e.chatflow(c)
+		for _, k := range c.Keys() {
+			used[k] = true
+		}
 	}
-	used := usedKeys(s)
 	for _, k := range s.Keys() {
-		e.key(k, used[k.ID])
+		e.key(k, used[k])
+		if slices.ContainsFunc(k.Secrets(), func(s keystore.Secret) bool { return s.Plain }) {
+			plain++
+		}
 	}
-	e.plainSecrets(s)
+	if plain > 0 {
+		e.plainSecrets(plain)
+	}
 }
 
 // chatflow looks for chatflows that are open to more than was perhaps meant.
@@ -51,38 +60,18 @@ func (e *examination) key(k *keystore.Key, used bool) {
 	switch v := k.Validity(e.now); {
 	case !used:
 		e.add(keyFileCheck, Look, "key %s opens no chatflow (line %d); list it under one, or remove it", k.ID, k.Line)
-	case v == keystore.Valid && !end.IsZero() && end.Before(e.now.Add(ExpiresSoon)):
+	case v == keystore.Valid && !end.IsZero() && end.Before(e.now.Add(admin.ExpiresSoon)):
 		e.add(keyFileCheck, Look, "key %s expires at %s; `flowlatch key rotate --id %s` makes its next secret", k.ID, end.Format(time.RFC3339), k.ID)
 	case v == keystore.Expired:
 		e.add(keyFileCheck, Look, "key %s expired at %s; remove it if nobody needs it (line %d)", k.ID, end.Format(time.RFC3339), k.Line)
 	}
 }
 
-// usedKeys returns the IDs of the keys that open a chatflow.
-func usedKeys(s *keystore.Snapshot) map[string]bool {
-	used := map[string]bool{}
-	for _, c := range s.Chatflows() {
-		for _, k := range c.Keys() {
-			used[k.ID] = true
-		}
-	}
-	return used
-}
-
-// plainSecrets looks for secrets in plain text, and for who can read them.
-func (e *examination) plainSecrets(s *keystore.Snapshot) {
-	plain := 0
-	for _, k := range s.Keys() {
-		if slices.ContainsFunc(k.Secrets(), func(s keystore.Secret) bool { return s.Plain }) {
-			plain++
-		}
-	}
-	if plain == 0 {
-		return
-	}
+// plainSecrets looks for who can read the key file.
+func (e *examination) plainSecrets(keys int) {
 	result, readers := Look, ""
 	if info, err := os.Stat(e.KeyFile); err == nil && info.Mode().Perm()&0o044 != 0 {
 		result, readers = Open, fmt.Sprintf(", and others than its owner can read it (mode %04o; chmod 600)", info.Mode().Perm())
 	}
-	e.add(keyFileCheck, result, "%d keys are in plain text in it%s; `flowlatch check` shows the digest to replace each with", plain, readers)
+	e.add(keyFileCheck, result, "%d keys are in plain text in it%s; `flowlatch check` shows the digest to replace each with", keys, readers)
 }

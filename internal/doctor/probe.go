@@ -10,11 +10,9 @@ import (
 // none, which Flowise refuses (412); on other routes (vector/upsert, internal-prediction) Flowise 2.2.8 would then run
 // the first chatflow that it has.
 type probe struct {
-	name string
-	// header is the request line and the header up to Host, which is added.
-	header string
-	// body follows the header as it is.
-	body string
+	name   string
+	header string // the request line and the header up to Host, which is added
+	body   string // follows the header as it is
 }
 
 // nobody stands in probes for a chatflow that does not exist.

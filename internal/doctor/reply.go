@@ -80,14 +80,3 @@ func (t *target) judge(r reply) verdict {
 	}
 	return other
 }
-
-// worst returns the worst verdict on the replies to a probe, with its reply.
-func (t *target) worst(replies []reply) (worst verdict, of reply) {
-	of = replies[0]
-	for _, r := range replies {
-		if v := t.judge(r); v > worst {
-			worst, of = v, r
-		}
-	}
-	return worst, of
-}

@@ -1,9 +1,11 @@
 package doctor
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -18,28 +20,23 @@ func (e *examination) requests() error {
 	if err := e.whoAnswers(); err != nil {
 		return err
 	}
-	count := map[verdict]int{}
-	var passed, unknown []string
+	found := map[verdict][]string{}
 	probes := e.target.probes(e.URL.Path, unknownChatflow())
 	for sent, p := range probes {
 		replies, err := send(e.URL, e.Certificates, p)
 		if err != nil {
 			return fmt.Errorf("after %d requests: %w", sent, err)
 		}
-		worst, reply := e.target.worst(replies)
-		count[worst]++
-		switch worst {
-		case through:
-			passed = append(passed, fmt.Sprintf("%s: %v", p.name, reply))
-		case other:
-			unknown = append(unknown, fmt.Sprintf("%s: %v", p.name, reply))
-		}
+		worst := slices.MaxFunc(replies, func(a, b reply) int { return cmp.Compare(e.target.judge(a), e.target.judge(b)) })
+		v := e.target.judge(worst)
+		found[v] = append(found[v], fmt.Sprintf("%s: %v", p.name, worst))
 	}
+	passed, unknown := found[through], found[other]
 	if len(unknown) > 0 {
 		e.add(check, Look, "%d of %d requests were answered by something that is not flowlatch, such as %s; make sure that it does not lead to the upstream", len(unknown), len(probes), unknown[0])
 	}
 	if len(passed) == 0 {
-		e.add(check, OK, "none of %d requests got through: the gate refused %d, an HTTP server that did not understand them %d, something else answered %d", len(probes), count[refused], count[notUnderstood], count[other])
+		e.add(check, OK, "none of %d requests got through: the gate refused %d, an HTTP server that did not understand them %d, something else answered %d", len(probes), len(found[refused]), len(found[notUnderstood]), len(unknown))
 		return nil
 	}
 	e.add(check, Open, "%d of %d requests that no gate may let through were; let nothing but flowlatch reach the upstream, and nothing in front of it rewrite paths", len(passed), len(probes))

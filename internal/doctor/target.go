@@ -8,23 +8,16 @@ import (
 // target is what a gate in front of one kind of upstream is asked for. All paths begin with a slash, and NOBODY stands
 // for a chatflow that does not exist.
 type target struct {
-	dir, word string // dir/word/NOBODY calls a chatflow
-	// beside is another word in dir that has a route; path traversals begin there.
-	beside string
-	// more are further paths, of this upstream alone, that may call a chatflow.
-	more []string
-	// closed are paths of the upstream's user interface and API that are in no route group; secret is one of them that is
-	// worth something.
-	closed []string
-	secret string
-	// insider is a header line by which the upstream may take a client for one of its own.
-	insider string
-	// alive is a path that the upstream answers to everyone.
-	alive string
-	// isError reports whether a JSON object is an error of the upstream's.
-	isError func(object map[string]any) bool
-	// alone says how to have the upstream listen on loopback only.
-	alone string
+	dir, word string   // dir/word/NOBODY calls a chatflow
+	beside    string   // another word in dir that has a route; path traversals begin there
+	more      []string // further paths, of this upstream alone, that may call a chatflow
+	closed    []string // paths of the upstream's user interface and API that are in no route group
+	secret    string   // one of them that is worth something
+	insider   string   // a header line by which the upstream may take a client for one of its own
+	alive     string   // a path that the upstream answers to everyone
+	alone     string   // how to have the upstream listen on loopback only
+
+	isError func(object map[string]any) bool // whether a JSON object is an error of the upstream's
 }
 
 // call is the path that calls a chatflow.

@@ -5,6 +5,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -25,7 +26,7 @@ type Admin struct {
 	opts    proxy.Options // of the proxy
 	started time.Time
 	history history
-	viewing sync.Mutex // held while a part of the status is selected
+	viewing sync.Mutex // held while a status is put together
 }
 
 // New returns the handler for a gate, and registers metrics about its keys, certificates and upstream on the gate's
@@ -34,7 +35,7 @@ func New(p *proxy.Proxy) *Admin {
 	a := &Admin{proxy: p, opts: p.Options(), started: time.Now()}
 	a.opts.Registry.MustRegister(&collector{a})
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", a.serveReady)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.opts.Registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /status", a.serveStatus)
@@ -46,34 +47,35 @@ func New(p *proxy.Proxy) *Admin {
 
 // Run keeps the history that the status shows, until ctx is done.
 func (a *Admin) Run(ctx context.Context) {
-	a.history.run(ctx, func() proxy.Counts {
-		all, _ := a.proxy.Totals()
-		return all
-	})
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			all, _ := a.proxy.Totals()
+			a.history.add(sample{now, all})
+		}
+	}
 }
 
-// serveStatus shows the status, or as much of it as the query asks for. Selecting among many keys is done for one client
-// at a time, so that pages that are left open cost at most one processor.
+// serveStatus shows the status, or as much of it as the query asks for. It is put together for one client at a time, so
+// that pages that are left open cost at most one processor.
 func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 	v, err := parseView(r.URL.Query())
 	if err != nil {
-		text(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	if v == (view{}) {
-		writeJSON(w, http.StatusOK, a.Status())
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	a.viewing.Lock()
-	gone := r.Context().Err() != nil // while it waited: others wait behind it
-	var s Status
-	if !gone {
-		s = a.status(v)
+	if r.Context().Err() != nil { // it is gone, and others wait behind it
+		a.viewing.Unlock()
+		return
 	}
+	s := a.status(v)
 	a.viewing.Unlock()
-	if !gone {
-		writeJSON(w, http.StatusOK, s)
-	}
+	writeJSON(w, http.StatusOK, s)
 }
 
 // serveReady reports whether requests would be served: keys are loaded, or there would be no Proxy, and the gate is not
@@ -81,10 +83,10 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 // down cannot even say so.
 func (a *Admin) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if _, draining := a.proxy.OpenRequests(); draining {
-		text(w, http.StatusServiceUnavailable, "draining")
+		http.Error(w, "draining", http.StatusServiceUnavailable)
 		return
 	}
-	text(w, http.StatusOK, "ok")
+	fmt.Fprintln(w, "ok")
 }
 
 func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
@@ -94,12 +96,6 @@ func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
 		status = http.StatusUnprocessableEntity
 	}
 	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates)})
-}
-
-func text(w http.ResponseWriter, status int, s string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(s + "\n"))
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

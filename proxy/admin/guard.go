@@ -23,10 +23,10 @@ func guard(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		switch {
 		case elsewhere(r.Header):
-			text(w, http.StatusForbidden, "pages of other sites may not read this")
+			http.Error(w, "pages of other sites may not read this", http.StatusForbidden)
 		case fromBrowser(r.Header) && !privateName(r.Host):
-			text(w, http.StatusMisdirectedRequest, "a browser reaches this listener by an IP address, localhost or a name without a public domain, so that no web page can have its own name lead here; "+
-				"use for instance `kubectl port-forward` or `ssh -L`, and http://127.0.0.1:PORT/")
+			http.Error(w, "a browser reaches this listener by an IP address, localhost or a name without a public domain, so that no web page can have its own name lead here; "+
+				"use for instance `kubectl port-forward` or `ssh -L`, and http://127.0.0.1:PORT/", http.StatusMisdirectedRequest)
 		default:
 			next.ServeHTTP(w, r)
 		}

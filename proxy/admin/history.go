@@ -1,7 +1,7 @@
 package admin
 
 import (
-	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,27 +27,10 @@ const (
 	recentTime  = time.Minute
 )
 
-// run takes samples until ctx is done.
-func (h *history) run(ctx context.Context, counts func() proxy.Counts) {
-	tick := time.NewTicker(sampleEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			h.add(sample{now, counts()})
-		}
-	}
-}
-
 func (h *history) add(s sample) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.samples = append(h.samples, s)
-	for s.at.Sub(h.samples[0].at) > recentTime {
-		h.samples = append(h.samples[:0], h.samples[1:]...)
-	}
+	h.samples = slices.DeleteFunc(append(h.samples, s), func(old sample) bool { return s.at.Sub(old.at) > recentTime })
 }
 
 // RecentStatus is what became of requests in the last so many seconds.

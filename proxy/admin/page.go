@@ -3,7 +3,6 @@ package admin
 import (
 	"embed"
 	"net/http"
-	"strconv"
 )
 
 // The status page. It is what it is in these files for everybody: what it shows, its script asks of
@@ -26,14 +25,9 @@ func servePage(mux *http.ServeMux) {
 		"GET /status/page.js":  {"page.js", "text/javascript; charset=utf-8"},
 		"GET /status/icon.svg": {"icon.svg", "image/svg+xml"},
 	} {
-		content, err := pageFiles.ReadFile("page/" + file.name)
-		if err != nil { // it is embedded: cannot happen
-			panic(err)
-		}
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", file.mediaType)
-			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
-			_, _ = w.Write(content) // a browser that is gone cannot be told
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", file.mediaType) // whatever this machine calls it
+			http.ServeFileFS(w, r, pageFiles, "page/"+file.name)
 		})
 	}
 }

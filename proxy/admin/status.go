@@ -1,14 +1,16 @@
 package admin
 
 import (
+	"cmp"
+	"fmt"
+	"net/netip"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -50,31 +52,46 @@ type UpstreamStatus struct {
 
 // ReloadStatus is one reload of the key file.
 type ReloadStatus struct {
-	Time             time.Time       `json:"time"`
-	Result           keystore.Result `json:"result"`
-	Generation       uint64          `json:"generation"`
-	Error            string          `json:"error,omitempty"`
-	KeysAdded        []string        `json:"keys_added,omitempty"`
-	KeysRemoved      []string        `json:"keys_removed,omitempty"`
-	KeysChanged      []string        `json:"keys_changed,omitempty"`
-	ChatflowsAdded   []string        `json:"chatflows_added,omitempty"`
-	ChatflowsRemoved []string        `json:"chatflows_removed,omitempty"`
-	ChatflowsChanged []string        `json:"chatflows_changed,omitempty"`
+	keystore.Reload
+	Error string `json:"error,omitempty"`
+}
+
+// CertificateStatus is a server or client certificate, or the CAs of a file.
+type CertificateStatus struct {
+	Certificate certificate.Name `json:"certificate"`
+	certificate.Info
+	// Stale says that the files are invalid and an older certificate stays active, and Fault why.
+	Stale bool   `json:"stale"`
+	Fault string `json:"fault,omitempty"`
+}
+
+// reloadResponse is the response to `POST /-/reload`.
+type reloadResponse struct {
+	ReloadStatus
+	Certificates []certificateReload `json:"certificates,omitempty"`
+}
+
+// certificateReload is one reload of a certificate.
+type certificateReload struct {
+	Certificate certificate.Name   `json:"certificate"`
+	Result      certificate.Result `json:"result"`
+	Error       string             `json:"error,omitempty"`
+	certificate.Info
 }
 
 // SettingsStatus are the settings by which the gate trusts and refuses, as they are written.
 type SettingsStatus struct {
-	Keys                  string   `json:"keys"`
-	Expose                []string `json:"expose"`
-	Discovery             string   `json:"discovery"`
-	UpstreamAuthorization string   `json:"upstream_authorization"`
-	PublicURL             string   `json:"public_url,omitempty"`
-	CORSOrigins           []string `json:"cors_origins"`
-	TrustedProxies        []string `json:"trusted_proxies"`
-	FailureLimit          string   `json:"failure_limit"`
-	MaxBody               int64    `json:"max_body"`
-	MaxCheckedBody        int64    `json:"max_checked_body"`
-	CutStreamsOnRevoke    bool     `json:"cut_streams_on_revoke"`
+	Keys                  string         `json:"keys"`
+	Expose                []string       `json:"expose"`
+	Discovery             string         `json:"discovery"`
+	UpstreamAuthorization string         `json:"upstream_authorization"`
+	PublicURL             string         `json:"public_url,omitempty"`
+	CORSOrigins           []string       `json:"cors_origins"`
+	TrustedProxies        []netip.Prefix `json:"trusted_proxies"`
+	FailureLimit          string         `json:"failure_limit"`
+	MaxBody               int64          `json:"max_body"`
+	MaxCheckedBody        int64          `json:"max_checked_body"`
+	CutStreamsOnRevoke    bool           `json:"cut_streams_on_revoke"`
 }
 
 // CountStatus is what became of requests since the start.
@@ -133,8 +150,8 @@ type ChatflowStatus struct {
 	CountStatus
 }
 
-// expiringWithin is how long before its end a key counts as expiring, as in the alert rules.
-const expiringWithin = 14 * 24 * time.Hour
+// ExpiresSoon is how long before its end a key or a certificate is worth a word, as in the alert rules.
+const ExpiresSoon = 14 * 24 * time.Hour
 
 // Status returns the state of the gate. It holds no secret and no digest.
 func (a *Admin) Status() Status { return a.status(view{}) }
@@ -149,15 +166,12 @@ func (a *Admin) status(v view) Status {
 	all, unlisted := a.proxy.Totals()
 	s := Status{
 		Version: o.Version, Preset: o.Preset.Name, StartedAt: a.started.UTC(), Now: validAt.UTC(),
-		Generation: st.Generation, Stale: st.Stale, Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
+		Generation: st.Generation, Stale: st.Stale, Fault: reason(st.Err), Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
 		Warnings: v.warnings(snapshot), RecentReloads: []ReloadStatus{}, Settings: settingsStatus(o), Certificates: certificateStatus(o.Certificates.Status()),
 		Totals: countStatus(all), Unlisted: countStatus(unlisted), Recent: a.history.recent(all, a.started, now),
 	}
 	s.OpenRequests, s.Draining = a.proxy.OpenRequests()
 	s.Settings.Keys = st.Path
-	if st.Err != nil {
-		s.Fault = st.Err.Error()
-	}
 	for _, r := range st.Recent {
 		s.RecentReloads = append(s.RecentReloads, reloadStatus(r))
 	}
@@ -172,24 +186,28 @@ func (a *Admin) status(v view) Status {
 func upstreamStatus(u *url.URL, h proxy.Health) UpstreamStatus {
 	s := UpstreamStatus{URL: u.Redacted()}
 	if h.Known {
-		s.Up, s.Since = &h.Up, optional(h.Since)
-		if h.Err != nil {
-			s.Error = h.Err.Error()
-		}
+		s.Up, s.Since, s.Error = &h.Up, optional(h.Since), reason(h.Err)
 	}
 	return s
 }
 
 func reloadStatus(r keystore.Reload) ReloadStatus {
-	s := ReloadStatus{
-		Time: r.Time.UTC(), Result: r.Result, Generation: r.Generation,
-		KeysAdded: r.KeysAdded, KeysRemoved: r.KeysRemoved, KeysChanged: r.KeysChanged,
-		ChatflowsAdded: r.ChatflowsAdded, ChatflowsRemoved: r.ChatflowsRemoved, ChatflowsChanged: r.ChatflowsChanged,
+	r.Time = r.Time.UTC()
+	return ReloadStatus{r, reason(r.Err)}
+}
+
+func certificateStatus(all []certificate.Status) (list []CertificateStatus) {
+	for _, st := range all {
+		list = append(list, CertificateStatus{st.Name, st.Info, st.Err != nil, reason(st.Err)})
 	}
-	if r.Err != nil {
-		s.Error = r.Err.Error()
+	return list
+}
+
+func certificateReloads(all []certificate.Reload) (list []certificateReload) {
+	for _, r := range all {
+		list = append(list, certificateReload{r.Name, r.Result, reason(r.Err), r.New})
 	}
-	return s
+	return list
 }
 
 func countStatus(c proxy.Counts) CountStatus {
@@ -202,36 +220,16 @@ func countStatus(c proxy.Counts) CountStatus {
 // settingsStatus returns the settings of a gate as they are written.
 func settingsStatus(o proxy.Options) SettingsStatus {
 	s := SettingsStatus{
-		Expose: slices.Clone(o.Expose), Discovery: "open", UpstreamAuthorization: o.UpstreamAuthorization.String(),
-		CORSOrigins: append([]string{}, o.CORSOrigins...), TrustedProxies: []string{}, FailureLimit: "off",
+		Expose: o.Expose, Discovery: "open", UpstreamAuthorization: cmp.Or(o.UpstreamAuthorization.String(), "remove"), PublicURL: o.PublicURL.Redacted(),
+		CORSOrigins: append([]string{}, o.CORSOrigins...), TrustedProxies: append([]netip.Prefix{}, o.TrustedProxies...), FailureLimit: "off",
 		MaxBody: o.MaxBody, MaxCheckedBody: o.MaxCheckedBody, CutStreamsOnRevoke: o.CutRevoked,
 	}
 	if o.DiscoveryKeyed {
 		s.Discovery = "keyed"
 	}
-	if s.UpstreamAuthorization == "" {
-		s.UpstreamAuthorization = keystore.UpstreamAuthorization{Mode: keystore.UpstreamRemove}.String()
-	}
-	if o.PublicURL != nil {
-		s.PublicURL = o.PublicURL.Redacted()
-	}
-	for _, network := range o.TrustedProxies {
-		s.TrustedProxies = append(s.TrustedProxies, network.String())
-	}
 	if o.FailureLimit.Burst > 0 {
-		s.FailureLimit = strconv.Itoa(o.FailureLimit.Burst) + "/" + shortDuration(o.FailureLimit.Per)
-	}
-	return s
-}
-
-// shortDuration is d as people write it: 1m, not 1m0s.
-func shortDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
+		per := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(o.FailureLimit.Per.String()) // 1m, as people write it, not 1m0s
+		s.FailureLimit = fmt.Sprintf("%d/%s", o.FailureLimit.Burst, per)
 	}
 	return s
 }
@@ -242,4 +240,11 @@ func optional(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
+}
+
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

@@ -75,7 +75,7 @@ func (v view) warnings(s *keystore.Snapshot) []string {
 // keyStatus returns the keys of the view, and counts all.
 func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeyStatus, KeyCounts) {
 	counts := KeyCounts{Total: len(s.Keys())}
-	first := firsts[*keystore.Key]{limit: v.limit, sorted: v.keysBy != "" && v.keysBy != "file"}
+	first := firsts[*keystore.Key]{limit: cmp.Or(v.limit, math.MaxInt)}
 	for _, k := range s.Keys() {
 		validity := k.Validity(now)
 		switch validity {
@@ -87,7 +87,7 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 			counts.Expired++
 		case keystore.Valid:
 			counts.Valid++
-			if end := k.NotAfter(); !end.IsZero() && end.Sub(now) < expiringWithin {
+			if end := k.NotAfter(); !end.IsZero() && end.Sub(now) < ExpiresSoon {
 				counts.Expiring++
 			}
 		}
@@ -95,8 +95,10 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 			continue
 		}
 		counts.Matching++
-		var rank int64
+		rank := int64(counts.Matching) // the order of the file
 		switch v.keysBy {
+		case "id":
+			rank = 0
 		case "last_used":
 			rank = newest(a.proxy.LastUsed(k.ID))
 		case "expiry":
@@ -105,7 +107,8 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 		first.add(k, rank, k.ID)
 	}
 	keys := []KeyStatus{}
-	for _, k := range first.list() {
+	for _, r := range first.list() {
+		k := r.value
 		keys = append(keys, KeyStatus{
 			ID: k.ID, Status: k.Validity(now).String(), Secrets: len(k.Secrets()), Generation: k.Since(),
 			NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()), LastUsed: optional(a.proxy.LastUsed(k.ID)),
@@ -131,7 +134,7 @@ func soonest(end, now time.Time) int64 {
 // chatflowStatus returns the chatflows of the view, and counts all.
 func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot) ([]ChatflowStatus, ChatflowCounts) {
 	counts := ChatflowCounts{Total: len(s.Chatflows())}
-	first := firsts[*keystore.Chatflow]{limit: v.limit, sorted: v.chatflowsBy != "" && v.chatflowsBy != "file"}
+	first := firsts[*keystore.Chatflow]{limit: cmp.Or(v.limit, math.MaxInt)}
 	for _, c := range s.Chatflows() {
 		if c.Public {
 			counts.Public++
@@ -141,13 +144,16 @@ func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot) ([]ChatflowStatus, 
 			continue
 		}
 		counts.Matching++
-		var rank int64
+		rank := int64(counts.Matching) // the order of the file
 		switch counts := a.proxy.ChatflowCounts(c.ID); v.chatflowsBy {
+		case "name":
+			rank = 0
 		case "last_call":
 			rank = newest(counts.LastRequest)
 		case "last_refused":
 			rank = newest(counts.LastRefused)
 		case "refused":
+			rank = 0
 			for _, n := range counts.Refused {
 				rank -= int64(n) //nolint:gosec // not in this universe's lifetime
 			}
@@ -157,7 +163,8 @@ func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot) ([]ChatflowStatus, 
 		first.add(c, rank, strings.ToLower(c.Label()))
 	}
 	chatflows := []ChatflowStatus{}
-	for _, c := range first.list() {
+	for _, r := range first.list() {
+		c := r.value
 		chatflows = append(chatflows, ChatflowStatus{
 			ID: c.ID, Name: c.Name, Public: c.Public, Keys: v.keysOf(c), KeyCount: len(c.Keys()), CountStatus: countStatus(a.proxy.ChatflowCounts(c.ID)),
 		})
@@ -183,11 +190,10 @@ func (v view) keysOf(c *keystore.Chatflow) []string {
 	return ids
 }
 
-// firsts keeps the first few of many, without keeping or ordering all.
+// firsts keeps the first few of many, without keeping or sorting all.
 type firsts[T any] struct {
-	limit  int  // 0 for no limit
-	sorted bool // else in the order in which they are added
-	kept   []ranked[T]
+	limit int
+	kept  []ranked[T]
 }
 
 type ranked[T any] struct {
@@ -197,29 +203,15 @@ type ranked[T any] struct {
 }
 
 func (f *firsts[T]) add(v T, rank int64, name string) {
-	if f.limit > 0 && !f.sorted && len(f.kept) == f.limit {
-		return
-	}
 	f.kept = append(f.kept, ranked[T]{v, rank, name})
-	if f.limit > 0 && len(f.kept) >= f.limit && len(f.kept)-f.limit >= f.limit+100 { // no sum that could overflow
-		f.sort()
+	if n := len(f.kept); n > 100 && n/2 > f.limit {
+		f.list()
 	}
 }
 
-func (f *firsts[T]) sort() {
-	if f.sorted {
-		slices.SortStableFunc(f.kept, func(a, b ranked[T]) int { return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.name, b.name)) })
-	}
-	if f.limit > 0 && len(f.kept) > f.limit {
-		f.kept = f.kept[:f.limit]
-	}
-}
-
-func (f *firsts[T]) list() []T {
-	f.sort()
-	list := make([]T, len(f.kept))
-	for i, k := range f.kept {
-		list[i] = k.value
-	}
-	return list
+// list sorts what is kept and forgets what is too much.
+func (f *firsts[T]) list() []ranked[T] {
+	slices.SortStableFunc(f.kept, func(a, b ranked[T]) int { return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.name, b.name)) })
+	f.kept = f.kept[:min(len(f.kept), f.limit)]
+	return f.kept
 }

@@ -25,11 +25,11 @@ const (
 // Info describes a certificate, or all CAs of a file.
 type Info struct {
 	// Names are the DNS names, addresses and URIs of the certificate, or the subjects of the CAs.
-	Names []string
+	Names []string `json:"names"`
 	// Serials are the serial numbers in hexadecimal.
-	Serials []string
+	Serials []string `json:"serials"`
 	// NotAfter is when the certificate expires, or the first of the CAs.
-	NotAfter time.Time
+	NotAfter time.Time `json:"not_after"`
 }
 
 func infoOf(certificates []*x509.Certificate) (i Info) {

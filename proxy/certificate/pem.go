@@ -34,15 +34,6 @@ func CheckPair(certPath, keyPath string) error {
 	return err
 }
 
-// Authorities returns the CAs of a file.
-func Authorities(path string) (*x509.CertPool, error) {
-	m, err := source{cert: path}.load()
-	if err != nil {
-		return nil, err
-	}
-	return m.pool, nil
-}
-
 // source is the paths of a certificate and its key, or of a file of CAs.
 type source struct {
 	cert string
