@@ -1,17 +1,13 @@
 package proxy_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/flowlatch/flowlatch/proxy"
-	"github.com/flowlatch/flowlatch/proxy/admin"
-	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -51,16 +47,7 @@ func TestMetrics(t *testing.T) {
 		`flowlatch_denied_total{code="draining"} 0`,
 		`flowlatch_request_duration_seconds_count{route="prediction"} 23`,
 		`flowlatch_streams_active 0`,
-		`flowlatch_keys_loaded 6`,
-		`flowlatch_keys_generation 1`,
-		`flowlatch_keys_reloads_total{result="success"} 1`,
-		`flowlatch_keys_reloads_total{result="failure"} 0`,
-		`flowlatch_keys_stale 0`,
-		`flowlatch_key_expiry_timestamp_seconds{key="old"} 1.5778368e+09`,
 		`flowlatch_build_info{version="test"} 1`,
-		`flowlatch_upstream_up 1`,
-		"flowlatch_keys_last_reload_success_timestamp_seconds 1.",
-		`flowlatch_key_last_used_timestamp_seconds{key="key-a"} 1.`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("metrics have no %s", want)
@@ -71,61 +58,6 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("a caller's words became a series: %s", line)
 		}
 	}
-	if strings.Contains(metrics, `last_used_timestamp_seconds{key="old"}`) {
-		t.Error("a key that was refused counts as used")
-	}
-}
-
-func TestStatusAndReload(t *testing.T) {
-	g := newGate(t, nil, nil)
-	code, body := g.adminGet(t, "GET", "/status")
-	var s admin.Status
-	if err := json.Unmarshal([]byte(body), &s); err != nil || code != 200 {
-		t.Fatalf("status = %d, %v: %s", code, err, body)
-	}
-	var ids []string
-	for _, k := range s.Keys {
-		ids = append(ids, k.ID+" "+k.Status)
-	}
-	want := []string{"key-a valid", "key-b valid", "ops valid", "old expired", "off disabled", "new not_yet_valid"}
-	if !slices.Equal(ids, want) || s.Generation != 1 || len(s.Chatflows) != 4 || s.Version != "test" || s.LastReload.Result != "success" {
-		t.Errorf("status = %+v, want keys %v, generation 1, 4 chatflows", s, want)
-	}
-
-	if code, _ := g.adminGet(t, "GET", "/-/reload"); code != 405 {
-		t.Errorf("GET /-/reload = %d, want 405", code)
-	}
-	if code, body := g.adminGet(t, "POST", "/-/reload"); code != 200 || !strings.Contains(body, `"unchanged"`) {
-		t.Errorf("reload of the same file = %d %s, want 200 unchanged", code, body)
-	}
-	w := httptest.NewRecorder()
-	foreign := httptest.NewRequest("POST", "/-/reload", http.NoBody)
-	foreign.Header.Set("Sec-Fetch-Site", "cross-site")
-	if g.admin.ServeHTTP(w, foreign); w.Code != 403 {
-		t.Errorf("reload by a page of another site = %d, want 403", w.Code)
-	}
-	write := func(s string) {
-		t.Helper()
-		if err := os.WriteFile(g.keys, []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(keyFile + "  - {id: not/an/id, keys: [nobody]}\n")
-	if code, body := g.adminGet(t, "POST", "/-/reload"); code != 422 || !strings.Contains(body, "keys.yaml:14: chatflow") || !strings.Contains(body, "nobody") {
-		t.Errorf("reload of a bad file = %d %s, want 422 and both faults with their line", code, body)
-	}
-	if a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType); a.status != 200 {
-		t.Errorf("with a bad file the old keys give %d, want 200", a.status)
-	}
-	if _, body := g.adminGet(t, "GET", "/metrics"); !strings.Contains(body, "flowlatch_keys_stale 1") {
-		t.Error("flowlatch_keys_stale is not 1 with a bad file")
-	}
-	write(strings.Replace(keyFile, "{id: key-a,", "{id: key-a, disabled: true,", 1))
-	if code, body := g.adminGet(t, "POST", "/-/reload"); code != 200 || !strings.Contains(body, `"generation": 2`) {
-		t.Errorf("reload of a good file = %d %s, want 200 and generation 2", code, body)
-	}
-	a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
-	checkProblem(t, a, 401, problem.InvalidKey)
 }
 
 // TestExplain holds what is said of a request against what becomes of it.

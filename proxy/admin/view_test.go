@@ -1,4 +1,4 @@
-package proxy_test
+package admin_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
@@ -20,7 +21,7 @@ func keyIDs(s admin.Status) string {
 	return strings.Join(ids, " ")
 }
 
-// chatflowNames returns the names of its chatflows, or the first characters of their IDs.
+// chatflowNames returns the names of the chatflows of a status, or the first characters of their IDs.
 func chatflowNames(s admin.Status) string {
 	var names []string
 	for _, c := range s.Chatflows {
@@ -33,18 +34,17 @@ func chatflowNames(s admin.Status) string {
 	return strings.Join(names, " ")
 }
 
-// TestStatusView asks for a part of the status.
+// TestStatusView asks for parts of the status. The counts are those of all keys and chatflows, whatever is asked for.
 func TestStatusView(t *testing.T) {
-	g := newGate(t, nil, nil)
-	predict := "/api/v1/prediction/"
+	g := newGate(t, keyFile, nil)
 	for range 3 {
-		g.request(t, "POST", predict+botB, "{}", jsonType) // refused
+		g.post(t, predict+botB, "", "") // refused
 	}
 	for range 2 {
-		g.request(t, "POST", predict+botKeyed, "{}", bearerOf(secretA), jsonType)
+		g.post(t, predict+botC, secretA, "")
 	}
-	eventually(t, "the last count", func() bool { return g.statusOf(t, "").Totals.Requests == 5 })
-	for _, test := range []struct{ query, keys, chatflows string }{
+	testkit.Eventually(t, "last count", func() bool { return g.status(t, "").Totals.Requests == 5 })
+	for _, tt := range []struct{ query, keys, chatflows string }{
 		{"", "key-a key-b ops old off new", "bot-a 8 0 *"},
 		{"?unknown=1", "key-a key-b ops old off new", "bot-a 8 0 *"},
 		{"?limit=2", "key-a key-b", "bot-a 8"},
@@ -60,12 +60,12 @@ func TestStatusView(t *testing.T) {
 		{"?filter=" + botB[:8], "", "8"},
 		{"?filter=nothing", "", ""},
 	} {
-		s := g.statusOf(t, test.query)
-		if keyIDs(s) != test.keys || chatflowNames(s) != test.chatflows {
-			t.Errorf("status%s = keys %q, chatflows %q, want %q, %q", test.query, keyIDs(s), chatflowNames(s), test.keys, test.chatflows)
+		s := g.status(t, tt.query)
+		if keyIDs(s) != tt.keys || chatflowNames(s) != tt.chatflows {
+			t.Errorf("status%s = keys %q, chatflows %q, want %q, %q", tt.query, keyIDs(s), chatflowNames(s), tt.keys, tt.chatflows)
 		}
 		if s.KeyCounts.Total != 6 || s.KeyCounts.Valid != 3 || s.KeyCounts.Expired != 1 || s.KeyCounts.Disabled != 1 || s.KeyCounts.NotYetValid != 1 || s.ChatflowCounts.Total != 4 || !s.ChatflowCounts.Every {
-			t.Errorf("status%s counts %+v %+v, want all whatever is asked for", test.query, s.KeyCounts, s.ChatflowCounts)
+			t.Errorf("status%s = counts %+v %+v, want those of all", tt.query, s.KeyCounts, s.ChatflowCounts)
 		}
 	}
 	for query, want := range map[string]string{
@@ -78,8 +78,8 @@ func TestStatusView(t *testing.T) {
 	}
 }
 
-// TestStatusOfMany takes parts of many, which must be as short as was asked for and of the right ones.
-func TestStatusOfMany(t *testing.T) {
+// TestStatusViewOfMany asks for parts of a large status: they are as short as was asked for.
+func TestStatusViewOfMany(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("version: 1\nkeys:\n")
 	for i := range 5000 {
@@ -94,32 +94,32 @@ func TestStatusOfMany(t *testing.T) {
 		fmt.Fprintf(&file, "key-%05d, ", i)
 	}
 	file.WriteString("]}\n")
-	g := newGate(t, nil, withKeys(t, file.String()))
+	g := newGate(t, file.String(), nil)
 	w := g.ask("GET", "/status?limit=50&keys_by=expiry&chatflows_by=name&filter=04999", "localhost")
 	if w.Body.Len() > 20_000 {
-		t.Errorf("a part of the status has %d bytes, want few", w.Body.Len())
+		t.Errorf("a part of the status has %d bytes, want at most 20000", w.Body.Len())
 	}
-	s := g.statusOf(t, "?limit=50&keys_by=expiry&chatflows_by=name")
+	s := g.status(t, "?limit=50&keys_by=expiry&chatflows_by=name")
 	if len(s.Keys) != 50 || s.Keys[0].ID != "key-04900" || s.Keys[49].ID != "key-04949" || len(s.Chatflows) != 50 || s.KeyCounts.Matching != 5000 || s.ChatflowCounts.Matching != 1001 {
-		t.Errorf("status = %d keys from %s to %s, %d chatflows; %+v %+v, want the 50 that end first", len(s.Keys), s.Keys[0].ID, s.Keys[len(s.Keys)-1].ID, len(s.Chatflows), s.KeyCounts, s.ChatflowCounts)
+		t.Errorf("status = %d keys from %s to %s, %d chatflows; %+v %+v, want the 50 that expire first", len(s.Keys), s.Keys[0].ID, s.Keys[len(s.Keys)-1].ID, len(s.Chatflows), s.KeyCounts, s.ChatflowCounts)
 	}
-	s = g.statusOf(t, "?limit=50&filter=04999")
+	s = g.status(t, "?limit=50&filter=04999")
 	if len(s.Chatflows) != 1 || s.Chatflows[0].KeyCount != 5000 || len(s.Chatflows[0].Keys) != 20 || s.Chatflows[0].Keys[0] != "key-04999" {
 		t.Errorf("chatflows with key-04999 = %+v, want one, and of its 5000 keys 20, that one first", s.Chatflows)
 	}
-	if all := g.statusOf(t, ""); len(all.Keys) != 5000 || len(all.Chatflows) != 1001 || len(all.Chatflows[1000].Keys) != 5000 {
-		t.Errorf("the whole status has %d keys and %d chatflows, want all", len(all.Keys), len(all.Chatflows))
+	if all := g.status(t, ""); len(all.Keys) != 5000 || len(all.Chatflows) != 1001 || len(all.Chatflows[1000].Keys) != 5000 {
+		t.Errorf("the whole status = %d keys and %d chatflows, want all", len(all.Keys), len(all.Chatflows))
 	}
 }
 
-// TestStatusOfNobody has a page ask that is gone before it is its turn.
-func TestStatusOfNobody(t *testing.T) {
-	g := newGate(t, nil, nil)
+// TestStatusViewOfNobody asks for a part of the status and leaves before its turn: no work is done for it.
+func TestStatusViewOfNobody(t *testing.T) {
+	g := newGate(t, keyFile, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := httptest.NewRecorder()
-	g.admin.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "http://localhost/status?limit=1", http.NoBody))
+	g.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "http://localhost/status?limit=1", http.NoBody))
 	if w.Body.Len() > 0 {
-		t.Errorf("answer to nobody = %s, want no work", w.Body)
+		t.Errorf("response to nobody = %s, want none", w.Body)
 	}
 }
