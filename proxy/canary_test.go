@@ -3,8 +3,6 @@ package proxy_test
 import (
 	"fmt"
 	"io"
-	"net"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -161,21 +159,6 @@ func oddAnswers(n *canaries) (answers []string) {
 		answers = append(answers, answer)
 	}
 	return answers
-}
-
-// scripted is a runner that sends the next answer to each request as it stands, and hangs up.
-func scripted(t *testing.T, answers <-chan string) *url.URL {
-	t.Helper()
-	return hangingUp(t, func(c net.Conn) {
-		if !readRequest(c) {
-			return // somebody looks whether a runner is there
-		}
-		select {
-		case answer := <-answers:
-			_, _ = io.WriteString(c, answer)
-		default:
-		}
-	})
 }
 
 // drainChannel takes out what a request that was refused left.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // corsOf returns the CORS headers of an answer, each once or the test fails.
@@ -134,5 +135,21 @@ func TestValidateOrigins(t *testing.T) {
 	}
 	if err := proxy.ValidateOrigins([]string{"*", "https://a.example"}); err == nil {
 		t.Error("* together with an origin is accepted")
+	}
+}
+
+// TestPreflightOfAnyMethod: a runner whose route takes every method may take OPTIONS for a call, as
+// Flowise 3.1.4 does with webhooks from origins that it does not know.
+func TestPreflightOfAnyMethod(t *testing.T) {
+	preflight := []string{"Origin: https://page.example", "Access-Control-Request-Method: POST"}
+	g := newGate(t, nil, nil)
+	a := g.request(t, "OPTIONS", "/api/v1/webhook/"+botA, "", preflight...)
+	checkProblem(t, a, 405, problem.MethodNotAllowed)
+	if _, _, n := g.runner.last(); n != 0 {
+		t.Errorf("%d requests reached the runner, want none", n)
+	}
+	own := newGate(t, nil, func(o *proxy.Options) { o.CORSOrigins = []string{"https://page.example"} })
+	if a := own.request(t, "OPTIONS", "/api/v1/webhook/"+botA, "", preflight...); a.status != 204 {
+		t.Errorf("preflight that the gate answers = %d, want 204", a.status)
 	}
 }

@@ -2,7 +2,7 @@ package proxy_test
 
 import (
 	"bytes"
-	"encoding/json"
+	"context"
 	"io"
 	"log"
 	"net"
@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -196,45 +195,6 @@ func mustURL(t *testing.T, s string) *url.URL {
 	return u
 }
 
-// raw sends bytes as they are and returns the answer.
-func (g *gate) raw(t *testing.T, request string) *answer {
-	t.Helper()
-	conn, err := net.Dial("tcp", g.address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := io.WriteString(conn, request); err != nil {
-		t.Fatal(err)
-	}
-	if strings.HasPrefix(request, "HEAD ") {
-		return readHead(t, conn)
-	}
-	return readAnswer(t, conn)
-}
-
-// request sends a request with headers given as "Name: value" lines.
-func (g *gate) request(t *testing.T, method, target, body string, headers ...string) *answer {
-	t.Helper()
-	var b strings.Builder
-	b.WriteString(method + " " + target + " HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n")
-	for _, h := range headers {
-		b.WriteString(h + "\r\n")
-	}
-	if body != "" {
-		b.WriteString("Content-Length: " + jsonNumber(len(body)) + "\r\n")
-	}
-	b.WriteString("\r\n" + body)
-	return g.raw(t, b.String())
-}
-
-func jsonNumber(n int) string { b, _ := json.Marshal(n); return string(b) }
-
-func bearerOf(secret string) string { return "Authorization: Bearer " + secret }
-
-const jsonType = "Content-Type: application/json"
-
 // eventually waits for a condition that another goroutine will make true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -249,3 +209,75 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 // newLog returns a log of net/http's kind.
 func newLog(w io.Writer) *log.Logger { return log.New(w, "", 0) }
+
+// untilGone waits until the gate has given the request up. The body is read first, because net/http
+// notices only then that a connection is closed.
+func untilGone(r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}
+
+func (g *gate) adminGet(t *testing.T, method, path string) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	g.admin.ServeHTTP(w, httptest.NewRequest(method, path, http.NoBody))
+	return w.Code, w.Body.String()
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// bothTransports runs a test with each of the transports to the runner.
+func bothTransports(t *testing.T, run func(t *testing.T, change func(*proxy.Options))) {
+	t.Helper()
+	for name, standard := range map[string]bool{"direct": false, "standard": true} {
+		t.Run(name, func(t *testing.T) { run(t, func(o *proxy.Options) { o.StandardTransport = standard }) })
+	}
+}
+
+// begun is as much of a body as must have come before the runner hears of the request.
+const begun = 16 << 10
+
+// served is a gate that runs as the command runs it.
+type served struct {
+	*gate
+	base, adminURL string
+	stop           context.CancelFunc
+	ended          chan error
+}
+
+func serveGate(t *testing.T, handler http.HandlerFunc, drain time.Duration) *served {
+	t.Helper()
+	return serveGateWith(t, handler, drain, nil)
+}
+
+func serveGateWith(t *testing.T, handler http.HandlerFunc, drain time.Duration, change func(*proxy.Options)) *served {
+	t.Helper()
+	s := &served{gate: newGate(t, handler, change), ended: make(chan error, 1)}
+	listen := func() net.Listener {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	data, admin := listen(), listen()
+	s.address = data.Addr().String()
+	s.base, s.adminURL = "http://"+s.address, "http://"+admin.Addr().String()
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	go func() { s.ended <- s.proxy.Serve(ctx, data, admin, s.gate.admin, drain) }()
+	t.Cleanup(stop)
+	return s
+}
+
+func status(t *testing.T, url string) int {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
+}

@@ -44,3 +44,22 @@ func TestBodyReadAfterTheRequest(t *testing.T) {
 		})
 	}
 }
+
+// TestHTTP2BodyThatStops begins a body and sends no more of it.
+func TestHTTP2BodyThatStops(t *testing.T) {
+	bubbleTLS(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}, func(t *testing.T, gate *pipeListener) {
+		s := openSender(t, gate, 1<<16)
+		s.post(1, "/api/v1/prediction/"+bubbleBot, bubbleKey, false)
+		_ = s.WriteData(1, false, make([]byte, 100))
+		begin := time.Now()
+		if got := <-s.first; !strings.Contains(got, "the request body stopped arriving") {
+			t.Errorf("answer = %q, want that the body stopped", got)
+		}
+		if took := time.Since(begin); took < bodyIdle-time.Second || took > bodyIdle+5*time.Second {
+			t.Errorf("the answer came after %v, want about %v", took, bodyIdle)
+		}
+		s.conn.Close()
+	})
+}

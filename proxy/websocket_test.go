@@ -4,10 +4,15 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -53,4 +58,127 @@ func TestWebsocketIsPassedWhole(t *testing.T) {
 		}
 		eventually(t, "the end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
 	})
+}
+
+// TestNoWebsocketWithoutKey asks for a switch of protocols in the form of a preflight, which needs no
+// key, and from a runner that switches whenever it likes.
+func TestNoWebsocketWithoutKey(t *testing.T) {
+	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")
+		_ = rw.Flush()
+	}, func(o *proxy.Options) {
+		o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
+		o.Expose = []string{"run"}
+	})
+	preflight := []string{"Origin: x", "Access-Control-Request-Method: GET"}
+	a := g.request(t, "OPTIONS", "/ws/"+unlisted, "", append(preflight, "Upgrade: websocket")...)
+	checkProblem(t, a, 400, problem.BadRequest)
+	if _, _, n := g.runner.last(); n != 0 {
+		t.Errorf("%d requests reached the runner, want 0", n)
+	}
+	a = g.request(t, "OPTIONS", "/ws/"+botA, "", preflight...)
+	checkProblem(t, a, 502, problem.UpstreamUnreachable)
+	a = g.request(t, "GET", "/ws/"+botA, "", bearerOf(secretA))
+	checkProblem(t, a, 502, problem.UpstreamUnreachable)
+}
+
+// TestWebsocket switches protocols on a route that allows it, and echoes.
+func TestWebsocket(t *testing.T) {
+	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_ = rw.Flush()
+		_, _ = io.Copy(conn, rw)
+	}, func(o *proxy.Options) {
+		o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
+		o.Expose = []string{"run"}
+	})
+	conn, err := net.Dial("tcp", g.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprintf(conn, "GET /ws/%s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%s\r\n\r\n", botA, bearerOf(secretA))
+	r := bufio.NewReader(conn)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != 101 || res.Header.Get("X-Request-Id") == "" {
+		t.Fatalf("answer = %v, %v; want 101 with a request ID", res, err)
+	}
+	defer res.Body.Close()
+	for _, word := range []string{"one\n", "two\n"} {
+		fmt.Fprint(conn, word)
+		if got, err := r.ReadString('\n'); got != word {
+			t.Fatalf("echo = %q, %v, want %q", got, err, word)
+		}
+	}
+}
+
+// TestUpgrades asks for other protocols than the one that a route may switch to. None is offered to
+// the runner, which therefore answers what it is.
+func TestUpgrades(t *testing.T) {
+	routes := func(o *proxy.Options) {
+		o.Routes = []*route.Route{
+			{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true},
+			{Group: "run", Methods: []string{"GET"}, Path: "/plain/{chatflow}"},
+		}
+		o.Expose = []string{"run"}
+	}
+	for name, upgrade := range map[string][]string{
+		"h2c":                 {"Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings"},
+		"h2c in upper case":   {"Upgrade: H2C", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: upgrade, http2-settings"},
+		"h2c, not announced":  {"Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"},
+		"only the settings":   {"HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: HTTP2-Settings"},
+		"websocket and h2c":   {"Upgrade: websocket, h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings"},
+		"h2c and websocket":   {"Upgrade: h2c, websocket", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings"},
+		"in two headers":      {"Upgrade: websocket", "Upgrade: h2c", "Connection: Upgrade"},
+		"TLS":                 {"Upgrade: TLS/1.0", "Connection: Upgrade"},
+		"TLS and HTTP":        {"Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade"},
+		"HTTP/2.0":            {"Upgrade: HTTP/2.0", "Connection: Upgrade"},
+		"websocket, version":  {"Upgrade: websocket/13", "Connection: Upgrade"},
+		"connect-udp":         {"Upgrade: connect-udp", "Connection: Upgrade", "Capsule-Protocol: ?1"},
+		"name with underline": {"Http2_Settings: AAMAAABkAAQAAP__", "Connection: Upgrade"},
+	} {
+		for _, path := range []string{"/ws/", "/plain/"} {
+			t.Run(name+" "+path, func(t *testing.T) {
+				runner := newRawRunner(t)
+				g := newGate(t, nil, func(o *proxy.Options) { routes(o); runner.upstream(t)(o) })
+				a := g.request(t, "GET", path+botA, "", append(upgrade, bearerOf(secretA))...)
+				requests := runner.seen(t)
+				if a.status != 200 || len(requests) != 1 {
+					t.Fatalf("answer = %d, %d requests at the runner; want 200, 1", a.status, len(requests))
+				}
+				head := strings.ToLower(requests[0].head)
+				for _, word := range []string{"upgrade", "http2", "connection", "h2c", "aamaaa", "tls"} {
+					if strings.Contains(head, word) {
+						t.Errorf("head at the runner = %q, want no %q in it", head, word)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestWebsocketWithABody: what is in the body would run into what is said in the websocket.
+func TestWebsocketWithABody(t *testing.T) {
+	g := newGate(t, nil, func(o *proxy.Options) {
+		o.Routes = slices.Concat(route.Flowise().Routes, []*route.Route{{Group: "own", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}})
+		o.Expose = []string{"own"}
+	})
+	head := fmt.Sprintf("GET /ws/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", botA, bearerOf(secretA))
+	for _, body := range []string{"Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"} {
+		checkProblem(t, g.raw(t, head+body), 400, problem.BadRequest)
+	}
+	if _, _, n := g.runner.last(); n != 0 {
+		t.Errorf("%d requests reached the runner, want none", n)
+	}
 }

@@ -10,9 +10,50 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 )
+
+// TestRefusalsAreLoggedWithinBounds floods the gate: not every refusal gets a line, all are counted, and
+// those of another kind still get theirs.
+func TestRefusalsAreLoggedWithinBounds(t *testing.T) {
+	const flood = 400
+	s := serveGate(t, nil, time.Minute)
+	for range flood {
+		if got := status(t, s.base+"/api/v1/chatflows-uploads/"+unlisted); got != 401 && got != 429 {
+			t.Fatalf("answer = %d, want 401 or 429", got)
+		}
+	}
+	status(t, s.base+"/api/v1/chatflows")
+	s.stop()
+	if err := <-s.ended; err != nil { // it counts what is left
+		t.Fatal(err)
+	}
+	lines, counted, notFound := 0, 0, 0
+	for line := range strings.Lines(s.log.String()) {
+		var l struct {
+			Message, Code string
+			Codes         map[string]int
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		switch l.Code {
+		case "missing_key", "too_many_failures":
+			lines++
+		case "not_exposed":
+			notFound++
+		}
+		for _, n := range l.Codes {
+			counted += n
+		}
+	}
+	if lines+counted != flood || counted == 0 || notFound != 1 {
+		t.Errorf("%d lines and %d requests counted, %d lines of another code; want %d in all, some of them only counted, 1", lines, counted, notFound, flood)
+	}
+}
 
 // act is a runner that does as a header says.
 func act(w http.ResponseWriter, r *http.Request) {
@@ -125,5 +166,74 @@ func TestQuietAllowed(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestPublicCallsAreLoggedWithinBounds: requests that need no key cannot fill a disk either, and those with one
+// all get their line.
+func TestPublicCallsAreLoggedWithinBounds(t *testing.T) {
+	const flood = 300
+	s := serveGate(t, nil, time.Minute)
+	for range flood {
+		if got := status(t, s.base+"/api/v1/ping"); got != 200 {
+			t.Fatalf("ping = %d, want 200", got)
+		}
+	}
+	res := stream(t, s.base)
+	_, _ = io.Copy(io.Discard, res.Body)
+	s.stop()
+	if err := <-s.ended; err != nil {
+		t.Fatal(err)
+	}
+	log := s.log.String()
+	lines := strings.Count(log, `"route":"ping"`)
+	if lines >= flood || lines < 50 || !strings.Contains(log, `"allowed_without_key":`) {
+		t.Errorf("%d lines of %d requests without a key, want some of them and a count of the rest", lines, flood)
+	}
+	if n := strings.Count(log, `"key":"key-a"`); n != 1 {
+		t.Errorf("%d lines of the request with a key, want 1", n)
+	}
+}
+
+// TestDebugLogsEach: an operator who looks for something gets every line.
+func TestDebugLogsEach(t *testing.T) {
+	log := &lockedBuffer{}
+	g := newGate(t, nil, func(o *proxy.Options) { o.Log = zerolog.New(log).Level(zerolog.DebugLevel) })
+	const flood = 150
+	for range flood {
+		g.request(t, "GET", "/api/v1/ping", "")
+	}
+	eventually(t, "a line for each request", func() bool { return strings.Count(log.String(), `"route":"ping"`) == flood })
+}
+
+// TestLogTellsTheOperatorWhy has the reasons that callers are not told.
+func TestLogTellsTheOperatorWhy(t *testing.T) {
+	made := keystore.Generate()
+	last := "0"
+	if strings.HasSuffix(made, last) {
+		last = "1"
+	}
+	for _, tt := range []struct{ name, key, reason string }{
+		{"mistyped", made[:len(made)-1] + last, "mistyped key: wrong checksum"},
+		{"cut", made[:20], "mistyped key: wrong checksum"},
+		{"unknown", made, "unknown key"},
+		{"of somebody else's make", "not-a-key-0123456789", "unknown key"},
+		{"expired", secretExpired, "key has expired"},
+		{"disabled", secretDisabled, "key is disabled"},
+		{"not valid yet", secretFuture, "key is not valid yet"},
+		{"malformed", "a b", "malformed bearer token"},
+		{"another chatflow's", secretB, "key is not listed for the chatflow"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newGate(t, nil, nil)
+			a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(tt.key), jsonType)
+			eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), "\n") })
+			if !strings.Contains(g.log.String(), `"reason":"`+tt.reason+`"`) {
+				t.Errorf("log = %s, want the reason %q", g.log, tt.reason)
+			}
+			if tt.key != secretB && (a.problem.Detail != "this API key is not valid" || strings.Contains(a.head()+a.body, tt.reason)) {
+				t.Errorf("the caller is told %s, want the same as for any key", a.body)
+			}
+		})
 	}
 }

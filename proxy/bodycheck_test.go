@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -135,41 +134,6 @@ func TestBodyPolicyInPieces(t *testing.T) {
 	checkProblem(t, g.raw(t, chunked(`{"uploads":1}`)), 403, problem.FieldNotAllowed)
 }
 
-// TestHeldBodiesAreBounded fills the memory that bodies may hold while they are checked: the next one is
-// refused, and accepted again when the memory is free.
-func TestHeldBodiesAreBounded(t *testing.T) {
-	g := newGate(t, nil, func(o *proxy.Options) {
-		withKeys(t, limitedKeys)(o)
-		o.MaxCheckedBody = 64 << 10 // 4 MiB in all
-	})
-	head := fmt.Sprintf("POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\n%s\r\nContent-Length: %d\r\n\r\n", botLimited, jsonType, bearerOf(secretA), 60<<10)
-	var held []net.Conn
-	hold := func() { // 50 KiB
-		c := g.dial(t)
-		if _, err := io.WriteString(c, head+`{"question":"`+strings.Repeat("x", 50<<10)); err != nil {
-			t.Fatal(err)
-		}
-		held = append(held, c)
-	}
-	for range 70 {
-		hold()
-	}
-	ask := func() *answer {
-		return g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"`+strings.Repeat("x", 60<<10)+`"}`, jsonType, bearerOf(secretA))
-	}
-	eventually(t, "a refusal for want of memory", func() bool {
-		hold() // of those that came at once, some may have been refused too many
-		return ask().problem.Code == string(problem.Overloaded)
-	})
-	if a := g.request(t, "POST", "/api/v1/prediction/"+botA, `{"question":"x"}`, jsonType, bearerOf(secretA)); a.status != 200 {
-		t.Errorf("a chatflow without a limit = %d, want 200", a.status)
-	}
-	for _, c := range held {
-		c.Close()
-	}
-	eventually(t, "memory being free again", func() bool { return ask().status == 200 })
-}
-
 // TestBodyPolicyChangesWhileTheBodyArrives: what is in force when the body is here decides.
 func TestBodyPolicyChangesWhileTheBodyArrives(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
@@ -209,4 +173,94 @@ func manyMembers(n int) string {
 		fmt.Fprintf(&b, `"m%d":1,`, i)
 	}
 	return b.String()
+}
+
+// TestBodyIsNotReadWithoutKey sends only the head of a request whose chatflow is in its body: a caller
+// without a key must get the answer without having sent the body.
+func TestBodyIsNotReadWithoutKey(t *testing.T) {
+	head := "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n"
+	g := newGate(t, nil, nil)
+	checkProblem(t, g.raw(t, head+"\r\n"), 401, problem.MissingKey)
+	checkProblem(t, g.raw(t, head+bearerOf(secretExpired)+"\r\n\r\n"), 401, problem.InvalidKey)
+
+	open := newGate(t, nil, withKeys(t, keyFile+publicEntry)) // now the body may be for the public one
+	a := open.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botPublic+`"}`, jsonType)
+	if a.status != 200 {
+		t.Errorf("lead for a public chatflow = %d, want 200; %s", a.status, a.body)
+	}
+	a = open.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, jsonType)
+	checkProblem(t, a, 401, problem.MissingKey)
+}
+
+// TestRevokedWhileTheBodyArrives disables a key between the head and the body of a request whose
+// chatflow stands in its body.
+func TestRevokedWhileTheBodyArrives(t *testing.T) {
+	g := newGate(t, nil, nil)
+	conn := g.dial(t)
+	body := `{"chatflowid":"` + botA + `"}`
+	fmt.Fprintf(conn, "POST /api/v1/leads HTTP/1.1\r\nHost: x\r\n%s\r\n%s\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", bearerOf(secretA), jsonType, len(body))
+	r := bufio.NewReader(conn)
+	if line, err := r.ReadString('\n'); !strings.Contains(line, "100") { // the key was found good
+		t.Fatalf("answer to the head = %q, %v, want 100 Continue", line, err)
+	}
+	_, _ = r.ReadString('\n')
+	if err := os.WriteFile(g.keys, []byte(strings.Replace(keyFile, "{id: key-a,", "{id: key-a, disabled: true,", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, answer := g.adminGet(t, "POST", "/-/reload"); code != 200 {
+		t.Fatalf("reload = %d %s", code, answer)
+	}
+	fmt.Fprint(conn, body)
+	checkProblem(t, readAnswer(t, r), 401, problem.InvalidKey)
+	if _, _, n := g.runner.last(); n != 0 {
+		t.Errorf("%d requests reached the runner, want 0", n)
+	}
+}
+
+// TestTypesOfBodies has ways to say what a body is that one reader understands otherwise than another: mime of
+// Go takes the charset of RFC 2231, the runner's library the plain one. {"a":"+ACI-..."} is another object
+// in UTF-7 than in UTF-8.
+func TestTypesOfBodies(t *testing.T) {
+	body := `{"chatflowid":"` + botA + `","name":"x"}`
+	g := newGate(t, nil, withKeys(t, limitedKeys))
+	for _, contentType := range []string{
+		"application/json; charset=utf-7; charset*=utf-8''utf-8", "application/json; charset=utf-7; charset*0=utf-8", "application/json; charset*=utf-8''utf-8",
+		"application/json;", "application/json; ", "application/json; charset", "application/json; charset=", "application/json; charset=\"utf-8", "application/json; x=y",
+		"application/json, text/plain", "application/json; charset=utf-8; charset=utf-8", "application/json; charset=utf-8;", "application/json ; charset =utf-8", "application/json; charset=utf_8",
+		"application/JSON; Charset='utf-8'", "\"application/json\"", "application/json/x", "application/x-json", "application/json+x", "application/problem+json",
+	} {
+		header := "Content-Type: " + contentType
+		if a := g.request(t, "POST", "/api/v1/leads", body, bearerOf(secretA), header); a.problem.Code != string(problem.BadRequest) {
+			t.Errorf("a body that names the chatflow, %q = %d %s, want bad_request", contentType, a.status, a.body)
+		}
+		if a := g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"x"}`, bearerOf(secretA), header); a.problem.Code != string(problem.UnsupportedMediaType) {
+			t.Errorf("a body that is checked, %q = %d %s, want unsupported_media_type", contentType, a.status, a.body)
+		}
+	}
+	if _, _, n := g.runner.last(); n != 0 {
+		t.Errorf("%d requests reached the runner, want none", n)
+	}
+	for _, contentType := range []string{"application/json", "Application/JSON", "application/json;charset=utf-8", "application/json; charset=UTF-8", `application/json ;  charset="utf-8"`} {
+		a := g.request(t, "POST", "/api/v1/leads", body, bearerOf(secretA), "Content-Type: "+contentType)
+		r, _, _ := g.runner.last()
+		if a.status != 200 || r.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%q = %d, the runner got %q; want 200, application/json", contentType, a.status, r.Header["Content-Type"])
+		}
+	}
+}
+
+// TestBodyKeepsItsType: a caller cannot have the type of a body removed on the way to the runner.
+func TestBodyKeepsItsType(t *testing.T) {
+	g := newGate(t, nil, withKeys(t, limitedKeys))
+	for target, body := range map[string]string{
+		"/api/v1/leads":                     `{"chatflowid":"` + botA + `"}`,
+		"/api/v1/prediction/" + botA:        `{"question":"x"}`,
+		"/api/v1/prediction/" + botJSONOnly: `{"question":"x"}`,
+	} {
+		a := g.raw(t, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: gate\r\nConnection: close, Content-Type, Content-Encoding\r\n%s\r\nContent-Encoding: identity\r\n%s\r\nContent-Length: %d\r\n\r\n%s", target, jsonType, bearerOf(secretA), len(body), body))
+		r, _, _ := g.runner.last()
+		if a.status != 200 || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Content-Encoding") != "identity" {
+			t.Errorf("POST %s = %d; the runner got type %q, encoding %q", target, a.status, r.Header["Content-Type"], r.Header["Content-Encoding"])
+		}
+	}
 }

@@ -2,19 +2,49 @@ package proxy_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy"
-	"github.com/flowlatch/flowlatch/proxy/problem"
 )
+
+// TestCutStreams revokes the key of an open stream: it ends if that is asked for, and goes on
+// otherwise. The stream of another key goes on.
+func TestCutStreams(t *testing.T) {
+	for _, cut := range []bool{true, false} {
+		next := make(chan string)
+		s := serveGateWith(t, events(next), time.Minute, func(o *proxy.Options) { o.CutRevoked = cut })
+		res := stream(t, s.base)
+		next <- "one"
+		if err := os.WriteFile(s.keys, []byte(strings.Replace(keyFile, "{id: key-a,", "{id: key-a, disabled: true,", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, body := s.adminGet(t, "POST", "/-/reload"); code != 200 {
+			t.Fatalf("reload = %d %s", code, body)
+		}
+		if cut {
+			begin := time.Now()
+			if body, err := io.ReadAll(res.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("the stream of a revoked key ended with %q, %v, want a cut", body, err)
+			}
+			t.Logf("cut after %v", time.Since(begin))
+			eventually(t, "the log line", func() bool { return strings.Contains(s.log.String(), `"code":"key_revoked"`) })
+			continue
+		}
+		next <- "two"
+		close(next)
+		if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), "two") {
+			t.Errorf("the stream of a revoked key ended with %q, %v, want it to finish", body, err)
+		}
+	}
+}
 
 // stream asks for a streamed prediction. The body is closed with the test.
 func stream(t *testing.T, base string) *http.Response {
@@ -122,104 +152,4 @@ func TestResetStreamIsCut(t *testing.T) {
 		t.Errorf("read %q, %v after the event, want an unexpected end", rest, err)
 	}
 	eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), `"code":"upstream_broken"`) })
-}
-
-// served is a gate that runs as the command runs it.
-type served struct {
-	*gate
-	base, adminURL string
-	stop           context.CancelFunc
-	ended          chan error
-}
-
-func serveGate(t *testing.T, handler http.HandlerFunc, drain time.Duration) *served {
-	t.Helper()
-	return serveGateWith(t, handler, drain, nil)
-}
-
-func serveGateWith(t *testing.T, handler http.HandlerFunc, drain time.Duration, change func(*proxy.Options)) *served {
-	t.Helper()
-	s := &served{gate: newGate(t, handler, change), ended: make(chan error, 1)}
-	listen := func() net.Listener {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return l
-	}
-	data, admin := listen(), listen()
-	s.address = data.Addr().String()
-	s.base, s.adminURL = "http://"+s.address, "http://"+admin.Addr().String()
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	go func() { s.ended <- s.proxy.Serve(ctx, data, admin, s.gate.admin, drain) }()
-	t.Cleanup(stop)
-	return s
-}
-
-func status(t *testing.T, url string) int {
-	t.Helper()
-	res, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	return res.StatusCode
-}
-
-func TestDrainWaitsForStreams(t *testing.T) {
-	next := make(chan string)
-	s := serveGate(t, events(next), time.Minute)
-	if got := status(t, s.adminURL+"/readyz"); got != 200 {
-		t.Fatalf("readyz = %d, want 200", got)
-	}
-	res := stream(t, s.base)
-	r := bufio.NewReader(res.Body)
-	next <- "one"
-	if _, err := r.ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	s.stop()
-	eventually(t, "not being ready", func() bool { return status(t, s.adminURL+"/readyz") == 503 })
-	if got := status(t, s.adminURL+"/livez"); got != 200 {
-		t.Errorf("livez while draining = %d, want 200", got)
-	}
-	a := ping(t, s.base)
-	checkProblem(t, a, 503, problem.Draining)
-	next <- "two"
-	close(next)
-	if rest, err := io.ReadAll(r); err != nil || !strings.Contains(string(rest), "two") {
-		t.Errorf("the open stream went on with %q, %v, want the second event and a clean end", rest, err)
-	}
-	if err := <-s.ended; err != nil {
-		t.Errorf("Serve = %v, want nil", err)
-	}
-}
-
-func ping(t *testing.T, base string) *answer {
-	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	fmt.Fprintf(conn, "GET /api/v1/ping HTTP/1.1\r\nHost: x\r\n\r\n")
-	return readAnswer(t, conn)
-}
-
-func TestDrainEnds(t *testing.T) {
-	next := make(chan string, 1)
-	s := serveGate(t, events(next), 20*time.Millisecond)
-	res := stream(t, s.base)
-	next <- "one"
-	s.stop()
-	if body, err := io.ReadAll(res.Body); err == nil {
-		t.Errorf("the stream that was cut ended cleanly after %q", body)
-	}
-	if err := <-s.ended; err != nil {
-		t.Errorf("Serve = %v, want nil", err)
-	}
-	if !strings.Contains(s.log.String(), `"code":"drain_timeout"`) {
-		t.Error("the log does not say that the stream was cut")
-	}
 }

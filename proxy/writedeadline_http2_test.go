@@ -13,27 +13,7 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
-
-	"github.com/flowlatch/flowlatch/proxy/certificate"
-	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
-
-// bubbleTLS is bubble with TLS for callers.
-func bubbleTLS(t *testing.T, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
-	t.Helper()
-	var files certificate.Files
-	files.ServerCert, files.ServerKey = certificatetest.New(t, "authority").Issue(t, "gate", time.Hour).Write(t, t.TempDir())
-	store, err := certificate.Open(files, certificate.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bubbleWith(t, Options{Certificates: store}, handler, do)
-}
-
-// clientTLS checks no certificate, since a bubble's time is another.
-func clientTLS() *tls.Config {
-	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
-}
 
 // streamEnd is how and when a stream ended, after the connection began. Stream 0 is the connection.
 type streamEnd struct {
@@ -102,8 +82,6 @@ func (s *sender) post(id uint32, path, key string, end bool, more ...hpack.Heade
 		s.t.Fatal(err)
 	}
 }
-
-const bubbleKey = "0123456789abcdef"
 
 // TestHTTP2StreamOfAnHour lets an hour pass between two events of a stream.
 func TestHTTP2StreamOfAnHour(t *testing.T) {
@@ -189,25 +167,6 @@ func TestHTTP2AnswersNobodyReads(t *testing.T) {
 	})
 }
 
-// TestHTTP2BodyThatStops begins a body and sends no more of it.
-func TestHTTP2BodyThatStops(t *testing.T) {
-	bubbleTLS(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-	}, func(t *testing.T, gate *pipeListener) {
-		s := openSender(t, gate, 1<<16)
-		s.post(1, "/api/v1/prediction/"+bubbleBot, bubbleKey, false)
-		_ = s.WriteData(1, false, make([]byte, 100))
-		begin := time.Now()
-		if got := <-s.first; !strings.Contains(got, "the request body stopped arriving") {
-			t.Errorf("answer = %q, want that the body stopped", got)
-		}
-		if took := time.Since(begin); took < bodyIdle-time.Second || took > bodyIdle+5*time.Second {
-			t.Errorf("the answer came after %v, want about %v", took, bodyIdle)
-		}
-		s.conn.Close()
-	})
-}
-
 // TestHTTP2CallerThatTakesNothing does not even read from the connection.
 func TestHTTP2CallerThatTakesNothing(t *testing.T) {
 	var ended chan struct{} // of the bubble
@@ -247,31 +206,5 @@ func TestHTTP2CallerThatTakesNothing(t *testing.T) {
 			t.Errorf("the runner was let go after %v, want %v at most", took, 2*writeIdle)
 		}
 		conn.NetConn().Close()
-	})
-}
-
-// TestTLSCallerThatSaysNothing opens connections and says nothing, before TLS is agreed upon and after it.
-func TestTLSCallerThatSaysNothing(t *testing.T) {
-	bubbleTLS(t, nil, func(t *testing.T, gate *pipeListener) {
-		for _, agree := range []bool{false, true} {
-			raw, err := gate.dial(t.Context(), "", "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn := raw
-			if agree {
-				secure := tls.Client(raw, clientTLS())
-				if err := secure.HandshakeContext(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				conn = secure
-			}
-			begin := time.Now()
-			_, _ = io.Copy(io.Discard, conn)
-			if took := time.Since(begin); took > headerTimeout+time.Second {
-				t.Errorf("with TLS agreed upon %t the connection was closed after %v, want %v", agree, took, headerTimeout)
-			}
-			raw.Close()
-		}
 	})
 }

@@ -2,102 +2,13 @@ package proxy
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/flowlatch/flowlatch/keystore"
 )
-
-// pipeListener is a listener whose connections are pipes, so that time can be made to pass.
-type pipeListener struct {
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
-}
-
-func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
-
-func (l *pipeListener) dial(context.Context, string, string) (net.Conn, error) {
-	near, far := net.Pipe()
-	select {
-	case l.conns <- far:
-		return near, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-const bubbleBot = "3f1c2a9e-1111-4222-8333-444455556666"
-
-// bubble calls do with a gate whose time is made to pass: the server and the transport that `flowlatch
-// serve` uses, with all their timeouts, before a runner that answers with handler.
-func bubble(t *testing.T, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
-	t.Helper()
-	bubbleWith(t, Options{}, handler, do)
-}
-
-// bubbleWith is bubble with more options.
-func bubbleWith(t *testing.T, o Options, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
-	t.Helper()
-	keys := filepath.Join(t.TempDir(), "keys.yaml")
-	if err := os.WriteFile(keys, []byte("version: 1\nkeys:\n- {id: a, secret: 0123456789abcdef}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		store, err := keystore.Open(keys, keystore.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		upstream, gate, admin := newPipeListener(), newPipeListener(), newPipeListener()
-		runner := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
-		go func() { _ = runner.Serve(upstream) }()
-		o.Store, o.Upstream = store, &url.URL{Scheme: "http", Host: "runner"}
-		p, err := New(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.dial = upstream.dial
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- p.Serve(ctx, gate, admin, http.NotFoundHandler(), time.Second) }()
-		do(t, gate)
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("Serve = %v, want nil", err)
-		}
-		_ = runner.Close()
-		p.transport.CloseIdleConnections()
-	})
-}
 
 // TestStreamOfAnHour lets an hour pass between two events of a stream.
 func TestStreamOfAnHour(t *testing.T) {

@@ -4,11 +4,9 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -142,93 +140,5 @@ func TestFloodOfHints(t *testing.T) {
 			t.Errorf("answer = %d, want 504", res.StatusCode)
 		}
 		return
-	}
-}
-
-// TestEarlyAnswerLeavesNothingBehind has a runner that answers before it has the body, to a caller who
-// then leaves the body half sent. The next request must not be taken for the rest of it.
-func TestEarlyAnswerLeavesNothingBehind(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	var read []string
-	var open sync.WaitGroup
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			open.Go(func() {
-				defer conn.Close()
-				first := make([]byte, 64<<10)
-				n, _ := conn.Read(first)
-				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly")
-				rest, _ := io.ReadAll(conn)
-				mu.Lock()
-				read = append(read, string(first[:n])+string(rest))
-				mu.Unlock()
-			})
-		}
-	}()
-	t.Cleanup(func() { l.Close() })
-	g := newGate(t, nil, func(o *proxy.Options) { o.Upstream = mustURL(t, "http://"+l.Addr().String()) })
-	const callers = 5
-	for range callers {
-		conn := g.dial(t)
-		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 100000\r\n\r\n%s", botA, bearerOf(secretA), strings.Repeat("x", begun))
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil || res.StatusCode != 200 {
-			t.Fatalf("early answer = %v, %v, want 200", res, err)
-		}
-		if body, err := io.ReadAll(res.Body); string(body) != "early" || err != nil {
-			t.Errorf("early answer = %q, %v", body, err)
-		}
-		conn.Close()
-	}
-	eventually(t, "the end of all connections to the runner", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(read) == callers
-	})
-	l.Close()
-	open.Wait()
-	for _, bytes := range read {
-		if head, body, _ := strings.Cut(bytes, "\r\n\r\n"); strings.Count(head, "POST ") != 1 || strings.Trim(body, "x") != "" {
-			t.Errorf("a connection to the runner carried %.300q and %d bytes, want one request and no more", head, len(body))
-		}
-	}
-}
-
-// TestCallerWhoLeavesLeavesNothingBehind has callers who leave in the middle of an answer: what is left
-// of it is nobody else's.
-func TestCallerWhoLeavesLeavesNothingBehind(t *testing.T) {
-	next := make(chan struct{})
-	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
-		question, _ := io.ReadAll(r.Body)
-		if string(question) == "leaves" {
-			w.Header().Set("Content-Length", "12")
-			_, _ = io.WriteString(w, "stolen")
-			_ = http.NewResponseController(w).Flush()
-			<-next
-			_, _ = io.WriteString(w, "stolen")
-			return
-		}
-		_, _ = w.Write(question)
-	}, nil)
-	for i := range 5 {
-		conn := g.dial(t)
-		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 6\r\n\r\nleaves", botA, bearerOf(secretA))
-		if _, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
-			t.Fatal(err)
-		}
-		conn.Close()
-		next <- struct{}{}
-		own := fmt.Sprintf("own-%d", i)
-		if a := g.request(t, "POST", "/api/v1/prediction/"+botA, own, bearerOf(secretA)); a.status != 200 || a.body != own {
-			t.Errorf("answer to %q = %d %q, want its own", own, a.status, a.body)
-		}
 	}
 }

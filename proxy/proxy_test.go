@@ -1,53 +1,14 @@
 package proxy_test
 
 import (
-	"bufio"
-	"encoding/json"
-	"io"
-	"net/http"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
-
-// answer is what a caller got.
-type answer struct {
-	status  int
-	header  http.Header
-	body    string
-	problem struct {
-		Type, Title, Detail, Code, Error string
-		Status                           int
-		RequestID                        string `json:"request_id"`
-	}
-}
-
-func readAnswer(t *testing.T, r io.Reader) *answer {
-	t.Helper()
-	from := bufio.NewReader(r)
-	res, err := http.ReadResponse(from, nil)
-	for err == nil && res.StatusCode < 200 && res.StatusCode != http.StatusSwitchingProtocols {
-		res, err = http.ReadResponse(from, nil)
-	}
-	if err != nil {
-		t.Fatalf("reading the answer: %v", err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatalf("reading the answer's body: %v", err)
-	}
-	a := &answer{status: res.StatusCode, header: res.Header, body: string(body)}
-	if res.Header.Get("Content-Type") == "application/problem+json" {
-		if err := json.Unmarshal(body, &a.problem); err != nil {
-			t.Fatalf("the body is not JSON: %q", body)
-		}
-	}
-	return a
-}
 
 // TestAnswers shows each answer of the contract through the front door, and that nothing of a
 // refused request reached the runner, not even a connection.
@@ -120,23 +81,6 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func checkProblem(t *testing.T, a *answer, status int, code problem.Code) {
-	t.Helper()
-	p := a.problem
-	if a.status != status || p.Status != status || p.Code != string(code) {
-		t.Errorf("answer = %d, problem %d %q, want %d %q; body %s", a.status, p.Status, p.Code, status, code, a.body)
-	}
-	if p.Title == "" || p.Detail == "" || p.Error == "" || !strings.HasSuffix(p.Type, "#"+string(code)) {
-		t.Errorf("problem %s lacks something", a.body)
-	}
-	if id := a.header.Get("X-Request-Id"); id == "" || id != p.RequestID {
-		t.Errorf("X-Request-Id = %q, in the problem %q; want the same", id, p.RequestID)
-	}
-	if a.header.Get("Location") != "" {
-		t.Error("the answer redirects")
-	}
-}
-
 // TestUnauthorizedAnswersAreAlike sees to it that unknown, expired, disabled and future keys, and
 // listed and unlisted chatflows, cannot be told apart.
 func TestUnauthorizedAnswersAreAlike(t *testing.T) {
@@ -162,36 +106,19 @@ func TestUnauthorizedAnswersAreAlike(t *testing.T) {
 	}
 }
 
-func TestUpstreamFailures(t *testing.T) {
-	t.Run("unreachable", func(t *testing.T) {
-		g := newGate(t, nil, nil)
-		g.runner.Close()
-		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
-		checkProblem(t, a, 502, problem.UpstreamUnreachable)
+func TestNewFindsAllFaults(t *testing.T) {
+	_, err := proxy.New(proxy.Options{
+		Store: openStore(t, newGate(t, nil, nil).keys), Upstream: mustURL(t, "http://127.0.0.1:1"), Expose: []string{"predct"},
+		Routes: []*route.Route{{Group: "run", Methods: []string{"get"}, Path: "/a/{chatflow}"}, {Group: "run", Methods: []string{"GET"}, Path: "/a//b"}},
 	})
-	t.Run("breaks off before its answer", func(t *testing.T) {
-		g := newGate(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil)
-		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
-		checkProblem(t, a, 502, problem.UpstreamUnreachable)
-	})
-	t.Run("never answers", func(t *testing.T) {
-		g := newGate(t, func(_ http.ResponseWriter, r *http.Request) { untilGone(r) },
-			func(o *proxy.Options) { o.UpstreamTimeout = 50 * time.Millisecond })
-		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
-		checkProblem(t, a, 504, problem.UpstreamTimeout)
-	})
-	t.Run("chunked body too large", func(t *testing.T) {
-		g := newGate(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) },
-			func(o *proxy.Options) { o.MaxBody = 10 })
-		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "", bearerOf(secretA), jsonType,
-			"Transfer-Encoding: chunked", "", "14\r\n01234567890123456789\r\n0\r\n")
-		checkProblem(t, a, 413, problem.BodyTooLarge)
-	})
-}
-
-// untilGone waits until the gate has given the request up. The body is read first, because net/http
-// notices only then that a connection is closed.
-func untilGone(r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
-	<-r.Context().Done()
+	for _, want := range []string{`group "predct"`, `method "get"`, `route "/a//b"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("New = %v, want it to name %s", err, want)
+		}
+	}
+	routes := slices.Concat(route.Flowise().Routes, []*route.Route{{Group: "predict", Methods: []string{"*"}, Path: "/api/v1/prediction/{id}"}})
+	_, err = proxy.New(proxy.Options{Store: openStore(t, newGate(t, nil, nil).keys), Upstream: mustURL(t, "http://127.0.0.1:1"), Routes: routes})
+	if err == nil || !strings.Contains(err.Error(), "both claim POST") {
+		t.Errorf("New with two routes for one path = %v, want an error", err)
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +16,54 @@ import (
 
 	"github.com/flowlatch/flowlatch/proxy"
 )
+
+// scripted is a runner that sends the next answer to each request as it stands, and hangs up.
+func scripted(t *testing.T, answers <-chan string) *url.URL {
+	t.Helper()
+	return hangingUp(t, func(c net.Conn) {
+		if !readRequest(c) {
+			return // somebody looks whether a runner is there
+		}
+		select {
+		case answer := <-answers:
+			_, _ = io.WriteString(c, answer)
+		default:
+		}
+	})
+}
+
+// hangingUp is a runner that serves each connection by this function, and closes it.
+func hangingUp(t *testing.T, serve func(net.Conn)) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				serve(c)
+			}()
+		}
+	}()
+	return mustURL(t, "http://"+l.Addr().String())
+}
+
+// readRequest reads a whole request, and reports whether there was one.
+func readRequest(c net.Conn) bool {
+	req, err := http.ReadRequest(bufio.NewReader(c))
+	if err != nil {
+		return false
+	}
+	_, _ = io.Copy(io.Discard, req.Body)
+	return true
+}
 
 // rawRunner is a runner that reads bytes by the letter of RFC 9112, with nothing of net/http, and
 // notes every request that it finds in them.

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bufio"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,22 +12,6 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
-
-// dialTLS opens a connection by TLS for HTTP/1.1.
-func dialTLS(t *testing.T, gate *pipeListener) *tls.Conn {
-	t.Helper()
-	raw, err := gate.dial(t.Context(), "", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := clientTLS()
-	config.NextProtos = []string{"http/1.1"}
-	conn := tls.Client(raw, config)
-	if err := conn.HandshakeContext(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return conn
-}
 
 // TestTLSWebsocketOfAnHour lets an hour pass between two messages of a websocket by HTTP/1.1 in TLS.
 func TestTLSWebsocketOfAnHour(t *testing.T) {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,32 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
+
+// TestTLSCallerThatSaysNothing opens connections and says nothing, before TLS is agreed upon and after it.
+func TestTLSCallerThatSaysNothing(t *testing.T) {
+	bubbleTLS(t, nil, func(t *testing.T, gate *pipeListener) {
+		for _, agree := range []bool{false, true} {
+			raw, err := gate.dial(t.Context(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn := raw
+			if agree {
+				secure := tls.Client(raw, clientTLS())
+				if err := secure.HandshakeContext(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				conn = secure
+			}
+			begin := time.Now()
+			_, _ = io.Copy(io.Discard, conn)
+			if took := time.Since(begin); took > headerTimeout+time.Second {
+				t.Errorf("with TLS agreed upon %t the connection was closed after %v, want %v", agree, took, headerTimeout)
+			}
+			raw.Close()
+		}
+	})
+}
 
 // TestSlowCallers has callers who take their time, with the server that `flowlatch serve` uses and in
 // time of a bubble. Each connection must end by itself, or a few thousand of them are all there are.

@@ -1,0 +1,57 @@
+package proxy_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+func TestUpstreamAuthorization(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credential")
+	write := func(s string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("runner-credential-1\n")
+	file, err := keystore.ParseUpstreamAuthorization("file:" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := withKeys(t, keyFile+publicEntry)
+	g := newGate(t, nil, func(o *proxy.Options) { o.UpstreamAuthorization = file; keys(o) })
+	send := func(method, target, key string) string {
+		t.Helper()
+		headers := []string{jsonType}
+		if key != "" {
+			headers = append(headers, bearerOf(key))
+		}
+		if a := g.request(t, method, target, "", headers...); a.status != 200 {
+			t.Fatalf("%s %s = %d %s", method, target, a.status, a.body)
+		}
+		r, _, _ := g.runner.last()
+		return r.Header.Get("Authorization")
+	}
+	for _, tt := range []struct{ method, target, key, want string }{
+		{"POST", "/api/v1/prediction/" + botA, secretA, "Bearer runner-credential-1"},
+		{"POST", "/api/v1/prediction/" + botKeyed, secretA, "Bearer " + secretA},
+		{"POST", "/api/v1/prediction/" + botPublic, "", "Bearer runner-credential-1"},
+		{"GET", "/api/v1/chatflows-streaming/" + botA, "", ""}, // let in for discovery alone
+		{"GET", "/api/v1/chatflows-streaming/" + botA, "wrong-key-0123456789", ""},
+		{"GET", "/api/v1/chatflows-streaming/" + botA, secretB, ""}, // a valid key, for another chatflow
+		{"PUT", "/api/v1/feedback/f", secretA, "Bearer runner-credential-1"},
+		{"GET", "/api/v1/ping", secretA, ""},
+	} {
+		if got := send(tt.method, tt.target, tt.key); got != tt.want {
+			t.Errorf("%s %s with key %q: Authorization = %q, want %q", tt.method, tt.target, tt.key, got, tt.want)
+		}
+	}
+	write("Basic dXNlcjpwYXNz\n")
+	eventually(t, "the new credential", func() bool {
+		return send("POST", "/api/v1/prediction/"+botA, secretA) == "Basic dXNlcjpwYXNz"
+	})
+}
