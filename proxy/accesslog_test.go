@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 )
@@ -125,7 +126,7 @@ func TestQuietAllowed(t *testing.T) {
 				case "":
 					readAnswer(t, c)
 				case "nothing":
-					eventually(t, "request at the runner", func() bool { _, _, n := s.runner.last(); return n > 0 })
+					testkit.Eventually(t, "request at the runner", func() bool { _, _, n := s.runner.last(); return n > 0 })
 				case "never":
 					_, _ = io.Copy(io.Discard, c)
 				default:
@@ -197,13 +198,13 @@ func TestPublicCallsAreLoggedWithinBounds(t *testing.T) {
 
 // TestDebugLogsEach: an operator who looks for something gets every line.
 func TestDebugLogsEach(t *testing.T) {
-	log := &lockedBuffer{}
+	log := &testkit.Buffer{}
 	g := newGate(t, nil, func(o *proxy.Options) { o.Log = zerolog.New(log).Level(zerolog.DebugLevel) })
 	const flood = 150
 	for range flood {
 		g.request(t, "GET", "/api/v1/ping", "")
 	}
-	eventually(t, "a line for each request", func() bool { return strings.Count(log.String(), `"route":"ping"`) == flood })
+	testkit.Eventually(t, "line for each request", func() bool { return strings.Count(log.String(), `"route":"ping"`) == flood })
 }
 
 // TestLogTellsTheOperatorWhy has the reasons that callers are not told.
@@ -227,7 +228,7 @@ func TestLogTellsTheOperatorWhy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newGate(t, nil, nil)
 			a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(tt.key), jsonType)
-			eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), "\n") })
+			testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), "\n") })
 			if !strings.Contains(g.log.String(), `"reason":"`+tt.reason+`"`) {
 				t.Errorf("log = %s, want the reason %q", g.log, tt.reason)
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
@@ -33,7 +34,7 @@ func TestHeldBodiesAreBounded(t *testing.T) {
 	ask := func() *answer {
 		return g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"`+strings.Repeat("x", 60<<10)+`"}`, jsonType, bearerOf(secretA))
 	}
-	eventually(t, "a refusal for want of memory", func() bool {
+	testkit.Eventually(t, "refusal for want of memory", func() bool {
 		hold() // of those that came at once, some may have been refused too many
 		return ask().problem.Code == string(problem.Overloaded)
 	})
@@ -43,7 +44,7 @@ func TestHeldBodiesAreBounded(t *testing.T) {
 	for _, c := range held {
 		c.Close()
 	}
-	eventually(t, "memory being free again", func() bool { return ask().status == 200 })
+	testkit.Eventually(t, "memory being free again", func() bool { return ask().status == 200 })
 }
 
 // TestHeldBodiesAreGivenBack sends more checked bodies, one after the other, than may be held at once.
@@ -73,7 +74,7 @@ func TestStrangersDoNotFillTheMemoryOfBodies(t *testing.T) {
 		defer c.Close()
 		fmt.Fprintf(c, "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 10\r\n\r\n", jsonType)
 	}
-	eventually(t, "all strangers being inside", func() bool { return g.admin.Status().OpenRequests >= 4096-64 })
+	testkit.Eventually(t, "all strangers being inside", func() bool { return g.admin.Status().OpenRequests >= 4096-64 })
 	for range 20 {
 		if a := g.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, bearerOf(secretA), jsonType); a.status != 200 {
 			t.Fatalf("a key holder gets %d %s while %d strangers send nothing", a.status, a.problem.Code, strangers)

@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
@@ -136,14 +135,7 @@ func TestBodyPolicyInPieces(t *testing.T) {
 
 // TestBodyPolicyChangesWhileTheBodyArrives: what is in force when the body is here decides.
 func TestBodyPolicyChangesWhileTheBodyArrives(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys.yaml")
-	write := func(content string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(limitedKeys)
+	path := testkit.WriteFile(t, "keys.yaml", limitedKeys)
 	store := openStore(t, path)
 	g := newGate(t, nil, func(o *proxy.Options) { o.Store = store })
 	c := g.dial(t)
@@ -154,7 +146,7 @@ func TestBodyPolicyChangesWhileTheBodyArrives(t *testing.T) {
 		t.Fatalf("first line = %q, %v, want 100 Continue", line, err)
 	}
 	_, _ = answers.ReadString('\n')
-	write(strings.Replace(limitedKeys, "uploads]", "uploads, history]", 1))
+	testkit.ReplaceFile(t, path, strings.Replace(limitedKeys, "uploads]", "uploads, history]", 1))
 	if r := store.Reload(); r.Err != nil {
 		t.Fatal(r.Err)
 	}
@@ -204,9 +196,7 @@ func TestRevokedWhileTheBodyArrives(t *testing.T) {
 		t.Fatalf("answer to the head = %q, %v, want 100 Continue", line, err)
 	}
 	_, _ = r.ReadString('\n')
-	if err := os.WriteFile(g.keys, []byte(strings.Replace(keyFile, "{id: key-a,", "{id: key-a, disabled: true,", 1)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.ReplaceFile(t, g.keys, strings.Replace(keyFile, "{id: key-a,", "{id: key-a, disabled: true,", 1))
 	if code, answer := g.adminGet(t, "POST", "/-/reload"); code != 200 {
 		t.Fatalf("reload = %d %s", code, answer)
 	}

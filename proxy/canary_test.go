@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -30,7 +31,7 @@ func TestCanaries(t *testing.T) {
 	for format, wrap := range formats {
 		t.Run(format, func(t *testing.T) {
 			bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
-				log := &lockedBuffer{}
+				log := &testkit.Buffer{}
 				var n canaries
 				answers := make(chan string, 100)
 				s := serveGateWith(t, nil, time.Minute, func(o *proxy.Options) {

@@ -1,23 +1,15 @@
 package proxy_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
 func TestUpstreamAuthorization(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "credential")
-	write := func(s string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("runner-credential-1\n")
+	path := testkit.WriteFile(t, "credential", "runner-credential-1\n")
 	file, err := keystore.ParseUpstreamAuthorization("file:" + path)
 	if err != nil {
 		t.Fatal(err)
@@ -50,8 +42,8 @@ func TestUpstreamAuthorization(t *testing.T) {
 			t.Errorf("%s %s with key %q: Authorization = %q, want %q", tt.method, tt.target, tt.key, got, tt.want)
 		}
 	}
-	write("Basic dXNlcjpwYXNz\n")
-	eventually(t, "the new credential", func() bool {
+	testkit.ReplaceFile(t, path, "Basic dXNlcjpwYXNz\n")
+	testkit.Eventually(t, "new credential", func() bool {
 		return send("POST", "/api/v1/prediction/"+botA, secretA) == "Basic dXNlcjpwYXNz"
 	})
 }

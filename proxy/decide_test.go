@@ -1,11 +1,11 @@
 package proxy_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -86,12 +86,8 @@ func TestDecide(t *testing.T) {
 // TestDecideByTheClock needs no reload for a key to begin and to end.
 func TestDecideByTheClock(t *testing.T) {
 	from, until := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
-	path := t.TempDir() + "/keys.yaml"
 	content := "version: 1\nkeys:\n- {id: k, secret: " + secretA + ", not_before: 2026-01-01T00:00:00Z, not_after: 2026-02-01T00:00:00Z}\nchatflows:\n- {id: " + botA + ", keys: [k]}\n"
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := openStore(t, path).Snapshot()
+	s := openStore(t, testkit.WriteFile(t, "keys.yaml", content)).Snapshot()
 	for at, want := range map[time.Time]bool{
 		from.Add(-time.Nanosecond): false, from: true, until.Add(-time.Nanosecond): true, until: false,
 	} {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
@@ -76,8 +77,8 @@ func TestTooManyFailures(t *testing.T) {
 func TestFailuresAreForgotten(t *testing.T) {
 	g := newGate(t, nil, func(o *proxy.Options) { o.FailureLimit = proxy.FailureLimit{Burst: 2, Per: 400 * time.Millisecond} })
 	predict := "/api/v1/prediction/" + botA
-	eventually(t, "a 429", func() bool { return g.request(t, "POST", predict, "").status == 429 })
-	eventually(t, "a 401 again", func() bool { return g.request(t, "POST", predict, "").status == 401 })
+	testkit.Eventually(t, "429", func() bool { return g.request(t, "POST", predict, "").status == 429 })
+	testkit.Eventually(t, "401 again", func() bool { return g.request(t, "POST", predict, "").status == 401 })
 }
 
 // TestNoFailureLimit turns the limit off.

@@ -6,13 +6,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
@@ -86,10 +85,7 @@ func bubble(t *testing.T, handler http.HandlerFunc, do func(t *testing.T, gate *
 // bubbleWith is bubble with more options.
 func bubbleWith(t *testing.T, o Options, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
 	t.Helper()
-	keys := filepath.Join(t.TempDir(), "keys.yaml")
-	if err := os.WriteFile(keys, []byte("version: 1\nkeys:\n- {id: a, secret: 0123456789abcdef}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys:\n- {id: a, secret: 0123456789abcdef}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n")
 	synctest.Test(t, func(t *testing.T) {
 		store, err := keystore.Open(keys, keystore.Options{})
 		if err != nil {

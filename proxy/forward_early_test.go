@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -58,7 +59,7 @@ func TestEarlyAnswerLeavesNothingBehind(t *testing.T) {
 		}
 		conn.Close()
 	}
-	eventually(t, "the end of all connections to the runner", func() bool {
+	testkit.Eventually(t, "end of all connections to the runner", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(read) == callers
@@ -141,7 +142,7 @@ func TestEarlyAnswersKeepNothing(t *testing.T) {
 				})
 			}
 			all.Wait()
-			eventually(t, "the end of all requests", func() bool { return g.admin.Status().OpenRequests == 0 })
+			testkit.Eventually(t, "end of all requests", func() bool { return g.admin.Status().OpenRequests == 0 })
 		}
 		live := func() int64 {
 			runtime.GC()
@@ -154,7 +155,7 @@ func TestEarlyAnswersKeepNothing(t *testing.T) {
 		before := live()
 		const n = 200
 		send(n)
-		eventually(t, "less than 8 KiB being left of a request", func() bool { return (live()-before)/n < 8<<10 })
+		testkit.Eventually(t, "less than 8 KiB being left of a request", func() bool { return (live()-before)/n < 8<<10 })
 	})
 }
 
@@ -216,5 +217,5 @@ func testBodyThatNeverComes(t *testing.T, change func(*proxy.Options)) {
 	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
 		t.Errorf("after the answer the connection gives %v, want its end", err)
 	}
-	eventually(t, "the end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
+	testkit.Eventually(t, "end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
 }

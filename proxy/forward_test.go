@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
@@ -124,7 +125,7 @@ func TestClientGoneCancelsUpstream(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the runner's request was not cancelled")
 	}
-	eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), `"code":"client_closed"`) })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), `"code":"client_closed"`) })
 }
 
 func TestUpstreamFailures(t *testing.T) {

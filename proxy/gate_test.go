@@ -1,7 +1,6 @@
 package proxy_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log"
@@ -9,8 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/admin"
@@ -115,36 +113,16 @@ type gate struct {
 	proxy  *proxy.Proxy
 	admin  *admin.Admin
 	runner *runner
-	log    *lockedBuffer
+	log    *testkit.Buffer
 	keys   string
 	// address is where callers come in.
 	address string
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // newGate starts a gate. change may be nil.
 func newGate(t *testing.T, handler http.HandlerFunc, change func(*proxy.Options)) *gate {
 	t.Helper()
-	g := &gate{runner: newRunner(t, handler), log: &lockedBuffer{}, keys: filepath.Join(t.TempDir(), "keys.yaml")}
-	if err := os.WriteFile(g.keys, []byte(keyFile), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	g := &gate{runner: newRunner(t, handler), log: &testkit.Buffer{}, keys: testkit.WriteFile(t, "keys.yaml", keyFile)}
 	o := proxy.Options{
 		Upstream: mustURL(t, g.runner.URL), Log: zerolog.New(g.log).Level(zerolog.InfoLevel), Version: "test",
 		Expose: []string{"predict", "widget", "upsert", "mcp", "webhook"},
@@ -179,10 +157,7 @@ func openStore(t *testing.T, path string) *keystore.Store {
 // withKeys returns a change of options that uses another key file.
 func withKeys(t *testing.T, content string) func(*proxy.Options) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "keys.yaml")
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := testkit.WriteFile(t, "keys.yaml", content)
 	return func(o *proxy.Options) { o.Store = openStore(t, path) }
 }
 
@@ -194,21 +169,6 @@ func mustURL(t *testing.T, s string) *url.URL {
 	}
 	return u
 }
-
-// eventually waits for a condition that another goroutine will make true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen within 10 s", what)
-		}
-		time.Sleep(2 * time.Millisecond) // between two looks, not instead of one
-	}
-}
-
-// newLog returns a log of net/http's kind.
-func newLog(w io.Writer) *log.Logger { return log.New(w, "", 0) }
 
 // untilGone waits until the gate has given the request up. The body is read first, because net/http
 // notices only then that a connection is closed.

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
@@ -152,7 +153,7 @@ func TestHTTP2EarlyAnswer(t *testing.T) {
 			}
 		}
 		c.alive(t)
-		eventually(t, "the end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
+		testkit.Eventually(t, "end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
 	})
 }
 
@@ -178,7 +179,7 @@ func TestHTTP2TakenBack(t *testing.T) {
 		}
 	}
 	c.Close()
-	eventually(t, "the end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
+	testkit.Eventually(t, "end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
 	if a := g.dialH2(t); a.answer(t, a.send(t, post("/"), true)).status != 404 {
 		t.Error("the gate does not serve on")
 	}
@@ -213,7 +214,7 @@ func TestHTTP2HintsTakenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
+	testkit.Eventually(t, "end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
 }
 
 // http2Field returns the value of a field of a head, or nothing.
@@ -283,7 +284,7 @@ func TestHTTP2BadTrailers(t *testing.T) {
 	if a := c.answer(t, id); a.reset == nil {
 		t.Errorf("answer = %d, want the stream reset", a.status)
 	}
-	eventually(t, "the end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
+	testkit.Eventually(t, "end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
 	c.alive(t)
 }
 
@@ -304,5 +305,5 @@ func TestHTTP2CallerLeaves(t *testing.T) {
 		t.Errorf("answer = %v, %v, want none", res, err)
 	}
 	<-left
-	eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), `"code":"client_closed"`) })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), `"code":"client_closed"`) })
 }

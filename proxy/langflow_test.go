@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -119,10 +118,7 @@ func newLangflowGate(t *testing.T, change func(*proxy.Options)) *gate {
 
 func withRunnerKey(t *testing.T) func(*proxy.Options) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "langflow.key")
-	if err := os.WriteFile(path, []byte(runnerKey+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := testkit.WriteFile(t, "langflow.key", runnerKey+"\n")
 	return func(o *proxy.Options) {
 		o.UpstreamAuthorization = keystore.UpstreamAuthorization{Mode: keystore.UpstreamFile, Path: path}
 	}
@@ -227,13 +223,7 @@ func TestLangflow(t *testing.T) {
 
 // TestLangflowCredential checks what becomes of the caller's key, in each mode.
 func TestLangflowCredential(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "langflow.key")
-	write := func(s string) {
-		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("sk-first-0123456789\n")
+	path := testkit.WriteFile(t, "langflow.key", "sk-first-0123456789\n")
 	now := time.Now()
 	g := newLangflowGate(t, func(o *proxy.Options) {
 		withKeys(t, strings.Replace(langflowKeys, "id: support-bot,", "id: support-bot, upstream_authorization: forward,", 1))(o)
@@ -258,13 +248,13 @@ func TestLangflowCredential(t *testing.T) {
 	want("caller's own", sent(botA, "x-api-key: evil", "X_Api_Key: evil", "X-API-KEY: evil"), "sk-first-0123456789")
 	want("connection's", sent(botA, "Connection: x-api-key"), "sk-first-0123456789")
 	want("forward", sent("support-bot", "x-api-key: evil"), secretA)
-	write("sk-second-0123456789")
+	testkit.ReplaceFile(t, path, "sk-second-0123456789")
 	now = now.Add(3 * time.Second)
 	want("changed file", sent(botA), "sk-second-0123456789")
-	write("Bearer sk-third-0123456789")
+	testkit.ReplaceFile(t, path, "Bearer sk-third-0123456789")
 	now = now.Add(3 * time.Second)
 	want("file with a scheme, which x-api-key cannot hold", sent(botA), "sk-second-0123456789")
-	eventually(t, "a log line about the file", func() bool { return strings.Contains(g.log.String(), "must hold a token and nothing else") })
+	testkit.Eventually(t, "log line about the file", func() bool { return strings.Contains(g.log.String(), "must hold a token and nothing else") })
 
 	none := newLangflowGate(t, nil)
 	if a := none.request(t, "POST", "/api/v1/run/"+botA, "{}", bearerOf(secretA), "x-api-key: sk-of-the-caller", jsonType); a.status != 403 || a.problem.Code != "" {

@@ -3,6 +3,8 @@ package proxy_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // TestMetrics counts requests by labels that are the operator's words, and makes no series from what
@@ -20,7 +22,7 @@ func TestMetrics(t *testing.T) {
 		g.request(t, "M"+strings.Repeat("X", i), "/path-"+strings.Repeat("y", i), "")
 	}
 	var metrics string
-	eventually(t, "the last count", func() bool {
+	testkit.Eventually(t, "last count", func() bool {
 		_, metrics = g.adminGet(t, "GET", "/metrics")
 		return strings.Contains(metrics, `flowlatch_denied_total{code="not_exposed"} 20`)
 	})

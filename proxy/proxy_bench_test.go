@@ -8,14 +8,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -44,10 +43,7 @@ func benchGate(t testing.TB, runner string) *Proxy {
 		fmt.Fprintf(&b, "  - id: key-%d\n    sha256: %s\n", i, keystore.DigestOf(benchSecret(i)))
 	}
 	b.WriteString("chatflows:\n  - id: " + bubbleBot + "\n    keys: [key-77]\n")
-	path := filepath.Join(t.TempDir(), "keys.yaml")
-	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := testkit.WriteFile(t, "keys.yaml", b.String())
 	store, err := keystore.Open(path, keystore.Options{})
 	if err != nil {
 		t.Fatal(err)

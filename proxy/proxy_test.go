@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
@@ -73,7 +74,7 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("the refused request opened %d connections to the runner", got)
 			}
 			line := func() string { return g.log.String()[log:] }
-			eventually(t, "the log line", func() bool { return strings.Contains(line(), "\n") })
+			testkit.Eventually(t, "log line", func() bool { return strings.Contains(line(), "\n") })
 			if !strings.Contains(line(), `"request_id":"`+a.problem.RequestID+`"`) || !strings.Contains(line(), `"code":"`+string(tt.code)+`"`) {
 				t.Errorf("log line %s has not request ID %s and code %s", line(), a.problem.RequestID, tt.code)
 			}

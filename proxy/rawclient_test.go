@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -127,13 +128,11 @@ func (g *gate) request(t *testing.T, method, target, body string, headers ...str
 		b.WriteString(h + "\r\n")
 	}
 	if body != "" {
-		b.WriteString("Content-Length: " + jsonNumber(len(body)) + "\r\n")
+		b.WriteString("Content-Length: " + strconv.Itoa(len(body)) + "\r\n")
 	}
 	b.WriteString("\r\n" + body)
 	return g.raw(t, b.String())
 }
-
-func jsonNumber(n int) string { b, _ := json.Marshal(n); return string(b) }
 
 func bearerOf(secret string) string { return "Authorization: Bearer " + secret }
 

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -117,7 +118,7 @@ const arriving = "still arriving"
 // seen returns all requests, once none is arriving any more.
 func (r *rawRunner) seen(t *testing.T) (all []rawRequest) {
 	t.Helper()
-	eventually(t, "the end of the requests at the runner", func() bool {
+	testkit.Eventually(t, "end of the requests at the runner", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		all = nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -106,7 +107,7 @@ func TestDeprecation(t *testing.T) {
 		return a.header
 	}
 	h := header(g, secretA)
-	if got, want := h.Get("Deprecation"), "@"+jsonNumber(int(begin.Unix())); got != want {
+	if got, want := h.Get("Deprecation"), "@"+strconv.FormatInt(begin.Unix(), 10); got != want {
 		t.Errorf("Deprecation = %q, want %q", got, want)
 	}
 	if got, want := h.Get("Sunset"), end.Format(http.TimeFormat); got != want {

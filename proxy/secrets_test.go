@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -61,11 +60,8 @@ func checkSecrets(t *testing.T, where map[string]string) {
 func TestNothingSecretIsLogged(t *testing.T) {
 	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {
 		t.Run(level.String(), func(t *testing.T) {
-			credential := filepath.Join(t.TempDir(), "credential")
-			if err := os.WriteFile(credential, []byte("runner-credential"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			log, next := &lockedBuffer{}, make(chan string)
+			credential := testkit.WriteFile(t, "credential", "runner-credential")
+			log, next := &testkit.Buffer{}, make(chan string)
 			s := serveGateWith(t, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Set-Cookie", "session=runner-session")
 				switch {
@@ -124,7 +120,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			fmt.Fprintf(open, "POST /api/v1/webhook/%s?query-string HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 0\r\n\r\n", botA, key)
 			next <- "body-text"
 			s.stop()
-			eventually(t, "not being ready", func() bool { return status(t, s.adminURL+"/readyz") == 503 })
+			testkit.Eventually(t, "not being ready", func() bool { return status(t, s.adminURL+"/readyz") == 503 })
 			send("POST", "/api/v1/prediction/"+botA, `{"question":"body-text"}`, key)
 			close(next)
 			if err := <-s.ended; err != nil {
@@ -148,7 +144,7 @@ func TestNothingSecretIsInATrace(t *testing.T) {
 	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {
 		t.Run(level.String(), func(t *testing.T) {
 			var broken atomic.Bool
-			log := &lockedBuffer{}
+			log := &testkit.Buffer{}
 			s := serveGateWith(t, nil, time.Second, func(o *proxy.Options) {
 				withKeys(t, digestFile())(o)
 				o.Log = zerolog.New(log).Level(level)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -106,7 +107,7 @@ func TestDrainWaitsForStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.stop()
-	eventually(t, "not being ready", func() bool { return status(t, s.adminURL+"/readyz") == 503 })
+	testkit.Eventually(t, "not being ready", func() bool { return status(t, s.adminURL+"/readyz") == 503 })
 	if got := status(t, s.adminURL+"/livez"); got != 200 {
 		t.Errorf("livez while draining = %d, want 200", got)
 	}

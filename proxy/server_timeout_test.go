@@ -10,12 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -49,10 +48,7 @@ func TestTLSCallerThatSaysNothing(t *testing.T) {
 // time of a bubble. Each connection must end by itself, or a few thousand of them are all there are.
 func TestSlowCallers(t *testing.T) {
 	const id = "3f1c2a9e-1111-4222-8333-444455556666"
-	keys := filepath.Join(t.TempDir(), "keys.yaml")
-	if err := os.WriteFile(keys, []byte("version: 1\nkeys:\n- {id: a, secret: 0123456789abcdef}\nchatflows:\n- {id: "+id+", keys: [a]}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys:\n- {id: a, secret: 0123456789abcdef}\nchatflows:\n- {id: "+id+", keys: [a]}\n")
 	const key = "Authorization: Bearer 0123456789abcdef\r\n"
 	for _, tt := range []struct {
 		name string

@@ -7,11 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -23,9 +23,7 @@ func TestCutStreams(t *testing.T) {
 		s := serveGateWith(t, events(next), time.Minute, func(o *proxy.Options) { o.CutRevoked = cut })
 		res := stream(t, s.base)
 		next <- "one"
-		if err := os.WriteFile(s.keys, []byte(strings.Replace(keyFile, "{id: key-a,", "{id: key-a, disabled: true,", 1)), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		testkit.ReplaceFile(t, s.keys, strings.Replace(keyFile, "{id: key-a,", "{id: key-a, disabled: true,", 1))
 		if code, body := s.adminGet(t, "POST", "/-/reload"); code != 200 {
 			t.Fatalf("reload = %d %s", code, body)
 		}
@@ -35,7 +33,7 @@ func TestCutStreams(t *testing.T) {
 				t.Errorf("the stream of a revoked key ended with %q, %v, want a cut", body, err)
 			}
 			t.Logf("cut after %v", time.Since(begin))
-			eventually(t, "the log line", func() bool { return strings.Contains(s.log.String(), `"code":"key_revoked"`) })
+			testkit.Eventually(t, "log line", func() bool { return strings.Contains(s.log.String(), `"code":"key_revoked"`) })
 			continue
 		}
 		next <- "two"
@@ -104,7 +102,7 @@ func TestStreamIsNotHeldUp(t *testing.T) {
 	if rest, err := io.ReadAll(r); err != nil || len(rest) > 0 {
 		t.Errorf("the stream ended with %q, %v, want a clean end", rest, err)
 	}
-	eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), `"stream":true`) })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), `"stream":true`) })
 }
 
 // TestBrokenStreamIsCut sees that a runner that breaks off is not made to look as if it had finished.
@@ -117,7 +115,7 @@ func TestBrokenStreamIsCut(t *testing.T) {
 	if body, err := io.ReadAll(res.Body); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(string(body), "one") {
 		t.Errorf("read %q, %v, want the first event and an unexpected end", body, err)
 	}
-	eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), `"code":"upstream_broken"`) })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), `"code":"upstream_broken"`) })
 }
 
 // TestResetStreamIsCut is the same for an answer that ends with its connection, which the runner resets: nothing but
@@ -151,5 +149,5 @@ func TestResetStreamIsCut(t *testing.T) {
 	if rest, err := io.ReadAll(res.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("read %q, %v after the event, want an unexpected end", rest, err)
 	}
-	eventually(t, "the log line", func() bool { return strings.Contains(g.log.String(), `"code":"upstream_broken"`) })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), `"code":"upstream_broken"`) })
 }

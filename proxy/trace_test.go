@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -36,7 +37,7 @@ func traceOfLine(t *testing.T, g *gate, requestID string) (id, span string) {
 		TraceID   string `json:"trace_id"`
 		SpanID    string `json:"span_id"`
 	}
-	eventually(t, "log line of "+requestID, func() bool { return strings.Contains(g.log.String(), requestID+`"`) })
+	testkit.Eventually(t, "log line of "+requestID, func() bool { return strings.Contains(g.log.String(), requestID+`"`) })
 	for text := range strings.Lines(g.log.String()) {
 		if err := json.Unmarshal([]byte(text), &line); err == nil && line.RequestID == requestID {
 			return line.TraceID, line.SpanID

@@ -5,13 +5,14 @@ import (
 	"compress/gzip"
 	"encoding/pem"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
@@ -63,15 +64,10 @@ func TestEncodingsAreTheCallers(t *testing.T) {
 // TestRunnersCertificate has an https runner whose authority is known, and one whose is not.
 func TestRunnersCertificate(t *testing.T) {
 	runner := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
-	log := &lockedBuffer{}
-	runner.Config.ErrorLog = newLog(log)
+	runner.Config.ErrorLog = log.New(io.Discard, "", 0)
 	runner.StartTLS()
 	t.Cleanup(runner.Close)
-	bundle := func(certificate []byte) string {
-		path := filepath.Join(t.TempDir(), "ca.pem")
-		certificatetest.Write(t, path, certificate)
-		return path
-	}
+	bundle := func(certificate []byte) string { return testkit.WriteFile(t, "ca.pem", string(certificate)) }
 	known := bundle(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: runner.Certificate().Raw}))
 	name := strings.Replace(runner.URL, "127.0.0.1", "localhost", 1) // which is not in the certificate
 	for _, tt := range []struct {

@@ -3,13 +3,12 @@ package proxy_test
 import (
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 )
@@ -164,10 +163,7 @@ func TestManagedNamesOnEveryWayIn(t *testing.T) {
 // TestConnectionCannotRemove has a caller list in Connection what the gate sets, which a proxy that
 // strips these headers too late would take away from the runner.
 func TestConnectionCannotRemove(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "credential")
-	if err := os.WriteFile(path, []byte("runner-credential-1"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := testkit.WriteFile(t, "credential", "runner-credential-1")
 	list := "Authorization, X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto, X-Request-Id, Host, Content-Length, Transfer-Encoding, X-Keep"
 	for name, connection := range map[string][]string{
 		"in one header":      {"Connection: " + list},

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
@@ -56,7 +57,7 @@ func TestWebsocketIsPassedWhole(t *testing.T) {
 		if want := `hello, you said "early and late"`; string(got) != want || err != nil {
 			t.Errorf("the runner said %q, %v; want %q", got, err, want)
 		}
-		eventually(t, "the end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
+		testkit.Eventually(t, "end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
 	})
 }
 
