@@ -17,14 +17,14 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestRefusalsAreLoggedWithinBounds floods the gate: not every refusal gets a line, all are counted, and
-// those of another kind still get theirs.
-func TestRefusalsAreLoggedWithinBounds(t *testing.T) {
+// TestLogLinesOfRefusalsAreLimited floods the gate with refusals of one kind: not all get a line, all are counted, and
+// one of another kind still gets its line.
+func TestLogLinesOfRefusalsAreLimited(t *testing.T) {
 	const flood = 400
 	s := serveGate(t, nil, time.Minute)
 	for range flood {
 		if got := status(t, s.base+"/api/v1/chatflows-uploads/"+unlisted); got != 401 && got != 429 {
-			t.Fatalf("answer = %d, want 401 or 429", got)
+			t.Fatalf("response = %d, want 401 or 429", got)
 		}
 	}
 	status(t, s.base+"/api/v1/chatflows")
@@ -52,11 +52,11 @@ func TestRefusalsAreLoggedWithinBounds(t *testing.T) {
 		}
 	}
 	if lines+counted != flood || counted == 0 || notFound != 1 {
-		t.Errorf("%d lines and %d requests counted, %d lines of another code; want %d in all, some of them only counted, 1", lines, counted, notFound, flood)
+		t.Errorf("%d lines and %d requests counted, %d lines of another code, want %d in all, some of them only counted, and 1", lines, counted, notFound, flood)
 	}
 }
 
-// act is a runner that does as a header says.
+// act is an upstream that does what a header says.
 func act(w http.ResponseWriter, r *http.Request) {
 	switch r.Header.Get("X-Act") {
 	case "400":
@@ -78,7 +78,7 @@ func act(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestQuietAllowed has a request of each outcome, with and without the lines of those that were let in and answered.
+// TestQuietAllowed has a request of each outcome, with and without the lines of those that were allowed and served.
 func TestQuietAllowed(t *testing.T) {
 	predict := "/api/v1/prediction/" + botA
 	key := bearerOf(secretA)
@@ -90,43 +90,43 @@ func TestQuietAllowed(t *testing.T) {
 		name         string
 		method, path string
 		headers      []string
-		leave        string // hang up once this was read, or without an answer, or when the gate does
+		leave        string // close once this was read; "nothing": before a response; "never": after the gate has
 		want         line
-		quiet        bool // no line if only the others are wanted
+		quiet        bool // QuietAllowed leaves the line out
 	}{
-		{"answered", "POST", predict, []string{key}, "", line{"info", "", 200}, true},
-		{"answered 400 by the runner", "POST", predict, []string{key, "X-Act: 400"}, "", line{"info", "", 400}, true},
+		{"served", "POST", predict, []string{key}, "", line{"info", "", 200}, true},
+		{"400 of the upstream", "POST", predict, []string{key, "X-Act: 400"}, "", line{"info", "", 400}, true},
 		{"public", "GET", "/api/v1/ping", nil, "", line{"info", "", 200}, true},
 		{"preflight", "OPTIONS", predict, []string{"Origin: https://a.example", "Access-Control-Request-Method: POST"}, "", line{"info", "", 200}, true},
-		{"answered 500 by the runner", "POST", predict, []string{key, "X-Act: 500"}, "", line{"warn", "", 500}, false},
-		{"answered 500 without a key", "GET", "/api/v1/ping", []string{"X-Act: 500"}, "", line{"warn", "", 500}, false},
+		{"500 of the upstream", "POST", predict, []string{key, "X-Act: 500"}, "", line{"warn", "", 500}, false},
+		{"500 of the upstream, without a key", "GET", "/api/v1/ping", []string{"X-Act: 500"}, "", line{"warn", "", 500}, false},
 		{"no key", "POST", predict, nil, "", line{"warn", "missing_key", 401}, false},
 		{"another's key", "POST", predict, []string{bearerOf(secretB)}, "", line{"warn", "key_not_for_chatflow", 403}, false},
 		{"not exposed", "GET", "/nowhere", []string{key}, "", line{"warn", "not_exposed", 404}, false},
 		{"too large", "POST", predict, []string{key, "Content-Length: 2000"}, "", line{"warn", "body_too_large", 413}, false},
 		{"broken off", "POST", predict, []string{key, "X-Act: break off"}, "", line{"error", "upstream_unreachable", 502}, false},
-		{"no answer", "POST", predict, []string{key, "X-Act: never"}, "", line{"error", "upstream_timeout", 504}, false},
+		{"no response", "POST", predict, []string{key, "X-Act: never"}, "", line{"error", "upstream_timeout", 504}, false},
 		{"broken in the middle", "POST", predict, []string{key, "X-Act: break in the middle"}, "never", line{"warn", "upstream_broken", 200}, false},
 		{"left in the middle", "POST", predict, []string{key, "X-Act: go on"}, "data: one", line{"info", "client_closed", 200}, false},
-		{"left before the answer", "POST", predict, []string{key, "X-Act: never"}, "nothing", line{"info", "client_closed", 499}, false},
+		{"left before the response", "POST", predict, []string{key, "X-Act: never"}, "nothing", line{"info", "client_closed", 499}, false},
 	}
 	for _, quiet := range []bool{false, true} {
 		for _, r := range rows {
 			t.Run(fmt.Sprintf("quiet %t, %s", quiet, r.name), func(t *testing.T) {
 				s := serveGateWith(t, act, time.Minute, func(o *proxy.Options) {
 					o.QuietAllowed, o.MaxBody = quiet, 1000
-					if r.name == "no answer" {
+					if r.name == "no response" {
 						o.UpstreamTimeout = 50 * time.Millisecond
 					}
 				})
-				head := r.method + " " + r.path + " HTTP/1.1\r\nHost: gate\r\n" + strings.Join(append(r.headers, "", ""), "\r\n")
+				header := r.method + " " + r.path + " HTTP/1.1\r\nHost: gate\r\n" + strings.Join(append(r.headers, "", ""), "\r\n")
 				c := s.dial(t)
-				_, _ = io.WriteString(c, head)
+				_, _ = io.WriteString(c, header)
 				switch r.leave {
 				case "":
-					readAnswer(t, c)
+					readResponse(t, c)
 				case "nothing":
-					testkit.Eventually(t, "request at the runner", func() bool { _, _, n := s.runner.last(); return n > 0 })
+					testkit.Eventually(t, "request at the upstream", func() bool { _, _, n := s.upstream.last(); return n > 0 })
 				case "never":
 					_, _ = io.Copy(io.Discard, c)
 				default:
@@ -170,9 +170,9 @@ func TestQuietAllowed(t *testing.T) {
 	}
 }
 
-// TestPublicCallsAreLoggedWithinBounds: requests that need no key cannot fill a disk either, and those with one
-// all get their line.
-func TestPublicCallsAreLoggedWithinBounds(t *testing.T) {
+// TestLogLinesOfPublicRequestsAreLimited: requests that need no key cannot fill a disk, and all requests with a key get
+// their line.
+func TestLogLinesOfPublicRequestsAreLimited(t *testing.T) {
 	const flood = 300
 	s := serveGate(t, nil, time.Minute)
 	for range flood {
@@ -196,8 +196,8 @@ func TestPublicCallsAreLoggedWithinBounds(t *testing.T) {
 	}
 }
 
-// TestDebugLogsEach: an operator who looks for something gets every line.
-func TestDebugLogsEach(t *testing.T) {
+// TestDebugLogsEveryRequest: at level debug the limits are off.
+func TestDebugLogsEveryRequest(t *testing.T) {
 	log := &testkit.Buffer{}
 	g := newGate(t, nil, func(o *proxy.Options) { o.Log = zerolog.New(log).Level(zerolog.DebugLevel) })
 	const flood = 150
@@ -207,8 +207,8 @@ func TestDebugLogsEach(t *testing.T) {
 	testkit.Eventually(t, "line for each request", func() bool { return strings.Count(log.String(), `"route":"ping"`) == flood })
 }
 
-// TestLogTellsTheOperatorWhy has the reasons that callers are not told.
-func TestLogTellsTheOperatorWhy(t *testing.T) {
+// TestReasonIsLogged has the reasons for refusals that clients are not told.
+func TestReasonIsLogged(t *testing.T) {
 	made := keystore.Generate()
 	last := "0"
 	if strings.HasSuffix(made, last) {
@@ -218,22 +218,22 @@ func TestLogTellsTheOperatorWhy(t *testing.T) {
 		{"mistyped", made[:len(made)-1] + last, "mistyped key: wrong checksum"},
 		{"cut", made[:20], "mistyped key: wrong checksum"},
 		{"unknown", made, "unknown key"},
-		{"of somebody else's make", "not-a-key-0123456789", "unknown key"},
+		{"not made by flowlatch", "not-a-key-0123456789", "unknown key"},
 		{"expired", secretExpired, "key has expired"},
 		{"disabled", secretDisabled, "key is disabled"},
 		{"not valid yet", secretFuture, "key is not valid yet"},
 		{"malformed", "a b", "malformed bearer token"},
-		{"another chatflow's", secretB, "key is not listed for the chatflow"},
+		{"for another chatflow", secretB, "key is not listed for the chatflow"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newGate(t, nil, nil)
-			a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(tt.key), jsonType)
+			res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(tt.key), jsonType)
 			testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), "\n") })
 			if !strings.Contains(g.log.String(), `"reason":"`+tt.reason+`"`) {
 				t.Errorf("log = %s, want the reason %q", g.log, tt.reason)
 			}
-			if tt.key != secretB && (a.problem.Detail != "this API key is not valid" || strings.Contains(a.head()+a.body, tt.reason)) {
-				t.Errorf("the caller is told %s, want the same as for any key", a.body)
+			if tt.key != secretB && (res.problem.Detail != "this API key is not valid" || strings.Contains(res.headerText()+res.body, tt.reason)) {
+				t.Errorf("response = %s, want the same as for any invalid key", res.body)
 			}
 		})
 	}

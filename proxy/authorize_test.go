@@ -8,8 +8,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestRefusedIdentity has requests whose chatflow could be read in two ways.
-func TestRefusedIdentity(t *testing.T) {
+// TestAmbiguousChatflow has requests whose chatflow could be read in two ways.
+func TestAmbiguousChatflow(t *testing.T) {
 	file := "/api/v1/get-upload-file?"
 	id := "chatflowId=" + botA
 	widget := func(body string) [3]string { return [3]string{"POST", "/api/v1/leads", body} }
@@ -87,9 +87,9 @@ func TestRefusedIdentity(t *testing.T) {
 	g := newGate(t, nil, nil)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			a := g.request(t, tt.request[0], tt.request[1], tt.request[2], bearerOf(secretA), jsonType)
-			if a.problem.Code != string(tt.code) {
-				t.Errorf("answer = %d %q, want %q; body %s", a.status, a.problem.Code, tt.code, a.body)
+			res := g.request(t, tt.request[0], tt.request[1], tt.request[2], bearerOf(secretA), jsonType)
+			if res.problem.Code != string(tt.code) {
+				t.Errorf("response = %d %q, want %q; body %s", res.status, res.problem.Code, tt.code, res.body)
 			}
 		})
 	}
@@ -100,19 +100,19 @@ func TestRefusedIdentity(t *testing.T) {
 		"two content types": {jsonType, "Content-Type: text/plain"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := g.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, append(headers, bearerOf(secretA))...)
-			if a.problem.Code != string(problem.BadRequest) {
-				t.Errorf("answer = %d %q, want bad_request", a.status, a.problem.Code)
+			res := g.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, append(headers, bearerOf(secretA))...)
+			if res.problem.Code != string(problem.BadRequest) {
+				t.Errorf("response = %d %q, want bad_request", res.status, res.problem.Code)
 			}
 		})
 	}
-	if _, _, n := g.runner.last(); n != 0 {
-		t.Errorf("%d requests reached the runner, want 0", n)
+	if _, _, n := g.upstream.last(); n != 0 {
+		t.Errorf("%d requests reached the upstream, want 0", n)
 	}
 }
 
-// TestAuthorizationHeader has the forms of the header that RFC 6750 and RFC 9110 allow, and those that
-// a lenient reader would take for them. Flowise itself takes whatever follows the last "Bearer ".
+// TestAuthorizationHeader has the forms of the header that RFC 6750 and RFC 9110 allow, and those that a lenient reader
+// would take for them. Flowise itself takes whatever follows the last "Bearer ".
 func TestAuthorizationHeader(t *testing.T) {
 	const authorization = "Authorization: "
 	digest := keystore.DigestOf(secretA).String()
@@ -174,64 +174,64 @@ func TestAuthorizationHeader(t *testing.T) {
 		{"under another name", []string{"Proxy-Authorization: Bearer " + secretA, "X-Authorization: Bearer " + secretA, "X-Api-Key: " + secretA}, 401, problem.MissingKey},
 		{"in a cookie", []string{"Cookie: Authorization=Bearer " + secretA + "; token=" + secretA}, 401, problem.MissingKey},
 
-		{"NUL in the token", []string{authorization + "Bearer " + secretA + "\x00"}, 400, ownAnswer},
-		{"carriage return in the token", []string{authorization + "Bearer " + secretA + "\rx"}, 400, ownAnswer},
-		{"space before the colon", []string{"Authorization : Bearer " + secretA}, 400, ownAnswer},
-		{"tab before the colon", []string{"Authorization\t: Bearer " + secretA}, 400, ownAnswer},
-		{"name that is no token", []string{"Authorization\u00e4: Bearer " + secretA}, 400, ownAnswer},
+		{"NUL in the token", []string{authorization + "Bearer " + secretA + "\x00"}, 400, byNetHTTP},
+		{"carriage return in the token", []string{authorization + "Bearer " + secretA + "\rx"}, 400, byNetHTTP},
+		{"space before the colon", []string{"Authorization : Bearer " + secretA}, 400, byNetHTTP},
+		{"tab before the colon", []string{"Authorization\t: Bearer " + secretA}, 400, byNetHTTP},
+		{"name that is no token", []string{"Authorization\u00e4: Bearer " + secretA}, 400, byNetHTTP},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newGate(t, nil, nil)
-			a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", append(tt.headers, jsonType)...)
-			r, _, n := g.runner.last()
+			res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", append(tt.headers, jsonType)...)
+			r, _, n := g.upstream.last()
 			switch {
 			case tt.status == 200:
-				if a.status != 200 || n != 1 || r.Header.Get("Authorization") != "" {
-					t.Errorf("answer = %d, %d requests at the runner; want 200, 1 without Authorization", a.status, n)
+				if res.status != 200 || n != 1 || r.Header.Get("Authorization") != "" {
+					t.Errorf("response = %d, %d requests at the upstream; want 200, 1 without Authorization", res.status, n)
 				}
 				return
-			case tt.code == ownAnswer:
-				if a.status != 400 || a.problem.Code != "" {
-					t.Errorf("answer = %d %s, want 400 of net/http", a.status, a.body)
+			case tt.code == byNetHTTP:
+				if res.status != 400 || res.problem.Code != "" {
+					t.Errorf("response = %d %s, want 400 of net/http", res.status, res.body)
 				}
 			default:
-				checkProblem(t, a, tt.status, tt.code)
-				challenge := a.header.Get("Www-Authenticate")
+				checkProblem(t, res, tt.status, tt.code)
+				challenge := res.header.Get("Www-Authenticate")
 				word := map[problem.Code]string{problem.InvalidKey: "invalid_token", problem.BadRequest: "invalid_request"}[tt.code]
 				if !strings.HasPrefix(challenge, "Bearer ") || !strings.Contains(challenge, word) || word == "" && strings.Contains(challenge, "error") {
 					t.Errorf("WWW-Authenticate = %q, want Bearer with error %q", challenge, word)
 				}
 			}
-			if n := g.runner.connections.Load(); n != 0 {
-				t.Errorf("connections to the runner = %d, want 0", n)
+			if n := g.upstream.connections.Load(); n != 0 {
+				t.Errorf("connections to the upstream = %d, want 0", n)
 			}
 		})
 	}
 }
 
-// TestKeyElsewhere brings a key in other places than the header: it counts for nothing there, and a
-// key in the header with another in the query is that of the header.
+// TestKeyElsewhere has keys in other places than the header, where they do not count. If there is one in the header as
+// well, it decides.
 func TestKeyElsewhere(t *testing.T) {
 	g := newGate(t, nil, nil)
 	for _, query := range []string{"access_token=", "apiKey=", "api_key=", "key=", "token=", "Authorization=Bearer%20"} {
-		a := g.request(t, "POST", "/api/v1/prediction/"+botA+"?"+query+secretA, "{}", jsonType)
-		checkProblem(t, a, 401, problem.MissingKey)
+		res := g.request(t, "POST", "/api/v1/prediction/"+botA+"?"+query+secretA, "{}", jsonType)
+		checkProblem(t, res, 401, problem.MissingKey)
 	}
-	a := g.request(t, "POST", "/api/v1/prediction/"+botA, "access_token="+secretA, "Content-Type: application/x-www-form-urlencoded")
-	checkProblem(t, a, 401, problem.MissingKey)
-	a = g.request(t, "POST", "/api/v1/prediction/"+botA+"?access_token="+secretA, "{}", jsonType, bearerOf(secretB))
-	checkProblem(t, a, 403, problem.KeyNotForChatflow)
-	if n := g.runner.connections.Load(); n != 0 {
-		t.Errorf("connections to the runner = %d, want 0", n)
+	res := g.request(t, "POST", "/api/v1/prediction/"+botA, "access_token="+secretA, "Content-Type: application/x-www-form-urlencoded")
+	checkProblem(t, res, 401, problem.MissingKey)
+	res = g.request(t, "POST", "/api/v1/prediction/"+botA+"?access_token="+secretA, "{}", jsonType, bearerOf(secretB))
+	checkProblem(t, res, 403, problem.KeyNotForChatflow)
+	if n := g.upstream.connections.Load(); n != 0 {
+		t.Errorf("connections to the upstream = %d, want 0", n)
 	}
-	a = g.request(t, "POST", "/api/v1/prediction/"+botA+"?access_token=x", "{}", jsonType, bearerOf(secretA))
-	if r, _, _ := g.runner.last(); a.status != 200 || strings.Contains(r.RequestURI, "?") {
-		t.Errorf("answer = %d, at the runner %q; want 200 and no query", a.status, r.RequestURI)
+	res = g.request(t, "POST", "/api/v1/prediction/"+botA+"?access_token=x", "{}", jsonType, bearerOf(secretA))
+	if r, _, _ := g.upstream.last(); res.status != 200 || strings.Contains(r.RequestURI, "?") {
+		t.Errorf("response = %d, at the upstream %q; want 200 and no query", res.status, r.RequestURI)
 	}
 }
 
-// TestRouteIsOnlyInTheRequestLine sends headers by which other gates were told about another request
-// than the one they decided upon.
+// TestRouteIsOnlyInTheRequestLine sends headers that made other proxies decide about another request than the one they
+// forwarded.
 func TestRouteIsOnlyInTheRequestLine(t *testing.T) {
 	for _, name := range []string{
 		"X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-Forwarded-URI", "X-Forwarded-Path", "X-Forwarded-Prefix", "X-Auth-Request-Redirect",
@@ -239,11 +239,11 @@ func TestRouteIsOnlyInTheRequestLine(t *testing.T) {
 		for _, value := range []string{"/api/v1/ping", "/api/v1/prediction/" + botPublic, "/api/v1/prediction/" + botB} {
 			t.Run(name+" "+value, func(t *testing.T) {
 				g := newGate(t, nil, withKeys(t, keyFile+publicEntry))
-				a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", jsonType, name+": "+value, "X-Forwarded-Method: GET")
-				checkProblem(t, a, 401, problem.MissingKey)
-				a = g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", jsonType, name+": "+value, bearerOf(secretA))
-				if r, _, n := g.runner.last(); a.status != 200 || n != 1 || r.Method+" "+r.RequestURI != "POST /api/v1/prediction/"+botA {
-					t.Errorf("answer = %d, at the runner %d requests, the last %v; want 200 and the one of the request line", a.status, n, r)
+				res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", jsonType, name+": "+value, "X-Forwarded-Method: GET")
+				checkProblem(t, res, 401, problem.MissingKey)
+				res = g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", jsonType, name+": "+value, bearerOf(secretA))
+				if r, _, n := g.upstream.last(); res.status != 200 || n != 1 || r.Method+" "+r.RequestURI != "POST /api/v1/prediction/"+botA {
+					t.Errorf("response = %d, at the upstream %d requests, the last %v; want 200 and the one of the request line", res.status, n, r)
 				}
 			})
 		}
@@ -251,18 +251,18 @@ func TestRouteIsOnlyInTheRequestLine(t *testing.T) {
 	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Forwarded-Method"} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, nil, nil)
-			a := g.request(t, "GET", "/api/v1/prediction/"+botA, "", bearerOf(secretA), name+": POST")
-			checkProblem(t, a, 405, problem.MethodNotAllowed)
-			a = g.request(t, "POST", "/api/v1/webhook/"+botA, "{}", jsonType, bearerOf(secretA), name+": DELETE")
-			if r, _, _ := g.runner.last(); a.status != 200 || r.Method != "POST" || r.Header.Get(name) != "" {
-				t.Errorf("answer = %d, at the runner %s with %s %q; want 200, POST and none", a.status, r.Method, name, r.Header.Get(name))
+			res := g.request(t, "GET", "/api/v1/prediction/"+botA, "", bearerOf(secretA), name+": POST")
+			checkProblem(t, res, 405, problem.MethodNotAllowed)
+			res = g.request(t, "POST", "/api/v1/webhook/"+botA, "{}", jsonType, bearerOf(secretA), name+": DELETE")
+			if r, _, _ := g.upstream.last(); res.status != 200 || r.Method != "POST" || r.Header.Get(name) != "" {
+				t.Errorf("response = %d, at the upstream %s with %s %q; want 200, POST and none", res.status, r.Method, name, r.Header.Get(name))
 			}
 		})
 	}
 }
 
-// TestNobodyIsLetInByName sends what gates elsewhere took for a health check, an inner call or a friend.
-func TestNobodyIsLetInByName(t *testing.T) {
+// TestNoHeaderReplacesAKey sends what other proxies took for a health check, an internal request or a trusted client.
+func TestNoHeaderReplacesAKey(t *testing.T) {
 	for _, header := range []string{
 		"User-Agent: kube-probe/1.33", "User-Agent: GoogleHC/1.0", "User-Agent: ELB-HealthChecker/2.0", "User-Agent: Flowise",
 		"X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1", "Forwarded: for=127.0.0.1", "X-Forwarded-Host: localhost", "Origin: http://localhost:3000",
@@ -272,10 +272,10 @@ func TestNobodyIsLetInByName(t *testing.T) {
 	} {
 		t.Run(header, func(t *testing.T) {
 			g := newGate(t, nil, nil)
-			a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", jsonType, header)
-			checkProblem(t, a, 401, problem.MissingKey)
-			if n := g.runner.connections.Load(); n != 0 {
-				t.Errorf("connections to the runner = %d, want 0", n)
+			res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", jsonType, header)
+			checkProblem(t, res, 401, problem.MissingKey)
+			if n := g.upstream.connections.Load(); n != 0 {
+				t.Errorf("connections to the upstream = %d, want 0", n)
 			}
 		})
 	}

@@ -12,61 +12,61 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestHeldBodiesAreBounded fills the memory that bodies may hold while they are checked: the next one is
-// refused, and accepted again when the memory is free.
-func TestHeldBodiesAreBounded(t *testing.T) {
+// TestBufferedBodiesAreLimited fills the memory that bodies may take while they are checked: the next one is refused,
+// and accepted once memory is free.
+func TestBufferedBodiesAreLimited(t *testing.T) {
 	g := newGate(t, nil, func(o *proxy.Options) {
 		withKeys(t, limitedKeys)(o)
 		o.MaxCheckedBody = 64 << 10 // 4 MiB in all
 	})
-	head := fmt.Sprintf("POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\n%s\r\nContent-Length: %d\r\n\r\n", botLimited, jsonType, bearerOf(secretA), 60<<10)
-	var held []net.Conn
-	hold := func() { // 50 KiB
+	header := fmt.Sprintf("POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\n%s\r\nContent-Length: %d\r\n\r\n", botLimited, jsonType, bearerOf(secretA), 60<<10)
+	var conns []net.Conn
+	buffer := func() { // 50 KiB
 		c := g.dial(t)
-		if _, err := io.WriteString(c, head+`{"question":"`+strings.Repeat("x", 50<<10)); err != nil {
+		if _, err := io.WriteString(c, header+`{"question":"`+strings.Repeat("x", 50<<10)); err != nil {
 			t.Fatal(err)
 		}
-		held = append(held, c)
+		conns = append(conns, c)
 	}
 	for range 70 {
-		hold()
+		buffer()
 	}
-	ask := func() *answer {
+	ask := func() *response {
 		return g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"`+strings.Repeat("x", 60<<10)+`"}`, jsonType, bearerOf(secretA))
 	}
-	testkit.Eventually(t, "refusal for want of memory", func() bool {
-		hold() // of those that came at once, some may have been refused too many
+	testkit.Eventually(t, "refusal for lack of memory", func() bool {
+		buffer() // of those that arrived at once, some may have been refused
 		return ask().problem.Code == string(problem.Overloaded)
 	})
-	if a := g.request(t, "POST", "/api/v1/prediction/"+botA, `{"question":"x"}`, jsonType, bearerOf(secretA)); a.status != 200 {
-		t.Errorf("a chatflow without a limit = %d, want 200", a.status)
+	if res := g.request(t, "POST", "/api/v1/prediction/"+botA, `{"question":"x"}`, jsonType, bearerOf(secretA)); res.status != 200 {
+		t.Errorf("request for a chatflow without a body policy = %d, want 200", res.status)
 	}
-	for _, c := range held {
+	for _, c := range conns {
 		c.Close()
 	}
-	testkit.Eventually(t, "memory being free again", func() bool { return ask().status == 200 })
+	testkit.Eventually(t, "200 after memory was released", func() bool { return ask().status == 200 })
 }
 
-// TestHeldBodiesAreGivenBack sends more checked bodies, one after the other, than may be held at once.
-func TestHeldBodiesAreGivenBack(t *testing.T) {
+// TestBufferedBodiesAreReleased sends more checked bodies, one after the other, than may be buffered at once.
+func TestBufferedBodiesAreReleased(t *testing.T) {
 	g := newGate(t, nil, func(o *proxy.Options) {
 		withKeys(t, limitedKeys)(o)
 		o.MaxCheckedBody = 64 << 10 // 4 MiB in all
 	})
 	for i := range 120 {
-		a := g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"`+strings.Repeat("x", 60<<10)+`"}`, jsonType, bearerOf(secretA))
-		if a.status != 200 {
-			t.Fatalf("request %d = %d %s, want 200", i+1, a.status, a.problem.Code)
+		res := g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"`+strings.Repeat("x", 60<<10)+`"}`, jsonType, bearerOf(secretA))
+		if res.status != 200 {
+			t.Fatalf("request %d = %d %s, want 200", i+1, res.status, res.problem.Code)
 		}
 	}
 }
 
-// TestStrangersDoNotFillTheMemoryOfBodies has callers without a key, for a route on which some chatflow may be
-// public, who send heads and no byte of a body: key holders must not be refused for that.
-func TestStrangersDoNotFillTheMemoryOfBodies(t *testing.T) {
+// TestAnonymousBodiesHaveTheirOwnLimit has clients without a key that send headers and no byte of a body, on a route
+// for which a chatflow is public: clients with a key must not be refused for that.
+func TestAnonymousBodiesHaveTheirOwnLimit(t *testing.T) {
 	g := newGate(t, nil, withKeys(t, keyFile+publicEntry))
-	const strangers = 4100
-	for range strangers {
+	const anonymous = 4100
+	for range anonymous {
 		c, err := net.Dial("tcp", g.address)
 		if err != nil {
 			t.Skipf("no more connections: %v", err)
@@ -74,10 +74,10 @@ func TestStrangersDoNotFillTheMemoryOfBodies(t *testing.T) {
 		defer c.Close()
 		fmt.Fprintf(c, "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 10\r\n\r\n", jsonType)
 	}
-	testkit.Eventually(t, "all strangers being inside", func() bool { return g.admin.Status().OpenRequests >= 4096-64 })
+	testkit.Eventually(t, "open request of each anonymous client", func() bool { return g.admin.Status().OpenRequests >= 4096-64 })
 	for range 20 {
-		if a := g.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, bearerOf(secretA), jsonType); a.status != 200 {
-			t.Fatalf("a key holder gets %d %s while %d strangers send nothing", a.status, a.problem.Code, strangers)
+		if res := g.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, bearerOf(secretA), jsonType); res.status != 200 {
+			t.Fatalf("request with a key = %d %s while %d anonymous clients send nothing, want 200", res.status, res.problem.Code, anonymous)
 		}
 	}
 }

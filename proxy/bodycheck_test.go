@@ -24,8 +24,8 @@ const limitedKeys = keyFile + `  - {id: ` + botLimited + `, keys: [key-a], body:
   - {id: ` + botJSONOnly + `, keys: [key-a], body: {json_only: true}}
 `
 
-// TestBodyPolicy sends what a chatflow's body: allows and what it does not. What passes must reach the
-// runner byte for byte, and nothing else may.
+// TestBodyPolicy sends what a chatflow's `body:` allows, and what it does not. What it allows must reach the upstream
+// byte for byte.
 func TestBodyPolicy(t *testing.T) {
 	const (
 		limited  = "POST /api/v1/prediction/" + botLimited
@@ -88,24 +88,24 @@ func TestBodyPolicy(t *testing.T) {
 	g := newGate(t, nil, withKeys(t, limitedKeys))
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, _, before := g.runner.last()
+			_, _, before := g.upstream.last()
 			method, target, _ := strings.Cut(tt.request, " ")
-			a := g.request(t, method, target, tt.body, append(tt.headers, bearerOf(secretA))...)
-			_, body, n := g.runner.last()
+			res := g.request(t, method, target, tt.body, append(tt.headers, bearerOf(secretA))...)
+			_, body, n := g.upstream.last()
 			if tt.code == "" {
-				if a.status != 200 || n != before+1 || body != tt.body {
-					t.Errorf("answer = %d %s, %d requests reached the runner, with body %.80q; want 200, 1, the body as it was", a.status, a.body, n-before, body)
+				if res.status != 200 || n != before+1 || body != tt.body {
+					t.Errorf("response = %d %s, %d requests reached the upstream, with body %.80q; want 200, 1, the body as it was", res.status, res.body, n-before, body)
 				}
 				return
 			}
-			if a.problem.Code != string(tt.code) || n != before {
-				t.Errorf("answer = %d %q, %d requests reached the runner; want %q, none; %s", a.status, a.problem.Code, n-before, tt.code, a.body)
+			if res.problem.Code != string(tt.code) || n != before {
+				t.Errorf("response = %d %q, %d requests reached the upstream; want %q, none; %s", res.status, res.problem.Code, n-before, tt.code, res.body)
 			}
 		})
 	}
 	checkProblem(t, g.request(t, "POST", "/api/v1/prediction/"+botLimited, denied, jsonType), 401, problem.MissingKey)
-	if a := g.request(t, "POST", "/api/v1/prediction/"+botLimited, denied, jsonType, bearerOf(secretA)); !strings.Contains(a.problem.Detail, "overrideConfig") {
-		t.Errorf("detail = %q, want the member's name in it", a.problem.Detail)
+	if res := g.request(t, "POST", "/api/v1/prediction/"+botLimited, denied, jsonType, bearerOf(secretA)); !strings.Contains(res.problem.Detail, "overrideConfig") {
+		t.Errorf("detail = %q, want the member's name in it", res.problem.Detail)
 	}
 }
 
@@ -120,20 +120,20 @@ func TestBodyPolicyInPieces(t *testing.T) {
 		return b.String() + "0\r\n\r\n"
 	}
 	g := newGate(t, nil, withKeys(t, limitedKeys))
-	if a := g.raw(t, chunked(`{"question":"x"}`)); a.status != 200 {
-		t.Fatalf("answer = %d %s, want 200", a.status, a.body)
+	if res := g.raw(t, chunked(`{"question":"x"}`)); res.status != 200 {
+		t.Fatalf("response = %d %s, want 200", res.status, res.body)
 	}
-	if a := g.raw(t, chunked("")); a.status != 200 {
-		t.Fatalf("answer to an empty body = %d %s, want 200", a.status, a.body)
+	if res := g.raw(t, chunked("")); res.status != 200 {
+		t.Fatalf("response to an empty body = %d %s, want 200", res.status, res.body)
 	}
-	r, body, n := g.runner.last()
+	r, body, n := g.upstream.last()
 	if n != 2 || body != "" || r.ContentLength != 0 {
-		t.Errorf("the runner got %d requests, the last with %q of length %d; want 2, nothing", n, body, r.ContentLength)
+		t.Errorf("requests at the upstream = %d, the last with body %q and length %d, want 2, and an empty body", n, body, r.ContentLength)
 	}
 	checkProblem(t, g.raw(t, chunked(`{"uploads":1}`)), 403, problem.FieldNotAllowed)
 }
 
-// TestBodyPolicyChangesWhileTheBodyArrives: what is in force when the body is here decides.
+// TestBodyPolicyChangesWhileTheBodyArrives: the policy that is active when the body is complete decides.
 func TestBodyPolicyChangesWhileTheBodyArrives(t *testing.T) {
 	path := testkit.WriteFile(t, "keys.yaml", limitedKeys)
 	store := openStore(t, path)
@@ -141,23 +141,23 @@ func TestBodyPolicyChangesWhileTheBodyArrives(t *testing.T) {
 	c := g.dial(t)
 	body := `{"history":[],"question":"x"}`
 	fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\n%s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", botLimited, jsonType, bearerOf(secretA), len(body))
-	answers := bufio.NewReader(c)
-	if line, err := answers.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100") { // decided by the head, and reading
+	r := bufio.NewReader(c)
+	if line, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100") { // the gate has decided by the header, and reads the body
 		t.Fatalf("first line = %q, %v, want 100 Continue", line, err)
 	}
-	_, _ = answers.ReadString('\n')
+	_, _ = r.ReadString('\n')
 	testkit.ReplaceFile(t, path, strings.Replace(limitedKeys, "uploads]", "uploads, history]", 1))
 	if r := store.Reload(); r.Err != nil {
 		t.Fatal(r.Err)
 	}
 	_, _ = io.WriteString(c, body)
-	checkProblem(t, readAnswer(t, answers), http.StatusForbidden, problem.FieldNotAllowed)
-	if _, _, n := g.runner.last(); n != 0 {
-		t.Errorf("%d requests reached the runner, want 0", n)
+	checkProblem(t, readResponse(t, r), http.StatusForbidden, problem.FieldNotAllowed)
+	if _, _, n := g.upstream.last(); n != 0 {
+		t.Errorf("%d requests reached the upstream, want 0", n)
 	}
 }
 
-// manyMembers is the beginning of a JSON object with n members of different names.
+// manyMembers returns the beginning of a JSON object, with n members of different names.
 func manyMembers(n int) string {
 	var b strings.Builder
 	b.WriteString("{")
@@ -167,50 +167,49 @@ func manyMembers(n int) string {
 	return b.String()
 }
 
-// TestBodyIsNotReadWithoutKey sends only the head of a request whose chatflow is in its body: a caller
-// without a key must get the answer without having sent the body.
+// TestBodyIsNotReadWithoutKey sends only the header of a request whose chatflow is in the body: a client without a
+// valid key must get its refusal without having sent the body.
 func TestBodyIsNotReadWithoutKey(t *testing.T) {
-	head := "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n"
+	header := "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n"
 	g := newGate(t, nil, nil)
-	checkProblem(t, g.raw(t, head+"\r\n"), 401, problem.MissingKey)
-	checkProblem(t, g.raw(t, head+bearerOf(secretExpired)+"\r\n\r\n"), 401, problem.InvalidKey)
+	checkProblem(t, g.raw(t, header+"\r\n"), 401, problem.MissingKey)
+	checkProblem(t, g.raw(t, header+bearerOf(secretExpired)+"\r\n\r\n"), 401, problem.InvalidKey)
 
-	open := newGate(t, nil, withKeys(t, keyFile+publicEntry)) // now the body may be for the public one
-	a := open.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botPublic+`"}`, jsonType)
-	if a.status != 200 {
-		t.Errorf("lead for a public chatflow = %d, want 200; %s", a.status, a.body)
+	open := newGate(t, nil, withKeys(t, keyFile+publicEntry)) // now the body may name the public chatflow
+	res := open.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botPublic+`"}`, jsonType)
+	if res.status != 200 {
+		t.Errorf("lead for a public chatflow = %d, want 200; %s", res.status, res.body)
 	}
-	a = open.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, jsonType)
-	checkProblem(t, a, 401, problem.MissingKey)
+	res = open.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, jsonType)
+	checkProblem(t, res, 401, problem.MissingKey)
 }
 
-// TestRevokedWhileTheBodyArrives disables a key between the head and the body of a request whose
-// chatflow stands in its body.
+// TestRevokedWhileTheBodyArrives disables a key between the header and the body of a request whose chatflow is in the
+// body.
 func TestRevokedWhileTheBodyArrives(t *testing.T) {
 	g := newGate(t, nil, nil)
 	conn := g.dial(t)
 	body := `{"chatflowid":"` + botA + `"}`
 	fmt.Fprintf(conn, "POST /api/v1/leads HTTP/1.1\r\nHost: x\r\n%s\r\n%s\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", bearerOf(secretA), jsonType, len(body))
 	r := bufio.NewReader(conn)
-	if line, err := r.ReadString('\n'); !strings.Contains(line, "100") { // the key was found good
-		t.Fatalf("answer to the head = %q, %v, want 100 Continue", line, err)
+	if line, err := r.ReadString('\n'); !strings.Contains(line, "100") { // the key is valid so far
+		t.Fatalf("response to the header = %q, %v, want 100 Continue", line, err)
 	}
 	_, _ = r.ReadString('\n')
 	testkit.ReplaceFile(t, g.keys, strings.Replace(keyFile, "{id: key-a,", "{id: key-a, disabled: true,", 1))
-	if code, answer := g.adminGet(t, "POST", "/-/reload"); code != 200 {
-		t.Fatalf("reload = %d %s", code, answer)
+	if code, body := g.adminGet(t, "POST", "/-/reload"); code != 200 {
+		t.Fatalf("reload = %d %s, want 200", code, body)
 	}
 	fmt.Fprint(conn, body)
-	checkProblem(t, readAnswer(t, r), 401, problem.InvalidKey)
-	if _, _, n := g.runner.last(); n != 0 {
-		t.Errorf("%d requests reached the runner, want 0", n)
+	checkProblem(t, readResponse(t, r), 401, problem.InvalidKey)
+	if _, _, n := g.upstream.last(); n != 0 {
+		t.Errorf("%d requests reached the upstream, want 0", n)
 	}
 }
 
-// TestTypesOfBodies has ways to say what a body is that one reader understands otherwise than another: mime of
-// Go takes the charset of RFC 2231, the runner's library the plain one. {"a":"+ACI-..."} is another object
-// in UTF-7 than in UTF-8.
-func TestTypesOfBodies(t *testing.T) {
+// TestContentType has content types that two readers understand differently: Go's mime takes the charset of RFC 2231,
+// Flowise's library the plain one, and {"a":"+ACI-..."} is another object in UTF-7 than in UTF-8.
+func TestContentType(t *testing.T) {
 	body := `{"chatflowid":"` + botA + `","name":"x"}`
 	g := newGate(t, nil, withKeys(t, limitedKeys))
 	for _, contentType := range []string{
@@ -220,37 +219,37 @@ func TestTypesOfBodies(t *testing.T) {
 		"application/JSON; Charset='utf-8'", "\"application/json\"", "application/json/x", "application/x-json", "application/json+x", "application/problem+json",
 	} {
 		header := "Content-Type: " + contentType
-		if a := g.request(t, "POST", "/api/v1/leads", body, bearerOf(secretA), header); a.problem.Code != string(problem.BadRequest) {
-			t.Errorf("a body that names the chatflow, %q = %d %s, want bad_request", contentType, a.status, a.body)
+		if res := g.request(t, "POST", "/api/v1/leads", body, bearerOf(secretA), header); res.problem.Code != string(problem.BadRequest) {
+			t.Errorf("body that names the chatflow, with type %q = %d %s, want bad_request", contentType, res.status, res.body)
 		}
-		if a := g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"x"}`, bearerOf(secretA), header); a.problem.Code != string(problem.UnsupportedMediaType) {
-			t.Errorf("a body that is checked, %q = %d %s, want unsupported_media_type", contentType, a.status, a.body)
+		if res := g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"x"}`, bearerOf(secretA), header); res.problem.Code != string(problem.UnsupportedMediaType) {
+			t.Errorf("body that is checked, with type %q = %d %s, want unsupported_media_type", contentType, res.status, res.body)
 		}
 	}
-	if _, _, n := g.runner.last(); n != 0 {
-		t.Errorf("%d requests reached the runner, want none", n)
+	if _, _, n := g.upstream.last(); n != 0 {
+		t.Errorf("%d requests reached the upstream, want none", n)
 	}
 	for _, contentType := range []string{"application/json", "Application/JSON", "application/json;charset=utf-8", "application/json; charset=UTF-8", `application/json ;  charset="utf-8"`} {
-		a := g.request(t, "POST", "/api/v1/leads", body, bearerOf(secretA), "Content-Type: "+contentType)
-		r, _, _ := g.runner.last()
-		if a.status != 200 || r.Header.Get("Content-Type") != "application/json" {
-			t.Errorf("%q = %d, the runner got %q; want 200, application/json", contentType, a.status, r.Header["Content-Type"])
+		res := g.request(t, "POST", "/api/v1/leads", body, bearerOf(secretA), "Content-Type: "+contentType)
+		r, _, _ := g.upstream.last()
+		if res.status != 200 || r.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("body with type %q = %d, %q at the upstream, want 200 and application/json", contentType, res.status, r.Header["Content-Type"])
 		}
 	}
 }
 
-// TestBodyKeepsItsType: a caller cannot have the type of a body removed on the way to the runner.
-func TestBodyKeepsItsType(t *testing.T) {
+// TestContentTypePasses: a client's Connection header cannot remove the type of a body on the way to the upstream.
+func TestContentTypePasses(t *testing.T) {
 	g := newGate(t, nil, withKeys(t, limitedKeys))
 	for target, body := range map[string]string{
 		"/api/v1/leads":                     `{"chatflowid":"` + botA + `"}`,
 		"/api/v1/prediction/" + botA:        `{"question":"x"}`,
 		"/api/v1/prediction/" + botJSONOnly: `{"question":"x"}`,
 	} {
-		a := g.raw(t, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: gate\r\nConnection: close, Content-Type, Content-Encoding\r\n%s\r\nContent-Encoding: identity\r\n%s\r\nContent-Length: %d\r\n\r\n%s", target, jsonType, bearerOf(secretA), len(body), body))
-		r, _, _ := g.runner.last()
-		if a.status != 200 || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Content-Encoding") != "identity" {
-			t.Errorf("POST %s = %d; the runner got type %q, encoding %q", target, a.status, r.Header["Content-Type"], r.Header["Content-Encoding"])
+		res := g.raw(t, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: gate\r\nConnection: close, Content-Type, Content-Encoding\r\n%s\r\nContent-Encoding: identity\r\n%s\r\nContent-Length: %d\r\n\r\n%s", target, jsonType, bearerOf(secretA), len(body), body))
+		r, _, _ := g.upstream.last()
+		if res.status != 200 || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Content-Encoding") != "identity" {
+			t.Errorf("POST %s = %d, type %q and encoding %q at the upstream, want 200, application/json and identity", target, res.status, r.Header["Content-Type"], r.Header["Content-Encoding"])
 		}
 	}
 }

@@ -16,9 +16,9 @@ func TestForwardedFor(t *testing.T) {
 		sent    []string
 		want    string
 	}{
-		{"nobody trusted", nil, []string{"6.6.6.6"}, "127.0.0.1"},
-		{"peer trusted", trusted, []string{"6.6.6.6"}, "6.6.6.6, 127.0.0.1"},
-		{"what the caller wrote is cut off", trusted, []string{"9.9.9.9, 6.6.6.6, 10.1.1.1"}, "6.6.6.6, 10.1.1.1, 127.0.0.1"},
+		{"no trusted proxies", nil, []string{"6.6.6.6"}, "127.0.0.1"},
+		{"trusted peer", trusted, []string{"6.6.6.6"}, "6.6.6.6, 127.0.0.1"},
+		{"what the client wrote", trusted, []string{"9.9.9.9, 6.6.6.6, 10.1.1.1"}, "6.6.6.6, 10.1.1.1, 127.0.0.1"},
 		{"two headers", trusted, []string{"9.9.9.9", "6.6.6.6"}, "6.6.6.6, 127.0.0.1"},
 		{"malformed", trusted, []string{"9.9.9.9, evil, 10.1.1.1"}, "10.1.1.1, 127.0.0.1"},
 		{"malformed at the right", trusted, []string{"6.6.6.6, evil"}, "127.0.0.1"},
@@ -45,13 +45,13 @@ func TestForwardedFor(t *testing.T) {
 			for _, s := range tt.sent {
 				headers = append(headers, "X-Forwarded-For: "+s)
 			}
-			a := g.request(t, "GET", "/api/v1/ping", "", headers...)
-			r, _, _ := g.runner.last()
+			res := g.request(t, "GET", "/api/v1/ping", "", headers...)
+			r, _, _ := g.upstream.last()
 			if got := r.Header["X-Forwarded-For"]; len(got) != 1 || got[0] != tt.want {
-				t.Errorf("X-Forwarded-For at the runner = %q, want %q", got, tt.want)
+				t.Errorf("X-Forwarded-For at the upstream = %q, want %q", got, tt.want)
 			}
-			if kept := a.header.Get("X-Request-Id") == "from-the-proxy-1"; kept != contains(tt.trusted, "127.0.0.1") {
-				t.Errorf("the request ID of the peer was kept: %t, want %t", kept, !kept)
+			if kept := res.header.Get("X-Request-Id") == "from-the-proxy-1"; kept != contains(tt.trusted, "127.0.0.1") {
+				t.Errorf("request ID of the peer kept = %t, want %t", kept, !kept)
 			}
 		})
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func TestUpstreamAuthorization(t *testing.T) {
-	path := testkit.WriteFile(t, "credential", "runner-credential-1\n")
+	path := testkit.WriteFile(t, "credential", "upstream-credential-1\n")
 	file, err := keystore.ParseUpstreamAuthorization("file:" + path)
 	if err != nil {
 		t.Fatal(err)
@@ -22,20 +22,20 @@ func TestUpstreamAuthorization(t *testing.T) {
 		if key != "" {
 			headers = append(headers, bearerOf(key))
 		}
-		if a := g.request(t, method, target, "", headers...); a.status != 200 {
-			t.Fatalf("%s %s = %d %s", method, target, a.status, a.body)
+		if res := g.request(t, method, target, "", headers...); res.status != 200 {
+			t.Fatalf("%s %s = %d %s", method, target, res.status, res.body)
 		}
-		r, _, _ := g.runner.last()
+		r, _, _ := g.upstream.last()
 		return r.Header.Get("Authorization")
 	}
 	for _, tt := range []struct{ method, target, key, want string }{
-		{"POST", "/api/v1/prediction/" + botA, secretA, "Bearer runner-credential-1"},
+		{"POST", "/api/v1/prediction/" + botA, secretA, "Bearer upstream-credential-1"},
 		{"POST", "/api/v1/prediction/" + botKeyed, secretA, "Bearer " + secretA},
-		{"POST", "/api/v1/prediction/" + botPublic, "", "Bearer runner-credential-1"},
+		{"POST", "/api/v1/prediction/" + botPublic, "", "Bearer upstream-credential-1"},
 		{"GET", "/api/v1/chatflows-streaming/" + botA, "", ""}, // let in for discovery alone
 		{"GET", "/api/v1/chatflows-streaming/" + botA, "wrong-key-0123456789", ""},
 		{"GET", "/api/v1/chatflows-streaming/" + botA, secretB, ""}, // a valid key, for another chatflow
-		{"PUT", "/api/v1/feedback/f", secretA, "Bearer runner-credential-1"},
+		{"PUT", "/api/v1/feedback/f", secretA, "Bearer upstream-credential-1"},
 		{"GET", "/api/v1/ping", secretA, ""},
 	} {
 		if got := send(tt.method, tt.target, tt.key); got != tt.want {

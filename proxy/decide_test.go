@@ -83,7 +83,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestDecideByTheClock needs no reload for a key to begin and to end.
+// TestDecideByTheClock: keys become valid and expire without a reload.
 func TestDecideByTheClock(t *testing.T) {
 	from, until := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 	content := "version: 1\nkeys:\n- {id: k, secret: " + secretA + ", not_before: 2026-01-01T00:00:00Z, not_after: 2026-02-01T00:00:00Z}\nchatflows:\n- {id: " + botA + ", keys: [k]}\n"
@@ -93,13 +93,13 @@ func TestDecideByTheClock(t *testing.T) {
 	} {
 		q := proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: secretA, Present: true}}
 		if got := proxy.Decide(s, q, at).Allowed; got != want {
-			t.Errorf("Decide at %v = %t, want %t", at, got, want)
+			t.Errorf("Decide(…, %v) = %t, want %t", at, got, want)
 		}
 	}
 }
 
-// TestDecideAllocates checks that no decision allocates, whatever it is: refusing must not cost more
-// than letting through, or a flood of wrong keys would be a way to be shut down.
+// TestDecideAllocates: no decision allocates. Refusals must not cost more than anything else, or a flood of wrong keys
+// could bring the gate down.
 func TestDecideAllocates(t *testing.T) {
 	// Secrets as long as those that are made, since a shorter one may fit where a longer one does not.
 	typed, own := keystore.Generate(), keystore.Generate()

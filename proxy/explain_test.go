@@ -7,7 +7,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestExplain holds what is said of a request against what becomes of it.
+// TestExplain compares explanations of requests with what the gate does with them.
 func TestExplain(t *testing.T) {
 	g := newGate(t, nil, func(o *proxy.Options) { o.Expose = []string{"predict", "widget"} })
 	keys := openStore(t, g.keys).Snapshot()
@@ -32,18 +32,18 @@ func TestExplain(t *testing.T) {
 			if secret != "" {
 				headers = append(headers, bearerOf(secret))
 			}
-			a := g.request(t, r[0], r[1], r[2], headers...)
+			res := g.request(t, r[0], r[1], r[2], headers...)
 			text := ""
 			for _, l := range e.Lines {
 				text += l[0] + ": " + l[1] + "\n"
 			}
-			if e.Allowed != (a.status == 200) || !e.Allowed && !strings.Contains(text, a.problem.Code) {
-				t.Errorf("Explain(%s %s, key %q) =\n%s; the gate answers %d %s", r[0], r[1], id, text, a.status, a.problem.Code)
+			if e.Allowed != (res.status == 200) || !e.Allowed && !strings.Contains(text, res.problem.Code) {
+				t.Errorf("Explain(%s %s, key %q) =\n%s; want what the gate does: %d %s", r[0], r[1], id, text, res.status, res.problem.Code)
 			}
 		}
 	}
 	e := g.proxy.Explain("POST", "/api/v1/vector/upsert/"+botA, nil, keys.Key("key-a"))
 	if last := e.Lines[len(e.Lines)-1]; !strings.Contains(last[1], "group upsert") {
-		t.Errorf("the explanation ends with %q, want the group that would have to be exposed", last)
+		t.Errorf("last line of the explanation = %q, want the group that would have to be exposed", last)
 	}
 }

@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,26 +20,61 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
 
-// bubbleTLS is bubble with TLS for callers.
-func bubbleTLS(t *testing.T, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
+// The chatflow and the secret of a bubble's key file.
+const (
+	bubbleBot = "3f1c2a9e-1111-4222-8333-444455556666"
+	bubbleKey = "0123456789abcdef"
+)
+
+// bubbleRequest begins a request for the chatflow, up to the end of its header.
+const bubbleRequest = "POST /api/v1/prediction/" + bubbleBot + " HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer " + bubbleKey + "\r\n"
+
+// bubble calls do with a gate in a bubble of testing/synctest, where hours pass at once: the server and the transport
+// that `flowlatch serve` uses, with all their timeouts, before an upstream that responds with handler. Connections are
+// pipes, because time does not pass while something waits for a socket.
+func bubble(t *testing.T, o Options, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
+	t.Helper()
+	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys:\n- {id: a, secret: "+bubbleKey+"}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n")
+	synctest.Test(t, func(t *testing.T) {
+		store, err := keystore.Open(keys, keystore.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		upstream, gate, admin := newPipeListener(), newPipeListener(), newPipeListener()
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+		go func() { _ = server.Serve(upstream) }()
+		o.Store, o.Upstream = store, &url.URL{Scheme: "http", Host: "upstream"}
+		p, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.dial = upstream.dial
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- p.Serve(ctx, gate, admin, http.NotFoundHandler(), time.Second) }()
+		do(t, gate)
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve = %v, want nil", err)
+		}
+		_ = server.Close()
+		p.transport.CloseIdleConnections()
+	})
+}
+
+// withCertificate returns options with a certificate for TLS with clients.
+func withCertificate(t *testing.T) Options {
 	t.Helper()
 	var files certificate.Files
-	files.ServerCert, files.ServerKey = certificatetest.New(t, "authority").Issue(t, "gate", time.Hour).Write(t, t.TempDir())
+	files.ServerCert, files.ServerKey = certificatetest.New(t, "CA").Issue(t, "gate", time.Hour).Write(t, t.TempDir())
 	store, err := certificate.Open(files, certificate.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	bubbleWith(t, Options{Certificates: store}, handler, do)
+	return Options{Certificates: store}
 }
 
-// clientTLS checks no certificate, since a bubble's time is another.
-func clientTLS() *tls.Config {
-	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
-}
-
-const bubbleKey = "0123456789abcdef"
-
-// pipeListener is a listener whose connections are pipes, so that time can be made to pass.
+// pipeListener is a listener whose connections are pipes.
 type pipeListener struct {
 	conns chan net.Conn
 	once  sync.Once
@@ -73,58 +111,49 @@ func (l *pipeListener) dial(context.Context, string, string) (net.Conn, error) {
 	}
 }
 
-const bubbleBot = "3f1c2a9e-1111-4222-8333-444455556666"
-
-// bubble calls do with a gate whose time is made to pass: the server and the transport that `flowlatch
-// serve` uses, with all their timeouts, before a runner that answers with handler.
-func bubble(t *testing.T, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
+// connect opens a connection.
+func (l *pipeListener) connect(t *testing.T) net.Conn {
 	t.Helper()
-	bubbleWith(t, Options{}, handler, do)
-}
-
-// bubbleWith is bubble with more options.
-func bubbleWith(t *testing.T, o Options, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
-	t.Helper()
-	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys:\n- {id: a, secret: 0123456789abcdef}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n")
-	synctest.Test(t, func(t *testing.T) {
-		store, err := keystore.Open(keys, keystore.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		upstream, gate, admin := newPipeListener(), newPipeListener(), newPipeListener()
-		runner := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
-		go func() { _ = runner.Serve(upstream) }()
-		o.Store, o.Upstream = store, &url.URL{Scheme: "http", Host: "runner"}
-		p, err := New(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.dial = upstream.dial
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- p.Serve(ctx, gate, admin, http.NotFoundHandler(), time.Second) }()
-		do(t, gate)
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("Serve = %v, want nil", err)
-		}
-		_ = runner.Close()
-		p.transport.CloseIdleConnections()
-	})
-}
-
-// dialTLS opens a connection by TLS for HTTP/1.1.
-func dialTLS(t *testing.T, gate *pipeListener) *tls.Conn {
-	t.Helper()
-	raw, err := gate.dial(t.Context(), "", "")
+	conn, err := l.dial(t.Context(), "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := clientTLS()
-	config.NextProtos = []string{"http/1.1"}
-	conn := tls.Client(raw, config)
+	return conn
+}
+
+// connectTLS opens a connection over TLS for a protocol: h2 or http/1.1.
+func (l *pipeListener) connectTLS(t *testing.T, protocol string) *tls.Conn {
+	t.Helper()
+	conn := tls.Client(l.connect(t), clientTLS(protocol))
 	if err := conn.HandshakeContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return conn
+}
+
+// clientTLS verifies no certificate, because a bubble has a time of its own.
+func clientTLS(protocol string) *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}
+}
+
+// threeEvents is an upstream that streams three events, with an hour after each.
+func threeEvents(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	w.Header().Set("Content-Type", "text/event-stream")
+	for i := range 3 {
+		fmt.Fprintf(w, "data:%d\n", i)
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(time.Hour)
+	}
+}
+
+// readUpTo reads lines up to one that must come.
+func readUpTo(t *testing.T, r *bufio.Reader, want string) {
+	t.Helper()
+	for line := ""; line != want; {
+		var err error
+		if line, err = r.ReadString('\n'); err != nil {
+			t.Fatalf("reading up to %q: %v", want, err)
+		}
+	}
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestEarlyAnswerLeavesNothingBehind has a runner that answers before it has the body, to a caller who
-// then leaves the body half sent. The next request must not be taken for the rest of it.
-func TestEarlyAnswerLeavesNothingBehind(t *testing.T) {
+// TestEarlyResponseLeavesNothingBehind has an upstream that responds before it has the body, to a client that never
+// sends the rest of it. The next request must not be taken for that rest.
+func TestEarlyResponseLeavesNothingBehind(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -46,51 +46,51 @@ func TestEarlyAnswerLeavesNothingBehind(t *testing.T) {
 	}()
 	t.Cleanup(func() { l.Close() })
 	g := newGate(t, nil, func(o *proxy.Options) { o.Upstream = mustURL(t, "http://"+l.Addr().String()) })
-	const callers = 5
-	for range callers {
+	const clients = 5
+	for range clients {
 		conn := g.dial(t)
 		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 100000\r\n\r\n%s", botA, bearerOf(secretA), strings.Repeat("x", begun))
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil || res.StatusCode != 200 {
-			t.Fatalf("early answer = %v, %v, want 200", res, err)
+			t.Fatalf("early response = %v, %v, want 200", res, err)
 		}
 		if body, err := io.ReadAll(res.Body); string(body) != "early" || err != nil {
-			t.Errorf("early answer = %q, %v", body, err)
+			t.Errorf("body of the early response = %q, %v, want early", body, err)
 		}
 		conn.Close()
 	}
-	testkit.Eventually(t, "end of all connections to the runner", func() bool {
+	testkit.Eventually(t, "end of all connections to the upstream", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return len(read) == callers
+		return len(read) == clients
 	})
 	l.Close()
 	open.Wait()
 	for _, bytes := range read {
-		if head, body, _ := strings.Cut(bytes, "\r\n\r\n"); strings.Count(head, "POST ") != 1 || strings.Trim(body, "x") != "" {
-			t.Errorf("a connection to the runner carried %.300q and %d bytes, want one request and no more", head, len(body))
+		if header, body, _ := strings.Cut(bytes, "\r\n\r\n"); strings.Count(header, "POST ") != 1 || strings.Trim(body, "x") != "" {
+			t.Errorf("a connection to the upstream carried %.300q and a body of %d bytes, want one request and no more", header, len(body))
 		}
 	}
 }
 
-// earlyRunner is a runner that answers the head of a request and reads nothing more of it.
-func earlyRunner(t *testing.T, answer string) func(*proxy.Options) {
+// earlyUpstream responds once it has the header of a request, and makes no use of the body.
+func earlyUpstream(t *testing.T, response string) func(*proxy.Options) {
 	t.Helper()
-	runner := hangingUp(t, func(c net.Conn) {
+	upstream := closingUpstream(t, func(c net.Conn) {
 		_, _ = http.ReadRequest(bufio.NewReader(c))
-		_, _ = io.WriteString(c, answer)
+		_, _ = io.WriteString(c, response)
 		_, _ = io.Copy(io.Discard, c)
 	})
-	return func(o *proxy.Options) { o.Upstream = runner }
+	return func(o *proxy.Options) { o.Upstream = upstream }
 }
 
-// TestLimitIsPassedWhileTheAnswerBegins has callers go past --max-body at the moment in which the head of the
-// answer comes. It is for the race detector; without it, the process may end with "concurrent map writes", from which
+// TestMaxBodyExceededWhileTheResponseBegins has clients exceed --max-body at the moment in which the response header
+// comes. It is for the race detector; without it, the process may end with "concurrent map writes", from which
 // no handler can recover.
-func TestLimitIsPassedWhileTheAnswerBegins(t *testing.T) {
-	head := "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n"
+func TestMaxBodyExceededWhileTheResponseBegins(t *testing.T) {
+	header := "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n"
 	for i := range 1000 {
-		head += fmt.Sprintf("X-%d: y\r\n", i)
+		header += fmt.Sprintf("X-%d: y\r\n", i)
 	}
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -104,31 +104,31 @@ func TestLimitIsPassedWhileTheAnswerBegins(t *testing.T) {
 			o.MaxBody = 1 << 10
 		})
 		for range 100 {
-			caller := g.dial(t)
-			fmt.Fprintf(caller, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", botA, bearerOf(secretA))
-			runner, err := l.Accept()
+			client := g.dial(t)
+			fmt.Fprintf(client, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", botA, bearerOf(secretA))
+			upstream, err := l.Accept()
 			if err != nil {
 				t.Fatal(err)
 			}
-			begun := bufio.NewReader(runner)
+			begun := bufio.NewReader(upstream)
 			for line := ""; !strings.Contains(line, "hello") && err == nil; {
 				line, err = begun.ReadString('\n')
 			}
 			var both sync.WaitGroup
-			both.Go(func() { _, _ = io.WriteString(runner, head+"\r\n") })
-			both.Go(func() { fmt.Fprintf(caller, "800\r\n%s\r\n0\r\n\r\n", strings.Repeat("x", 2<<10)) })
+			both.Go(func() { _, _ = io.WriteString(upstream, header+"\r\n") })
+			both.Go(func() { fmt.Fprintf(client, "800\r\n%s\r\n0\r\n\r\n", strings.Repeat("x", 2<<10)) })
 			both.Wait()
-			_, _ = io.Copy(io.Discard, caller)
-			caller.Close()
-			runner.Close()
+			_, _ = io.Copy(io.Discard, client)
+			client.Close()
+			upstream.Close()
 		}
 	})
 }
 
-// TestEarlyAnswersKeepNothing counts what is left in memory of requests that were answered while their bodies were
-// still on the way: the timer of --upstream-timeout must not be set off again by the last read.
-func TestEarlyAnswersKeepNothing(t *testing.T) {
-	early := earlyRunner(t, "HTTP/1.1 415 Unsupported Media Type\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+// TestEarlyResponsesKeepNothing measures what is left in memory of requests that got their response while their bodies
+// were still on the way: the last read must not start the timer of --upstream-timeout again.
+func TestEarlyResponsesKeepNothing(t *testing.T) {
+	early := earlyUpstream(t, "HTTP/1.1 415 Unsupported Media Type\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := newGate(t, nil, func(o *proxy.Options) { early(o); change(o) })
 		send := func(n int) {
@@ -159,11 +159,11 @@ func TestEarlyAnswersKeepNothing(t *testing.T) {
 	})
 }
 
-// TestEarlyAnswer has a runner that answers before it reads: the caller gets the head of the answer
-// while it still sends, and the runner gets every byte.
-func TestEarlyAnswer(t *testing.T) { bothTransports(t, testEarlyAnswer) }
+// TestEarlyResponse has an upstream that responds before it reads: the client gets the response header while it still
+// sends, and the upstream gets every byte.
+func TestEarlyResponse(t *testing.T) { bothTransports(t, testEarlyResponse) }
 
-func testEarlyAnswer(t *testing.T, change func(*proxy.Options)) {
+func testEarlyResponse(t *testing.T, change func(*proxy.Options)) {
 	got := make(chan int64, 1)
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex()
@@ -179,22 +179,22 @@ func testEarlyAnswer(t *testing.T, change func(*proxy.Options)) {
 	_, _ = io.CopyN(conn, zeros{}, begun)
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil) // before the rest of the body is sent
 	if err != nil || res.StatusCode != 200 {
-		t.Fatalf("early answer = %v, %v, want 200", res, err)
+		t.Fatalf("early response = %v, %v, want 200", res, err)
 	}
 	defer res.Body.Close()
 	if _, err := io.CopyN(conn, zeros{}, size-begun); err != nil {
 		t.Fatal(err)
 	}
 	if n := <-got; n != size {
-		t.Errorf("the runner got %d bytes, want %d", n, size)
+		t.Errorf("the upstream got %d bytes, want %d", n, size)
 	}
 	if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), "read") {
-		t.Errorf("the rest of the answer = %q, %v", body, err)
+		t.Errorf("rest of the response = %q, %v, want the event", body, err)
 	}
 }
 
-// TestBodyThatNeverComes has a caller who announces a body and sends only some of it, to a runner that answers
-// without the rest: the answer comes, and the connection and the request do not stay.
+// TestBodyThatNeverComes has a client that announces a body and sends only some of it, to an upstream that responds
+// without the rest: the response comes, and neither the connection nor the request stays open.
 func TestBodyThatNeverComes(t *testing.T) { bothTransports(t, testBodyThatNeverComes) }
 
 func testBodyThatNeverComes(t *testing.T, change func(*proxy.Options)) {
@@ -208,14 +208,14 @@ func testBodyThatNeverComes(t *testing.T, change func(*proxy.Options)) {
 	r := bufio.NewReader(conn)
 	res, err := http.ReadResponse(r, nil)
 	if err != nil || res.StatusCode != http.StatusTeapot {
-		t.Fatalf("answer = %v, %v, want the runner's", res, err)
+		t.Fatalf("response = %v, %v, want the upstream's", res, err)
 	}
 	res.Body.Close()
 	if !res.Close {
-		t.Error("the connection is not closed, and what comes on it could be taken for a request")
+		t.Error("response without Connection: close, after which the rest of the body could be taken for a request")
 	}
 	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
-		t.Errorf("after the answer the connection gives %v, want its end", err)
+		t.Errorf("read after the response = %v, want io.EOF", err)
 	}
 	testkit.Eventually(t, "end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
 }

@@ -14,19 +14,19 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestBadAnswers has a runner answer one caller in ways that leave in doubt where the answer ends, and
-// the next as it should. The next must have its own answer: connections to the runner are shared.
-func TestBadAnswers(t *testing.T) {
+// TestMalformedResponses has an upstream respond to one client in ways that leave in doubt where the response ends, and
+// to the next as it should. The next must get its own response: connections to the upstream are shared.
+func TestMalformedResponses(t *testing.T) {
 	const (
 		ok     = "HTTP/1.1 200 OK\r\n"
 		stolen = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
-		cut    = -1 // the answer ends before its end
+		cut    = -1 // the response is cut before its end
 	)
 	for _, tt := range []struct {
 		name, bytes string
 		status      int
 		body        string
-		keep        bool // the runner leaves the connection open
+		keep        bool // the upstream keeps the connection open
 	}{
 		{"two lengths", ok + "Content-Length: 2\r\nContent-Length: 30\r\n\r\nok" + stolen, 502, "", true},
 		{"the same length twice", ok + "Content-Length: 2\r\nContent-Length: 2\r\n\r\nok", 200, "ok", true},
@@ -39,12 +39,12 @@ func TestBadAnswers(t *testing.T) {
 		{"malformed chunk", ok + "Transfer-Encoding: chunked\r\n\r\n+2\r\nok\r\n0\r\n\r\n" + stolen, cut, "", true},
 		{"chunk without an end", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nok", cut, "", false},
 		{"more than its length", ok + "Content-Length: 2\r\n\r\nok" + stolen, 200, "ok", true},
-		{"two answers in one", stolen + stolen, 200, "stolen", true},
+		{"two responses in one", stolen + stolen, 200, "stolen", true},
 		{"less than its length", ok + "Content-Length: 20\r\n\r\nok", cut, "", false},
 		{"no content, with some", "HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\nstolen" + stolen, 204, "", true},
 		{"not modified, with content", "HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\nstolen" + stolen, 304, "", true},
 		{"no length", ok + "\r\nok", 200, "ok", false},
-		{"head without an end", ok + "Content-Length: 2\r\n", 502, "", false},
+		{"header without an end", ok + "Content-Length: 2\r\n", 502, "", false},
 		{"nothing", "", 502, "", false},
 		{"no HTTP", "hello\r\n\r\n" + stolen, 502, "", true},
 		{"no version", "HTTP 200 OK\r\n\r\n" + stolen, 502, "", true},
@@ -58,22 +58,22 @@ func TestBadAnswers(t *testing.T) {
 		{"NUL in a header", ok + "X: a\x00b\r\nContent-Length: 2\r\n\r\nok", 502, "", true},
 		{"carriage return in a header", ok + "X: a\rSet-Cookie: a=injected\r\nContent-Length: 2\r\n\r\nok", 502, "", true},
 		{"line feed after a header", ok + "X: a\nContent-Length: 2\n\nok", 200, "ok", true},
-		{"head of 11 MiB", ok + "X: " + strings.Repeat("x", 11<<20) + "\r\nContent-Length: 2\r\n\r\nok", 502, "", true},
-		{"leave to go on", "HTTP/1.1 100 Continue\r\n\r\n" + ok + "Content-Length: 2\r\n\r\nok", 200, "ok", true},
-		{"hints before it", strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 20) + ok + "Content-Length: 2\r\n\r\nok", 200, "ok", true},
-		{"hints without an end", strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", 10_000), 502, "", false},
+		{"header of 11 MiB", ok + "X: " + strings.Repeat("x", 11<<20) + "\r\nContent-Length: 2\r\n\r\nok", 502, "", true},
+		{"100 Continue", "HTTP/1.1 100 Continue\r\n\r\n" + ok + "Content-Length: 2\r\n\r\nok", 200, "ok", true},
+		{"early hints before it", strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 20) + ok + "Content-Length: 2\r\n\r\nok", 200, "ok", true},
+		{"early hints without an end", strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", 10_000), 502, "", false},
 		{"switch of protocols", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + stolen, 502, "", true},
 		{"switch to h2c", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + stolen, 502, "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			runner := newRawRunner(t)
-			runner.answer = func(r rawRequest) (string, bool) {
+			upstream := newRawUpstream(t)
+			upstream.respond = func(r rawRequest) (string, bool) {
 				if r.body == "first" {
 					return tt.bytes, tt.keep
 				}
 				return ok + "Content-Length: " + strconv.Itoa(len(r.body)) + "\r\n\r\n" + r.body, true
 			}
-			g := newGate(t, nil, runner.upstream(t))
+			g := newGate(t, nil, upstream.use)
 			ask := func(question string) (status int, body string, res *http.Response) {
 				conn := g.dial(t)
 				fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\nContent-Length: %d\r\n\r\n%s", botA, bearerOf(secretA), len(question), question)
@@ -96,48 +96,48 @@ func TestBadAnswers(t *testing.T) {
 			for i := range 3 {
 				own := fmt.Sprintf("own-%d", i)
 				if status, body, _ := ask(own); status != 200 || body != own {
-					t.Errorf("answer to %q = %d %q, want 200 and the same", own, status, body)
+					t.Errorf("response to %q = %d %q, want 200 and the same", own, status, body)
 				}
 				status, body, res := ask("first")
 				if status != tt.status || status < 500 && body != tt.body {
-					t.Errorf("the bad answer is passed on as %d %q, want %d %q", status, body, tt.status, tt.body)
+					t.Errorf("malformed response = %d %q at the client, want %d %q", status, body, tt.status, tt.body)
 				}
 				if status == 502 && (!strings.Contains(body, string(problem.UpstreamUnreachable)) || strings.Contains(body, "stolen") || res.Header.Get("X-Request-Id") == "") {
-					t.Errorf("the bad answer is passed on as %v %s, want the gate's own", res.Header, body)
+					t.Errorf("malformed response = %v %s at the client, want the gate's own", res.Header, body)
 				}
 				if res != nil && (res.Header.Get("Set-Cookie") != "" || res.Header["Set-Cookie "] != nil) {
-					t.Errorf("the bad answer sets a cookie: %v", res.Header)
+					t.Errorf("header of the malformed response at the client = %v, want no Set-Cookie", res.Header)
 				}
 			}
-			for _, q := range runner.seen(t) {
+			for _, q := range upstream.received(t) {
 				if q.fault != "" {
-					t.Errorf("at the runner = %+v, want whole requests", q)
+					t.Errorf("at the upstream = %+v, want whole requests", q)
 				}
 			}
 		})
 	}
 }
 
-// TestFloodOfHints gives up on a runner that hints and hints and never answers.
-func TestFloodOfHints(t *testing.T) {
-	runner := newRawRunner(t)
-	runner.answer = func(rawRequest) (string, bool) {
+// TestFloodOfInterimResponses has an upstream that sends early hints without end, and no response.
+func TestFloodOfInterimResponses(t *testing.T) {
+	upstream := newRawUpstream(t)
+	upstream.respond = func(rawRequest) (string, bool) {
 		return strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", 10_000), true
 	}
-	g := newGate(t, nil, func(o *proxy.Options) { runner.upstream(t)(o); o.UpstreamTimeout = 300 * time.Millisecond })
+	g := newGate(t, nil, func(o *proxy.Options) { upstream.use(o); o.UpstreamTimeout = 300 * time.Millisecond })
 	conn := g.dial(t)
 	fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\nContent-Length: 2\r\n\r\n{}", botA, bearerOf(secretA))
 	in := bufio.NewReader(conn)
 	for {
 		res, err := http.ReadResponse(in, nil)
 		if err != nil {
-			t.Fatalf("reading the answer: %v", err)
+			t.Fatalf("reading the response: %v", err)
 		}
 		if res.StatusCode == http.StatusEarlyHints {
 			continue
 		}
 		if res.StatusCode != http.StatusGatewayTimeout {
-			t.Errorf("answer = %d, want 504", res.StatusCode)
+			t.Errorf("response = %d, want 504", res.StatusCode)
 		}
 		return
 	}

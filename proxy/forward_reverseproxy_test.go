@@ -20,7 +20,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// passedOn is what a caller gets of a runner's answer.
+// passedOn is what a client gets of an upstream's response.
 type passedOn struct {
 	Interim []int
 	Status  int
@@ -30,8 +30,8 @@ type passedOn struct {
 	Trailer http.Header
 }
 
-// runnerAnswers are answers of runners, in the pieces in which they are written.
-var runnerAnswers = map[string][]string{
+// upstreamResponses are responses in the pieces in which an upstream writes them.
+var upstreamResponses = map[string][]string{
 	"length":              {"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\nX: y\r\nx: z\r\n\r\nhello"},
 	"length, in pieces":   {"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\n\r\n", "he", "llo"},
 	"length, cut":         {"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 50\r\n\r\nhello"},
@@ -60,30 +60,30 @@ var runnerAnswers = map[string][]string{
 	"unusual status":      {"HTTP/1.1 599 Hm\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\nhi"},
 }
 
-// TestAnswersAsHTTPUtil compares what callers get of a runner's answer with what net/http/httputil's ReverseProxy
-// passes on of it.
-func TestAnswersAsHTTPUtil(t *testing.T) {
-	for name, pieces := range runnerAnswers {
+// TestResponsesAsReverseProxy compares what clients get of an upstream's response with what a ReverseProxy of
+// net/http/httputil passes on without the gate's additions.
+func TestResponsesAsReverseProxy(t *testing.T) {
+	for name, pieces := range upstreamResponses {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			t.Run(method+" "+name, func(t *testing.T) {
-				runner := scriptedRunner(t, pieces)
-				reference := httptest.NewServer(referenceProxy(runner))
+				upstream := piecewiseUpstream(t, pieces)
+				reference := httptest.NewServer(referenceProxy(upstream))
 				defer reference.Close()
 				want := ask(t, reference.Listener.Addr().String(), method)
 				bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 					g := newGate(t, nil, func(o *proxy.Options) {
 						change(o)
-						o.Upstream = runner
+						o.Upstream = upstream
 						o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET", "POST"}, Path: "/run/{chatflow}"}}
 						o.Expose = []string{"run"}
 					})
 					got := ask(t, g.address, method)
 					if got.Header.Get("X-Request-Id") == "" {
-						t.Error("the answer has no request ID")
+						t.Error("the response has no request ID")
 					}
 					got.Header.Del("X-Request-Id")
 					if diff := cmp.Diff(want, got); diff != "" {
-						t.Errorf("answer (-ReverseProxy's +the gate's):\n%s", diff)
+						t.Errorf("response (-ReverseProxy's +the gate's):\n%s", diff)
 					}
 				})
 			})
@@ -91,10 +91,10 @@ func TestAnswersAsHTTPUtil(t *testing.T) {
 	}
 }
 
-// referenceProxy is the standard library's proxy, set like the gate.
-func referenceProxy(runner *url.URL) http.Handler {
+// referenceProxy is a ReverseProxy with the settings of the gate's.
+func referenceProxy(upstream *url.URL) http.Handler {
 	reverse := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(runner) },
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(upstream) },
 		FlushInterval: -1,
 		Transport:     &http.Transport{DisableCompression: true, DisableKeepAlives: true},
 		ErrorLog:      log.New(io.Discard, "", 0),
@@ -105,16 +105,16 @@ func referenceProxy(runner *url.URL) http.Handler {
 	})
 }
 
-// scriptedRunner is a runner that answers each request in these pieces and closes the connection.
-func scriptedRunner(t *testing.T, pieces []string) *url.URL {
+// piecewiseUpstream sends a response in pieces to each request, and closes the connection.
+func piecewiseUpstream(t *testing.T, pieces []string) *url.URL {
 	t.Helper()
-	return hangingUp(t, func(c net.Conn) {
+	return closingUpstream(t, func(c net.Conn) {
 		if !readRequest(c) {
 			return
 		}
 		for _, piece := range pieces {
 			_, _ = io.WriteString(c, piece)
-			time.Sleep(time.Millisecond) // so that the pieces come as such; nothing waits for it
+			time.Sleep(time.Millisecond) // so that the pieces arrive as such; nothing depends on it
 		}
 	})
 }

@@ -18,18 +18,18 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestForwardedRequest compares what reaches the runner with what the caller sent.
+// TestForwardedRequest compares the request at the upstream with that of the client.
 func TestForwardedRequest(t *testing.T) {
 	predict := "/api/v1/prediction/" + botA
 	tests := []struct {
 		name, method, target, body string
 		headers                    []string
-		want                       string // method and target that reach the runner
+		want                       string // method and target that reach the upstream
 	}{
 		{"prediction", "POST", predict, `{"question":"hi"}`, []string{bearerOf(secretA)}, "POST " + predict},
 		{"scheme in lower case", "POST", predict, `{}`, []string{"Authorization: bearer " + secretA}, "POST " + predict},
-		{"ops key, listed", "POST", predict, `{}`, []string{bearerOf(secretOps)}, "POST " + predict},
-		{"ops key, unlisted", "POST", "/api/v1/prediction/" + unlisted, `{}`, []string{bearerOf(secretOps)}, "POST /api/v1/prediction/" + unlisted},
+		{"key for all, listed", "POST", predict, `{}`, []string{bearerOf(secretOps)}, "POST " + predict},
+		{"key for all, unlisted", "POST", "/api/v1/prediction/" + unlisted, `{}`, []string{bearerOf(secretOps)}, "POST /api/v1/prediction/" + unlisted},
 		{"query is dropped", "POST", predict + "?x=%3Cscript%3E&chatflowId=" + botB, `{}`, []string{bearerOf(secretA)}, "POST " + predict},
 		{"abort", "PUT", "/api/v1/chatmessage/abort/" + botA + "/chat-1", "", []string{bearerOf(secretA)}, "PUT /api/v1/chatmessage/abort/" + botA + "/chat-1"},
 		{
@@ -39,7 +39,7 @@ func TestForwardedRequest(t *testing.T) {
 		},
 		{"ping", "GET", "/api/v1/ping", "", nil, "GET /api/v1/ping"},
 		{"discovery without a key", "GET", "/api/v1/chatflows-streaming/" + botA, "", nil, "GET /api/v1/chatflows-streaming/" + botA},
-		{"leads, as the widget spells it", "POST", "/api/v1/leads/", `{"chatflowid":"` + botA + `","email":"x"}`, []string{bearerOf(secretA)}, "POST /api/v1/leads"},
+		{"leads, as the widget writes it", "POST", "/api/v1/leads/", `{"chatflowid":"` + botA + `","email":"x"}`, []string{bearerOf(secretA)}, "POST /api/v1/leads"},
 		{"chatflow in a body, byte for byte", "POST", "/api/v1/leads", " {\t\"a\" : [1e0, \"\\u0041\"],\n\"chatflow\\u0069d\":\"" + botA + "\" , \"b\":-0 }\r\n", []string{bearerOf(secretA)}, "POST /api/v1/leads"},
 		{"feedback", "POST", "/api/v1/feedback/" + botA, `{"chatflowid":"` + botA + `"}`, []string{bearerOf(secretA)}, "POST /api/v1/feedback/" + botA},
 		{"feedback changed, any key", "PUT", "/api/v1/feedback/f-1", `{}`, []string{bearerOf(secretB)}, "PUT /api/v1/feedback/f-1"},
@@ -49,23 +49,23 @@ func TestForwardedRequest(t *testing.T) {
 	g := newGate(t, nil, nil)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, before := g.runner.last()
-			a := g.request(t, tt.method, tt.target, tt.body, append(tt.headers, jsonType)...)
-			r, body, n := g.runner.last()
-			if a.status != 200 || n != before+1 {
-				t.Fatalf("answer = %d, %d requests reached the runner; want 200, 1; body %s", a.status, n-before, a.body)
+			_, _, before := g.upstream.last()
+			res := g.request(t, tt.method, tt.target, tt.body, append(tt.headers, jsonType)...)
+			r, body, n := g.upstream.last()
+			if res.status != 200 || n != before+1 {
+				t.Fatalf("response = %d, %d requests reached the upstream; want 200, 1; body %s", res.status, n-before, res.body)
 			}
 			if got := r.Method + " " + r.RequestURI; got != tt.want || body != tt.body {
-				t.Errorf("the runner got %s with body %q, want %s with %q", got, body, tt.want, tt.body)
+				t.Errorf("request at the upstream = %s with body %q, want %s with %q", got, body, tt.want, tt.body)
 			}
 			if got := r.Header.Get("Authorization"); got != "" {
-				t.Errorf("the runner got Authorization %q, want none", got)
+				t.Errorf("Authorization at the upstream = %q, want none", got)
 			}
 		})
 	}
 }
 
-// TestUploadIsStreamed sends 50 MiB in chunks; the runner must have the first before the last is sent.
+// TestUploadIsStreamed sends a large body in pieces: the upstream must have the first before the second is sent.
 func TestUploadIsStreamed(t *testing.T) {
 	const size = 50 << 20
 	first, done := make(chan struct{}), make(chan int64, 1)
@@ -101,7 +101,7 @@ func TestUploadIsStreamed(t *testing.T) {
 	}
 	res.Body.Close()
 	if got := <-done; got != size || res.StatusCode != 200 {
-		t.Errorf("answer = %d, %d bytes reached the runner; want 200, %d", res.StatusCode, got, size)
+		t.Errorf("response = %d, %d bytes reached the upstream; want 200, %d", res.StatusCode, got, size)
 	}
 }
 
@@ -123,7 +123,7 @@ func TestClientGoneCancelsUpstream(t *testing.T) {
 	select {
 	case <-gone:
 	case <-time.After(10 * time.Second):
-		t.Fatal("the runner's request was not cancelled")
+		t.Fatal("the request at the upstream was not cancelled")
 	}
 	testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), `"code":"client_closed"`) })
 }
@@ -131,33 +131,33 @@ func TestClientGoneCancelsUpstream(t *testing.T) {
 func TestUpstreamFailures(t *testing.T) {
 	t.Run("unreachable", func(t *testing.T) {
 		g := newGate(t, nil, nil)
-		g.runner.Close()
-		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
-		checkProblem(t, a, 502, problem.UpstreamUnreachable)
+		g.upstream.Close()
+		res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
+		checkProblem(t, res, 502, problem.UpstreamUnreachable)
 	})
-	t.Run("breaks off before its answer", func(t *testing.T) {
+	t.Run("breaks off before its response", func(t *testing.T) {
 		g := newGate(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil)
-		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
-		checkProblem(t, a, 502, problem.UpstreamUnreachable)
+		res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
+		checkProblem(t, res, 502, problem.UpstreamUnreachable)
 	})
-	t.Run("never answers", func(t *testing.T) {
+	t.Run("never responds", func(t *testing.T) {
 		g := newGate(t, func(_ http.ResponseWriter, r *http.Request) { untilGone(r) },
 			func(o *proxy.Options) { o.UpstreamTimeout = 50 * time.Millisecond })
-		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
-		checkProblem(t, a, 504, problem.UpstreamTimeout)
+		res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
+		checkProblem(t, res, 504, problem.UpstreamTimeout)
 	})
 	t.Run("chunked body too large", func(t *testing.T) {
 		g := newGate(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) },
 			func(o *proxy.Options) { o.MaxBody = 10 })
-		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "", bearerOf(secretA), jsonType,
+		res := g.request(t, "POST", "/api/v1/prediction/"+botA, "", bearerOf(secretA), jsonType,
 			"Transfer-Encoding: chunked", "", "14\r\n01234567890123456789\r\n0\r\n")
-		checkProblem(t, a, 413, problem.BodyTooLarge)
+		checkProblem(t, res, 413, problem.BodyTooLarge)
 	})
 }
 
-// TestCallerWhoLeavesLeavesNothingBehind has callers who leave in the middle of an answer: what is left
-// of it is nobody else's.
-func TestCallerWhoLeavesLeavesNothingBehind(t *testing.T) {
+// TestClientThatLeavesLeavesNothingBehind has clients that leave in the middle of a response: the rest of it must not
+// reach others.
+func TestClientThatLeavesLeavesNothingBehind(t *testing.T) {
 	next := make(chan struct{})
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
 		question, _ := io.ReadAll(r.Body)
@@ -180,15 +180,15 @@ func TestCallerWhoLeavesLeavesNothingBehind(t *testing.T) {
 		conn.Close()
 		next <- struct{}{}
 		own := fmt.Sprintf("own-%d", i)
-		if a := g.request(t, "POST", "/api/v1/prediction/"+botA, own, bearerOf(secretA)); a.status != 200 || a.body != own {
-			t.Errorf("answer to %q = %d %q, want its own", own, a.status, a.body)
+		if res := g.request(t, "POST", "/api/v1/prediction/"+botA, own, bearerOf(secretA)); res.status != 200 || res.body != own {
+			t.Errorf("response to %q = %d %q, want its own", own, res.status, res.body)
 		}
 	}
 }
 
-// TestTrailers announces managed names as trailers and sends them, on a route whose body is streamed
-// and on one whose body the gate reads. Of the bytes that reach the runner, none may be a trailer's.
-func TestTrailers(t *testing.T) {
+// TestRequestTrailers sends trailers, announced and not, on a route whose body is streamed and on one whose body the
+// gate reads. None of their bytes may reach the upstream.
+func TestRequestTrailers(t *testing.T) {
 	for _, tt := range []struct{ name, announced string }{
 		{"announced", "X-Request-From, Authorization, X-Forwarded-For, X_Request_From, X-Benign"},
 		{"not announced", ""},
@@ -198,78 +198,60 @@ func TestTrailers(t *testing.T) {
 			"/api/v1/leads":              `{"chatflowid":"` + botA + `"}`,
 		} {
 			t.Run(tt.name+" "+target, func(t *testing.T) {
-				runner := newRawRunner(t)
-				g := newGate(t, nil, runner.upstream(t))
+				upstream := newRawUpstream(t)
+				g := newGate(t, nil, upstream.use)
 				trailer := "Trailer: " + tt.announced
 				if tt.announced == "" {
 					trailer = "X-Filler: x"
 				}
-				a := g.request(t, "POST", target, "", bearerOf(secretA), jsonType, trailer, "TE: trailers", "Transfer-Encoding: chunked", "",
+				res := g.request(t, "POST", target, "", bearerOf(secretA), jsonType, trailer, "TE: trailers", "Transfer-Encoding: chunked", "",
 					fmt.Sprintf("%x\r\n%s\r\n0\r\nX-Request-From: internal\r\nAuthorization: evil\r\nX-Forwarded-For: evil\r\nX_Request_From: evil\r\nX-Benign: evil", len(body), body), "")
-				if a.status != 200 {
-					t.Fatalf("answer = %d %s, want 200", a.status, a.body)
+				if res.status != 200 {
+					t.Fatalf("response = %d %s, want 200", res.status, res.body)
 				}
-				requests := runner.seen(t)
+				requests := upstream.received(t)
 				if len(requests) != 1 || requests[0].body != body || requests[0].fault != "" {
-					t.Fatalf("at the runner = %+v, want one request with body %s", requests, body)
+					t.Fatalf("at the upstream = %+v, want one request with body %s", requests, body)
 				}
-				if raw := requests[0].head + requests[0].rest; strings.Contains(raw, "Trailer:") || strings.Contains(raw, "evil") || strings.Contains(raw, "internal") {
-					t.Errorf("bytes at the runner = %q, want no trailer in them", raw)
+				if raw := requests[0].header + requests[0].trailers; strings.Contains(raw, "Trailer:") || strings.Contains(raw, "evil") || strings.Contains(raw, "internal") {
+					t.Errorf("bytes at the upstream = %q, want no trailer in them", raw)
 				}
 			})
 		}
 	}
 }
 
-// TestUploadSlowerThanThePatience takes longer over a body than the runner may take over its answer: as long as it
-// moves on, nobody is to blame.
-func TestUploadSlowerThanThePatience(t *testing.T) {
-	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
-		g := newGate(t, nil, func(o *proxy.Options) { change(o); o.UpstreamTimeout = 300 * time.Millisecond })
-		c := g.dial(t)
-		const pieces = 8
-		fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\nContent-Length: %d\r\n\r\n", botA, bearerOf(secretA), pieces*begun)
-		for range pieces {
-			_, _ = io.CopyN(c, zeros{}, begun)
-			time.Sleep(100 * time.Millisecond) // the slowness itself is what is tested
-		}
-		if a := readAnswer(t, c); a.status != 200 {
-			t.Errorf("answer = %d %s, want 200", a.status, a.problem.Code)
-		}
-	})
-}
-
-// TestLargeAnswer is larger than anything that is read at once or limited to a head.
-func TestLargeAnswer(t *testing.T) {
+// TestLargeResponse has a response larger than all buffers and all limits of headers.
+func TestLargeResponse(t *testing.T) {
 	const size = 5 << 20
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := newGate(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.CopyN(w, zeros{}, size) }, change)
-		if a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA)); a.status != 200 || len(a.body) != size {
-			t.Errorf("answer = %d with %d bytes, want 200 with %d", a.status, len(a.body), size)
+		if res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA)); res.status != 200 || len(res.body) != size {
+			t.Errorf("response = %d with %d bytes, want 200 with %d", res.status, len(res.body), size)
 		}
 	})
 }
 
-// TestRunnerThatDoesNotRead gives up on a runner that takes a connection and reads none of the body.
-func TestRunnerThatDoesNotRead(t *testing.T) {
+// TestUpstreamThatDoesNotRead has an upstream that accepts a connection and never reads from it.
+func TestUpstreamThatDoesNotRead(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	held := make(chan net.Conn, 10) // or the garbage collector would close them
+	accepted := make(chan net.Conn, 10) // or the garbage collector would close them
 	t.Cleanup(func() {
 		l.Close()
-		for len(held) > 0 {
-			(<-held).Close()
+		for len(accepted) > 0 {
+			(<-accepted).Close()
 		}
 	})
 	go func() {
 		for {
-			conn, err := l.Accept() // never read
+			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			held <- conn
+			accepted <- conn
 		}
 	}()
 	g := newGate(t, nil, func(o *proxy.Options) {
@@ -282,5 +264,5 @@ func TestRunnerThatDoesNotRead(t *testing.T) {
 		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Length: %d\r\n\r\n", botA, bearerOf(secretA), size)
 		_, _ = io.CopyN(conn, zeros{}, size)
 	}()
-	checkProblem(t, readAnswer(t, conn), 504, problem.UpstreamTimeout)
+	checkProblem(t, readResponse(t, conn), 504, problem.UpstreamTimeout)
 }

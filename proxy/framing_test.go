@@ -14,27 +14,27 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// hidden is a request that nobody authorised. It stands where a gate and a runner might disagree
-// about where a request ends. Understood as a request it is refused.
+// hidden is a request without a key. It is put where a gate and an upstream might disagree about the end of the request
+// before it.
 const hidden = "POST /api/v1/prediction/" + botB + " HTTP/1.1\r\nHost: hidden\r\nContent-Length: 2\r\n\r\n{}"
 
-// last ends a conversation: whatever was made of the bytes before it, the connection is closed after it.
+// last ends a conversation: the connection is closed after it.
 const last = "GET /api/v1/ping HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r\n"
 
-// TestFraming sends requests whose end can be understood in two ways, with a hidden one behind. Of
-// each, one well-formed request may reach the runner at most, and never what was hidden.
+// TestFraming sends requests whose end can be understood in two ways, followed by a hidden one. At most one well-formed
+// request of each may reach the upstream, and never the hidden one.
 func TestFraming(t *testing.T) {
 	const (
-		refused = ""      // nothing reaches the runner
+		refused = ""      // nothing reaches the upstream
 		none    = "none"  // a request without a body does
 		two     = "{}"    // a request with this body does
-		broken  = "fault" // one may begin to reach the runner, but not as a whole one
+		broken  = "fault" // a part of one may reach the upstream, but no whole one
 		any     = "any"   // at most one
 	)
 	type row struct {
 		name, headers, body string
 		want                string
-		closed              bool // the connection is closed after it: what follows is in doubt
+		closed              bool // the connection is closed after it, because its end is ambiguous
 	}
 	chunks := "2\r\n{}\r\n0\r\n\r\n"
 	groups := map[string][]row{
@@ -141,7 +141,7 @@ func TestFraming(t *testing.T) {
 			{"negative last one", "Transfer-Encoding: chunked", "2\r\n{}\r\n-0\r\n\r\n", broken, true},
 			{"long size line", "Transfer-Encoding: chunked", "2;" + strings.Repeat("x", 64<<10) + "\r\n{}\r\n0\r\n\r\n", broken, true},
 		},
-		"head": {
+		"header": {
 			{"bare line feeds", "Content-Length: 2\nX: y", "{}", any, false},
 			{"line folded", "Content-Length: 2\r\nX: a\r\n b", "{}", any, false},
 			{"line folded with a tab", "Content-Length: 2\r\nX: a\r\n\tContent-Length: 3", "{}", any, false},
@@ -165,20 +165,20 @@ func TestFraming(t *testing.T) {
 	for group, rows := range groups {
 		for _, tt := range rows {
 			t.Run(group+" "+tt.name, func(t *testing.T) {
-				runner := newRawRunner(t)
-				g := newGate(t, nil, runner.upstream(t))
-				answers := g.conversation(t, "POST /api/v1/prediction/"+botA+" HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+"\r\n"+jsonType+"\r\n"+
+				upstream := newRawUpstream(t)
+				g := newGate(t, nil, upstream.use)
+				responses := g.conversation(t, "POST /api/v1/prediction/"+botA+" HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+"\r\n"+jsonType+"\r\n"+
 					tt.headers+"\r\n\r\n"+tt.body+hidden+last)
 				var bodies []string
-				for _, q := range runner.seen(t) {
+				for _, q := range upstream.received(t) {
 					switch {
-					case strings.HasPrefix(q.head, "GET /api/v1/ping "): // the last: a request of its own
+					case strings.HasPrefix(q.header, "GET /api/v1/ping "): // the last: a request of its own
 						continue
-					case !strings.HasPrefix(q.head, "POST /api/v1/prediction/"+botA+" "), strings.Contains(q.head, "hidden"):
-						t.Errorf("the runner got what nobody authorised: %q", q.head)
+					case !strings.HasPrefix(q.header, "POST /api/v1/prediction/"+botA+" "), strings.Contains(q.header, "hidden"):
+						t.Errorf("request at the upstream = %q, want none that was not authorized", q.header)
 					}
 					if strings.Contains(q.body, "HTTP/1.1") && q.fault == "" {
-						t.Errorf("the runner got a body with a request in it: %q", q.body)
+						t.Errorf("body at the upstream = %q, want none with a request in it", q.body)
 					}
 					if q.fault != "" {
 						q.body = broken
@@ -186,7 +186,7 @@ func TestFraming(t *testing.T) {
 					bodies = append(bodies, q.body)
 				}
 				ok := len(bodies) <= 1
-				got := statuses(answers)
+				got := statuses(responses)
 				switch tt.want {
 				case refused:
 					ok = len(bodies) == 0
@@ -200,23 +200,23 @@ func TestFraming(t *testing.T) {
 					ok = ok && (len(bodies) == 0 || bodies[0] != broken)
 				}
 				if !ok {
-					t.Errorf("bodies at the runner = %q, want %q; answers %v", bodies, tt.want, got)
+					t.Errorf("bodies at the upstream = %q, want %q; responses %v", bodies, tt.want, got)
 				}
 				if tt.want == refused && (len(got) != 1 || got[0] < 400) {
-					t.Errorf("answers = %v, want one refusal", got)
+					t.Errorf("responses = %v, want one refusal", got)
 				}
 				if tt.closed && len(got) > 1 {
-					t.Errorf("answers = %v, want the connection to be closed after the first", got)
+					t.Errorf("responses = %v, want the connection to be closed after the first", got)
 				}
 				if all := []int{200, 401, 200}; (tt.want == two || tt.want == none) && (len(got) == 0 || !isPrefix(got, all)) {
-					t.Errorf("answers = %v, want 200, and then the end or 401 and 200", got)
+					t.Errorf("responses = %v, want 200, and then none or 401 and 200", got)
 				}
 			})
 		}
 	}
 }
 
-// TestBodiesOfOtherMethods sends a body where some servers do not look for one.
+// TestBodiesOfOtherMethods sends bodies with methods for which some servers do not expect one.
 func TestBodiesOfOtherMethods(t *testing.T) {
 	for _, method := range []string{"GET", "PUT", "DELETE", "PATCH"} {
 		for name, framed := range map[string]string{
@@ -224,45 +224,45 @@ func TestBodiesOfOtherMethods(t *testing.T) {
 			"chunks": fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden),
 		} {
 			t.Run(method+" "+name, func(t *testing.T) {
-				runner := newRawRunner(t)
-				g := newGate(t, nil, runner.upstream(t))
+				upstream := newRawUpstream(t)
+				g := newGate(t, nil, upstream.use)
 				got := statuses(g.conversation(t, method+" /api/v1/webhook/"+botA+" HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+"\r\n"+framed+last))
-				requests := runner.seen(t)
+				requests := upstream.received(t)
 				if len(got) == 0 || len(requests) != len(got) || slices.ContainsFunc(got, func(status int) bool { return status != 200 }) {
-					t.Fatalf("answers = %v, %d requests at the runner; want 200 for each", got, len(requests))
+					t.Fatalf("responses = %v, %d requests at the upstream; want 200 for each", got, len(requests))
 				}
-				if q := requests[0]; q.body != hidden || q.fault != "" || !strings.HasPrefix(q.head, method+" /api/v1/webhook/"+botA+" ") {
-					t.Errorf("first at the runner = %+v, want the body in one piece", q)
+				if q := requests[0]; q.body != hidden || q.fault != "" || !strings.HasPrefix(q.header, method+" /api/v1/webhook/"+botA+" ") {
+					t.Errorf("first at the upstream = %+v, want the body in one piece", q)
 				}
 			})
 		}
 	}
 }
 
-// TestFramingInDoubtClosesTheConnection has requests whose end somebody before the gate may have
-// understood in another way (RFC 9112 section 6.1): no request may follow on their connection.
-func TestFramingInDoubtClosesTheConnection(t *testing.T) {
-	head := "POST /api/v1/prediction/" + botA + " HTTP/1.%d\r\nHost: gate\r\n" + bearerOf(secretA) + "\r\nConnection: keep-alive\r\n"
+// TestAmbiguousFramingClosesTheConnection has requests whose end a proxy before the gate may have understood
+// differently (RFC 9112, section 6.1): no request may follow on their connection.
+func TestAmbiguousFramingClosesTheConnection(t *testing.T) {
+	header := "POST /api/v1/prediction/" + botA + " HTTP/1.%d\r\nHost: gate\r\n" + bearerOf(secretA) + "\r\nConnection: keep-alive\r\n"
 	for name, request := range map[string]string{
-		"length shorter than the chunks": fmt.Sprintf(head, 1) + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-		"length longer than the chunks":  fmt.Sprintf(head, 1) + "Transfer-Encoding: chunked\r\nContent-Length: 200\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-		"length of the chunks":           fmt.Sprintf(head, 1) + "Transfer-Encoding: chunked\r\nContent-Length: 12\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-		"chunks in HTTP/1.0":             fmt.Sprintf(head, 0) + "Transfer-Encoding: chunked\r\n\r\n",
-		"chunks and length in HTTP/1.0":  fmt.Sprintf(head, 0) + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",
+		"length shorter than the chunks": fmt.Sprintf(header, 1) + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"length longer than the chunks":  fmt.Sprintf(header, 1) + "Transfer-Encoding: chunked\r\nContent-Length: 200\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"length of the chunks":           fmt.Sprintf(header, 1) + "Transfer-Encoding: chunked\r\nContent-Length: 12\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"chunks in HTTP/1.0":             fmt.Sprintf(header, 0) + "Transfer-Encoding: chunked\r\n\r\n",
+		"chunks and length in HTTP/1.0":  fmt.Sprintf(header, 0) + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",
 	} {
 		t.Run(name, func(t *testing.T) {
-			runner := newRawRunner(t)
-			g := newGate(t, nil, runner.upstream(t))
+			upstream := newRawUpstream(t)
+			g := newGate(t, nil, upstream.use)
 			got := statuses(g.conversation(t, request+hidden+last))
 			if len(got) != 1 {
-				t.Errorf("answers = %v, want one and the end of the connection", got)
+				t.Errorf("responses = %v, want one and a closed connection", got)
 			}
 		})
 	}
 }
 
-// TestHalfABodyIsNoSuccess has callers who send half of a body and then that there is no more to come.
-// They listen still, and no answer can be right but one that says what is wrong.
+// TestHalfABodyIsNoSuccess has clients who send half of a body and then that there is no more to come.
+// They listen still, and no response can be right but one that says what is wrong.
 func TestHalfABodyIsNoSuccess(t *testing.T) {
 	for name, framed := range map[string]string{
 		"length":                           "Content-Length: 100\r\n\r\nhalf",
@@ -272,26 +272,26 @@ func TestHalfABodyIsNoSuccess(t *testing.T) {
 		"chunks without the trailers' end": "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			runner := newRawRunner(t)
-			g := newGate(t, nil, runner.upstream(t))
+			upstream := newRawUpstream(t)
+			g := newGate(t, nil, upstream.use)
 			conn := g.dial(t)
 			fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\n%s", botA, bearerOf(secretA), framed)
 			_ = conn.(*net.TCPConn).CloseWrite()
 			raw, _ := io.ReadAll(conn)
 			if strings.HasPrefix(string(raw), "HTTP/1.1 2") {
-				t.Errorf("answer to half a body = %q, want no success", raw)
+				t.Errorf("response to half a body = %q, want no success", raw)
 			}
-			for _, q := range runner.seen(t) {
+			for _, q := range upstream.received(t) {
 				if q.fault == "" {
-					t.Errorf("the runner got %+v, want nothing whole", q)
+					t.Errorf("the upstream got %+v, want nothing whole", q)
 				}
 			}
 		})
 	}
 }
 
-// TestTwoLengths has a request with a length and chunks: what the two leave between them must not be a
-// request (RFC 9112, section 6.1).
+// TestTwoLengths has a request with Content-Length and chunks: the bytes by which the two differ must not be taken for
+// a request (RFC 9112, section 6.1).
 func TestTwoLengths(t *testing.T) {
 	g := newGate(t, nil, nil)
 	c := g.dial(t)
@@ -305,23 +305,23 @@ func TestTwoLengths(t *testing.T) {
 	_, _ = io.Copy(io.Discard, res.Body)
 	res.Body.Close()
 	if _, err := r.ReadByte(); err == nil || !res.Close {
-		t.Errorf("after %s the connection goes on", res.Status)
+		t.Errorf("connection after %s is open, want it closed", res.Status)
 	}
-	if _, _, n := g.runner.last(); n > 1 {
-		t.Errorf("%d requests reached the runner, want 1 at most", n)
+	if _, _, n := g.upstream.last(); n > 1 {
+		t.Errorf("%d requests reached the upstream, want 1 at most", n)
 	}
 }
 
-// TestUnfinishedRequest ends its body too early: no answer may look as if the runner had given it.
+// TestUnfinishedRequest ends its body too early: no response may look as if the upstream had given it.
 func TestUnfinishedRequest(t *testing.T) {
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := newGate(t, nil, change) //nolint:thelper // a test, not a helper
-		for name, head := range map[string]string{
+		for name, header := range map[string]string{
 			"by its length": "Content-Length: 200\r\n\r\n{}",
 			"in chunks":     "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
 		} {
 			c := g.dial(t)
-			fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\n%s", botA, bearerOf(secretA), head)
+			fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\n%s", botA, bearerOf(secretA), header)
 			_ = c.(*net.TCPConn).CloseWrite()
 			said, _ := io.ReadAll(c)
 			if s := string(said); s != "" && !strings.HasPrefix(s, "HTTP/1.1 4") {

@@ -26,7 +26,7 @@ const (
 	botA      = "3f1c2a9e-1111-4222-8333-444455556666"
 	botB      = "8d2b6c1f-7777-4888-9999-aaaabbbbcccc"
 	botPublic = "00000000-0000-4000-8000-00000000000a"
-	botKeyed  = "00000000-0000-4000-8000-00000000000b" // has a key of its own in the runner
+	botKeyed  = "00000000-0000-4000-8000-00000000000b" // has a key of its own in Flowise
 	unlisted  = "ffffffff-ffff-4fff-8fff-ffffffffffff"
 
 	secretA        = "secret-of-a-0123456789"
@@ -55,19 +55,19 @@ chatflows:
 const publicEntry = `  - {id: ` + botPublic + `, public: true}
 `
 
-// runner is an upstream that notes what reaches it.
-type runner struct {
+// upstream is an HTTP server that keeps the requests that reach it.
+type upstream struct {
 	*httptest.Server
 	connections atomic.Int64
 	mu          sync.Mutex
 	requests    []*http.Request // with their bodies read
 	bodies      [][]byte
-	handler     http.HandlerFunc // answers; nil for 200 and JSON
+	handler     http.HandlerFunc // responds; nil for 200 and JSON
 }
 
-func newRunner(t *testing.T, handler http.HandlerFunc) *runner {
+func newUpstream(t *testing.T, handler http.HandlerFunc) *upstream {
 	t.Helper()
-	u := &runner{handler: handler}
+	u := &upstream{handler: handler}
 	u.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if u.handler != nil {
 			u.mu.Lock()
@@ -83,7 +83,7 @@ func newRunner(t *testing.T, handler http.HandlerFunc) *runner {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"text":"hello"}`))
 	}))
-	u.Config.ErrorLog = log.New(io.Discard, "", 0) // of runners that leave bodies unread on purpose
+	u.Config.ErrorLog = log.New(io.Discard, "", 0) // of handlers that leave bodies unread on purpose
 	u.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			u.connections.Add(1)
@@ -94,8 +94,8 @@ func newRunner(t *testing.T, handler http.HandlerFunc) *runner {
 	return u
 }
 
-// last returns the last request that reached the runner, and how many did.
-func (u *runner) last() (r *http.Request, body string, n int) {
+// last returns the last request that reached the upstream, and how many did.
+func (u *upstream) last() (r *http.Request, body string, n int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if n = len(u.requests); n > 0 {
@@ -107,24 +107,23 @@ func (u *runner) last() (r *http.Request, body string, n int) {
 	return r, body, n
 }
 
-// gate is a gate before a runner, both with real sockets.
+// gate is a gate before an upstream, with real sockets on both sides.
 type gate struct {
 	*httptest.Server
-	proxy  *proxy.Proxy
-	admin  *admin.Admin
-	runner *runner
-	log    *testkit.Buffer
-	keys   string
-	// address is where callers come in.
-	address string
+	proxy    *proxy.Proxy
+	admin    *admin.Admin
+	upstream *upstream
+	log      *testkit.Buffer
+	keys     string // path of the key file
+	address  string // where clients connect
 }
 
-// newGate starts a gate. change may be nil.
+// newGate starts a gate before an upstream that responds with handler. Both handler and change may be nil.
 func newGate(t *testing.T, handler http.HandlerFunc, change func(*proxy.Options)) *gate {
 	t.Helper()
-	g := &gate{runner: newRunner(t, handler), log: &testkit.Buffer{}, keys: testkit.WriteFile(t, "keys.yaml", keyFile)}
+	g := &gate{upstream: newUpstream(t, handler), log: &testkit.Buffer{}, keys: testkit.WriteFile(t, "keys.yaml", keyFile)}
 	o := proxy.Options{
-		Upstream: mustURL(t, g.runner.URL), Log: zerolog.New(g.log).Level(zerolog.InfoLevel), Version: "test",
+		Upstream: mustURL(t, g.upstream.URL), Log: zerolog.New(g.log).Level(zerolog.InfoLevel), Version: "test",
 		Expose: []string{"predict", "widget", "upsert", "mcp", "webhook"},
 	}
 	if change != nil {
@@ -154,7 +153,7 @@ func openStore(t *testing.T, path string) *keystore.Store {
 	return s
 }
 
-// withKeys returns a change of options that uses another key file.
+// withKeys returns a change of options to another key file.
 func withKeys(t *testing.T, content string) func(*proxy.Options) {
 	t.Helper()
 	path := testkit.WriteFile(t, "keys.yaml", content)
@@ -170,13 +169,14 @@ func mustURL(t *testing.T, s string) *url.URL {
 	return u
 }
 
-// untilGone waits until the gate has given the request up. The body is read first, because net/http
-// notices only then that a connection is closed.
+// untilGone waits until the gate has given up a request. It reads the body first, because net/http notices only after
+// that that a connection is closed.
 func untilGone(r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	<-r.Context().Done()
 }
 
+// adminGet sends a request to the handler for operators.
 func (g *gate) adminGet(t *testing.T, method, path string) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -188,7 +188,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// bothTransports runs a test with each of the transports to the runner.
+// bothTransports runs a test with each transport to the upstream.
 func bothTransports(t *testing.T, run func(t *testing.T, change func(*proxy.Options))) {
 	t.Helper()
 	for name, standard := range map[string]bool{"direct": false, "standard": true} {
@@ -196,15 +196,15 @@ func bothTransports(t *testing.T, run func(t *testing.T, change func(*proxy.Opti
 	}
 }
 
-// begun is as much of a body as must have come before the runner hears of the request.
+// begun is how many bytes of a body must have arrived before the transports send a request.
 const begun = 16 << 10
 
-// served is a gate that runs as the command runs it.
+// served is a gate that runs by Proxy.Serve, as the command runs it.
 type served struct {
 	*gate
-	base, adminURL string
-	stop           context.CancelFunc
-	ended          chan error
+	base, adminURL string             // URLs
+	stop           context.CancelFunc // begins the drain
+	ended          chan error         // what Serve returned
 }
 
 func serveGate(t *testing.T, handler http.HandlerFunc, drain time.Duration) *served {
@@ -232,6 +232,7 @@ func serveGateWith(t *testing.T, handler http.HandlerFunc, drain time.Duration, 
 	return s
 }
 
+// status gets a URL and returns the status of the response.
 func status(t *testing.T, url string) int {
 	t.Helper()
 	res, err := http.Get(url)

@@ -7,8 +7,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestMetrics counts requests by labels that are the operator's words, and makes no series from what
-// callers send.
+// TestMetrics: labels are words of the key file and the route table. What clients send makes no series.
 func TestMetrics(t *testing.T) {
 	g := newGate(t, nil, nil)
 	predict := "/api/v1/prediction/"
@@ -44,7 +43,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for line := range strings.Lines(metrics) {
 		if strings.HasPrefix(line, "flowlatch_requests_total") && (strings.Contains(line, "xxx") || strings.Contains(line, "0000000")) {
-			t.Errorf("a caller's words became a series: %s", line)
+			t.Errorf("series = %s, want none with a client's words", line)
 		}
 	}
 }

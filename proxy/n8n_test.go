@@ -41,7 +41,7 @@ func TestN8n(t *testing.T) {
 	for _, tt := range []struct {
 		name, request, key string
 		code               problem.Code // empty: it passes
-		target             string       // at the runner; empty means as it was sent
+		target             string       // at the upstream; empty means as it was sent
 	}{
 		{"by ID", "POST /webhook/" + botA, secretA, "", ""},
 		{"by path", "GET /webhook/orders", secretA, "", ""},
@@ -88,47 +88,47 @@ func TestN8n(t *testing.T) {
 			if tt.key != "" {
 				headers = append(headers, bearerOf(tt.key))
 			}
-			a := g.request(t, method, target, "", headers...)
-			r, _, n := g.runner.last()
+			res := g.request(t, method, target, "", headers...)
+			r, _, n := g.upstream.last()
 			switch {
-			case tt.code == "" && (a.status != 200 || n != 1):
-				t.Errorf("answer = %d %s, %d requests reached the runner; want 200, 1", a.status, a.body, n)
+			case tt.code == "" && (res.status != 200 || n != 1):
+				t.Errorf("response = %d %s, %d requests reached the upstream; want 200, 1", res.status, res.body, n)
 			case tt.code == "" && (r.RequestURI != target || r.Method != method || r.Header.Get("Authorization") != ""):
-				t.Errorf("at the runner: %s %s, Authorization %q; want as it was sent, and none", r.Method, r.RequestURI, r.Header.Get("Authorization"))
-			case tt.code != "" && (method != "HEAD" && a.problem.Code != string(tt.code) || a.status < 400 || n != 0):
-				t.Errorf("answer = %d %s, %d requests reached the runner; want %s, none", a.status, a.body, n, tt.code)
+				t.Errorf("request at the upstream = %s %s, Authorization %q, want it as it was sent, and none", r.Method, r.RequestURI, r.Header.Get("Authorization"))
+			case tt.code != "" && (method != "HEAD" && res.problem.Code != string(tt.code) || res.status < 400 || n != 0):
+				t.Errorf("response = %d %s, %d requests reached the upstream; want %s, none", res.status, res.body, n, tt.code)
 			}
 		})
 	}
 }
 
-// TestN8nOwnRoute has a route of the operator's, which comes before the preset's because it says more.
+// TestN8nOwnRoute has a route of the operator's, which is more specific than the preset's and therefore matches first.
 func TestN8nOwnRoute(t *testing.T) {
 	g := n8nGate(t, func(o *proxy.Options) {
 		own := &route.Route{Group: "webhook", Methods: []string{"POST"}, Path: "/webhook/user/{chatflow}", IsID: func(s string) bool { return s != "" }}
 		o.Routes = slices.Concat(o.Preset.Routes, []*route.Route{own})
 	})
 	for target, status := range map[string]int{"/webhook/user/profile": 200, "/webhook/user/orders": 200, "/webhook/user/refunds": 403, "/webhook/other/profile": 400, "/webhook/user": 403} {
-		if a := g.request(t, "POST", target, "", bearerOf(secretA)); a.status != status {
-			t.Errorf("POST %s = %d %s, want %d", target, a.status, a.body, status)
+		if res := g.request(t, "POST", target, "", bearerOf(secretA)); res.status != status {
+			t.Errorf("POST %s = %d %s, want %d", target, res.status, res.body, status)
 		}
 	}
 }
 
-// preflight headers.
-var preflightOf = []string{"Origin: https://site.example", "Access-Control-Request-Method: POST"}
+// preflightHeaders make OPTIONS a preflight.
+var preflightHeaders = []string{"Origin: https://site.example", "Access-Control-Request-Method: POST"}
 
-// TestN8nPreflight checks that a preflight tells nobody which webhooks there are.
+// TestN8nPreflight: a preflight does not tell which webhooks exist.
 func TestN8nPreflight(t *testing.T) {
 	g := n8nGate(t, nil)
-	if a := g.request(t, "OPTIONS", "/webhook/orders", "", preflightOf...); a.status != 405 {
-		t.Errorf("preflight = %d %s, want 405", a.status, a.body)
+	if res := g.request(t, "OPTIONS", "/webhook/orders", "", preflightHeaders...); res.status != 405 {
+		t.Errorf("preflight = %d %s, want 405", res.status, res.body)
 	}
 	g = n8nGate(t, func(o *proxy.Options) { o.CORSOrigins = []string{"https://site.example"} })
-	if a := g.request(t, "OPTIONS", "/webhook/nosuch", "", preflightOf...); a.status != 204 || a.header.Get("Access-Control-Allow-Origin") == "" {
-		t.Errorf("preflight with --cors-origins = %d %v, want 204 that allows the origin", a.status, a.header)
+	if res := g.request(t, "OPTIONS", "/webhook/nosuch", "", preflightHeaders...); res.status != 204 || res.header.Get("Access-Control-Allow-Origin") == "" {
+		t.Errorf("preflight with --cors-origins = %d %v, want 204 that allows the origin", res.status, res.header)
 	}
-	if _, _, n := g.runner.last(); n != 0 {
-		t.Errorf("%d requests reached the runner, want none", n)
+	if _, _, n := g.upstream.last(); n != 0 {
+		t.Errorf("%d requests reached the upstream, want none", n)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestPipelining sends several requests at once. Each is decided upon by itself, in order, and what is
-// the body of one is never taken for another.
+// TestPipelining sends several requests at once. The gate decides about each by itself, in order, and never takes the
+// body of one for another.
 func TestPipelining(t *testing.T) {
 	request := func(line, key, body string) string {
 		s := line + " HTTP/1.1\r\nHost: gate\r\n"
@@ -32,9 +32,9 @@ func TestPipelining(t *testing.T) {
 	ping := "GET /api/v1/ping"
 	for _, tt := range []struct {
 		name, bytes string
-		statuses    []int    // of all answers
-		ends        int      // after so many of them the connection may end; zero if it may not before the last
-		reached     []string // request lines at the runner, without the version
+		statuses    []int    // of all responses
+		ends        int      // after so many of them the connection may be closed; zero if only after the last
+		reached     []string // request lines at the upstream, without the version
 	}{
 		{"two valid ones", valid + valid + last, []int{200, 200, 200}, 0, []string{predictA, predictA, ping}},
 		{"refused without a body, then valid", request(predictA, "", "") + valid + last, []int{401, 200, 200}, 0, []string{predictA, ping}},
@@ -62,8 +62,8 @@ func TestPipelining(t *testing.T) {
 		{"version with a tail", ping + " HTTP/1.10\r\nHost: x\r\n\r\n" + valid, []int{400}, 0, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			runner := newRawRunner(t)
-			g := newGate(t, nil, func(o *proxy.Options) { runner.upstream(t)(o); o.MaxBody = 1000 })
+			upstream := newRawUpstream(t)
+			g := newGate(t, nil, func(o *proxy.Options) { upstream.use(o); o.MaxBody = 1000 })
 			got := statuses(g.conversation(t, tt.bytes))
 			passed := 0
 			for _, status := range got {
@@ -72,18 +72,18 @@ func TestPipelining(t *testing.T) {
 				}
 			}
 			var reached []string
-			for _, q := range runner.seen(t) {
+			for _, q := range upstream.received(t) {
 				if q.fault != "" {
-					continue // given up in the middle: nothing was asked
+					continue // given up in the middle
 				}
-				line, _, _ := strings.Cut(q.head, " HTTP/1.1\r\n")
+				line, _, _ := strings.Cut(q.header, " HTTP/1.1\r\n")
 				reached = append(reached, line)
 			}
 			if !slices.Equal(got, tt.statuses) && (len(got) != tt.ends || !isPrefix(got, tt.statuses)) {
-				t.Errorf("answers = %v, want %v, ended after %d at the soonest", got, tt.statuses, tt.ends)
+				t.Errorf("responses = %v, want %v, closed after %d at the soonest", got, tt.statuses, tt.ends)
 			}
 			if len(reached) != passed || !isPrefix(reached, tt.reached) {
-				t.Errorf("at the runner = %q with answers %v, want %q", reached, got, tt.reached)
+				t.Errorf("requests at the upstream = %q with responses %v, want %q", reached, got, tt.reached)
 			}
 		})
 	}
@@ -93,61 +93,61 @@ func isPrefix[T comparable](a, of []T) bool {
 	return len(a) <= len(of) && slices.Equal(a, of[:len(a)])
 }
 
-// TestContinue sends bodies that wait for leave, and bodies that do not.
+// TestContinue sends requests with Expect: 100-continue.
 func TestContinue(t *testing.T) {
-	head := func(key string) string {
+	header := func(key string) string {
 		return "POST /api/v1/prediction/" + botA + " HTTP/1.1\r\nHost: gate\r\n" + jsonType + "\r\nContent-Length: " + strconv.Itoa(len(hidden)) + "\r\nExpect: 100-continue\r\n" + key + "\r\n"
 	}
 	t.Run("refused", func(t *testing.T) {
-		runner := newRawRunner(t)
-		g := newGate(t, nil, runner.upstream(t))
-		answers := g.conversation(t, head(""))
-		if got := statuses(answers); !slices.Equal(got, []int{401}) || !answers[0].Close {
-			t.Errorf("answers = %v, want 401 without leave to send the body, and the end", got)
+		upstream := newRawUpstream(t)
+		g := newGate(t, nil, upstream.use)
+		responses := g.conversation(t, header(""))
+		if got := statuses(responses); !slices.Equal(got, []int{401}) || !responses[0].Close {
+			t.Errorf("responses = %v, want 401 without 100 Continue, and a closed connection", got)
 		}
-		answers = g.conversation(t, head("")+hidden+last) // sent without leave
-		if got := statuses(answers); !slices.Equal(got, []int{401}) {
-			t.Errorf("answers to a body sent all the same = %v, want 401 and the end", got)
+		responses = g.conversation(t, header("")+hidden+last) // sent without waiting
+		if got := statuses(responses); !slices.Equal(got, []int{401}) {
+			t.Errorf("responses to a body sent all the same = %v, want 401 and a closed connection", got)
 		}
-		if n := len(runner.seen(t)); n != 0 {
-			t.Errorf("requests at the runner = %d, want 0", n)
+		if n := len(upstream.received(t)); n != 0 {
+			t.Errorf("requests at the upstream = %d, want 0", n)
 		}
 	})
-	t.Run("let through", func(t *testing.T) {
-		runner := newRawRunner(t)
-		g := newGate(t, nil, runner.upstream(t))
+	t.Run("allowed", func(t *testing.T) {
+		upstream := newRawUpstream(t)
+		g := newGate(t, nil, upstream.use)
 		conn := g.dial(t)
-		fmt.Fprint(conn, head(bearerOf(secretA)+"\r\n"))
+		fmt.Fprint(conn, header(bearerOf(secretA)+"\r\n"))
 		in := bufio.NewReader(conn)
 		if line, err := in.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" {
-			t.Fatalf("answer to the head = %q, %v, want leave to send the body", line, err)
+			t.Fatalf("response to the header = %q, %v, want 100 Continue", line, err)
 		}
 		_, _ = in.ReadString('\n')
 		fmt.Fprint(conn, hidden+last)
 		for _, want := range []int{200, 200} {
 			res, err := http.ReadResponse(in, nil)
 			if err != nil || res.StatusCode != want {
-				t.Fatalf("answer = %v, %v, want %d", res, err, want)
+				t.Fatalf("response = %v, %v, want %d", res, err, want)
 			}
 			_, _ = io.Copy(io.Discard, res.Body)
 		}
-		requests := runner.seen(t)
-		if len(requests) != 2 || requests[0].body != hidden || strings.Contains(requests[0].head, "Expect") {
-			t.Errorf("at the runner = %+v, want the body as one, without Expect, and the last", requests)
+		requests := upstream.received(t)
+		if len(requests) != 2 || requests[0].body != hidden || strings.Contains(requests[0].header, "Expect") {
+			t.Errorf("requests at the upstream = %+v, want the body as one, without Expect, and the last", requests)
 		}
 	})
-	t.Run("something else", func(t *testing.T) {
-		runner := newRawRunner(t)
-		g := newGate(t, nil, runner.upstream(t))
-		bytes := strings.Replace(head(bearerOf(secretA)+"\r\n"), "100-continue", "200-maybe", 1)
-		if got := statuses(g.conversation(t, bytes+hidden+last)); !slices.Equal(got, []int{417}) || len(runner.seen(t)) != 0 {
-			t.Errorf("answers = %v, %d requests at the runner; want 417 and none", got, len(runner.seen(t)))
+	t.Run("another expectation", func(t *testing.T) {
+		upstream := newRawUpstream(t)
+		g := newGate(t, nil, upstream.use)
+		bytes := strings.Replace(header(bearerOf(secretA)+"\r\n"), "100-continue", "200-maybe", 1)
+		if got := statuses(g.conversation(t, bytes+hidden+last)); !slices.Equal(got, []int{417}) || len(upstream.received(t)) != 0 {
+			t.Errorf("responses = %v, %d requests at the upstream; want 417 and none", got, len(upstream.received(t)))
 		}
 	})
 }
 
-// TestConnectionAfterRefusal sends requests that are refused, with their bodies, over one connection: it stays
-// open, what was a body is not taken for a request, and the next request is answered.
+// TestConnectionAfterRefusal sends requests that are refused, with their bodies, over one connection: it stays open, no
+// body is taken for a request, and the next request is served.
 func TestConnectionAfterRefusal(t *testing.T) {
 	g := newGate(t, nil, nil)
 	c := g.dial(t)
@@ -175,10 +175,10 @@ func TestConnectionAfterRefusal(t *testing.T) {
 			t.Errorf("POST %s = %d, connection to be closed: %t; want %d, false", tt.target, res.StatusCode, res.Close, tt.status)
 		}
 	}
-	if _, body, n := g.runner.last(); n != 1 || body != hidden {
-		t.Errorf("%d requests reached the runner, the last with %q; want 1, its own body", n, body)
+	if _, body, n := g.upstream.last(); n != 1 || body != hidden {
+		t.Errorf("%d requests reached the upstream, the last with %q; want 1, its own body", n, body)
 	}
-	// A body that is too large to be worth reading is not read, and the connection is of no more use.
+	// A body that is too large to be worth reading is not read, and the connection cannot be used any more.
 	fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nContent-Length: %d\r\n\r\n%s", botA, 1<<20, strings.Repeat("x", 300<<10))
 	res, err := http.ReadResponse(r, nil)
 	if err != nil || res.StatusCode != 401 || !res.Close {

@@ -9,9 +9,9 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// respellings are a path in all spellings in which some server takes it for the same, and none that is
-// itself: each letter in the other case, each byte encoded once and twice, each slash doubled, encoded
-// and turned round, dot segments and parameters at each, and something at the end.
+// respellings returns all other spellings of a path that some server takes for the same: each letter in the other case,
+// each byte encoded once and twice, each slash doubled, encoded and turned into a backslash, dot segments and
+// parameters at each, and something at the end.
 func respellings(path string) (list []string) {
 	for i := range len(path) {
 		c, before, after := path[i], path[:i], path[i+1:]
@@ -33,8 +33,8 @@ func respellings(path string) (list []string) {
 	return list
 }
 
-// TestPresetSpellings sends each preset's call in all other spellings with the key that opens it. None may
-// reach the runner.
+// TestPresetSpellings sends each preset's request in all other spellings, with a key that opens its chatflow. None may
+// reach the upstream.
 func TestPresetSpellings(t *testing.T) {
 	for _, tt := range []struct {
 		preset *route.Preset
@@ -63,29 +63,29 @@ func TestPresetSpellings(t *testing.T) {
 			})
 			targets := tt.open
 			for _, path := range tt.paths {
-				if a := g.request(t, "POST", path, "", bearerOf(secretA)); a.status != 200 {
-					t.Errorf("POST %s = %d %s, want 200: what follows would prove nothing", path, a.status, a.body)
+				if res := g.request(t, "POST", path, "", bearerOf(secretA)); res.status != 200 {
+					t.Errorf("POST %s = %d %s, want 200, or the rest proves nothing", path, res.status, res.body)
 				}
 				targets = append(targets, respellings(path)...)
 			}
-			_, _, before := g.runner.last()
+			_, _, before := g.upstream.last()
 			for _, target := range targets {
 				if slices.Contains(tt.paths, target) {
 					t.Fatalf("%s is the path itself", target)
 				}
-				if a := g.request(t, "POST", target, "", bearerOf(secretA)); a.status < 400 || a.status >= 500 {
-					t.Errorf("POST %s = %d %s, want a refusal", target, a.status, a.body)
+				if res := g.request(t, "POST", target, "", bearerOf(secretA)); res.status < 400 || res.status >= 500 {
+					t.Errorf("POST %s = %d %s, want a refusal", target, res.status, res.body)
 				}
 			}
-			if _, _, n := g.runner.last(); n != before {
-				t.Errorf("%d of %d requests reached the runner, want none", n-before, len(targets))
+			if _, _, n := g.upstream.last(); n != before {
+				t.Errorf("%d of %d requests reached the upstream, want none", n-before, len(targets))
 			}
 		})
 	}
 }
 
-// TestPresetHeaders checks which headers of a caller pass to which runner: what one of them obeys is
-// another's business, and may carry what a webhook asks for.
+// TestPresetHeaders has the headers that some upstream obeys: each preset drops its own, because on others a webhook
+// may need them.
 func TestPresetHeaders(t *testing.T) {
 	headers := []string{
 		"X-LANGFLOW-GLOBAL-VAR-TOKEN", "x-langflow-global-var-token", "X-Langflow-Global-Var-A-B", "X_LANGFLOW_GLOBAL_VAR_TOKEN", "X-Langflow-Global-Var-A_B", "X-Langflow.Global.Var.A",
@@ -110,10 +110,10 @@ func TestPresetHeaders(t *testing.T) {
 			for _, name := range headers {
 				lines = append(lines, name+": value")
 			}
-			if a := g.request(t, "POST", tt.path, "{}", lines...); a.status != 200 {
-				t.Fatalf("answer = %d %s, want 200", a.status, a.body)
+			if res := g.request(t, "POST", tt.path, "{}", lines...); res.status != 200 {
+				t.Fatalf("response = %d %s, want 200", res.status, res.body)
 			}
-			r, _, _ := g.runner.last()
+			r, _, _ := g.upstream.last()
 			var got []string
 			for name := range r.Header {
 				if !slices.Contains([]string{"Content-Type", "Content-Length", "X-Forwarded-For", "X-Request-Id"}, name) {
@@ -122,7 +122,7 @@ func TestPresetHeaders(t *testing.T) {
 			}
 			slices.Sort(got)
 			if !slices.Equal(got, tt.pass) {
-				t.Errorf("headers of the caller at the runner = %q, want %q", got, tt.pass)
+				t.Errorf("headers of the client at the upstream = %q, want %q", got, tt.pass)
 			}
 		})
 	}

@@ -18,24 +18,24 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// answering is a transport that answers every request by itself, so that what is measured is the gate.
-type answering struct{}
+// noUpstream is a transport that responds to every request by itself, so that what is measured is the gate.
+type noUpstream struct{}
 
-const answeredBody = `{"text":"hello"}`
+const responseBody = `{"text":"hello"}`
 
-func (answering) RoundTrip(r *http.Request) (*http.Response, error) {
+func (noUpstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	return &http.Response{
 		Status: "200 OK", StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header:        http.Header{"Content-Type": {"application/json"}},
-		ContentLength: int64(len(answeredBody)), Body: io.NopCloser(strings.NewReader(answeredBody)),
+		ContentLength: int64(len(responseBody)), Body: io.NopCloser(strings.NewReader(responseBody)),
 	}, nil
 }
 
-func (answering) CloseIdleConnections() {}
+func (noUpstream) CloseIdleConnections() {}
 
-// benchGate returns a gate before a runner, with 10,000 keys and a log that is written and thrown away.
-func benchGate(t testing.TB, runner string) *Proxy {
+// benchGate returns a gate with 10,000 keys, whose log is written and thrown away.
+func benchGate(t testing.TB, upstream string) *Proxy {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("version: 1\nkeys:\n")
@@ -48,7 +48,7 @@ func benchGate(t testing.TB, runner string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := url.Parse(runner)
+	u, err := url.Parse(upstream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,14 +70,14 @@ func benchRequest(secret string) string {
 
 // BenchmarkServe sends requests through a gate with real sockets on both sides.
 func BenchmarkServe(b *testing.B) {
-	runner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", fmt.Sprint(len(answeredBody)))
-		_, _ = io.WriteString(w, answeredBody)
+		w.Header().Set("Content-Length", fmt.Sprint(len(responseBody)))
+		_, _ = io.WriteString(w, responseBody)
 	}))
-	defer runner.Close()
-	p := benchGate(b, runner.URL)
+	defer upstream.Close()
+	p := benchGate(b, upstream.URL)
 	gate := httptest.NewServer(p)
 	defer gate.Close()
 	for name, secret := range map[string]string{"forwarded": benchSecret(77), "refused": "fl_nobody-0123456789"} {
@@ -105,7 +105,7 @@ func BenchmarkServe(b *testing.B) {
 	}
 }
 
-// BenchmarkHandler is the gate without sockets and without a runner.
+// BenchmarkHandler is the gate without sockets and without an upstream.
 func BenchmarkHandler(b *testing.B) {
 	for name, secret := range map[string]string{"forwarded": benchSecret(77), "refused": "fl_nobody-0123456789"} {
 		b.Run(name, func(b *testing.B) {
@@ -121,8 +121,8 @@ func BenchmarkHandler(b *testing.B) {
 // handlerOnce returns what serves one request, as net/http calls it.
 func handlerOnce(t testing.TB, secret string) func() {
 	t.Helper()
-	p := benchGate(t, "http://runner")
-	p.transport = answering{}
+	p := benchGate(t, "http://upstream")
+	p.transport = noUpstream{}
 	body := strings.NewReader(benchBody)
 	w := &discarding{header: http.Header{}}
 	return func() {
@@ -141,7 +141,7 @@ func handlerOnce(t testing.TB, secret string) func() {
 	}
 }
 
-// discarding is a ResponseWriter to nowhere.
+// discarding is a ResponseWriter that discards.
 type discarding struct{ header http.Header }
 
 func (d *discarding) Header() http.Header            { return d.header }
@@ -152,7 +152,7 @@ func (*discarding) EnableFullDuplex() error          { return nil }
 func (*discarding) SetReadDeadline(time.Time) error  { return nil }
 func (*discarding) SetWriteDeadline(time.Time) error { return nil }
 
-// leastAllocations is what a call allocates when no garbage collection empties the pools meanwhile.
+// leastAllocations returns how often a call allocates if no garbage collection empties the pools meanwhile.
 func leastAllocations(call func()) float64 {
 	least := testing.AllocsPerRun(200, call)
 	for range 9 {
@@ -161,18 +161,18 @@ func leastAllocations(call func()) float64 {
 	return least
 }
 
-// TestAllocations holds how much garbage a request makes, so that a change that makes more is noticed.
+// TestAllocations limits how much garbage a request makes.
 func TestAllocations(t *testing.T) {
 	for name, tt := range map[string]struct {
 		secret string
-		most   float64
+		max    float64
 	}{
 		"forwarded": {benchSecret(77), 72},
 		"refused":   {"fl_nobody-0123456789", 30},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := leastAllocations(handlerOnce(t, tt.secret)); got > tt.most+raceSlack {
-				t.Errorf("a request makes %v allocations, of which about 10 are the test's, want at most %v", got, tt.most)
+			if got := leastAllocations(handlerOnce(t, tt.secret)); got > tt.max+raceSlack {
+				t.Errorf("allocations of a request = %v, of which about 10 are the test's, want at most %v", got, tt.max)
 			}
 		})
 	}

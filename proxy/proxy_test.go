@@ -11,9 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// TestAnswers shows each answer of the contract through the front door, and that nothing of a
-// refused request reached the runner, not even a connection.
-func TestAnswers(t *testing.T) {
+// TestRefusals has every way to be refused. Nothing of a refused request may reach the upstream, not even a connection.
+func TestRefusals(t *testing.T) {
 	const (
 		plain        = `Bearer realm="flowlatch"`
 		invalid      = plain + `, error="invalid_token"`
@@ -64,46 +63,46 @@ func TestAnswers(t *testing.T) {
 	g := newGate(t, nil, func(o *proxy.Options) { o.MaxBody = 1000 })
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			before, log := g.runner.connections.Load(), len(g.log.String())
-			a := g.request(t, tt.method, tt.target, tt.body, append(tt.headers, jsonType)...)
-			checkProblem(t, a, tt.status, tt.code)
-			if got := a.header.Get("Www-Authenticate"); got != tt.challenge {
+			before, log := g.upstream.connections.Load(), len(g.log.String())
+			res := g.request(t, tt.method, tt.target, tt.body, append(tt.headers, jsonType)...)
+			checkProblem(t, res, tt.status, tt.code)
+			if got := res.header.Get("Www-Authenticate"); got != tt.challenge {
 				t.Errorf("WWW-Authenticate = %q, want %q", got, tt.challenge)
 			}
-			if got := g.runner.connections.Load() - before; got != 0 {
-				t.Errorf("the refused request opened %d connections to the runner", got)
+			if got := g.upstream.connections.Load() - before; got != 0 {
+				t.Errorf("the refused request opened %d connections to the upstream, want none", got)
 			}
 			line := func() string { return g.log.String()[log:] }
 			testkit.Eventually(t, "log line", func() bool { return strings.Contains(line(), "\n") })
-			if !strings.Contains(line(), `"request_id":"`+a.problem.RequestID+`"`) || !strings.Contains(line(), `"code":"`+string(tt.code)+`"`) {
-				t.Errorf("log line %s has not request ID %s and code %s", line(), a.problem.RequestID, tt.code)
+			if !strings.Contains(line(), `"request_id":"`+res.problem.RequestID+`"`) || !strings.Contains(line(), `"code":"`+string(tt.code)+`"`) {
+				t.Errorf("log line = %s, want request ID %s and code %s", line(), res.problem.RequestID, tt.code)
 			}
 		})
 	}
 }
 
-// TestUnauthorizedAnswersAreAlike sees to it that unknown, expired, disabled and future keys, and
-// listed and unlisted chatflows, cannot be told apart.
-func TestUnauthorizedAnswersAreAlike(t *testing.T) {
+// TestUnauthorizedResponsesAreAlike: unknown, expired, disabled and future keys, and listed and unlisted chatflows,
+// cannot be told apart.
+func TestUnauthorizedResponsesAreAlike(t *testing.T) {
 	g := newGate(t, nil, nil)
 	normal := func(secret, id string) string {
-		a := g.request(t, "POST", "/api/v1/prediction/"+id, "{}", bearerOf(secret), jsonType)
-		a.header.Del("Date")
-		a.header.Del("X-Request-Id")
+		res := g.request(t, "POST", "/api/v1/prediction/"+id, "{}", bearerOf(secret), jsonType)
+		res.header.Del("Date")
+		res.header.Del("X-Request-Id")
 		var b strings.Builder
-		_ = a.header.Write(&b)
-		return b.String() + strings.ReplaceAll(a.body, a.problem.RequestID, "ID")
+		_ = res.header.Write(&b)
+		return b.String() + strings.ReplaceAll(res.body, res.problem.RequestID, "ID")
 	}
 	want := normal("not-a-key-0123456789", botA)
 	for _, secret := range []string{secretExpired, secretDisabled, secretFuture, "fl_0000000000000000000000000000000000000"} {
 		for _, id := range []string{botA, unlisted} {
 			if got := normal(secret, id); got != want {
-				t.Errorf("answer to %s for %s = %s, want %s", secret, id, got, want)
+				t.Errorf("response to %s for %s = %s, want %s", secret, id, got, want)
 			}
 		}
 	}
 	if got, want := normal(secretA, unlisted), normal(secretA, botB); got != want {
-		t.Errorf("answer for an unlisted chatflow = %s, for another's %s; want the same", got, want)
+		t.Errorf("response for an unlisted chatflow = %s, for another's %s, want the same", got, want)
 	}
 }
 

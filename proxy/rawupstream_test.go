@@ -18,23 +18,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// scripted is a runner that sends the next answer to each request as it stands, and hangs up.
-func scripted(t *testing.T, answers <-chan string) *url.URL {
-	t.Helper()
-	return hangingUp(t, func(c net.Conn) {
-		if !readRequest(c) {
-			return // somebody looks whether a runner is there
-		}
-		select {
-		case answer := <-answers:
-			_, _ = io.WriteString(c, answer)
-		default:
-		}
-	})
-}
-
-// hangingUp is a runner that serves each connection by this function, and closes it.
-func hangingUp(t *testing.T, serve func(net.Conn)) *url.URL {
+// closingUpstream serves each connection by a function, and closes it after that.
+func closingUpstream(t *testing.T, serve func(net.Conn)) *url.URL {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -56,7 +41,7 @@ func hangingUp(t *testing.T, serve func(net.Conn)) *url.URL {
 	return mustURL(t, "http://"+l.Addr().String())
 }
 
-// readRequest reads a whole request, and reports whether there was one.
+// readRequest reads a whole request, and reports whether there was one: a health probe sends none.
 func readRequest(c net.Conn) bool {
 	req, err := http.ReadRequest(bufio.NewReader(c))
 	if err != nil {
@@ -66,32 +51,33 @@ func readRequest(c net.Conn) bool {
 	return true
 }
 
-// rawRunner is a runner that reads bytes by the letter of RFC 9112, with nothing of net/http, and
-// notes every request that it finds in them.
-type rawRunner struct {
+// rawUpstream reads bytes by the letter of RFC 9112, with nothing of net/http, and keeps every request that it finds in
+// them.
+type rawUpstream struct {
 	net.Listener
-	// answer returns the bytes to answer with, and whether the connection stays open. Nil is 200.
-	answer func(r rawRequest) (bytes string, keep bool)
+	// respond returns the bytes of a response, and whether the connection stays open. Nil is 200.
+	respond func(r rawRequest) (bytes string, keep bool)
 
 	mu       sync.Mutex
 	requests []*rawRequest
 }
 
-// rawRequest is what a rawRunner read.
+// rawRequest is what a rawUpstream read.
 type rawRequest struct {
-	head, body string
-	rest       string // what stood between the body's last byte and the request's end: trailers
+	header     string // with the request line
+	body       string
+	trailers   string
 	fault      string // why it is not one well-formed, whole request
 	connection int
 }
 
-func newRawRunner(t *testing.T) *rawRunner {
+func newRawUpstream(t *testing.T) *rawUpstream {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rawRunner{Listener: l}
+	u := &rawUpstream{Listener: l}
 	var connections sync.WaitGroup
 	t.Cleanup(func() { l.Close() })
 	go func() {
@@ -100,29 +86,28 @@ func newRawRunner(t *testing.T) *rawRunner {
 			if err != nil {
 				return
 			}
-			connections.Go(func() { r.serve(conn, n) })
+			connections.Go(func() { u.serve(conn, n) })
 		}
 	}()
-	return r
+	return u
 }
 
-// upstream returns a change of options that puts the gate before the runner.
-func (r *rawRunner) upstream(t *testing.T) func(*proxy.Options) {
-	t.Helper()
-	return func(o *proxy.Options) { o.Upstream = mustURL(t, "http://"+r.Addr().String()) }
+// use is a change of options that puts the gate before the upstream.
+func (u *rawUpstream) use(o *proxy.Options) {
+	o.Upstream = &url.URL{Scheme: "http", Host: u.Addr().String()}
 }
 
 // arriving is the fault of a request of which there is a first byte, but not the last.
 const arriving = "still arriving"
 
-// seen returns all requests, once none is arriving any more.
-func (r *rawRunner) seen(t *testing.T) (all []rawRequest) {
+// received returns all requests, once none is arriving any more.
+func (u *rawUpstream) received(t *testing.T) (all []rawRequest) {
 	t.Helper()
-	testkit.Eventually(t, "end of the requests at the runner", func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
+	testkit.Eventually(t, "end of all requests at the upstream", func() bool {
+		u.mu.Lock()
+		defer u.mu.Unlock()
 		all = nil
-		for _, q := range r.requests {
+		for _, q := range u.requests {
 			all = append(all, *q)
 		}
 		return !slices.ContainsFunc(all, func(q rawRequest) bool { return q.fault == arriving })
@@ -130,7 +115,7 @@ func (r *rawRunner) seen(t *testing.T) (all []rawRequest) {
 	return all
 }
 
-func (r *rawRunner) serve(conn net.Conn, n int) {
+func (u *rawUpstream) serve(conn net.Conn, n int) {
 	defer conn.Close()
 	in := bufio.NewReader(conn)
 	for {
@@ -138,20 +123,20 @@ func (r *rawRunner) serve(conn net.Conn, n int) {
 			return
 		}
 		q := &rawRequest{connection: n, fault: arriving}
-		r.mu.Lock()
-		r.requests = append(r.requests, q) // from its first byte on
-		r.mu.Unlock()
+		u.mu.Lock()
+		u.requests = append(u.requests, q) // from its first byte on
+		u.mu.Unlock()
 		read := readRaw(in)
 		read.connection = n
-		r.mu.Lock()
+		u.mu.Lock()
 		*q = read
-		r.mu.Unlock()
+		u.mu.Unlock()
 		if read.fault != "" {
 			return
 		}
 		bytes, keep := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true
-		if r.answer != nil {
-			bytes, keep = r.answer(read)
+		if u.respond != nil {
+			bytes, keep = u.respond(read)
 		}
 		if _, err := io.WriteString(conn, bytes); err != nil || !keep {
 			return
@@ -174,11 +159,11 @@ func readRaw(in *bufio.Reader) (q rawRequest) {
 	length, chunked, framed := 0, false, 0
 	for {
 		line, err := in.ReadString('\n')
-		q.head += line
+		q.header += line
 		switch {
 		case err != nil:
-			return fail("the head has no end: %v", err)
-		case q.head == line:
+			return fail("the header has no end: %v", err)
+		case q.header == line:
 			if !rawRequestLine.MatchString(line) {
 				return fail("request line %q", line)
 			}
@@ -240,6 +225,6 @@ func readRaw(in *bufio.Reader) (q rawRequest) {
 		if line == "\r\n" {
 			return q
 		}
-		q.rest += line
+		q.trailers += line
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestInterimAnswer has a runner that sends early hints (RFC 8297): they reach the caller without what is not
-// for callers, and leave the answer as it is.
-func TestInterimAnswer(t *testing.T) {
+// TestInterimResponse has an upstream that sends early hints (RFC 8297): they reach the client without headers that are
+// not for clients, and do not change the response.
+func TestInterimResponse(t *testing.T) {
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
 		h.Set("Link", "</x>; rel=preload")
@@ -28,28 +28,28 @@ func TestInterimAnswer(t *testing.T) {
 	c := g.dial(t)
 	fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\n\r\n", botA, bearerOf(secretA))
 	r := bufio.NewReader(c)
-	hints, err := http.ReadResponse(r, nil)
-	if err != nil || hints.StatusCode != http.StatusEarlyHints {
-		t.Fatalf("first answer = %v, %v, want 103", hints, err)
+	interim, err := http.ReadResponse(r, nil)
+	if err != nil || interim.StatusCode != http.StatusEarlyHints {
+		t.Fatalf("first response = %v, %v, want 103", interim, err)
 	}
-	defer hints.Body.Close()
-	if diff := cmp.Diff(http.Header{"Link": {"</x>; rel=preload"}}, hints.Header); diff != "" {
+	defer interim.Body.Close()
+	if diff := cmp.Diff(http.Header{"Link": {"</x>; rel=preload"}}, interim.Header); diff != "" {
 		t.Errorf("early hints (-want +got):\n%s", diff)
 	}
-	a := readAnswer(t, r)
-	if a.status != 200 || a.body != "<html>" || a.header.Get("X-Request-Id") == "" {
-		t.Errorf("answer = %d %q %v, want 200, <html>, a request ID", a.status, a.body, a.header)
+	res := readResponse(t, r)
+	if res.status != 200 || res.body != "<html>" || res.header.Get("X-Request-Id") == "" {
+		t.Errorf("response = %d %q %v, want 200, <html>, a request ID", res.status, res.body, res.header)
 	}
 	for _, name := range []string{"Content-Type", "Set-Cookie", "Alt-Svc"} {
-		if v, ok := a.header[name]; ok {
+		if v, ok := res.header[name]; ok {
 			t.Errorf("%s = %q, want none", name, v)
 		}
 	}
 }
 
-// TestInterimAnswerByHTTP10 has the same runner answer a caller by HTTP/1.0, such as nginx is by default: to it, the
-// first answer is the answer.
-func TestInterimAnswerByHTTP10(t *testing.T) {
+// TestNoInterimResponseToHTTP10 has a client that speaks HTTP/1.0, as nginx does by default: to it, the first response
+// is the response.
+func TestNoInterimResponseToHTTP10(t *testing.T) {
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints)
 		_, _ = w.Write([]byte("hello"))
@@ -61,10 +61,10 @@ func TestInterimAnswerByHTTP10(t *testing.T) {
 	}
 }
 
-// TestInterimAnswerBeforeTheBody has callers who wait for leave to send their body, and a runner that sends hints at
-// once: net/http gives the leave from the goroutine that reads the body, and must not write the hints meanwhile (the
-// race detector tells).
-func TestInterimAnswerBeforeTheBody(t *testing.T) {
+// TestNoInterimResponseBeforeContinue has clients that wait for 100 Continue, and an upstream that sends early hints at
+// once: net/http writes the 100 from the goroutine that reads the body, so no other interim response may be written
+// before it (the race detector tells).
+func TestNoInterimResponseBeforeContinue(t *testing.T) {
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</x>; rel=preload")
 		w.WriteHeader(http.StatusEarlyHints)
@@ -74,21 +74,21 @@ func TestInterimAnswerBeforeTheBody(t *testing.T) {
 		c := g.dial(t)
 		fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n%s\r\n\r\n", botA, bearerOf(secretA))
 		r := bufio.NewReader(c)
-		for left := true; left; {
+		for waiting := true; waiting; {
 			interim, err := http.ReadResponse(r, nil)
 			if err != nil || interim.StatusCode >= 200 {
-				t.Fatalf("answer before the body = %v, %v, want leave to send it", interim, err)
+				t.Fatalf("response before the body = %v, %v, want 100 Continue", interim, err)
 			}
-			left = interim.StatusCode != http.StatusContinue
+			waiting = interim.StatusCode != http.StatusContinue
 		}
 		fmt.Fprint(c, "2\r\nhi\r\n0\r\n\r\n")
-		if a := readAnswer(t, r); a.status != 200 || a.body != "hi" {
-			t.Fatalf("answer = %d %q, want 200, hi", a.status, a.body)
+		if res := readResponse(t, r); res.status != 200 || res.body != "hi" {
+			t.Fatalf("response = %d %q, want 200, hi", res.status, res.body)
 		}
 	}
 }
 
-// TestDeprecation sees the headers on answers to a secret in its last overlap, and on no other.
+// TestDeprecation: responses to a secret that has a successor say until when it is valid, and no others do.
 func TestDeprecation(t *testing.T) {
 	const newSecret = "the-new-secret-0123456789"
 	end := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
@@ -100,11 +100,11 @@ func TestDeprecation(t *testing.T) {
 	g := newGate(t, nil, withKeys(t, content(", not_before: "+begin.Format(time.RFC3339))))
 	header := func(g *gate, secret string) http.Header {
 		t.Helper()
-		a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secret), jsonType)
-		if a.status != 200 {
-			t.Fatalf("answer = %d %s", a.status, a.body)
+		res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secret), jsonType)
+		if res.status != 200 {
+			t.Fatalf("response = %d %s", res.status, res.body)
 		}
-		return a.header
+		return res.header
 	}
 	h := header(g, secretA)
 	if got, want := h.Get("Deprecation"), "@"+strconv.FormatInt(begin.Unix(), 10); got != want {
@@ -115,14 +115,14 @@ func TestDeprecation(t *testing.T) {
 	}
 	for _, secret := range []string{newSecret, secretB} { // the second ends, but has no successor
 		if h := header(g, secret); h.Get("Deprecation") != "" || h.Get("Sunset") != "" {
-			t.Errorf("the answer on a secret without a successor has %v", h)
+			t.Errorf("header of a response to a secret without a successor = %v, want no Deprecation and no Sunset", h)
 		}
 	}
 	if h := header(newGate(t, nil, withKeys(t, content(""))), secretA); !strings.HasPrefix(h.Get("Deprecation"), "@") {
-		t.Errorf("Deprecation = %q where the new secret says not since when it is valid, want a time", h.Get("Deprecation"))
+		t.Errorf("Deprecation = %q where the successor has no not_before, want a time", h.Get("Deprecation"))
 	}
 	future := newGate(t, nil, withKeys(t, content(", not_before: 2200-01-01T00:00:00Z")))
 	if h := header(future, secretA); h.Get("Deprecation") != "" {
-		t.Errorf("Deprecation = %q though the new secret is not valid yet, want none", h.Get("Deprecation"))
+		t.Errorf("Deprecation = %q while the successor is not valid yet, want none", h.Get("Deprecation"))
 	}
 }

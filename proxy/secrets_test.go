@@ -18,12 +18,12 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// What must not be in anything that the gate writes: secrets, and what callers and runners say to each
-// other. Of a key that is known, its digest neither.
+// What must not be in anything that the gate writes: secrets, digests of known keys, and what clients and upstreams
+// send each other.
 var (
 	knownSecrets = []string{secretA, secretB, secretOps, secretExpired, secretDisabled, secretFuture}
 	private      = []string{
-		"an-unknown-secret-0123", "query-string", "body-text", "header-text", "runner-session", "runner-credential", "upstream-word", "cookie-text",
+		"an-unknown-secret-0123", "query-string", "body-text", "header-text", "upstream-session", "upstream-credential", "upstream-word", "cookie-text",
 	}
 )
 
@@ -36,7 +36,7 @@ func digestFile() string {
 	return content
 }
 
-// checkSecrets looks for all of it.
+// checkSecrets searches texts for all of it.
 func checkSecrets(t *testing.T, where map[string]string) {
 	t.Helper()
 	words := slices.Concat(knownSecrets, private)
@@ -45,28 +45,28 @@ func checkSecrets(t *testing.T, where map[string]string) {
 	}
 	for name, text := range where {
 		if text == "" {
-			t.Errorf("nothing was collected of the %s", name)
+			t.Errorf("%s = nothing, want something to search", name)
 		}
 		for _, w := range words {
 			if strings.Contains(strings.ToLower(text), strings.ToLower(w)) {
-				t.Errorf("%q stands in the %s:\n%.2000s", w, name, text)
+				t.Errorf("%s has %q in it:\n%.2000s", name, w, text)
 			}
 		}
 	}
 }
 
-// TestNothingSecretIsLogged looks for the secrets of all requests in everything the gate writes, at
-// every level of the log and with every answer of its own.
+// TestNothingSecretIsLogged searches everything that the gate writes for what was in requests and responses, at every
+// level of the log and with every response of its own.
 func TestNothingSecretIsLogged(t *testing.T) {
 	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {
 		t.Run(level.String(), func(t *testing.T) {
-			credential := testkit.WriteFile(t, "credential", "runner-credential")
+			credential := testkit.WriteFile(t, "credential", "upstream-credential")
 			log, next := &testkit.Buffer{}, make(chan string)
 			s := serveGateWith(t, func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Set-Cookie", "session=runner-session")
+				w.Header().Set("Set-Cookie", "session=upstream-session")
 				switch {
 				case strings.HasPrefix(r.URL.Path, "/api/v1/chatflows-uploads/"):
-					untilGone(r) // and never answers
+					untilGone(r) // without a response
 				case r.URL.Path == "/api/v1/prediction/"+botB:
 					panic(http.ErrAbortHandler)
 				case r.URL.Path == "/api/v1/webhook/"+botA:
@@ -83,13 +83,13 @@ func TestNothingSecretIsLogged(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
-			var answers strings.Builder
+			var responses strings.Builder
 			codes := map[string]bool{}
 			send := func(method, target, body string, headers ...string) {
-				a := s.request(t, method, target, body, append(headers, "Cookie: cookie-text", "X-Header: header-text")...)
-				_ = a.header.Write(&answers)
-				answers.WriteString(a.body)
-				codes[a.problem.Code] = true
+				res := s.request(t, method, target, body, append(headers, "Cookie: cookie-text", "X-Header: header-text")...)
+				_ = res.header.Write(&responses)
+				responses.WriteString(res.body)
+				codes[res.problem.Code] = true
 			}
 			for _, secret := range append(slices.Clone(knownSecrets), "an-unknown-secret-0123") {
 				for _, target := range []string{"/api/v1/prediction/" + botA, "/api/v1/prediction/" + botB + "?q=query-string", "/" + secret, "/api/v1/verify/apikey/" + secret, "/%41" + secret} {
@@ -131,16 +131,16 @@ func TestNothingSecretIsLogged(t *testing.T) {
 				problem.NotExposed, problem.MethodNotAllowed, problem.BodyTooLarge, problem.UpstreamUnreachable, problem.UpstreamTimeout, problem.Draining,
 			} {
 				if !codes[string(want)] {
-					t.Errorf("no answer had the code %s", want)
+					t.Errorf("codes of responses = %v, want %s among them", codes, want)
 				}
 			}
-			checkSecrets(t, map[string]string{"log": log.String(), "metrics": metrics, "answers": answers.String(), "status": state})
+			checkSecrets(t, map[string]string{"log": log.String(), "metrics": metrics, "responses": responses.String(), "status": state})
 		})
 	}
 }
 
-// TestNothingSecretIsInATrace has the gate panic in the middle of a request.
-func TestNothingSecretIsInATrace(t *testing.T) {
+// TestNothingSecretIsInAStack has the gate panic in the middle of a request.
+func TestNothingSecretIsInAStack(t *testing.T) {
 	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {
 		t.Run(level.String(), func(t *testing.T) {
 			var broken atomic.Bool
@@ -156,20 +156,20 @@ func TestNothingSecretIsInATrace(t *testing.T) {
 				}
 			})
 			broken.Store(true)
-			answers := s.conversation(t, "POST /api/v1/prediction/"+botA+"?query-string HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+
+			responses := s.conversation(t, "POST /api/v1/prediction/"+botA+"?query-string HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+
 				"\r\nCookie: cookie-text\r\nX-Header: header-text\r\nContent-Length: 9\r\n\r\nbody-text")
-			if len(answers) != 0 {
-				t.Errorf("answers = %v, want the connection to be cut", statuses(answers))
+			if len(responses) != 0 {
+				t.Errorf("responses = %v, want none and a cut connection", statuses(responses))
 			}
 			if !strings.Contains(log.String(), "the clock is broken") || !strings.Contains(log.String(), "proxy.go") {
-				t.Errorf("log = %s, want what happened and where", log)
+				t.Errorf("log = %s, want the panic and its stack", log)
 			}
 			broken.Store(false)
 			_, metrics := s.adminGet(t, "GET", "/metrics")
 			_, state := s.adminGet(t, "GET", "/status")
 			checkSecrets(t, map[string]string{"log": log.String(), "metrics": metrics, "status": state})
-			if a := s.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA)); a.status != 200 {
-				t.Errorf("the next answer = %d, want 200", a.status)
+			if res := s.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA)); res.status != 200 {
+				t.Errorf("next response = %d, want 200", res.status)
 			}
 		})
 	}

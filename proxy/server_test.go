@@ -15,60 +15,60 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestHeadTooLarge sends heads around the limit, in one header and in many.
-func TestHeadTooLarge(t *testing.T) {
+// TestHeaderTooLarge sends headers around the limit, in one field and in many.
+func TestHeaderTooLarge(t *testing.T) {
 	s := serveGate(t, nil, time.Second)
-	if a := s.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType, "X: "+strings.Repeat("x", 15<<10)); a.status != 200 {
-		t.Errorf("head of 15 KiB = %d, want 200", a.status)
+	if res := s.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType, "X: "+strings.Repeat("x", 15<<10)); res.status != 200 {
+		t.Errorf("request with a header of 15 KiB = %d, want 200", res.status)
 	}
-	_, _, before := s.runner.last()
+	_, _, before := s.upstream.last()
 	var many []string
 	for i := range 3000 {
 		many = append(many, fmt.Sprintf("X-%d: y", i))
 	}
 	for name, headers := range map[string][]string{
-		"one header":    {"X: " + strings.Repeat("x", 32<<10)},
-		"many headers":  many,
-		"long name":     {strings.Repeat("x", 32<<10) + ": y"},
-		"folded header": {"X: y" + strings.Repeat("\r\n y", 10<<10)},
+		"one field":    {"X: " + strings.Repeat("x", 32<<10)},
+		"many fields":  many,
+		"long name":    {strings.Repeat("x", 32<<10) + ": y"},
+		"folded field": {"X: y" + strings.Repeat("\r\n y", 10<<10)},
 	} {
-		a := s.request(t, "POST", "/api/v1/prediction/"+botA, "{}", append(headers, bearerOf(secretA), jsonType)...)
-		if a.status != http.StatusRequestHeaderFieldsTooLarge {
-			t.Errorf("%s = %d, want 431", name, a.status)
+		res := s.request(t, "POST", "/api/v1/prediction/"+botA, "{}", append(headers, bearerOf(secretA), jsonType)...)
+		if res.status != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%s = %d, want 431", name, res.status)
 		}
 	}
-	a := s.request(t, "POST", "/"+strings.Repeat("a", 32<<10), "")
-	if a.status != http.StatusRequestHeaderFieldsTooLarge {
-		t.Errorf("long target = %d, want 431", a.status)
+	res := s.request(t, "POST", "/"+strings.Repeat("a", 32<<10), "")
+	if res.status != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("long target = %d, want 431", res.status)
 	}
-	if _, _, n := s.runner.last(); n != before {
-		t.Errorf("%d requests too many reached the runner", n-before)
+	if _, _, n := s.upstream.last(); n != before {
+		t.Errorf("%d refused requests reached the upstream, want none", n-before)
 	}
 }
 
-// TestServersOwnAnswers sends what net/http would answer by itself, to the listener of callers and to
-// that of the operator.
-func TestServersOwnAnswers(t *testing.T) {
+// TestOptionsOfTheServer sends OPTIONS *, to which net/http would respond by itself, to the listener for clients and to
+// that for operators.
+func TestOptionsOfTheServer(t *testing.T) {
 	s := serveGate(t, nil, time.Second)
-	a := s.request(t, "OPTIONS", "*", "")
-	checkProblem(t, a, 400, problem.NotCanonical)
+	res := s.request(t, "OPTIONS", "*", "")
+	checkProblem(t, res, 400, problem.NotCanonical)
 	s.address = strings.TrimPrefix(s.adminURL, "http://")
-	if a := s.request(t, "OPTIONS", "*", ""); a.status == 200 {
-		t.Errorf("OPTIONS * at the admin listener = %d, want a refusal", a.status)
+	if res := s.request(t, "OPTIONS", "*", ""); res.status == 200 {
+		t.Errorf("OPTIONS * at the admin listener = %d, want a refusal", res.status)
 	}
 }
 
-// TestDrainClosesConnections sees that no connection outlives the beginning of a drain: an idle one is
-// closed, and an answer that comes during it says that it is the last.
+// TestDrainClosesConnections: when a drain begins, idle connections are closed, and a response during it says that it
+// is the last on its connection.
 func TestDrainClosesConnections(t *testing.T) {
-	reached, answer := make(chan struct{}), make(chan struct{})
+	reached, release := make(chan struct{}), make(chan struct{})
 	s := serveGate(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/api/v1/ping" {
 			return
 		}
 		_, _ = io.Copy(io.Discard, r.Body)
 		close(reached)
-		<-answer
+		<-release
 		_, _ = io.WriteString(w, "{}")
 	}, time.Minute)
 	idle := s.dial(t)
@@ -82,18 +82,19 @@ func TestDrainClosesConnections(t *testing.T) {
 	<-reached
 	s.stop()
 	if _, err := idleIn.ReadByte(); !errors.Is(err, io.EOF) {
-		t.Errorf("the idle connection gives %v, want its end", err)
+		t.Errorf("read of the idle connection = %v, want io.EOF", err)
 	}
-	close(answer)
+	close(release)
 	res, err := http.ReadResponse(bufio.NewReader(busy), nil)
 	if err != nil || res.StatusCode != 200 || !res.Close {
-		t.Errorf("answer during the drain = %v, %v, want 200 and the end of the connection", res, err)
+		t.Errorf("response during the drain = %v, %v, want 200 and Connection: close", res, err)
 	}
 	if err := <-s.ended; err != nil {
 		t.Errorf("Serve = %v, want nil", err)
 	}
 }
 
+// TestDrainWaitsForStreams: a drain refuses new requests and lets a stream go on to its end.
 func TestDrainWaitsForStreams(t *testing.T) {
 	next := make(chan string)
 	s := serveGate(t, events(next), time.Minute)
@@ -111,19 +112,19 @@ func TestDrainWaitsForStreams(t *testing.T) {
 	if got := status(t, s.adminURL+"/livez"); got != 200 {
 		t.Errorf("livez while draining = %d, want 200", got)
 	}
-	a := ping(t, s.base)
-	checkProblem(t, a, 503, problem.Draining)
+	late := ping(t, s.base)
+	checkProblem(t, late, 503, problem.Draining)
 	next <- "two"
 	close(next)
 	if rest, err := io.ReadAll(r); err != nil || !strings.Contains(string(rest), "two") {
-		t.Errorf("the open stream went on with %q, %v, want the second event and a clean end", rest, err)
+		t.Errorf("rest of the stream = %q, %v, want the second event and a clean end", rest, err)
 	}
 	if err := <-s.ended; err != nil {
 		t.Errorf("Serve = %v, want nil", err)
 	}
 }
 
-func ping(t *testing.T, base string) *answer {
+func ping(t *testing.T, base string) *response {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 	if err != nil {
@@ -131,9 +132,10 @@ func ping(t *testing.T, base string) *answer {
 	}
 	defer conn.Close()
 	fmt.Fprintf(conn, "GET /api/v1/ping HTTP/1.1\r\nHost: x\r\n\r\n")
-	return readAnswer(t, conn)
+	return readResponse(t, conn)
 }
 
+// TestDrainEnds cuts a stream when the time to drain is over.
 func TestDrainEnds(t *testing.T) {
 	next := make(chan string, 1)
 	s := serveGate(t, events(next), 20*time.Millisecond)
@@ -141,12 +143,12 @@ func TestDrainEnds(t *testing.T) {
 	next <- "one"
 	s.stop()
 	if body, err := io.ReadAll(res.Body); err == nil {
-		t.Errorf("the stream that was cut ended cleanly after %q", body)
+		t.Errorf("read of a stream that was cut = %q, nil, want an error", body)
 	}
 	if err := <-s.ended; err != nil {
 		t.Errorf("Serve = %v, want nil", err)
 	}
 	if !strings.Contains(s.log.String(), `"code":"drain_timeout"`) {
-		t.Error("the log does not say that the stream was cut")
+		t.Errorf("log = %s, want code drain_timeout", s.log)
 	}
 }

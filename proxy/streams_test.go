@@ -15,8 +15,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestCutStreams revokes the key of an open stream: it ends if that is asked for, and goes on
-// otherwise. The stream of another key goes on.
+// TestCutStreams revokes the key of an open stream: it is cut with CutRevoked, and goes on without.
 func TestCutStreams(t *testing.T) {
 	for _, cut := range []bool{true, false} {
 		next := make(chan string)
@@ -44,7 +43,7 @@ func TestCutStreams(t *testing.T) {
 	}
 }
 
-// stream asks for a streamed prediction. The body is closed with the test.
+// stream sends a request whose response is streamed. Its body is closed with the test.
 func stream(t *testing.T, base string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), "POST", base+"/api/v1/prediction/"+botA, strings.NewReader(`{"streaming":true}`))
@@ -60,7 +59,8 @@ func stream(t *testing.T, base string) *http.Response {
 	return res
 }
 
-// events answers with an event for each value received, and ends when the channel is closed.
+// events responds with an event for each value received, and ends when the channel is closed. The value "break" breaks
+// the stream off.
 func events(next <-chan string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -84,9 +84,9 @@ func events(next <-chan string) http.HandlerFunc {
 	}
 }
 
-// TestStreamIsNotHeldUp reads the head of a stream before there is an event, and each event before
-// the runner is allowed the next.
-func TestStreamIsNotHeldUp(t *testing.T) {
+// TestStreamIsNotDelayed reads the response header before there is an event, and each event before the upstream sends
+// the next.
+func TestStreamIsNotDelayed(t *testing.T) {
 	next := make(chan string)
 	g := newGate(t, events(next), nil)
 	res := stream(t, g.URL)
@@ -105,7 +105,7 @@ func TestStreamIsNotHeldUp(t *testing.T) {
 	testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), `"stream":true`) })
 }
 
-// TestBrokenStreamIsCut sees that a runner that breaks off is not made to look as if it had finished.
+// TestBrokenStreamIsCut: when the upstream breaks off, the response must not look complete.
 func TestBrokenStreamIsCut(t *testing.T) {
 	next := make(chan string, 2)
 	g := newGate(t, events(next), nil)
@@ -118,8 +118,8 @@ func TestBrokenStreamIsCut(t *testing.T) {
 	testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), `"code":"upstream_broken"`) })
 }
 
-// TestResetStreamIsCut is the same for an answer that ends with its connection, which the runner resets: nothing but
-// that tells a caller that there should have been more.
+// TestResetStreamIsCut is the same for a response that ends with its connection, which the upstream resets: nothing
+// else tells the client that it is not complete.
 func TestResetStreamIsCut(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

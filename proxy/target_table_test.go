@@ -8,12 +8,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// ownAnswer stands for the contract's code where Go's server refuses the bytes itself, with a plain
-// 400 and before there is a request to decide upon.
-const ownAnswer problem.Code = "net/http"
+// byNetHTTP stands for a code where net/http itself refuses the bytes, with a plain 400, before the gate has a request.
+const byNetHTTP problem.Code = "net/http"
 
-// badTargets are request targets that must not get through, by class. Flowise itself resolves many of
-// them to a chatflow: it decodes a URL, strips markup from it, and decodes it again.
+// badTargets are request targets that must be refused, by class. Flowise itself resolves many of them to a chatflow: it
+// decodes a URL, strips markup from it, and decodes it again.
 var badTargets = []struct {
 	class   string
 	code    problem.Code
@@ -91,7 +90,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/" + botA + "%ff",
 		"/api/v1/prediction/" + botA + "%ed%a0%80",
 	}},
-	{"encodings that are none", ownAnswer, "", []string{
+	{"encodings that are none", byNetHTTP, "", []string{
 		"/api/v1/%prediction/" + botA,
 		"/api/v1/prediction/" + botA + "%",
 		"/api/v1/prediction/" + botA + "%2",
@@ -111,7 +110,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/" + botA + "%7f",
 		"/api/v1/prediction/" + botA + "%e2%80%8b",
 	}},
-	{"control bytes", ownAnswer, "", []string{
+	{"control bytes", byNetHTTP, "", []string{
 		"/api/v1/prediction/" + botA + "\x00",
 		"/api/v1/prediction/\x00" + botA,
 		"/api/v1/prediction/" + botA + "\x01",
@@ -121,7 +120,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/" + botA + "\x7f",
 		"/api/v1/prediction/" + botA + "\rX: y",
 	}},
-	{"spaces and line ends", ownAnswer, "", []string{
+	{"spaces and line ends", byNetHTTP, "", []string{
 		"/api/v1/prediction/" + botA + " ",
 		"/api/v1/prediction/ " + botA,
 		"/api/v1/prediction/" + botA + " HTTP/1.1",
@@ -215,7 +214,7 @@ var badTargets = []struct {
 		"x:api/v1/prediction/" + botA,
 		"mailto:evil.example",
 	}},
-	{"targets that are no path", ownAnswer, "", []string{
+	{"targets that are no path", byNetHTTP, "", []string{
 		"api/v1/prediction/" + botA,
 		"?x=/api/v1/prediction/" + botA,
 		"#/api/v1/prediction/" + botA,
@@ -238,7 +237,7 @@ var badTargets = []struct {
 	{"method in lower case", problem.MethodNotAllowed, "post", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
 	{"method in mixed case", problem.MethodNotAllowed, "Post", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
 	{"method with a tail", problem.MethodNotAllowed, "POSTX", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
-	{"method that is no token", ownAnswer, "PO(ST", []string{"/api/v1/prediction/" + botA}},
+	{"method that is no token", byNetHTTP, "PO(ST", []string{"/api/v1/prediction/" + botA}},
 	{"HEAD of a GET route", problem.MethodNotAllowed, http.MethodHead, []string{
 		"/api/v1/chatflows-uploads/" + botA,
 		"/api/v1/chatflows-streaming/" + botA,
@@ -259,7 +258,7 @@ var badTargets = []struct {
 		"/api/v1/attachments/" + botA + "/",
 		"/api/v1/mcp/",
 	}},
-	{"an ID that is none", problem.BadChatflowID, "", []string{
+	{"no chatflow ID", problem.BadChatflowID, "", []string{
 		"/api/v1/prediction/__proto__",
 		"/api/v1/prediction/constructor",
 		"/api/v1/prediction/toString",
@@ -300,7 +299,7 @@ var badTargets = []struct {
 		"/api/v1/prediction/+" + botA,
 		"/api/v1/prediction/" + botA + "%0A",
 	}},
-	{"words with a head or a tail", problem.NotExposed, "", []string{
+	{"words with something before or after them", problem.NotExposed, "", []string{
 		"/api/v1/predictionX/" + botA,
 		"/api/v1/xprediction/" + botA,
 		"/api/v1/prediction.json/" + botA,

@@ -13,9 +13,9 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestHeaders sees to what the runner gets of a caller's headers.
+// TestHeaders has a request with headers of all kinds.
 func TestHeaders(t *testing.T) {
-	caller := []string{
+	client := []string{
 		bearerOf(secretA), "Cookie: session=1", "x-request-from: internal", "X_Request_From: internal", "X.Request.From: internal",
 		"Flowise-Tool: true", "X-Flowise-Evaluation: 1", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Host: evil", "X-Forwarded-Proto: https",
 		"X-Forwarded-Prefix: /x", "X_Forwarded_For: 6.6.6.6", "Forwarded: for=6.6.6.6", "X-Real-IP: 6.6.6.6", "X-Original-URL: /admin",
@@ -25,26 +25,26 @@ func TestHeaders(t *testing.T) {
 		"Accept: text/event-stream", "Origin: https://site.example", "Accept-Encoding: br", "User-Agent: test/1", "Traceparent: " + traceparent, "Connection: traceparent",
 	}
 	g := newGate(t, nil, func(o *proxy.Options) { o.PublicURL = mustURL(t, "https://flows.example") })
-	a := g.request(t, "POST", "/api/v1/prediction/"+botA, `{}`, append(caller, jsonType)...)
-	if a.status != 200 {
-		t.Fatalf("answer = %d %s", a.status, a.body)
+	res := g.request(t, "POST", "/api/v1/prediction/"+botA, `{}`, append(client, jsonType)...)
+	if res.status != 200 {
+		t.Fatalf("response = %d %s", res.status, res.body)
 	}
-	r, _, _ := g.runner.last()
+	r, _, _ := g.upstream.last()
 	want := http.Header{
 		"Accept": {"text/event-stream"}, "Origin": {"https://site.example"}, "Accept-Encoding": {"br"}, "User-Agent": {"test/1"},
 		"Traceparent": {traceparent}, "Content-Type": {"application/json"}, "Content-Length": {"2"},
 		"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Host": {"flows.example"}, "X-Forwarded-Proto": {"https"},
-		"X-Request-Id": {a.header.Get("X-Request-Id")},
+		"X-Request-Id": {res.header.Get("X-Request-Id")},
 	}
 	if diff := cmp.Diff(want, r.Header); diff != "" {
-		t.Errorf("headers at the runner (-want +got):\n%s", diff)
+		t.Errorf("headers at the upstream (-want +got):\n%s", diff)
 	}
 	if r.Host != "flows.example" {
-		t.Errorf("Host at the runner = %q, want flows.example", r.Host)
+		t.Errorf("Host at the upstream = %q, want flows.example", r.Host)
 	}
 }
 
-// managedNames are the headers that a caller has no say in.
+// managedNames are headers that the gate sets itself, or never passes.
 var managedNames = []string{
 	"Authorization", "Cookie", "Cookie2", "Proxy-Authorization",
 	"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation",
@@ -56,7 +56,7 @@ var managedNames = []string{
 	"X-Request-Id", "HTTP2-Settings", "Keep-Alive", "Proxy-Connection",
 }
 
-// spoofed are all managed names, as a caller would send them who wants to be believed.
+// spoofed returns all managed names as headers of a client that wants to be believed.
 func spoofed(value string) (headers []string) {
 	for _, name := range managedNames {
 		if name != "Authorization" { // a second one is refused: see TestAuthorizationHeader
@@ -66,8 +66,8 @@ func spoofed(value string) (headers []string) {
 	return headers
 }
 
-// TestManagedNames sends every managed name in every spelling that some server takes for it. The
-// runner must get none, and what is nobody else's business untouched.
+// TestManagedNames sends every managed name in every spelling that some server takes for it. The upstream must get none
+// of them, and all other headers as they are.
 func TestManagedNames(t *testing.T) {
 	const evil = "evil-value"
 	respell := func(sep string) func(string) string {
@@ -93,25 +93,25 @@ func TestManagedNames(t *testing.T) {
 					headers = append(headers, s+": "+evil)
 				}
 			}
-			a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", headers...)
-			r, _, _ := g.runner.last()
-			if a.status != 200 {
-				t.Fatalf("answer = %d %s, want 200", a.status, a.body)
+			res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", headers...)
+			r, _, _ := g.upstream.last()
+			if res.status != 200 {
+				t.Fatalf("response = %d %s, want 200", res.status, res.body)
 			}
 			want := http.Header{
 				"Content-Type": {"application/json"}, "Content-Length": {"2"}, "User-Agent": {"test/1"}, "X-Custom": {"kept"},
-				"X-Forwarded-For": {"127.0.0.1"}, "X-Request-Id": {a.header.Get("X-Request-Id")},
+				"X-Forwarded-For": {"127.0.0.1"}, "X-Request-Id": {res.header.Get("X-Request-Id")},
 			}
 			if diff := cmp.Diff(want, r.Header); diff != "" {
-				t.Errorf("headers at the runner (-want +got):\n%s", diff)
+				t.Errorf("headers at the upstream (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestManagedNamesOnEveryWayIn spoofs on each way through the gate, those without a key included:
-// where the gate has nothing to say about who calls, nobody else may say it.
-func TestManagedNamesOnEveryWayIn(t *testing.T) {
+// TestManagedNamesOnEveryRoute spoofs headers on each kind of route, also without a key: where the gate does not know
+// the client, nobody else may claim to.
+func TestManagedNamesOnEveryRoute(t *testing.T) {
 	preflight := []string{"Origin: https://site.example", "Access-Control-Request-Method: POST"}
 	for _, tt := range []struct {
 		name, method, target, body string
@@ -137,33 +137,33 @@ func TestManagedNamesOnEveryWayIn(t *testing.T) {
 			if tt.body != "" {
 				headers = append(headers, jsonType)
 			}
-			a := g.request(t, tt.method, tt.target, tt.body, headers...)
-			if a.status != 200 {
-				t.Fatalf("answer = %d %s, want 200", a.status, a.body)
+			res := g.request(t, tt.method, tt.target, tt.body, headers...)
+			if res.status != 200 {
+				t.Fatalf("response = %d %s, want 200", res.status, res.body)
 			}
-			r, _, _ := g.runner.last()
-			if got := r.Header["X-Request-Id"]; len(got) != 1 || got[0] != a.header.Get("X-Request-Id") {
-				t.Errorf("X-Request-Id at the runner = %q, want %q", got, a.header.Get("X-Request-Id"))
+			r, _, _ := g.upstream.last()
+			if got := r.Header["X-Request-Id"]; len(got) != 1 || got[0] != res.header.Get("X-Request-Id") {
+				t.Errorf("X-Request-Id at the upstream = %q, want %q", got, res.header.Get("X-Request-Id"))
 			}
 			if got := r.Header["X-Forwarded-For"]; len(got) != 1 || got[0] != "127.0.0.1" {
-				t.Errorf("X-Forwarded-For at the runner = %q, want 127.0.0.1", got)
+				t.Errorf("X-Forwarded-For at the upstream = %q, want 127.0.0.1", got)
 			}
 			for name, values := range r.Header {
 				if strings.Contains(strings.Join(values, " "), "evil") {
-					t.Errorf("%s at the runner = %q, want none", name, values)
+					t.Errorf("%s at the upstream = %q, want none", name, values)
 				}
 			}
 			if got, ok := r.Header["Authorization"]; ok {
-				t.Errorf("Authorization at the runner = %q, want none", got)
+				t.Errorf("Authorization at the upstream = %q, want none", got)
 			}
 		})
 	}
 }
 
-// TestConnectionCannotRemove has a caller list in Connection what the gate sets, which a proxy that
-// strips these headers too late would take away from the runner.
+// TestConnectionCannotRemove has a client list in Connection what the gate sets. A proxy that removes the listed
+// headers too late would remove it.
 func TestConnectionCannotRemove(t *testing.T) {
-	path := testkit.WriteFile(t, "credential", "runner-credential-1")
+	path := testkit.WriteFile(t, "credential", "upstream-credential-1")
 	list := "Authorization, X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto, X-Request-Id, Host, Content-Length, Transfer-Encoding, X-Keep"
 	for name, connection := range map[string][]string{
 		"in one header":      {"Connection: " + list},
@@ -172,7 +172,7 @@ func TestConnectionCannotRemove(t *testing.T) {
 		"with keep-alive":    {"Connection: keep-alive, " + list},
 		"as Proxy":           {"Proxy-Connection: " + list},
 	} {
-		for setting, want := range map[string]string{"forward": "Bearer " + secretA, "file:" + path: "Bearer runner-credential-1", "remove": ""} {
+		for setting, want := range map[string]string{"forward": "Bearer " + secretA, "file:" + path: "Bearer upstream-credential-1", "remove": ""} {
 			t.Run(name+" "+strings.Split(setting, ":")[0], func(t *testing.T) {
 				g := newGate(t, nil, func(o *proxy.Options) {
 					var err error
@@ -181,17 +181,17 @@ func TestConnectionCannotRemove(t *testing.T) {
 					}
 					o.PublicURL = mustURL(t, "https://flows.example")
 				})
-				a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", append(connection, bearerOf(secretA), jsonType, "X-Keep: 1")...)
-				r, body, n := g.runner.last()
-				if a.status != 200 || n != 1 || body != "{}" || r.Host != "flows.example" {
-					t.Fatalf("answer = %d, at the runner %d requests, body %q, Host %q; want 200, 1, {} and flows.example", a.status, n, body, r.Host)
+				res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", append(connection, bearerOf(secretA), jsonType, "X-Keep: 1")...)
+				r, body, n := g.upstream.last()
+				if res.status != 200 || n != 1 || body != "{}" || r.Host != "flows.example" {
+					t.Fatalf("response = %d, at the upstream %d requests, body %q, Host %q; want 200, 1, {} and flows.example", res.status, n, body, r.Host)
 				}
 				for name, want := range map[string]string{
 					"Authorization": want, "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "flows.example", "X-Forwarded-Proto": "https",
-					"X-Request-Id": a.header.Get("X-Request-Id"), "Connection": "",
+					"X-Request-Id": res.header.Get("X-Request-Id"), "Connection": "",
 				} {
 					if got := r.Header.Get(name); got != want {
-						t.Errorf("%s at the runner = %q, want %q", name, got, want)
+						t.Errorf("%s at the upstream = %q, want %q", name, got, want)
 					}
 				}
 			})
@@ -199,67 +199,66 @@ func TestConnectionCannotRemove(t *testing.T) {
 	}
 }
 
-// TestHost has hosts that could lead elsewhere, or that Go's server refuses itself.
+// TestHost has hosts that could lead elsewhere, or that net/http itself refuses.
 func TestHost(t *testing.T) {
-	request := func(t *testing.T, g *gate, key string, hosts ...string) *answer {
+	request := func(t *testing.T, g *gate, key string, hosts ...string) *response {
 		t.Helper()
-		head := "POST /api/v1/prediction/" + botA + " HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n" + jsonType + "\r\n"
+		header := "POST /api/v1/prediction/" + botA + " HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n" + jsonType + "\r\n"
 		for _, h := range append(hosts, key) {
 			if h != "" {
-				head += h + "\r\n"
+				header += h + "\r\n"
 			}
 		}
-		return g.raw(t, head+"\r\n{}")
+		return g.raw(t, header+"\r\n{}")
 	}
 	for name, tt := range map[string]struct {
 		hosts  []string
 		status int // with a key
 	}{
-		"another":          {[]string{"Host: evil.example"}, 200},
-		"with a port":      {[]string{"Host: evil.example:443"}, 200},
-		"the runner's own": {[]string{"Host: 127.0.0.1:3000"}, 200},
-		"empty":            {[]string{"Host:"}, 200},
-		"with a user":      {[]string{"Host: a@evil.example"}, 400},
-		"none":             {nil, 400},
-		"two":              {[]string{"Host: gate", "Host: evil.example"}, 400},
-		"two alike":        {[]string{"Host: gate", "Host: gate"}, 400},
-		"with a path":      {[]string{"Host: evil.example/api/v1/ping"}, 400},
-		"with a query":     {[]string{"Host: evil.example?x"}, 400},
-		"with a fragment":  {[]string{"Host: evil.example#x"}, 400},
-		"with a backslash": {[]string{`Host: evil.example\x`}, 400},
-		"with a space":     {[]string{"Host: evil.example x"}, 400},
-		"with a NUL":       {[]string{"Host: evil.example\x00"}, 400},
-		"not ASCII":        {[]string{"Host: \u00e4.example"}, 400},
+		"another":            {[]string{"Host: evil.example"}, 200},
+		"with a port":        {[]string{"Host: evil.example:443"}, 200},
+		"the upstream's own": {[]string{"Host: 127.0.0.1:3000"}, 200},
+		"empty":              {[]string{"Host:"}, 200},
+		"with a user":        {[]string{"Host: a@evil.example"}, 400},
+		"none":               {nil, 400},
+		"two":                {[]string{"Host: gate", "Host: evil.example"}, 400},
+		"two alike":          {[]string{"Host: gate", "Host: gate"}, 400},
+		"with a path":        {[]string{"Host: evil.example/api/v1/ping"}, 400},
+		"with a query":       {[]string{"Host: evil.example?x"}, 400},
+		"with a fragment":    {[]string{"Host: evil.example#x"}, 400},
+		"with a backslash":   {[]string{`Host: evil.example\x`}, 400},
+		"with a space":       {[]string{"Host: evil.example x"}, 400},
+		"with a NUL":         {[]string{"Host: evil.example\x00"}, 400},
+		"not ASCII":          {[]string{"Host: \u00e4.example"}, 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, nil, nil)
 			without := request(t, g, "", tt.hosts...)
-			if want := map[int]int{200: 401, 400: 400}[tt.status]; without.status != want || g.runner.connections.Load() != 0 {
-				t.Errorf("answer without a key = %d, %d connections to the runner; want %d and none", without.status, g.runner.connections.Load(), want)
+			if want := map[int]int{200: 401, 400: 400}[tt.status]; without.status != want || g.upstream.connections.Load() != 0 {
+				t.Errorf("response without a key = %d, %d connections to the upstream; want %d and none", without.status, g.upstream.connections.Load(), want)
 			}
-			a := request(t, g, bearerOf(secretA), tt.hosts...)
-			r, _, n := g.runner.last()
+			res := request(t, g, bearerOf(secretA), tt.hosts...)
+			r, _, n := g.upstream.last()
 			if tt.status == 400 {
-				if a.status != 400 || n != 0 || strings.Contains(a.head()+a.body, "evil") {
-					t.Errorf("answer = %d %s, %d requests at the runner; want 400, none, and no word of what was sent", a.status, a.body, n)
+				if res.status != 400 || n != 0 || strings.Contains(res.headerText()+res.body, "evil") {
+					t.Errorf("response = %d %s, %d requests at the upstream; want 400, none, and no word of what was sent", res.status, res.body, n)
 				}
 				return
 			}
-			if a.status != 200 || n != 1 {
-				t.Fatalf("answer = %d %s, %d requests at the runner; want 200, 1", a.status, a.body, n)
+			if res.status != 200 || n != 1 {
+				t.Fatalf("response = %d %s, %d requests at the upstream; want 200, 1", res.status, res.body, n)
 			}
-			if r.Host != strings.TrimPrefix(g.runner.URL, "http://") {
-				t.Errorf("Host at the runner = %q, want its own", r.Host)
+			if r.Host != strings.TrimPrefix(g.upstream.URL, "http://") {
+				t.Errorf("Host at the upstream = %q, want its own", r.Host)
 			}
-			if strings.Contains(a.head()+a.body, "evil") {
-				t.Errorf("the answer repeats the host: %s%s", a.head(), a.body)
+			if strings.Contains(res.headerText()+res.body, "evil") {
+				t.Errorf("response = %s%s, want none of the host in it", res.headerText(), res.body)
 			}
 		})
 	}
 }
 
-// TestOtherHeadersPass sees headers that are between the caller and the runner come through as they
-// are, both ways.
+// TestOtherHeadersPass: headers that concern the client and the upstream alone pass unchanged, both ways.
 func TestOtherHeadersPass(t *testing.T) {
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -272,29 +271,29 @@ func TestOtherHeadersPass(t *testing.T) {
 		w.WriteHeader(http.StatusPartialContent)
 		_, _ = io.WriteString(w, "part")
 	}, nil)
-	caller := []string{
+	client := []string{
 		"Range: bytes=0-3", `If-Range: "v1"`, `If-None-Match: "v0"`, "Accept: text/plain", "Accept: */*;q=0.1", "Accept-Language: de", "Accept-Encoding: gzip;q=0",
 		"Origin: https://site.example", "Referer: https://site.example/", "Traceparent: " + traceparent, "Tracestate: a=b", "X-Webhook-Signature: sha256=00", "Cache-Control: no-cache", "X-1: ",
 	}
-	a := g.request(t, "GET", "/api/v1/get-upload-file?chatflowId="+botA+"&chatId=c&fileName=f", "", append(caller, bearerOf(secretA))...)
-	r, _, _ := g.runner.last()
+	res := g.request(t, "GET", "/api/v1/get-upload-file?chatflowId="+botA+"&chatId=c&fileName=f", "", append(client, bearerOf(secretA))...)
+	r, _, _ := g.upstream.last()
 	want := http.Header{
 		"Range": {"bytes=0-3"}, "If-Range": {`"v1"`}, "If-None-Match": {`"v0"`}, "Accept": {"text/plain", "*/*;q=0.1"}, "Accept-Language": {"de"},
 		"Accept-Encoding": {"gzip;q=0"}, "Origin": {"https://site.example"}, "Referer": {"https://site.example/"}, "Traceparent": {traceparent}, "Tracestate": {"a=b"},
 		"X-Webhook-Signature": {"sha256=00"}, "Cache-Control": {"no-cache"}, "X-1": {""},
-		"X-Forwarded-For": {"127.0.0.1"}, "X-Request-Id": {a.header.Get("X-Request-Id")},
+		"X-Forwarded-For": {"127.0.0.1"}, "X-Request-Id": {res.header.Get("X-Request-Id")},
 	}
 	if diff := cmp.Diff(want, r.Header); diff != "" {
-		t.Errorf("headers at the runner (-want +got):\n%s", diff)
+		t.Errorf("headers at the upstream (-want +got):\n%s", diff)
 	}
 	for _, name := range []string{"Date", "X-Request-Id"} {
-		a.header.Del(name)
+		res.header.Del(name)
 	}
 	wantBack := http.Header{
 		"Content-Range": {"bytes 0-3/10"}, "Etag": {`"v1"`}, "Content-Disposition": {`attachment; filename="a.txt"`}, "X-List": {"a", "b"}, "Content-Length": {"4"},
 		"Content-Type": {"text/plain; charset=utf-8"},
 	}
-	if diff := cmp.Diff(wantBack, a.header); diff != "" || a.status != 206 || a.body != "part" {
-		t.Errorf("answer = %d %q, want 206 and the part; headers (-want +got):\n%s", a.status, a.body, diff)
+	if diff := cmp.Diff(wantBack, res.header); diff != "" || res.status != 206 || res.body != "part" {
+		t.Errorf("response = %d %q, want 206 and the part; headers (-want +got):\n%s", res.status, res.body, diff)
 	}
 }

@@ -17,15 +17,15 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// withWebsockets opens a route that may switch protocols.
+// withWebsockets exposes a route on which a websocket is allowed.
 func withWebsockets(o *proxy.Options) {
 	o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
 	o.Expose = []string{"run"}
 }
 
-// TestWebsocketIsPassedWhole has a caller speak before the switch was answered, and say that it has ended before the
-// runner does: no byte is lost either way.
-func TestWebsocketIsPassedWhole(t *testing.T) {
+// TestWebsocketLosesNothing has a client that sends bytes together with its request, and that ends its side before the
+// upstream does: no byte is lost either way.
+func TestWebsocketLosesNothing(t *testing.T) {
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 			conn, rw, err := http.NewResponseController(w).Hijack()
@@ -35,34 +35,34 @@ func TestWebsocketIsPassedWhole(t *testing.T) {
 			defer conn.Close()
 			fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nKeep-Alive: timeout=5\r\n\r\nhello, ")
 			_ = rw.Flush()
-			said, _ := io.ReadAll(rw) // until the caller has ended
-			fmt.Fprintf(conn, "you said %q", said)
+			sent, _ := io.ReadAll(rw) // until the client has closed its side
+			fmt.Fprintf(conn, "you sent %q", sent)
 		}, func(o *proxy.Options) { withWebsockets(o); change(o) })
 		conn := g.dial(t)
 		fmt.Fprintf(conn, "GET /ws/%s HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n%s\r\n\r\nearly", botA, bearerOf(secretA))
 		r := bufio.NewReader(conn)
 		res, err := http.ReadResponse(r, nil)
 		if err != nil || res.StatusCode != 101 || res.Header.Get("Upgrade") != "websocket" || res.Header.Get("Connection") != "Upgrade" {
-			t.Fatalf("answer = %v, %v; want a switch to websocket", res, err)
+			t.Fatalf("response = %v, %v; want a switch to websocket", res, err)
 		}
 		defer res.Body.Close()
 		if got := res.Header.Get("Keep-Alive"); got != "" {
-			t.Errorf("Keep-Alive = %q, which is of the other hop", got)
+			t.Errorf("Keep-Alive = %q, want none of the other hop", got)
 		}
 		fmt.Fprint(conn, " and late")
 		if err := conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
 		got, err := io.ReadAll(r)
-		if want := `hello, you said "early and late"`; string(got) != want || err != nil {
-			t.Errorf("the runner said %q, %v; want %q", got, err, want)
+		if want := `hello, you sent "early and late"`; string(got) != want || err != nil {
+			t.Errorf("bytes of the upstream = %q, %v, want %q", got, err, want)
 		}
 		testkit.Eventually(t, "end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
 	})
 }
 
-// TestNoWebsocketWithoutKey asks for a switch of protocols in the form of a preflight, which needs no
-// key, and from a runner that switches whenever it likes.
+// TestNoWebsocketWithoutKey asks for a websocket in the form of a preflight, which needs no key, and has an upstream
+// that switches protocols unasked.
 func TestNoWebsocketWithoutKey(t *testing.T) {
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
@@ -77,18 +77,18 @@ func TestNoWebsocketWithoutKey(t *testing.T) {
 		o.Expose = []string{"run"}
 	})
 	preflight := []string{"Origin: x", "Access-Control-Request-Method: GET"}
-	a := g.request(t, "OPTIONS", "/ws/"+unlisted, "", append(preflight, "Upgrade: websocket")...)
-	checkProblem(t, a, 400, problem.BadRequest)
-	if _, _, n := g.runner.last(); n != 0 {
-		t.Errorf("%d requests reached the runner, want 0", n)
+	res := g.request(t, "OPTIONS", "/ws/"+unlisted, "", append(preflight, "Upgrade: websocket")...)
+	checkProblem(t, res, 400, problem.BadRequest)
+	if _, _, n := g.upstream.last(); n != 0 {
+		t.Errorf("%d requests reached the upstream, want 0", n)
 	}
-	a = g.request(t, "OPTIONS", "/ws/"+botA, "", preflight...)
-	checkProblem(t, a, 502, problem.UpstreamUnreachable)
-	a = g.request(t, "GET", "/ws/"+botA, "", bearerOf(secretA))
-	checkProblem(t, a, 502, problem.UpstreamUnreachable)
+	res = g.request(t, "OPTIONS", "/ws/"+botA, "", preflight...)
+	checkProblem(t, res, 502, problem.UpstreamUnreachable)
+	res = g.request(t, "GET", "/ws/"+botA, "", bearerOf(secretA))
+	checkProblem(t, res, 502, problem.UpstreamUnreachable)
 }
 
-// TestWebsocket switches protocols on a route that allows it, and echoes.
+// TestWebsocket switches protocols on a route that allows it.
 func TestWebsocket(t *testing.T) {
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
@@ -113,7 +113,7 @@ func TestWebsocket(t *testing.T) {
 	r := bufio.NewReader(conn)
 	res, err := http.ReadResponse(r, nil)
 	if err != nil || res.StatusCode != 101 || res.Header.Get("X-Request-Id") == "" {
-		t.Fatalf("answer = %v, %v; want 101 with a request ID", res, err)
+		t.Fatalf("response = %v, %v; want 101 with a request ID", res, err)
 	}
 	defer res.Body.Close()
 	for _, word := range []string{"one\n", "two\n"} {
@@ -124,8 +124,7 @@ func TestWebsocket(t *testing.T) {
 	}
 }
 
-// TestUpgrades asks for other protocols than the one that a route may switch to. None is offered to
-// the runner, which therefore answers what it is.
+// TestUpgrades asks for other protocols than websocket. None of the headers for that may reach the upstream.
 func TestUpgrades(t *testing.T) {
 	routes := func(o *proxy.Options) {
 		o.Routes = []*route.Route{
@@ -151,17 +150,17 @@ func TestUpgrades(t *testing.T) {
 	} {
 		for _, path := range []string{"/ws/", "/plain/"} {
 			t.Run(name+" "+path, func(t *testing.T) {
-				runner := newRawRunner(t)
-				g := newGate(t, nil, func(o *proxy.Options) { routes(o); runner.upstream(t)(o) })
-				a := g.request(t, "GET", path+botA, "", append(upgrade, bearerOf(secretA))...)
-				requests := runner.seen(t)
-				if a.status != 200 || len(requests) != 1 {
-					t.Fatalf("answer = %d, %d requests at the runner; want 200, 1", a.status, len(requests))
+				upstream := newRawUpstream(t)
+				g := newGate(t, nil, func(o *proxy.Options) { routes(o); upstream.use(o) })
+				res := g.request(t, "GET", path+botA, "", append(upgrade, bearerOf(secretA))...)
+				requests := upstream.received(t)
+				if res.status != 200 || len(requests) != 1 {
+					t.Fatalf("response = %d, %d requests at the upstream; want 200, 1", res.status, len(requests))
 				}
-				head := strings.ToLower(requests[0].head)
+				header := strings.ToLower(requests[0].header)
 				for _, word := range []string{"upgrade", "http2", "connection", "h2c", "aamaaa", "tls"} {
-					if strings.Contains(head, word) {
-						t.Errorf("head at the runner = %q, want no %q in it", head, word)
+					if strings.Contains(header, word) {
+						t.Errorf("header at the upstream = %q, want no %q in it", header, word)
 					}
 				}
 			})
@@ -169,17 +168,17 @@ func TestUpgrades(t *testing.T) {
 	}
 }
 
-// TestWebsocketWithABody: what is in the body would run into what is said in the websocket.
+// TestWebsocketWithABody: bytes of the body could be taken for bytes of the websocket, so the request is refused.
 func TestWebsocketWithABody(t *testing.T) {
 	g := newGate(t, nil, func(o *proxy.Options) {
 		o.Routes = slices.Concat(route.Flowise().Routes, []*route.Route{{Group: "own", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}})
 		o.Expose = []string{"own"}
 	})
-	head := fmt.Sprintf("GET /ws/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", botA, bearerOf(secretA))
+	header := fmt.Sprintf("GET /ws/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", botA, bearerOf(secretA))
 	for _, body := range []string{"Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"} {
-		checkProblem(t, g.raw(t, head+body), 400, problem.BadRequest)
+		checkProblem(t, g.raw(t, header+body), 400, problem.BadRequest)
 	}
-	if _, _, n := g.runner.last(); n != 0 {
-		t.Errorf("%d requests reached the runner, want none", n)
+	if _, _, n := g.upstream.last(); n != 0 {
+		t.Errorf("%d requests reached the upstream, want none", n)
 	}
 }

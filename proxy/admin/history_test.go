@@ -8,8 +8,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestRecent counts three requests a second, one of them refused and one failed from the third minute on, and asks at times
-// what was in the last minute.
+// TestRecent counts three requests a second, one of them refused and one failed from the third minute on, and asks at
+// times what was in the last minute.
 func TestRecent(t *testing.T) {
 	var h history
 	var counted proxy.Counts
