@@ -22,10 +22,10 @@ type browser struct {
 	ctx context.Context
 
 	mu       sync.Mutex
-	messages []string // what the console, the log (broken policies, too) and dialogs had
+	messages []string // of the console, the log (with violations of the policy) and dialogs
 }
 
-// look describes how a tab shows pages.
+// look is the size and colors in which a tab shows pages.
 type look struct {
 	width, height int64
 	scheme        string // light or dark
@@ -78,13 +78,13 @@ func (b *browser) listen(event any) {
 	}
 }
 
-// quiet wants the browser to have had nothing to complain of, policies that were broken included.
+// quiet wants no messages of the browser, such as violations of the policy.
 func (b *browser) quiet(t *testing.T) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.messages {
-		t.Errorf("the browser says: %s", m)
+		t.Errorf("message of the browser = %s, want none", m)
 	}
 }
 
@@ -95,7 +95,7 @@ func (b *browser) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// appear sets size and colours.
+// appear sets size and colors.
 func (b *browser) appear(t *testing.T, l look) {
 	t.Helper()
 	var options []chromedp.EmulateViewportOption
@@ -109,7 +109,7 @@ func (b *browser) appear(t *testing.T, l look) {
 	}
 }
 
-// eval returns what an expression is in the page.
+// eval evaluates an expression in the page.
 func eval[T any](t *testing.T, b *browser, expression string) T {
 	t.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -119,7 +119,7 @@ func eval[T any](t *testing.T, b *browser, expression string) T {
 	return v
 }
 
-// text returns what a person can read of an element.
+// text returns the visible text of an element.
 func (b *browser) text(t *testing.T, selector string) string {
 	t.Helper()
 	return eval[string](t, b, fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", selector))
@@ -135,7 +135,7 @@ func (b *browser) shows(t *testing.T, selector string, texts ...string) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s = %q, want %q in it", selector, got, want)
 			}
-			time.Sleep(50 * time.Millisecond) // between two looks
+			time.Sleep(50 * time.Millisecond) // between two checks
 		}
 	}
 }
@@ -145,8 +145,7 @@ func row(table, title string) string {
 	return fmt.Sprintf(`#%s tbody tr:has(th bdi[title=%q])`, table, title)
 }
 
-// picture writes what the browser shows into the folder STATUSPAGE_PICTURES, if that is set, for people to look
-// at.
+// picture writes what the browser shows into the directory STATUSPAGE_PICTURES, if that is set, for people to look at.
 func (b *browser) picture(t *testing.T, name string) {
 	t.Helper()
 	dir := os.Getenv("STATUSPAGE_PICTURES")

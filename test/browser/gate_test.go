@@ -15,21 +15,21 @@ import (
 	"time"
 )
 
-// gate is a gate that runs, before a runner that answers everything; a question "stream" is answered by a
-// stream that goes on until the gate ends.
+// gate is a running gate before an upstream that responds to everything: to the question "stream" by a stream without
+// end, to "fail" by 500.
 type gate struct {
 	url, admin string // of its listeners
 	keys       string // the key file
-	runner     *httptest.Server
+	upstream   *httptest.Server
 	process    *os.Process
 }
 
-// start runs a gate with a key file.
+// start starts a gate with a key file.
 func start(t *testing.T, keyFile string, args ...string) *gate {
 	t.Helper()
 	g := &gate{keys: filepath.Join(t.TempDir(), "keys.yaml")}
 	g.write(t, keyFile)
-	g.runner = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	g.upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		question, _ := io.ReadAll(r.Body)
 		switch {
 		case strings.Contains(string(question), "stream"):
@@ -43,8 +43,8 @@ func start(t *testing.T, keyFile string, args ...string) *gate {
 			fmt.Fprint(w, `{"text":"Hello."}`)
 		}
 	}))
-	t.Cleanup(g.runner.Close)
-	cmd := exec.Command(flowlatch, append([]string{"serve", "--keys", g.keys, "--upstream", g.runner.URL, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain", "0s"}, args...)...)
+	t.Cleanup(g.upstream.Close)
+	cmd := exec.Command(flowlatch, append([]string{"serve", "--keys", g.keys, "--upstream", g.upstream.URL, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain", "0s"}, args...)...)
 	cmd.Env = []string{}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -71,7 +71,7 @@ func start(t *testing.T, keyFile string, args ...string) *gate {
 
 func (g *gate) write(t *testing.T, keyFile string) {
 	t.Helper()
-	// As an editor does, so that the gate never reads a half.
+	// By rename, so that the gate never reads half a file.
 	next := g.keys + ".next"
 	if err := os.WriteFile(next, []byte(keyFile), 0o600); err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func (g *gate) write(t *testing.T, keyFile string) {
 	}
 }
 
-// replace changes the key file and has the gate read it.
+// replace changes the key file and reloads it.
 func (g *gate) replace(t *testing.T, keyFile string) {
 	t.Helper()
 	g.write(t, keyFile)
@@ -92,7 +92,7 @@ func (g *gate) replace(t *testing.T, keyFile string) {
 	res.Body.Close()
 }
 
-// call sends a question and returns the status and the open answer.
+// call sends a question and returns the status and the open body of the response.
 func (g *gate) call(t *testing.T, path, secret, question string) (int, io.ReadCloser) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+path, strings.NewReader(`{"question":"`+question+`"}`))
@@ -110,7 +110,7 @@ func (g *gate) call(t *testing.T, path, secret, question string) (int, io.ReadCl
 	return res.StatusCode, res.Body
 }
 
-// ask sends a question and wants a status.
+// ask sends a question and wants a status of the response.
 func (g *gate) ask(t *testing.T, path, secret, question string, want int) {
 	t.Helper()
 	status, body := g.call(t, path, secret, question)
@@ -122,14 +122,14 @@ func (g *gate) ask(t *testing.T, path, secret, question string, want int) {
 
 const predict = "/api/v1/prediction/"
 
-// eventually waits for a condition that a gate or a browser will make true.
+// eventually waits for a condition.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen within 30 s", what)
+			t.Fatalf("after 30 s: no %s", what)
 		}
-		time.Sleep(50 * time.Millisecond) // between two looks, not instead of one
+		time.Sleep(50 * time.Millisecond) // between two checks
 	}
 }
