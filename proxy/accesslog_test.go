@@ -17,45 +17,6 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestLogLinesOfRefusalsAreLimited floods the gate with refusals of one kind: not all get a line, all are counted, and
-// one of another kind still gets its line.
-func TestLogLinesOfRefusalsAreLimited(t *testing.T) {
-	const flood = 400
-	s := serveGate(t, nil, time.Minute)
-	for range flood {
-		if got := status(t, s.base+"/api/v1/chatflows-uploads/"+unlisted); got != 401 && got != 429 {
-			t.Fatalf("response = %d, want 401 or 429", got)
-		}
-	}
-	status(t, s.base+"/api/v1/chatflows")
-	s.stop()
-	if err := <-s.ended; err != nil { // it counts what is left
-		t.Fatal(err)
-	}
-	lines, counted, notFound := 0, 0, 0
-	for line := range strings.Lines(s.log.String()) {
-		var l struct {
-			Message, Code string
-			Codes         map[string]int
-		}
-		if err := json.Unmarshal([]byte(line), &l); err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		switch l.Code {
-		case "missing_key", "too_many_failures":
-			lines++
-		case "not_exposed":
-			notFound++
-		}
-		for _, n := range l.Codes {
-			counted += n
-		}
-	}
-	if lines+counted != flood || counted == 0 || notFound != 1 {
-		t.Errorf("%d lines and %d requests counted, %d lines of another code, want %d in all, some of them only counted, and 1", lines, counted, notFound, flood)
-	}
-}
-
 // act is an upstream that does what a header says.
 func act(w http.ResponseWriter, r *http.Request) {
 	switch r.Header.Get("X-Act") {
@@ -80,6 +41,7 @@ func act(w http.ResponseWriter, r *http.Request) {
 
 // TestQuietAllowed has a request of each outcome, with and without the lines of those that were allowed and served.
 func TestQuietAllowed(t *testing.T) {
+	t.Parallel()
 	predict := "/api/v1/prediction/" + botA
 	key := bearerOf(secretA)
 	type line struct {
@@ -170,34 +132,9 @@ func TestQuietAllowed(t *testing.T) {
 	}
 }
 
-// TestLogLinesOfPublicRequestsAreLimited: requests that need no key cannot fill a disk, and all requests with a key get
-// their line.
-func TestLogLinesOfPublicRequestsAreLimited(t *testing.T) {
-	const flood = 300
-	s := serveGate(t, nil, time.Minute)
-	for range flood {
-		if got := status(t, s.base+"/api/v1/ping"); got != 200 {
-			t.Fatalf("ping = %d, want 200", got)
-		}
-	}
-	res := stream(t, s.base)
-	_, _ = io.Copy(io.Discard, res.Body)
-	s.stop()
-	if err := <-s.ended; err != nil {
-		t.Fatal(err)
-	}
-	log := s.log.String()
-	lines := strings.Count(log, `"route":"ping"`)
-	if lines >= flood || lines < 50 || !strings.Contains(log, `"allowed_without_key":`) {
-		t.Errorf("%d lines of %d requests without a key, want some of them and a count of the rest", lines, flood)
-	}
-	if n := strings.Count(log, `"key":"key-a"`); n != 1 {
-		t.Errorf("%d lines of the request with a key, want 1", n)
-	}
-}
-
 // TestDebugLogsEveryRequest: at level debug the limits are off.
 func TestDebugLogsEveryRequest(t *testing.T) {
+	t.Parallel()
 	log := &testkit.Buffer{}
 	g := newGate(t, nil, func(o *proxy.Options) { o.Log = zerolog.New(log).Level(zerolog.DebugLevel) })
 	const flood = 150
@@ -209,6 +146,7 @@ func TestDebugLogsEveryRequest(t *testing.T) {
 
 // TestReasonIsLogged has the reasons for refusals that clients are not told.
 func TestReasonIsLogged(t *testing.T) {
+	t.Parallel()
 	made := keystore.Generate()
 	last := "0"
 	if strings.HasSuffix(made, last) {

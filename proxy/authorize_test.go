@@ -10,6 +10,7 @@ import (
 
 // TestAmbiguousChatflow has requests whose chatflow could be read in two ways.
 func TestAmbiguousChatflow(t *testing.T) {
+	t.Parallel()
 	file := "/api/v1/get-upload-file?"
 	id := "chatflowId=" + botA
 	widget := func(body string) [3]string { return [3]string{"POST", "/api/v1/leads", body} }
@@ -114,6 +115,7 @@ func TestAmbiguousChatflow(t *testing.T) {
 // TestAuthorizationHeader has the forms of the header that RFC 6750 and RFC 9110 allow, and those that a lenient reader
 // would take for them. Flowise itself takes whatever follows the last "Bearer ".
 func TestAuthorizationHeader(t *testing.T) {
+	t.Parallel()
 	const authorization = "Authorization: "
 	digest := keystore.DigestOf(secretA).String()
 	for _, tt := range []struct {
@@ -212,6 +214,7 @@ func TestAuthorizationHeader(t *testing.T) {
 // TestKeyElsewhere has keys in other places than the header, where they do not count. If there is one in the header as
 // well, it decides.
 func TestKeyElsewhere(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, nil)
 	for _, query := range []string{"access_token=", "apiKey=", "api_key=", "key=", "token=", "Authorization=Bearer%20"} {
 		res := g.request(t, "POST", "/api/v1/prediction/"+botA+"?"+query+secretA, "{}", jsonType)
@@ -233,6 +236,7 @@ func TestKeyElsewhere(t *testing.T) {
 // TestRouteIsOnlyInTheRequestLine sends headers that made other proxies decide about another request than the one they
 // forwarded.
 func TestRouteIsOnlyInTheRequestLine(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{
 		"X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-Forwarded-URI", "X-Forwarded-Path", "X-Forwarded-Prefix", "X-Auth-Request-Redirect",
 	} {
@@ -263,6 +267,7 @@ func TestRouteIsOnlyInTheRequestLine(t *testing.T) {
 
 // TestNoHeaderReplacesAKey sends what other proxies took for a health check, an internal request or a trusted client.
 func TestNoHeaderReplacesAKey(t *testing.T) {
+	t.Parallel()
 	for _, header := range []string{
 		"User-Agent: kube-probe/1.33", "User-Agent: GoogleHC/1.0", "User-Agent: ELB-HealthChecker/2.0", "User-Agent: Flowise",
 		"X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1", "Forwarded: for=127.0.0.1", "X-Forwarded-Host: localhost", "Origin: http://localhost:3000",

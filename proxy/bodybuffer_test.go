@@ -15,6 +15,7 @@ import (
 // TestBufferedBodiesAreLimited fills the memory that bodies may take while they are checked: the next one is refused,
 // and accepted once memory is free.
 func TestBufferedBodiesAreLimited(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) {
 		withKeys(t, limitedKeys)(o)
 		o.MaxCheckedBody = 64 << 10 // 4 MiB in all
@@ -49,6 +50,7 @@ func TestBufferedBodiesAreLimited(t *testing.T) {
 
 // TestBufferedBodiesAreReleased sends more checked bodies, one after the other, than may be buffered at once.
 func TestBufferedBodiesAreReleased(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) {
 		withKeys(t, limitedKeys)(o)
 		o.MaxCheckedBody = 64 << 10 // 4 MiB in all
@@ -61,23 +63,44 @@ func TestBufferedBodiesAreReleased(t *testing.T) {
 	}
 }
 
-// TestAnonymousBodiesHaveTheirOwnLimit has clients without a key that send headers and no byte of a body, on a route
-// for which a chatflow is public: clients with a key must not be refused for that.
+// TestAnonymousBodiesHaveTheirOwnLimit has clients without a key on a route for which a chatflow is public: those that
+// send half of a body fill their memory, those that send nothing take none, and clients with a key lack none.
 func TestAnonymousBodiesHaveTheirOwnLimit(t *testing.T) {
-	g := newGate(t, nil, withKeys(t, keyFile+publicEntry))
-	const anonymous = 4100
-	for range anonymous {
-		c, err := net.Dial("tcp", g.address)
-		if err != nil {
-			t.Skipf("no more connections: %v", err)
-		}
-		defer c.Close()
-		fmt.Fprintf(c, "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 10\r\n\r\n", jsonType)
-	}
-	testkit.Eventually(t, "open request of each anonymous client", func() bool { return g.admin.Status().OpenRequests >= 4096-64 })
-	for range 20 {
-		if res := g.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, bearerOf(secretA), jsonType); res.status != 200 {
-			t.Fatalf("request with a key = %d %s while %d anonymous clients send nothing, want 200", res.status, res.problem.Code, anonymous)
-		}
+	t.Parallel()
+	const half = 40 << 10
+	for name, tt := range map[string]struct {
+		clients int
+		body    string
+		refused problem.Code // of another client without a key
+	}{
+		"no byte of a body": {atFullSize(4100, 100), "", problem.MissingKey},
+		"half of a body":    {20, `{"a":"` + strings.Repeat("x", half), problem.Overloaded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, nil, func(o *proxy.Options) {
+				withKeys(t, keyFile+publicEntry)(o)
+				o.MaxCheckedBody, o.FailureLimit.Burst = 64<<10, -1 // 1 MiB for all without a key
+			})
+			for range tt.clients {
+				c, err := net.Dial("tcp", g.address)
+				if err != nil {
+					t.Skipf("no more connections: %v", err)
+				}
+				defer c.Close()
+				fmt.Fprintf(c, "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: %d\r\n\r\n%s", jsonType, half+1000, tt.body)
+			}
+			lead := func(headers ...string) *response {
+				return g.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, append(headers, jsonType)...)
+			}
+			if tt.body == "" {
+				testkit.Eventually(t, "open request of each client", func() bool { return g.open() == int64(tt.clients) })
+			}
+			testkit.Eventually(t, "response "+string(tt.refused), func() bool { return lead().problem.Code == string(tt.refused) })
+			for range 20 {
+				if res := lead(bearerOf(secretA)); res.status != 200 {
+					t.Fatalf("request with a key = %d %s, want 200", res.status, res.problem.Code)
+				}
+			}
+		})
 	}
 }

@@ -27,6 +27,7 @@ const limitedKeys = keyFile + `  - {id: ` + botLimited + `, keys: [key-a], body:
 // TestBodyPolicy sends what a chatflow's `body:` allows, and what it does not. What it allows must reach the upstream
 // byte for byte.
 func TestBodyPolicy(t *testing.T) {
+	t.Parallel()
 	const (
 		limited  = "POST /api/v1/prediction/" + botLimited
 		jsonOnly = "POST /api/v1/prediction/" + botJSONOnly
@@ -111,6 +112,7 @@ func TestBodyPolicy(t *testing.T) {
 
 // TestBodyPolicyInPieces sends bodies without a length, in pieces.
 func TestBodyPolicyInPieces(t *testing.T) {
+	t.Parallel()
 	chunked := func(body string) string {
 		var b strings.Builder
 		fmt.Fprintf(&b, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\n%s\r\nTransfer-Encoding: chunked\r\n\r\n", botLimited, jsonType, bearerOf(secretA))
@@ -135,6 +137,7 @@ func TestBodyPolicyInPieces(t *testing.T) {
 
 // TestBodyPolicyChangesWhileTheBodyArrives: the policy that is active when the body is complete decides.
 func TestBodyPolicyChangesWhileTheBodyArrives(t *testing.T) {
+	t.Parallel()
 	path := testkit.WriteFile(t, "keys.yaml", limitedKeys)
 	store := openStore(t, path)
 	g := newGate(t, nil, func(o *proxy.Options) { o.Store = store })
@@ -170,6 +173,7 @@ func manyMembers(n int) string {
 // TestBodyIsNotReadWithoutKey sends only the header of a request whose chatflow is in the body: a client without a
 // valid key must get its refusal without having sent the body.
 func TestBodyIsNotReadWithoutKey(t *testing.T) {
+	t.Parallel()
 	header := "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n"
 	g := newGate(t, nil, nil)
 	checkProblem(t, g.raw(t, header+"\r\n"), 401, problem.MissingKey)
@@ -187,6 +191,7 @@ func TestBodyIsNotReadWithoutKey(t *testing.T) {
 // TestRevokedWhileTheBodyArrives disables a key between the header and the body of a request whose chatflow is in the
 // body.
 func TestRevokedWhileTheBodyArrives(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, nil)
 	conn := g.dial(t)
 	body := `{"chatflowid":"` + botA + `"}`
@@ -210,6 +215,7 @@ func TestRevokedWhileTheBodyArrives(t *testing.T) {
 // TestContentType has content types that two readers understand differently: Go's mime takes the charset of RFC 2231,
 // Flowise's library the plain one, and {"a":"+ACI-..."} is another object in UTF-7 than in UTF-8.
 func TestContentType(t *testing.T) {
+	t.Parallel()
 	body := `{"chatflowid":"` + botA + `","name":"x"}`
 	g := newGate(t, nil, withKeys(t, limitedKeys))
 	for _, contentType := range []string{
@@ -240,6 +246,7 @@ func TestContentType(t *testing.T) {
 
 // TestContentTypePasses: a client's Connection header cannot remove the type of a body on the way to the upstream.
 func TestContentTypePasses(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, withKeys(t, limitedKeys))
 	for target, body := range map[string]string{
 		"/api/v1/leads":                     `{"chatflowid":"` + botA + `"}`,

@@ -26,6 +26,7 @@ func (n *canaries) next() string {
 // TestCanaries puts words into every place of a request and of an upstream's response that takes one, the odd ones too,
 // and looks for them in the log, at its most verbose level and in both formats.
 func TestCanaries(t *testing.T) {
+	t.Parallel()
 	formats := map[string]func(io.Writer) io.Writer{
 		"json":    func(w io.Writer) io.Writer { return w },
 		"console": func(w io.Writer) io.Writer { return zerolog.ConsoleWriter{Out: w, NoColor: true} },

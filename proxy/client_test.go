@@ -9,6 +9,7 @@ import (
 )
 
 func TestForwardedFor(t *testing.T) {
+	t.Parallel()
 	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
 	for _, tt := range []struct {
 		name    string

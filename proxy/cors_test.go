@@ -41,6 +41,7 @@ func corsUpstream(w http.ResponseWriter, r *http.Request) {
 
 // TestCORSByTheGate: with a list of origins the CORS headers are the gate's, not the upstream's.
 func TestCORSByTheGate(t *testing.T) {
+	t.Parallel()
 	const (
 		page  = "Origin: https://www.example.com"
 		other = "Origin: https://evil.example"
@@ -110,6 +111,7 @@ func TestCORSByTheGate(t *testing.T) {
 
 // TestCORSByTheUpstream: without a list of origins, the upstream's CORS headers pass.
 func TestCORSByTheUpstream(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, corsUpstream, nil)
 	predict := "/api/v1/prediction/" + botA
 	res := g.request(t, "OPTIONS", predict, "", "Origin: https://evil.example", "Access-Control-Request-Method: POST")
@@ -123,6 +125,7 @@ func TestCORSByTheUpstream(t *testing.T) {
 }
 
 func TestValidateOrigins(t *testing.T) {
+	t.Parallel()
 	for _, good := range [][]string{nil, {"*"}, {"https://a.example"}, {"http://localhost:5173", "https://*.example.com"}, {"http://[::1]:8080"}, {"app://x"}} {
 		if err := proxy.ValidateOrigins(good); err != nil {
 			t.Errorf("ValidateOrigins(%q) = %v, want nil", good, err)
@@ -141,6 +144,7 @@ func TestValidateOrigins(t *testing.T) {
 // TestPreflightOfAnyMethod: an upstream whose route takes every method may take OPTIONS for a call, as Flowise 3.1.4
 // does with webhooks from origins that it does not know.
 func TestPreflightOfAnyMethod(t *testing.T) {
+	t.Parallel()
 	preflight := []string{"Origin: https://page.example", "Access-Control-Request-Method: POST"}
 	g := newGate(t, nil, nil)
 	res := g.request(t, "OPTIONS", "/api/v1/webhook/"+botA, "", preflight...)

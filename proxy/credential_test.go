@@ -1,7 +1,9 @@
 package proxy_test
 
 import (
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
@@ -9,13 +11,19 @@ import (
 )
 
 func TestUpstreamAuthorization(t *testing.T) {
+	t.Parallel()
 	path := testkit.WriteFile(t, "credential", "upstream-credential-1\n")
 	file, err := keystore.ParseUpstreamAuthorization("file:" + path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	keys := withKeys(t, keyFile+publicEntry)
-	g := newGate(t, nil, func(o *proxy.Options) { o.UpstreamAuthorization = file; keys(o) })
+	var later atomic.Int64 // by how much the clock has moved
+	g := newGate(t, nil, func(o *proxy.Options) {
+		keys(o)
+		o.UpstreamAuthorization = file
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	})
 	send := func(method, target, key string) string {
 		t.Helper()
 		headers := []string{jsonType}
@@ -43,7 +51,8 @@ func TestUpstreamAuthorization(t *testing.T) {
 		}
 	}
 	testkit.ReplaceFile(t, path, "Basic dXNlcjpwYXNz\n")
-	testkit.Eventually(t, "new credential", func() bool {
-		return send("POST", "/api/v1/prediction/"+botA, secretA) == "Basic dXNlcjpwYXNz"
-	})
+	later.Store(int64(3 * time.Second)) // the file is read again
+	if got, want := send("POST", "/api/v1/prediction/"+botA, secretA), "Basic dXNlcjpwYXNz"; got != want {
+		t.Errorf("Authorization after the file has changed = %q, want %q", got, want)
+	}
 }

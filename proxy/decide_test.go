@@ -13,6 +13,7 @@ import (
 )
 
 func TestDecide(t *testing.T) {
+	t.Parallel()
 	s, err := keystore.Parse("keys.yaml", []byte(keyFile+publicEntry))
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +86,7 @@ func TestDecide(t *testing.T) {
 
 // TestDecideByTheClock: keys become valid and expire without a reload.
 func TestDecideByTheClock(t *testing.T) {
+	t.Parallel()
 	from, until := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 	content := "version: 1\nkeys:\n- {id: k, secret: " + secretA + ", not_before: 2026-01-01T00:00:00Z, not_after: 2026-02-01T00:00:00Z}\nchatflows:\n- {id: " + botA + ", keys: [k]}\n"
 	s := openStore(t, testkit.WriteFile(t, "keys.yaml", content)).Snapshot()

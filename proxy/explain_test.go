@@ -9,6 +9,7 @@ import (
 
 // TestExplain compares explanations of requests with what the gate does with them.
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) { o.Expose = []string{"predict", "widget"} })
 	keys := openStore(t, g.keys).Snapshot()
 	secrets := map[string]string{"": "", "key-a": secretA, "key-b": secretB, "ops": secretOps, "old": secretExpired}

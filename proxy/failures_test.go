@@ -15,6 +15,7 @@ import (
 // TestTooManyFailures: after a burst of requests without a valid key, an address gets 429 for more of them. Other
 // addresses do not, and no request with a valid key does.
 func TestTooManyFailures(t *testing.T) {
+	t.Parallel()
 	const burst = 4
 	g := newGate(t, nil, func(o *proxy.Options) {
 		withKeys(t, keyFile+publicEntry)(o)
@@ -75,6 +76,7 @@ func TestTooManyFailures(t *testing.T) {
 
 // TestFailuresAreForgotten: a client that waits gets 401 again.
 func TestFailuresAreForgotten(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) { o.FailureLimit = proxy.FailureLimit{Burst: 2, Per: 400 * time.Millisecond} })
 	predict := "/api/v1/prediction/" + botA
 	testkit.Eventually(t, "429", func() bool { return g.request(t, "POST", predict, "").status == 429 })
@@ -83,6 +85,7 @@ func TestFailuresAreForgotten(t *testing.T) {
 
 // TestNoFailureLimit turns the limit off.
 func TestNoFailureLimit(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) { o.FailureLimit = proxy.FailureLimit{Burst: -1} })
 	for range 2 * proxy.DefaultFailureLimit.Burst {
 		if res := g.request(t, "POST", "/api/v1/prediction/"+botA, ""); res.status != 401 {

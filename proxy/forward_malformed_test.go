@@ -17,6 +17,7 @@ import (
 // TestMalformedResponses has an upstream respond to one client in ways that leave in doubt where the response ends, and
 // to the next as it should. The next must get its own response: connections to the upstream are shared.
 func TestMalformedResponses(t *testing.T) {
+	t.Parallel()
 	const (
 		ok     = "HTTP/1.1 200 OK\r\n"
 		stolen = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
@@ -120,6 +121,7 @@ func TestMalformedResponses(t *testing.T) {
 
 // TestFloodOfInterimResponses has an upstream that sends early hints without end, and no response.
 func TestFloodOfInterimResponses(t *testing.T) {
+	t.Parallel()
 	upstream := newRawUpstream(t)
 	upstream.respond = func(rawRequest) (string, bool) {
 		return strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", 10_000), true

@@ -63,6 +63,7 @@ var upstreamResponses = map[string][]string{
 // TestResponsesAsReverseProxy compares what clients get of an upstream's response with what a ReverseProxy of
 // net/http/httputil passes on without the gate's additions.
 func TestResponsesAsReverseProxy(t *testing.T) {
+	t.Parallel()
 	for name, pieces := range upstreamResponses {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			t.Run(method+" "+name, func(t *testing.T) {

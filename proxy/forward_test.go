@@ -20,6 +20,7 @@ import (
 
 // TestForwardedRequest compares the request at the upstream with that of the client.
 func TestForwardedRequest(t *testing.T) {
+	t.Parallel()
 	predict := "/api/v1/prediction/" + botA
 	tests := []struct {
 		name, method, target, body string
@@ -67,6 +68,7 @@ func TestForwardedRequest(t *testing.T) {
 
 // TestUploadIsStreamed sends a large body in pieces: the upstream must have the first before the second is sent.
 func TestUploadIsStreamed(t *testing.T) {
+	t.Parallel()
 	const size = 50 << 20
 	first, done := make(chan struct{}), make(chan int64, 1)
 	g := newGate(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -106,6 +108,7 @@ func TestUploadIsStreamed(t *testing.T) {
 }
 
 func TestClientGoneCancelsUpstream(t *testing.T) {
+	t.Parallel()
 	reached, gone := make(chan struct{}), make(chan struct{})
 	g := newGate(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -129,6 +132,7 @@ func TestClientGoneCancelsUpstream(t *testing.T) {
 }
 
 func TestUpstreamFailures(t *testing.T) {
+	t.Parallel()
 	t.Run("unreachable", func(t *testing.T) {
 		g := newGate(t, nil, nil)
 		g.upstream.Close()
@@ -158,6 +162,7 @@ func TestUpstreamFailures(t *testing.T) {
 // TestClientThatLeavesLeavesNothingBehind has clients that leave in the middle of a response: the rest of it must not
 // reach others.
 func TestClientThatLeavesLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	next := make(chan struct{})
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
 		question, _ := io.ReadAll(r.Body)
@@ -189,6 +194,7 @@ func TestClientThatLeavesLeavesNothingBehind(t *testing.T) {
 // TestRequestTrailers sends trailers, announced and not, on a route whose body is streamed and on one whose body the
 // gate reads. None of their bytes may reach the upstream.
 func TestRequestTrailers(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, announced string }{
 		{"announced", "X-Request-From, Authorization, X-Forwarded-For, X_Request_From, X-Benign"},
 		{"not announced", ""},
@@ -223,6 +229,7 @@ func TestRequestTrailers(t *testing.T) {
 
 // TestLargeResponse has a response larger than all buffers and all limits of headers.
 func TestLargeResponse(t *testing.T) {
+	t.Parallel()
 	const size = 5 << 20
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
@@ -237,6 +244,7 @@ func TestLargeResponse(t *testing.T) {
 
 // TestUpstreamThatDoesNotRead has an upstream that accepts a connection and never reads from it.
 func TestUpstreamThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

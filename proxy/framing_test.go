@@ -24,6 +24,7 @@ const last = "GET /api/v1/ping HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r
 // TestFraming sends requests whose end can be understood in two ways, followed by a hidden one. At most one well-formed
 // request of each may reach the upstream, and never the hidden one.
 func TestFraming(t *testing.T) {
+	t.Parallel()
 	const (
 		refused = ""      // nothing reaches the upstream
 		none    = "none"  // a request without a body does
@@ -218,6 +219,7 @@ func TestFraming(t *testing.T) {
 
 // TestBodiesOfOtherMethods sends bodies with methods for which some servers do not expect one.
 func TestBodiesOfOtherMethods(t *testing.T) {
+	t.Parallel()
 	for _, method := range []string{"GET", "PUT", "DELETE", "PATCH"} {
 		for name, framed := range map[string]string{
 			"length": "Content-Length: " + strconv.Itoa(len(hidden)) + "\r\n\r\n" + hidden,
@@ -242,6 +244,7 @@ func TestBodiesOfOtherMethods(t *testing.T) {
 // TestAmbiguousFramingClosesTheConnection has requests whose end a proxy before the gate may have understood
 // differently (RFC 9112, section 6.1): no request may follow on their connection.
 func TestAmbiguousFramingClosesTheConnection(t *testing.T) {
+	t.Parallel()
 	header := "POST /api/v1/prediction/" + botA + " HTTP/1.%d\r\nHost: gate\r\n" + bearerOf(secretA) + "\r\nConnection: keep-alive\r\n"
 	for name, request := range map[string]string{
 		"length shorter than the chunks": fmt.Sprintf(header, 1) + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
@@ -264,6 +267,7 @@ func TestAmbiguousFramingClosesTheConnection(t *testing.T) {
 // TestHalfABodyIsNoSuccess has clients who send half of a body and then that there is no more to come.
 // They listen still, and no response can be right but one that says what is wrong.
 func TestHalfABodyIsNoSuccess(t *testing.T) {
+	t.Parallel()
 	for name, framed := range map[string]string{
 		"length":                           "Content-Length: 100\r\n\r\nhalf",
 		"length, nothing sent":             "Content-Length: 100\r\n\r\n",
@@ -293,6 +297,7 @@ func TestHalfABodyIsNoSuccess(t *testing.T) {
 // TestTwoLengths has a request with Content-Length and chunks: the bytes by which the two differ must not be taken for
 // a request (RFC 9112, section 6.1).
 func TestTwoLengths(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, nil)
 	c := g.dial(t)
 	hidden := fmt.Sprintf("POST /api/v1/prediction/%s HTTP/1.1\r\nHost: hidden\r\n%s\r\nContent-Length: 0\r\n\r\n", botA, bearerOf(secretA))
@@ -314,6 +319,7 @@ func TestTwoLengths(t *testing.T) {
 
 // TestUnfinishedRequest ends its body too early: no response may look as if the upstream had given it.
 func TestUnfinishedRequest(t *testing.T) {
+	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := newGate(t, nil, change) //nolint:thelper // a test, not a helper
 		for name, header := range map[string]string{

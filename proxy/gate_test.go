@@ -176,6 +176,12 @@ func untilGone(r *http.Request) {
 	<-r.Context().Done()
 }
 
+// open returns how many requests are open.
+func (g *gate) open() int64 {
+	n, _ := g.proxy.OpenRequests()
+	return n
+}
+
 // adminGet sends a request to the handler for operators.
 func (g *gate) adminGet(t *testing.T, method, path string) (int, string) {
 	t.Helper()
@@ -188,11 +194,22 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// bothTransports runs a test with each transport to the upstream.
+// atFullSize returns the size of a flood: full if long tests run, else short.
+func atFullSize(full, short int) int {
+	if testkit.Long() {
+		return full
+	}
+	return short
+}
+
+// bothTransports runs a test with each transport to the upstream, in parallel.
 func bothTransports(t *testing.T, run func(t *testing.T, change func(*proxy.Options))) {
 	t.Helper()
 	for name, standard := range map[string]bool{"direct": false, "standard": true} {
-		t.Run(name, func(t *testing.T) { run(t, func(o *proxy.Options) { o.StandardTransport = standard }) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, func(o *proxy.Options) { o.StandardTransport = standard })
+		})
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 // TestHTTP2Stream reads each event of a stream before the upstream sends the next, beside another request on the same
 // connection. When the upstream breaks off, the stream must not look complete.
 func TestHTTP2Stream(t *testing.T) {
+	t.Parallel()
 	next := make(chan string)
 	streamed := events(next)
 	g := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
@@ -69,6 +70,7 @@ func TestHTTP2Stream(t *testing.T) {
 // TestHTTP2Drain: clients get GOAWAY as soon as a drain begins, streams go on to their end, and new requests are
 // refused.
 func TestHTTP2Drain(t *testing.T) {
+	t.Parallel()
 	next := make(chan string)
 	g := serveTLS(t, events(next), time.Minute, nil)
 	idle, busy := g.dialH2(t), g.dialH2(t)
@@ -118,6 +120,7 @@ func TestHTTP2Drain(t *testing.T) {
 
 // TestHTTP2DrainCut cuts a stream when the time to drain is over.
 func TestHTTP2DrainCut(t *testing.T) {
+	t.Parallel()
 	next := make(chan string)
 	g := serveTLS(t, events(next), 100*time.Millisecond, nil)
 	c := g.dialH2(t)
@@ -137,6 +140,7 @@ func TestHTTP2DrainCut(t *testing.T) {
 
 // TestHTTP2EarlyResponse has an upstream that responds and leaves the body unread: the connection must stay open.
 func TestHTTP2EarlyResponse(t *testing.T) {
+	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.ContentLength != 0 {
@@ -153,13 +157,14 @@ func TestHTTP2EarlyResponse(t *testing.T) {
 			}
 		}
 		c.alive(t)
-		testkit.Eventually(t, "end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
+		testkit.Eventually(t, "end of the requests", func() bool { return g.open() == 0 })
 	})
 }
 
 // TestHTTP2RapidReset resets thousands of requests as soon as they are sent: no more run at once than a connection may
 // have, and the gate goes on serving.
 func TestHTTP2RapidReset(t *testing.T) {
+	t.Parallel()
 	g := serveTLS(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, time.Minute, func(o *proxy.Options) { o.FailureLimit.Burst = -1 })
 	c := g.dialH2(t)
 	go func() { // nobody looks at the responses
@@ -169,17 +174,17 @@ func TestHTTP2RapidReset(t *testing.T) {
 			}
 		}
 	}()
-	for range 3000 {
+	for range atFullSize(3000, 1000) {
 		id := c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)
 		if err := c.framer.WriteRSTStream(id, http2.ErrCodeCancel); err != nil {
 			break // the gate has closed the connection
 		}
-		if n := g.admin.Status().OpenRequests; n > 100 {
+		if n := g.open(); n > 100 {
 			t.Fatalf("%d requests are open, want 100 at most", n)
 		}
 	}
 	c.Close()
-	testkit.Eventually(t, "end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
+	testkit.Eventually(t, "end of the requests", func() bool { return g.open() == 0 })
 	if a := g.dialH2(t); a.response(t, a.send(t, post("/"), true)).status != 404 {
 		t.Error("the gate does not serve another connection")
 	}
@@ -188,6 +193,7 @@ func TestHTTP2RapidReset(t *testing.T) {
 // TestHTTP2ResetDuringInterimResponses resets streams while interim responses are on their way: net/http may still be
 // reading the header map to write one of them when ReverseProxy clears it. The race detector tells.
 func TestHTTP2ResetDuringInterimResponses(t *testing.T) {
+	t.Parallel()
 	g := serveTLS(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Link", "</x>; rel=preload")
 		for range 50 {
@@ -195,7 +201,8 @@ func TestHTTP2ResetDuringInterimResponses(t *testing.T) {
 		}
 	}, time.Minute, nil)
 	c := g.dialH2(t)
-	for range 300 {
+	for range atFullSize(300, 50) {
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 		id := c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)
 		for {
 			f, err := c.framer.ReadFrame()
@@ -214,7 +221,7 @@ func TestHTTP2ResetDuringInterimResponses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	testkit.Eventually(t, "end of the requests", func() bool { return g.admin.Status().OpenRequests == 0 })
+	testkit.Eventually(t, "end of the requests", func() bool { return g.open() == 0 })
 }
 
 // h2field returns the value of a field of a header, or nothing.
@@ -229,6 +236,7 @@ func h2field(h *http2.MetaHeadersFrame, name string) string {
 
 // TestHTTP2Limits reads the settings that the gate sends.
 func TestHTTP2Limits(t *testing.T) {
+	t.Parallel()
 	g := serveTLS(t, nil, time.Minute, nil)
 	c := g.dialH2(t)
 	f, err := c.framer.ReadFrame()
@@ -251,6 +259,7 @@ func TestHTTP2Limits(t *testing.T) {
 // TestHTTP2Trailers: an upstream's trailers reach the client, except those that are not for clients. A client's do not
 // reach the upstream.
 func TestHTTP2Trailers(t *testing.T) {
+	t.Parallel()
 	g := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Trailer", "X-Sum, Set-Cookie")
@@ -276,6 +285,7 @@ func TestHTTP2Trailers(t *testing.T) {
 
 // TestHTTP2BadTrailers sends a trailer that must not be one: the request ends, also at the upstream.
 func TestHTTP2BadTrailers(t *testing.T) {
+	t.Parallel()
 	g := serveTLS(t, nil, time.Minute, nil)
 	c := g.dialH2(t)
 	id := c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA), field{"trailer", "authorization"}), false)
@@ -285,12 +295,13 @@ func TestHTTP2BadTrailers(t *testing.T) {
 	if res := c.response(t, id); res.reset == nil {
 		t.Errorf("response = %d, want the stream reset", res.status)
 	}
-	testkit.Eventually(t, "end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
+	testkit.Eventually(t, "end of the request", func() bool { return g.open() == 0 })
 	c.alive(t)
 }
 
 // TestHTTP2ClientLeaves resets a request while the upstream works on it: it must be cancelled there.
 func TestHTTP2ClientLeaves(t *testing.T) {
+	t.Parallel()
 	reached, left := make(chan struct{}), make(chan struct{})
 	g := serveTLS(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -17,10 +17,13 @@ import (
 // TestHTTP2BadTargets sends every bad target of HTTP/1 as :path, with a key and without one. Either the gate refuses it
 // as in HTTP/1, or net/http resets the stream.
 func TestHTTP2BadTargets(t *testing.T) {
+	t.Parallel()
+	begin := time.Now()
 	g := serveTLS(t, nil, time.Minute, nil)
 	c := g.dialH2(t)
 	targets := 0
 	for _, tt := range badTargets {
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second)) // for each class
 		for _, target := range tt.targets {
 			method := cmp.Or(tt.method, http.MethodPost)
 			for _, key := range [][]field{nil, {h2bearer(secretA)}, {h2bearer(secretOps)}} {
@@ -42,8 +45,9 @@ func TestHTTP2BadTargets(t *testing.T) {
 	if targets < 300 {
 		t.Errorf("requests sent = %d, want hundreds", targets)
 	}
-	if n := g.upstream.connections.Load(); n > 1 { // that of the health probe
-		t.Errorf("connections to the upstream = %d, want 1, of the health probe", n)
+	probes := 1 + int64(time.Since(begin)/(10*time.Second)) // of the upstream's health
+	if n := g.upstream.connections.Load(); n > probes {
+		t.Errorf("connections to the upstream = %d, want those of health probes, at most %d", n, probes)
 	}
 	c.alive(t)
 }
@@ -51,6 +55,7 @@ func TestHTTP2BadTargets(t *testing.T) {
 // TestHTTP2Malformed sends headers that HTTP/1 has no form for. None may reach the upstream, and the connection must
 // serve the next request.
 func TestHTTP2Malformed(t *testing.T) {
+	t.Parallel()
 	path := "/api/v1/prediction/" + botA
 	key := h2bearer(secretA)
 	with := func(fields ...field) []field { return post(path, append([]field{key}, fields...)...) }
@@ -104,6 +109,7 @@ func TestHTTP2Malformed(t *testing.T) {
 // TestHTTP2BodyLength sends bodies whose Content-Length is wrong, to a chatflow that limits what a body may hold: the
 // gate must not take one for empty.
 func TestHTTP2BodyLength(t *testing.T) {
+	t.Parallel()
 	const denied = `{"overrideConfig":{}}`
 	g := serveTLS(t, nil, time.Minute, withKeys(t, limitedKeys))
 	for _, tt := range []struct {
@@ -138,6 +144,7 @@ func TestHTTP2BodyLength(t *testing.T) {
 // TestHTTP2Refusals has the gate refuse in the middle of bodies, large and unfinished: each refusal comes at once, and
 // the connection stays open.
 func TestHTTP2Refusals(t *testing.T) {
+	t.Parallel()
 	g := serveTLS(t, nil, time.Minute, func(o *proxy.Options) { withKeys(t, limitedKeys)(o); o.MaxBody = 100 << 10; o.MaxCheckedBody = 1 << 10 })
 	c := g.dialH2(t)
 	json := field{"content-type", "application/json"}

@@ -125,6 +125,7 @@ func withUpstreamKey(t *testing.T) func(*proxy.Options) {
 }
 
 func TestLangflow(t *testing.T) {
+	t.Parallel()
 	const undashed = "3f1c2a9e111142228333444455556666"
 	tweaked := strings.ReplaceAll(botTweaked, "-", "")
 	all := []string{"run", "advanced", "webhook"}
@@ -223,6 +224,7 @@ func TestLangflow(t *testing.T) {
 
 // TestLangflowCredential has each way to send a credential to Langflow.
 func TestLangflowCredential(t *testing.T) {
+	t.Parallel()
 	path := testkit.WriteFile(t, "langflow.key", "sk-first-0123456789\n")
 	now := time.Now()
 	g := newLangflowGate(t, func(o *proxy.Options) {

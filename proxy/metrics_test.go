@@ -9,6 +9,7 @@ import (
 
 // TestMetrics: labels are words of the key file and the route table. What clients send makes no series.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, nil)
 	predict := "/api/v1/prediction/"
 	for range 2 {

@@ -37,6 +37,7 @@ func n8nGate(t *testing.T, change func(*proxy.Options)) *gate {
 }
 
 func TestN8n(t *testing.T) {
+	t.Parallel()
 	deep := strings.Repeat("/x", 6)
 	for _, tt := range []struct {
 		name, request, key string
@@ -104,6 +105,7 @@ func TestN8n(t *testing.T) {
 
 // TestN8nOwnRoute has a route of the operator's, which is more specific than the preset's and therefore matches first.
 func TestN8nOwnRoute(t *testing.T) {
+	t.Parallel()
 	g := n8nGate(t, func(o *proxy.Options) {
 		own := &route.Route{Group: "webhook", Methods: []string{"POST"}, Path: "/webhook/user/{chatflow}", IsID: func(s string) bool { return s != "" }}
 		o.Routes = slices.Concat(o.Preset.Routes, []*route.Route{own})
@@ -120,6 +122,7 @@ var preflightHeaders = []string{"Origin: https://site.example", "Access-Control-
 
 // TestN8nPreflight: a preflight does not tell which webhooks exist.
 func TestN8nPreflight(t *testing.T) {
+	t.Parallel()
 	g := n8nGate(t, nil)
 	if res := g.request(t, "OPTIONS", "/webhook/orders", "", preflightHeaders...); res.status != 405 {
 		t.Errorf("preflight = %d %s, want 405", res.status, res.body)

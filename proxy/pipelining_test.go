@@ -16,6 +16,7 @@ import (
 // TestPipelining sends several requests at once. The gate decides about each by itself, in order, and never takes the
 // body of one for another.
 func TestPipelining(t *testing.T) {
+	t.Parallel()
 	request := func(line, key, body string) string {
 		s := line + " HTTP/1.1\r\nHost: gate\r\n"
 		if key != "" {
@@ -95,6 +96,7 @@ func isPrefix[T comparable](a, of []T) bool {
 
 // TestContinue sends requests with Expect: 100-continue.
 func TestContinue(t *testing.T) {
+	t.Parallel()
 	header := func(key string) string {
 		return "POST /api/v1/prediction/" + botA + " HTTP/1.1\r\nHost: gate\r\n" + jsonType + "\r\nContent-Length: " + strconv.Itoa(len(hidden)) + "\r\nExpect: 100-continue\r\n" + key + "\r\n"
 	}
@@ -149,6 +151,7 @@ func TestContinue(t *testing.T) {
 // TestConnectionAfterRefusal sends requests that are refused, with their bodies, over one connection: it stays open, no
 // body is taken for a request, and the next request is served.
 func TestConnectionAfterRefusal(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, nil)
 	c := g.dial(t)
 	r := bufio.NewReader(c)

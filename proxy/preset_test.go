@@ -36,6 +36,7 @@ func respellings(path string) (list []string) {
 // TestPresetSpellings sends each preset's request in all other spellings, with a key that opens its chatflow. None may
 // reach the upstream.
 func TestPresetSpellings(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		preset *route.Preset
 		keys   string
@@ -87,6 +88,7 @@ func TestPresetSpellings(t *testing.T) {
 // TestPresetHeaders has the headers that some upstream obeys: each preset drops its own, because on others a webhook
 // may need them.
 func TestPresetHeaders(t *testing.T) {
+	t.Parallel()
 	headers := []string{
 		"X-LANGFLOW-GLOBAL-VAR-TOKEN", "x-langflow-global-var-token", "X-Langflow-Global-Var-A-B", "X_LANGFLOW_GLOBAL_VAR_TOKEN", "X-Langflow-Global-Var-A_B", "X-Langflow.Global.Var.A",
 		"X-Api-Key", "x-api-key", "X_API_KEY", "X-N8N-API-KEY", "X-Request-From", "Flowise-Tool", "Cookie", "X-Custom",

@@ -13,6 +13,7 @@ import (
 
 // TestRefusals has every way to be refused. Nothing of a refused request may reach the upstream, not even a connection.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	const (
 		plain        = `Bearer realm="flowlatch"`
 		invalid      = plain + `, error="invalid_token"`
@@ -84,6 +85,7 @@ func TestRefusals(t *testing.T) {
 // TestUnauthorizedResponsesAreAlike: unknown, expired, disabled and future keys, and listed and unlisted chatflows,
 // cannot be told apart.
 func TestUnauthorizedResponsesAreAlike(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, nil)
 	normal := func(secret, id string) string {
 		res := g.request(t, "POST", "/api/v1/prediction/"+id, "{}", bearerOf(secret), jsonType)
@@ -107,6 +109,7 @@ func TestUnauthorizedResponsesAreAlike(t *testing.T) {
 }
 
 func TestNewFindsAllFaults(t *testing.T) {
+	t.Parallel()
 	_, err := proxy.New(proxy.Options{
 		Store: openStore(t, newGate(t, nil, nil).keys), Upstream: mustURL(t, "http://127.0.0.1:1"), Expose: []string{"predct"},
 		Routes: []*route.Route{{Group: "run", Methods: []string{"get"}, Path: "/a/{chatflow}"}, {Group: "run", Methods: []string{"GET"}, Path: "/a//b"}},

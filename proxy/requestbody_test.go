@@ -26,6 +26,7 @@ func (w *strictWriter) SetReadDeadline(time.Time) error {
 
 // TestBodyReadAfterTheRequest reads on from a body when its request is over, as a transport may that is still sending.
 func TestBodyReadAfterTheRequest(t *testing.T) {
+	t.Parallel()
 	for name, read := range map[string]int{"in the middle": 3, "at the end": 100} {
 		t.Run(name, func(t *testing.T) {
 			w := &strictWriter{ResponseWriter: httptest.NewRecorder(), t: t}
@@ -46,6 +47,7 @@ func TestBodyReadAfterTheRequest(t *testing.T) {
 
 // TestHTTP2BodyThatStops begins a body and sends no more of it.
 func TestHTTP2BodyThatStops(t *testing.T) {
+	t.Parallel()
 	bubble(t, withCertificate(t), func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	}, func(t *testing.T, gate *pipeListener) {

@@ -16,6 +16,7 @@ import (
 // TestInterimResponse has an upstream that sends early hints (RFC 8297): they reach the client without headers that are
 // not for clients, and do not change the response.
 func TestInterimResponse(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
 		h.Set("Link", "</x>; rel=preload")
@@ -50,6 +51,7 @@ func TestInterimResponse(t *testing.T) {
 // TestNoInterimResponseToHTTP10 has a client that speaks HTTP/1.0, as nginx does by default: to it, the first response
 // is the response.
 func TestNoInterimResponseToHTTP10(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints)
 		_, _ = w.Write([]byte("hello"))
@@ -65,12 +67,13 @@ func TestNoInterimResponseToHTTP10(t *testing.T) {
 // once: net/http writes the 100 from the goroutine that reads the body, so no other interim response may be written
 // before it (the race detector tells).
 func TestNoInterimResponseBeforeContinue(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</x>; rel=preload")
 		w.WriteHeader(http.StatusEarlyHints)
 		_, _ = io.Copy(w, r.Body)
 	}, nil)
-	for range 100 {
+	for range atFullSize(100, 30) {
 		c := g.dial(t)
 		fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n%s\r\n\r\n", botA, bearerOf(secretA))
 		r := bufio.NewReader(c)
@@ -90,6 +93,7 @@ func TestNoInterimResponseBeforeContinue(t *testing.T) {
 
 // TestDeprecation: responses to a secret that has a successor say until when it is valid, and no others do.
 func TestDeprecation(t *testing.T) {
+	t.Parallel()
 	const newSecret = "the-new-secret-0123456789"
 	end := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	begin := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)

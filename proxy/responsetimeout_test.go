@@ -12,6 +12,7 @@ import (
 // TestUploadSlowerThanTheTimeout takes longer over a body than the upstream may take to begin its response: as long as
 // the body moves on, the upstream is not to blame.
 func TestUploadSlowerThanTheTimeout(t *testing.T) {
+	t.Parallel()
 	for name, standard := range map[string]bool{"direct": false, "standard": true} {
 		t.Run(name, func(t *testing.T) {
 			o := Options{StandardTransport: standard, UpstreamTimeout: time.Minute}

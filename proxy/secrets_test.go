@@ -58,8 +58,10 @@ func checkSecrets(t *testing.T, where map[string]string) {
 // TestNothingSecretIsLogged searches everything that the gate writes for what was in requests and responses, at every
 // level of the log and with every response of its own.
 func TestNothingSecretIsLogged(t *testing.T) {
+	t.Parallel()
 	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {
 		t.Run(level.String(), func(t *testing.T) {
+			t.Parallel()
 			credential := testkit.WriteFile(t, "credential", "upstream-credential")
 			log, next := &testkit.Buffer{}, make(chan string)
 			s := serveGateWith(t, func(w http.ResponseWriter, r *http.Request) {
@@ -76,7 +78,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			}, time.Minute, func(o *proxy.Options) {
 				withKeys(t, digestFile())(o)
 				o.Log = zerolog.New(log).Level(level)
-				o.MaxBody, o.UpstreamTimeout = 1000, 100*time.Millisecond
+				o.MaxBody, o.UpstreamTimeout = 1000, 500*time.Millisecond
 				o.Upstream.User = mustURL(t, "http://user:upstream-word@x").User
 				var err error
 				if o.UpstreamAuthorization, err = keystore.ParseUpstreamAuthorization("file:" + credential); err != nil {
@@ -141,8 +143,10 @@ func TestNothingSecretIsLogged(t *testing.T) {
 
 // TestNothingSecretIsInAStack has the gate panic in the middle of a request.
 func TestNothingSecretIsInAStack(t *testing.T) {
+	t.Parallel()
 	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {
 		t.Run(level.String(), func(t *testing.T) {
+			t.Parallel()
 			var broken atomic.Bool
 			log := &testkit.Buffer{}
 			s := serveGateWith(t, nil, time.Second, func(o *proxy.Options) {

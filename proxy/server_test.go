@@ -17,6 +17,7 @@ import (
 
 // TestHeaderTooLarge sends headers around the limit, in one field and in many.
 func TestHeaderTooLarge(t *testing.T) {
+	t.Parallel()
 	s := serveGate(t, nil, time.Second)
 	if res := s.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType, "X: "+strings.Repeat("x", 15<<10)); res.status != 200 {
 		t.Errorf("request with a header of 15 KiB = %d, want 200", res.status)
@@ -49,6 +50,7 @@ func TestHeaderTooLarge(t *testing.T) {
 // TestOptionsOfTheServer sends OPTIONS *, to which net/http would respond by itself, to the listener for clients and to
 // that for operators.
 func TestOptionsOfTheServer(t *testing.T) {
+	t.Parallel()
 	s := serveGate(t, nil, time.Second)
 	res := s.request(t, "OPTIONS", "*", "")
 	checkProblem(t, res, 400, problem.NotCanonical)
@@ -61,6 +63,7 @@ func TestOptionsOfTheServer(t *testing.T) {
 // TestDrainClosesConnections: when a drain begins, idle connections are closed, and a response during it says that it
 // is the last on its connection.
 func TestDrainClosesConnections(t *testing.T) {
+	t.Parallel()
 	reached, release := make(chan struct{}), make(chan struct{})
 	s := serveGate(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/api/v1/ping" {
@@ -96,6 +99,7 @@ func TestDrainClosesConnections(t *testing.T) {
 
 // TestDrainWaitsForStreams: a drain refuses new requests and lets a stream go on to its end.
 func TestDrainWaitsForStreams(t *testing.T) {
+	t.Parallel()
 	next := make(chan string)
 	s := serveGate(t, events(next), time.Minute)
 	if got := status(t, s.adminURL+"/readyz"); got != 200 {
@@ -137,6 +141,7 @@ func ping(t *testing.T, base string) *response {
 
 // TestDrainEnds cuts a stream when the time to drain is over.
 func TestDrainEnds(t *testing.T) {
+	t.Parallel()
 	next := make(chan string, 1)
 	s := serveGate(t, events(next), 20*time.Millisecond)
 	res := stream(t, s.base)

@@ -15,6 +15,7 @@ import (
 // TestSlowClients has clients that take their time. Each connection must end by itself, or a few thousand of them are
 // all that the gate ever has.
 func TestSlowClients(t *testing.T) {
+	t.Parallel()
 	const (
 		predict = "POST /api/v1/prediction/" + bubbleBot + " HTTP/1.1\r\n"
 		leads   = "POST /api/v1/leads HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer " + bubbleKey + "\r\nContent-Type: application/json\r\n"
@@ -97,6 +98,7 @@ func lastStatus(r io.Reader) (status int, err error) {
 
 // TestSilentClientsOverTLS opens connections and sends nothing, before the TLS handshake and after it.
 func TestSilentClientsOverTLS(t *testing.T) {
+	t.Parallel()
 	bubble(t, withCertificate(t), nil, func(t *testing.T, gate *pipeListener) {
 		for _, handshake := range []bool{false, true} {
 			raw := gate.connect(t)

@@ -17,6 +17,7 @@ import (
 
 // TestCutStreams revokes the key of an open stream: it is cut with CutRevoked, and goes on without.
 func TestCutStreams(t *testing.T) {
+	t.Parallel()
 	for _, cut := range []bool{true, false} {
 		next := make(chan string)
 		s := serveGateWith(t, events(next), time.Minute, func(o *proxy.Options) { o.CutRevoked = cut })
@@ -87,6 +88,7 @@ func events(next <-chan string) http.HandlerFunc {
 // TestStreamIsNotDelayed reads the response header before there is an event, and each event before the upstream sends
 // the next.
 func TestStreamIsNotDelayed(t *testing.T) {
+	t.Parallel()
 	next := make(chan string)
 	g := newGate(t, events(next), nil)
 	res := stream(t, g.URL)
@@ -107,6 +109,7 @@ func TestStreamIsNotDelayed(t *testing.T) {
 
 // TestBrokenStreamIsCut: when the upstream breaks off, the response must not look complete.
 func TestBrokenStreamIsCut(t *testing.T) {
+	t.Parallel()
 	next := make(chan string, 2)
 	g := newGate(t, events(next), nil)
 	res := stream(t, g.URL)
@@ -121,6 +124,7 @@ func TestBrokenStreamIsCut(t *testing.T) {
 // TestResetStreamIsCut is the same for a response that ends with its connection, which the upstream resets: nothing
 // else tells the client that it is not complete.
 func TestResetStreamIsCut(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 // TestBadTargets sends each class with a valid key and without one. The response is that of the contract, repeats
 // nothing of the target and leads nowhere, and the gate does not even connect to the upstream.
 func TestBadTargets(t *testing.T) {
+	t.Parallel()
 	for _, tt := range badTargets {
 		t.Run(tt.class, func(t *testing.T) {
 			method := cmp.Or(tt.method, http.MethodPost)

@@ -49,6 +49,7 @@ func traceOfLine(t *testing.T, g *gate, requestID string) (id, span string) {
 
 // TestTrace sends traces, well-formed and not, and compares what the upstream and the log get of them.
 func TestTrace(t *testing.T) {
+	t.Parallel()
 	const otherID, otherSpan = "11111111111111111111111111111111", "2222222222222222"
 	part := func(version, id, span, flags string) string {
 		return "Traceparent: " + version + "-" + id + "-" + span + "-" + flags
@@ -145,6 +146,7 @@ func TestTrace(t *testing.T) {
 
 // TestTraceOfARefusal: the trace of a refused request is logged.
 func TestTraceOfARefusal(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, nil)
 	for _, target := range []string{"/api/v1/prediction/" + botA, "/api/v1/%70rediction/" + botA, "/nowhere"} {
 		res := g.request(t, "POST", target, "{}", "Traceparent: "+traceparent)

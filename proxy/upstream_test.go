@@ -20,6 +20,7 @@ import (
 
 // TestUpstreamWithoutPort has an upstream on the default port of its scheme.
 func TestUpstreamWithoutPort(t *testing.T) {
+	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := newGate(t, nil, func(o *proxy.Options) {
 			change(o)
@@ -34,6 +35,7 @@ func TestUpstreamWithoutPort(t *testing.T) {
 
 // TestContentEncoding: the gate neither asks for a compressed response by itself nor decompresses one.
 func TestContentEncoding(t *testing.T) {
+	t.Parallel()
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
 	_, _ = io.WriteString(w, `{"text":"hello"}`)
@@ -62,6 +64,7 @@ func TestContentEncoding(t *testing.T) {
 
 // TestUpstreamCertificate has https upstreams with a certificate of a known CA, and of others.
 func TestUpstreamCertificate(t *testing.T) {
+	t.Parallel()
 	upstream := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
 	upstream.Config.ErrorLog = log.New(io.Discard, "", 0)
 	upstream.StartTLS()

@@ -10,6 +10,7 @@ import (
 
 // TestInterimResponsesAndTrailersAreCleaned: neither has what the header of a response may not have.
 func TestInterimResponsesAndTrailersAreCleaned(t *testing.T) {
+	t.Parallel()
 	const bad = "Set-Cookie: session=upstream\r\nAlt-Svc: h3=\":443\"\r\n"
 	for name, bytes := range map[string]string{
 		"hints":    "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n" + bad + "\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
@@ -31,6 +32,7 @@ func TestInterimResponsesAndTrailersAreCleaned(t *testing.T) {
 
 // TestResponseHeaderIsCleaned: no response sets a cookie or names another way to the upstream, whatever its status.
 func TestResponseHeaderIsCleaned(t *testing.T) {
+	t.Parallel()
 	status := 200
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -12,6 +12,7 @@ import (
 // among all of the others takes minutes, and still a hundred milliseconds for as many as a client without a key can
 // send.
 func TestConnectionNamesManyHeaders(t *testing.T) {
+	t.Parallel()
 	const headers = 20_000
 	h := http.Header{"X-Kept": {"yes"}, "X-Last": {"no"}}
 	for i := range headers {

@@ -15,6 +15,7 @@ import (
 
 // TestHeaders has a request with headers of all kinds.
 func TestHeaders(t *testing.T) {
+	t.Parallel()
 	client := []string{
 		bearerOf(secretA), "Cookie: session=1", "x-request-from: internal", "X_Request_From: internal", "X.Request.From: internal",
 		"Flowise-Tool: true", "X-Flowise-Evaluation: 1", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Host: evil", "X-Forwarded-Proto: https",
@@ -69,6 +70,7 @@ func spoofed(value string) (headers []string) {
 // TestManagedNames sends every managed name in every spelling that some server takes for it. The upstream must get none
 // of them, and all other headers as they are.
 func TestManagedNames(t *testing.T) {
+	t.Parallel()
 	const evil = "evil-value"
 	respell := func(sep string) func(string) string {
 		return func(name string) string { return strings.ReplaceAll(name, "-", sep) }
@@ -112,6 +114,7 @@ func TestManagedNames(t *testing.T) {
 // TestManagedNamesOnEveryRoute spoofs headers on each kind of route, also without a key: where the gate does not know
 // the client, nobody else may claim to.
 func TestManagedNamesOnEveryRoute(t *testing.T) {
+	t.Parallel()
 	preflight := []string{"Origin: https://site.example", "Access-Control-Request-Method: POST"}
 	for _, tt := range []struct {
 		name, method, target, body string
@@ -163,6 +166,7 @@ func TestManagedNamesOnEveryRoute(t *testing.T) {
 // TestConnectionCannotRemove has a client list in Connection what the gate sets. A proxy that removes the listed
 // headers too late would remove it.
 func TestConnectionCannotRemove(t *testing.T) {
+	t.Parallel()
 	path := testkit.WriteFile(t, "credential", "upstream-credential-1")
 	list := "Authorization, X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto, X-Request-Id, Host, Content-Length, Transfer-Encoding, X-Keep"
 	for name, connection := range map[string][]string{
@@ -201,6 +205,7 @@ func TestConnectionCannotRemove(t *testing.T) {
 
 // TestHost has hosts that could lead elsewhere, or that net/http itself refuses.
 func TestHost(t *testing.T) {
+	t.Parallel()
 	request := func(t *testing.T, g *gate, key string, hosts ...string) *response {
 		t.Helper()
 		header := "POST /api/v1/prediction/" + botA + " HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n" + jsonType + "\r\n"
@@ -260,6 +265,7 @@ func TestHost(t *testing.T) {
 
 // TestOtherHeadersPass: headers that concern the client and the upstream alone pass unchanged, both ways.
 func TestOtherHeadersPass(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		h := w.Header()

@@ -26,6 +26,7 @@ func withWebsockets(o *proxy.Options) {
 // TestWebsocketLosesNothing has a client that sends bytes together with its request, and that ends its side before the
 // upstream does: no byte is lost either way.
 func TestWebsocketLosesNothing(t *testing.T) {
+	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 			conn, rw, err := http.NewResponseController(w).Hijack()
@@ -57,13 +58,14 @@ func TestWebsocketLosesNothing(t *testing.T) {
 		if want := `hello, you sent "early and late"`; string(got) != want || err != nil {
 			t.Errorf("bytes of the upstream = %q, %v, want %q", got, err, want)
 		}
-		testkit.Eventually(t, "end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
+		testkit.Eventually(t, "end of the request", func() bool { return g.open() == 0 })
 	})
 }
 
 // TestNoWebsocketWithoutKey asks for a websocket in the form of a preflight, which needs no key, and has an upstream
 // that switches protocols unasked.
 func TestNoWebsocketWithoutKey(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -90,6 +92,7 @@ func TestNoWebsocketWithoutKey(t *testing.T) {
 
 // TestWebsocket switches protocols on a route that allows it.
 func TestWebsocket(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -126,6 +129,7 @@ func TestWebsocket(t *testing.T) {
 
 // TestUpgrades asks for other protocols than websocket. None of the headers for that may reach the upstream.
 func TestUpgrades(t *testing.T) {
+	t.Parallel()
 	routes := func(o *proxy.Options) {
 		o.Routes = []*route.Route{
 			{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true},
@@ -170,6 +174,7 @@ func TestUpgrades(t *testing.T) {
 
 // TestWebsocketWithABody: bytes of the body could be taken for bytes of the websocket, so the request is refused.
 func TestWebsocketWithABody(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) {
 		o.Routes = slices.Concat(route.Flowise().Routes, []*route.Route{{Group: "own", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}})
 		o.Expose = []string{"own"}

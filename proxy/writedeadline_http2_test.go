@@ -77,6 +77,7 @@ func (s *h2Sender) post(id uint32, key string, end bool, more ...hpack.HeaderFie
 
 // TestHTTP2ClientThatDoesNotRead takes a little of a stream and grants no window for more.
 func TestHTTP2ClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	var ended chan struct{} // of the bubble
 	bubble(t, withCertificate(t), eventsUntilGone(&ended), func(t *testing.T, gate *pipeListener) {
 		ended = make(chan struct{})
@@ -96,6 +97,7 @@ func TestHTTP2ClientThatDoesNotRead(t *testing.T) {
 // TestHTTP2ResponsesNobodyReads has the gate, and net/http itself, refuse requests of a client that grants no window
 // at all: neither the streams nor the connection may stay open.
 func TestHTTP2ResponsesNobodyReads(t *testing.T) {
+	t.Parallel()
 	bubble(t, withCertificate(t), nil, func(t *testing.T, gate *pipeListener) {
 		s := newH2Sender(t, gate, 0)
 		const n = 10
@@ -121,6 +123,7 @@ func TestHTTP2ResponsesNobodyReads(t *testing.T) {
 
 // TestHTTP2ClientThatStopsReading does not even read from the connection any more.
 func TestHTTP2ClientThatStopsReading(t *testing.T) {
+	t.Parallel()
 	var ended chan struct{} // of the bubble
 	bubble(t, withCertificate(t), func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -37,6 +37,7 @@ func onEachTransport(t *testing.T, o Options, handler http.HandlerFunc, do func(
 // TestStreamOfHours lets an hour pass after each event of a stream. The end must come after the last as the upstream
 // sent it.
 func TestStreamOfHours(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, scheme, protocol string
 		options                Options
@@ -76,6 +77,7 @@ func TestStreamOfHours(t *testing.T) {
 
 // TestWebsocketOfHours lets an hour pass between two messages of a websocket.
 func TestWebsocketOfHours(t *testing.T) {
+	t.Parallel()
 	o := Options{
 		Expose: []string{"own"},
 		Routes: slices.Concat(route.Flowise().Routes, []*route.Route{{Group: "own", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}),
@@ -134,6 +136,7 @@ func wantCancelled(t *testing.T, ended chan struct{}) {
 // TestClientThatDoesNotRead takes the first event of a stream and no more: it must not keep the upstream, whose
 // response goes on, for longer than writeIdle.
 func TestClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	var ended chan struct{} // of the bubble
 	onEachTransport(t, Options{}, eventsUntilGone(&ended), func(t *testing.T, conn net.Conn) {
 		ended = make(chan struct{})
@@ -145,6 +148,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 
 // TestClientThatDoesNotReadInterimResponses does not even read what comes before the response.
 func TestClientThatDoesNotReadInterimResponses(t *testing.T) {
+	t.Parallel()
 	bubble(t, Options{}, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints)
 	}, func(t *testing.T, gate *pipeListener) {
@@ -161,6 +165,7 @@ func TestClientThatDoesNotReadInterimResponses(t *testing.T) {
 // TestSecondRequestAfterAWhile sends two requests on a connection with more time between them than the first response
 // may take to be read: the deadline of the first must not hit the second.
 func TestSecondRequestAfterAWhile(t *testing.T) {
+	t.Parallel()
 	bubble(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(w, r.Body)
 	}, func(t *testing.T, gate *pipeListener) {

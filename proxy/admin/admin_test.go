@@ -7,6 +7,7 @@ import (
 
 // TestReload orders reloads of a key file that stays the same, becomes invalid and changes.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, keyFile, nil)
 	if w := g.ask("GET", "/-/reload", "localhost"); w.Code != 405 {
 		t.Errorf("GET /-/reload = %d, want 405", w.Code)

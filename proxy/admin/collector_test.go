@@ -6,6 +6,7 @@ import (
 )
 
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, keyFile, nil)
 	g.post(t, predict+botA, secretA, "")
 	g.post(t, predict+botA, "secret-expired-0123456789", "")

@@ -9,6 +9,7 @@ import (
 // TestGuard has web pages of other sites try to read the admin listener or give it orders. Programs are not affected,
 // whatever name they use for it.
 func TestGuard(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, keyFile, nil)
 	chrome := []string{"User-Agent: Mozilla/5.0 (X11; Linux x86_64)", "Accept-Language: en"}
 	with := func(headers ...string) []string { return append(slices.Clone(chrome), headers...) }

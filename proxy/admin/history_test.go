@@ -11,6 +11,7 @@ import (
 // TestRecent counts three requests a second, one of them refused and one failed from the third minute on, and asks at
 // times what was in the last minute.
 func TestRecent(t *testing.T) {
+	t.Parallel()
 	var h history
 	var counted proxy.Counts
 	started := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

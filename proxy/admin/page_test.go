@@ -9,6 +9,7 @@ import (
 
 // TestPageFiles requests the page, what belongs to it, and names like theirs, which do not exist.
 func TestPageFiles(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, keyFile, nil)
 	for _, tt := range []struct {
 		method, path string
@@ -57,6 +58,7 @@ func TestPageFiles(t *testing.T) {
 
 // TestPageStandsAlone searches the page's files for what its policy forbids, or what comes from elsewhere.
 func TestPageStandsAlone(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, keyFile, nil)
 	script := []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "http:", "https:", "DOMParser", "srcdoc", ".style", ".href", "createContextualFragment"}
 	for path, never := range map[string][]string{

@@ -39,6 +39,7 @@ func checkSecrets(t *testing.T, name, text string) {
 
 // TestFaultsHoldNoSecret reloads key files whose faults are in the secrets themselves, or beside them.
 func TestFaultsHoldNoSecret(t *testing.T) {
+	t.Parallel()
 	digest := keystore.DigestOf(secretA).String()
 	entry := func(s string) string { return strings.Replace(keyFile, "{id: key-a, secret: "+secretA+"}", s, 1) }
 	for name, content := range map[string]string{
@@ -84,6 +85,7 @@ func TestFaultsHoldNoSecret(t *testing.T) {
 // TestStatusHoldsNoDigest searches the status for digests of secrets that the key file has in plain text, of which it
 // warns.
 func TestStatusHoldsNoDigest(t *testing.T) {
+	t.Parallel()
 	state := newGate(t, keyFile, nil).ask("GET", "/status", "localhost").Body.String()
 	if !strings.Contains(state, "plain text") {
 		t.Errorf("status = %s, want a warning of secrets in plain text", state)

@@ -16,6 +16,7 @@ import (
 )
 
 func TestStatus(t *testing.T) {
+	t.Parallel()
 	s := newGate(t, keyFile, nil).status(t, "")
 	var keys []string
 	for _, k := range s.Keys {
@@ -58,6 +59,7 @@ func (g *gate) chatflow(t *testing.T, id string) admin.CountStatus {
 
 // TestStatusCounts counts by chatflow. The only words in the status are those of the key file.
 func TestStatusCounts(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, keyFile, streamOrFail(nil))
 	g.post(t, predict+botA, secretA, "")
 	g.post(t, predict+botA, secretA, "fail")
@@ -100,6 +102,7 @@ func TestStatusCounts(t *testing.T) {
 // TestStatusCountsAcrossReloads: a chatflow that stays in the key file keeps its counts, a new one begins at none, and
 // an open stream stays counted while its chatflow is out of the file.
 func TestStatusCountsAcrossReloads(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	g := newGate(t, keyFile, streamOrFail(release))
 	reload := func(content string) {

@@ -8,6 +8,7 @@ import (
 // TestFirstsWithoutBound has the largest limit there is: nothing is sorted before all is there, or a million keys would
 // be sorted a million times.
 func TestFirstsWithoutBound(t *testing.T) {
+	t.Parallel()
 	f := firsts[int]{limit: math.MaxInt, sorted: true}
 	for i := range 1000 {
 		f.add(i, int64(-i), "")

@@ -36,6 +36,7 @@ func chatflowNames(s admin.Status) string {
 
 // TestStatusView asks for parts of the status. The counts are those of all keys and chatflows, whatever is asked for.
 func TestStatusView(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, keyFile, nil)
 	for range 3 {
 		g.post(t, predict+botB, "", "") // refused
@@ -80,6 +81,7 @@ func TestStatusView(t *testing.T) {
 
 // TestStatusViewOfMany asks for parts of a large status: they are as short as was asked for.
 func TestStatusViewOfMany(t *testing.T) {
+	t.Parallel()
 	var file strings.Builder
 	file.WriteString("version: 1\nkeys:\n")
 	for i := range 5000 {
@@ -114,6 +116,7 @@ func TestStatusViewOfMany(t *testing.T) {
 
 // TestStatusViewOfNobody asks for a part of the status and leaves before its turn: no work is done for it.
 func TestStatusViewOfNobody(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, keyFile, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
