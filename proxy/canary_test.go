@@ -11,20 +11,22 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// canaries numbers words that must not come out anywhere. They are longer than the segments of a path that are logged.
+// canaries numbers words that must not appear anywhere. They are longer than the segments of a path that are logged.
 type canaries int
 
 func (n *canaries) next() string {
 	*n++
-	return fmt.Sprintf("canary-%03d-of-the-caller", *n)
+	return fmt.Sprintf("canary-%03d-of-a-client", *n)
 }
 
-// TestCanaries puts words into every place of a request and of a runner's answer that takes one, the odd ones too, and
-// looks for them in the log, at its most talkative and in both formats.
+// TestCanaries puts words into every place of a request and of an upstream's response that takes one, the odd ones too,
+// and looks for them in the log, at its most verbose level and in both formats.
 func TestCanaries(t *testing.T) {
+	t.Parallel()
 	formats := map[string]func(io.Writer) io.Writer{
 		"json":    func(w io.Writer) io.Writer { return w },
 		"console": func(w io.Writer) io.Writer { return zerolog.ConsoleWriter{Out: w, NoColor: true} },
@@ -32,13 +34,13 @@ func TestCanaries(t *testing.T) {
 	for format, wrap := range formats {
 		t.Run(format, func(t *testing.T) {
 			bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
-				log := &lockedBuffer{}
+				log := &testkit.Buffer{}
 				var n canaries
-				answers := make(chan string, 100)
+				responses := make(chan string, 100)
 				s := serveGateWith(t, nil, time.Minute, func(o *proxy.Options) {
 					change(o)
 					o.Log = zerolog.New(wrap(log)).Level(zerolog.TraceLevel)
-					o.Upstream = scripted(t, answers)
+					o.Upstream = scriptedUpstream(t, responses)
 				})
 				key := bearerOf(secretA)
 				sent := 0
@@ -49,20 +51,20 @@ func TestCanaries(t *testing.T) {
 				}
 				for _, line := range oddHeaders(&n) {
 					for _, authorization := range []string{key + "\r\n", ""} {
-						answers <- "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+						responses <- "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 						exchange("POST /api/v1/prediction/" + botA + " HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n" + authorization + line + "\r\nContent-Length: 2\r\n\r\n{}")
-						drainChannel(answers)
+						drainChannel(responses)
 					}
 				}
 				for _, request := range oddRequests(&n, key) {
-					answers <- "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+					responses <- "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 					exchange(request)
-					drainChannel(answers)
+					drainChannel(responses)
 				}
-				for _, answer := range oddAnswers(&n) {
-					answers <- answer
+				for _, res := range oddResponses(&n) {
+					responses <- res
 					exchange("POST /api/v1/prediction/" + botA + " HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n" + key + "\r\nContent-Length: 2\r\n\r\n{}")
-					drainChannel(answers)
+					drainChannel(responses)
 				}
 				s.stop()
 				if err := <-s.ended; err != nil {
@@ -74,7 +76,7 @@ func TestCanaries(t *testing.T) {
 				}
 				for line := range strings.Lines(text) {
 					if low := strings.ToLower(line); strings.Contains(low, "canary") || strings.Contains(low, "y2fuyxj5") { // in Base64
-						t.Errorf("the log has a word of a caller or a runner in it: %s", line)
+						t.Errorf("log line %s, want no word of a client or an upstream in it", line)
 					}
 				}
 				checkSecrets(t, map[string]string{"log": text})
@@ -83,7 +85,7 @@ func TestCanaries(t *testing.T) {
 	}
 }
 
-// oddHeaders are header lines with a word each.
+// oddHeaders returns header lines with words in them.
 func oddHeaders(n *canaries) (lines []string) {
 	for _, line := range []string{
 		"Authorization: Bearer %s", "Authorization: Basic %s", "Authorization: %s", "Authorization: Bearer a %s", "Proxy-Authorization: Basic %s",
@@ -103,7 +105,7 @@ func oddHeaders(n *canaries) (lines []string) {
 	return lines
 }
 
-// oddRequests are whole requests with words in their request lines, bodies and trailers.
+// oddRequests returns whole requests with words in their request lines, bodies and trailers.
 func oddRequests(n *canaries, key string) (requests []string) {
 	predict := "/api/v1/prediction/" + botA
 	for _, line := range []string{
@@ -144,9 +146,9 @@ func oddRequests(n *canaries, key string) (requests []string) {
 	return requests
 }
 
-// oddAnswers are answers of a runner with words in them, most of them malformed.
-func oddAnswers(n *canaries) (answers []string) {
-	for _, answer := range []string{
+// oddResponses returns responses of an upstream with words in them, most of them malformed.
+func oddResponses(n *canaries) (responses []string) {
+	for _, res := range []string{
 		"HTTP/1.1 200 %s\r\n%s: %s\r\nSet-Cookie: %s=%s\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 500 %s\r\nContent-Length: 40\r\n\r\n%s", "HTTP/1.1 %s OK\r\n\r\n", "%s\r\n\r\n", "HTTP/%s 200 OK\r\n\r\n",
 		"HTTP/1.1 200 OK\r\n%s\r\n\r\n", "HTTP/1.1 200 OK\r\n %s\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%s",
 		"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n%s", "HTTP/1.1 200 OK\r\nTransfer-Encoding: %s\r\n\r\n%s", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n",
@@ -154,35 +156,35 @@ func oddAnswers(n *canaries) (answers []string) {
 		"HTTP/1.1 101 %s\r\nUpgrade: %s\r\nConnection: Upgrade\r\n\r\n%s", "HTTP/1.1 103 %s\r\nLink: <%s>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n%s", "HTTP/1.1 302 Found\r\nLocation: http://%s/%s\r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 099 %s\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n%s\r\n\r\n",
 	} {
-		answer = strings.ReplaceAll(answer, "%s", "\x00")
-		for strings.Contains(answer, "\x00") {
-			answer = strings.Replace(answer, "\x00", n.next(), 1)
+		res = strings.ReplaceAll(res, "%s", "\x00")
+		for strings.Contains(res, "\x00") {
+			res = strings.Replace(res, "\x00", n.next(), 1)
 		}
-		answers = append(answers, answer)
+		responses = append(responses, res)
 	}
-	return answers
+	return responses
 }
 
-// scripted is a runner that sends the next answer to each request as it stands, and hangs up.
-func scripted(t *testing.T, answers <-chan string) *url.URL {
+// scriptedUpstream sends the next response to each request as it stands, and closes the connection.
+func scriptedUpstream(t *testing.T, responses <-chan string) *url.URL {
 	t.Helper()
-	return hangingUp(t, func(c net.Conn) {
+	return closingUpstream(t, func(c net.Conn) {
 		if !readRequest(c) {
-			return // somebody looks whether a runner is there
+			return
 		}
 		select {
-		case answer := <-answers:
-			_, _ = io.WriteString(c, answer)
+		case res := <-responses:
+			_, _ = io.WriteString(c, res)
 		default:
 		}
 	})
 }
 
-// drainChannel takes out what a request that was refused left.
-func drainChannel(answers <-chan string) {
+// drainChannel takes out the response that a refused request left.
+func drainChannel(responses <-chan string) {
 	for {
 		select {
-		case <-answers:
+		case <-responses:
 		default:
 			return
 		}

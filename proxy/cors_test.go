@@ -6,9 +6,10 @@ import (
 	"testing"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// corsOf returns the CORS headers of an answer, each once or the test fails.
+// corsOf returns the CORS headers of a response. The test fails if one comes twice.
 func corsOf(t *testing.T, h http.Header) map[string]string {
 	t.Helper()
 	got := map[string]string{}
@@ -24,8 +25,8 @@ func corsOf(t *testing.T, h http.Header) map[string]string {
 	return got
 }
 
-// corsRunner answers with CORS headers of its own.
-func corsRunner(w http.ResponseWriter, r *http.Request) {
+// corsUpstream responds with CORS headers of its own.
+func corsUpstream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("Access-Control-Allow-Credentials", "true")
 	w.Header().Set("Access-Control-Allow-Methods", "POST")
@@ -38,8 +39,9 @@ func corsRunner(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// TestCORSByTheGate: with origins listed the gate answers browsers, the runner does not.
+// TestCORSByTheGate: with a list of origins the CORS headers are the gate's, not the upstream's.
 func TestCORSByTheGate(t *testing.T) {
+	t.Parallel()
 	const (
 		page  = "Origin: https://www.example.com"
 		other = "Origin: https://evil.example"
@@ -51,7 +53,7 @@ func TestCORSByTheGate(t *testing.T) {
 		headers        []string
 		status         int
 		origin         string // allowed; empty for no CORS headers at all
-		reached        int    // requests that reach the runner
+		reached        int    // requests that reach the upstream
 	}{
 		"preflight":                         {"OPTIONS", predict, []string{page, ask, "Access-Control-Request-Headers: authorization,content-type"}, 204, "https://www.example.com", 0},
 		"preflight from a subdomain":        {"OPTIONS", predict, []string{"Origin: https://a.example.org", ask}, 204, "https://a.example.org", 0},
@@ -62,9 +64,9 @@ func TestCORSByTheGate(t *testing.T) {
 		"preflight of what is not exposed":  {"OPTIONS", "/api/v1/chatflows", []string{page, ask}, 404, "", 0},
 		"preflight for another method":      {"OPTIONS", predict, []string{page, "Access-Control-Request-Method: DELETE"}, 405, "", 0},
 		"OPTIONS that is no preflight":      {"OPTIONS", predict, []string{page, bearerOf(secretA)}, 405, "", 0},
-		"answer":                            {"POST", predict, []string{page, bearerOf(secretA)}, 200, "https://www.example.com", 1},
-		"answer to a page from elsewhere":   {"POST", predict, []string{other, bearerOf(secretA)}, 200, "", 1},
-		"answer to a program":               {"POST", predict, []string{bearerOf(secretA)}, 200, "", 1},
+		"response":                          {"POST", predict, []string{page, bearerOf(secretA)}, 200, "https://www.example.com", 1},
+		"response to a page from elsewhere": {"POST", predict, []string{other, bearerOf(secretA)}, 200, "", 1},
+		"response to a program":             {"POST", predict, []string{bearerOf(secretA)}, 200, "", 1},
 		"refusal":                           {"POST", predict, []string{page}, 401, "https://www.example.com", 0},
 		"refusal for another chatflow":      {"POST", predict, []string{page, bearerOf(secretB)}, 403, "https://www.example.com", 0},
 		"refusal of the path":               {"POST", predict + "%20", []string{page}, 400, "https://www.example.com", 0},
@@ -74,26 +76,26 @@ func TestCORSByTheGate(t *testing.T) {
 		"two origins are not one":           {"POST", predict, []string{"Origin: https://www.example.com, https://evil.example", bearerOf(secretA)}, 200, "", 1},
 		"origin in upper case is a browser": {"POST", predict, []string{"Origin: https://WWW.EXAMPLE.COM", bearerOf(secretA)}, 200, "https://WWW.EXAMPLE.COM", 1},
 	}
-	g := newGate(t, corsRunner, func(o *proxy.Options) {
+	g := newGate(t, corsUpstream, func(o *proxy.Options) {
 		o.CORSOrigins = []string{"https://www.example.com", "https://*.example.org"}
 	})
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, _, before := g.runner.last()
-			a := g.request(t, tt.method, tt.target, "", tt.headers...)
-			got := corsOf(t, a.header)
-			if _, _, n := g.runner.last(); a.status != tt.status || got["Access-Control-Allow-Origin"] != tt.origin || n-before != tt.reached {
-				t.Errorf("answer = %d with %v, %d requests reached the runner; want %d, origin %q, %d", a.status, got, n-before, tt.status, tt.origin, tt.reached)
+			_, _, before := g.upstream.last()
+			res := g.request(t, tt.method, tt.target, "", tt.headers...)
+			got := corsOf(t, res.header)
+			if _, _, n := g.upstream.last(); res.status != tt.status || got["Access-Control-Allow-Origin"] != tt.origin || n-before != tt.reached {
+				t.Errorf("response = %d with %v, %d requests reached the upstream; want %d, origin %q, %d", res.status, got, n-before, tt.status, tt.origin, tt.reached)
 			}
 			if tt.origin == "" && len(got) != 0 {
 				t.Errorf("headers = %v, want none of CORS", got)
 			}
 			if got["Access-Control-Allow-Credentials"] != "" {
-				t.Error("the answer allows credentials, which no caller has")
+				t.Error("the response allows credentials, which no client needs")
 			}
 			if tt.status < 400 || tt.method != "OPTIONS" {
-				if !strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Origin") {
-					t.Errorf("Vary = %q, want Origin in it, or a cache gives one page another's answer", a.header.Values("Vary"))
+				if !strings.Contains(strings.Join(res.header.Values("Vary"), ","), "Origin") {
+					t.Errorf("Vary = %q, want Origin in it, or a cache gives one page another's response", res.header.Values("Vary"))
 				}
 			}
 			if tt.method != "OPTIONS" && tt.origin != "" && !strings.Contains(strings.ToLower(got["Access-Control-Expose-Headers"]), "x-request-id") {
@@ -101,27 +103,29 @@ func TestCORSByTheGate(t *testing.T) {
 			}
 		})
 	}
-	a := g.request(t, "OPTIONS", predict, "", page, ask, "Access-Control-Request-Headers: authorization,content-type")
-	if got := corsOf(t, a.header); got["Access-Control-Allow-Methods"] != "POST" || got["Access-Control-Allow-Headers"] != "authorization,content-type" || got["Access-Control-Max-Age"] != "600" {
+	res := g.request(t, "OPTIONS", predict, "", page, ask, "Access-Control-Request-Headers: authorization,content-type")
+	if got := corsOf(t, res.header); got["Access-Control-Allow-Methods"] != "POST" || got["Access-Control-Allow-Headers"] != "authorization,content-type" || got["Access-Control-Max-Age"] != "600" {
 		t.Errorf("preflight = %v, want POST, the headers asked for, 600 s", got)
 	}
 }
 
-// TestCORSByTheRunner: without a list, the runner's answers to browsers come through as they are.
-func TestCORSByTheRunner(t *testing.T) {
-	g := newGate(t, corsRunner, nil)
+// TestCORSByTheUpstream: without a list of origins, the upstream's CORS headers pass.
+func TestCORSByTheUpstream(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, corsUpstream, nil)
 	predict := "/api/v1/prediction/" + botA
-	a := g.request(t, "OPTIONS", predict, "", "Origin: https://evil.example", "Access-Control-Request-Method: POST")
-	if got := corsOf(t, a.header); a.status != 204 || got["Access-Control-Allow-Origin"] != "*" || got["Access-Control-Allow-Methods"] != "POST" {
-		t.Errorf("preflight = %d %v, want the runner's 204", a.status, got)
+	res := g.request(t, "OPTIONS", predict, "", "Origin: https://evil.example", "Access-Control-Request-Method: POST")
+	if got := corsOf(t, res.header); res.status != 204 || got["Access-Control-Allow-Origin"] != "*" || got["Access-Control-Allow-Methods"] != "POST" {
+		t.Errorf("preflight = %d %v, want the upstream's 204", res.status, got)
 	}
-	a = g.request(t, "POST", predict, "", "Origin: https://evil.example")
-	if got := corsOf(t, a.header); a.status != 401 || len(got) != 0 {
-		t.Errorf("refusal = %d %v, want 401 and no CORS headers", a.status, got)
+	res = g.request(t, "POST", predict, "", "Origin: https://evil.example")
+	if got := corsOf(t, res.header); res.status != 401 || len(got) != 0 {
+		t.Errorf("refusal = %d %v, want 401 and no CORS headers", res.status, got)
 	}
 }
 
 func TestValidateOrigins(t *testing.T) {
+	t.Parallel()
 	for _, good := range [][]string{nil, {"*"}, {"https://a.example"}, {"http://localhost:5173", "https://*.example.com"}, {"http://[::1]:8080"}, {"app://x"}} {
 		if err := proxy.ValidateOrigins(good); err != nil {
 			t.Errorf("ValidateOrigins(%q) = %v, want nil", good, err)
@@ -133,6 +137,23 @@ func TestValidateOrigins(t *testing.T) {
 		}
 	}
 	if err := proxy.ValidateOrigins([]string{"*", "https://a.example"}); err == nil {
-		t.Error("* together with an origin is accepted")
+		t.Error("ValidateOrigins of * and an origin = nil, want an error")
+	}
+}
+
+// TestPreflightOfAnyMethod: an upstream whose route takes every method may take OPTIONS for a call, as Flowise 3.1.4
+// does with webhooks from origins that it does not know.
+func TestPreflightOfAnyMethod(t *testing.T) {
+	t.Parallel()
+	preflight := []string{"Origin: https://page.example", "Access-Control-Request-Method: POST"}
+	g := newGate(t, nil, nil)
+	res := g.request(t, "OPTIONS", "/api/v1/webhook/"+botA, "", preflight...)
+	checkProblem(t, res, 405, problem.MethodNotAllowed)
+	if _, _, n := g.upstream.last(); n != 0 {
+		t.Errorf("%d requests reached the upstream, want none", n)
+	}
+	own := newGate(t, nil, func(o *proxy.Options) { o.CORSOrigins = []string{"https://page.example"} })
+	if res := own.request(t, "OPTIONS", "/api/v1/webhook/"+botA, "", preflight...); res.status != 204 {
+		t.Errorf("preflight with --cors-origins = %d, want 204", res.status)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 // TestCodesAreCounted has a counter for each code of a response.
 func TestCodesAreCounted(t *testing.T) {
+	t.Parallel()
 	if n := len(problem.Codes()); n != codes {
 		t.Errorf("codes of responses = %d, counters = %d", n, codes)
 	}

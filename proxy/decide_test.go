@@ -1,10 +1,11 @@
 package proxy_test
 
 import (
-	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -12,6 +13,7 @@ import (
 )
 
 func TestDecide(t *testing.T) {
+	t.Parallel()
 	s, err := keystore.Parse("keys.yaml", []byte(keyFile+publicEntry))
 	if err != nil {
 		t.Fatal(err)
@@ -82,21 +84,68 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestDecideByTheClock needs no reload for a key to begin and to end.
+// TestDecideByTheClock: keys become valid and expire without a reload.
 func TestDecideByTheClock(t *testing.T) {
+	t.Parallel()
 	from, until := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
-	path := t.TempDir() + "/keys.yaml"
 	content := "version: 1\nkeys:\n- {id: k, secret: " + secretA + ", not_before: 2026-01-01T00:00:00Z, not_after: 2026-02-01T00:00:00Z}\nchatflows:\n- {id: " + botA + ", keys: [k]}\n"
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := openStore(t, path).Snapshot()
+	s := openStore(t, testkit.WriteFile(t, "keys.yaml", content)).Snapshot()
 	for at, want := range map[time.Time]bool{
 		from.Add(-time.Nanosecond): false, from: true, until.Add(-time.Nanosecond): true, until: false,
 	} {
 		q := proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: secretA, Present: true}}
 		if got := proxy.Decide(s, q, at).Allowed; got != want {
-			t.Errorf("Decide at %v = %t, want %t", at, got, want)
+			t.Errorf("Decide(…, %v) = %t, want %t", at, got, want)
 		}
+	}
+}
+
+// TestDecideAllocates: no decision allocates. Refusals must not cost more than anything else, or a flood of wrong keys
+// could bring the gate down.
+func TestDecideAllocates(t *testing.T) {
+	// Secrets as long as those that are made, since a shorter one may fit where a longer one does not.
+	typed, own := keystore.Generate(), keystore.Generate()
+	mistyped := typed[:len(typed)-1] + "~"
+	file := strings.ReplaceAll(keyFile+publicEntry, secretB, own)
+	s, err := keystore.Parse("keys.yaml", []byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for _, test := range []struct {
+		name     string
+		question proxy.Question
+		allowed  bool
+	}{
+		{"key of the chatflow", proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: secretA}}, true},
+		{"key of ours", proxy.Question{Chatflow: botB, Bearer: route.Bearer{Token: own}}, true},
+		{"key of every chatflow", proxy.Question{Chatflow: unlisted, Bearer: route.Bearer{Token: secretOps}}, true},
+		{"any key", proxy.Question{Access: route.AnyKey, Bearer: route.Bearer{Token: own}}, true},
+		{"public chatflow", proxy.Question{Chatflow: botPublic}, true},
+		{"listed chatflow", proxy.Question{Access: route.ListedOnly, Chatflow: botA}, true},
+		{"public route", proxy.Question{Access: route.Public}, true},
+		{"no key", proxy.Question{Chatflow: botA}, false},
+		{"malformed token", proxy.Question{Chatflow: botA, Bearer: route.Bearer{Present: true}}, false},
+		{"unknown key", proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: "nobodys-secret-0123456789"}}, false},
+		{"unknown key of ours", proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: typed}}, false},
+		{"mistyped key", proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: mistyped}}, false},
+		{"cut key", proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: typed[:20]}}, false},
+		{"key of another chatflow", proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: own}}, false},
+		{"chatflow not listed", proxy.Question{Chatflow: unlisted, Bearer: route.Bearer{Token: secretA}}, false},
+		{"expired key", proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: secretExpired}}, false},
+		{"disabled key", proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: secretDisabled}}, false},
+		{"key of the future", proxy.Question{Chatflow: botA, Bearer: route.Bearer{Token: secretFuture}}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			q := test.question
+			q.Bearer.Present = q.Bearer.Present || q.Bearer.Token != ""
+			var d proxy.Decision
+			if got := testing.AllocsPerRun(100, func() { d = proxy.Decide(s, q, now) }); got != 0 {
+				t.Errorf("allocations of Decide(%+v) = %v, want 0", q, got)
+			}
+			if d.Allowed != test.allowed || (d.Refusal == nil) != test.allowed {
+				t.Errorf("Decide(%+v) = %+v, want allowed %t", q, d, test.allowed)
+			}
+		})
 	}
 }

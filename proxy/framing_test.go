@@ -2,7 +2,6 @@ package proxy_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,60 +14,28 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// conversation sends bytes on one connection and returns all answers until the gate closes it.
-func (g *gate) conversation(t *testing.T, bytes string) (answers []*http.Response) {
-	t.Helper()
-	conn := g.dial(t)
-	defer conn.Close()
-	go func() { _, _ = io.WriteString(conn, bytes) }() // the gate may close before it has read all
-	in := bufio.NewReader(conn)
-	for {
-		res, err := http.ReadResponse(in, nil)
-		if err != nil {
-			var timeout net.Error
-			if errors.As(err, &timeout) && timeout.Timeout() {
-				t.Fatalf("after %d answers the gate neither answers nor closes", len(answers))
-			}
-			return answers
-		}
-		body, _ := io.ReadAll(res.Body)
-		res.Body = io.NopCloser(strings.NewReader(string(body)))
-		answers = append(answers, res)
-		if res.Close {
-			_, _ = io.Copy(io.Discard, in)
-			return answers
-		}
-	}
-}
-
-func statuses(answers []*http.Response) (s []int) {
-	for _, a := range answers {
-		s = append(s, a.StatusCode)
-	}
-	return s
-}
-
-// hidden is a request that nobody authorised. It stands where a gate and a runner might disagree
-// about where a request ends. Understood as a request it is refused.
+// hidden is a request without a key. It is put where a gate and an upstream might disagree about the end of the request
+// before it.
 const hidden = "POST /api/v1/prediction/" + botB + " HTTP/1.1\r\nHost: hidden\r\nContent-Length: 2\r\n\r\n{}"
 
-// last ends a conversation: whatever was made of the bytes before it, the connection is closed after it.
+// last ends a conversation: the connection is closed after it.
 const last = "GET /api/v1/ping HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r\n"
 
-// TestFraming sends requests whose end can be understood in two ways, with a hidden one behind. Of
-// each, one well-formed request may reach the runner at most, and never what was hidden.
+// TestFraming sends requests whose end can be understood in two ways, followed by a hidden one. At most one well-formed
+// request of each may reach the upstream, and never the hidden one.
 func TestFraming(t *testing.T) {
+	t.Parallel()
 	const (
-		refused = ""      // nothing reaches the runner
+		refused = ""      // nothing reaches the upstream
 		none    = "none"  // a request without a body does
 		two     = "{}"    // a request with this body does
-		broken  = "fault" // one may begin to reach the runner, but not as a whole one
+		broken  = "fault" // a part of one may reach the upstream, but no whole one
 		any     = "any"   // at most one
 	)
 	type row struct {
 		name, headers, body string
 		want                string
-		closed              bool // the connection is closed after it: what follows is in doubt
+		closed              bool // the connection is closed after it, because its end is ambiguous
 	}
 	chunks := "2\r\n{}\r\n0\r\n\r\n"
 	groups := map[string][]row{
@@ -175,7 +142,7 @@ func TestFraming(t *testing.T) {
 			{"negative last one", "Transfer-Encoding: chunked", "2\r\n{}\r\n-0\r\n\r\n", broken, true},
 			{"long size line", "Transfer-Encoding: chunked", "2;" + strings.Repeat("x", 64<<10) + "\r\n{}\r\n0\r\n\r\n", broken, true},
 		},
-		"head": {
+		"header": {
 			{"bare line feeds", "Content-Length: 2\nX: y", "{}", any, false},
 			{"line folded", "Content-Length: 2\r\nX: a\r\n b", "{}", any, false},
 			{"line folded with a tab", "Content-Length: 2\r\nX: a\r\n\tContent-Length: 3", "{}", any, false},
@@ -199,20 +166,20 @@ func TestFraming(t *testing.T) {
 	for group, rows := range groups {
 		for _, tt := range rows {
 			t.Run(group+" "+tt.name, func(t *testing.T) {
-				runner := newRawRunner(t)
-				g := newGate(t, nil, runner.upstream(t))
-				answers := g.conversation(t, "POST /api/v1/prediction/"+botA+" HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+"\r\n"+jsonType+"\r\n"+
+				upstream := newRawUpstream(t)
+				g := newGate(t, nil, upstream.use)
+				responses := g.conversation(t, "POST /api/v1/prediction/"+botA+" HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+"\r\n"+jsonType+"\r\n"+
 					tt.headers+"\r\n\r\n"+tt.body+hidden+last)
 				var bodies []string
-				for _, q := range runner.seen(t) {
+				for _, q := range upstream.received(t) {
 					switch {
-					case strings.HasPrefix(q.head, "GET /api/v1/ping "): // the last: a request of its own
+					case strings.HasPrefix(q.header, "GET /api/v1/ping "): // the last: a request of its own
 						continue
-					case !strings.HasPrefix(q.head, "POST /api/v1/prediction/"+botA+" "), strings.Contains(q.head, "hidden"):
-						t.Errorf("the runner got what nobody authorised: %q", q.head)
+					case !strings.HasPrefix(q.header, "POST /api/v1/prediction/"+botA+" "), strings.Contains(q.header, "hidden"):
+						t.Errorf("request at the upstream = %q, want none that was not authorized", q.header)
 					}
 					if strings.Contains(q.body, "HTTP/1.1") && q.fault == "" {
-						t.Errorf("the runner got a body with a request in it: %q", q.body)
+						t.Errorf("body at the upstream = %q, want none with a request in it", q.body)
 					}
 					if q.fault != "" {
 						q.body = broken
@@ -220,7 +187,7 @@ func TestFraming(t *testing.T) {
 					bodies = append(bodies, q.body)
 				}
 				ok := len(bodies) <= 1
-				got := statuses(answers)
+				got := statuses(responses)
 				switch tt.want {
 				case refused:
 					ok = len(bodies) == 0
@@ -234,174 +201,138 @@ func TestFraming(t *testing.T) {
 					ok = ok && (len(bodies) == 0 || bodies[0] != broken)
 				}
 				if !ok {
-					t.Errorf("bodies at the runner = %q, want %q; answers %v", bodies, tt.want, got)
+					t.Errorf("bodies at the upstream = %q, want %q; responses %v", bodies, tt.want, got)
 				}
 				if tt.want == refused && (len(got) != 1 || got[0] < 400) {
-					t.Errorf("answers = %v, want one refusal", got)
+					t.Errorf("responses = %v, want one refusal", got)
 				}
 				if tt.closed && len(got) > 1 {
-					t.Errorf("answers = %v, want the connection to be closed after the first", got)
+					t.Errorf("responses = %v, want the connection to be closed after the first", got)
 				}
 				if all := []int{200, 401, 200}; (tt.want == two || tt.want == none) && (len(got) == 0 || !isPrefix(got, all)) {
-					t.Errorf("answers = %v, want 200, and then the end or 401 and 200", got)
+					t.Errorf("responses = %v, want 200, and then none or 401 and 200", got)
 				}
 			})
 		}
 	}
 }
 
-// TestPipelining sends several requests at once. Each is decided upon by itself, in order, and what is
-// the body of one is never taken for another.
-func TestPipelining(t *testing.T) {
-	request := func(line, key, body string) string {
-		s := line + " HTTP/1.1\r\nHost: gate\r\n"
-		if key != "" {
-			s += bearerOf(key) + "\r\n"
-		}
-		if body != "" {
-			s += jsonType + "\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n"
-		}
-		return s + "\r\n" + body
-	}
-	predictA, predictB := "POST /api/v1/prediction/"+botA, "POST /api/v1/prediction/"+botB
-	valid := request(predictA, secretA, "{}")
-	long := strings.Repeat(valid, 300_000/len(valid)) // more than net/http would read to keep the connection
-	ping := "GET /api/v1/ping"
-	for _, tt := range []struct {
-		name, bytes string
-		statuses    []int    // of all answers
-		ends        int      // after so many of them the connection may end; zero if it may not before the last
-		reached     []string // request lines at the runner, without the version
-	}{
-		{"two valid ones", valid + valid + last, []int{200, 200, 200}, 0, []string{predictA, predictA, ping}},
-		{"refused without a body, then valid", request(predictA, "", "") + valid + last, []int{401, 200, 200}, 0, []string{predictA, ping}},
-		{"another chatflow's, then valid", request(predictB, secretA, "") + valid + last, []int{403, 200, 200}, 0, []string{predictA, ping}},
-		{"not canonical, then valid", request("POST //api/v1/prediction/"+botA, secretA, "") + valid + last, []int{400, 200, 200}, 0, []string{predictA, ping}},
-		{"valid, then without a key", valid + request(predictA, "", "") + last, []int{200, 401, 200}, 0, []string{predictA, ping}},
-		{"valid, then another chatflow", valid + request(predictB, "", "") + last, []int{200, 401, 200}, 0, []string{predictA, ping}},
-		{"refused with a body, then valid", request(predictA, "", "{}") + valid + last, []int{401, 200, 200}, 1, []string{predictA, ping}},
-		{"refused with a body that is a valid request", request(predictA, "", valid) + last, []int{401, 200}, 1, []string{ping}},
-		{"refused with a long body of valid requests", request(predictA, "", long) + last, []int{401}, 0, nil},
-		{"too large, of valid requests", request(predictA, secretA, strings.Repeat(valid, 2+1000/len(valid))) + last, []int{413, 200}, 1, []string{ping}},
-		{"valid with a body that is a request", request(predictA, secretA, hidden) + last, []int{200, 200}, 0, []string{predictA, ping}},
-		{"chatflow in the body, without a key", request("POST /api/v1/leads", "", `{"chatflowid":"`+botA+`"}`) + valid + last, []int{401, 200, 200}, 1, []string{predictA, ping}},
-		{"chatflow in the body, malformed, of valid requests", request("POST /api/v1/leads", secretA, valid) + valid + last, []int{400, 200, 200}, 1, []string{predictA, ping}},
-		{"body where none is taken", request(ping, "", valid) + valid + last, []int{400, 200, 200}, 1, []string{predictA, ping}},
-		{"lines between", "\r\n\r\n" + valid, []int{400}, 0, nil},
-		{"rubbish between", valid + "rubbish\r\n\r\n" + valid, []int{200, 400}, 0, []string{predictA}},
-		{"bytes of HTTP/2 between", valid + "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + valid, []int{200, 400}, 0, []string{predictA}},
-		{"HTTP/0.9", ping + "\r\n\r\n" + valid, []int{400}, 0, nil},
-		{"HTTP/1.0", ping + " HTTP/1.0\r\n\r\n" + valid, []int{200}, 0, []string{ping}},
-		{"HTTP/1.0 with chunks", strings.Replace(request(predictA, secretA, ""), "HTTP/1.1\r\n", "HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", 1) + valid, []int{200}, 0, []string{predictA}},
-		{"HTTP/2.0", ping + " HTTP/2.0\r\nHost: x\r\n\r\n" + valid, []int{505}, 0, nil},
-		{"HTTP/1.2", ping + " HTTP/1.2\r\nHost: x\r\nConnection: close\r\n\r\n" + valid, []int{200}, 0, []string{ping}},
-		{"version in lower case", ping + " http/1.1\r\nHost: x\r\n\r\n" + valid, []int{400}, 0, nil},
-		{"version with a tail", ping + " HTTP/1.10\r\nHost: x\r\n\r\n" + valid, []int{400}, 0, nil},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			runner := newRawRunner(t)
-			g := newGate(t, nil, func(o *proxy.Options) { runner.upstream(t)(o); o.MaxBody = 1000 })
-			got := statuses(g.conversation(t, tt.bytes))
-			passed := 0
-			for _, status := range got {
-				if status == 200 {
-					passed++
-				}
-			}
-			var reached []string
-			for _, q := range runner.seen(t) {
-				if q.fault != "" {
-					continue // given up in the middle: nothing was asked
-				}
-				line, _, _ := strings.Cut(q.head, " HTTP/1.1\r\n")
-				reached = append(reached, line)
-			}
-			if !slices.Equal(got, tt.statuses) && (len(got) != tt.ends || !isPrefix(got, tt.statuses)) {
-				t.Errorf("answers = %v, want %v, ended after %d at the soonest", got, tt.statuses, tt.ends)
-			}
-			if len(reached) != passed || !isPrefix(reached, tt.reached) {
-				t.Errorf("at the runner = %q with answers %v, want %q", reached, got, tt.reached)
-			}
-		})
-	}
-}
-
-func isPrefix[T comparable](a, of []T) bool {
-	return len(a) <= len(of) && slices.Equal(a, of[:len(a)])
-}
-
-// TestContinue sends bodies that wait for leave, and bodies that do not.
-func TestContinue(t *testing.T) {
-	head := func(key string) string {
-		return "POST /api/v1/prediction/" + botA + " HTTP/1.1\r\nHost: gate\r\n" + jsonType + "\r\nContent-Length: " + strconv.Itoa(len(hidden)) + "\r\nExpect: 100-continue\r\n" + key + "\r\n"
-	}
-	t.Run("refused", func(t *testing.T) {
-		runner := newRawRunner(t)
-		g := newGate(t, nil, runner.upstream(t))
-		answers := g.conversation(t, head(""))
-		if got := statuses(answers); !slices.Equal(got, []int{401}) || !answers[0].Close {
-			t.Errorf("answers = %v, want 401 without leave to send the body, and the end", got)
-		}
-		answers = g.conversation(t, head("")+hidden+last) // sent without leave
-		if got := statuses(answers); !slices.Equal(got, []int{401}) {
-			t.Errorf("answers to a body sent all the same = %v, want 401 and the end", got)
-		}
-		if n := len(runner.seen(t)); n != 0 {
-			t.Errorf("requests at the runner = %d, want 0", n)
-		}
-	})
-	t.Run("let through", func(t *testing.T) {
-		runner := newRawRunner(t)
-		g := newGate(t, nil, runner.upstream(t))
-		conn := g.dial(t)
-		fmt.Fprint(conn, head(bearerOf(secretA)+"\r\n"))
-		in := bufio.NewReader(conn)
-		if line, err := in.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" {
-			t.Fatalf("answer to the head = %q, %v, want leave to send the body", line, err)
-		}
-		_, _ = in.ReadString('\n')
-		fmt.Fprint(conn, hidden+last)
-		for _, want := range []int{200, 200} {
-			res, err := http.ReadResponse(in, nil)
-			if err != nil || res.StatusCode != want {
-				t.Fatalf("answer = %v, %v, want %d", res, err, want)
-			}
-			_, _ = io.Copy(io.Discard, res.Body)
-		}
-		requests := runner.seen(t)
-		if len(requests) != 2 || requests[0].body != hidden || strings.Contains(requests[0].head, "Expect") {
-			t.Errorf("at the runner = %+v, want the body as one, without Expect, and the last", requests)
-		}
-	})
-	t.Run("something else", func(t *testing.T) {
-		runner := newRawRunner(t)
-		g := newGate(t, nil, runner.upstream(t))
-		bytes := strings.Replace(head(bearerOf(secretA)+"\r\n"), "100-continue", "200-maybe", 1)
-		if got := statuses(g.conversation(t, bytes+hidden+last)); !slices.Equal(got, []int{417}) || len(runner.seen(t)) != 0 {
-			t.Errorf("answers = %v, %d requests at the runner; want 417 and none", got, len(runner.seen(t)))
-		}
-	})
-}
-
-// TestBodiesOfOtherMethods sends a body where some servers do not look for one.
+// TestBodiesOfOtherMethods sends bodies with methods for which some servers do not expect one.
 func TestBodiesOfOtherMethods(t *testing.T) {
+	t.Parallel()
 	for _, method := range []string{"GET", "PUT", "DELETE", "PATCH"} {
 		for name, framed := range map[string]string{
 			"length": "Content-Length: " + strconv.Itoa(len(hidden)) + "\r\n\r\n" + hidden,
 			"chunks": fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden),
 		} {
 			t.Run(method+" "+name, func(t *testing.T) {
-				runner := newRawRunner(t)
-				g := newGate(t, nil, runner.upstream(t))
+				upstream := newRawUpstream(t)
+				g := newGate(t, nil, upstream.use)
 				got := statuses(g.conversation(t, method+" /api/v1/webhook/"+botA+" HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+"\r\n"+framed+last))
-				requests := runner.seen(t)
+				requests := upstream.received(t)
 				if len(got) == 0 || len(requests) != len(got) || slices.ContainsFunc(got, func(status int) bool { return status != 200 }) {
-					t.Fatalf("answers = %v, %d requests at the runner; want 200 for each", got, len(requests))
+					t.Fatalf("responses = %v, %d requests at the upstream; want 200 for each", got, len(requests))
 				}
-				if q := requests[0]; q.body != hidden || q.fault != "" || !strings.HasPrefix(q.head, method+" /api/v1/webhook/"+botA+" ") {
-					t.Errorf("first at the runner = %+v, want the body in one piece", q)
+				if q := requests[0]; q.body != hidden || q.fault != "" || !strings.HasPrefix(q.header, method+" /api/v1/webhook/"+botA+" ") {
+					t.Errorf("first at the upstream = %+v, want the body in one piece", q)
 				}
 			})
 		}
 	}
+}
+
+// TestAmbiguousFramingClosesTheConnection has requests whose end a proxy before the gate may have understood
+// differently (RFC 9112, section 6.1): no request may follow on their connection.
+func TestAmbiguousFramingClosesTheConnection(t *testing.T) {
+	t.Parallel()
+	header := "POST /api/v1/prediction/" + botA + " HTTP/1.%d\r\nHost: gate\r\n" + bearerOf(secretA) + "\r\nConnection: keep-alive\r\n"
+	for name, request := range map[string]string{
+		"length shorter than the chunks": fmt.Sprintf(header, 1) + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"length longer than the chunks":  fmt.Sprintf(header, 1) + "Transfer-Encoding: chunked\r\nContent-Length: 200\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"length of the chunks":           fmt.Sprintf(header, 1) + "Transfer-Encoding: chunked\r\nContent-Length: 12\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"chunks in HTTP/1.0":             fmt.Sprintf(header, 0) + "Transfer-Encoding: chunked\r\n\r\n",
+		"chunks and length in HTTP/1.0":  fmt.Sprintf(header, 0) + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			upstream := newRawUpstream(t)
+			g := newGate(t, nil, upstream.use)
+			got := statuses(g.conversation(t, request+hidden+last))
+			if len(got) != 1 {
+				t.Errorf("responses = %v, want one and a closed connection", got)
+			}
+		})
+	}
+}
+
+// TestHalfABodyIsNoSuccess has clients who send half of a body and then that there is no more to come.
+// They listen still, and no response can be right but one that says what is wrong.
+func TestHalfABodyIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	for name, framed := range map[string]string{
+		"length":                           "Content-Length: 100\r\n\r\nhalf",
+		"length, nothing sent":             "Content-Length: 100\r\n\r\n",
+		"chunk":                            "Transfer-Encoding: chunked\r\n\r\n64\r\nhalf",
+		"chunks without a last":            "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+		"chunks without the trailers' end": "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			upstream := newRawUpstream(t)
+			g := newGate(t, nil, upstream.use)
+			conn := g.dial(t)
+			fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\n%s", botA, bearerOf(secretA), framed)
+			_ = conn.(*net.TCPConn).CloseWrite()
+			raw, _ := io.ReadAll(conn)
+			if strings.HasPrefix(string(raw), "HTTP/1.1 2") {
+				t.Errorf("response to half a body = %q, want no success", raw)
+			}
+			for _, q := range upstream.received(t) {
+				if q.fault == "" {
+					t.Errorf("the upstream got %+v, want nothing whole", q)
+				}
+			}
+		})
+	}
+}
+
+// TestTwoLengths has a request with Content-Length and chunks: the bytes by which the two differ must not be taken for
+// a request (RFC 9112, section 6.1).
+func TestTwoLengths(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil, nil)
+	c := g.dial(t)
+	hidden := fmt.Sprintf("POST /api/v1/prediction/%s HTTP/1.1\r\nHost: hidden\r\n%s\r\nContent-Length: 0\r\n\r\n", botA, bearerOf(secretA))
+	fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nTransfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n0\r\n\r\n%s", botA, bearerOf(secretA), 5+len(hidden), hidden)
+	r := bufio.NewReader(c)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	res.Body.Close()
+	if _, err := r.ReadByte(); err == nil || !res.Close {
+		t.Errorf("connection after %s is open, want it closed", res.Status)
+	}
+	if _, _, n := g.upstream.last(); n > 1 {
+		t.Errorf("%d requests reached the upstream, want 1 at most", n)
+	}
+}
+
+// TestUnfinishedRequest ends its body too early: no response may look as if the upstream had given it.
+func TestUnfinishedRequest(t *testing.T) {
+	t.Parallel()
+	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
+		g := newGate(t, nil, change) //nolint:thelper // a test, not a helper
+		for name, header := range map[string]string{
+			"by its length": "Content-Length: 200\r\n\r\n{}",
+			"in chunks":     "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+		} {
+			c := g.dial(t)
+			fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\n%s", botA, bearerOf(secretA), header)
+			_ = c.(*net.TCPConn).CloseWrite()
+			said, _ := io.ReadAll(c)
+			if s := string(said); s != "" && !strings.HasPrefix(s, "HTTP/1.1 4") {
+				t.Errorf("unfinished %s: %.80q, want a refusal or nothing", name, s)
+			}
+		}
+	})
 }

@@ -1,17 +1,13 @@
 package proxy_test
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/admin"
@@ -29,7 +26,7 @@ const (
 	botA      = "3f1c2a9e-1111-4222-8333-444455556666"
 	botB      = "8d2b6c1f-7777-4888-9999-aaaabbbbcccc"
 	botPublic = "00000000-0000-4000-8000-00000000000a"
-	botKeyed  = "00000000-0000-4000-8000-00000000000b" // has a key of its own in the runner
+	botKeyed  = "00000000-0000-4000-8000-00000000000b" // has a key of its own in Flowise
 	unlisted  = "ffffffff-ffff-4fff-8fff-ffffffffffff"
 
 	secretA        = "secret-of-a-0123456789"
@@ -58,19 +55,19 @@ chatflows:
 const publicEntry = `  - {id: ` + botPublic + `, public: true}
 `
 
-// runner is an upstream that notes what reaches it.
-type runner struct {
+// upstream is an HTTP server that keeps the requests that reach it.
+type upstream struct {
 	*httptest.Server
 	connections atomic.Int64
 	mu          sync.Mutex
 	requests    []*http.Request // with their bodies read
 	bodies      [][]byte
-	handler     http.HandlerFunc // answers; nil for 200 and JSON
+	handler     http.HandlerFunc // responds; nil for 200 and JSON
 }
 
-func newRunner(t *testing.T, handler http.HandlerFunc) *runner {
+func newUpstream(t *testing.T, handler http.HandlerFunc) *upstream {
 	t.Helper()
-	u := &runner{handler: handler}
+	u := &upstream{handler: handler}
 	u.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if u.handler != nil {
 			u.mu.Lock()
@@ -86,7 +83,7 @@ func newRunner(t *testing.T, handler http.HandlerFunc) *runner {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"text":"hello"}`))
 	}))
-	u.Config.ErrorLog = log.New(io.Discard, "", 0) // of runners that leave bodies unread on purpose
+	u.Config.ErrorLog = log.New(io.Discard, "", 0) // of handlers that leave bodies unread on purpose
 	u.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			u.connections.Add(1)
@@ -97,8 +94,8 @@ func newRunner(t *testing.T, handler http.HandlerFunc) *runner {
 	return u
 }
 
-// last returns the last request that reached the runner, and how many did.
-func (u *runner) last() (r *http.Request, body string, n int) {
+// last returns the last request that reached the upstream, and how many did.
+func (u *upstream) last() (r *http.Request, body string, n int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if n = len(u.requests); n > 0 {
@@ -110,44 +107,23 @@ func (u *runner) last() (r *http.Request, body string, n int) {
 	return r, body, n
 }
 
-// gate is a gate before a runner, both with real sockets.
+// gate is a gate before an upstream, with real sockets on both sides.
 type gate struct {
 	*httptest.Server
-	proxy  *proxy.Proxy
-	admin  *admin.Admin
-	runner *runner
-	log    *lockedBuffer
-	keys   string
-	// address is where callers come in.
-	address string
+	proxy    *proxy.Proxy
+	admin    *admin.Admin
+	upstream *upstream
+	log      *testkit.Buffer
+	keys     string // path of the key file
+	address  string // where clients connect
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// newGate starts a gate. change may be nil.
+// newGate starts a gate before an upstream that responds with handler. Both handler and change may be nil.
 func newGate(t *testing.T, handler http.HandlerFunc, change func(*proxy.Options)) *gate {
 	t.Helper()
-	g := &gate{runner: newRunner(t, handler), log: &lockedBuffer{}, keys: filepath.Join(t.TempDir(), "keys.yaml")}
-	if err := os.WriteFile(g.keys, []byte(keyFile), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	g := &gate{upstream: newUpstream(t, handler), log: &testkit.Buffer{}, keys: testkit.WriteFile(t, "keys.yaml", keyFile)}
 	o := proxy.Options{
-		Upstream: mustURL(t, g.runner.URL), Log: zerolog.New(g.log).Level(zerolog.InfoLevel), Version: "test",
+		Upstream: mustURL(t, g.upstream.URL), Log: zerolog.New(g.log).Level(zerolog.InfoLevel), Version: "test",
 		Expose: []string{"predict", "widget", "upsert", "mcp", "webhook"},
 	}
 	if change != nil {
@@ -177,13 +153,10 @@ func openStore(t *testing.T, path string) *keystore.Store {
 	return s
 }
 
-// withKeys returns a change of options that uses another key file.
+// withKeys returns a change of options to another key file.
 func withKeys(t *testing.T, content string) func(*proxy.Options) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "keys.yaml")
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := testkit.WriteFile(t, "keys.yaml", content)
 	return func(o *proxy.Options) { o.Store = openStore(t, path) }
 }
 
@@ -196,56 +169,93 @@ func mustURL(t *testing.T, s string) *url.URL {
 	return u
 }
 
-// raw sends bytes as they are and returns the answer.
-func (g *gate) raw(t *testing.T, request string) *answer {
+// untilGone waits until the gate has given up a request. It reads the body first, because net/http notices only after
+// that that a connection is closed.
+func untilGone(r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}
+
+// open returns how many requests are open.
+func (g *gate) open() int64 {
+	n, _ := g.proxy.OpenRequests()
+	return n
+}
+
+// adminGet sends a request to the handler for operators.
+func (g *gate) adminGet(t *testing.T, method, path string) (int, string) {
 	t.Helper()
-	conn, err := net.Dial("tcp", g.address)
+	w := httptest.NewRecorder()
+	g.admin.ServeHTTP(w, httptest.NewRequest(method, path, http.NoBody))
+	return w.Code, w.Body.String()
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// atFullSize returns the size of a flood: full if long tests run, else short.
+func atFullSize(full, short int) int {
+	if testkit.Long() {
+		return full
+	}
+	return short
+}
+
+// bothTransports runs a test with each transport to the upstream, in parallel.
+func bothTransports(t *testing.T, run func(t *testing.T, change func(*proxy.Options))) {
+	t.Helper()
+	for name, standard := range map[string]bool{"direct": false, "standard": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, func(o *proxy.Options) { o.StandardTransport = standard })
+		})
+	}
+}
+
+// begun is how many bytes of a body must have arrived before the transports send a request.
+const begun = 16 << 10
+
+// served is a gate that runs by Proxy.Serve, as the command runs it.
+type served struct {
+	*gate
+	base, adminURL string             // URLs
+	stop           context.CancelFunc // begins the drain
+	ended          chan error         // what Serve returned
+}
+
+func serveGate(t *testing.T, handler http.HandlerFunc, drain time.Duration) *served {
+	t.Helper()
+	return serveGateWith(t, handler, drain, nil)
+}
+
+func serveGateWith(t *testing.T, handler http.HandlerFunc, drain time.Duration, change func(*proxy.Options)) *served {
+	t.Helper()
+	s := &served{gate: newGate(t, handler, change), ended: make(chan error, 1)}
+	listen := func() net.Listener {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	data, admin := listen(), listen()
+	s.address = data.Addr().String()
+	s.base, s.adminURL = "http://"+s.address, "http://"+admin.Addr().String()
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	go func() { s.ended <- s.proxy.Serve(ctx, data, admin, s.gate.admin, drain) }()
+	t.Cleanup(stop)
+	return s
+}
+
+// status gets a URL and returns the status of the response.
+func status(t *testing.T, url string) int {
+	t.Helper()
+	res, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := io.WriteString(conn, request); err != nil {
-		t.Fatal(err)
-	}
-	if strings.HasPrefix(request, "HEAD ") {
-		return readHead(t, conn)
-	}
-	return readAnswer(t, conn)
+	defer res.Body.Close()
+	return res.StatusCode
 }
-
-// request sends a request with headers given as "Name: value" lines.
-func (g *gate) request(t *testing.T, method, target, body string, headers ...string) *answer {
-	t.Helper()
-	var b strings.Builder
-	b.WriteString(method + " " + target + " HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n")
-	for _, h := range headers {
-		b.WriteString(h + "\r\n")
-	}
-	if body != "" {
-		b.WriteString("Content-Length: " + jsonNumber(len(body)) + "\r\n")
-	}
-	b.WriteString("\r\n" + body)
-	return g.raw(t, b.String())
-}
-
-func jsonNumber(n int) string { b, _ := json.Marshal(n); return string(b) }
-
-func bearerOf(secret string) string { return "Authorization: Bearer " + secret }
-
-const jsonType = "Content-Type: application/json"
-
-// eventually waits for a condition that another goroutine will make true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen within 10 s", what)
-		}
-		time.Sleep(2 * time.Millisecond) // between two looks, not instead of one
-	}
-}
-
-// newLog returns a log of net/http's kind.
-func newLog(w io.Writer) *log.Logger { return log.New(w, "", 0) }

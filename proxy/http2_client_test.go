@@ -20,18 +20,18 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
 
-// secure is a gate that callers reach by TLS, as `flowlatch serve` has it.
+// secure is a gate that clients connect to over TLS, as with `flowlatch serve`.
 type secure struct {
 	*served
-	authority *certificatetest.Authority
+	ca *certificatetest.Authority
 }
 
 // serveTLS starts a gate with a certificate. change may be nil.
 func serveTLS(t *testing.T, handler http.HandlerFunc, drain time.Duration, change func(*proxy.Options)) *secure {
 	t.Helper()
-	s := &secure{authority: certificatetest.New(t, "authority")}
+	s := &secure{ca: certificatetest.New(t, "CA")}
 	var files certificate.Files
-	files.ServerCert, files.ServerKey = s.authority.Issue(t, "gate", time.Hour).Write(t, t.TempDir())
+	files.ServerCert, files.ServerKey = s.ca.Issue(t, "gate", time.Hour).Write(t, t.TempDir())
 	s.served = serveGateWith(t, handler, drain, func(o *proxy.Options) {
 		if change != nil {
 			change(o)
@@ -51,28 +51,28 @@ func openCertificates(t *testing.T, files certificate.Files) *certificate.Store 
 	return store
 }
 
-// client returns a caller that speaks HTTP/2 and no other.
+// client returns a client that speaks HTTP/2 alone.
 func (s *secure) client(t *testing.T) *http.Client {
 	t.Helper()
-	tr := &http.Transport{TLSClientConfig: s.authority.Client(), Protocols: new(http.Protocols)}
+	tr := &http.Transport{TLSClientConfig: s.ca.Client(), Protocols: new(http.Protocols)}
 	tr.Protocols.SetHTTP2(true)
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
 }
 
-// h2 is a caller's connection by HTTP/2 on which any frame can be sent.
+// h2 is a client's connection of HTTP/2, on which any frame can be sent.
 type h2 struct {
 	net.Conn
 	framer *http2.Framer
-	next   uint32 // stream
-	head   bytes.Buffer
+	next   uint32       // stream
+	header bytes.Buffer // encoded
 	encode *hpack.Encoder
 }
 
 // dialH2 opens a connection with these settings. Nothing on it may take longer than 20 s.
 func (s *secure) dialH2(t *testing.T, settings ...http2.Setting) *h2 {
 	t.Helper()
-	config := s.authority.Client()
+	config := s.ca.Client()
 	config.NextProtos = []string{"h2"}
 	conn, err := tls.Dial("tcp", s.address, config)
 	if err != nil {
@@ -87,7 +87,7 @@ func newH2(t *testing.T, conn net.Conn, settings ...http2.Setting) *h2 {
 	t.Helper()
 	c := &h2{Conn: conn, framer: http2.NewFramer(conn, conn), next: 1}
 	c.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	c.encode = hpack.NewEncoder(&c.head)
+	c.encode = hpack.NewEncoder(&c.header)
 	_, _ = io.WriteString(conn, http2.ClientPreface)
 	if err := c.framer.WriteSettings(settings...); err != nil {
 		t.Fatal(err)
@@ -95,50 +95,50 @@ func newH2(t *testing.T, conn net.Conn, settings ...http2.Setting) *h2 {
 	return c
 }
 
-// field is one field of a head, in the order in which it is sent.
+// field is a field of a header, by name and value. A []field is a header in the order in which it is sent.
 type field = [2]string
 
-// get and post are the beginnings of heads.
+// post returns the header of a request.
 func post(path string, fields ...field) []field {
 	return append([]field{{":method", "POST"}, {":scheme", "https"}, {":authority", "gate"}, {":path", path}}, fields...)
 }
 
 func h2bearer(secret string) field { return field{"authorization", "Bearer " + secret} }
 
-// send sends a head, and ends the stream with it or not. It returns the stream.
+// send sends a header, and ends the stream with it if there is no body. It returns the stream.
 func (c *h2) send(t *testing.T, fields []field, end bool) uint32 {
 	t.Helper()
-	c.head.Reset()
+	c.header.Reset()
 	for _, f := range fields {
 		_ = c.encode.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
 	}
 	id := c.next
 	c.next += 2
-	if err := c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.head.Bytes(), EndStream: end, EndHeaders: true}); err != nil {
+	if err := c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.header.Bytes(), EndStream: end, EndHeaders: true}); err != nil {
 		t.Fatal(err)
 	}
 	return id
 }
 
-// h2answer is what came on one stream.
-type h2answer struct {
-	answer
-	reset  *http2.ErrCode // the stream was reset
-	goAway bool           // the connection is to be left, as far as was read
+// h2Response is a response on one stream.
+type h2Response struct {
+	response
+	reset  *http2.ErrCode // nil if the stream was not reset
+	goAway bool           // the connection got GOAWAY before the stream ended
 }
 
-// answer reads until a stream has ended, or the connection has. Other streams are passed over.
-func (c *h2) answer(t *testing.T, id uint32) *h2answer {
+// response reads until a stream has ended. Frames of other streams are passed over.
+func (c *h2) response(t *testing.T, id uint32) *h2Response {
 	t.Helper()
-	a := &h2answer{}
-	a.header = http.Header{}
+	res := &h2Response{}
+	res.header = http.Header{}
 	for {
 		f, err := c.framer.ReadFrame()
 		if err != nil {
 			t.Fatalf("stream %d: %v, want its end", id, err)
 		}
 		if _, ok := f.(*http2.GoAwayFrame); ok {
-			a.goAway = true
+			res.goAway = true
 		}
 		c.acknowledge(f)
 		if f.Header().StreamID != id {
@@ -147,25 +147,25 @@ func (c *h2) answer(t *testing.T, id uint32) *h2answer {
 		switch f := f.(type) {
 		case *http2.MetaHeadersFrame:
 			if s := f.PseudoValue("status"); s != "" {
-				_, _ = fmt.Sscan(s, &a.status)
+				_, _ = fmt.Sscan(s, &res.status)
 			}
 			for _, h := range f.RegularFields() {
-				a.header.Add(h.Name, h.Value)
+				res.header.Add(h.Name, h.Value)
 			}
 		case *http2.DataFrame:
-			a.body += string(f.Data())
+			res.body += string(f.Data())
 			if n := len(f.Data()); n > 0 {
 				_ = c.framer.WriteWindowUpdate(0, uint32(n))
 				_ = c.framer.WriteWindowUpdate(id, uint32(n))
 			}
 		case *http2.RSTStreamFrame:
-			a.reset = &f.ErrCode
+			res.reset = &f.ErrCode
 		}
-		if a.reset != nil || f.Header().Flags.Has(http2.FlagDataEndStream) && (f.Header().Type == http2.FrameData || f.Header().Type == http2.FrameHeaders) {
-			if a.header.Get("Content-Type") == "application/problem+json" {
-				_ = json.Unmarshal([]byte(a.body), &a.problem)
+		if res.reset != nil || f.Header().Flags.Has(http2.FlagDataEndStream) && (f.Header().Type == http2.FrameData || f.Header().Type == http2.FrameHeaders) {
+			if res.header.Get("Content-Type") == "application/problem+json" {
+				_ = json.Unmarshal([]byte(res.body), &res.problem)
 			}
-			return a
+			return res
 		}
 	}
 }
@@ -183,10 +183,10 @@ func (c *h2) acknowledge(f http2.Frame) {
 	}
 }
 
-// alive sees that the connection serves a request.
+// alive wants the connection to serve a request.
 func (c *h2) alive(t *testing.T) {
 	t.Helper()
-	if a := c.answer(t, c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)); a.status != 200 || a.goAway {
-		t.Errorf("the next request on the connection = %d %s, connection to be left %t, want 200 and no", a.status, a.body, a.goAway)
+	if res := c.response(t, c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)); res.status != 200 || res.goAway {
+		t.Errorf("the next request on the connection = %d %s, GOAWAY %t, want 200 and none", res.status, res.body, res.goAway)
 	}
 }

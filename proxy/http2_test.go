@@ -14,49 +14,54 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestHTTP2BadTargets sends every bad target of HTTP/1 as :path, with a key and without one. Either the gate
-// refuses it as there, or net/http ends the stream.
+// TestHTTP2BadTargets sends every bad target of HTTP/1 as :path, with a key and without one. Either the gate refuses it
+// as in HTTP/1, or net/http resets the stream.
 func TestHTTP2BadTargets(t *testing.T) {
+	t.Parallel()
+	begin := time.Now()
 	g := serveTLS(t, nil, time.Minute, nil)
 	c := g.dialH2(t)
 	targets := 0
 	for _, tt := range badTargets {
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second)) // for each class
 		for _, target := range tt.targets {
 			method := cmp.Or(tt.method, http.MethodPost)
 			for _, key := range [][]field{nil, {h2bearer(secretA)}, {h2bearer(secretOps)}} {
-				head := append([]field{{":method", method}, {":scheme", "https"}, {":authority", "gate"}, {":path", target}}, key...)
-				a := c.answer(t, c.send(t, head, true))
+				header := append([]field{{":method", method}, {":scheme", "https"}, {":authority", "gate"}, {":path", target}}, key...)
+				res := c.response(t, c.send(t, header, true))
 				targets++
 				switch {
-				case a.reset != nil && *a.reset == http2.ErrCodeProtocol: // net/http does not understand it
-				case tt.code != ownAnswer:
-					if fault := refusedTarget(&a.answer, tt.code, target); fault != "" {
+				case res.reset != nil && *res.reset == http2.ErrCodeProtocol: // by net/http
+				case tt.code != byNetHTTP:
+					if fault := refusedTarget(&res.response, tt.code, target); fault != "" {
 						t.Errorf("%s: %s %.200q: %s", tt.class, method, target, fault)
 					}
-				case a.status < 400 || a.status == 502:
-					t.Errorf("%s: %s %.200q = %d, want it refused", tt.class, method, target, a.status)
+				case res.status < 400 || res.status == 502:
+					t.Errorf("%s: %s %.200q = %d, want it refused", tt.class, method, target, res.status)
 				}
 			}
 		}
 	}
 	if targets < 300 {
-		t.Errorf("%d requests, want hundreds", targets)
+		t.Errorf("requests sent = %d, want hundreds", targets)
 	}
-	if n := g.runner.connections.Load(); n > 1 { // one of the health probe
-		t.Errorf("connections to the runner = %d, want that of the probe alone", n)
+	probes := 1 + int64(time.Since(begin)/(10*time.Second)) // of the upstream's health
+	if n := g.upstream.connections.Load(); n > probes {
+		t.Errorf("connections to the upstream = %d, want those of health probes, at most %d", n, probes)
 	}
 	c.alive(t)
 }
 
-// TestHTTP2Malformed sends heads that HTTP/1 has no form for. None may reach the runner, and the connection is
-// good for the next request.
+// TestHTTP2Malformed sends headers that HTTP/1 has no form for. None may reach the upstream, and the connection must
+// serve the next request.
 func TestHTTP2Malformed(t *testing.T) {
+	t.Parallel()
 	path := "/api/v1/prediction/" + botA
 	key := h2bearer(secretA)
 	with := func(fields ...field) []field { return post(path, append([]field{key}, fields...)...) }
 	for _, tt := range []struct {
 		name   string
-		head   []field
+		header []field
 		status int // 0 for a stream that is reset
 		code   problem.Code
 	}{
@@ -79,7 +84,7 @@ func TestHTTP2Malformed(t *testing.T) {
 		{"a line break in a value", with(field{"x-break", "a\r\nx-request-from: internal"}), 0, ""},
 		{"two credentials", with(h2bearer(secretB)), 400, problem.BadRequest},
 		{"two credentials in one", post(path, field{"authorization", "Bearer " + secretA + ", Bearer " + secretB}), 401, problem.InvalidKey},
-		{"a large head", with(field{"x-large", strings.Repeat("x", 9<<10)}, field{"x-large", strings.Repeat("x", 9<<10)}), 431, ""},
+		{"large header", with(field{"x-large", strings.Repeat("x", 9<<10)}, field{"x-large", strings.Repeat("x", 9<<10)}), 431, ""},
 		{"a length that is none", with(field{"content-length", "x"}), 400, problem.BadRequest},
 		{"a length with a sign", with(field{"content-length", "+0"}), 400, problem.BadRequest},
 		{"two lengths", with(field{"content-length", "0"}, field{"content-length", "5"}), 400, problem.BadRequest},
@@ -89,63 +94,65 @@ func TestHTTP2Malformed(t *testing.T) {
 			t.Parallel()
 			g := serveTLS(t, nil, time.Minute, nil)
 			c := g.dialH2(t)
-			a := c.answer(t, c.send(t, tt.head, true))
-			if a.status != tt.status || tt.status == 0 && a.reset == nil || a.problem.Code != string(tt.code) {
-				t.Errorf("answer = %d %q, reset %v, want %d %q", a.status, a.body, a.reset, tt.status, tt.code)
+			res := c.response(t, c.send(t, tt.header, true))
+			if res.status != tt.status || tt.status == 0 && res.reset == nil || res.problem.Code != string(tt.code) {
+				t.Errorf("response = %d %q, reset %v, want %d %q", res.status, res.body, res.reset, tt.status, tt.code)
 			}
-			if _, _, n := g.runner.last(); n != 0 {
-				t.Errorf("%d requests reached the runner, want none", n)
+			if _, _, n := g.upstream.last(); n != 0 {
+				t.Errorf("%d requests reached the upstream, want none", n)
 			}
 			c.alive(t)
 		})
 	}
 }
 
-// TestHTTP2BodyLength sends bodies that have another length than was said: a chatflow that limits what a body may
-// hold must not take one for empty.
+// TestHTTP2BodyLength sends bodies whose Content-Length is wrong, to a chatflow that limits what a body may hold: the
+// gate must not take one for empty.
 func TestHTTP2BodyLength(t *testing.T) {
+	t.Parallel()
 	const denied = `{"overrideConfig":{}}`
 	g := serveTLS(t, nil, time.Minute, withKeys(t, limitedKeys))
 	for _, tt := range []struct {
 		name, length string
-		code         problem.Code // none if net/http may be first, and end the stream
+		code         problem.Code // empty if net/http may reset the stream before the gate responds
 	}{
-		{"not said", "", problem.FieldNotAllowed},
-		{"as it is", fmt.Sprint(len(denied)), problem.FieldNotAllowed},
-		{"none", "x", ""},
+		{"none", "", problem.FieldNotAllowed},
+		{"right", fmt.Sprint(len(denied)), problem.FieldNotAllowed},
+		{"no number", "x", ""},
 		{"with a sign", "+" + fmt.Sprint(len(denied)), ""},
-		{"more", "100", problem.BadRequest},
+		{"too large", "100", problem.BadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := g.dialH2(t)
-			head := post("/api/v1/prediction/"+botLimited, h2bearer(secretA), field{"content-type", "application/json"})
+			header := post("/api/v1/prediction/"+botLimited, h2bearer(secretA), field{"content-type", "application/json"})
 			if tt.length != "" {
-				head = append(head, field{"content-length", tt.length})
+				header = append(header, field{"content-length", tt.length})
 			}
-			id := c.send(t, head, false)
+			id := c.send(t, header, false)
 			_ = c.framer.WriteData(id, true, []byte(denied))
-			a := c.answer(t, id)
-			if tt.code == "" && a.reset == nil && a.status < 400 || tt.code != "" && a.problem.Code != string(tt.code) {
-				t.Errorf("answer = %d %s, reset %v, want %s", a.status, a.body, a.reset, tt.code)
+			res := c.response(t, id)
+			if tt.code == "" && res.reset == nil && res.status < 400 || tt.code != "" && res.problem.Code != string(tt.code) {
+				t.Errorf("response = %d %s, reset %v, want %s", res.status, res.body, res.reset, tt.code)
 			}
-			if _, body, _ := g.runner.last(); strings.Contains(body, "override") {
-				t.Errorf("the runner got %q", body)
+			if _, body, _ := g.upstream.last(); strings.Contains(body, "override") {
+				t.Errorf("body at the upstream = %q, want none", body)
 			}
 		})
 	}
 }
 
-// TestHTTP2Refusals has the gate refuse in the middle of bodies, large and unfinished: each is answered at once, and
-// the connection goes on.
+// TestHTTP2Refusals has the gate refuse in the middle of bodies, large and unfinished: each refusal comes at once, and
+// the connection stays open.
 func TestHTTP2Refusals(t *testing.T) {
+	t.Parallel()
 	g := serveTLS(t, nil, time.Minute, func(o *proxy.Options) { withKeys(t, limitedKeys)(o); o.MaxBody = 100 << 10; o.MaxCheckedBody = 1 << 10 })
 	c := g.dialH2(t)
 	json := field{"content-type", "application/json"}
 	predict := "/api/v1/prediction/"
 	for _, tt := range []struct {
 		name   string
-		head   []field
-		send   int // of the body, which never ends
+		header []field
+		send   int // bytes of the body, which never ends
 		status int
 		code   problem.Code
 	}{
@@ -161,19 +168,19 @@ func TestHTTP2Refusals(t *testing.T) {
 		{"too large", post(predict+botA, h2bearer(secretA), json), 120 << 10, 413, problem.BodyTooLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, before := g.runner.last()
-			id := c.send(t, tt.head, false)
+			_, _, before := g.upstream.last()
+			id := c.send(t, tt.header, false)
 			for sent := 0; sent < tt.send; sent += 10 << 10 {
 				if err := c.framer.WriteData(id, false, make([]byte, 10<<10)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			a := c.answer(t, id)
-			if a.status != tt.status || a.problem.Code != string(tt.code) || a.header.Get("X-Request-Id") == "" || a.goAway {
-				t.Errorf("answer = %d %s, connection to be left %t, want %d %s and to stay", a.status, a.body, a.goAway, tt.status, tt.code)
+			res := c.response(t, id)
+			if res.status != tt.status || res.problem.Code != string(tt.code) || res.header.Get("X-Request-Id") == "" || res.goAway {
+				t.Errorf("response = %d %s, GOAWAY %t, want %d %s and a connection that stays", res.status, res.body, res.goAway, tt.status, tt.code)
 			}
-			if _, body, n := g.runner.last(); tt.name != "too large" && n != before { // which the runner has begun to read
-				t.Errorf("the runner got %q", body)
+			if _, body, n := g.upstream.last(); tt.name != "too large" && n != before { // of which the upstream has read the beginning
+				t.Errorf("body at the upstream = %q, want none", body)
 			}
 			c.alive(t)
 		})

@@ -75,6 +75,7 @@ func FuzzEachMember(f *testing.F) {
 
 // TestEachMember has bodies that must be accepted, and bodies that two readers could understand in two ways.
 func TestEachMember(t *testing.T) {
+	t.Parallel()
 	for raw, want := range map[string]bool{
 		`{}`: true, " {\t}\r\n": true, `{"a":{"b":[1,"}",{}]},"c":"\"}{\\"}`: true, `{"\u0061":null}`: true, `{"a":[{"b":1},{"b":2}]}`: true,
 		`{"a":1,"a":2}`: false, `{"a":1,"\u0061":2}`: false, `{"a":{"b":1,"b":2}}`: false, `{"a":1}x`: false, `{"a":1}{}`: false, `[{"a":1}]`: false, `{"a":1,}`: false,
@@ -87,6 +88,7 @@ func TestEachMember(t *testing.T) {
 }
 
 func TestBareName(t *testing.T) {
+	t.Parallel()
 	for _, alike := range [][2]string{{"chatflowid", "ChatflowId"}, {"chatflowid", "chatflow_id"}, {"k", "\u212a"}, {"s", "\u017f"}, {"overrideConfig", "override-config"}, {"σ", "ς"}, {"a", "a"}} {
 		if bareName(alike[0]) != bareName(alike[1]) {
 			t.Errorf("%q does not look like %q", alike[0], alike[1])

@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -32,7 +31,7 @@ chatflows:
   - {id: open-bot, public: true}
   - {id: "*", keys: [ops]}
 `
-	runnerKey = "sk-runner-0123456789"
+	upstreamKey = "sk-upstream-0123456789"
 )
 
 // pythonUUID reads a UUID as Python's UUID does, and returns its usual spelling, or nothing.
@@ -51,14 +50,14 @@ func pythonUUID(s string) string {
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
-// langflowRun is what the stand-in answers: what a flow was run with.
+// langflowRun is what the stand-in responds with: what a flow was run with.
 type langflowRun struct {
 	Flow, User, Key   string
 	Variables, Tweaks map[string]any
 }
 
-// langflow is a stand-in for Langflow, written from its documentation and the way its source reads a
-// request. It does not try to be safe.
+// langflow is a stand-in for Langflow, written from its documentation and the way its source reads a request. It does
+// not try to be safe.
 func langflow(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, detail string) { http.Error(w, `{"detail":"`+detail+`"}`, status) }
 	path := strings.TrimSuffix(strings.ToLower(r.URL.Path), "/")
@@ -117,18 +116,16 @@ func newLangflowGate(t *testing.T, change func(*proxy.Options)) *gate {
 	})
 }
 
-func withRunnerKey(t *testing.T) func(*proxy.Options) {
+func withUpstreamKey(t *testing.T) func(*proxy.Options) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "langflow.key")
-	if err := os.WriteFile(path, []byte(runnerKey+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := testkit.WriteFile(t, "langflow.key", upstreamKey+"\n")
 	return func(o *proxy.Options) {
 		o.UpstreamAuthorization = keystore.UpstreamAuthorization{Mode: keystore.UpstreamFile, Path: path}
 	}
 }
 
 func TestLangflow(t *testing.T) {
+	t.Parallel()
 	const undashed = "3f1c2a9e111142228333444455556666"
 	tweaked := strings.ReplaceAll(botTweaked, "-", "")
 	all := []string{"run", "advanced", "webhook"}
@@ -137,7 +134,7 @@ func TestLangflow(t *testing.T) {
 		key                 string
 		expose              []string
 		code                problem.Code // empty: it passes
-		target              string       // at the runner; empty means as it was sent
+		target              string       // at the upstream; empty means as it was sent
 	}{
 		{"by ID", "POST /api/v1/run/" + botA, `{"input_value":"x"}`, secretA, nil, "", ""},
 		{"by endpoint name", "POST /api/v1/run/support-bot", `{}`, secretA, nil, "", ""},
@@ -186,54 +183,49 @@ func TestLangflow(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newLangflowGate(t, func(o *proxy.Options) {
-				withRunnerKey(t)(o)
+				withUpstreamKey(t)(o)
 				o.Expose = tt.expose
 			})
-			headers := []string{jsonType, "X-Api-Key: sk-of-the-caller", "X-LANGFLOW-GLOBAL-VAR-TOKEN: evil"}
+			headers := []string{jsonType, "X-Api-Key: sk-of-the-client", "X-LANGFLOW-GLOBAL-VAR-TOKEN: evil"}
 			if tt.key != "" {
 				headers = append(headers, bearerOf(tt.key))
 			}
 			method, target, _ := strings.Cut(tt.request, " ")
-			a := g.request(t, method, target, tt.body, headers...)
-			r, _, n := g.runner.last()
+			res := g.request(t, method, target, tt.body, headers...)
+			r, _, n := g.upstream.last()
 			if tt.code != "" {
-				if a.problem.Code != string(tt.code) || n != 0 {
-					t.Errorf("answer = %d %s, %d requests reached the runner; want %s, none", a.status, a.body, n, tt.code)
+				if res.problem.Code != string(tt.code) || n != 0 {
+					t.Errorf("response = %d %s, %d requests reached the upstream; want %s, none", res.status, res.body, n, tt.code)
 				}
 				return
 			}
-			if a.status != 200 || n != 1 {
-				t.Fatalf("answer = %d %s, %d requests reached the runner; want 200, 1", a.status, a.body, n)
+			if res.status != 200 || n != 1 {
+				t.Fatalf("response = %d %s, %d requests reached the upstream; want 200, 1", res.status, res.body, n)
 			}
 			if tt.target == "" {
 				tt.target = target
 			}
 			if r.RequestURI != tt.target {
-				t.Errorf("target at the runner = %q, want %q", r.RequestURI, tt.target)
+				t.Errorf("target at the upstream = %q, want %q", r.RequestURI, tt.target)
 			}
 			var did langflowRun
-			if err := json.Unmarshal([]byte(a.body), &did); err != nil {
+			if err := json.Unmarshal([]byte(res.body), &did); err != nil {
 				t.Fatal(err)
 			}
-			if did.Key != runnerKey || did.User != "" || len(did.Variables) != 0 || r.Header.Get("Authorization") != "" {
-				t.Errorf("the runner ran %+v with Authorization %q, want key %q alone", did, r.Header.Get("Authorization"), runnerKey)
+			if did.Key != upstreamKey || did.User != "" || len(did.Variables) != 0 || r.Header.Get("Authorization") != "" {
+				t.Errorf("Langflow ran %+v with Authorization %q, want key %q alone", did, r.Header.Get("Authorization"), upstreamKey)
 			}
-			if streamed := strings.Contains(target, "stream=true"); streamed != strings.HasPrefix(a.header.Get("Content-Type"), "text/event-stream") {
-				t.Errorf("Content-Type = %q, want an event stream: %t", a.header.Get("Content-Type"), streamed)
+			if streamed := strings.Contains(target, "stream=true"); streamed != strings.HasPrefix(res.header.Get("Content-Type"), "text/event-stream") {
+				t.Errorf("Content-Type = %q, want an event stream: %t", res.header.Get("Content-Type"), streamed)
 			}
 		})
 	}
 }
 
-// TestLangflowCredential checks what becomes of the caller's key, in each mode.
+// TestLangflowCredential has each way to send a credential to Langflow.
 func TestLangflowCredential(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "langflow.key")
-	write := func(s string) {
-		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("sk-first-0123456789\n")
+	t.Parallel()
+	path := testkit.WriteFile(t, "langflow.key", "sk-first-0123456789\n")
 	now := time.Now()
 	g := newLangflowGate(t, func(o *proxy.Options) {
 		withKeys(t, strings.Replace(langflowKeys, "id: support-bot,", "id: support-bot, upstream_authorization: forward,", 1))(o)
@@ -242,32 +234,32 @@ func TestLangflowCredential(t *testing.T) {
 	})
 	sent := func(flow string, headers ...string) []string {
 		t.Helper()
-		if a := g.request(t, "POST", "/api/v1/run/"+flow, "{}", append(headers, bearerOf(secretA), jsonType)...); a.status != 200 {
-			t.Fatalf("answer = %d %s, want 200", a.status, a.body)
+		if res := g.request(t, "POST", "/api/v1/run/"+flow, "{}", append(headers, bearerOf(secretA), jsonType)...); res.status != 200 {
+			t.Fatalf("response = %d %s, want 200", res.status, res.body)
 		}
-		r, _, _ := g.runner.last()
+		r, _, _ := g.upstream.last()
 		return append(r.Header["X-Api-Key"], r.Header["Authorization"]...)
 	}
 	want := func(what string, got []string, want string) {
 		t.Helper()
 		if len(got) != 1 || got[0] != want {
-			t.Errorf("%s: credentials at the runner = %q, want x-api-key %q alone", what, got, want)
+			t.Errorf("%s: credentials at the upstream = %q, want x-api-key %q alone", what, got, want)
 		}
 	}
 	want("file", sent(botA), "sk-first-0123456789")
-	want("caller's own", sent(botA, "x-api-key: evil", "X_Api_Key: evil", "X-API-KEY: evil"), "sk-first-0123456789")
-	want("connection's", sent(botA, "Connection: x-api-key"), "sk-first-0123456789")
+	want("file, with x-api-key of the client", sent(botA, "x-api-key: evil", "X_Api_Key: evil", "X-API-KEY: evil"), "sk-first-0123456789")
+	want("file, with Connection: x-api-key", sent(botA, "Connection: x-api-key"), "sk-first-0123456789")
 	want("forward", sent("support-bot", "x-api-key: evil"), secretA)
-	write("sk-second-0123456789")
+	testkit.ReplaceFile(t, path, "sk-second-0123456789")
 	now = now.Add(3 * time.Second)
 	want("changed file", sent(botA), "sk-second-0123456789")
-	write("Bearer sk-third-0123456789")
+	testkit.ReplaceFile(t, path, "Bearer sk-third-0123456789")
 	now = now.Add(3 * time.Second)
 	want("file with a scheme, which x-api-key cannot hold", sent(botA), "sk-second-0123456789")
-	eventually(t, "a log line about the file", func() bool { return strings.Contains(g.log.String(), "must hold a token and nothing else") })
+	testkit.Eventually(t, "log line about the file", func() bool { return strings.Contains(g.log.String(), "must hold a token and nothing else") })
 
 	none := newLangflowGate(t, nil)
-	if a := none.request(t, "POST", "/api/v1/run/"+botA, "{}", bearerOf(secretA), "x-api-key: sk-of-the-caller", jsonType); a.status != 403 || a.problem.Code != "" {
-		t.Errorf("without a credential: answer = %d %s, want Langflow's own 403", a.status, a.body)
+	if res := none.request(t, "POST", "/api/v1/run/"+botA, "{}", bearerOf(secretA), "x-api-key: sk-of-the-client", jsonType); res.status != 403 || res.problem.Code != "" {
+		t.Errorf("response without a credential = %d %s, want Langflow's own 403", res.status, res.body)
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,17 +12,18 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// What must not be in anything that the gate writes: secrets, and what callers and runners say to each
-// other. Of a key that is known, its digest neither.
+// What must not be in anything that the gate writes: secrets, digests of known keys, and what clients and upstreams
+// send each other.
 var (
 	knownSecrets = []string{secretA, secretB, secretOps, secretExpired, secretDisabled, secretFuture}
 	private      = []string{
-		"an-unknown-secret-0123", "query-string", "body-text", "header-text", "runner-session", "runner-credential", "upstream-word", "cookie-text",
+		"an-unknown-secret-0123", "query-string", "body-text", "header-text", "upstream-session", "upstream-credential", "upstream-word", "cookie-text",
 	}
 )
 
@@ -37,7 +36,7 @@ func digestFile() string {
 	return content
 }
 
-// checkSecrets looks for all of it.
+// checkSecrets searches texts for all of it.
 func checkSecrets(t *testing.T, where map[string]string) {
 	t.Helper()
 	words := slices.Concat(knownSecrets, private)
@@ -46,31 +45,30 @@ func checkSecrets(t *testing.T, where map[string]string) {
 	}
 	for name, text := range where {
 		if text == "" {
-			t.Errorf("nothing was collected of the %s", name)
+			t.Errorf("%s = nothing, want something to search", name)
 		}
 		for _, w := range words {
 			if strings.Contains(strings.ToLower(text), strings.ToLower(w)) {
-				t.Errorf("%q stands in the %s:\n%.2000s", w, name, text)
+				t.Errorf("%s has %q in it:\n%.2000s", name, w, text)
 			}
 		}
 	}
 }
 
-// TestNothingSecretIsLogged looks for the secrets of all requests in everything the gate writes, at
-// every level of the log and with every answer of its own.
+// TestNothingSecretIsLogged searches everything that the gate writes for what was in requests and responses, at every
+// level of the log and with every response of its own.
 func TestNothingSecretIsLogged(t *testing.T) {
+	t.Parallel()
 	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {
 		t.Run(level.String(), func(t *testing.T) {
-			credential := filepath.Join(t.TempDir(), "credential")
-			if err := os.WriteFile(credential, []byte("runner-credential"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			log, next := &lockedBuffer{}, make(chan string)
+			t.Parallel()
+			credential := testkit.WriteFile(t, "credential", "upstream-credential")
+			log, next := &testkit.Buffer{}, make(chan string)
 			s := serveGateWith(t, func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Set-Cookie", "session=runner-session")
+				w.Header().Set("Set-Cookie", "session=upstream-session")
 				switch {
 				case strings.HasPrefix(r.URL.Path, "/api/v1/chatflows-uploads/"):
-					untilGone(r) // and never answers
+					untilGone(r) // without a response
 				case r.URL.Path == "/api/v1/prediction/"+botB:
 					panic(http.ErrAbortHandler)
 				case r.URL.Path == "/api/v1/webhook/"+botA:
@@ -80,20 +78,20 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			}, time.Minute, func(o *proxy.Options) {
 				withKeys(t, digestFile())(o)
 				o.Log = zerolog.New(log).Level(level)
-				o.MaxBody, o.UpstreamTimeout = 1000, 100*time.Millisecond
+				o.MaxBody, o.UpstreamTimeout = 1000, 500*time.Millisecond
 				o.Upstream.User = mustURL(t, "http://user:upstream-word@x").User
 				var err error
 				if o.UpstreamAuthorization, err = keystore.ParseUpstreamAuthorization("file:" + credential); err != nil {
 					t.Fatal(err)
 				}
 			})
-			var answers strings.Builder
+			var responses strings.Builder
 			codes := map[string]bool{}
 			send := func(method, target, body string, headers ...string) {
-				a := s.request(t, method, target, body, append(headers, "Cookie: cookie-text", "X-Header: header-text")...)
-				_ = a.header.Write(&answers)
-				answers.WriteString(a.body)
-				codes[a.problem.Code] = true
+				res := s.request(t, method, target, body, append(headers, "Cookie: cookie-text", "X-Header: header-text")...)
+				_ = res.header.Write(&responses)
+				responses.WriteString(res.body)
+				codes[res.problem.Code] = true
 			}
 			for _, secret := range append(slices.Clone(knownSecrets), "an-unknown-secret-0123") {
 				for _, target := range []string{"/api/v1/prediction/" + botA, "/api/v1/prediction/" + botB + "?q=query-string", "/" + secret, "/api/v1/verify/apikey/" + secret, "/%41" + secret} {
@@ -124,7 +122,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			fmt.Fprintf(open, "POST /api/v1/webhook/%s?query-string HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 0\r\n\r\n", botA, key)
 			next <- "body-text"
 			s.stop()
-			eventually(t, "not being ready", func() bool { return status(t, s.adminURL+"/readyz") == 503 })
+			testkit.Eventually(t, "not being ready", func() bool { return status(t, s.adminURL+"/readyz") == 503 })
 			send("POST", "/api/v1/prediction/"+botA, `{"question":"body-text"}`, key)
 			close(next)
 			if err := <-s.ended; err != nil {
@@ -135,20 +133,22 @@ func TestNothingSecretIsLogged(t *testing.T) {
 				problem.NotExposed, problem.MethodNotAllowed, problem.BodyTooLarge, problem.UpstreamUnreachable, problem.UpstreamTimeout, problem.Draining,
 			} {
 				if !codes[string(want)] {
-					t.Errorf("no answer had the code %s", want)
+					t.Errorf("codes of responses = %v, want %s among them", codes, want)
 				}
 			}
-			checkSecrets(t, map[string]string{"log": log.String(), "metrics": metrics, "answers": answers.String(), "status": state})
+			checkSecrets(t, map[string]string{"log": log.String(), "metrics": metrics, "responses": responses.String(), "status": state})
 		})
 	}
 }
 
-// TestNothingSecretIsInATrace has the gate panic in the middle of a request.
-func TestNothingSecretIsInATrace(t *testing.T) {
+// TestNothingSecretIsInAStack has the gate panic in the middle of a request.
+func TestNothingSecretIsInAStack(t *testing.T) {
+	t.Parallel()
 	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {
 		t.Run(level.String(), func(t *testing.T) {
+			t.Parallel()
 			var broken atomic.Bool
-			log := &lockedBuffer{}
+			log := &testkit.Buffer{}
 			s := serveGateWith(t, nil, time.Second, func(o *proxy.Options) {
 				withKeys(t, digestFile())(o)
 				o.Log = zerolog.New(log).Level(level)
@@ -160,75 +160,21 @@ func TestNothingSecretIsInATrace(t *testing.T) {
 				}
 			})
 			broken.Store(true)
-			answers := s.conversation(t, "POST /api/v1/prediction/"+botA+"?query-string HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+
+			responses := s.conversation(t, "POST /api/v1/prediction/"+botA+"?query-string HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+
 				"\r\nCookie: cookie-text\r\nX-Header: header-text\r\nContent-Length: 9\r\n\r\nbody-text")
-			if len(answers) != 0 {
-				t.Errorf("answers = %v, want the connection to be cut", statuses(answers))
+			if len(responses) != 0 {
+				t.Errorf("responses = %v, want none and a cut connection", statuses(responses))
 			}
 			if !strings.Contains(log.String(), "the clock is broken") || !strings.Contains(log.String(), "proxy.go") {
-				t.Errorf("log = %s, want what happened and where", log)
+				t.Errorf("log = %s, want the panic and its stack", log)
 			}
 			broken.Store(false)
 			_, metrics := s.adminGet(t, "GET", "/metrics")
 			_, state := s.adminGet(t, "GET", "/status")
 			checkSecrets(t, map[string]string{"log": log.String(), "metrics": metrics, "status": state})
-			if a := s.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA)); a.status != 200 {
-				t.Errorf("the next answer = %d, want 200", a.status)
+			if res := s.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA)); res.status != 200 {
+				t.Errorf("next response = %d, want 200", res.status)
 			}
-		})
-	}
-}
-
-// TestNothingSecretIsInAFault reloads key files whose faults lie in the secrets themselves, or beside
-// them.
-func TestNothingSecretIsInAFault(t *testing.T) {
-	digest := keystore.DigestOf(secretA).String()
-	entry := func(s string) string { return strings.Replace(keyFile, "{id: key-a, secret: "+secretA+"}", s, 1) }
-	faults := map[string]string{
-		"one secret, two keys":          entry("{id: key-a, secret: " + secretB + "}"),
-		"one digest, two keys":          entry("{id: key-a, sha256: " + digest + "}\n  - {id: twin, secret: " + secretA + "}"),
-		"digest of a key in force":      entry("{id: key-a, sha256: " + digest + "}\n  - {id: twin, sha256: " + digest + "}"),
-		"digest too long":               entry("{id: key-a, sha256: " + digest + "0}"),
-		"digest too short":              entry("{id: key-a, sha256: " + digest[:63] + "}"),
-		"secret for a digest":           entry("{id: key-a, sha256: " + secretA + "}"),
-		"secret too short":              entry("{id: key-a, secret: body-text}"),
-		"secret with a blank":           entry("{id: key-a, secret: '" + secretA + " x'}"),
-		"secret that is a list":         entry("{id: key-a, secret: [" + secretA + "]}"),
-		"secret that is a number":       entry("{id: key-a, secret: {" + secretA + ": 1}}"),
-		"secret and digest":             entry("{id: key-a, secret: " + secretA + ", sha256: " + digest + "}"),
-		"secret twice":                  entry("{id: key-a, secret: " + secretA + ", secret: " + secretA + "}"),
-		"unknown field":                 entry("{id: key-a, secrett: " + secretA + "}"),
-		"two documents":                 keyFile + "---\n" + secretA + "\n",
-		"no YAML":                       entry("{id: key-a, secret: " + secretA + "\n"),
-		"tabs":                          strings.Replace(keyFile, "  - {id: key-b", "\t- {id: key-b", 1),
-		"secret for a time":             entry("{id: key-a, secret: " + secretA + ", not_after: " + secretB + "}"),
-		"secret for a truth":            entry("{id: key-a, secret: " + secretA + ", disabled: " + secretB + "}"),
-		"unknown alias":                 entry("{id: key-a, secret: *" + secretA + "}"),
-		"anchor":                        entry("{id: key-a, secret: &x " + secretA + "}\n  - {id: twin, secret: *x}"),
-		"not UTF-8":                     entry("{id: key-a, secret: " + secretA + "\xff}"),
-		"empty":                         "",
-		"other version, secrets follow": strings.Replace(keyFile, "version: 1", "version: "+secretA, 1),
-	}
-	for name, content := range faults {
-		t.Run(name, func(t *testing.T) {
-			keys := filepath.Join(t.TempDir(), "keys.yaml")
-			write := func(content string) {
-				if err := os.WriteFile(keys, []byte(content), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			write(digestFile())
-			g := newGate(t, nil, func(o *proxy.Options) { o.Store = openStore(t, keys) })
-			write(content)
-			code, fault := g.adminGet(t, "POST", "/-/reload")
-			if code != 422 {
-				t.Fatalf("reload = %d %s, want 422", code, fault)
-			}
-			_, metrics := g.adminGet(t, "GET", "/metrics")
-			_, state := g.adminGet(t, "GET", "/status")
-			checkSecrets(t, map[string]string{"answer to the reload": fault, "metrics": metrics, "status": state})
-			_, err := keystore.Parse("keys.yaml", []byte(content))
-			checkSecrets(t, map[string]string{"error": fmt.Sprint(err)})
 		})
 	}
 }

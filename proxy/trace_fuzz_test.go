@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// knownParent is a traceparent of version 00.
+// knownParent matches a traceparent of version 00.
 var knownParent = regexp.MustCompile(`\A00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\z`)
 
-// FuzzTrace: what is sent on and logged of a trace is of the standard's form and the client's own; a tracestate passes
-// only with it, as it came, printable and short.
+// FuzzTrace: what is forwarded and logged of a trace has the standard's form and is the client's own; a tracestate
+// passes only with it, unchanged, printable and short.
 func FuzzTrace(f *testing.F) {
 	const good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	for _, parent := range []string{good, "cc" + good[2:] + "-more", good + "-", good[:54], strings.ToUpper(good), "00-" + strings.Repeat("0", 32) + good[35:], "ff" + good[2:], ""} {
@@ -23,17 +23,17 @@ func FuzzTrace(f *testing.F) {
 		trace.pass(http.Header{"Tracestate": {state}}, out)
 		if trace.parent == "" {
 			if len(out) > 0 {
-				t.Fatalf("sent on of %q: %v, want nothing", parent, out)
+				t.Fatalf("traceparent %q is forwarded as %v, want nothing", parent, out)
 			}
 			return
 		}
 		sent := out.Get("Traceparent")
 		zeros := strings.Trim(trace.id(), "0") == "" || strings.Trim(trace.span(), "0") == ""
 		if !knownParent.MatchString(sent) || zeros || len(parent) < len(sent) || sent[2:53] != parent[2:53] || parent[:2] == "00" && sent != parent {
-			t.Fatalf("sent on of %q: %q, logged %q, %q", parent, sent, trace.id(), trace.span())
+			t.Fatalf("traceparent %q is forwarded as %q and logged as %q, %q, want its own", parent, sent, trace.id(), trace.span())
 		}
 		if got, passed := out["Tracestate"]; passed && (got[0] != state || state == "" || len(state) > maxTracestate || strings.ContainsFunc(state, func(r rune) bool { return r < ' ' || r > '~' })) {
-			t.Fatalf("tracestate sent on: %q of %q", got, state)
+			t.Fatalf("tracestate %[2]q is forwarded as %[1]q, want it unchanged, printable and short", got, state)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -17,7 +18,7 @@ const (
 	traceparent = "00-" + traceID + "-" + spanID + "-01"
 )
 
-// traceHeaders are the headers of a trace at the runner.
+// traceHeaders returns the headers of a trace.
 func traceHeaders(h http.Header) http.Header {
 	got := http.Header{}
 	for _, name := range []string{"Traceparent", "Tracestate"} {
@@ -28,7 +29,7 @@ func traceHeaders(h http.Header) http.Header {
 	return got
 }
 
-// traceOfLine is what the last line of the log says of the trace.
+// traceOfLine returns the trace in the log line of a request.
 func traceOfLine(t *testing.T, g *gate, requestID string) (id, span string) {
 	t.Helper()
 	var line struct {
@@ -36,7 +37,7 @@ func traceOfLine(t *testing.T, g *gate, requestID string) (id, span string) {
 		TraceID   string `json:"trace_id"`
 		SpanID    string `json:"span_id"`
 	}
-	eventually(t, "log line of "+requestID, func() bool { return strings.Contains(g.log.String(), requestID+`"`) })
+	testkit.Eventually(t, "log line of "+requestID, func() bool { return strings.Contains(g.log.String(), requestID+`"`) })
 	for text := range strings.Lines(g.log.String()) {
 		if err := json.Unmarshal([]byte(text), &line); err == nil && line.RequestID == requestID {
 			return line.TraceID, line.SpanID
@@ -46,8 +47,9 @@ func traceOfLine(t *testing.T, g *gate, requestID string) (id, span string) {
 	return "", ""
 }
 
-// TestTrace sends what callers say of their traces, and looks at what the runner and the log get of it.
+// TestTrace sends traces, well-formed and not, and compares what the upstream and the log get of them.
 func TestTrace(t *testing.T) {
+	t.Parallel()
 	const otherID, otherSpan = "11111111111111111111111111111111", "2222222222222222"
 	part := func(version, id, span, flags string) string {
 		return "Traceparent: " + version + "-" + id + "-" + span + "-" + flags
@@ -56,8 +58,8 @@ func TestTrace(t *testing.T) {
 	only := http.Header{"Traceparent": {traceparent}}
 	for _, tt := range []struct {
 		name   string
-		caller []string
-		want   http.Header // at the runner; empty if the trace is none, and then not in the log either
+		client []string
+		want   http.Header // at the upstream; empty if the trace is none, and then not in the log either
 	}{
 		{"none", nil, http.Header{}},
 		{"valid", []string{valid}, only},
@@ -118,19 +120,19 @@ func TestTrace(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 				g := newGate(t, nil, change)
-				a := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", append(tt.caller, bearerOf(secretA), jsonType)...)
-				r, _, _ := g.runner.last()
-				if a.status != 200 || r == nil {
-					t.Fatalf("answer = %d %s, want 200", a.status, a.body)
+				res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", append(tt.client, bearerOf(secretA), jsonType)...)
+				r, _, _ := g.upstream.last()
+				if res.status != 200 || r == nil {
+					t.Fatalf("response = %d %s, want 200", res.status, res.body)
 				}
 				if diff := cmp.Diff(tt.want, traceHeaders(r.Header)); diff != "" {
-					t.Errorf("trace at the runner (-want +got):\n%s", diff)
+					t.Errorf("trace at the upstream (-want +got):\n%s", diff)
 				}
 				wantID, wantSpan := "", ""
 				if len(tt.want) > 0 {
 					wantID, wantSpan = traceID, spanID
 				}
-				id, span := traceOfLine(t, g, a.header.Get("X-Request-Id"))
+				id, span := traceOfLine(t, g, res.header.Get("X-Request-Id"))
 				if id != wantID || span != wantSpan {
 					t.Errorf("trace_id, span_id in the log = %q, %q, want %q, %q", id, span, wantID, wantSpan)
 				}
@@ -142,15 +144,16 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// TestTraceOfARefusal has the trace of a request in the log that the runner never hears of.
+// TestTraceOfARefusal: the trace of a refused request is logged.
 func TestTraceOfARefusal(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, nil, nil)
 	for _, target := range []string{"/api/v1/prediction/" + botA, "/api/v1/%70rediction/" + botA, "/nowhere"} {
-		a := g.request(t, "POST", target, "{}", "Traceparent: "+traceparent)
-		if a.status < 400 {
-			t.Fatalf("POST %s = %d, want a refusal", target, a.status)
+		res := g.request(t, "POST", target, "{}", "Traceparent: "+traceparent)
+		if res.status < 400 {
+			t.Fatalf("POST %s = %d, want a refusal", target, res.status)
 		}
-		if id, span := traceOfLine(t, g, a.header.Get("X-Request-Id")); id != traceID || span != spanID {
+		if id, span := traceOfLine(t, g, res.header.Get("X-Request-Id")); id != traceID || span != spanID {
 			t.Errorf("trace_id, span_id of POST %s = %q, %q, want %q, %q", target, id, span, traceID, spanID)
 		}
 	}

@@ -1,102 +1,93 @@
 package proxy_test
 
 import (
-	"bufio"
-	"crypto/tls"
+	"bytes"
+	"compress/gzip"
+	"encoding/pem"
 	"io"
-	"net"
+	"log"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
 
-// closingUpstream responds to the first request of each connection, and closes the connection when it has read a second.
-// It notes the request IDs that it reads.
-type closingUpstream struct {
-	net.Listener
-	mu   sync.Mutex
-	read []string
-}
-
-func (u *closingUpstream) serve() {
-	for {
-		conn, err := u.Accept()
-		if err != nil {
-			return
+// TestUpstreamWithoutPort has an upstream on the default port of its scheme.
+func TestUpstreamWithoutPort(t *testing.T) {
+	t.Parallel()
+	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
+		g := newGate(t, nil, func(o *proxy.Options) {
+			change(o)
+			o.Upstream = &url.URL{Scheme: "http", Host: "127.0.0.1"}
+		})
+		_ = g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
+		if strings.Contains(g.log.String(), "missing port") {
+			t.Errorf("log = %s, want a connection to port 80", g.log)
 		}
-		go func() {
-			defer conn.Close()
-			r := bufio.NewReader(conn)
-			for n := 0; n < 2; n++ {
-				req, err := http.ReadRequest(r)
-				if err != nil {
-					return
-				}
-				_, _ = io.Copy(io.Discard, req.Body)
-				u.mu.Lock()
-				u.read = append(u.read, req.Header.Get("X-Request-Id"))
-				u.mu.Unlock()
-				if n == 0 {
-					_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=60\r\n\r\nok")
-				}
-			}
-		}()
+	})
+}
+
+// TestContentEncoding: the gate neither asks for a compressed response by itself nor decompresses one.
+func TestContentEncoding(t *testing.T) {
+	t.Parallel()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, _ = io.WriteString(w, `{"text":"hello"}`)
+	w.Close()
+	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(packed.Bytes())
+	}, nil)
+	for _, accept := range []string{"", "gzip", "identity"} {
+		headers := []string{bearerOf(secretA), jsonType}
+		if accept != "" {
+			headers = append(headers, "Accept-Encoding: "+accept)
+		}
+		res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", headers...)
+		r, _, _ := g.upstream.last()
+		if got := r.Header.Get("Accept-Encoding"); got != accept {
+			t.Errorf("Accept-Encoding at the upstream = %q, want %q", got, accept)
+		}
+		if res.body != packed.String() || res.header.Get("Content-Encoding") != "gzip" {
+			t.Errorf("response with Content-Encoding %q = %q, want the upstream's bytes and gzip", res.header.Get("Content-Encoding"), res.body)
+		}
 	}
 }
 
-// TestRequestsAreSentOnce has an upstream that breaks off when it has read a request on a connection that was used
-// before. net/http's Transport repeats some of these by itself, and a webhook would run twice.
-func TestRequestsAreSentOnce(t *testing.T) {
-	ca := certificatetest.New(t, "CA")
-	bundle := t.TempDir() + "/ca.pem"
-	certificatetest.Write(t, bundle, ca.PEM)
-	var files certificate.Files
-	files.ServerCert, files.ServerKey = ca.Issue(t, "upstream", time.Hour).Write(t, t.TempDir())
-	pair, err := tls.LoadX509KeyPair(files.ServerCert, files.ServerKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	webhook := "/api/v1/webhook/" + botA
-	for _, scheme := range []string{"http", "https"} {
-		t.Run(scheme, func(t *testing.T) {
-			bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
-				for _, tt := range []struct{ method, body, header string }{
-					{"GET", "", "X: y"},
-					{"DELETE", "", "Idempotency-Key: 1"},
-					{"POST", "", "Idempotency-Key: 1"},
-					{"POST", "{}", "Idempotency-Key: 1"},
-					{"POST", "{}", "X-Idempotency-Key: 1"},
-				} {
-					l, err := net.Listen("tcp", "127.0.0.1:0")
-					if err != nil {
-						t.Fatal(err)
-					}
-					if scheme == "https" {
-						l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
-					}
-					upstream := &closingUpstream{Listener: l}
-					t.Cleanup(func() { l.Close() })
-					go upstream.serve()
-					g := newGate(t, nil, func(o *proxy.Options) {
-						change(o)
-						o.Upstream, o.Certificates = mustURL(t, scheme+"://"+l.Addr().String()), openCertificates(t, certificate.Files{UpstreamCA: bundle})
-					})
-					first := g.request(t, tt.method, webhook, tt.body, bearerOf(secretA), jsonType, tt.header)
-					second := g.request(t, tt.method, webhook, tt.body, bearerOf(secretA), jsonType, tt.header)
-					upstream.mu.Lock()
-					read := strings.Join(upstream.read, " ")
-					upstream.mu.Unlock()
-					if want := first.header.Get("X-Request-Id") + " " + second.header.Get("X-Request-Id"); first.status != 200 || second.status != 502 || read != want {
-						t.Errorf("%s %q with %s: status %d and %d, the upstream read %q; want 200 and 502, %q", tt.method, tt.body, tt.header, first.status, second.status, read, want)
-					}
-				}
+// TestUpstreamCertificate has https upstreams with a certificate of a known CA, and of others.
+func TestUpstreamCertificate(t *testing.T) {
+	t.Parallel()
+	upstream := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
+	upstream.Config.ErrorLog = log.New(io.Discard, "", 0)
+	upstream.StartTLS()
+	t.Cleanup(upstream.Close)
+	bundle := func(certificate []byte) string { return testkit.WriteFile(t, "ca.pem", string(certificate)) }
+	known := bundle(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: upstream.Certificate().Raw}))
+	name := strings.Replace(upstream.URL, "127.0.0.1", "localhost", 1) // which is not in the certificate
+	for _, tt := range []struct {
+		name, url, ca string
+		status        int
+	}{
+		{"known", upstream.URL, known, 200},
+		{"not among those named", upstream.URL, bundle(certificatetest.New(t, "another").PEM), 502},
+		{"not among the system's", upstream.URL, "", 502},
+		{"for another name", name, known, 502},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newGate(t, nil, func(o *proxy.Options) {
+				o.Upstream, o.Certificates = mustURL(t, tt.url), openCertificates(t, certificate.Files{UpstreamCA: tt.ca})
 			})
+			if res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType); res.status != tt.status {
+				t.Errorf("response = %d %s, want %d", res.status, res.body, tt.status)
+			}
 		})
 	}
 }

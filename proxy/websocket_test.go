@@ -4,22 +4,29 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// withWebsockets opens a route that may switch protocols.
+// withWebsockets exposes a route on which a websocket is allowed.
 func withWebsockets(o *proxy.Options) {
 	o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
 	o.Expose = []string{"run"}
 }
 
-// TestWebsocketIsPassedWhole has a caller speak before the switch was answered, and say that it has ended before the
-// runner does: no byte is lost either way.
-func TestWebsocketIsPassedWhole(t *testing.T) {
+// TestWebsocketLosesNothing has a client that sends bytes together with its request, and that ends its side before the
+// upstream does: no byte is lost either way.
+func TestWebsocketLosesNothing(t *testing.T) {
+	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
 			conn, rw, err := http.NewResponseController(w).Hijack()
@@ -29,28 +36,154 @@ func TestWebsocketIsPassedWhole(t *testing.T) {
 			defer conn.Close()
 			fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nKeep-Alive: timeout=5\r\n\r\nhello, ")
 			_ = rw.Flush()
-			said, _ := io.ReadAll(rw) // until the caller has ended
-			fmt.Fprintf(conn, "you said %q", said)
+			sent, _ := io.ReadAll(rw) // until the client has closed its side
+			fmt.Fprintf(conn, "you sent %q", sent)
 		}, func(o *proxy.Options) { withWebsockets(o); change(o) })
 		conn := g.dial(t)
 		fmt.Fprintf(conn, "GET /ws/%s HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n%s\r\n\r\nearly", botA, bearerOf(secretA))
 		r := bufio.NewReader(conn)
 		res, err := http.ReadResponse(r, nil)
 		if err != nil || res.StatusCode != 101 || res.Header.Get("Upgrade") != "websocket" || res.Header.Get("Connection") != "Upgrade" {
-			t.Fatalf("answer = %v, %v; want a switch to websocket", res, err)
+			t.Fatalf("response = %v, %v; want a switch to websocket", res, err)
 		}
 		defer res.Body.Close()
 		if got := res.Header.Get("Keep-Alive"); got != "" {
-			t.Errorf("Keep-Alive = %q, which is of the other hop", got)
+			t.Errorf("Keep-Alive = %q, want none of the other hop", got)
 		}
 		fmt.Fprint(conn, " and late")
 		if err := conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
 		got, err := io.ReadAll(r)
-		if want := `hello, you said "early and late"`; string(got) != want || err != nil {
-			t.Errorf("the runner said %q, %v; want %q", got, err, want)
+		if want := `hello, you sent "early and late"`; string(got) != want || err != nil {
+			t.Errorf("bytes of the upstream = %q, %v, want %q", got, err, want)
 		}
-		eventually(t, "the end of the request", func() bool { return g.admin.Status().OpenRequests == 0 })
+		testkit.Eventually(t, "end of the request", func() bool { return g.open() == 0 })
 	})
+}
+
+// TestNoWebsocketWithoutKey asks for a websocket in the form of a preflight, which needs no key, and has an upstream
+// that switches protocols unasked.
+func TestNoWebsocketWithoutKey(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")
+		_ = rw.Flush()
+	}, func(o *proxy.Options) {
+		o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
+		o.Expose = []string{"run"}
+	})
+	preflight := []string{"Origin: x", "Access-Control-Request-Method: GET"}
+	res := g.request(t, "OPTIONS", "/ws/"+unlisted, "", append(preflight, "Upgrade: websocket")...)
+	checkProblem(t, res, 400, problem.BadRequest)
+	if _, _, n := g.upstream.last(); n != 0 {
+		t.Errorf("%d requests reached the upstream, want 0", n)
+	}
+	res = g.request(t, "OPTIONS", "/ws/"+botA, "", preflight...)
+	checkProblem(t, res, 502, problem.UpstreamUnreachable)
+	res = g.request(t, "GET", "/ws/"+botA, "", bearerOf(secretA))
+	checkProblem(t, res, 502, problem.UpstreamUnreachable)
+}
+
+// TestWebsocket switches protocols on a route that allows it.
+func TestWebsocket(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_ = rw.Flush()
+		_, _ = io.Copy(conn, rw)
+	}, func(o *proxy.Options) {
+		o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
+		o.Expose = []string{"run"}
+	})
+	conn, err := net.Dial("tcp", g.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprintf(conn, "GET /ws/%s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%s\r\n\r\n", botA, bearerOf(secretA))
+	r := bufio.NewReader(conn)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != 101 || res.Header.Get("X-Request-Id") == "" {
+		t.Fatalf("response = %v, %v; want 101 with a request ID", res, err)
+	}
+	defer res.Body.Close()
+	for _, word := range []string{"one\n", "two\n"} {
+		fmt.Fprint(conn, word)
+		if got, err := r.ReadString('\n'); got != word {
+			t.Fatalf("echo = %q, %v, want %q", got, err, word)
+		}
+	}
+}
+
+// TestUpgrades asks for other protocols than websocket. None of the headers for that may reach the upstream.
+func TestUpgrades(t *testing.T) {
+	t.Parallel()
+	routes := func(o *proxy.Options) {
+		o.Routes = []*route.Route{
+			{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true},
+			{Group: "run", Methods: []string{"GET"}, Path: "/plain/{chatflow}"},
+		}
+		o.Expose = []string{"run"}
+	}
+	for name, upgrade := range map[string][]string{
+		"h2c":                 {"Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings"},
+		"h2c in upper case":   {"Upgrade: H2C", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: upgrade, http2-settings"},
+		"h2c, not announced":  {"Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"},
+		"only the settings":   {"HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: HTTP2-Settings"},
+		"websocket and h2c":   {"Upgrade: websocket, h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings"},
+		"h2c and websocket":   {"Upgrade: h2c, websocket", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings"},
+		"in two headers":      {"Upgrade: websocket", "Upgrade: h2c", "Connection: Upgrade"},
+		"TLS":                 {"Upgrade: TLS/1.0", "Connection: Upgrade"},
+		"TLS and HTTP":        {"Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade"},
+		"HTTP/2.0":            {"Upgrade: HTTP/2.0", "Connection: Upgrade"},
+		"websocket, version":  {"Upgrade: websocket/13", "Connection: Upgrade"},
+		"connect-udp":         {"Upgrade: connect-udp", "Connection: Upgrade", "Capsule-Protocol: ?1"},
+		"name with underline": {"Http2_Settings: AAMAAABkAAQAAP__", "Connection: Upgrade"},
+	} {
+		for _, path := range []string{"/ws/", "/plain/"} {
+			t.Run(name+" "+path, func(t *testing.T) {
+				upstream := newRawUpstream(t)
+				g := newGate(t, nil, func(o *proxy.Options) { routes(o); upstream.use(o) })
+				res := g.request(t, "GET", path+botA, "", append(upgrade, bearerOf(secretA))...)
+				requests := upstream.received(t)
+				if res.status != 200 || len(requests) != 1 {
+					t.Fatalf("response = %d, %d requests at the upstream; want 200, 1", res.status, len(requests))
+				}
+				header := strings.ToLower(requests[0].header)
+				for _, word := range []string{"upgrade", "http2", "connection", "h2c", "aamaaa", "tls"} {
+					if strings.Contains(header, word) {
+						t.Errorf("header at the upstream = %q, want no %q in it", header, word)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestWebsocketWithABody: bytes of the body could be taken for bytes of the websocket, so the request is refused.
+func TestWebsocketWithABody(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil, func(o *proxy.Options) {
+		o.Routes = slices.Concat(route.Flowise().Routes, []*route.Route{{Group: "own", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}})
+		o.Expose = []string{"own"}
+	})
+	header := fmt.Sprintf("GET /ws/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", botA, bearerOf(secretA))
+	for _, body := range []string{"Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"} {
+		checkProblem(t, g.raw(t, header+body), 400, problem.BadRequest)
+	}
+	if _, _, n := g.upstream.last(); n != 0 {
+		t.Errorf("%d requests reached the upstream, want none", n)
+	}
 }

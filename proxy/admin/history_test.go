@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"math"
 	"testing"
 	"time"
 
@@ -9,9 +8,10 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestRecent counts three requests a second, one of them refused and one failed from the third minute on, and asks at times
-// what was in the last minute.
+// TestRecent counts three requests a second, one of them refused and one failed from the third minute on, and asks at
+// times what was in the last minute.
 func TestRecent(t *testing.T) {
+	t.Parallel()
 	var h history
 	var counted proxy.Counts
 	started := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -44,20 +44,5 @@ func TestRecent(t *testing.T) {
 	}
 	if n := len(h.samples); n > 13 {
 		t.Errorf("samples kept = %d, want those of a minute", n)
-	}
-}
-
-// TestFirstsWithoutBound has the largest limit there is: nothing is put in order before all is there, or a million
-// keys would be put in order a million times.
-func TestFirstsWithoutBound(t *testing.T) {
-	f := firsts[int]{limit: math.MaxInt}
-	for i := range 1000 {
-		f.add(i, int64(-i), "")
-	}
-	if f.kept[0].value != 0 {
-		t.Error("what was added first has moved, want it to stay until the list is asked for")
-	}
-	if list := f.list(); len(list) != 1000 || list[0].value != 999 {
-		t.Errorf("list has %d, the first of which is %d, want 1000 in order", len(list), list[0].value)
 	}
 }

@@ -24,10 +24,10 @@ type browser struct {
 	ctx context.Context
 
 	mu       sync.Mutex
-	messages []string // of the console, the log (which has violations of the policy) and dialogs
+	messages []string // of the console, the log (with violations of the policy) and dialogs
 }
 
-// look describes how a tab shows pages.
+// look is the size and colors in which a tab shows pages.
 type look struct {
 	width, height int64
 	scheme        string // light or dark
@@ -80,13 +80,13 @@ func (b *browser) listen(event any) {
 	}
 }
 
-// quiet fails the test if the browser reported anything: an error, a violation of the content security policy, a dialog.
+// quiet wants no messages of the browser, such as violations of the policy.
 func (b *browser) quiet(t *testing.T) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.messages {
-		t.Errorf("the browser reported: %s", m)
+		t.Errorf("message of the browser = %s, want none", m)
 	}
 }
 
@@ -97,7 +97,7 @@ func (b *browser) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// appear sets the size of the window and the colour scheme.
+// appear sets size and colors.
 func (b *browser) appear(t *testing.T, l look) {
 	t.Helper()
 	var options []chromedp.EmulateViewportOption
@@ -111,7 +111,7 @@ func (b *browser) appear(t *testing.T, l look) {
 	}
 }
 
-// eval returns the value of an expression in the page.
+// eval evaluates an expression in the page.
 func eval[T any](t *testing.T, b *browser, expression string) T {
 	t.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -146,7 +146,7 @@ func row(table, title string) string {
 	return fmt.Sprintf(`#%s tbody tr:has(th bdi[title=%q])`, table, title)
 }
 
-// picture writes a screenshot into the folder STATUSPAGE_PICTURES, if that is set.
+// picture writes what the browser shows into the directory STATUSPAGE_PICTURES, if that is set, for people to look at.
 func (b *browser) picture(t *testing.T, name string) {
 	t.Helper()
 	dir := os.Getenv("STATUSPAGE_PICTURES")

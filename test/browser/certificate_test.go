@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// pair writes a certificate that is valid for a time, and its key, and returns the paths.
+// pair writes a certificate that expires after a time, and its key, and returns their files.
 func pair(t *testing.T, dir, name string, valid time.Duration) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -43,15 +43,15 @@ func pair(t *testing.T, dir, name string, valid time.Duration) (certificate, key
 	return certificate, key
 }
 
-// TestCertificates shows the page of a gate whose certificate expires soon, is renewed, and is then replaced by an invalid
-// file.
+// TestCertificates shows the page of a gate whose certificate expires soon, is renewed, and is then replaced by an
+// invalid file.
 func TestCertificates(t *testing.T) {
 	dir := t.TempDir()
 	certificate, key := pair(t, dir, "flows.example", 5*24*time.Hour)
 	g := start(t, keyFile, "--tls-cert", certificate, "--tls-key", key)
 	b := visit(t, g.Admin+"/", wide)
-	b.shows(t, "#alerts", "End of the certificate of the gate", "in 4 d")
-	b.shows(t, "#settings", "flows.example", "TLS to callers")
+	b.shows(t, "#alerts", "Expires soon: server certificate", "It expires in 4 d")
+	b.shows(t, "#settings", "Server certificate", "flows.example, expires in 4 d", "TLS with clients")
 	pair(t, dir, "flows.example", 90*24*time.Hour)
 	g.replace(t, keyFile)
 	b.shows(t, "#settings", "in 89 d")
@@ -62,13 +62,14 @@ func TestCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.replace(t, keyFile)
-	b.shows(t, "#alerts", "Fault in the files of the certificate of the gate", "What was in force before stays so", "tls.crt")
+	b.shows(t, "#alerts", "Invalid files: server certificate", "The last good version stays in use", "tls.crt")
 	b.quiet(t)
 	b.picture(t, "certificates")
 }
 
-// TestAuthorities shows the page of a gate with two CAs for client certificates, one of which has expired.
-func TestAuthorities(t *testing.T) {
+// TestExpiredCA has a file of two CAs, of which one has expired: clients with certificates of the other can still
+// connect.
+func TestExpiredCA(t *testing.T) {
 	certificate, key := pair(t, t.TempDir(), "flows.example", 90*24*time.Hour)
 	old, _ := pair(t, t.TempDir(), "old.example", -time.Minute)
 	current, _ := pair(t, t.TempDir(), "new.example", 90*24*time.Hour)
@@ -86,6 +87,6 @@ func TestAuthorities(t *testing.T) {
 	}
 	g := start(t, keyFile, "--tls-cert", certificate, "--tls-key", key, "--client-ca", bundle)
 	b := visit(t, g.Admin+"/", wide)
-	b.shows(t, "#alerts", "End of the authorities of callers’ certificates", "The first of them ended ", "certificates that it signed are refused")
+	b.shows(t, "#alerts", "Expired: CAs of client certificates", "The first CA expired ", "certificates that it issued are refused")
 	b.quiet(t)
 }

@@ -1,4 +1,4 @@
-// Package browser tests the page of the admin listener: of a running gate, in a browser.
+// Package browser tests the status page of a running gate in a browser.
 //
 // It is a module of its own, so that the packages which drive the browser do not become dependencies of flowlatch.
 package browser

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
@@ -69,7 +70,7 @@ func (g *gate) call(t *testing.T, path, secret, question string) (int, io.ReadCl
 	return res.StatusCode, res.Body
 }
 
-// ask sends a question and fails the test unless the response has the status.
+// ask sends a question and wants a status of the response.
 func (g *gate) ask(t *testing.T, path, secret, question string, want int) {
 	t.Helper()
 	status, body := g.call(t, path, secret, question)
@@ -80,3 +81,15 @@ func (g *gate) ask(t *testing.T, path, secret, question string, want int) {
 }
 
 const predict = "/api/v1/prediction/"
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("after 30 s: no %s", what)
+		}
+		time.Sleep(50 * time.Millisecond) // between two checks
+	}
+}

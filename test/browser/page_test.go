@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
-
-	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 const (
@@ -43,17 +41,17 @@ func TestLive(t *testing.T) {
 	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#connection", "Live")
 	b.shows(t, "#about", "version 0.0.0", "up ", "route groups: predict")
-	b.shows(t, "#t-runner", "up")
+	b.shows(t, "#t-upstream", "up")
 	b.shows(t, row("chatflows", "support-bot"), support, "acme-web, batch, keys of *", "never")
-	b.shows(t, row("chatflows", "docs-search"), "everybody (public)")
+	b.shows(t, row("chatflows", "docs-search"), "everyone (public)")
 	b.shows(t, row("chatflows", "every chatflow"), "ops")
 	b.shows(t, row("keys", "acme-web"), "valid", "not since the start", "2100-01-01 00:00 UTC")
 	b.shows(t, row("keys", "old-partner"), "expired", "2020-01-01 00:00 UTC")
 	b.shows(t, row("keys", "trial"), "disabled")
 	b.shows(t, row("keys", "next-year"), "not valid yet", "2200-01-01 00:00 UTC")
-	b.shows(t, "#reloads", "in force", "keys added: acme-web, batch")
-	b.shows(t, "#settings", g.Keys, "predict", "30/1m", "none: X-Forwarded-For is not believed")
-	// A file with plain secrets is warned about; nothing else needs attention.
+	b.shows(t, "#reloads", "applied", "keys added: acme-web, batch")
+	b.shows(t, "#settings", g.Keys, "predict", "30/1m", "none: X-Forwarded-For is ignored")
+	// The key file has secrets in plain text, of which it warns.
 	b.shows(t, "#alerts", "warnings about the key file")
 
 	loaded := eval[float64](t, b, "performance.timeOrigin")
@@ -73,8 +71,8 @@ func TestLive(t *testing.T) {
 	cells := func(name string) []string {
 		return eval[[]string](t, b, fmt.Sprintf("[...document.querySelector(%q).cells].map((c) => c.innerText)", row("chatflows", name)))
 	}
-	testkit.Eventually(t, "the counts of the first requests", func() bool {
-		return strings.Contains(b.text(t, row("chatflows", "none that is listed")), "not_exposed 1")
+	eventually(t, "the counts of the first requests", func() bool {
+		return strings.Contains(b.text(t, row("chatflows", "not listed")), "not_exposed 1")
 	})
 	c := cells("support-bot")
 	if c[2] != "4" || !strings.HasPrefix(c[3], "2\n") || !strings.Contains(c[3], "missing_key 1") || !strings.Contains(c[3], "invalid_key 1") || c[4] != "1" || c[5] != "1" || strings.Contains(c[6], "never") {
@@ -87,53 +85,53 @@ func TestLive(t *testing.T) {
 		t.Errorf("* = %q, want 1 request", c)
 	}
 	b.shows(t, "#alerts", "4 requests refused or not served in the last", "missing_key 1")
-	b.shows(t, "#alerts", "1 answer of 500 and above from the runner in the last")
+	b.shows(t, "#alerts", "1 response with a status of 500 or above from the upstream in the last")
 	b.shows(t, row("keys", "acme-web"), " ago")
-	b.shows(t, "#t-open", "1 stream")
+	b.shows(t, "#t-open-more", "1 stream")
 	stream.Close()
-	testkit.Eventually(t, "the end of the stream", func() bool { return cells("support-bot")[5] == "0" })
+	eventually(t, "the end of the stream", func() bool { return cells("support-bot")[5] == "0" })
 
 	g.replace(t, strings.Replace(keyFile, "id: batch,", "id: batch, not_after: 2090-01-01T00:00:00Z,", 1))
 	b.shows(t, "#reloads", "keys changed: batch")
 	b.shows(t, row("keys", "batch"), "2090-01-01", "\t2")
 	b.shows(t, row("keys", "acme-web"), "\t1")
 	if again := eval[float64](t, b, "performance.timeOrigin"); again != loaded {
-		t.Error("the page was loaded again")
+		t.Error("the page was reloaded")
 	}
 	if !eval[bool](t, b, "window.row.isConnected") {
-		t.Error("the row of support-bot is another element than before, want it to stay where it is")
+		t.Error("the row of support-bot was replaced, want it to stay the same element")
 	}
 	for _, secret := range []string{webSecret, batchSecret, opsSecret, "statuspage-test-secret"} {
 		if strings.Contains(eval[string](t, b, "document.documentElement.outerHTML"), secret) {
-			t.Errorf("the page has the secret %s in it", secret)
+			t.Errorf("the page has the secret %s in it, want none", secret)
 		}
 	}
 	b.quiet(t)
 	b.picture(t, "live")
 }
 
-// TestTrouble shows the page while the key file is invalid, the upstream is down and, at last, the gate is.
+// TestTrouble shows the page while the key file is invalid, the upstream is gone and, at last, the gate is.
 func TestTrouble(t *testing.T) {
 	g := start(t, keyFile)
 	b := visit(t, g.Admin+"/", wide)
-	b.shows(t, "#t-file", "in force")
+	b.shows(t, "#t-file", "valid")
 	g.replace(t, keyFile+"  - {id: "+unlisted+", keys: [nobody]}\n")
-	b.shows(t, "#alerts", "The keys are stale", "keys.yaml:14:", "nobody")
-	b.shows(t, "#t-file", "stale")
-	b.shows(t, "#reloads", "refused")
+	b.shows(t, "#alerts", "Key file invalid: the last good keys stay active", "keys.yaml:14:", "nobody")
+	b.shows(t, "#t-file", "invalid")
+	b.shows(t, "#reloads", "invalid")
 	g.upstream.Close()
 	g.ask(t, predict+docs, "", "Hello?", 502)
-	b.shows(t, "#alerts", "The runner cannot be reached", "connection refused")
-	if alerts := b.text(t, "#alerts"); strings.Contains(alerts, "from the runner in the last") {
-		t.Errorf("alerts = %q, want the gate's own 502 not to be blamed on the upstream", alerts)
+	b.shows(t, "#alerts", "The upstream cannot be reached", "connection refused")
+	if alerts := b.text(t, "#alerts"); strings.Contains(alerts, "from the upstream in the last") {
+		t.Errorf("alerts = %q, want the gate's own 502 not counted as the upstream's", alerts)
 	}
-	b.shows(t, "#t-runner", "down")
-	if title := eval[string](t, b, "document.title"); !strings.HasPrefix(title, "Stale keys") {
+	b.shows(t, "#t-upstream", "down")
+	if title := eval[string](t, b, "document.title"); !strings.HasPrefix(title, "Key file invalid") {
 		t.Errorf("title = %q, want the worst first", title)
 	}
 	order := eval[[]string](t, b, "[...document.querySelectorAll('#alerts strong')].map((e) => e.textContent)")
-	if len(order) < 3 || order[0] != "The keys are stale" || order[1] != "The runner cannot be reached" {
-		t.Errorf("alerts = %q, want stale keys and the upstream first", order)
+	if len(order) < 3 || order[0] != "Key file invalid: the last good keys stay active" || order[1] != "The upstream cannot be reached" {
+		t.Errorf("alerts = %q, want the key file and the upstream first", order)
 	}
 	b.picture(t, "trouble-wide")
 	b.appear(t, narrow.dark())
@@ -143,35 +141,35 @@ func TestTrouble(t *testing.T) {
 	checkContrast(t, b, "trouble, light")
 	b.quiet(t) // before there is an error on purpose
 	g.Signal(t, os.Kill)
-	b.shows(t, "#connection", "No answer from the gate since", "what is shown is from")
-	b.shows(t, "#alerts", "The keys are stale")
+	b.shows(t, "#connection", "No response from the gate since", "the data is from")
+	b.shows(t, "#alerts", "Key file invalid")
 	checkContrast(t, b, "lost")
 	b.picture(t, "lost")
 }
 
-// TestHidden checks that the page stops polling while it is hidden.
+// TestHidden: the page does not poll while it is hidden.
 func TestHidden(t *testing.T) {
 	g := start(t, keyFile)
 	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#connection", "Live")
-	const asked = "performance.getEntriesByType('resource').filter((e) => e.name.includes('/status?')).length"
-	n := eval[int](t, b, asked)
-	testkit.Eventually(t, "another poll", func() bool { return eval[int](t, b, asked) > n })
+	const polls = "performance.getEntriesByType('resource').filter((e) => e.name.includes('/status?')).length"
+	n := eval[int](t, b, polls)
+	eventually(t, "another poll", func() bool { return eval[int](t, b, polls) > n })
 	eval[bool](t, b, "Object.defineProperty(document, 'hidden', { get: () => window.away, configurable: true }); window.away = true; document.dispatchEvent(new Event('visibilitychange')); true")
 	g.ask(t, predict+support, webSecret, "Hello?", 200)
-	n = eval[int](t, b, asked)
-	// One poll may be on its way; there must be no other in the time of two.
-	if got := eval[int](t, b, "new Promise((done) => setTimeout(() => done("+asked+"), 5000))"); got > n+1 {
-		t.Errorf("a hidden page polled %d times in 5 s, want none", got-n)
+	n = eval[int](t, b, polls)
+	// One request may be on its way; then none follows in the time of two.
+	if got := eval[int](t, b, "new Promise((done) => setTimeout(() => done("+polls+"), 5000))"); got > n+1 {
+		t.Errorf("polls of a hidden page in 5 s = %d, want none", got-n)
 	}
 	eval[bool](t, b, "window.away = false; document.dispatchEvent(new Event('visibilitychange')); true")
-	testkit.Eventually(t, "the request", func() bool {
+	eventually(t, "the request", func() bool {
 		return strings.Contains(b.text(t, row("chatflows", "support-bot")), "\t1\t")
 	})
 	b.quiet(t)
 }
 
-// TestFilter finds a key among 10,000 and a chatflow among 1,000, of which the page shows the first 200.
+// TestFilter finds one of 10,000 keys and 1,000 chatflows, of which the page shows the first.
 func TestFilter(t *testing.T) {
 	g := start(t, manyKeys(10_000, 1000))
 	b := visit(t, g.Admin+"/", wide)
@@ -182,15 +180,15 @@ func TestFilter(t *testing.T) {
 	}
 	b.picture(t, "many-wide")
 	typed(t, b, "KEY-09876")
-	b.shows(t, "#keys-note", "1 key of 10,000, by the filter")
+	b.shows(t, "#keys-note", "1 of 10,000 keys match the filter")
 	b.shows(t, row("keys", "key-09876"), "valid")
-	b.shows(t, "#chatflows-note", "1 chatflow of 1,000")
+	b.shows(t, "#chatflows-note", "1 of 1,000 chatflows match the filter")
 	b.shows(t, row("chatflows", "bot-0876"), "key-09876")
 	typed(t, b, "nothing-like-it")
-	b.shows(t, "#keys", "No key has this in its ID")
-	b.shows(t, "#chatflows", "No chatflow has this")
+	b.shows(t, "#keys", "No key ID matches the filter")
+	b.shows(t, "#chatflows", "No chatflow matches the filter")
 	typed(t, b, "bot-01")
-	b.shows(t, "#chatflows-note", "100 chatflows of 1,000")
+	b.shows(t, "#chatflows-note", "100 of 1,000 chatflows match the filter")
 	b.picture(t, "many-filtered")
 	b.appear(t, narrow)
 	noOverflow(t, b, "many")
@@ -198,7 +196,7 @@ func TestFilter(t *testing.T) {
 	b.quiet(t)
 }
 
-// typed types a text into the filter, in place of its content.
+// typed types a text into the filter, in place of what is there.
 func typed(t *testing.T, b *browser, text string) {
 	t.Helper()
 	eval[bool](t, b, "document.querySelector('#filter').select(); true")
@@ -226,13 +224,13 @@ func manyKeys(keys, chatflows int) string {
 	return s.String()
 }
 
-// TestEmpty shows the page of a gate without keys and requests.
+// TestEmpty has a gate without keys and without requests.
 func TestEmpty(t *testing.T) {
 	g := start(t, "version: 1\nchatflows:\n  - {id: "+docs+", public: true}\n")
 	b := visit(t, g.Admin+"/", wide)
-	b.shows(t, "#alerts", "There are no keys")
+	b.shows(t, "#alerts", "The key file has no keys")
 	b.shows(t, "#keys", "The key file has no keys; `flowlatch key new` makes one.")
-	b.shows(t, row("chatflows", docs), "everybody (public)", "never")
+	b.shows(t, row("chatflows", docs), "everyone (public)", "never")
 	b.picture(t, "empty-wide")
 	b.appear(t, narrow)
 	noOverflow(t, b, "empty")

@@ -1,5 +1,5 @@
 'use strict'
-// How texts, times and tables are put into the page: as text alone, and so that nothing jumps.
+// Puts texts, times and tables into the page: as text, never as markup, and in place, so that nothing jumps.
 
 const $ = (id) => document.getElementById(id)
 
@@ -8,10 +8,11 @@ const $ = (id) => document.getElementById(id)
 const number = new Intl.NumberFormat('en-US')
 const count = (n) => number.format(n)
 const plural = (n, one, many) => count(n) + ' ' + (n === 1 ? one : many)
+const upper = (s) => s[0].toUpperCase() + s.slice(1)
 
-// Characters that show nothing, or turn what follows around, are shown by their numbers.
-const unseen = /[\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff]/g
-const visible = (s) => String(s).replace(unseen, (c) => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'))
+// Invisible characters, and those that reverse what follows, are shown as escapes.
+const invisible = /[\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff]/g
+const visible = (s) => String(s).replace(invisible, (c) => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'))
 const visibleLines = (s) => String(s).split('\n').map(visible).join('\n')
 
 function put(node, text) {
@@ -29,7 +30,7 @@ function make(tag, className, text) {
 
 // --- times, by the gate's clock
 
-let ahead = 0 // of this browser's, in ms
+let ahead = 0 // ms by which it is ahead of the browser's
 const now = () => Date.now() + ahead
 const stamp = (t) => new Date(t).toISOString().slice(0, 16).replace('T', ' ') + ' UTC'
 const clock = (ms) => new Date(ms).toLocaleTimeString()
@@ -41,16 +42,18 @@ function span(ms) {
   if (s < 48 * 3600) return Math.floor(s / 3600) + ' h'
   return count(Math.floor(s / 86400)) + ' d'
 }
+const since = (t) => span(now() - Date.parse(t))
 function ago(t) {
   const ms = now() - Date.parse(t)
   return ms < 1000 ? 'just now' : span(ms) + ' ago'
 }
-function until(t) {
+function within(t) {
   const ms = Date.parse(t) - now()
-  return (ms < 0 ? span(ms) + ' ago' : 'in ' + span(ms)) + ' · ' + stamp(t)
+  return ms < 0 ? span(ms) + ' ago' : 'in ' + span(ms)
 }
+const until = (t) => within(t) + ' · ' + stamp(t)
 
-// --- tables: a row stays the same element as long as it is there, so that nothing jumps
+// --- tables: the row of an item stays the same element, so that nothing jumps
 
 function sync(body, items, keyOf, fill, empty, columns) {
   const rows = new Map([...body.children].map((row) => [row.dataset.key, row]))
@@ -85,7 +88,7 @@ function labelClass(body, c) {
   return th.classList.contains('num') ? 'num' : ''
 }
 
-// lines makes a cell have a main text and smaller ones below it.
+// lines fills a cell with a main text and smaller ones below it.
 function lines(cell, main, ...subs) {
   if (!cell.firstChild) {
     cell.append(make('bdi', 'clamp'))
@@ -99,6 +102,6 @@ function lines(cell, main, ...subs) {
     cell.children[i + 1].hidden = sub === ''
   })
 }
-function colour(node, name) {
+function color(node, name) {
   for (const c of ['bad', 'warn', 'good']) node.classList.toggle(c, c === name)
 }

@@ -1,0 +1,97 @@
+package proxy
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
+)
+
+// logOf returns the log of a gate that serves requests in no time: do sends them by get, which returns the status.
+func logOf(t *testing.T, do func(get func(path, key string) (status int))) string {
+	t.Helper()
+	log := &testkit.Buffer{}
+	o := Options{Log: zerolog.New(log).Level(zerolog.InfoLevel)}
+	bubble(t, o, func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, gate *pipeListener) {
+		client := &http.Transport{DialContext: gate.dial}
+		defer client.CloseIdleConnections()
+		do(func(path, key string) int {
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gate"+path, http.NoBody)
+			if key != "" {
+				req.Header.Set("Authorization", "Bearer "+key)
+			}
+			res, err := client.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+			return res.StatusCode
+		})
+	})
+	return log.String()
+}
+
+// TestLogLinesOfRefusalsAreLimited floods the gate with refusals of one kind: not all get a line, all are counted, and
+// one of another kind still gets its line.
+func TestLogLinesOfRefusalsAreLimited(t *testing.T) {
+	t.Parallel()
+	const flood = 400
+	log := logOf(t, func(get func(path, key string) int) {
+		for range flood {
+			if got := get("/api/v1/chatflows-uploads/ffffffff-ffff-4fff-8fff-ffffffffffff", ""); got != 401 && got != 429 {
+				t.Fatalf("response = %d, want 401 or 429", got)
+			}
+		}
+		get("/api/v1/chatflows", "")
+	})
+	lines, counted, notFound := 0, 0, 0
+	for line := range strings.Lines(log) {
+		var l struct {
+			Message, Code string
+			Codes         map[string]int
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("log line %q: %v", line, err)
+		}
+		switch l.Code {
+		case "missing_key", "too_many_failures":
+			lines++
+		case "not_exposed":
+			notFound++
+		}
+		for _, n := range l.Codes {
+			counted += n
+		}
+	}
+	if lines+counted != flood || counted == 0 || notFound != 1 {
+		t.Errorf("%d lines and %d requests counted, %d lines of another code, want %d in all, some of them only counted, and 1", lines, counted, notFound, flood)
+	}
+}
+
+// TestLogLinesOfPublicRequestsAreLimited: requests that need no key cannot fill a disk, and those with a key get their
+// line.
+func TestLogLinesOfPublicRequestsAreLimited(t *testing.T) {
+	t.Parallel()
+	const flood = 300
+	log := logOf(t, func(get func(path, key string) int) {
+		for range flood {
+			if got := get("/api/v1/ping", ""); got != 200 {
+				t.Fatalf("ping = %d, want 200", got)
+			}
+		}
+		get("/api/v1/chatflows-uploads/"+bubbleBot, bubbleKey)
+	})
+	lines := strings.Count(log, `"route":"ping"`)
+	if lines >= flood || lines < 50 || !strings.Contains(log, `"allowed_without_key":`) {
+		t.Errorf("%d lines of %d requests without a key, want some of them and a count of the rest", lines, flood)
+	}
+	if n := strings.Count(log, `"key":"a"`); n != 1 {
+		t.Errorf("%d lines of the request with a key, want 1", n)
+	}
+}

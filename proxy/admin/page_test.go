@@ -1,0 +1,76 @@
+package admin_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestPageFiles requests the page, what belongs to it, and names like theirs, which do not exist.
+func TestPageFiles(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, keyFile, nil)
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		mediaType    string
+		body         string // part of it
+	}{
+		{"GET", "/", 200, "text/html; charset=utf-8", `<script src="status/page.js" defer>`},
+		{"HEAD", "/", 200, "text/html; charset=utf-8", ""},
+		{"POST", "/", 405, "text/plain; charset=utf-8", ""},
+		{"PUT", "/status/page.js", 405, "text/plain; charset=utf-8", ""},
+		{"OPTIONS", "/", 405, "text/plain; charset=utf-8", ""},
+		{"GET", "/status/page.js", 200, "text/javascript; charset=utf-8", "fetch('status?'"},
+		{"GET", "/status/text.js", 200, "text/javascript; charset=utf-8", "textContent"},
+		{"GET", "/status/page.css", 200, "text/css; charset=utf-8", "prefers-color-scheme"},
+		{"GET", "/status/icon.svg", 200, "image/svg+xml", "<svg"},
+		{"GET", "/status/index.html", 404, "text/plain; charset=utf-8", ""},
+		{"GET", "/page.js", 404, "text/plain; charset=utf-8", ""},
+		{"GET", "/index.html", 404, "text/plain; charset=utf-8", ""},
+		{"POST", "/status", 405, "text/plain; charset=utf-8", ""},
+		{"GET", "/status", 200, "application/json", `"version": "test"`},
+		{"GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", "flowlatch_streams_active"},
+	} {
+		w := g.ask(tt.method, tt.path, "localhost:9901")
+		if w.Code != tt.status || w.Header().Get("Content-Type") != tt.mediaType || !strings.Contains(w.Body.String(), tt.body) {
+			t.Errorf("%s %s = %d %q, want %d %q with %q", tt.method, tt.path, w.Code, w.Header().Get("Content-Type"), tt.status, tt.mediaType, tt.body)
+		}
+		if w.Code == 405 && !strings.Contains(w.Header().Get("Allow"), "GET") {
+			t.Errorf("Allow of %s %s = %q, want GET in it", tt.method, tt.path, w.Header().Get("Allow"))
+		}
+		want := map[string]string{
+			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
+				"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Cross-Origin-Resource-Policy": "same-origin",
+			"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "Access-Control-Allow-Origin": "",
+		}
+		got := map[string]string{}
+		for name := range want {
+			got[name] = w.Header().Get(name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("headers of %s %s (-want +got):\n%s", tt.method, tt.path, diff)
+		}
+	}
+}
+
+// TestPageStandsAlone searches the page's files for what its policy forbids, or what comes from elsewhere.
+func TestPageStandsAlone(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, keyFile, nil)
+	script := []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "http:", "https:", "DOMParser", "srcdoc", ".style", ".href", "createContextualFragment"}
+	for path, never := range map[string][]string{
+		"/":                {"http:", "https:", "//", "<style", "style=", " onclick", " onload", " onerror", "<script>"},
+		"/status/page.css": {"http:", "https:", "url(", "@import"},
+		"/status/page.js":  script, "/status/text.js": script,
+	} {
+		body := g.ask("GET", path, "localhost").Body.String()
+		for _, s := range never {
+			if strings.Contains(body, s) {
+				t.Errorf("GET %s has %q in it, want none", path, s)
+			}
+		}
+	}
+}

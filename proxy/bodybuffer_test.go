@@ -1,0 +1,106 @@
+package proxy_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// TestBufferedBodiesAreLimited fills the memory that bodies may take while they are checked: the next one is refused,
+// and accepted once memory is free.
+func TestBufferedBodiesAreLimited(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil, func(o *proxy.Options) {
+		withKeys(t, limitedKeys)(o)
+		o.MaxCheckedBody = 64 << 10 // 4 MiB in all
+	})
+	header := fmt.Sprintf("POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\n%s\r\nContent-Length: %d\r\n\r\n", botLimited, jsonType, bearerOf(secretA), 60<<10)
+	var conns []net.Conn
+	buffer := func() { // 50 KiB
+		c := g.dial(t)
+		if _, err := io.WriteString(c, header+`{"question":"`+strings.Repeat("x", 50<<10)); err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+	}
+	for range 70 {
+		buffer()
+	}
+	ask := func() *response {
+		return g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"`+strings.Repeat("x", 60<<10)+`"}`, jsonType, bearerOf(secretA))
+	}
+	testkit.Eventually(t, "refusal for lack of memory", func() bool {
+		buffer() // of those that arrived at once, some may have been refused
+		return ask().problem.Code == string(problem.Overloaded)
+	})
+	if res := g.request(t, "POST", "/api/v1/prediction/"+botA, `{"question":"x"}`, jsonType, bearerOf(secretA)); res.status != 200 {
+		t.Errorf("request for a chatflow without a body policy = %d, want 200", res.status)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	testkit.Eventually(t, "200 after memory was released", func() bool { return ask().status == 200 })
+}
+
+// TestBufferedBodiesAreReleased sends more checked bodies, one after the other, than may be buffered at once.
+func TestBufferedBodiesAreReleased(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil, func(o *proxy.Options) {
+		withKeys(t, limitedKeys)(o)
+		o.MaxCheckedBody = 64 << 10 // 4 MiB in all
+	})
+	for i := range 120 {
+		res := g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"`+strings.Repeat("x", 60<<10)+`"}`, jsonType, bearerOf(secretA))
+		if res.status != 200 {
+			t.Fatalf("request %d = %d %s, want 200", i+1, res.status, res.problem.Code)
+		}
+	}
+}
+
+// TestAnonymousBodiesHaveTheirOwnLimit has clients without a key on a route for which a chatflow is public: those that
+// send half of a body fill their memory, those that send nothing take none, and clients with a key lack none.
+func TestAnonymousBodiesHaveTheirOwnLimit(t *testing.T) {
+	t.Parallel()
+	const half = 40 << 10
+	for name, tt := range map[string]struct {
+		clients int
+		body    string
+		refused problem.Code // of another client without a key
+	}{
+		"no byte of a body": {atFullSize(4100, 100), "", problem.MissingKey},
+		"half of a body":    {20, `{"a":"` + strings.Repeat("x", half), problem.Overloaded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, nil, func(o *proxy.Options) {
+				withKeys(t, keyFile+publicEntry)(o)
+				o.MaxCheckedBody, o.FailureLimit.Burst = 64<<10, -1 // 1 MiB for all without a key
+			})
+			for range tt.clients {
+				c, err := net.Dial("tcp", g.address)
+				if err != nil {
+					t.Skipf("no more connections: %v", err)
+				}
+				defer c.Close()
+				fmt.Fprintf(c, "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: %d\r\n\r\n%s", jsonType, half+1000, tt.body)
+			}
+			lead := func(headers ...string) *response {
+				return g.request(t, "POST", "/api/v1/leads", `{"chatflowid":"`+botA+`"}`, append(headers, jsonType)...)
+			}
+			if tt.body == "" {
+				testkit.Eventually(t, "open request of each client", func() bool { return g.open() == int64(tt.clients) })
+			}
+			testkit.Eventually(t, "response "+string(tt.refused), func() bool { return lead().problem.Code == string(tt.refused) })
+			for range 20 {
+				if res := lead(bearerOf(secretA)); res.status != 200 {
+					t.Fatalf("request with a key = %d %s, want 200", res.status, res.problem.Code)
+				}
+			}
+		})
+	}
+}
