@@ -23,7 +23,9 @@ import (
 //   - no switch of protocols that was not asked for, no session cookies, no trailers that must not pass (response.go,
 //     upstreamBody)
 //   - no interim response to a client that would misread it (responseWriter.WriteHeader)
-//   - buffers as large as the response asks for: 1 KiB for streams, since each open one holds one, and 16 KiB else.
+//   - a response that has arrived as a whole is not flushed: net/http sends it in one write when it is complete, and
+//     ReverseProxy would start a timer and a goroutine to flush its header first
+//   - buffers as large as the response asks for: 1 KiB for streams, since each open one holds one, and 32 KiB else.
 //     One size for all makes large responses cost three times as much.
 func (x *exchange) forward(r *http.Request) {
 	p := x.proxy
@@ -50,6 +52,9 @@ func (x *exchange) forward(r *http.Request) {
 	in := r.WithContext(x.ctx)
 	in.Header = f.upgradeHeader()
 	f.reverseProxy.ServeHTTP(&x.response, in)
+	if f.reverseProxy.FlushInterval == 0 {
+		_ = x.response.FlushError() // the client need not wait for log and metrics
+	}
 }
 
 // forwarding is what one use of a ReverseProxy needs.
@@ -113,6 +118,9 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	if res.ContentLength < 0 || res.ContentLength <= smallBuffer {
 		f.buffers = &smallBuffers
 	}
+	if body, ok := res.Body.(interface{ Buffered() int }); ok && res.ContentLength >= 0 && int64(body.Buffered()) >= res.ContentLength {
+		f.reverseProxy.FlushInterval = 0
+	}
 	if !switching {
 		for name := range res.Trailer { // those announced
 			if f.proxy.dropsFromResponse(name) {
@@ -171,7 +179,7 @@ func (p *Proxy) unreachable(err error) *problem.Error {
 // The sizes of buffers, in bytes.
 const (
 	smallBuffer = 1 << 10
-	largeBuffer = 16 << 10
+	largeBuffer = 32 << 10
 )
 
 var (

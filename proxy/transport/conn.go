@@ -39,7 +39,7 @@ type wrapper interface{ NetConn() net.Conn }
 
 func newConn(nc net.Conn, generation int) *conn {
 	c := &conn{Conn: nc, generation: generation, keep: defaultKeep}
-	c.reader = bufio.NewReaderSize(c, 2<<10)
+	c.reader = bufio.NewReaderSize(c, 1<<10)
 	if w, ok := nc.(wrapper); ok {
 		nc = w.NetConn()
 	}

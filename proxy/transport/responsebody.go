@@ -49,6 +49,15 @@ type responseBody struct {
 	ended    bool
 }
 
+// Buffered is how many bytes the server has sent that can be read without waiting. In a response without a length they
+// may be other than the body's.
+func (b *responseBody) Buffered() int {
+	if b.ended {
+		return 0
+	}
+	return b.exchange.conn.reader.Buffered()
+}
+
 func (b *responseBody) Read(p []byte) (int, error) {
 	if b.ended {
 		return 0, io.EOF
