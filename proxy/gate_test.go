@@ -244,7 +244,7 @@ func serveGateWith(t *testing.T, handler http.HandlerFunc, drain time.Duration, 
 	s.base, s.adminURL = "http://"+s.address, "http://"+admin.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	go func() { s.ended <- s.proxy.Serve(ctx, data, admin, s.gate.admin, drain) }()
+	go func() { s.ended <- s.proxy.Serve(ctx, data, admin, s.admin, drain) }()
 	t.Cleanup(stop)
 	return s
 }

@@ -77,7 +77,7 @@ func FuzzEachMember(f *testing.F) {
 func TestEachMember(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]bool{
-		`{}`: true, " {\t}\r\n": true, `{"a":{"b":[1,"}",{}]},"c":"\"}{\\"}`: true, `{"\u0061":null}`: true, `{"a":[{"b":1},{"b":2}]}`: true,
+		`{}`: true, `{"a":{"b":[1,"}",{}]},"c":"\"}{\\"}`: true, `{"\u0061":null}`: true, `{"a":[{"b":1},{"b":2}]}`: true,
 		`{"a":1,"a":2}`: false, `{"a":1,"\u0061":2}`: false, `{"a":{"b":1,"b":2}}`: false, `{"a":1}x`: false, `{"a":1}{}`: false, `[{"a":1}]`: false, `{"a":1,}`: false,
 		`{a:1}`: false, "{\"a\":\"\xff\"}": false, `{"\ud800":1}`: false, "\ufeff{}": false, ``: false, `"a"`: false, `null`: false, `{"a":1`: false,
 	} {
