@@ -64,22 +64,23 @@ func TestBufferedBodiesAreReleased(t *testing.T) {
 }
 
 // TestAnonymousBodiesHaveTheirOwnLimit has clients without a key on a route for which a chatflow is public: those that
-// send half of a body fill their memory, those that send nothing take none, and clients with a key lack none.
+// send half of a body fill their memory, those that send nothing take next to none, and clients with a key lack none.
 func TestAnonymousBodiesHaveTheirOwnLimit(t *testing.T) {
 	t.Parallel()
 	const half = 40 << 10
 	for name, tt := range map[string]struct {
 		clients int
 		body    string
+		checked int64        // MaxCheckedBody: 16 times as much is for all without a key
 		refused problem.Code // of another client without a key
 	}{
-		"no byte of a body": {atFullSize(4100, 100), "", problem.MissingKey},
-		"half of a body":    {20, `{"a":"` + strings.Repeat("x", half), problem.Overloaded},
+		"no byte of a body": {atFullSize(4100, 100), "", 1 << 20, problem.MissingKey},
+		"half of a body":    {20, `{"a":"` + strings.Repeat("x", half), 64 << 10, problem.Overloaded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, nil, func(o *proxy.Options) {
 				withKeys(t, keyFile+publicEntry)(o)
-				o.MaxCheckedBody, o.FailureLimit.Burst = 64<<10, -1 // 1 MiB for all without a key
+				o.MaxCheckedBody, o.FailureLimit.Burst = tt.checked, -1
 			})
 			for range tt.clients {
 				c, err := net.Dial("tcp", g.address)

@@ -175,23 +175,24 @@ func TestEarlyResponse(t *testing.T) {
 			got <- n
 			fmt.Fprint(w, "data:read\n\n")
 		}, change)
-		conn := g.dial(t)
-		const size = 300_000
-		fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Length: %d\r\n\r\n", botA, bearerOf(secretA), size)
-		_, _ = io.CopyN(conn, zeros{}, begun)
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil) // before the rest of the body is sent
-		if err != nil || res.StatusCode != 200 {
-			t.Fatalf("early response = %v, %v, want 200", res, err)
-		}
-		defer res.Body.Close()
-		if _, err := io.CopyN(conn, zeros{}, size-begun); err != nil {
-			t.Fatal(err)
-		}
-		if n := <-got; n != size {
-			t.Errorf("the upstream got %d bytes, want %d", n, size)
-		}
-		if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), "read") {
-			t.Errorf("rest of the response = %q, %v, want the event", body, err)
+		for _, size := range []int64{100_000, 300_000} { // net/http would read up to 256 KiB before it responds
+			conn := g.dial(t)
+			fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Length: %d\r\n\r\n", botA, bearerOf(secretA), size)
+			_, _ = io.CopyN(conn, zeros{}, begun)
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil) // before the rest of the body is sent
+			if err != nil || res.StatusCode != 200 {
+				t.Fatalf("early response = %v, %v, want 200", res, err)
+			}
+			defer res.Body.Close()
+			if _, err := io.CopyN(conn, zeros{}, size-begun); err != nil {
+				t.Fatal(err)
+			}
+			if n := <-got; n != size {
+				t.Errorf("the upstream got %d bytes, want %d", n, size)
+			}
+			if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), "read") {
+				t.Errorf("rest of the response = %q, %v, want the event", body, err)
+			}
 		}
 	})
 }

@@ -64,6 +64,8 @@ func TestMalformedResponses(t *testing.T) {
 		{"early hints before it", strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 20) + ok + "Content-Length: 2\r\n\r\nok", 200, "ok", true},
 		{"early hints without an end", strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", 10_000), 502, "", false},
 		{"switch of protocols", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + stolen, 502, "", true},
+		{"switch without Connection", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n" + stolen, 502, "", true},
+		{"switch to nothing", "HTTP/1.1 101 Switching Protocols\r\n\r\n" + stolen, 502, "", true},
 		{"switch to h2c", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + stolen, 502, "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -239,12 +239,12 @@ func serveGateWith(t *testing.T, handler http.HandlerFunc, drain time.Duration, 
 		}
 		return l
 	}
-	data, admin := listen(), listen()
+	data, operators := listen(), listen()
 	s.address = data.Addr().String()
-	s.base, s.adminURL = "http://"+s.address, "http://"+admin.Addr().String()
+	s.base, s.adminURL = "http://"+s.address, "http://"+operators.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	go func() { s.ended <- s.proxy.Serve(ctx, data, admin, s.admin, drain) }()
+	go func() { s.ended <- s.proxy.Serve(ctx, data, operators, s.admin, drain) }()
 	t.Cleanup(stop)
 	return s
 }

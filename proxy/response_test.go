@@ -2,15 +2,19 @@ package proxy_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowlatch/flowlatch/proxy"
 )
 
 // TestInterimResponse has an upstream that sends early hints (RFC 8297): they reach the client without headers that are
@@ -65,29 +69,55 @@ func TestNoInterimResponseToHTTP10(t *testing.T) {
 
 // TestNoInterimResponseBeforeContinue has clients that wait for 100 Continue, and an upstream that sends early hints at
 // once: net/http writes the 100 from the goroutine that reads the body, so no other interim response may be written
-// before it (the race detector tells).
+// before it.
 func TestNoInterimResponseBeforeContinue(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Link", "</x>; rel=preload")
-		w.WriteHeader(http.StatusEarlyHints)
-		_, _ = io.Copy(w, r.Body)
-	}, nil)
-	for range atFullSize(100, 30) {
-		c := g.dial(t)
-		fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n%s\r\n\r\n", botA, bearerOf(secretA))
-		r := bufio.NewReader(c)
-		for waiting := true; waiting; {
-			interim, err := http.ReadResponse(r, nil)
-			if err != nil || interim.StatusCode >= 200 {
-				t.Fatalf("response before the body = %v, %v, want 100 Continue", interim, err)
+	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
+		g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Link", "</x>; rel=preload")
+			w.WriteHeader(http.StatusEarlyHints)
+			_, _ = io.Copy(w, r.Body)
+		}, change)
+		for range atFullSize(100, 30) {
+			c := g.dial(t)
+			fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n%s\r\n\r\n", botA, bearerOf(secretA))
+			r := bufio.NewReader(c)
+			if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != http.StatusContinue {
+				t.Fatalf("first response = %v, %v, want 100 Continue", res, err)
 			}
-			waiting = interim.StatusCode != http.StatusContinue
+			fmt.Fprint(c, "2\r\nhi\r\n0\r\n\r\n")
+			if res := readResponse(t, r); res.status != 200 || res.body != "hi" {
+				t.Fatalf("response = %d %q, want 200, hi", res.status, res.body)
+			}
 		}
-		fmt.Fprint(c, "2\r\nhi\r\n0\r\n\r\n")
-		if res := readResponse(t, r); res.status != 200 || res.body != "hi" {
-			t.Fatalf("response = %d %q, want 200, hi", res.status, res.body)
-		}
+	})
+}
+
+// TestNoInterimResponseBeforeTheBody is the same for a client that got 100 Continue and has not sent anything yet: it
+// may take what comes next for the response.
+func TestNoInterimResponseBeforeTheBody(t *testing.T) {
+	t.Parallel()
+	sent := make(chan struct{})
+	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		close(sent)
+		_, _ = io.Copy(w, r.Body)
+	}, func(o *proxy.Options) { o.StandardTransport = true }) // which sends the header before it has the body
+	c := g.dial(t)
+	fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nContent-Length: 2\r\nExpect: 100-continue\r\n%s\r\n\r\n", botA, bearerOf(secretA))
+	r := bufio.NewReader(c)
+	if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != http.StatusContinue {
+		t.Fatalf("first response = %v, %v, want 100 Continue", res, err)
+	}
+	<-sent
+	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if b, err := r.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("read before the body = %q, %v, want nothing", b, err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	fmt.Fprint(c, "hi")
+	if res := readResponse(t, r); res.status != 200 || res.body != "hi" {
+		t.Errorf("response = %d %q, want 200, hi", res.status, res.body)
 	}
 }
 

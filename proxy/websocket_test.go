@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
@@ -23,61 +22,106 @@ func withWebsockets(o *proxy.Options) {
 	o.Expose = []string{"run"}
 }
 
-// TestWebsocketLosesNothing has a client that sends bytes together with its request, and that ends its side before the
-// upstream does: no byte is lost either way.
-func TestWebsocketLosesNothing(t *testing.T) {
+// hijacked is an upstream that switches to websocket and then talks over the connection.
+func hijacked(talk func(conn *net.TCPConn, rw *bufio.ReadWriter)) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade, X-Hop\r\nUpgrade: websocket\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\n\r\n")
+		talk(conn.(*net.TCPConn), rw)
+	}
+}
+
+// websocket asks for a websocket, and sends more bytes together with the request.
+func (g *gate) websocket(t *testing.T, more string) (*net.TCPConn, *bufio.Reader) {
+	t.Helper()
+	conn := g.dial(t)
+	fmt.Fprintf(conn, "GET /ws/%s HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n%s\r\n\r\n%s", botA, bearerOf(secretA), more)
+	r := bufio.NewReader(conn)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("response = %v, %v, want 101", res, err)
+	}
+	h := res.Header
+	if h.Get("Upgrade") != "websocket" || h.Get("Connection") != "Upgrade" || h.Get("Keep-Alive")+h.Get("X-Hop") != "" || h.Get("X-Request-Id") == "" {
+		t.Errorf("header of the 101 = %v, want a switch to websocket, a request ID, and nothing of the other hop", h)
+	}
+	return conn.(*net.TCPConn), r
+}
+
+// TestWebsocket sends words to and fro.
+func TestWebsocket(t *testing.T) {
 	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
-		g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
-			conn, rw, err := http.NewResponseController(w).Hijack()
-			if err != nil {
-				return
+		echo := hijacked(func(conn *net.TCPConn, rw *bufio.ReadWriter) { _, _ = io.Copy(conn, rw) })
+		g := newGate(t, echo, func(o *proxy.Options) { withWebsockets(o); change(o) })
+		conn, r := g.websocket(t, "")
+		for _, word := range []string{"one\n", "two\n"} {
+			fmt.Fprint(conn, word)
+			if got, err := r.ReadString('\n'); got != word {
+				t.Fatalf("echo = %q, %v, want %q", got, err, word)
 			}
-			defer conn.Close()
-			fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nKeep-Alive: timeout=5\r\n\r\nhello, ")
-			_ = rw.Flush()
-			sent, _ := io.ReadAll(rw) // until the client has closed its side
-			fmt.Fprintf(conn, "you sent %q", sent)
-		}, func(o *proxy.Options) { withWebsockets(o); change(o) })
-		conn := g.dial(t)
-		fmt.Fprintf(conn, "GET /ws/%s HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n%s\r\n\r\nearly", botA, bearerOf(secretA))
-		r := bufio.NewReader(conn)
-		res, err := http.ReadResponse(r, nil)
-		if err != nil || res.StatusCode != 101 || res.Header.Get("Upgrade") != "websocket" || res.Header.Get("Connection") != "Upgrade" {
-			t.Fatalf("response = %v, %v; want a switch to websocket", res, err)
 		}
-		defer res.Body.Close()
-		if got := res.Header.Get("Keep-Alive"); got != "" {
-			t.Errorf("Keep-Alive = %q, want none of the other hop", got)
-		}
-		fmt.Fprint(conn, " and late")
-		if err := conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(r)
-		if want := `hello, you sent "early and late"`; string(got) != want || err != nil {
-			t.Errorf("bytes of the upstream = %q, %v, want %q", got, err, want)
-		}
-		testkit.Eventually(t, "end of the request", func() bool { return g.open() == 0 })
 	})
+}
+
+// TestWebsocketLosesNothing: bytes pass that a client sends together with its request, and so does all that one side
+// sends after the other has closed its half of the connection.
+func TestWebsocketLosesNothing(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		upstream func(conn *net.TCPConn, rw *bufio.ReadWriter, sent chan<- string) // sent gets what the client sent, up to its end
+		client   func(conn *net.TCPConn)
+	}{
+		"the client closes first": {func(conn *net.TCPConn, rw *bufio.ReadWriter, sent chan<- string) {
+			all, _ := io.ReadAll(rw)
+			sent <- string(all)
+			fmt.Fprint(conn, "of the upstream")
+		}, func(conn *net.TCPConn) {
+			fmt.Fprint(conn, " and late")
+			_ = conn.CloseWrite()
+		}},
+		"the upstream closes first": {func(conn *net.TCPConn, rw *bufio.ReadWriter, sent chan<- string) {
+			fmt.Fprint(conn, "of the upstream")
+			_ = conn.CloseWrite()
+			all, _ := io.ReadAll(rw)
+			sent <- string(all)
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
+				sent := make(chan string, 1)
+				upstream := hijacked(func(conn *net.TCPConn, rw *bufio.ReadWriter) { tt.upstream(conn, rw, sent) })
+				g := newGate(t, upstream, func(o *proxy.Options) { withWebsockets(o); change(o) })
+				conn, r := g.websocket(t, "early")
+				if tt.client != nil {
+					tt.client(conn)
+				}
+				if got, err := io.ReadAll(r); string(got) != "of the upstream" || err != nil { // to the end of its half
+					t.Errorf("bytes of the upstream = %q, %v, want all", got, err)
+				}
+				if tt.client == nil {
+					fmt.Fprint(conn, " and late")
+					_ = conn.CloseWrite()
+				}
+				if got, want := <-sent, "early and late"; got != want {
+					t.Errorf("bytes of the client = %q, want %q", got, want)
+				}
+				conn.Close()
+				testkit.Eventually(t, "end of the request", func() bool { return g.open() == 0 })
+			})
+		})
+	}
 }
 
 // TestNoWebsocketWithoutKey asks for a websocket in the form of a preflight, which needs no key, and has an upstream
 // that switches protocols unasked.
 func TestNoWebsocketWithoutKey(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
-		conn, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")
-		_ = rw.Flush()
-	}, func(o *proxy.Options) {
-		o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
-		o.Expose = []string{"run"}
-	})
+	g := newGate(t, hijacked(func(*net.TCPConn, *bufio.ReadWriter) {}), withWebsockets)
 	preflight := []string{"Origin: x", "Access-Control-Request-Method: GET"}
 	res := g.request(t, "OPTIONS", "/ws/"+unlisted, "", append(preflight, "Upgrade: websocket")...)
 	checkProblem(t, res, 400, problem.BadRequest)
@@ -88,43 +132,6 @@ func TestNoWebsocketWithoutKey(t *testing.T) {
 	checkProblem(t, res, 502, problem.UpstreamUnreachable)
 	res = g.request(t, "GET", "/ws/"+botA, "", bearerOf(secretA))
 	checkProblem(t, res, 502, problem.UpstreamUnreachable)
-}
-
-// TestWebsocket switches protocols on a route that allows it.
-func TestWebsocket(t *testing.T) {
-	t.Parallel()
-	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
-		conn, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-		_ = rw.Flush()
-		_, _ = io.Copy(conn, rw)
-	}, func(o *proxy.Options) {
-		o.Routes = []*route.Route{{Group: "run", Methods: []string{"GET"}, Path: "/ws/{chatflow}", Websocket: true}}
-		o.Expose = []string{"run"}
-	})
-	conn, err := net.Dial("tcp", g.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	fmt.Fprintf(conn, "GET /ws/%s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%s\r\n\r\n", botA, bearerOf(secretA))
-	r := bufio.NewReader(conn)
-	res, err := http.ReadResponse(r, nil)
-	if err != nil || res.StatusCode != 101 || res.Header.Get("X-Request-Id") == "" {
-		t.Fatalf("response = %v, %v; want 101 with a request ID", res, err)
-	}
-	defer res.Body.Close()
-	for _, word := range []string{"one\n", "two\n"} {
-		fmt.Fprint(conn, word)
-		if got, err := r.ReadString('\n'); got != word {
-			t.Fatalf("echo = %q, %v, want %q", got, err, word)
-		}
-	}
 }
 
 // TestUpgrades asks for other protocols than websocket. None of the headers for that may reach the upstream.
@@ -150,6 +157,9 @@ func TestUpgrades(t *testing.T) {
 		"HTTP/2.0":            {"Upgrade: HTTP/2.0", "Connection: Upgrade"},
 		"websocket, version":  {"Upgrade: websocket/13", "Connection: Upgrade"},
 		"connect-udp":         {"Upgrade: connect-udp", "Connection: Upgrade", "Capsule-Protocol: ?1"},
+		"not printable":       {"Upgrade: \x80", "Connection: Upgrade"},
+		"and not printable":   {"Upgrade: websocket, \x80", "Connection: Upgrade"},
+		"two, not printable":  {"Upgrade: \x80", "Upgrade: websocket", "Connection: Upgrade"},
 		"name with underline": {"Http2_Settings: AAMAAABkAAQAAP__", "Connection: Upgrade"},
 	} {
 		for _, path := range []string{"/ws/", "/plain/"} {
