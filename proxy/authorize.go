@@ -19,41 +19,43 @@ type authorization struct {
 	question Question
 	now      time.Time          // when it was decided
 	snapshot *keystore.Snapshot // by which keys; nil if the request was refused before
-	buffered *bufferedBody      // nil unless the body was read to decide; whoever called authorize closes it
+	buffered *bufferedBody      // nil unless the body was read to decide; whoever called authorize releases it
 }
 
-// authorize decides about a request: it is parsed, decided about by its request line and headers, its body is read
-// where the route or the chatflow asks for that, and it is decided about once more. With a key, the request counts as
-// having presented one of its secrets.
-func (p *Proxy) authorize(in *http.Request, body *requestBody, started time.Time, key *keystore.Key) (a authorization) {
+// authorize decides about a request and fills in a, which is empty: the request is parsed, it is decided about by its
+// request line and headers, its body is read where the route or the chatflow asks for that, and it is decided about once
+// more. With a key, the request counts as having presented one of its secrets.
+func (p *Proxy) authorize(a *authorization, in *http.Request, body *requestBody, started time.Time, key *keystore.Key) {
 	var refusal *problem.Error
 	if a.Request, refusal = p.exposed.Parse(in); refusal != nil {
-		return a.refuse(refusal)
+		a.deny(refusal)
+		return
 	}
 	if a.Preflight {
 		a.Decision = p.decidePreflight(a.Route)
-		return a
+		return
 	}
 	a.question = Question{Access: a.Route.Access, Chatflow: a.Chatflow, InBody: a.Route.Body != "" && a.Chatflow == "", Bearer: a.Bearer, Key: key}
 	if a.decide(p, started); !a.Allowed {
-		return a
+		return
 	}
 	if a.buffered, refusal = p.readBody(in, body, a); refusal != nil {
-		return a.refuse(refusal)
+		a.deny(refusal)
+		return
 	}
 	if a.buffered != nil { // it may have taken its time, and may have named the chatflow
 		if a.question.Chatflow, refusal = chatflowOf(a); refusal != nil {
-			return a.refuse(refusal)
+			a.deny(refusal)
+			return
 		}
 		a.question.InBody = false
 		if a.decide(p, time.Now()); !a.Allowed {
-			return a
+			return
 		}
 	}
 	if refusal = checkBody(in, a); refusal != nil {
-		return a.refuse(refusal)
+		a.deny(refusal)
 	}
-	return a
 }
 
 // decide decides by the keys that are valid now.
@@ -65,11 +67,8 @@ func (a *authorization) decide(p *Proxy, now time.Time) {
 	a.Decision = Decide(a.snapshot, a.question, now)
 }
 
-// refuse returns a with a refusal for a reason other than its key.
-func (a authorization) refuse(err *problem.Error) authorization {
-	a.Allowed, a.Refusal = false, err
-	return a
-}
+// deny refuses the request for a reason other than its key.
+func (a *authorization) deny(err *problem.Error) { a.Allowed, a.Refusal = false, err }
 
 // decidePreflight decides about a CORS preflight, with which a browser sends no key. The gate answers it where it has
 // origins of its own; otherwise the upstream does.

@@ -74,7 +74,7 @@ func TestAnonymousBodiesHaveTheirOwnLimit(t *testing.T) {
 		checked int64        // MaxCheckedBody: 16 times as much is for all without a key
 		refused problem.Code // of another client without a key
 	}{
-		"no byte of a body": {atFullSize(4100, 100), "", 1 << 20, problem.MissingKey},
+		"no byte of a body": {atFullSize(1500, 100), "", 1 << 20, problem.MissingKey},
 		"half of a body":    {20, `{"a":"` + strings.Repeat("x", half), 64 << 10, problem.Overloaded},
 	} {
 		t.Run(name, func(t *testing.T) {

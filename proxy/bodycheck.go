@@ -26,7 +26,7 @@ const (
 // readBody reads the body where it must be understood before it is forwarded: where it names the chatflow, or where
 // the chatflow denies members. What is checked is what is sent upstream. Where nobody asks, it returns nil.
 // Clients without a valid key have memory of their own for it, which the others do not miss.
-func (p *Proxy) readBody(in *http.Request, body *requestBody, a authorization) (*bufferedBody, *problem.Error) {
+func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) (*bufferedBody, *problem.Error) {
 	limit, within := int64(maxIDBody), idBodyTime
 	switch {
 	case a.Route.Body != "":
@@ -53,7 +53,7 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a authorization) (
 }
 
 // chatflowOf returns the chatflow that a request with a buffered body is for.
-func chatflowOf(a authorization) (string, *problem.Error) {
+func chatflowOf(a *authorization) (string, *problem.Error) {
 	if a.Route.Body == "" {
 		return a.Chatflow, nil
 	}
@@ -65,7 +65,7 @@ func chatflowOf(a authorization) (string, *problem.Error) {
 }
 
 // checkBody refuses a body that the chatflow does not accept.
-func checkBody(in *http.Request, a authorization) *problem.Error {
+func checkBody(in *http.Request, a *authorization) *problem.Error {
 	policy := a.bodyPolicy()
 	if refusal := checkForm(policy, in); refusal != nil {
 		return refusal

@@ -50,6 +50,9 @@ func credentialOf(p *route.Preset, token string) string {
 // ReadCredential reads a file with the upstream's credential and returns what to send in the preset's credential
 // header: a token, sent as Bearer in Authorization, or there also a scheme with its credentials.
 func ReadCredential(p *route.Preset, path string) (value string, err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("reading the upstream's credential: %s is not a regular file", path)
+	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("reading the upstream's credential: %w", err)

@@ -89,6 +89,9 @@ func (x *exchange) noteAbort() {
 	cause := context.Cause(x.ctx)
 	switch {
 	case x.ctx.Err() == nil && !x.response.failed:
+		if x.response.status != 0 {
+			_ = x.response.FlushError() // a header without a body has not been sent yet
+		}
 		x.abandon(problem.UpstreamBroken, "the upstream broke off in the middle of its response")
 	case errors.Is(cause, errDrainOver):
 		x.abandon(problem.DrainTimeout, "cut because the time to drain was over")

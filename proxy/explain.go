@@ -38,7 +38,8 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 		r.Header.Set("Content-Type", "application/json")
 		r.Body = io.NopCloser(bytes.NewReader(data))
 	}
-	a := p.authorize(r, &requestBody{}, time.Now(), key)
+	var a authorization
+	p.authorize(&a, r, &requestBody{}, time.Now(), key)
 	defer a.buffered.release()
 	e := &Explanation{Allowed: a.Allowed}
 	if a.Route != nil {

@@ -123,11 +123,11 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	}
 	if !switching {
 		for name := range res.Trailer { // those announced
-			if f.proxy.dropsFromResponse(name) {
+			if f.proxy.dropsFromTrailer(name) {
 				delete(res.Trailer, name)
 			}
 		}
-		f.upstream = upstreamBody{ReadCloser: res.Body, response: res, proxy: f.proxy}
+		f.upstream = upstreamBody{ReadCloser: res.Body, response: res, proxy: f.proxy, header: f.response.Header()}
 		res.Body = &f.upstream
 	}
 	return nil

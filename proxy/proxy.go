@@ -109,7 +109,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "this gate is shutting down; send the request again"})
 		return
 	}
-	x.authorization = p.authorize(r, &x.body, x.started, nil)
+	p.authorize(&x.authorization, r, &x.body, x.started, nil)
 	switch {
 	case !x.Allowed:
 		x.refuse(p.limitFailures(x))

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -114,6 +115,8 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	w.hijacked = true
+	// ReverseProxy closes the upstream's connection when the request is cut, and waits for a client that does not read.
+	context.AfterFunc(w.exchange.ctx, func() { conn.Close() })
 	w.status, w.firstByte = http.StatusSwitchingProtocols, time.Now()
 	w.exchange.addHeader(w.Header())
 	w.exchange.beginStream()

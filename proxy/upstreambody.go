@@ -12,15 +12,17 @@ type upstreamBody struct {
 	io.ReadCloser
 	response *http.Response
 	proxy    *Proxy
+	header   http.Header // of the response to the client, which has been written
 }
 
 // Close ends the body, which completes the trailers.
 func (b *upstreamBody) Close() error {
 	err := b.ReadCloser.Close()
 	for name := range b.response.Trailer {
-		if b.proxy.dropsFromResponse(name) {
+		if b.proxy.dropsFromTrailer(name) {
 			delete(b.response.Trailer, name)
 		}
+		delete(b.header, name) // ReverseProxy adds the trailer to it
 	}
 	return err
 }
@@ -37,7 +39,20 @@ func (p *Proxy) cleanResponseHeader(h http.Header, switching bool) {
 	}
 	if switching {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, upgrade
+		for _, name := range []string{"X-Request-Id", "Deprecation", "Sunset"} {
+			delete(h, name) // ReverseProxy adds them to the gate's own, see exchange.addHeader
+		}
 	}
+}
+
+// dropsFromTrailer reports whether a trailer is not for clients: as a header would not be, or because it says how to read
+// the message or who may, for which it comes too late (RFC 9110, section 6.5.1).
+func (p *Proxy) dropsFromTrailer(name string) bool {
+	switch name {
+	case "Authorization", "Www-Authenticate", "Host", "Content-Length", "Content-Type", "Content-Encoding", "Content-Range":
+		return true
+	}
+	return p.dropsFromResponse(name)
 }
 
 // dropsFromResponse reports whether a header or trailer of an upstream's response is not for clients: those for one

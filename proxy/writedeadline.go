@@ -81,7 +81,7 @@ func (w *responseWriter) end() {
 	if w.hijacked {
 		return
 	}
-	if w.http1 && (w.deadline.set.IsZero() || time.Since(w.deadline.set) < writeIdle/2) {
+	if w.http1 && time.Since(w.deadline.set) < writeIdle/2 {
 		return
 	}
 	_ = w.control.SetWriteDeadline(time.Now().Add(writeIdle))

@@ -73,8 +73,8 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ method, path, route, upstream, methods string }{
-		{"POST", "/a/b", "literal", "/a/b", "DELETE GET PATCH POST PUT"},
-		{"GET", "/a/b", "any", "/a/b", "DELETE GET PATCH POST PUT"},
+		{"POST", "/a/b", "literal", "/a/b", "POST"},
+		{"GET", "/a/b", "", "", "POST"}, // the literal wins, whatever the method
 		{"GET", "/a/c", "any", "/a/c", "DELETE GET PATCH POST PUT"},
 		{"OPTIONS", "/a/c", "", "", "DELETE GET PATCH POST PUT"},
 		{"get", "/a/c", "", "", "DELETE GET PATCH POST PUT"},

@@ -75,12 +75,12 @@ var anyMethod = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.M
 // AnyMethod reports whether the route accepts every method.
 func (r *Route) AnyMethod() bool { return slices.Contains(r.Methods, "*") }
 
-// AllMethods returns the methods accepted, with "*" spelled out, in a slice of the caller's own: mux writes into it.
+// AllMethods returns the methods accepted, with "*" spelled out. The slice must not be changed.
 func (r *Route) AllMethods() []string {
 	if r.AnyMethod() {
-		return slices.Clone(anyMethod)
+		return anyMethod
 	}
-	return slices.Clone(r.Methods)
+	return r.Methods
 }
 
 // Label stands for the route in logs and metrics.
