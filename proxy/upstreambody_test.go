@@ -69,3 +69,18 @@ func TestResponseHeaderIsCleaned(t *testing.T) {
 		}
 	}
 }
+
+// TestTrailersReplaceHeaders has trailers with the names of headers, and some that a trailer must not be.
+func TestTrailersReplaceHeaders(t *testing.T) {
+	t.Parallel()
+	responses := make(chan string, 1)
+	responses <- "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Sum: 1\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\nContent-Length: 9\r\nAuthorization: x\r\n\r\n"
+	g := newGate(t, nil, func(o *proxy.Options) { o.Upstream = scriptedUpstream(t, responses) })
+	conn := g.dial(t)
+	fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\nContent-Length: 2\r\n\r\n{}", botA, bearerOf(secretA))
+	all, _ := io.ReadAll(conn)
+	_, trailers, _ := strings.Cut(string(all), "\r\n0\r\n")
+	if trailers != "X-Sum: 7\r\n\r\n" {
+		t.Errorf("trailers = %q of %q, want the upstream's X-Sum alone", trailers, all)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
@@ -30,7 +31,7 @@ func hijacked(talk func(conn *net.TCPConn, rw *bufio.ReadWriter)) http.HandlerFu
 			return
 		}
 		defer conn.Close()
-		fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade, X-Hop\r\nUpgrade: websocket\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\n\r\n")
+		fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade, X-Hop\r\nUpgrade: websocket\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\nX-Request-Id: upstream\r\n\r\n")
 		talk(conn.(*net.TCPConn), rw)
 	}
 }
@@ -46,7 +47,7 @@ func (g *gate) websocket(t *testing.T, more string) (*net.TCPConn, *bufio.Reader
 		t.Fatalf("response = %v, %v, want 101", res, err)
 	}
 	h := res.Header
-	if h.Get("Upgrade") != "websocket" || h.Get("Connection") != "Upgrade" || h.Get("Keep-Alive")+h.Get("X-Hop") != "" || h.Get("X-Request-Id") == "" {
+	if h.Get("Upgrade") != "websocket" || h.Get("Connection") != "Upgrade" || h.Get("Keep-Alive")+h.Get("X-Hop") != "" || len(h["X-Request-Id"]) != 1 || h.Get("X-Request-Id") == "upstream" {
 		t.Errorf("header of the 101 = %v, want a switch to websocket, a request ID, and nothing of the other hop", h)
 	}
 	return conn.(*net.TCPConn), r
@@ -195,5 +196,21 @@ func TestWebsocketWithABody(t *testing.T) {
 	}
 	if _, _, n := g.upstream.last(); n != 0 {
 		t.Errorf("%d requests reached the upstream, want none", n)
+	}
+}
+
+// TestDrainClosesUnreadWebsocket has a client that does not read what its upstream sends without end.
+func TestDrainClosesUnreadWebsocket(t *testing.T) {
+	t.Parallel()
+	flood := hijacked(func(conn *net.TCPConn, _ *bufio.ReadWriter) { _, _ = io.Copy(conn, zeros{}) })
+	s := serveGateWith(t, flood, 10*time.Millisecond, withWebsockets)
+	conn, _ := s.websocket(t, "")
+	defer conn.Close()
+	s.stop()
+	if err := <-s.ended; err != nil {
+		t.Errorf("Serve = %v, want nil", err)
+	}
+	if log := s.log.String(); !strings.Contains(log, `"status":101`) {
+		t.Errorf("log = %s, want the line of the websocket", log)
 	}
 }
