@@ -210,7 +210,5 @@ func TestDrainClosesUnreadWebsocket(t *testing.T) {
 	if err := <-s.ended; err != nil {
 		t.Errorf("Serve = %v, want nil", err)
 	}
-	if log := s.log.String(); !strings.Contains(log, `"status":101`) {
-		t.Errorf("log = %s, want the line of the websocket", log)
-	}
+	testkit.Eventually(t, "log line of the websocket", func() bool { return strings.Contains(s.log.String(), `"status":101`) })
 }
