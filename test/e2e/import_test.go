@@ -70,7 +70,7 @@ func imported(t *testing.T, l *lab) {
 				t.Errorf("flowlatch import with the %s does not list %s", way, id)
 			}
 		}
-		if !strings.Contains(out, "#   "+orphan) || !strings.Contains(errs, "its key in Flowise is deleted") {
+		if !strings.Contains(out, "#   "+orphan) || !strings.Contains(errs, "their keys in Flowise are deleted") {
 			t.Errorf("flowlatch import with the %s does not say that the key of %s is gone", way, orphan)
 		}
 		if first == "" {
