@@ -122,11 +122,7 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 		f.reverseProxy.FlushInterval = 0
 	}
 	if !switching {
-		for name := range res.Trailer { // those announced
-			if f.proxy.dropsFromTrailer(name) {
-				delete(res.Trailer, name)
-			}
-		}
+		f.proxy.cleanTrailers(res.Trailer) // those announced
 		f.upstream = upstreamBody{ReadCloser: res.Body, response: res, proxy: f.proxy, header: f.response.Header()}
 		res.Body = &f.upstream
 	}

@@ -18,13 +18,20 @@ type upstreamBody struct {
 // Close ends the body, which completes the trailers.
 func (b *upstreamBody) Close() error {
 	err := b.ReadCloser.Close()
+	b.proxy.cleanTrailers(b.response.Trailer)
 	for name := range b.response.Trailer {
-		if b.proxy.dropsFromTrailer(name) {
-			delete(b.response.Trailer, name)
-		}
 		delete(b.header, name) // ReverseProxy adds the trailer to it
 	}
 	return err
+}
+
+// cleanTrailers removes trailers that are not for clients.
+func (p *Proxy) cleanTrailers(trailers http.Header) {
+	for name := range trailers {
+		if p.dropsFromTrailer(name) {
+			delete(trailers, name)
+		}
+	}
 }
 
 // cleanResponseHeader removes headers of an upstream's response that are not for clients. From one that switches
