@@ -71,16 +71,16 @@ func TestAnonymousBodiesHaveTheirOwnLimit(t *testing.T) {
 	for name, tt := range map[string]struct {
 		clients int
 		body    string
-		checked int64        // MaxCheckedBody: 16 times as much is for all without a key
 		refused problem.Code // of another client without a key
 	}{
-		"no byte of a body": {atFullSize(1500, 100), "", 1 << 20, problem.MissingKey},
-		"half of a body":    {20, `{"a":"` + strings.Repeat("x", half), 64 << 10, problem.Overloaded},
+		"no byte of a body": {100, "", problem.MissingKey}, // together they announce four times what all may take
+		"half of a body":    {20, `{"a":"` + strings.Repeat("x", half), problem.Overloaded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, nil, func(o *proxy.Options) {
 				withKeys(t, keyFile+publicEntry)(o)
-				o.MaxCheckedBody, o.FailureLimit.Burst = tt.checked, -1
+				o.MaxCheckedBody = 64 << 10 // 1 MiB for all without a key
+				o.FailureLimit.Burst = -1
 			})
 			for range tt.clients {
 				c, err := net.Dial("tcp", g.address)

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Timeout is how long a test waits for something that must happen.
-const Timeout = 15 * time.Second
+// Timeout is how long a test waits for something that must happen: long, since only a test that fails waits for it all
+// and a busy machine may take a while.
+const Timeout = time.Minute
 
 // Eventually waits until holds returns true. It fails the test after Timeout, saying that what did not happen.
 func Eventually(t testing.TB, what string, holds func() bool) {
