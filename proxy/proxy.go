@@ -36,7 +36,8 @@ type Proxy struct {
 	anonymousBudget bodyBudget // for bodies of others, for chatflows that may be public
 	credentials     credentials
 	failures        *failures
-	cors            *cors.Cors // nil if the upstream answers browsers
+	unreadable      unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
+	cors            *cors.Cors      // nil if the upstream answers browsers
 
 	inflight inflight
 	streams  streams
