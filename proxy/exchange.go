@@ -51,7 +51,11 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 func (x *exchange) refuse(err *problem.Error) {
 	x.err = err
 	x.body.end()
-	err.Write(&x.response, x.id)
+	form := problem.Document
+	if x.proxy.opts.Preset.Widget {
+		form = problem.FormFor(x.response.request.Header)
+	}
+	err.Write(&x.response, x.id, form)
 }
 
 // abandon notes why a request ended without a response, or in the middle of one.

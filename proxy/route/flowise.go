@@ -70,6 +70,7 @@ func Flowise() *Preset {
 		Upstream:         "http://127.0.0.1:3000",
 		CredentialHeader: "Authorization",
 		Headers:          []string{"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation"}, // switches: its own user interface and inner calls
+		Widget:           true,
 		FlowiseKeys:      true,
 	}
 }
