@@ -122,6 +122,7 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 		f.reverseProxy.FlushInterval = 0
 	}
 	if !switching {
+		f.noteCreated(res)
 		f.proxy.cleanTrailers(res.Trailer) // those announced
 		f.upstream = upstreamBody{ReadCloser: res.Body, response: res, proxy: f.proxy, header: f.response.Header()}
 		res.Body = &f.upstream

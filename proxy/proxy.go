@@ -41,6 +41,7 @@ type Proxy struct {
 
 	inflight inflight
 	streams  streams
+	created  created
 	health   health
 	metrics  *metrics
 	counters chatflowCounters
