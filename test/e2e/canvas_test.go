@@ -2,11 +2,15 @@
 
 package e2e
 
+import "cmp"
+
 // node is a box on Flowise's canvas, with as much of it as Flowise reads when it runs a chatflow.
 type node struct {
 	id, name, category string
 	inputs             map[string]any
-	after              []string // the IDs of the nodes it gets its inputs from
+	params             []map[string]any  // descriptions of inputs
+	after              []string          // the IDs of the nodes it gets its inputs from
+	handles            map[string]string // by those IDs, where they are connected; the node itself if there is none
 	ending             bool     // a custom function that gives the response
 }
 
@@ -21,17 +25,18 @@ func canvas(nodes []node) map[string]any {
 		if n.ending {
 			outputs["output"] = "EndingNode"
 		}
+		params := []map[string]any{}
 		boxes = append(boxes, map[string]any{
 			"id": n.id, "type": "customNode",
 			"data": map[string]any{
 				"id": n.id, "name": n.name, "label": n.name, "category": n.category, "baseClasses": []string{},
-				"inputs": n.inputs, "inputParams": []any{}, "inputAnchors": []any{},
+				"inputs": n.inputs, "inputParams": append(params, n.params...), "inputAnchors": []any{},
 				"outputs": outputs, "outputAnchors": []any{},
 			},
 		})
 		for _, from := range n.after {
 			edges = append(edges, map[string]string{
-				"id": from + "-" + n.id, "source": from, "sourceHandle": from, "target": n.id, "targetHandle": n.id,
+				"id": from + "-" + n.id, "source": from, "sourceHandle": from, "target": n.id, "targetHandle": cmp.Or(n.handles[from], n.id),
 			})
 		}
 	}

@@ -27,7 +27,7 @@ type lab struct {
 
 func TestFlowise(t *testing.T) {
 	l := &lab{binary: testkit.Build(t), llm: newLLM(t)}
-	l.flowise = startFlowise(t)
+	l.flowise = startFlowise(t, l.llm.url)
 	l.flows = l.flowise.seed(t, l.llm.url)
 
 	for _, tt := range []struct {
@@ -51,6 +51,8 @@ func TestFlowise(t *testing.T) {
 		{"a revoked key stops and an open stream does not", revocation},
 		{"a key holder aborts a stream", abort},
 		{"a file goes up and comes down with a key", files},
+		{"the widget does what its page says", widgets},
+		{"clients that people use get responses", clientPrograms},
 		{"an SDK asks about streaming without a key", openDiscovery},
 		{"keyed discovery asks for a key", keyedDiscovery},
 		{"a stream survives SIGTERM", drain},

@@ -34,6 +34,10 @@ func newLLM(t *testing.T) *llm {
 	l := &llm{held: make(map[string]chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/chat", l.chat)
+	mux.HandleFunc("POST /api/embed", respond(`{"embeddings":[[0.1,0.2,0.3]]}`))
+	mux.HandleFunc("POST /api/embeddings", respond(`{"embedding":[0.1,0.2,0.3]}`))
+	mux.HandleFunc("POST /v1/audio/transcriptions", respond(`{"text":"spoken"}`)) // OpenAI's
+	mux.HandleFunc("POST /v1/audio/speech", respond("no sound, but bytes"))
 	srv := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		srv.CloseClientConnections()
@@ -41,6 +45,15 @@ func newLLM(t *testing.T) *llm {
 	})
 	l.url = srv.URL
 	return l
+}
+
+// respond returns a handler of a model that always says the same.
+func respond(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, body)
+	}
 }
 
 // hold makes every response to a question pause after its first word, until release is called.
