@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
 // apiKey is an entry of api.json, the key file of Flowise 1.x, 2.x and 3.0.0 (packages/server/src/utils/apiKey.ts
@@ -32,7 +32,7 @@ func flowiseKeysPath(keyFile, name string) string {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(filepath.Dir(keyFile), name)
 	}
-	if info, err := os.Stat(name); err == nil && info.IsDir() || filepath.Ext(name) != ".json" {
+	if filepath.Ext(name) != ".json" || watch.IsDir(name) {
 		return filepath.Join(name, "api.json")
 	}
 	return name
