@@ -65,13 +65,14 @@ func parseFlowiseKeys(data []byte) ([]apiKey, error) {
 }
 
 // isReset reports whether Flowise has lost its keys: none of them is left, and there is the key that Flowise
-// creates when it cannot read its key file. Nobody does that in the dashboard.
-func isReset(old, next []apiKey) bool {
+// creates when it cannot read its key file. Nobody does that in the dashboard. If it was a reset before, it stays one while
+// none of them is back, whatever is done in the dashboard: who makes a new key there does not give up the old ones.
+func isReset(old, next []apiKey, before bool) bool {
 	kept := func(k apiKey) bool {
 		return slices.ContainsFunc(next, func(n apiKey) bool { return n.ID == k.ID })
 	}
 	return len(old) > 0 && !slices.ContainsFunc(old, kept) &&
-		slices.ContainsFunc(next, func(k apiKey) bool { return k.Name == flowiseDefault })
+		(before || slices.ContainsFunc(next, func(k apiKey) bool { return k.Name == flowiseDefault }))
 }
 
 // flowiseKeys are the keys of Flowise that a key file may name.

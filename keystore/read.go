@@ -52,14 +52,18 @@ func (f *files) read(explicit bool) (*Snapshot, error) {
 // flowiseFile is a key file of Flowise and what it holds.
 type flowiseFile struct {
 	*watch.File
-	keys []apiKey
-	err  error
+	keys   []apiKey
+	err    error
+	isLost bool // Flowise has lost its keys, and none of those that are active is back
 }
 
 // readFlowise reads the key file of Flowise and reports whether it holds anything else than before.
 func (f *files) readFlowise(explicit bool) (changed bool) {
 	keys, err := f.flowise.read()
-	if err == nil && !explicit && f.flowise.Path() == f.lastPath && isReset(f.lastKeys, keys) {
+	if err == nil {
+		f.flowise.isLost = !explicit && f.flowise.Path() == f.lastPath && isReset(f.lastKeys, keys, f.flowise.isLost)
+	}
+	if err == nil && f.flowise.isLost {
 		err = fmt.Errorf("%s: Flowise has lost its keys and made a fresh %s, so its old keys stay active; if that was meant, reload by SIGHUP or POST /-/reload, and if not, put the file back", f.lastPath, flowiseDefault)
 	}
 	changed = !slices.Equal(keys, f.flowise.keys) || fmt.Sprint(err) != fmt.Sprint(f.flowise.err)
