@@ -93,10 +93,6 @@ func few(err error) error {
 	if !errors.As(err, &faults) || len(faults) <= most {
 		return err
 	}
-	text := "and one more fault"
-	if n := len(faults) - most; n > 1 {
-		text = fmt.Sprintf("and %d more faults", n)
-	}
-	more := strictyaml.Fault{File: faults[0].File, Text: text + "; `flowlatch check` shows all"}
+	more := strictyaml.Fault{File: faults[0].File, Text: fmt.Sprintf("and %d faults more; `flowlatch check` shows all", len(faults)-most)}
 	return append(slices.Clone(faults[:most]), more)
 }
