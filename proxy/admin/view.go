@@ -24,7 +24,7 @@ type view struct {
 
 // What a view can be ordered by.
 var (
-	keyOrders      = []string{"file", "last_used", "last_refused", "expiry", "id"}
+	keyOrders      = []string{"file", "last_used", "last_refused", "refused", "requests", "expiry", "id"}
 	chatflowOrders = []string{"file", "last_call", "last_refused", "refused", "requests", "name"}
 )
 
@@ -96,13 +96,20 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 		}
 		counts.Matching++
 		rank := int64(counts.Matching) // the order of the file
-		switch v.keysBy {
+		switch use := a.proxy.KeyUse(k.ID); v.keysBy {
 		case "id":
 			rank = 0
 		case "last_used":
-			rank = newest(a.proxy.LastUsed(k.ID))
+			rank = newest(use.LastUsed)
 		case "last_refused":
-			rank = newest(a.proxy.KeyUse(k.ID).LastRefused)
+			rank = newest(use.LastRefused)
+		case "refused":
+			rank = 0
+			for _, n := range use.Refused {
+				rank -= int64(n) //nolint:gosec // not in this universe's lifetime
+			}
+		case "requests":
+			rank = -int64(use.Requests) //nolint:gosec // the same
 		case "expiry":
 			rank = soonest(k.NotAfter(), now)
 		}
