@@ -88,7 +88,7 @@ const credentialAge = 2 * time.Second
 
 type credential struct {
 	value   string
-	err     error // if there is no value
+	err     error  // if there is no value
 	fault   string // why the file could not be read the last time; empty if it could
 	read    time.Time
 	reading chan struct{} // closed when the file has been read; nil if nobody reads it
