@@ -69,7 +69,7 @@ func TestOneKey(t *testing.T) {
 			t.Errorf("status of %q = %+v, want generation 1 and no key", id, one)
 		}
 	}
-	for by, want := range map[string]string{"last_refused": "key-b old", "refused": "old", "requests": "key-a old"} {
+	for by, want := range map[string]string{"last_refused": "key-b old", "last_used": "key-a"} {
 		if s := g.status(t, "?limit=1&keys_by="+by); !strings.Contains(want, s.Keys[0].ID) {
 			t.Errorf("first key by %s = %s, want one of %s", by, s.Keys[0].ID, want)
 		}

@@ -24,7 +24,7 @@ type view struct {
 
 // What a view can be ordered by.
 var (
-	keyOrders      = []string{"file", "last_used", "last_refused", "refused", "requests", "expiry", "id"}
+	keyOrders      = []string{"file", "last_used", "last_refused", "expiry", "id"}
 	chatflowOrders = []string{"file", "last_call", "last_refused", "refused", "requests", "name"}
 )
 
@@ -96,20 +96,13 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 		}
 		counts.Matching++
 		rank := int64(counts.Matching) // the order of the file
-		switch use := a.proxy.KeyUse(k.ID); v.keysBy {
+		switch v.keysBy {
 		case "id":
 			rank = 0
 		case "last_used":
-			rank = newest(use.LastUsed)
+			rank = newest(a.proxy.LastUsed(k.ID))
 		case "last_refused":
-			rank = newest(use.LastRefused)
-		case "refused":
-			rank = 0
-			for _, n := range use.Refused {
-				rank -= int64(n) //nolint:gosec // not in this universe's lifetime
-			}
-		case "requests":
-			rank = -int64(use.Requests) //nolint:gosec // the same
+			rank = newest(a.proxy.KeyUse(k.ID).LastRefused)
 		case "expiry":
 			rank = soonest(k.NotAfter(), now)
 		}
