@@ -24,7 +24,7 @@ func (x *exchange) account() {
 	x.proxy.metrics.count(x, took)
 	x.proxy.counters.count(x)
 	x.endUse(x.started.Add(took))
-	if x.snapshot != nil && x.snapshot != x.proxy.opts.Store.Snapshot() {
+	if x.isOfGone(x.proxy.opts.Store.Snapshot()) {
 		x.proxy.endedLate.Store(true)
 	}
 	x.log(took)
