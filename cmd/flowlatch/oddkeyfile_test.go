@@ -57,6 +57,21 @@ func TestPipeAsKeyFile(t *testing.T) {
 	g.WantExit(t, syscall.SIGTERM)
 }
 
+// TestWaitForPipe: a gate that may wait for its key file does not wait in the file.
+func TestWaitForPipe(t *testing.T) {
+	t.Parallel()
+	keys := testkit.WriteFile(t, "other", "") + ".yaml"
+	if err := syscall.Mkfifo(keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys, "--wait-for-keys", testkit.Timeout.String())
+	if got, _ := p.AwaitLog(t, "waiting for the key file")["error"].(string); !strings.Contains(got, "it is a named pipe") {
+		t.Errorf("log line of the wait = %q, want why", got)
+	}
+	testkit.ReplaceFile(t, keys, publicKeyFile)
+	testkit.Serving(t, p).WantExit(t, syscall.SIGTERM)
+}
+
 // TestServeOddFiles starts gates with files that must not be read.
 func TestServeOddFiles(t *testing.T) {
 	t.Parallel()
