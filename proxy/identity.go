@@ -39,15 +39,25 @@ func claimsIdentity(name string) bool {
 		"X-Anonymous-Consumer", "X-Userinfo", "X-Endpoint-Api-Userinfo", "X-Apigateway-Api-Userinfo": // people
 		return true
 	}
-	return slices.ContainsFunc(identityPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	prefixes := identityPrefixes
+	if strings.HasPrefix(name, "X-") {
+		prefixes = identityPrefixesX
+	}
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// identityPrefixes are beginnings of headers that claim an identity.
-var identityPrefixes = []string{
-	ownPrefix,
-	"X-Forwarded-", "X-Original-", "X-Real-", "X-Remote-", "Remote-",
-	"X-Auth-Request-", "X-Authenticated-", "X-Consumer-", "X-Credential-", "X-Webauth-", "X-Authentik-", "X-Pomerium-", "X-Vouch-", // authenticating proxies
-	"X-Ssl-", "Ssl-", "X-Client-Cert", "X-Client-Dn", "X-Client-Verify", "Client-Cert", // client certificates; RFC 9440
-	"X-Envoy-", "X-Appengine-", "X-Azure-", "X-Arr-", "X-Ms-Client-Principal", "X-Ms-Token-", "X-Amzn-Oidc-", "X-Amzn-Mtls-",
-	"X-Goog-Authenticated-User-", "X-Goog-Iap-", "X-Vercel-Forwarded-", "X-Vercel-Ip-", "X-Vercel-Proxied-", "Cf-Connecting-", "Cf-Access-", "Cf-Pseudo-", "Tailscale-User-", // clouds
-}
+// identityPrefixes are beginnings of headers that claim an identity; identityPrefixesX are those that begin with X-, which
+// the headers of an ordinary request do not.
+var (
+	identityPrefixes = []string{
+		"Remote-", "Client-Cert", "Ssl-", "Cf-Connecting-", "Cf-Access-", "Cf-Pseudo-", "Tailscale-User-", // Client-Cert: RFC 9440
+	}
+	identityPrefixesX = []string{
+		ownPrefix,
+		"X-Forwarded-", "X-Original-", "X-Real-", "X-Remote-",
+		"X-Auth-Request-", "X-Authenticated-", "X-Consumer-", "X-Credential-", "X-Webauth-", "X-Authentik-", "X-Pomerium-", "X-Vouch-", // authenticating proxies
+		"X-Ssl-", "X-Client-Cert", "X-Client-Dn", "X-Client-Verify", // client certificates
+		"X-Envoy-", "X-Appengine-", "X-Azure-", "X-Arr-", "X-Ms-Client-Principal", "X-Ms-Token-", "X-Amzn-Oidc-", "X-Amzn-Mtls-",
+		"X-Goog-Authenticated-User-", "X-Goog-Iap-", "X-Vercel-Forwarded-", "X-Vercel-Ip-", "X-Vercel-Proxied-", // clouds
+	}
+)

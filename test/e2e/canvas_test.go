@@ -11,7 +11,7 @@ type node struct {
 	params             []map[string]any  // descriptions of inputs
 	after              []string          // the IDs of the nodes it gets its inputs from
 	handles            map[string]string // by those IDs, where they are connected; the node itself if there is none
-	ending             bool     // a custom function that gives the response
+	output             string            // the one that is used, of a node that has several
 }
 
 // instance is how an input refers to another node.
@@ -22,8 +22,8 @@ func canvas(nodes []node) map[string]any {
 	boxes, edges := []any{}, []any{}
 	for _, n := range nodes {
 		outputs := map[string]string{}
-		if n.ending {
-			outputs["output"] = "EndingNode"
+		if n.output != "" {
+			outputs["output"] = n.output
 		}
 		params := []map[string]any{}
 		boxes = append(boxes, map[string]any{
@@ -45,7 +45,7 @@ func canvas(nodes []node) map[string]any {
 
 func echoNodes() []node {
 	return []node{{
-		id: "customFunction_0", name: "customFunction", category: "Utilities", ending: true,
+		id: "customFunction_0", name: "customFunction", category: "Utilities", output: "EndingNode",
 		inputs: map[string]any{
 			"functionInputVariables": "", "functionName": "echo", "javascriptFunction": "return 'echo: ' + $input",
 		},

@@ -33,16 +33,16 @@ func clientPrograms(t *testing.T, l *lab) {
 	for _, tt := range []struct {
 		name          string
 		command       func(key, streaming string) []string
-		without       string // what it shows without a valid key
-		wholeStreamed bool   // shows a streamed response in one piece
+		without       map[string]string // by streaming, what it shows without a valid key
+		wholeStreamed bool              // shows a streamed response in one piece
 	}{
-		{"curl", curl, `"code":"invalid_key"`, false},
+		{"curl", curl, map[string]string{"false": `"code":"invalid_key"`, "true": `"code":"invalid_key"`}, false},
 		{"Requests", func(key, streaming string) []string {
 			return []string{"python3", filepath.Join(script, "ask.py"), url, key, "QUESTION", streaming}
-		}, "401 invalid_key", true},
+		}, map[string]string{"false": "401 invalid_key", "true": "401 invalid_key"}, true},
 		{"flowise-sdk", func(key, streaming string) []string {
 			return []string{"node", filepath.Join(script, "sdk.mjs"), filepath.Join(cache, "flowise-sdk-1.0.9", "package"), g.URL, l.flows.llmOpen, key, "QUESTION", streaming}
-		}, "Error creating prediction", true},
+		}, map[string]string{"false": `"code":"invalid_key"`, "true": "HTTP error! status: 401"}, true},
 	} {
 		for _, streaming := range []string{"false", "true"} {
 			t.Run(tt.name+", streaming "+streaming, func(t *testing.T) {
@@ -68,8 +68,8 @@ func clientPrograms(t *testing.T, l *lab) {
 				} else if !strings.Contains(got, reply(q)) {
 					t.Errorf("with the key: %s, want %q in it", got, reply(q))
 				}
-				if got := run("no-key-of-this-gate-0123456"); !strings.Contains(got, tt.without) {
-					t.Errorf("without a valid key: %s, want %q in it", got, tt.without)
+				if got := run("no-key-of-this-gate-0123456"); !strings.Contains(got, tt.without[streaming]) {
+					t.Errorf("without a valid key: %s, want %q in it", got, tt.without[streaming])
 				}
 				if n := l.llm.asked(q); n != 1 {
 					t.Errorf("the model was asked %d times, want once", n)

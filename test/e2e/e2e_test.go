@@ -55,6 +55,7 @@ func TestFlowise(t *testing.T) {
 		{"clients that people use get responses", clientPrograms},
 		{"an SDK asks about streaming without a key", openDiscovery},
 		{"keyed discovery asks for a key", keyedDiscovery},
+		{"Flowise's rate limit is for each client", rateLimitByAddress},
 		{"a stream survives SIGTERM", drain},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

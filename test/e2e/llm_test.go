@@ -94,11 +94,28 @@ func (l *llm) arrive(text string) <-chan struct{} {
 	return nil
 }
 
+// content is the text of a message, which beside images is a part of a list.
+type content string
+
+// UnmarshalJSON takes a string, or a list of parts.
+func (c *content) UnmarshalJSON(b []byte) error {
+	var parts []struct {
+		Text string `json:"text"`
+	}
+	if json.Unmarshal(b, &parts) != nil {
+		return json.Unmarshal(b, (*string)(c))
+	}
+	for _, p := range parts {
+		*c += content(p.Text)
+	}
+	return nil
+}
+
 func (l *llm) chat(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Stream   *bool `json:"stream"` // absent means true
 		Messages []struct {
-			Content string `json:"content"`
+			Content content `json:"content"`
 		} `json:"messages"`
 	}
 	body, err := io.ReadAll(r.Body)
@@ -110,7 +127,7 @@ func (l *llm) chat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	held := l.arrive(string(body))
-	words := strings.SplitAfter(reply(in.Messages[len(in.Messages)-1].Content), " ")
+	words := strings.SplitAfter(reply(string(in.Messages[len(in.Messages)-1].Content)), " ")
 
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	if in.Stream != nil && !*in.Stream {

@@ -91,7 +91,7 @@ func widgets(t *testing.T, l *lab) {
 							t.Errorf("%s: %s, shown %q, want 401 and %q", r.Feature, got, r.Text, sentence)
 						}
 					case got != want:
-						t.Errorf("%s: %s, want %s as docs/widget.md has it; %s", r.Feature, got, want, r)
+						t.Errorf("%s: %s, want %s as docs/widget.md has it; %s\n%s", r.Feature, got, want, r, l.flowise.proc.tail(12))
 					}
 				}
 			})

@@ -54,7 +54,7 @@ func (l *lab) speech(t *testing.T) map[string]any {
 // ragNodes answer by the model alone; files can be put into a vector store beside it.
 func ragNodes(url string) []node {
 	return append(llmNodes(url),
-		node{id: "textFile_0", name: "textFile", category: "Document Loaders", inputs: map[string]any{"txtFile": ""}, params: []map[string]any{
+		node{id: "textFile_0", name: "textFile", category: "Document Loaders", output: "document", inputs: map[string]any{"txtFile": ""}, params: []map[string]any{
 			{"name": "txtFile", "label": "Txt File", "type": "file", "fileType": ".txt"},
 		}},
 		node{id: "ollamaEmbedding_0", name: "ollamaEmbedding", category: "Embeddings", inputs: map[string]any{"baseUrl": url, "modelName": "stand-in"}},
@@ -80,7 +80,7 @@ func agentNodes(url string) []node {
 		{
 			id: "llmAgentflow_0", name: "llmAgentflow", category: "Agent Flows", after: []string{"startAgentflow_0"},
 			inputs: map[string]any{
-				"llmModel": "chatOllama", "llmMessages": "", "llmEnableMemory": false, "llmReturnResponseAs": "userMessage",
+				"llmModel": "chatOllama", "llmMessages": []any{}, "llmEnableMemory": false, "llmReturnResponseAs": "userMessage",
 				"llmModelConfig": map[string]any{"modelName": "stand-in", "baseUrl": url, "streaming": true, "llmModel": "chatOllama"},
 			},
 		},

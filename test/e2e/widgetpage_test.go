@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
 )
 
 // scenario is what the page is to do with one version of the widget.
@@ -130,4 +129,3 @@ func (p *widgetPage) use(t *testing.T, s scenario) (results []result) {
 		}
 	}
 }
-
