@@ -103,6 +103,19 @@ func Mistyped(s string) bool {
 	return string(sum[:]) != s[secretLen-secretChecksum:]
 }
 
+// Fingerprint returns a short public name for the secret, by which people tell the secrets of a key apart: the first 8
+// hexadecimal digits of the SHA-256 of its digest. It says nothing about the secret.
+func (s *Secret) Fingerprint() string {
+	sum := sha256.Sum256(s.Digest[:])
+	return hex.EncodeToString(sum[:4])
+}
+
+// LooksLikeSecret reports whether s, which should be an ID, is a secret made by [Generate], or most of one.
+func LooksLikeSecret(s string) bool {
+	rest, ok := strings.CutPrefix(s, secretPrefix)
+	return ok && len(s) >= MinSecretLen && strings.Trim(rest, base62) == ""
+}
+
 // ValidateSecret returns an error if s cannot be a secret. Secrets that were not made by [Generate] are accepted
 // if they are long enough and can be sent as a Bearer token (RFC 6750 section 2.1, b64token).
 func ValidateSecret(s string) error {
