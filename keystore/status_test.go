@@ -64,7 +64,7 @@ func TestManyFaults(t *testing.T) {
 	s, path := open(t, keyFile("a"), keystore.Options{})
 	writeFile(t, path, faulty)
 	err := s.Reload().Err
-	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 21 || !strings.HasPrefix(lines[0], path+":3: ") || !strings.HasSuffix(lines[20], "faults more; `flowlatch check` shows all") {
+	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 21 || !strings.HasPrefix(lines[0], path+":3: ") || !strings.HasSuffix(lines[20], " more; `flowlatch check --all` shows all") {
 		t.Errorf("Reload = %d faults, want 20 and how many more there are; the last is %q", len(lines), lines[len(lines)-1])
 	}
 	if st := s.Status(); fmt.Sprint(st.Err) != fmt.Sprint(err) || fmt.Sprint(st.Recent[0].Err) != fmt.Sprint(err) {

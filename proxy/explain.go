@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,6 +123,21 @@ func (p *Proxy) describeCredential(a authorization, key *keystore.Key) string {
 	return "the one in the file that upstream_authorization names"
 }
 
+// unknownPath says what a path that no route has may be.
+func (p *Proxy) unknownPath(path string) string {
+	without := &http.Request{URL: &url.URL{Path: strings.TrimSuffix(path, "/")}}
+	if strings.HasSuffix(path, "/") && p.known.Methods(without) != nil {
+		return fmt.Sprintf("remove the slash at the end: %s is a route, and with the slash it is another path", without.URL.Path)
+	}
+	first := func(path string) string { name, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); return name }
+	if !slices.ContainsFunc(p.opts.Routes, func(r *route.Route) bool { return first(r.Path) == first(path) }) {
+		runner, example := p.opts.Preset.Runner, p.opts.Routes[0]
+		return fmt.Sprintf("the preset %s has no such route; if it is a page of %s's user interface, open it at %s's own address: the gate is for clients, which send %s %s",
+			p.opts.Preset.Name, runner, runner, example.AllMethods()[0], example.Path)
+	}
+	return fmt.Sprintf("the preset %s has no such route; if clients need it, list it under `routes:` in the settings file, or choose another runner by --preset", p.opts.Preset.Name)
+}
+
 // hint returns what the operator could do about a refusal, or nothing.
 func (p *Proxy) hint(d Decision, in *http.Request) string {
 	switch d.Refusal.Code {
@@ -132,7 +148,7 @@ func (p *Proxy) hint(d Decision, in *http.Request) string {
 		if methods := p.known.Methods(in); methods != nil {
 			return "there is such a path in a group that is not exposed, for " + strings.Join(methods, ", ")
 		}
-		return fmt.Sprintf("the preset %s has no such route; if clients need it, list it under `routes:` in the settings file, or choose another runner by --preset", p.opts.Preset.Name)
+		return p.unknownPath(in.URL.Path)
 	case problem.MissingKey:
 		return "ask again with --key-id to see what a key may do"
 	case problem.MethodNotAllowed:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 
@@ -19,7 +20,8 @@ type explainCmd struct {
 }
 
 func (explainCmd) Help() string {
-	return `Nothing is sent anywhere. Exit code 0 if the request would pass, 1 if not.
+	return `Nothing is sent anywhere. Give it the settings of serve, by flags, environment or settings file: without --upstream it
+does not know where the request would go. Exit code 0 if the request would pass, 1 if not.
 
 Examples:
 
@@ -33,8 +35,8 @@ func (cmd *explainCmd) Run(c *config.Config, s streams) (err error) {
 	}
 	var key *keystore.Key
 	if cmd.KeyID != "" {
-		if key = c.Proxy.Store.Snapshot().Key(cmd.KeyID); key == nil {
-			return usageError{fmt.Errorf("--key-id %s: %s has no such key; `flowlatch key list` shows those there are", cmd.KeyID, c.Keys)}
+		if key, err = c.Proxy.Store.Snapshot().KeyNamed(cmd.KeyID); err != nil {
+			return usageError{fmt.Errorf("--key-id: %s: %w", c.Keys, err)}
 		}
 	}
 	body := []byte(cmd.Data)
@@ -42,6 +44,9 @@ func (cmd *explainCmd) Run(c *config.Config, s streams) (err error) {
 		if body, err = os.ReadFile(path); err != nil {
 			return err
 		}
+	}
+	if !c.Given("upstream") {
+		c.Proxy.Upstream = &url.URL{Scheme: "http", Host: "UPSTREAM"} // where serve forwards to is not known here
 	}
 	gate, err := proxy.New(c.Proxy)
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/doctor"
@@ -22,8 +23,11 @@ Example:
 
 func (cmd *healthcheckCmd) Run(c *config.Config, s streams) error {
 	body, err := doctor.Ask(c.Admin, "/readyz")
-	if err != nil {
+	switch answer := strings.TrimSpace(string(body)); {
+	case err != nil && (body == nil || answer == "draining"): // nil: nothing answers
 		return fmt.Errorf("not ready: %w", err)
+	case answer != "ok":
+		return fmt.Errorf("not ready: what answers at %s is not the admin listener of flowlatch; name that with --admin", c.Admin)
 	}
 	_, err = s.out.Write(body)
 	return err
