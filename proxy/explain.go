@@ -56,7 +56,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 		if a.Refusal.Reason != "" {
 			e.add("", "%s", a.Refusal.Reason)
 		}
-		if hint := p.hint(a.Decision, r); hint != "" {
+		if hint := p.hint(a, r); hint != "" {
 			e.add("to do", "%s", hint)
 		}
 		return e
@@ -123,6 +123,14 @@ func (p *Proxy) describeCredential(a authorization, key *keystore.Key) string {
 	return "the one in the file that upstream_authorization names"
 }
 
+// idForm says what the IDs of a route look like.
+func (p *Proxy) idForm(r *route.Route) string {
+	if r.ID != nil {
+		return fmt.Sprintf("the settings file says of this route that a chatflow ID must match %s", r.ID)
+	}
+	return fmt.Sprintf("the chatflow IDs of %s are %s", p.opts.Preset.Runner, p.opts.Preset.IDs)
+}
+
 // unknownPath says what a path that no route has may be.
 func (p *Proxy) unknownPath(path string) string {
 	without := &http.Request{URL: &url.URL{Path: strings.TrimSuffix(path, "/")}}
@@ -139,8 +147,8 @@ func (p *Proxy) unknownPath(path string) string {
 }
 
 // hint returns what the operator could do about a refusal, or nothing.
-func (p *Proxy) hint(d Decision, in *http.Request) string {
-	switch d.Refusal.Code {
+func (p *Proxy) hint(a authorization, in *http.Request) string {
+	switch d := a.Decision; d.Refusal.Code {
 	case problem.NotExposed:
 		if r, _ := p.known.Find(in); r != nil {
 			return fmt.Sprintf("the route %q is in group %s: expose it with --expose, if clients are to use it", r.Label(), r.Group)
@@ -158,7 +166,12 @@ func (p *Proxy) hint(d Decision, in *http.Request) string {
 			return "list the chatflow in the key file, and the key under its `keys:`"
 		}
 		return "list the key under the chatflow's `keys:` in the key file"
+	case problem.BadChatflowID:
+		return p.idForm(a.Route)
 	case problem.NotCanonical:
+		if !strings.HasPrefix(in.RequestURI, "/") {
+			return "give a URL that begins with http:// or https://, or a path that begins with /"
+		}
 		return "write the path in its one canonical form; other forms are never forwarded"
 	}
 	return ""

@@ -42,7 +42,7 @@ func (cmd *explainCmd) Run(c *config.Config, s streams) (err error) {
 	body := []byte(cmd.Data)
 	if path, ok := strings.CutPrefix(cmd.Data, "@"); ok {
 		if body, err = os.ReadFile(path); err != nil {
-			return err
+			return fmt.Errorf("--data: %w", err)
 		}
 	}
 	if !c.Given("upstream") {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -55,6 +56,9 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 	if !cmd.DryRun {
 		if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
 			return existsError(c.Keys, err)
+		}
+		if _, err := os.Stat(filepath.Dir(c.Keys)); err != nil {
+			return fmt.Errorf("--keys %s: the directory of the new key file: %w", c.Keys, err)
 		}
 	}
 	certificates, err := certificate.Open(c.Certificates, certificate.Options{})

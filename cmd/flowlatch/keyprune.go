@@ -44,7 +44,7 @@ func (cmd *keyPruneCmd) Run(c *config.Config, s streams) error {
 		return err
 	}
 	if len(pruned) == 0 {
-		fmt.Fprintf(s.err, "no secret in %s can be removed: none has expired that is not its key's last\n", c.Keys)
+		fmt.Fprintf(s.err, "nothing to remove from %s: no secret has expired, but for the last one of a key\n", c.Keys)
 		return nil
 	}
 	if cmd.Stdout {

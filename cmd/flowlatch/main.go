@@ -78,7 +78,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case helped:
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "flowlatch: %s\nRun `flowlatch --help`, or with a command before it, to see what there is.\n", redact(err.Error()))
+		fmt.Fprintf(stderr, "flowlatch: %s; `%s --help` shows what there is\n", redact(noValue.ReplaceAllString(err.Error(), "it needs a value")), commandOf(err))
 		return exitUsage
 	}
 	err = ctx.Run(streams{stdout, stderr})
@@ -93,6 +93,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// noValue matches what kong says of a flag at the end of the line that has no value.
+var noValue = regexp.MustCompile(`expected \w+ value but got "EOL" \(<EOL>\)`)
+
+// commandOf returns the command that could not be parsed.
+func commandOf(err error) string {
+	var parsing *kong.ParseError
+	if errors.As(err, &parsing) {
+		if command := parsing.Context.Selected(); command != nil {
+			return command.FullPath()
+		}
+	}
+	return "flowlatch"
 }
 
 // maxLines is how many lines of an error are printed.
