@@ -44,8 +44,8 @@ func chatflowID(text string, c *config.Config, keys []byte) (id, note string, er
 	if strings.Contains(text, "/") {
 		return "", "", fmt.Errorf("--chatflow: %.60q is a URL or a path in which no single ID can be told; give the ID alone", text)
 	}
-	if keystore.ValidateID(text) != nil {
-		return text, "", nil // AddKey says what is wrong with it
+	if err := keystore.ValidateID(text); err != nil {
+		return "", "", fmt.Errorf("chatflow ID %w", err)
 	}
 	p := c.Proxy.Preset
 	why := fmt.Sprintf("no route of %s takes a chatflow ID like %q: its IDs are %s", p.Runner, text, p.IDs)

@@ -30,17 +30,17 @@ func (cmd *keyPruneCmd) Run(c *config.Config, s streams) error {
 		next, pruned, err = edit.PruneSecrets(c.Keys, data, cmd.ID, time.Now())
 		return next, err
 	}
-	done, err := "are removed from", error(nil)
+	done := "are removed from"
 	if cmd.DryRun {
-		var data []byte
-		if data, err = edit.Read(c.Keys); err == nil {
-			_, err = prune(data)
-		}
 		done = "would be removed from"
-	} else {
-		err = cmd.edit(c.Keys, s, prune)
-	}
-	if err != nil {
+		data, err := edit.Read(c.Keys)
+		if err != nil {
+			return err
+		}
+		if _, err := prune(data); err != nil {
+			return err
+		}
+	} else if err := cmd.edit(c.Keys, s, prune); err != nil {
 		return err
 	}
 	if len(pruned) == 0 {

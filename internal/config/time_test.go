@@ -47,7 +47,7 @@ func TestParseDuration(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"": "want a duration such as", "soon": "want a duration such as", "-1h": "want a duration such as", "1d-1h": "want a duration such as",
-		"24": "with its unit, such as 24s, 24m, 24h or 24d", "1": "1d", "106752d": "want at most 106751 days", "106751d24h": "want a duration", "1d ": "want a duration",
+		"24": "with its unit, such as 24s, 24m, 24h or 24d", "1": "1d", "106752d": "want at most 106751 days", "106751d24h": "want a duration", "1d\t": "want a duration",
 	} {
 		if got, err := ParseDuration(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseDuration(%q) = %v, %v, want an error with %q", text, got, err, want)

@@ -41,8 +41,9 @@ func (o *Options) lock(path string) (*os.File, error) {
 	}
 	holder := holderOf(dir)
 	go func() { // should it get the lock after all
-		<-locked
-		dir.Close()
+		if dir, err := closeAfter(dir, <-locked); err == nil {
+			dir.Close()
+		}
 	}()
 	return nil, fmt.Errorf("%s has held the lock on the directory for %s; wait until it ends, or end it if it hangs", holder, wait)
 }
