@@ -61,14 +61,3 @@ func TestKeyNamed(t *testing.T) {
 		}
 	}
 }
-
-// TestFingerprint checks that a fingerprint tells secrets apart, is the same for the same secret, and is no part of the digest.
-func TestFingerprint(t *testing.T) {
-	a, b := &Secret{Digest: DigestOf("a")}, &Secret{Digest: DigestOf("b")}
-	if got, want := a.Fingerprint(), "bf5d3aff"; got != want { // sha256(sha256("a"))
-		t.Errorf("Fingerprint = %s, want %s", got, want)
-	}
-	if a.Fingerprint() == b.Fingerprint() || strings.Contains(a.Digest.String(), a.Fingerprint()) {
-		t.Errorf("fingerprints %s and %s of digests %s and %s", a.Fingerprint(), b.Fingerprint(), a.Digest, b.Digest)
-	}
-}
