@@ -1,7 +1,9 @@
 package keystore_test
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +74,22 @@ func TestManyFaults(t *testing.T) {
 	}
 	if _, err := keystore.Open(path, keystore.Options{}); strings.Count(fmt.Sprint(err), "\n") < n-1 {
 		t.Errorf("Open = %d faults, want at least %d", strings.Count(fmt.Sprint(err), "\n")+1, n)
+	}
+}
+
+// TestManyFaultsAtStart has the same file while a gate waits for its keys: each fault that it tells goes into a log line.
+func TestManyFaultsAtStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.yaml")
+	writeFile(t, path, "version: 1\nchatflows:\n"+strings.Repeat("- {}\n", 1000))
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := keystore.Wait(ctx, path, keystore.Options{}, func(err error) {
+		if lines := strings.Count(err.Error(), "\n") + 1; lines != 21 {
+			t.Errorf("Wait tells of %d faults, want 20 and how many more there are", lines)
+		}
+		cancel()
+	})
+	if err == nil {
+		t.Error("Wait = no error")
 	}
 }
 

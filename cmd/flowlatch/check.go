@@ -134,35 +134,36 @@ func printKeys(t *tabwriter.Writer, s *keystore.Snapshot, now time.Time) {
 	}
 }
 
-// secretsOf shows a key's secrets by their fingerprints. Of several it says which are not valid for good.
+// secretsOf shows a key's secrets by their fingerprints. Of several it says which are not valid for good, and shows expired
+// ones last.
 func secretsOf(k *keystore.Key, now time.Time) string {
-	var shown []string
+	var shown, expired []string
 	for _, s := range k.Secrets() {
 		text := s.Fingerprint()
 		switch end := s.NotAfter(); {
 		case len(k.Secrets()) == 1 || end.IsZero():
+			shown = append(shown, text)
 		case end.After(now):
-			text += " until " + when(end)
+			shown = append(shown, text+" until "+when(end))
 		default:
-			text += " expired"
+			expired = append(expired, text+" expired")
 		}
-		shown = append(shown, text)
 	}
-	return few(shown)
+	return few(append(shown, expired...))
 }
 
 func printChatflows(t *tabwriter.Writer, s *keystore.Snapshot, now time.Time) {
 	row(t, "CHATFLOW", "NAME", "OPEN TO", "UPSTREAM AUTHORIZATION", "BODY")
 	for _, c := range s.Chatflows() {
-		var who []string
+		var who, others []string // others cannot call now
 		for _, k := range c.Keys() {
-			if v := k.Validity(now); v != keystore.Valid {
-				who = append(who, k.ID+" ("+v.String()+")")
-			} else {
+			if v := k.Validity(now); v == keystore.Valid {
 				who = append(who, k.ID)
+			} else {
+				others = append(others, k.ID+" ("+v.String()+")")
 			}
 		}
-		open := few(who)
+		open := few(append(who, others...))
 		if c.Public {
 			open = "everybody (public)"
 		}
