@@ -95,8 +95,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
-// noValue matches what kong says of a flag at the end of the line that has no value.
-var noValue = regexp.MustCompile(`expected \w+ value but got "EOL" \(<EOL>\)`)
+// noValue matches what kong says of a flag without a value, at the end of the line or before another flag.
+var noValue = regexp.MustCompile(`expected \w+ value but got .* \((<EOL>|long flag|short flag)\)(; perhaps try .*\?)?`)
 
 // commandOf returns the command that could not be parsed.
 func commandOf(err error) string {
