@@ -37,6 +37,7 @@ func lockHolder() string {
 
 // An edit that waits for another process says so, and goes on when that ends.
 func TestEditWaits(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys.yaml")
 	writeFile(t, path, "old")
 	unlock := lockDirectory(t, path)
