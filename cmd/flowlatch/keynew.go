@@ -39,9 +39,11 @@ func (cmd *keyNewCmd) Run(c *config.Config, s streams) error {
 		if err != nil {
 			return nil, err
 		}
-		return edit.AddKey(c.Keys, data, edit.NewKey{
+		next, err := edit.AddKey(c.Keys, data, edit.NewKey{
 			ID: cmd.ID, Digest: keystore.DigestOf(secret), NotBefore: cmd.NotBefore.Time, NotAfter: cmd.NotAfter.Time, Chatflows: ids,
 		})
+		warnForwarded(s.err, c.Keys, next, cmd.ID)
+		return next, err
 	})
 	if err != nil {
 		return err

@@ -30,7 +30,9 @@ Examples:
 func (cmd *keyRotateCmd) Run(c *config.Config, s streams) error {
 	secret, until := keystore.Generate(), time.Now().Add(time.Duration(cmd.Overlap))
 	err := cmd.deliver(&cmd.keyEdit, c.Keys, s, secret, func(data []byte) ([]byte, error) {
-		return edit.RotateKey(c.Keys, data, cmd.ID, keystore.DigestOf(secret), until)
+		next, err := edit.RotateKey(c.Keys, data, cmd.ID, keystore.DigestOf(secret), until)
+		warnForwarded(s.err, c.Keys, next, cmd.ID)
+		return next, err
 	})
 	if err != nil {
 		return err

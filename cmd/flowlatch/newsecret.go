@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
@@ -99,5 +101,23 @@ func (n *newSecret) tell(k *keyEdit, s streams, done string) {
 		fmt.Fprintf(s.err, "%s; its new secret is in %s and nowhere else\n", done, n.Out)
 	case !k.Stdout:
 		fmt.Fprintf(s.err, "%s; its new secret was printed and is not stored anywhere\n", done)
+	}
+}
+
+// warnForwarded warns of a chatflow that sends the key's new secret on to the upstream. If that checks it, as Flowise does
+// after an import, it refuses a secret that was made here.
+func warnForwarded(w io.Writer, file string, data []byte, id string) {
+	s, err := keystore.Parse(file, data)
+	if err != nil { // the edit has failed
+		return
+	}
+	var forwarded []string
+	for _, c := range s.Chatflows() {
+		if c.UpstreamAuthorization.Mode == keystore.UpstreamForward && slices.ContainsFunc(c.Keys(), func(k *keystore.Key) bool { return k.ID == id }) {
+			forwarded = append(forwarded, c.Label())
+		}
+	}
+	if len(forwarded) > 0 {
+		fmt.Fprintf(w, "warning: the upstream gets this secret, too (upstream_authorization: forward of %s), and refuses it if it checks keys itself\n", few(forwarded))
 	}
 }
