@@ -85,7 +85,7 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 		_, err = s.out.Write(made.Text)
 		return err
 	}
-	if err := edit.File(c.Keys, edit.Options{}, func(data []byte) ([]byte, error) {
+	if err := edit.File(c.Keys, edit.Options{Waiting: tellWaiting(c.Keys, s)}, func(data []byte) ([]byte, error) {
 		if data != nil { // made while Flowise was read
 			return nil, existsError(c.Keys, nil)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 type keyCmd struct {
-	New    keyNewCmd    `cmd:"" help:"Make a key and print its secret, once."`
+	New    keyNewCmd    `cmd:"" help:"Make a key, and put its secret into a file or print it."`
 	List   keyListCmd   `cmd:"" help:"List the keys and what they open."`
 	Rotate keyRotateCmd `cmd:"" help:"Give a key a new secret; the old one stays valid for a while."`
 	Revoke keyRevokeCmd `cmd:"" help:"Disable a key."`
@@ -41,9 +41,7 @@ func (k *keyEdit) edit(path string, s streams, change func(data []byte) ([]byte,
 // the new content. With an error from it neither happens.
 func (k *keyEdit) editAfter(before func() error, path string, s streams, change func(data []byte) ([]byte, error)) error {
 	if !k.Stdout {
-		return edit.File(path, edit.Options{Before: before, Waiting: func(holder string) {
-			fmt.Fprintf(s.err, "waiting for %s, which edits key files in the directory of %s\n", holder, path)
-		}}, change)
+		return edit.File(path, edit.Options{Before: before, Waiting: tellWaiting(path, s)}, change)
 	}
 	data, err := edit.Read(path)
 	if err != nil {
@@ -61,6 +59,13 @@ func (k *keyEdit) editAfter(before func() error, path string, s streams, change 
 		return fmt.Errorf("printing the new key file: %w", err)
 	}
 	return nil
+}
+
+// tellWaiting says for whom an edit of the key file waits.
+func tellWaiting(path string, s streams) func(holder string) {
+	return func(holder string) {
+		fmt.Fprintf(s.err, "waiting for %s, which edits key files in the directory of %s\n", holder, path)
+	}
 }
 
 type keyListCmd struct{ keyFile }
