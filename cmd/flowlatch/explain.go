@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/flowlatch/flowlatch/internal/config"
@@ -41,7 +40,7 @@ func (cmd *explainCmd) Run(c *config.Config, s streams) (err error) {
 	}
 	body := []byte(cmd.Data)
 	if path, ok := strings.CutPrefix(cmd.Data, "@"); ok {
-		if body, err = os.ReadFile(path); err != nil {
+		if body, err = readInput(path, proxy.DefaultMaxBody); err != nil {
 			return fmt.Errorf("--data: %w", err)
 		}
 	}

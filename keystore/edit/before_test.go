@@ -65,7 +65,7 @@ func TestEditIrregular(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := edit.File(path, edit.Options{}, to("new")); err == nil || !strings.Contains(err.Error(), "it is not a regular file") {
+	if err := edit.File(path, edit.Options{}, to("new")); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("File of a pipe = %v, want that it is no file", err)
 	}
 }

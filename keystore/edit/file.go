@@ -41,9 +41,9 @@ func File(path string, o Options, change func(data []byte) ([]byte, error)) erro
 	}
 	defer dir.Close() // and unlock it
 	removeLeftovers(target)
-	data, err := read(target)
+	data, err := Read(path)
 	if err != nil {
-		return keystore.ReadError(path, err)
+		return err
 	}
 	next, err := change(data)
 	if err != nil {
@@ -63,30 +63,14 @@ func File(path string, o Options, change func(data []byte) ([]byte, error)) erro
 
 // Read returns the content of the key file at path, or nil if it does not exist.
 func Read(path string) ([]byte, error) {
-	data, err := read(path)
-	if err != nil {
-		return nil, keystore.ReadError(path, err)
-	}
-	return data, nil
-}
-
-func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	data, err := keystore.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, errors.New("it is a directory; name the file in it")
-	case !info.Mode().IsRegular(): // reading a pipe would wait for its other end
-		return nil, errors.New("it is not a regular file")
+		return nil, keystore.ReadError(path, err)
 	}
-	data, err := os.ReadFile(path)
-	if data == nil && err == nil {
-		data = []byte{}
-	}
-	return data, err
+	return data, nil
 }
 
 // followLinks follows the symbolic links at the end of path. The file need not exist.
