@@ -14,7 +14,7 @@ import (
 // first fault.
 type Flags struct {
 	FileFlag
-	Preset                string `env:"FLOWLATCH_PRESET" default:"flowise" help:"The upstream's kind: flowise, langflow or n8n. It sets routes, form of IDs and headers."`
+	PresetFlag
 	Listen                string `env:"FLOWLATCH_LISTEN" default:":8080" help:"Address where clients connect."`
 	TLSCert               string `name:"tls-cert" env:"FLOWLATCH_TLS_CERT" placeholder:"FILE" help:"PEM file of the server certificate, followed by the intermediate certificates. Clients then connect over HTTPS only. Read again when it changes. Needs --tls-key."`
 	TLSKey                string `name:"tls-key" env:"FLOWLATCH_TLS_KEY" placeholder:"FILE" help:"PEM file of the private key of --tls-cert."`
@@ -26,28 +26,33 @@ type Flags struct {
 	UpstreamTimeout       string `env:"FLOWLATCH_UPSTREAM_TIMEOUT" default:"10m" help:"How long the upstream may take to begin a response. How long a response takes is not limited."`
 	UpstreamTransport     string `env:"FLOWLATCH_UPSTREAM_TRANSPORT" default:"direct" help:"How requests go to the upstream: direct (flowlatch's own transport, which costs least) or standard (that of Go's net/http)."`
 	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" help:"What becomes of the client's key: remove, forward, or file:PATH to send the credential in that file instead. A chatflow may override it."`
+	IdentityHeaders       toggle `env:"FLOWLATCH_IDENTITY_HEADERS" default:"false" help:"Whether the upstream is told who called (true): X-Flowlatch-Key-Id, the ID of the key, and X-Flowlatch-Chatflow, the ID of the chatflow. A client's own headers of these names never pass."`
 	KeysFlag
 	AdminFlag
-	Expose          string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes to expose, comma-separated: predict, widget, upsert, mcp, webhook (Flowise); run, advanced, webhook (Langflow; default run); webhook (n8n; default webhook); and those of your own routes."`
-	Discovery       string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open). Flowise's SDKs ask it without one."`
-	PublicURL       string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"Origin that clients know the gate by, sent to the upstream as Host and X-Forwarded-*. Default: the upstream's own."`
-	IdentityHeaders toggle `env:"FLOWLATCH_IDENTITY_HEADERS" default:"false" help:"Whether the upstream is told who called (true): X-Flowlatch-Key-Id, the ID of the key, and X-Flowlatch-Chatflow, the ID of the chatflow. A client's own headers of these names never pass."`
-	MaxBody         string `env:"FLOWLATCH_MAX_BODY" default:"50MiB" help:"Larger request bodies are refused."`
-	MaxCheckedBody  string `env:"FLOWLATCH_MAX_CHECKED_BODY" default:"1MiB" help:"Largest request body for a chatflow that denies members of it; such a body is held in memory while it is checked. Larger ones are refused."`
-	WaitForKeys     string `env:"FLOWLATCH_WAIT_FOR_KEYS" default:"0s" help:"How long to wait at the start for a key file that is missing or invalid. Without it that is an error."`
-	CutStreams      toggle `name:"cut-streams-on-revoke" env:"FLOWLATCH_CUT_STREAMS_ON_REVOKE" default:"false" help:"Whether the open streams of a key end within 5 s when it is revoked or expires (true) or may finish (false)."`
-	Drain           string `env:"FLOWLATCH_DRAIN" default:"25s" help:"How long open requests and streams may go on after SIGTERM."`
-	FailureLimit    string `env:"FLOWLATCH_FAILURE_LIMIT" default:"30/1m" placeholder:"N/TIME" help:"How many requests without a valid key a client address (for IPv6, its /64 network) may send in a time before it gets 429; or off. Requests with a valid key are never counted or refused."`
-	CORSOrigins     string `name:"cors-origins" env:"FLOWLATCH_CORS_ORIGINS" placeholder:"ORIGINS" help:"Origins whose pages may send requests, comma-separated, such as https://www.example.com or https://*.example.com; * for all. The gate then answers preflights itself and sets the CORS headers of every response. Without it the upstream does."`
-	TrustedProxies  string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies in front of the gate, comma-separated, whose X-Forwarded-For and X-Request-Id are trusted."`
-	LogLevel        string `env:"FLOWLATCH_LOG_LEVEL" default:"info" help:"debug, info, warn (refusals and failures only) or error."`
-	LogAllowed      toggle `env:"FLOWLATCH_LOG_ALLOWED" default:"true" help:"Whether each allowed request has a log line (true), or only refusals, failures and the upstream's 5xx (false)."`
-	LogFormat       string `env:"FLOWLATCH_LOG_FORMAT" default:"json" help:"json, or console for people."`
+	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes to expose, comma-separated: predict, widget, upsert, mcp, webhook (Flowise); run, advanced, webhook (Langflow; default run); webhook (n8n; default webhook); and those of your own routes."`
+	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open). Flowise's SDKs ask it without one."`
+	PublicURL      string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"Origin that clients know the gate by, sent to the upstream as Host and X-Forwarded-*. Default: the upstream's own."`
+	MaxBody        string `env:"FLOWLATCH_MAX_BODY" default:"50MiB" help:"Larger request bodies are refused."`
+	MaxCheckedBody string `env:"FLOWLATCH_MAX_CHECKED_BODY" default:"1MiB" help:"Largest request body for a chatflow that denies members of it; such a body is held in memory while it is checked. Larger ones are refused."`
+	WaitForKeys    string `env:"FLOWLATCH_WAIT_FOR_KEYS" default:"0s" help:"How long to wait at the start for a key file that is missing or invalid. Without it that is an error."`
+	CutStreams     toggle `name:"cut-streams-on-revoke" env:"FLOWLATCH_CUT_STREAMS_ON_REVOKE" default:"false" help:"Whether the open streams of a key end within 5 s when it is revoked or expires (true) or may finish (false)."`
+	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" help:"How long open requests and streams may go on after SIGTERM."`
+	FailureLimit   string `env:"FLOWLATCH_FAILURE_LIMIT" default:"30/1m" help:"How many requests without a valid key a client address (for IPv6, its /64 network) may send in a time before it gets 429, as N/TIME; or off. Requests with a valid key are never counted or refused."`
+	CORSOrigins    string `name:"cors-origins" env:"FLOWLATCH_CORS_ORIGINS" placeholder:"ORIGINS" help:"Origins whose pages may send requests, comma-separated, such as https://www.example.com or https://*.example.com; * for all. The gate then answers preflights itself and sets the CORS headers of every response. Without it the upstream does."`
+	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies in front of the gate, comma-separated, whose X-Forwarded-For and X-Request-Id are trusted."`
+	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" help:"debug, info, warn (refusals and failures only) or error."`
+	LogAllowed     toggle `env:"FLOWLATCH_LOG_ALLOWED" default:"true" help:"Whether each allowed request has a log line (true), or only refusals, failures and the upstream's 5xx (false)."`
+	LogFormat      string `env:"FLOWLATCH_LOG_FORMAT" default:"json" help:"json, or console for people."`
 }
 
 // FileFlag declares the settings file, which every command with settings reads.
 type FileFlag struct {
 	Config string `env:"FLOWLATCH_CONFIG" placeholder:"FILE" help:"YAML file with these settings, each named like its flag, with _ for -."`
+}
+
+// PresetFlag declares the kind of upstream.
+type PresetFlag struct {
+	Preset string `env:"FLOWLATCH_PRESET" default:"flowise" help:"The upstream's kind: flowise, langflow or n8n. It sets routes, form of IDs and headers."`
 }
 
 // KeysFlag declares the key file.
@@ -101,9 +106,9 @@ func (c *Config) settings() []setting {
 		one("identity-headers", &p.IdentityHeaders, is("true", "true", "false")),
 		one("max-body", &p.MaxBody, size),
 		one("max-checked-body", &p.MaxCheckedBody, size),
-		one("wait-for-keys", &c.WaitForKeys, duration),
+		one("wait-for-keys", &c.WaitForKeys, ParseDuration),
 		one("cut-streams-on-revoke", &p.CutRevoked, is("true", "true", "false")),
-		one("drain", &c.Drain, duration),
+		one("drain", &c.Drain, ParseDuration),
 		one("failure-limit", &p.FailureLimit, failureLimit),
 		list("cors-origins", &p.CORSOrigins, origins),
 		list("trusted-proxies", &p.TrustedProxies, networks),
