@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,8 +48,6 @@ var widgetVersions = []struct {
 	{"2.1.2", []string{"stopping a response", "speaking a response"}, false},
 }
 
-const needsKey = "This chat needs an API key."
-
 // widgets uses every feature of the chat widget in a browser, on public chatflows and on keyed ones, and compares what
 // happens with docs/widget.md.
 func widgets(t *testing.T, l *lab) {
@@ -56,47 +55,59 @@ func widgets(t *testing.T, l *lab) {
 	page := startPage(t)
 	const secret = "secret-of-the-page-0123456789"
 	l.secrets = append(l.secrets, secret)
-	public, keyed := l.widgetGate(t, flows, page.url, "public: true", ""), l.widgetGate(t, flows, page.url, "keys: [page]", secret)
+	public, keyed := l.widgetGate(t, flows, page.url, "public: true", "", "off"), l.widgetGate(t, flows, page.url, "keys: [page]", secret, "off")
+	limited := l.widgetGate(t, flows, page.url, "keys: [page]", secret, "1/10m")
+	questions := []string{"a question, streamed", "a question, whole"}
+	const needsKey = "This chat needs an API key."
 	for _, w := range widgetVersions {
 		if only := os.Getenv("E2E_WIDGET"); only != "" && only != w.version {
 			continue
 		}
 		for _, access := range []struct {
-			column, gate, key string
-			features          []string // all if nil
+			name, gate, key  string
+			status, sentence string // of a refusal; empty if docs/widget.md says what happens
 		}{
-			{"`public: true`", public.URL, "", nil},
-			{"key in `onRequest`", keyed.URL, secret, nil},
-			{"no key", keyed.URL, "", []string{"a question, streamed", "a question, whole"}},
-			{"wrong key", keyed.URL, "not-a-secret-of-this-gate-0123", []string{"a question, streamed", "a question, whole"}},
+			{"`public: true`", public.URL, "", "", ""},
+			{"key in `onRequest`", keyed.URL, secret, "", ""},
+			{"no key", keyed.URL, "", "401", needsKey},
+			{"wrong key", keyed.URL, "not-a-secret-of-this-gate-0123", "401", "The API key of this chat is not valid."},
+			{"too many without a key", limited.URL, "", "429", "Too many attempts. Please try again later."},
 		} {
-			t.Run(w.version+", "+access.column, func(t *testing.T) {
-				s := scenario{Widget: w.version, Gate: access.gate, Key: access.key, Flows: flows, Features: access.features}
-				for _, f := range features {
-					lacks := strings.Contains(strings.Join(w.lacks, "|"), f.name) || l.expected(t, f.name, access.column) == "–"
-					needsAnswer := access.key != "" && !w.keyed && !strings.HasPrefix(f.name, "a question") && f.name != "opening the chat"
-					if access.features == nil && !lacks && !needsAnswer {
-						s.Features = append(s.Features, f.name)
-					}
+			t.Run(w.version+", "+access.name, func(t *testing.T) {
+				s := scenario{Widget: w.version, Gate: access.gate, Key: access.key, Flows: flows, Features: questions}
+				if access.status == "" {
+					s.Features = l.tried(t, w.lacks, access.name, access.key == "" || w.keyed)
 				}
 				for _, r := range page.use(t, s) {
 					t.Logf("%s: %s", r.Feature, r)
-					switch got, want := r.outcome(t), l.expected(t, r.Feature, access.column); {
-					case access.features != nil || r.Feature == "a question, streamed" && access.key != "" && !w.keyed:
-						sentence := needsKey
-						if access.column == "wrong key" && (w.keyed || r.Feature != "a question, streamed") {
-							sentence = "The API key of this chat is not valid."
-						}
-						if got != "401" || r.Text != sentence {
-							t.Errorf("%s: %s, shown %q, want 401 and %q", r.Feature, got, r.Text, sentence)
-						}
-					case got != want:
+					status, sentence := access.status, access.sentence
+					if r.Feature == "a question, streamed" && access.key != "" && !w.keyed {
+						status, sentence = "401", needsKey
+					}
+					got := r.outcome(t)
+					switch want := l.expected(t, r.Feature, access.name); {
+					case status == "" && got != want:
 						t.Errorf("%s: %s, want %s as docs/widget.md has it; %s\n%s", r.Feature, got, want, r, l.flowise.proc.tail(12))
+					case status != "" && (got != status || r.Text != sentence):
+						t.Errorf("%s: %s, shown %q, want %s and %q", r.Feature, got, r.Text, status, sentence)
 					}
 				}
 			})
 		}
 	}
+}
+
+// tried returns the features that are tried: those that the widget has, where docs/widget.md says what happens. One whose
+// streamed questions are refused can do nothing that comes after a response.
+func (l *lab) tried(t *testing.T, lacks []string, column string, answered bool) (names []string) {
+	t.Helper()
+	for _, f := range features {
+		first := f.name == "opening the chat" || strings.HasPrefix(f.name, "a question")
+		if !slices.Contains(lacks, f.name) && l.expected(t, f.name, column) != "–" && (answered || first) {
+			names = append(names, f.name)
+		}
+	}
+	return names
 }
 
 // outcome is what became of a feature: "works", or the status of its request.
@@ -154,7 +165,7 @@ func (l *lab) expected(t *testing.T, name, column string) string {
 }
 
 // widgetGate starts a gate that lets the page call and opens the chatflows as access says.
-func (l *lab) widgetGate(t *testing.T, flows map[string]string, origin, access, secret string) *testkit.Gate {
+func (l *lab) widgetGate(t *testing.T, flows map[string]string, origin, access, secret, failures string) *testkit.Gate {
 	t.Helper()
 	own := testkit.WriteFile(t, "flowise.key", l.flows.key)
 	content := "version: 1\n"
@@ -173,5 +184,5 @@ func (l *lab) widgetGate(t *testing.T, flows map[string]string, origin, access, 
 	if err := os.WriteFile(keys, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return l.serve(t, keys, "--expose", "predict,widget,upsert", "--cors-origins", origin, "--failure-limit", "off")
+	return l.serve(t, keys, "--expose", "predict,widget,upsert", "--cors-origins", origin, "--failure-limit", failures)
 }
