@@ -163,30 +163,3 @@ func TestCommentWhenNoLongerPublic(t *testing.T) {
 	}
 	checkProblem(t, comment(t, g, feedbackID, `{"content":"x"}`), 401, "missing_key")
 }
-
-// TestManyComments makes more feedback than the gate remembers: the newest is known, the oldest is not, and nothing is
-// said of it.
-func TestManyComments(t *testing.T) {
-	t.Parallel()
-	n := 0
-	id := func(i int) string { return fmt.Sprintf("11111111-2222-4333-8444-%012d", i) }
-	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
-			n++
-		}
-		feedback(strings.Replace(created, feedbackID, id(n), 1), nil)(w, r)
-	}, withKeys(t, keyFile+publicEntry))
-	const made = 2*2048 + 1
-	body := `{"chatflowid":"` + botPublic + `"}`
-	one := fmt.Sprintf("POST /api/v1/feedback/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: %d\r\n\r\n%s", botPublic, jsonType, len(body), body)
-	last := strings.Replace(one, "Host: gate\r\n", "Host: gate\r\nConnection: close\r\n", 1)
-	for _, res := range g.conversation(t, strings.Repeat(one, made-1)+last) {
-		if res.StatusCode != 200 {
-			t.Fatalf("POST feedback = %d, want 200", res.StatusCode)
-		}
-	}
-	if res := comment(t, g, id(made), `{"content":"x"}`); res.status != 200 {
-		t.Errorf("comment to the newest = %d %s, want 200", res.status, res.body)
-	}
-	checkProblem(t, comment(t, g, id(1), `{"content":"x"}`), 401, "missing_key")
-}
