@@ -78,7 +78,7 @@ run() {
   local vars=(
     HOME="$data" PORT="$port" HOST=127.0.0.1
     DATABASE_PATH="$data" SECRETKEY_PATH="$data" APIKEY_PATH="$data" BLOB_STORAGE_PATH="$data/storage" LOG_PATH="$data/logs"
-    DISABLE_FLOWISE_TELEMETRY=true LOG_LEVEL=info NUMBER_OF_PROXIES="${NUMBER_OF_PROXIES-1}"
+    DISABLE_FLOWISE_TELEMETRY=true LOG_LEVEL=info NUMBER_OF_PROXIES=1
     OPENAI_BASE_URL="${OPENAI_BASE_URL:-http://127.0.0.1:9/v1}" # nobody's, or a stand-in
   )
   case $version in
