@@ -23,6 +23,7 @@ func (x *exchange) account() {
 	took := time.Since(x.started)
 	x.proxy.metrics.count(x, took)
 	x.proxy.counters.count(x)
+	x.proxy.refusals.note(x, x.started.Add(took))
 	x.log(took)
 }
 

@@ -32,6 +32,20 @@ type labels struct {
 	status               int
 }
 
+func labelsOf(x *exchange) labels {
+	l := labels{status: x.response.status}
+	if x.Request != nil && x.Route != nil {
+		l.route = x.Route.Label()
+	}
+	if x.Entry != nil {
+		l.chatflow = x.Entry.Label()
+	}
+	if x.Key != nil {
+		l.key = x.Key.ID
+	}
+	return l
+}
+
 // series are the metrics of requests with the same labels: looking them up by their labels takes longer than counting.
 type series struct {
 	requests prometheus.Counter
@@ -91,18 +105,9 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 
 // count adds a request that has ended.
 func (m *metrics) count(x *exchange, took time.Duration) {
-	l := labels{status: x.response.status}
-	if x.Request != nil && x.Route != nil {
-		l.route = x.Route.Label()
-	}
-	if x.Entry != nil {
-		l.chatflow = x.Entry.Label()
-	}
-	if x.Key != nil {
-		l.key = x.Key.ID
-		if x.Allowed {
-			m.used(l.key, x.started)
-		}
+	l := labelsOf(x)
+	if x.Key != nil && x.Allowed {
+		m.used(l.key, x.started)
 	}
 	s := m.of(l)
 	s.requests.Inc()

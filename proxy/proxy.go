@@ -43,6 +43,7 @@ type Proxy struct {
 	health   health
 	metrics  *metrics
 	counters chatflowCounters
+	refusals refusals
 	sampler  logSampler
 	errorLog *log.Logger // of net/http
 }

@@ -68,6 +68,10 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	if v.requestID != "" {
+		writeJSON(w, http.StatusOK, refusalsResponse{a.refusalStatus(v)})
+		return
+	}
 	a.viewing.Lock()
 	if r.Context().Err() != nil { // it is gone, and others wait behind it
 		a.viewing.Unlock()

@@ -38,6 +38,8 @@ type Status struct {
 	ChatflowCounts ChatflowCounts   `json:"chatflow_counts"`
 	Keys           []KeyStatus      `json:"keys"`
 	Chatflows      []ChatflowStatus `json:"chatflows"`
+	// Refusals are the last that the filter lets through, the newest first.
+	Refusals []RefusalStatus `json:"refusals"`
 
 	Certificates []CertificateStatus `json:"certificates,omitempty"`
 }
@@ -180,6 +182,7 @@ func (a *Admin) status(v view) Status {
 	}
 	s.Keys, s.KeyCounts = a.keyStatus(v, snapshot, validAt)
 	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot)
+	s.Refusals = a.refusalStatus(v)
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ type view struct {
 	filter      string // lower case: what an ID, a name or the ID of a chatflow's key has in it
 	keysBy      string
 	chatflowsBy string
+	requestID   string // of the refusals, which are then all that is shown; or how it begins
 }
 
 // What a view can be ordered by.
@@ -44,12 +46,17 @@ func parseView(q url.Values) (v view, err error) {
 	if v.filter = strings.ToLower(strings.TrimSpace(q.Get("filter"))); len(v.filter) > mostFilter {
 		return v, fmt.Errorf("filter: %d bytes, want at most %d", len(v.filter), mostFilter)
 	}
+	if v.requestID = q.Get("request_id"); v.requestID != "" && !requestIDPattern.MatchString(v.requestID) {
+		return v, fmt.Errorf("request_id: %.70q: want 8 to 64 letters, digits, `.`, `_` and `-`: an ID or how it begins", v.requestID)
+	}
 	if v.keysBy, err = parseOrder(q, "keys_by", keyOrders); err != nil {
 		return v, err
 	}
 	v.chatflowsBy, err = parseOrder(q, "chatflows_by", chatflowOrders)
 	return v, err
 }
+
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
 func parseOrder(q url.Values, name string, orders []string) (string, error) {
 	s := q.Get(name)
