@@ -33,6 +33,7 @@ type Admin struct {
 // registry. There can be one for a gate.
 func New(p *proxy.Proxy) *Admin {
 	a := &Admin{proxy: p, opts: p.Options(), started: time.Now()}
+	a.history.begin(a.started)
 	a.opts.Registry.MustRegister(&collector{a})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -54,10 +55,14 @@ func (a *Admin) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			all, _ := a.proxy.Totals()
-			a.history.add(sample{now, all})
+			a.history.add(a.sample(now))
 		}
 	}
+}
+
+func (a *Admin) sample(now time.Time) sample {
+	all, _ := a.proxy.Totals()
+	return sample{now, all, a.proxy.ResponseTimes()}
 }
 
 // serveStatus shows the status, or as much of it as the query asks for. It is put together for one client at a time, so

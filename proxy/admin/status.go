@@ -34,6 +34,7 @@ type Status struct {
 	Totals         CountStatus      `json:"totals"`
 	Unlisted       CountStatus      `json:"unlisted"`
 	Recent         RecentStatus     `json:"recent"`
+	History        []MinuteStatus   `json:"history"` // of an hour
 	KeyCounts      KeyCounts        `json:"key_counts"`
 	ChatflowCounts ChatflowCounts   `json:"chatflow_counts"`
 	Keys           []KeyStatus      `json:"keys"`
@@ -165,12 +166,14 @@ func (a *Admin) status(v view) Status {
 	if o.Now != nil {
 		validAt = o.Now()
 	}
-	all, unlisted := a.proxy.Totals()
+	_, unlisted := a.proxy.Totals()
+	sample := a.sample(now)
+	all := sample.counts
 	s := Status{
 		Version: o.Version, Preset: o.Preset.Name, StartedAt: a.started.UTC(), Now: validAt.UTC(),
 		Generation: st.Generation, Stale: st.Stale, Fault: reason(st.Err), Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
 		Warnings: v.warnings(snapshot), RecentReloads: []ReloadStatus{}, Settings: settingsStatus(o), Certificates: certificateStatus(o.Certificates.Status()),
-		Totals: countStatus(all), Unlisted: countStatus(unlisted), Recent: a.history.recent(all, a.started, now),
+		Totals: countStatus(all), Unlisted: countStatus(unlisted), Recent: a.history.lastMinute(all, now), History: a.history.lastHour(sample),
 	}
 	s.OpenRequests, s.Draining = a.proxy.OpenRequests()
 	s.Settings.Keys = st.Path
