@@ -2,6 +2,8 @@ package admin_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,5 +41,26 @@ func TestRefusals(t *testing.T) {
 		if w := g.ask("GET", "/status?request_id="+bad, "localhost"); w.Code != 400 || !strings.Contains(w.Body.String(), "8 to 64") {
 			t.Errorf("request_id=%s = %d %s, want 400 and what an ID is", bad, w.Code, w.Body)
 		}
+	}
+}
+
+// TestRefusedKeys: known keys that are refused are named, with why and how often; strangers are not.
+func TestRefusedKeys(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, keyFile, nil)
+	for _, secret := range []string{"secret-expired-0123456789", "secret-expired-0123456789", secretB, "secret-disabled-0123456789", "", "unknown-secret-0123456789", secretA} {
+		g.post(t, predict+botA, secret, "")
+	}
+	testkit.Eventually(t, "last count", func() bool { return g.status(t, "").Totals.Requests == 7 })
+	var got []string
+	for _, k := range g.status(t, "?limit=1&filter=nothing").RefusedKeys {
+		got = append(got, fmt.Sprintf("%s %d %s: %s", k.Key, k.Count, k.Code, k.Reason))
+		if k.Client.String() != "127.0.0.1" || k.Last.IsZero() {
+			t.Errorf("refused key %s = client %s at %s, want who and when", k.Key, k.Client, k.Last)
+		}
+	}
+	want := []string{"off 1 invalid_key: key is disabled", "key-b 1 key_not_for_chatflow: key is not listed for the chatflow", "old 2 invalid_key: key has expired"}
+	if !slices.Equal(got, want) {
+		t.Errorf("refused keys = %q, want %q", got, want)
 	}
 }

@@ -41,6 +41,10 @@ type Status struct {
 	Chatflows      []ChatflowStatus `json:"chatflows"`
 	// Refusals are the last that the filter lets through, the newest first.
 	Refusals []RefusalStatus `json:"refusals"`
+	// RefusedKeys are the known keys that were refused in the last hour, the last one first.
+	RefusedKeys []RefusedKeyStatus `json:"refused_keys"`
+	// Expiring are the first of the valid keys that end within 14 days.
+	Expiring []ExpiringStatus `json:"expiring"`
 
 	Certificates []CertificateStatus `json:"certificates,omitempty"`
 }
@@ -126,9 +130,16 @@ type KeyCounts struct {
 type ChatflowCounts struct {
 	Total  int `json:"total"`
 	Public int `json:"public"`
-	// Every says that there is an entry "*".
-	Every    bool `json:"every"`
-	Matching int  `json:"matching"`
+	// Every says that there is an entry "*", and EveryOpenTo how many of its keys are valid now.
+	Every       bool `json:"every"`
+	EveryOpenTo int  `json:"every_open_to"`
+	Matching    int  `json:"matching"`
+}
+
+// ExpiringStatus is a key that expires soon.
+type ExpiringStatus struct {
+	ID       string    `json:"id"`
+	NotAfter time.Time `json:"not_after"`
 }
 
 // KeyStatus is one key, without its secrets and their digests.
@@ -150,6 +161,9 @@ type ChatflowStatus struct {
 	Public   bool     `json:"public"`
 	Keys     []string `json:"keys"`
 	KeyCount int      `json:"key_count"` // more than Keys has, if they were limited
+	// OpenTo are those of its keys that are valid now.
+	OpenTo      []string `json:"open_to"`
+	OpenToCount int      `json:"open_to_count"`
 	CountStatus
 }
 
@@ -183,9 +197,9 @@ func (a *Admin) status(v view) Status {
 	if len(s.RecentReloads) > 0 {
 		s.LastReload = s.RecentReloads[0]
 	}
-	s.Keys, s.KeyCounts = a.keyStatus(v, snapshot, validAt)
-	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot)
-	s.Refusals = a.refusalStatus(v)
+	s.Keys, s.Expiring, s.KeyCounts = a.keyStatus(v, snapshot, validAt)
+	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot, validAt)
+	s.Refusals, s.RefusedKeys = a.refusalStatus(v), a.refusedKeys(now)
 	return s
 }
 

@@ -24,15 +24,16 @@ type view struct {
 	requestID   string // of the refusals, which are then all that is shown; or how it begins
 }
 
-// What a view can be ordered by.
+// What a view can be ordered by. With - before it, the order is reversed.
 var (
-	keyOrders      = []string{"file", "last_used", "expiry", "id"}
-	chatflowOrders = []string{"file", "last_call", "last_refused", "refused", "requests", "name"}
+	keyOrders      = []string{"file", "last_used", "last_refused", "refused", "requests", "expiry", "id"}
+	chatflowOrders = []string{"file", "last_call", "last_refused", "refused", "requests", "failed", "streams", "name"}
 )
 
 const (
-	mostFilter = 200 // bytes of a filter
-	shownKeys  = 20  // of one chatflow, where there is a limit
+	mostFilter    = 200 // bytes of a filter
+	shownKeys     = 20  // of one chatflow, where there is a limit
+	shownExpiring = 5
 )
 
 // parseView reads a view from the query of `GET /status`. Parameters that it does not know mean nothing, as
@@ -60,8 +61,8 @@ var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
 func parseOrder(q url.Values, name string, orders []string) (string, error) {
 	s := q.Get(name)
-	if s != "" && !slices.Contains(orders, s) {
-		return "", fmt.Errorf("%s: %.50q: want one of %s", name, s, strings.Join(orders, ", "))
+	if s != "" && !slices.Contains(orders, strings.TrimPrefix(s, "-")) {
+		return "", fmt.Errorf("%s: %.50q: want one of %s, or - and one of them", name, s, strings.Join(orders, ", "))
 	}
 	return s, nil
 }
@@ -79,10 +80,12 @@ func (v view) warnings(s *keystore.Snapshot) []string {
 	return w
 }
 
-// keyStatus returns the keys of the view, and counts all.
-func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeyStatus, KeyCounts) {
-	counts := KeyCounts{Total: len(s.Keys())}
-	first := firsts[*keystore.Key]{limit: cmp.Or(v.limit, math.MaxInt)}
+// keyStatus returns the keys of the view and those that expire soon, and counts all.
+func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyStatus, expiring []ExpiringStatus, counts KeyCounts) {
+	counts = KeyCounts{Total: len(s.Keys())}
+	keysBy, reversed := strings.CutPrefix(v.keysBy, "-")
+	first := firsts[*keystore.Key]{limit: cmp.Or(v.limit, math.MaxInt), reversed: reversed}
+	soon := firsts[*keystore.Key]{limit: shownExpiring}
 	for _, k := range s.Keys() {
 		validity := k.Validity(now)
 		switch validity {
@@ -96,6 +99,7 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 			counts.Valid++
 			if end := k.NotAfter(); !end.IsZero() && end.Sub(now) < ExpiresSoon {
 				counts.Expiring++
+				soon.add(k, end.Unix(), k.ID)
 			}
 		}
 		if !v.has(k.ID) {
@@ -103,7 +107,7 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 		}
 		counts.Matching++
 		rank := int64(counts.Matching) // the order of the file
-		switch v.keysBy {
+		switch keysBy {
 		case "id":
 			rank = 0
 		case "last_used":
@@ -121,7 +125,11 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 			NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()), LastUsed: optional(a.proxy.LastUsed(k.ID)),
 		})
 	}
-	return keys, counts
+	expiring = []ExpiringStatus{}
+	for _, r := range soon.list() {
+		expiring = append(expiring, ExpiringStatus{r.value.ID, r.value.NotAfter()})
+	}
+	return keys, expiring, counts
 }
 
 // newest orders times, the newest first, by the minute: what is in use would otherwise change places all the time.
@@ -139,20 +147,23 @@ func soonest(end, now time.Time) int64 {
 }
 
 // chatflowStatus returns the chatflows of the view, and counts all.
-func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot) ([]ChatflowStatus, ChatflowCounts) {
+func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot, now time.Time) ([]ChatflowStatus, ChatflowCounts) {
 	counts := ChatflowCounts{Total: len(s.Chatflows())}
-	first := firsts[*keystore.Chatflow]{limit: cmp.Or(v.limit, math.MaxInt)}
+	chatflowsBy, reversed := strings.CutPrefix(v.chatflowsBy, "-")
+	first := firsts[*keystore.Chatflow]{limit: cmp.Or(v.limit, math.MaxInt), reversed: reversed}
 	for _, c := range s.Chatflows() {
 		if c.Public {
 			counts.Public++
 		}
-		counts.Every = counts.Every || c.ID == keystore.EveryChatflow
+		if c.ID == keystore.EveryChatflow {
+			counts.Every, counts.EveryOpenTo = true, len(validKeys(c, now))
+		}
 		if !v.has(c.ID) && !v.has(c.Name) && !slices.ContainsFunc(c.Keys(), func(k *keystore.Key) bool { return v.has(k.ID) }) {
 			continue
 		}
 		counts.Matching++
 		rank := int64(counts.Matching) // the order of the file
-		switch counts := a.proxy.ChatflowCounts(c.ID); v.chatflowsBy {
+		switch counts := a.proxy.ChatflowCounts(c.ID); chatflowsBy {
 		case "name":
 			rank = 0
 		case "last_call":
@@ -160,35 +171,54 @@ func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot) ([]ChatflowStatus, 
 		case "last_refused":
 			rank = newest(counts.LastRefused)
 		case "refused":
-			rank = 0
-			for _, n := range counts.Refused {
-				rank -= int64(n) //nolint:gosec // not in this universe's lifetime
-			}
+			rank = -sum(counts.Refused[:])
 		case "requests":
-			rank = -int64(counts.Requests) //nolint:gosec // the same
+			rank = -sum([]uint64{counts.Requests})
+		case "failed":
+			rank = -sum([]uint64{counts.Failed})
+		case "streams":
+			rank = -counts.Streams
 		}
 		first.add(c, rank, strings.ToLower(c.Label()))
 	}
 	chatflows := []ChatflowStatus{}
 	for _, r := range first.list() {
 		c := r.value
+		open := validKeys(c, now)
 		chatflows = append(chatflows, ChatflowStatus{
-			ID: c.ID, Name: c.Name, Public: c.Public, Keys: v.keysOf(c), KeyCount: len(c.Keys()), CountStatus: countStatus(a.proxy.ChatflowCounts(c.ID)),
+			ID: c.ID, Name: c.Name, Public: c.Public, Keys: v.idsOf(c.Keys()), KeyCount: len(c.Keys()), OpenTo: v.idsOf(open), OpenToCount: len(open),
+			CountStatus: countStatus(a.proxy.ChatflowCounts(c.ID)),
 		})
 	}
 	return chatflows, counts
 }
 
-// keysOf returns the IDs of a chatflow's keys; where there is a limit, of many those that the filter is about
-// come first.
-func (v view) keysOf(c *keystore.Chatflow) []string {
-	most := len(c.Keys())
+// validKeys returns the keys of a chatflow that open it now: without the disabled, the expired and the future ones.
+func validKeys(c *keystore.Chatflow, now time.Time) (valid []*keystore.Key) {
+	for _, k := range c.Keys() {
+		if k.Validity(now) == keystore.Valid {
+			valid = append(valid, k)
+		}
+	}
+	return valid
+}
+
+func sum(counts []uint64) (n int64) {
+	for _, c := range counts {
+		n += int64(c) //nolint:gosec // not in this universe's lifetime
+	}
+	return n
+}
+
+// idsOf returns the IDs of a chatflow's keys; where there is a limit, of many those that the filter is about come first.
+func (v view) idsOf(keys []*keystore.Key) []string {
+	most := len(keys)
 	if v.limit > 0 {
 		most = min(most, shownKeys)
 	}
 	ids := make([]string, 0, most)
 	for _, filtered := range []bool{true, false} {
-		for _, k := range c.Keys() {
+		for _, k := range keys {
 			if len(ids) < most && v.has(k.ID) == filtered {
 				ids = append(ids, k.ID)
 			}
@@ -199,8 +229,9 @@ func (v view) keysOf(c *keystore.Chatflow) []string {
 
 // firsts keeps the first few of many, without keeping or sorting all.
 type firsts[T any] struct {
-	limit int
-	kept  []ranked[T]
+	limit    int
+	reversed bool // the last ones come first
+	kept     []ranked[T]
 }
 
 type ranked[T any] struct {
@@ -218,7 +249,12 @@ func (f *firsts[T]) add(v T, rank int64, name string) {
 
 // list sorts what is kept and forgets what is too much.
 func (f *firsts[T]) list() []ranked[T] {
-	slices.SortStableFunc(f.kept, func(a, b ranked[T]) int { return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.name, b.name)) })
+	slices.SortStableFunc(f.kept, func(a, b ranked[T]) int {
+		if f.reversed {
+			a, b = b, a
+		}
+		return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.name, b.name))
+	})
 	f.kept = f.kept[:min(len(f.kept), f.limit)]
 	return f.kept
 }
