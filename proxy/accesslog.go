@@ -24,6 +24,10 @@ func (x *exchange) account() {
 	x.proxy.metrics.count(x, took)
 	x.proxy.counters.count(x)
 	x.proxy.refusals.note(x, x.started.Add(took))
+	x.endUse(x.started.Add(took))
+	if x.snapshot != nil && x.snapshot != x.proxy.opts.Store.Snapshot() {
+		x.proxy.endedLate.Store(true)
+	}
 	x.log(took)
 }
 
@@ -54,6 +58,9 @@ func (x *exchange) log(took time.Duration) {
 	}
 	if x.Key != nil {
 		e.Str("key", x.Key.ID)
+		if x.Secret != nil && len(x.Key.Secrets()) > 1 {
+			e.Str("key_fingerprint", x.Secret.Fingerprint()) // who still uses the old one?
+		}
 	}
 	e.Str("decision", decision).Int("status", w.status)
 	if x.err != nil {

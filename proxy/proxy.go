@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/cors"
@@ -44,8 +45,11 @@ type Proxy struct {
 	metrics  *metrics
 	counters chatflowCounters
 	refusals refusals
+	keys     keyUses
 	sampler  logSampler
 	errorLog *log.Logger // of net/http
+
+	endedLate atomic.Bool // a request has ended that was decided about by an older snapshot than the active one
 }
 
 // New returns a gate, or everything that is wrong with the options.
@@ -111,6 +115,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.authorize(&x.authorization, r, &x.body, x.started, nil)
+	x.beginUse()
 	switch {
 	case !x.Allowed:
 		x.refuse(p.limitFailures(x))

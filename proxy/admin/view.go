@@ -112,6 +112,8 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyS
 			rank = 0
 		case "last_used":
 			rank = newest(a.proxy.LastUsed(k.ID))
+		case "last_refused":
+			rank = newest(a.proxy.KeyUse(k.ID).LastRefused)
 		case "expiry":
 			rank = soonest(k.NotAfter(), now)
 		}
@@ -119,11 +121,7 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyS
 	}
 	keys := []KeyStatus{}
 	for _, r := range first.list() {
-		k := r.value
-		keys = append(keys, KeyStatus{
-			ID: k.ID, Status: k.Validity(now).String(), Secrets: len(k.Secrets()), Generation: k.Since(),
-			NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()), LastUsed: optional(a.proxy.LastUsed(k.ID)),
-		})
+		keys = append(keys, a.oneKey(r.value, now))
 	}
 	expiring = []ExpiringStatus{}
 	for _, r := range soon.list() {
