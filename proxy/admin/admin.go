@@ -88,6 +88,11 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 	}
 	s := a.status(v)
 	a.viewing.Unlock()
+	if v.limit > 0 { // a page asks every 2 s
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s) // as below
+		return
+	}
 	writeJSON(w, http.StatusOK, s)
 }
 

@@ -114,6 +114,11 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyS
 			rank = newest(a.proxy.LastUsed(k.ID))
 		case "last_refused":
 			rank = newest(a.proxy.KeyUse(k.ID).LastRefused)
+		case "refused":
+			use := a.proxy.KeyUse(k.ID)
+			rank = -sum(use.Refused[:])
+		case "requests":
+			rank = -sum([]uint64{a.proxy.KeyUse(k.ID).Requests})
 		case "expiry":
 			rank = soonest(k.NotAfter(), now)
 		}

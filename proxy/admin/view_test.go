@@ -46,7 +46,8 @@ func TestStatusView(t *testing.T) {
 	for range 2 {
 		g.post(t, predict+botC, secretA, "")
 	}
-	testkit.Eventually(t, "last count", func() bool { return g.status(t, "").Totals.Requests == 5 })
+	g.post(t, predict+botB, "secret-expired-0123456789", "") // refused, too
+	testkit.Eventually(t, "last count", func() bool { return g.status(t, "").Totals.Requests == 6 })
 	for _, tt := range []struct{ query, keys, chatflows string }{
 		{"", "key-a key-b ops old off new", "bot-a 8 0 *"},
 		{"?unknown=1", "key-a key-b ops old off new", "bot-a 8 0 *"},
@@ -61,6 +62,10 @@ func TestStatusView(t *testing.T) {
 		{"?keys_by=-id&chatflows_by=-name", "ops old off new key-b key-a", "bot-a 8 0 *"},
 		{"?keys_by=-expiry&limit=1&chatflows_by=-requests", "ops", "bot-a"},
 		{"?keys_by=-file&chatflows_by=-file", "new off old ops key-b key-a", "* 0 8 bot-a"},
+		{"?keys_by=requests&limit=1", "key-a", "bot-a"},
+		{"?keys_by=-requests&limit=1", "ops", "bot-a"},
+		{"?keys_by=refused&limit=1", "old", "bot-a"},
+		{"?keys_by=last_refused&limit=1", "old", "bot-a"},
 		{"?chatflows_by=failed&limit=1", "key-a", "*"},
 		{"?chatflows_by=streams&limit=1", "key-a", "*"},
 		{"?filter=KEY-A", "key-a", "bot-a 0"},
