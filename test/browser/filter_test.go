@@ -68,4 +68,3 @@ func manyKeys(keys, chatflows int) string {
 	}
 	return s.String()
 }
-
