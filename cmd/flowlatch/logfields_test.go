@@ -131,7 +131,7 @@ func TestRequestLineFields(t *testing.T) {
 	g.URL = console.URL
 	g.sendAll(t)
 	for name, want := range map[string]string{
-		"allowed": ` INF 200 POST prediction support-bot key=acme-web 127\.0\.0\.1 [0-9.]+m?s [0-9a-f]{8}\n`,
+		"allowed": ` INF 200 POST prediction support-bot key=acme-web 127\.0\.0\.1 [0-9.]+m?s [0-9a-f]{8} key_fingerprint=[0-9a-f]{8}\n`,
 		"refused": ` WRN 401 missing_key POST prediction support-bot key=- 127\.0\.0\.1 [0-9.]+m?s "no bearer token" [0-9a-f]{8}\n`,
 	} {
 		line := regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d` + want)
