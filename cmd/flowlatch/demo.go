@@ -44,8 +44,8 @@ keys:
   - {id: demo, sha256: %s}
   - {id: somebody-else, sha256: %s}
 chatflows:
-  - {id: %s, keys: [demo]}
-  - {id: 8d2b6c1f-7777-4888-9999-aaaabbbbcccc, keys: [somebody-else]}
+  - {id: %s, name: support-bot, keys: [demo]}
+  - {id: 8d2b6c1f-7777-4888-9999-aaaabbbbcccc, name: docs-search, keys: [somebody-else]}
 `
 )
 

@@ -115,10 +115,9 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyS
 		case "last_refused":
 			rank = newest(a.proxy.KeyUse(k.ID).LastRefused)
 		case "refused":
-			use := a.proxy.KeyUse(k.ID)
-			rank = -sum(use.Refused[:])
+			rank = -count(refused(a.proxy.KeyUse(k.ID).Counts))
 		case "requests":
-			rank = -sum([]uint64{a.proxy.KeyUse(k.ID).Requests})
+			rank = -count(a.proxy.KeyUse(k.ID).Requests)
 		case "expiry":
 			rank = soonest(k.NotAfter(), now)
 		}
@@ -174,11 +173,11 @@ func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot, now time.Time) ([]C
 		case "last_refused":
 			rank = newest(counts.LastRefused)
 		case "refused":
-			rank = -sum(counts.Refused[:])
+			rank = -count(refused(counts))
 		case "requests":
-			rank = -sum([]uint64{counts.Requests})
+			rank = -count(counts.Requests)
 		case "failed":
-			rank = -sum([]uint64{counts.Failed})
+			rank = -count(counts.Failed)
 		case "streams":
 			rank = -counts.Streams
 		}
@@ -206,12 +205,7 @@ func validKeys(c *keystore.Chatflow, now time.Time) (valid []*keystore.Key) {
 	return valid
 }
 
-func sum(counts []uint64) (n int64) {
-	for _, c := range counts {
-		n += int64(c) //nolint:gosec // not in this universe's lifetime
-	}
-	return n
-}
+func count(n uint64) int64 { return int64(n) } //nolint:gosec // not in this universe's lifetime
 
 // idsOf returns the IDs of a chatflow's keys; where there is a limit, of many those that the filter is about come first.
 func (v view) idsOf(keys []*keystore.Key) []string {

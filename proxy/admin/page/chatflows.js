@@ -1,6 +1,6 @@
 // The table of chatflows.
 
-import { $, ago, count, listCodes, plural, put, stamp, sum, visible } from './text.js'
+import { $, ago, count, listCodes, plural, put, stamp, sum, turnedAway, visible } from './text.js'
 import { idLine, lines, sync } from './table.js'
 
 // note says how many rows are shown, of how many.
@@ -28,7 +28,7 @@ function fill(cells, c) {
   else idLine(cells[0], c.name ? visible(c.name) : '', c.id)
   lines(cells[1], access(c))
   put(cells[2], count(c.requests))
-  lines(cells[3], count(sum(c.refused)), listCodes(c.refused))
+  lines(cells[3], count(sum(turnedAway(c.refused))), listCodes(turnedAway(c.refused)))
   put(cells[4], count(c.failed))
   put(cells[5], count(c.streams))
   lines(cells[6], c.last_call ? ago(c.last_call) : 'never', c.last_call ? stamp(c.last_call) : '')

@@ -1,6 +1,6 @@
 // The table of keys.
 
-import { $, ago, count, listCodes, now, plural, put, stamp, sum, visible, within } from './text.js'
+import { $, ago, count, listCodes, now, plural, put, stamp, sum, turnedAway, visible, within } from './text.js'
 import { lines, linesIn, sync } from './table.js'
 import { note } from './chatflows.js'
 
@@ -24,7 +24,7 @@ function fill(cells, k) {
   const [word, kind] = state(k)
   linesIn(kind, cells[1], word, k.status === 'not_yet_valid' && k.not_before ? 'from ' + stamp(k.not_before) : '')
   put(cells[2], count(k.requests || 0))
-  lines(cells[3], count(sum(k.refused)), listCodes(k.refused))
+  lines(cells[3], count(sum(turnedAway(k.refused))), listCodes(turnedAway(k.refused)))
   lines(cells[4], k.last_used ? ago(k.last_used) : 'never', k.last_used ? stamp(k.last_used) : '')
   lines(cells[5], k.last_refused ? ago(k.last_refused) : 'never', k.last_refused ? stamp(k.last_refused) : '')
   lines(cells[6], k.not_after ? within(k.not_after) : 'never', k.not_after ? stamp(k.not_after) : '')
