@@ -105,13 +105,13 @@ func (h *history) lastHour(now sample) []MinuteStatus {
 }
 
 // refused counts the refusals among counts: what could not be served has a status from 500, and failed.
-func refused(counts proxy.Counts) (n uint64) {
-	for code, count := range counts.RefusedByCode() {
-		if (&problem.Error{Code: code}).Status() < 500 {
-			n += count
+func refused(counts proxy.Counts) (sum uint64) {
+	for i, n := range counts.Refused {
+		if n > 0 && (&problem.Error{Code: problem.Codes()[i]}).Status() < 500 {
+			sum += n
 		}
 	}
-	return n
+	return sum
 }
 
 // milliseconds returns seconds as milliseconds, to a tenth.
