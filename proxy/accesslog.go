@@ -25,7 +25,7 @@ func (x *exchange) account() {
 	x.proxy.counters.count(x)
 	x.proxy.refusals.note(x, x.started.Add(took))
 	x.endUse(x.started.Add(took))
-	if x.snapshot != nil && x.snapshot != x.proxy.opts.Store.Snapshot() {
+	if x.isOfGone(x.proxy.opts.Store.Snapshot()) {
 		x.proxy.endedLate.Store(true)
 	}
 	x.log(took)

@@ -78,7 +78,7 @@ func ReadCredential(p *route.Preset, path string) (value string, err error) {
 // concurrently.
 type credentials struct {
 	preset *route.Preset
-	failed func(path string, err error) // told of a file that cannot be read while an older content is used
+	failed func(path string, err error) // told of a new fault of a file, while an older content is used
 
 	mu    sync.Mutex             // guards the map, and the credentials in it; not held while a file is read
 	files map[string]*credential // by path
@@ -88,7 +88,8 @@ const credentialAge = 2 * time.Second
 
 type credential struct {
 	value   string
-	err     error // if there is no value
+	err     error  // if there is no value
+	fault   string // why the file could not be read the last time; empty if it could
 	read    time.Time
 	reading chan struct{} // closed when the file has been read; nil if nobody reads it
 }
@@ -127,14 +128,19 @@ func (c *credentials) refresh(f *credential, path string, now time.Time) {
 	value, err := ReadCredential(c.preset, path)
 	c.mu.Lock()
 	f.read = now
-	isOld := err != nil && f.value != ""
+	isOld, fault := err != nil && f.value != "", ""
 	if !isOld {
 		f.value, f.err = value, err
 	}
+	if err != nil {
+		fault = err.Error()
+	}
+	isNews := fault != f.fault
+	f.fault = fault
 	close(f.reading)
 	f.reading = nil
 	c.mu.Unlock()
-	if isOld {
+	if isOld && isNews { // and not every credentialAge
 		c.failed(path, err)
 	}
 }

@@ -50,6 +50,9 @@ func TestCredentialHangs(t *testing.T) {
 	if got := send(); got != first {
 		t.Errorf("Authorization while the file still hangs = %q, want %q", got, first)
 	}
+	if n := strings.Count(g.log.String(), "the upstream's credential cannot be read"); n != 1 {
+		t.Errorf("log lines about one fault = %d, want 1", n)
+	}
 	lease.Write(t, "upstream-credential-2")
 	lease.Release(t)
 	testkit.Eventually(t, "new credential", func() bool {

@@ -163,6 +163,7 @@ func (x *exchange) beginUse() {
 	if x.Allowed && x.Opens && x.Key != nil {
 		x.use = x.proxy.keys.of(x.Key.ID)
 		x.use.open.Add(1)
+		storeMax(&x.use.last, x.started.Unix())
 		x.use.note(x.Secret, time.Now())
 	}
 }

@@ -85,8 +85,8 @@ func TestUseOfAnOpenStream(t *testing.T) {
 	s := serveGateWith(t, events(next), time.Minute, nil)
 	res := stream(t, s.base)
 	use := s.proxy.KeyUse("key-a")
-	if use.LastUsed.IsZero() || use.Open != 1 || use.Streams != 1 {
-		t.Errorf("last use of an open stream = %v, open = %d, streams = %d, want a time, 1 and 1", use.LastUsed, use.Open, use.Streams)
+	if use.LastUsed.IsZero() || use.LastRequest.IsZero() || use.Open != 1 || use.Streams != 1 {
+		t.Errorf("last use of an open stream = %v, last request = %v, open = %d, streams = %d, want two times, 1 and 1", use.LastUsed, use.LastRequest, use.Open, use.Streams)
 	}
 	testkit.Eventually(t, "next second", func() bool { return time.Now().Unix() > use.LastUsed.Unix() })
 	close(next)

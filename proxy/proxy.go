@@ -49,7 +49,7 @@ type Proxy struct {
 	sampler  logSampler
 	errorLog *log.Logger // of net/http
 
-	endedLate atomic.Bool // a request has ended that was decided about by an older snapshot than the active one
+	endedLate atomic.Bool // a request has ended and was counted whose key or chatflow is gone
 }
 
 // New returns a gate, or everything that is wrong with the options.

@@ -11,7 +11,7 @@ import (
 const pruneEvery = time.Second
 
 // pruneGone forgets what is counted for keys and chatflows that left the key file, until ctx is done. A request that
-// began before a reload and ends after it may count for one that is gone, so it is looked again after each of those.
+// began before a reload and ends after it may count for one that is gone, so it is looked again after one of those.
 func (p *Proxy) pruneGone(ctx context.Context) {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
@@ -27,6 +27,23 @@ func (p *Proxy) pruneGone(ctx context.Context) {
 			last = s
 		}
 	}
+}
+
+// isOfGone reports whether the request was counted for a key or chatflow that may be gone in s.
+func (x *exchange) isOfGone(s *keystore.Snapshot) bool {
+	if x.snapshot == nil || x.snapshot == s {
+		return false
+	}
+	if x.Entry != nil {
+		if now := s.Entry(x.Entry.ID); now == nil || now.Label() != x.Entry.Label() {
+			return true
+		}
+	}
+	if x.Key == nil {
+		return false
+	}
+	now := s.Match(x.Secret.Digest, x.started).Key // to look for its ID would take longer
+	return now == nil || now.ID != x.Key.ID
 }
 
 func (p *Proxy) prune(s *keystore.Snapshot) {

@@ -31,7 +31,14 @@ func TestKeyFileHangs(t *testing.T) {
 	lease.Write(t, g.revoked())
 	lease.Release(t)
 	g.wantRevoked(t)
+
+	// A file that hangs does not keep the gate from ending.
+	lease = testkit.TakeLease(t, g.Keys)
+	testkit.Eventually(t, "look at the file", lease.Waiting)
 	g.WantExit(t, syscall.SIGTERM)
+	if !lease.Waiting() {
+		t.Error("nobody waits for the file any more: the lease was over before the gate ended")
+	}
 }
 
 // TestServeHangingKeyFile: a gate does not wait for its key file for ever.

@@ -149,7 +149,7 @@ type keyRevokeCmd struct {
 func (keyRevokeCmd) Help() string {
 	return `The key stays in the file, disabled, so that its ID cannot come to mean another. A running gate refuses it from the next
 request on; open responses may finish, unless the gate has --cut-streams-on-revoke. The gate's admin listener is asked
-when the key was last used: a key that is in use is not revoked without --force.
+when the key was last used: a key that is in use is not revoked without --force, nor one of a gate that does not answer.
 
 Examples:
 

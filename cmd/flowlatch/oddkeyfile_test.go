@@ -57,6 +57,21 @@ func TestPipeAsKeyFile(t *testing.T) {
 	g.WantExit(t, syscall.SIGTERM)
 }
 
+// TestWaitForPipe: a gate that may wait for its key file does not wait in the file.
+func TestWaitForPipe(t *testing.T) {
+	t.Parallel()
+	keys := testkit.WriteFile(t, "other", "") + ".yaml"
+	if err := syscall.Mkfifo(keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", keys, "--wait-for-keys", testkit.Timeout.String())
+	if got, _ := p.AwaitLog(t, "waiting for the key file")["error"].(string); !strings.Contains(got, "it is a named pipe") {
+		t.Errorf("log line of the wait = %q, want why", got)
+	}
+	testkit.ReplaceFile(t, keys, publicKeyFile)
+	testkit.Serving(t, p).WantExit(t, syscall.SIGTERM)
+}
+
 // TestServeOddFiles starts gates with files that must not be read.
 func TestServeOddFiles(t *testing.T) {
 	t.Parallel()
@@ -86,5 +101,37 @@ func TestServeOddFiles(t *testing.T) {
 				t.Errorf("serve = %d, %q, want a failure that names the pipe", code, stderr)
 			}
 		})
+	}
+}
+
+// TestEndlessInput: a file that never ends does not fill the memory of a command; a pipe is read like a file.
+func TestEndlessInput(t *testing.T) {
+	t.Parallel()
+	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
+	explain := func(data string) []string {
+		return []string{"explain", "POST", "/api/v1/prediction/" + webChatflow, "--keys", keys, "--data", data}
+	}
+	for name, args := range map[string][]string{
+		"body":     explain("@/dev/zero"),
+		"password": {"import", "http://127.0.0.1:1", "--user", "admin", "--password-file", "/dev/zero", "--dry-run"},
+		"API key":  {"import", "http://127.0.0.1:1", "--api-key-file", "/dev/zero", "--dry-run"},
+		"key file": {"key", "list", "--keys", "/dev/zero"},
+	} {
+		code, _, stderr := flowlatch(t, args...)
+		if code == exitOK || !strings.Contains(stderr, "/dev/zero") {
+			t.Errorf("%s: %q = %d, %q, want an error that names the file", name, args, code, stderr)
+		}
+	}
+	pipe := keys + ".pipe"
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wrote := make(chan error, 1)
+	go func() { wrote <- os.WriteFile(pipe, []byte("{}"), 0o600) }()
+	if code, stdout, stderr := flowlatch(t, explain("@"+pipe)...); code != exitOK {
+		t.Errorf("explain with a pipe = %d, %q, %q, want 0", code, stdout, stderr)
+	}
+	if err := <-wrote; err != nil {
+		t.Error(err)
 	}
 }

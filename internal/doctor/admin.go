@@ -38,7 +38,7 @@ func (e *examination) adminListener() {
 		e.add(check, Open, "the key file is invalid, and older keys stay active, of which some may be revoked: %s", status.Fault)
 		return
 	}
-	e.add(check, OK, "%d keys and %d chatflows, generation %d", len(status.Keys), len(status.Chatflows), status.Generation)
+	e.add(check, OK, "%d keys and %d chatflows, generation %d", status.KeyCounts.Total, status.ChatflowCounts.Total, status.Generation)
 }
 
 // adminAddresses looks where the admin listener answers.
@@ -97,9 +97,10 @@ var errNotAdmin = errors.New("what answers is not an admin listener of flowlatch
 // ErrNoGate says that nothing listens where an admin listener should. All other errors leave open whether a gate runs.
 var ErrNoGate = errors.New("nothing listens")
 
-// Status asks the admin listener at an address for the gate's status.
+// Status asks the admin listener at an address for the gate's status, with one key and one chatflow: a gate may have so many
+// that it could not send all of them in time.
 func Status(addr string) (status admin.Status, err error) {
-	body, err := Ask(addr, "/status")
+	body, err := Ask(addr, "/status?limit=1")
 	if err == nil && (json.Unmarshal(body, &status) != nil || status.Generation == 0) {
 		err = fmt.Errorf("%s: %w", addr, errNotAdmin)
 	}

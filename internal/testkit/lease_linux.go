@@ -18,10 +18,9 @@ const (
 	setLease   = 1024
 	getLease   = 1025
 	writeLease = 1
-	noLease    = 2
 )
 
-// TakeLease takes a lease on a file, and gives it up at the end of the test. Without that, the kernel ends it after the
+// TakeLease takes a lease on a file, which nobody else may have open, and gives it up at the end of the test. Without that, the kernel ends it after the
 // 45 s of /proc/sys/fs/lease-break-time.
 func TakeLease(t testing.TB, path string) *Lease {
 	t.Helper()
@@ -64,10 +63,10 @@ func (l *Lease) Write(t testing.TB, content string) {
 	}
 }
 
-// Release lets all who wait have the file.
+// Release ends the lease, and lets all who wait have the file.
 func (l *Lease) Release(t testing.TB) {
 	t.Helper()
-	if _, err := l.fcntl(setLease, noLease); err != nil {
+	if err := l.File.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

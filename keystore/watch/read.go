@@ -63,7 +63,7 @@ func open(path string, limit int64) (*os.File, fs.FileInfo, error) {
 // isReadable returns why a file is not read.
 func isReadable(path string, info fs.FileInfo, limit int64) error {
 	if !info.Mode().IsRegular() {
-		return &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is %s, not a regular file", kindOf(info.Mode()))}
+		return &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is %s, not a regular file; name one that holds the content", kindOf(info.Mode()))}
 	}
 	if info.Size() > limit {
 		return tooLarge(path, limit)

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -110,4 +112,67 @@ func TestParts(t *testing.T) {
 	if err := c.Close(); !errors.Is(err, ErrChanging) {
 		t.Errorf("Close() = %v, want %v", err, ErrChanging)
 	}
+}
+
+// TestFileThatGrows reads a file that somebody writes to all the time: it ends, with an error or with what was there.
+func TestFileThatGrows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	put(t, path, strings.Repeat("a", large-1))
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var stop atomic.Bool
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		chunk := bytes.Repeat([]byte("b"), 64<<10)
+		for n := 0; !stop.Load() && n < 64<<20; n += len(chunk) {
+			if _, err := file.Write(chunk); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	f := NewFile(path, 4*large)
+	for range 20 {
+		c, _, err := f.Open()
+		if err != nil {
+			continue
+		}
+		if n, err := io.Copy(io.Discard, c); err != nil || n > 4*large {
+			t.Errorf("content = %d bytes, %v, want at most %d", n, err, 4*large)
+		}
+		c.Close()
+	}
+	stop.Store(true)
+	writer.Wait()
+}
+
+// BenchmarkLargeFile reads a key file of a million keys, and as a comparison without limits.
+func BenchmarkLargeFile(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "f")
+	if err := os.WriteFile(path, make([]byte, 116<<20), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("limited", func(b *testing.B) {
+		for b.Loop() {
+			c, err := openContent(path, 1<<30)
+			if err != nil {
+				b.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, struct{ io.Reader }{c})
+			c.release()
+		}
+	})
+	b.Run("direct", func(b *testing.B) {
+		for b.Loop() {
+			file, err := os.Open(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, struct{ io.Reader }{file})
+			file.Close()
+		}
+	})
 }

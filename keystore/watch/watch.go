@@ -110,10 +110,27 @@ func drain(w *fsnotify.Watcher, hints chan<- struct{}) {
 // watchDirs makes w watch every directory on the way to paths, and no other. A directory is added
 // again even if it is watched: its name may mean another directory now.
 func watchDirs(w *fsnotify.Watcher, paths []string) {
-	var dirs []string
+	var watched []string
+	// A directory that was made before the one above it was watched made no event there. The poll finds what is missed if
+	// somebody goes on making some.
+	for range 10 {
+		dirs := allDirsOf(paths)
+		if watched != nil && slices.Equal(dirs, watched) {
+			return
+		}
+		watchOnly(w, dirs)
+		watched = dirs
+	}
+}
+
+func allDirsOf(paths []string) (dirs []string) {
 	for _, p := range paths {
 		dirs = append(dirs, dirsOf(p)...)
 	}
+	return dirs
+}
+
+func watchOnly(w *fsnotify.Watcher, dirs []string) {
 	for _, old := range w.WatchList() {
 		if !slices.Contains(dirs, old) {
 			_ = w.Remove(old) // an error means that it is gone
