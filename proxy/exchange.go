@@ -77,6 +77,9 @@ func (x *exchange) end() {
 	}
 	x.buffered.release()
 	x.body.settle()
+	if c := clientConnOf(x.response.request); c != nil && x.response.http1 {
+		c.noteWhole(x.body.whole.Load())
+	}
 	x.response.end()
 	x.account()
 	if panicked != nil {

@@ -38,13 +38,14 @@ type Proxy struct {
 	failures        *failures
 	cors            *cors.Cors // nil if the upstream answers browsers
 
-	inflight inflight
-	streams  streams
-	health   health
-	metrics  *metrics
-	counters chatflowCounters
-	sampler  logSampler
-	errorLog *log.Logger // of net/http
+	lingering *lingering
+	inflight  inflight
+	streams   streams
+	health    health
+	metrics   *metrics
+	counters  chatflowCounters
+	sampler   logSampler
+	errorLog  *log.Logger // of net/http
 }
 
 // New returns a gate, or everything that is wrong with the options.
@@ -63,6 +64,7 @@ func New(o Options) (*Proxy, error) {
 			return nil, err
 		}
 	}
+	p.lingering = newLingering(maxLingering, 2*p.opts.MaxBody)
 	p.bodyBudget.limit = maxBufferedBodies * max(o.MaxCheckedBody, maxIDBody)
 	p.anonymousBudget.limit = p.bodyBudget.limit / 4
 	p.credentials.preset = o.Preset

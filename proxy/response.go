@@ -59,7 +59,8 @@ func (w *responseWriter) WriteHeader(status int) {
 		// What is left of a request body must not be taken for the next request. If a chunked body had a length as well,
 		// or came by HTTP/1.0, which net/http does not tell, a proxy before the gate may think that more follows (RFC
 		// 9112, section 6.1). In HTTP/2 the end of a stream is unmistakable, and the header would end the connection.
-		if w.http1 && (w.fullDuplex && !w.exchange.body.whole.Load() || len(w.request.TransferEncoding) > 0 || !w.request.ProtoAtLeast(1, 1)) {
+		unread := !w.exchange.body.whole.Load() && (w.fullDuplex || !w.exchange.body.isShort())
+		if w.http1 && (unread || len(w.request.TransferEncoding) > 0 || !w.request.ProtoAtLeast(1, 1)) {
 			h["Connection"] = []string{"close"}
 		}
 		if mediaType(h) == "text/event-stream" {

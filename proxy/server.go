@@ -32,6 +32,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	gate := p.server(p)
+	gate.ConnContext = withClientConn
 	goAway := p.secure(gate)
 	gate.BaseContext = func(net.Listener) context.Context { return base }
 	operators := p.server(admin)
@@ -45,7 +46,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	go p.pruneCounters(background)
 
 	failed := make(chan error, 2)
-	go func() { failed <- serveClients(gate, data) }()
+	go func() { failed <- serveClients(gate, p.lingering.listen(data)) }()
 	go func() { failed <- serve(operators, adminListener) }()
 	var err error
 	var quiet bool
@@ -62,6 +63,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 		last, done := context.WithTimeout(context.WithoutCancel(base), cutGrace)
 		defer done()
 		_ = gate.Shutdown(last)
+		p.lingering.wait(last)
 	}
 	p.sampler.summarize()
 	return errors.Join(err, gate.Close(), operators.Close())
