@@ -18,8 +18,8 @@ func newCORS(origins []string) *cors.Cors {
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, // the route table has the last word
-		AllowedHeaders: []string{"*"},                                                                                  // echoed: a browser wants Authorization by its name
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, // the route table has the last word
+		AllowedHeaders: []string{"*"},                                                                                                   // echoed: a browser wants Authorization by its name
 		ExposedHeaders: []string{"X-Request-Id", "WWW-Authenticate", "Retry-After", "Deprecation", "Sunset"},
 		MaxAge:         600,
 	})

@@ -96,7 +96,9 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	}
 	w.deadline.arm(w)
 	n, err := w.ResponseWriter.Write(p)
-	w.bytes += int64(n)
+	if w.request.Method != http.MethodHead { // net/http takes it and sends nothing
+		w.bytes += int64(n)
+	}
 	w.noteWrite(err)
 	return n, err
 }

@@ -238,13 +238,7 @@ var badTargets = []struct {
 	{"method in mixed case", problem.MethodNotAllowed, "Post", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
 	{"method with a tail", problem.MethodNotAllowed, "POSTX", []string{"/api/v1/prediction/" + botA, "/api/v1/webhook/" + botA}},
 	{"method that is no token", byNetHTTP, "PO(ST", []string{"/api/v1/prediction/" + botA}},
-	{"HEAD of a GET route", problem.MethodNotAllowed, http.MethodHead, []string{
-		"/api/v1/chatflows-uploads/" + botA,
-		"/api/v1/chatflows-streaming/" + botA,
-		"/api/v1/ping",
-		"/api/v1/get-upload-file?chatflowId=" + botA + "&chatId=c&fileName=f",
-		"/api/v1/webhook/" + botA,
-	}},
+	{"HEAD where GET is not", problem.MethodNotAllowed, http.MethodHead, []string{"/api/v1/prediction/" + botA, "/api/v1/mcp/" + botA}},
 	{"OPTIONS that is no preflight", problem.MethodNotAllowed, http.MethodOptions, []string{
 		"/api/v1/prediction/" + botA,
 		"/api/v1/webhook/" + botA,

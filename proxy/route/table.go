@@ -101,7 +101,7 @@ func (t *Table) match(r *http.Request) []pattern {
 // Find returns the route for a request, by its method and path, with what the route's variables stand for; or nil.
 func (t *Table) Find(r *http.Request) (*Route, map[string]string) {
 	for _, p := range t.match(r) {
-		if slices.Contains(p.route.AllMethods(), r.Method) {
+		if p.route.Accepts(r.Method) {
 			return p.route, p.variables(r.URL.Path)
 		}
 	}
