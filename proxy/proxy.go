@@ -95,8 +95,11 @@ func tables(o Options) (exposed, known *route.Table, err error) {
 		}
 		open = append(open, r)
 	}
-	exposed, err = route.NewTable(open)
-	return exposed, known, err
+	if exposed, err = route.NewTable(open); err != nil {
+		return nil, nil, err
+	}
+	exposed.PublicURL, known.PublicURL = o.PublicURL, o.PublicURL
+	return exposed, known, nil
 }
 
 // ServeHTTP authorizes a request and forwards it.

@@ -20,7 +20,7 @@ func requestTo(method, target string, h http.Header) *http.Request {
 	if err != nil { // net/http would have refused it
 		u = &url.URL{}
 	}
-	return &http.Request{Method: method, RequestURI: target, URL: u, Header: h}
+	return &http.Request{Method: method, RequestURI: target, URL: u, Header: h, ProtoMajor: 1, ProtoMinor: 1}
 }
 
 // FuzzParse: whatever a client sends, what would be forwarded has the form of its route, and a route that needs a
@@ -32,6 +32,8 @@ func FuzzParse(f *testing.F) {
 	f.Add("DELETE", "/api/v1/webhook/"+botID+"?a=%3Cx%3E&a", "Bearer x, Bearer y")
 	f.Add("GET", "/api/v1/node-icon/chatOpenAI", "Basic x")
 	f.Add("POST", "/api/v1/leads/", "")
+	f.Add("POST", "http://gate/api/v1/prediction/"+botID, "")
+	f.Add("CONNECT", "http://a@b/api/v1/webhook/"+botID+"?http://c/", "")
 	table, err := NewTable(Flowise().Routes)
 	if err != nil {
 		f.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -13,6 +14,9 @@ import (
 
 // Table finds the route of a method and a path. It is not changed once it is made, so it may be used concurrently.
 type Table struct {
+	// PublicURL is the origin under which clients know the gate. Nil: any name is.
+	PublicURL *url.URL
+
 	router   *mux.Router
 	patterns map[*mux.Route][]pattern // those of one shape: the same paths, for other methods
 }
