@@ -63,7 +63,7 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 	if q.Bearer, err = parseBearer(r.Header); err != nil {
 		return q, err
 	}
-	q.Websocket = IsWebsocket(r.Header)
+	q.Websocket = r.ProtoAtLeast(1, 1) && IsWebsocket(r.Header) // HTTP/1.0 has no upgrades (RFC 9110, section 7.8)
 	return q, q.checkBody(r)
 }
 
