@@ -113,7 +113,11 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	case switching && (!f.Websocket || !isWebsocketResponse(res.Header)):
 		return errors.New("the upstream switched protocols unasked")
 	}
+	exposed := res.Header[exposeHeaders]
 	f.proxy.cleanResponseHeader(res.Header, switching)
+	if exposed != nil && !switching {
+		res.Header[exposeHeaders] = exposed // allowOrigin adds to it
+	}
 	f.buffers = &largeBuffers
 	if res.ContentLength < 0 || res.ContentLength <= smallBuffer {
 		f.buffers = &smallBuffers
