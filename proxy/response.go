@@ -145,11 +145,12 @@ func (c *hijackedConn) CloseWrite() error {
 	return c.Close()
 }
 
-// addHeader adds to the header of a response: the request ID, the CORS headers if the gate sets them, and when the
-// secret that was used ends.
+// addHeader adds to the header of a response: the request ID, the CORS headers if the gate sets them, that a browser must
+// not guess the type of the body, and when the secret that was used ends. Flowise serves what was uploaded to it without a
+// Content-Type, HTML as well.
 func (x *exchange) addHeader(h http.Header) {
 	x.proxy.allowOrigin(x.response.ResponseWriter, x.response.request)
-	h["X-Request-Id"] = []string{x.id}
+	h["X-Request-Id"], h["X-Content-Type-Options"] = []string{x.id}, noSniff
 	x.announceEnd(h)
 }
 
@@ -169,6 +170,8 @@ func (x *exchange) announceEnd(h http.Header) {
 	h.Set("Deprecation", "@"+strconv.FormatInt(since.Unix(), 10))
 	h.Set("Sunset", x.Secret.NotAfter().Format(http.TimeFormat))
 }
+
+var noSniff = []string{"nosniff"} // nobody changes it
 
 func mediaType(h http.Header) string {
 	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
