@@ -60,14 +60,13 @@ func (x *exchange) abandon(code problem.Code, reason string) {
 const statusClientClosed = 499
 
 // end completes an exchange: it notes how it ended, counts it and writes its log line. It must be deferred. A panic is
-// logged and turned into one that makes net/http cut the connection.
+// logged, and the client gets a 500, or its connection is cut if the response has begun.
 func (x *exchange) end() {
 	panicked := recover()
 	if panicked != nil && panicked != http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
 		x.proxy.opts.Log.Error().Str("request_id", x.id).Interface("panic", panicked).Bytes("stack", debug.Stack()).
 			Msg("panic while serving a request; its connection is closed")
-		x.abandon(problem.InternalError, "panic")
-		panicked = http.ErrAbortHandler // or net/http would log it again
+		panicked = x.failInternally()
 	}
 	if panicked != nil && x.err == nil {
 		x.noteAbort()
@@ -85,6 +84,24 @@ func (x *exchange) end() {
 	if panicked != nil {
 		panic(panicked)
 	}
+}
+
+// failInternally responds to a request that a bug has ended. If the response has begun already, it returns the panic by
+// which net/http cuts the connection, and the request counts as failed all the same.
+func (x *exchange) failInternally() (panicked any) {
+	w := &x.response
+	err := &problem.Error{Code: problem.InternalError, Detail: "the gate failed; its operator finds why in the log, by the request ID", Reason: "panic"}
+	if w.status != 0 {
+		x.err, w.status = err, http.StatusInternalServerError
+		return http.ErrAbortHandler
+	}
+	h := w.Header()
+	clear(h)
+	if w.http1 {
+		h["Connection"] = []string{"close"}
+	}
+	x.refuse(err)
+	return nil
 }
 
 // noteAbort notes why a response ended in the middle.

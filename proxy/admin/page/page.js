@@ -8,7 +8,7 @@ const timeout = 10000 // ms for a response
 const codes = (refused) => Object.entries(refused || {}).sort((a, b) => b[1] - a[1])
 const sum = (refused) => codes(refused).reduce((n, [, m]) => n + m, 0)
 const listCodes = (refused) => codes(refused).map(([code, n]) => code + ' ' + count(n)).join(' · ')
-const own5xx = ['overloaded', 'upstream_unreachable', 'upstream_timeout', 'draining'] // codes of the gate's own responses with a status of 500 or above
+const own5xx = ['overloaded', 'upstream_unreachable', 'upstream_timeout', 'draining', 'internal_error'] // codes of the gate's own responses with a status of 500 or above
 
 // --- the page
 
