@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/netip"
+	"os"
 	"regexp"
 	"runtime/debug"
 	"time"
@@ -68,7 +70,8 @@ func (x *exchange) end() {
 			Msg("panic while serving a request; its connection is closed")
 		panicked = x.failInternally()
 	}
-	if panicked != nil && x.err == nil {
+	// ReverseProxy ends a websocket that is cut like any other.
+	if x.err == nil && (panicked != nil || x.response.hijacked && x.ctx.Err() != nil) {
 		x.noteAbort()
 	}
 	if x.cancel != nil {
@@ -106,22 +109,31 @@ func (x *exchange) failInternally() (panicked any) {
 
 // noteAbort notes why a response ended in the middle.
 func (x *exchange) noteAbort() {
-	cause := context.Cause(x.ctx)
+	cause, bodyErr := context.Cause(x.ctx), x.body.err()
 	switch {
-	case x.ctx.Err() == nil && !x.response.failed:
-		if x.response.status != 0 {
-			_ = x.response.FlushError() // a header without a body has not been sent yet
-		}
-		x.abandon(problem.UpstreamBroken, "the upstream broke off in the middle of its response")
-	case errors.Is(cause, errDrainOver):
-		x.abandon(problem.DrainTimeout, "cut because the time to drain was over")
+	case errors.Is(cause, errDrainOver), errors.Is(cause, errListenerFailed):
+		x.abandon(problem.DrainTimeout, "cut because "+cause.Error())
 	case errors.Is(cause, errRevoked):
 		x.abandon(problem.KeyRevoked, "cut because the key no longer opens the chatflow")
 	case x.response.stalled:
 		x.abandon(problem.ClientClosed, "the client did not read the response for "+writeIdle.String())
+	case bodyErr != nil && x.isBodyFault(bodyErr):
+		refusal := bodyError(bodyErr)
+		x.abandon(refusal.Code, cmp.Or(refusal.Reason, refusal.Detail)+", after the response had begun")
+	case x.ctx.Err() == nil && !x.response.failed:
+		x.abandon(problem.UpstreamBroken, "the upstream broke off in the middle of its response")
 	default:
 		x.abandon(problem.ClientClosed, "the client left in the middle of the response")
 	}
+	if x.ctx.Err() == nil && x.response.status != 0 && !x.response.failed {
+		_ = x.response.FlushError() // a header without a body has not been sent yet
+	}
+}
+
+// isBodyFault reports whether an error of reading the request body is the body's own, and not that of a client that has
+// left. A body that stalls ends the context as well: to net/http, any error of reading is a client that left.
+func (x *exchange) isBodyFault(err error) bool {
+	return x.ctx.Err() == nil || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)

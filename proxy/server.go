@@ -23,7 +23,11 @@ const (
 // DefaultDrain is how long open requests may go on once the gate drains.
 const DefaultDrain = 25 * time.Second
 
-var errDrainOver = errors.New("the time to drain is over")
+// Why requests are cut when the gate ends.
+var (
+	errDrainOver      = errors.New("the time to drain was over")
+	errListenerFailed = errors.New("a listener of the gate failed, so the gate ends")
+)
 
 // Serve runs the gate on data, and admin, the handler for operators, on adminListener, until ctx is done; then it
 // drains: new requests get 503, and requests and streams that are open may finish within drain (zero means none may)
@@ -55,7 +59,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 		quiet = p.drain(gate, drain, goAway, cut)
 	case err = <-failed:
 		p.inflight.close()
-		cut(err)
+		cut(errListenerFailed)
 		quiet = p.inflight.wait(cutGrace)
 	}
 	// The last responses are written by now or never will be: give their connections a moment to be flushed and closed.
