@@ -151,6 +151,7 @@ func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	case errors.Is(cause, errRevoked):
 		panic(http.ErrAbortHandler) // and end says why
 	case errors.Is(cause, errUpstreamSlow):
+		x.proxy.health.timedOut(x.proxy.opts.UpstreamTimeout)
 		x.refuse(&problem.Error{Code: problem.UpstreamTimeout, Detail: "the upstream did not begin its response in time", Reason: "no response within " + x.proxy.opts.UpstreamTimeout.String()})
 	case x.ctx.Err() != nil:
 		x.abandon(problem.ClientClosed, "the client left before the upstream responded")

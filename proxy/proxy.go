@@ -166,8 +166,12 @@ func (p *Proxy) logHealth(h Health) {
 		p.opts.Log.Info().Str("upstream", upstream).Msg("the upstream can be reached")
 		return
 	}
-	p.opts.Log.Error().Str("upstream", upstream).Err(h.Err).
-		Msg("the upstream cannot be reached; requests get 502 until it can: is it running, and is --upstream right?")
+	log := p.opts.Log.Error().Str("upstream", upstream).Err(h.Err)
+	if errors.Is(h.Err, errNoResponse) {
+		log.Msg("the upstream does not respond; requests get 504 after --upstream-timeout until it does: is it stuck or overloaded?")
+		return
+	}
+	log.Msg("the upstream cannot be reached; requests get 502 until it can: is it running, and is --upstream right?")
 }
 
 // logWriter passes on the lines of net/http's own log as far as they say what went wrong and where. What follows may be

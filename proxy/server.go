@@ -46,7 +46,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	if p.opts.CutRevoked {
 		go p.streams.watch(background, p)
 	}
-	go p.health.probe(background, p.dial, p.opts.Upstream)
+	go p.probeUpstream(background)
 	go p.pruneCounters(background)
 
 	failed := make(chan error, 2)

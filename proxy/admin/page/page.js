@@ -31,7 +31,7 @@ function showAlerts(s) {
     add('bad', 'Key file invalid: the last good keys stay active', (fault ? 'Found ' + ago(fault.time) + '. ' : '') + 'Generation ' + count(s.generation) +
       ' stays active, and keys revoked since still work.', s.fault)
   }
-  if (s.upstream.up === false) add('bad', 'The upstream cannot be reached', 'Down for ' + since(s.upstream.since) + '; requests get 502. ' + visible(s.upstream.url), s.upstream.error)
+  if (s.upstream.up === false) add('bad', 'The upstream cannot be reached', 'Down for ' + since(s.upstream.since) + '; requests get 502 or 504. ' + visible(s.upstream.url), s.upstream.error)
   for (const c of s.certificates || []) showCertificate(add, c)
   const refused = sum(s.recent.refused)
   if (refused > 0) add('warn', plural(refused, 'request', 'requests') + ' refused or not served in the last ' + seconds(s), listCodes(s.recent.refused))
