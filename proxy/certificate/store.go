@@ -144,7 +144,7 @@ func (s *Store) publish() {
 		case Server:
 			server = &tls.Config{
 				MinVersion: tls.VersionTLS12, CipherSuites: tls12Suites,
-				NextProtos: []string{"h2", "http/1.1"}, Certificates: []tls.Certificate{*pair},
+				NextProtos: []string{"h2", "http/1.1", "http/1.0"}, Certificates: []tls.Certificate{*pair},
 			}
 		case ClientCA:
 			if server != nil {

@@ -21,10 +21,7 @@ func TestTLS12Suites(t *testing.T) {
 	files.ServerCert, files.ServerKey = ca.Issue(t, "gate", time.Hour).Write(t, t.TempDir())
 	files.UpstreamCA = t.TempDir() + "/ca.pem"
 	certificatetest.Write(t, files.UpstreamCA, ca.PEM)
-	store, err := certificate.Open(files, certificate.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := open(t, files, nil)
 	pair, err := tls.LoadX509KeyPair(files.ServerCert, files.ServerKey)
 	if err != nil {
 		t.Fatal(err)
@@ -69,4 +66,18 @@ func shake(t *testing.T, client, server *tls.Config) error {
 		_ = tls.Server(far, server).HandshakeContext(t.Context()) // the client's error says enough
 	}()
 	return tls.Client(near, client).HandshakeContext(t.Context())
+}
+
+// TestProtocols has clients that offer one protocol by ALPN (RFC 7301). `curl --http1.0` offers http/1.0 alone, at which a
+// server of net/http ends the handshake.
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	var files certificate.Files
+	files.ServerCert, files.ServerKey = certificatetest.New(t, "CA").Issue(t, "gate", time.Hour).Write(t, t.TempDir())
+	store := open(t, files, nil)
+	for protocol, want := range map[string]bool{"h2": true, "http/1.1": true, "http/1.0": true, "spdy/3": false} {
+		if err := shake(t, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}, store.Server()); (err == nil) != want {
+			t.Errorf("handshake with %s: %v, want success: %t", protocol, err, want)
+		}
+	}
 }
