@@ -132,3 +132,36 @@ func TestLingeringAndTheDrain(t *testing.T) {
 		t.Errorf("Serve ended after %v, want 2 s", took)
 	}
 }
+
+// TestHTTP2ResponseBeforeTheBody refuses requests with large bodies over one connection of HTTP/2.
+func TestHTTP2ResponseBeforeTheBody(t *testing.T) {
+	t.Parallel()
+	const maxBody = 1 << 20
+	s := serveTLS(t, nil, time.Second, func(o *proxy.Options) { o.MaxBody, o.FailureLimit.Burst = maxBody, -1 })
+	client := s.client(t)
+	for _, size := range []int{1, 16_000, maxBody, 2 * maxBody} {
+		for key, want := range map[string]int{"": 401, secretB: 403, secretA: 413} {
+			if key == secretA && size <= maxBody {
+				continue
+			}
+			for range atFullSize(100, 10) {
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base+"/api/v1/prediction/"+botA, strings.NewReader(strings.Repeat("x", size)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if key != "" {
+					req.Header.Set("Authorization", "Bearer "+key)
+				}
+				res, err := client.Do(req)
+				if err != nil {
+					t.Fatalf("%d bytes: %v, want %d", size, err, want)
+				}
+				text, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil || res.StatusCode != want || res.ProtoMajor != 2 || !strings.Contains(string(text), `"code"`) {
+					t.Fatalf("%d bytes: response = %s %d %q, %v; want HTTP/2 and %d with a problem", size, res.Proto, res.StatusCode, text, err, want)
+				}
+			}
+		}
+	}
+}
