@@ -79,7 +79,7 @@ func (x *exchange) end() {
 	}
 	x.buffered.release()
 	x.body.settle()
-	if c := clientConnOf(x.response.request); c != nil && x.response.http1 {
+	if c := lingeringConnOf(x.response.request); c != nil && x.response.http1 {
 		c.noteWhole(x.body.whole.Load())
 	}
 	x.response.end()

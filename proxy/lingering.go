@@ -33,7 +33,7 @@ type lingering struct {
 	maxBytes int64 // of each
 
 	mu    sync.Mutex // guards what follows
-	conns list.List  // of *clientConn, the oldest first
+	conns list.List  // of *lingeringConn, the oldest first
 	ended chan struct{}
 }
 
@@ -54,16 +54,16 @@ func (l *lingeringListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // net/http looks at it
 	}
-	return &clientConn{Conn: c, lingering: l.lingering}, nil
+	return &lingeringConn{Conn: c, lingering: l.lingering}, nil
 }
 
 // add has a connection linger. If there are too many, the oldest is closed.
-func (l *lingering) add(c *clientConn) {
+func (l *lingering) add(c *lingeringConn) {
 	l.mu.Lock()
 	place := l.conns.PushBack(c)
-	var oldest *clientConn
+	var oldest *lingeringConn
 	if l.conns.Len() > l.limit {
-		oldest, _ = l.conns.Remove(l.conns.Front()).(*clientConn)
+		oldest, _ = l.conns.Remove(l.conns.Front()).(*lingeringConn)
 	}
 	l.mu.Unlock()
 	if oldest != nil {
@@ -98,8 +98,8 @@ func (l *lingering) wait(ctx context.Context) {
 	}
 }
 
-// clientConn is a connection of a client. Over TLS, it is the one below it: what is discarded need not be decrypted.
-type clientConn struct {
+// lingeringConn is a connection of a client, which may linger. Over TLS, it is the one below it: what is discarded need not be decrypted.
+type lingeringConn struct {
 	net.Conn
 	lingering *lingering
 
@@ -109,7 +109,7 @@ type clientConn struct {
 }
 
 // Read reads from the client.
-func (c *clientConn) Read(p []byte) (int, error) {
+func (c *lingeringConn) Read(p []byte) (int, error) {
 	c.reading.Store(true)
 	defer c.reading.Store(false)
 	if c.closed.Load() {
@@ -123,7 +123,7 @@ func (c *clientConn) Read(p []byte) (int, error) {
 }
 
 // CloseWrite says that nothing more will be sent.
-func (c *clientConn) CloseWrite() error {
+func (c *lingeringConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite() //nolint:wrapcheck // as Read
 	}
@@ -132,7 +132,7 @@ func (c *clientConn) CloseWrite() error {
 
 // Close closes the connection, at once or after it has lingered. It does not wait. A Read that waits must return, so
 // then the connection does not linger; net/http has none when it has responded to a request and closes.
-func (c *clientConn) Close() error {
+func (c *lingeringConn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
@@ -148,7 +148,7 @@ func (c *clientConn) Close() error {
 const discardSize = 8 << 10
 
 // discard reads until the client closes, has sent limit bytes, or has had its time; then it closes the connection.
-func (c *clientConn) discard(limit int64) {
+func (c *lingeringConn) discard(limit int64) {
 	defer c.Conn.Close()
 	over := time.AfterFunc(lingerTime, func() { c.Conn.Close() })
 	defer over.Stop()
@@ -165,24 +165,24 @@ func (c *clientConn) discard(limit int64) {
 
 // noteWhole notes whether all of the last request was read. Only HTTP/1 needs to know: in HTTP/2 the requests of a
 // connection go on, and it is closed while something reads from it.
-func (c *clientConn) noteWhole(whole bool) {
+func (c *lingeringConn) noteWhole(whole bool) {
 	if c.unread.Load() == whole {
 		c.unread.Store(!whole)
 	}
 }
 
-type clientConnKey struct{}
+type lingeringConnKey struct{}
 
-// withClientConn is the ConnContext of a server, by which a request finds its connection.
-func withClientConn(ctx context.Context, c net.Conn) context.Context {
+// withLingeringConn is the ConnContext of a server, by which a request finds its connection.
+func withLingeringConn(ctx context.Context, c net.Conn) context.Context {
 	if secure, ok := c.(interface{ NetConn() net.Conn }); ok {
 		c = secure.NetConn()
 	}
-	return context.WithValue(ctx, clientConnKey{}, c)
+	return context.WithValue(ctx, lingeringConnKey{}, c)
 }
 
-// clientConnOf returns the connection of a request, or nil.
-func clientConnOf(r *http.Request) *clientConn {
-	c, _ := r.Context().Value(clientConnKey{}).(*clientConn)
+// lingeringConnOf returns the connection of a request, or nil.
+func lingeringConnOf(r *http.Request) *lingeringConn {
+	c, _ := r.Context().Value(lingeringConnKey{}).(*lingeringConn)
 	return c
 }

@@ -17,7 +17,7 @@ func (halfPipe) CloseWrite() error { return nil }
 func linger(t *testing.T, l *lingering) net.Conn {
 	t.Helper()
 	client, server := net.Pipe()
-	conn := &clientConn{Conn: halfPipe{server}, lingering: l}
+	conn := &lingeringConn{Conn: halfPipe{server}, lingering: l}
 	go func() { _, _ = client.Write([]byte("x")) }()
 	if _, err := conn.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestCloseEndsARead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		conn := &clientConn{Conn: halfPipe{server}, lingering: newLingering(1, 1000)}
+		conn := &lingeringConn{Conn: halfPipe{server}, lingering: newLingering(1, 1000)}
 		conn.unread.Store(true)
 		ended := make(chan error)
 		go func() {

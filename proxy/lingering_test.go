@@ -165,3 +165,28 @@ func TestHTTP2ResponseBeforeTheBody(t *testing.T) {
 		}
 	}
 }
+
+// TestWholeRequestsDoNotLinger closes connections of clients whose requests were read whole: at once, at no cost. A client
+// that sends on is reset.
+func TestWholeRequestsDoNotLinger(t *testing.T) {
+	t.Parallel()
+	for name, request := range map[string]string{
+		"no body":   "GET /api/v1/ping HTTP/1.0\r\n\r\n",
+		"forwarded": "POST /api/v1/prediction/" + botA + " HTTP/1.0\r\n" + bearerOf(secretA) + "\r\nContent-Length: 2\r\n\r\n{}",
+		"refused":   "POST /api/v1/prediction/" + botA + " HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n",
+	} {
+		for over, dial := range map[string]func(*testing.T, http.HandlerFunc, func(*proxy.Options)) (*served, net.Conn){"plain": dialPlain, "TLS": dialTLS} {
+			t.Run(name+", "+over, func(t *testing.T) {
+				_, conn := dial(t, nil, nil)
+				fmt.Fprint(conn, request)
+				if _, err := io.ReadAll(conn); err != nil {
+					t.Fatal(err)
+				}
+				testkit.EventuallyWithin(t, 10*time.Second, "reset", func() bool {
+					_, err := io.WriteString(conn, "more")
+					return err != nil
+				})
+			})
+		}
+	}
+}

@@ -36,7 +36,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	gate := p.server(p)
-	gate.ConnContext = withClientConn
+	gate.ConnContext = withLingeringConn
 	goAway := p.secure(gate)
 	gate.BaseContext = func(net.Listener) context.Context { return base }
 	operators := p.server(admin)
