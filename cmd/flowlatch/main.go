@@ -84,6 +84,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errRefused):
 		return exitFailed
 	}
+	if errors.As(err, new(servedError)) {
+		stderr = timedWriter{stderr}
+	}
 	fmt.Fprintf(stderr, "flowlatch: %v\n", err)
 	if errors.As(err, new(usageError)) {
 		return exitUsage
