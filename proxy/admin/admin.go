@@ -63,6 +63,10 @@ func (a *Admin) Run(ctx context.Context) {
 // serveStatus shows the status, or as much of it as the query asks for. It is put together for one client at a time, so
 // that pages that are left open cost at most one processor.
 func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
+	if q := r.URL.Query(); q.Has("key") {
+		a.serveKey(w, q.Get("key"))
+		return
+	}
 	v, err := parseView(r.URL.Query())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
