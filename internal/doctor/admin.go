@@ -38,7 +38,7 @@ func (e *examination) adminListener() {
 		e.add(check, Open, "the key file is invalid, and older keys stay active, of which some may be revoked: %s", status.Fault)
 		return
 	}
-	e.add(check, OK, "%d keys and %d chatflows, generation %d", status.KeyCounts.Total, status.ChatflowCounts.Total, status.Generation)
+	e.add(check, OK, "keys: %d, chatflows: %d, generation: %d", status.KeyCounts.Total, status.ChatflowCounts.Total, status.Generation)
 }
 
 // adminAddresses looks where the admin listener answers.

@@ -33,6 +33,7 @@ type Admin struct {
 // registry. There can be one for a gate.
 func New(p *proxy.Proxy) *Admin {
 	a := &Admin{proxy: p, opts: p.Options(), started: time.Now()}
+	a.history.begin(a.started)
 	a.opts.Registry.MustRegister(&collector{a})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -54,10 +55,14 @@ func (a *Admin) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			all, _ := a.proxy.Totals()
-			a.history.add(sample{now, all})
+			a.history.add(a.sample(now))
 		}
 	}
+}
+
+func (a *Admin) sample(now time.Time) sample {
+	all, _ := a.proxy.Totals()
+	return sample{now, all, a.proxy.ResponseTimes()}
 }
 
 // serveStatus shows the status, or as much of it as the query asks for. It is put together for one client at a time, so
@@ -72,6 +77,10 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	if v.requestID != "" {
+		writeJSON(w, http.StatusOK, refusalsResponse{a.refusalStatus(v)})
+		return
+	}
 	a.viewing.Lock()
 	if r.Context().Err() != nil { // it is gone, and others wait behind it
 		a.viewing.Unlock()
@@ -79,6 +88,11 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 	}
 	s := a.status(v)
 	a.viewing.Unlock()
+	if v.limit > 0 { // a page asks every 2 s
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s) // as below
+		return
+	}
 	writeJSON(w, http.StatusOK, s)
 }
 
