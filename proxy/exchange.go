@@ -41,6 +41,7 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x.response.begin(w, r, x)
 	x.body.begin(x.response.control, r, now, p.opts.MaxBody)
 	x.client, x.forwardedFor = clientIP(r, p.opts.TrustedProxies)
+	x.body.client = x.client
 	return x
 }
 

@@ -32,8 +32,8 @@ type Proxy struct {
 	dial      dialer
 	transport roundTripper
 
-	bodyBudget      bodyBudget // for bodies of clients with a valid key
-	anonymousBudget bodyBudget // for bodies of others, for chatflows that may be public
+	bodyBudget      *share        // bytes for bodies of clients with a valid key
+	anonymousBudget *share        // for bodies of others, for chatflows that may be public
 	credentials     credentials
 	failures        *failures
 	cors            *cors.Cors // nil if the upstream answers browsers
@@ -63,8 +63,9 @@ func New(o Options) (*Proxy, error) {
 			return nil, err
 		}
 	}
-	p.bodyBudget.limit = maxBufferedBodies * max(o.MaxCheckedBody, maxIDBody)
-	p.anonymousBudget.limit = p.bodyBudget.limit / 4
+	largest := max(o.MaxCheckedBody, maxIDBody)
+	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
+	p.anonymousBudget = newShare(maxAnonymousBodies*largest, maxAddressBodies*largest)
 	p.credentials.preset = o.Preset
 	p.credentials.failed = func(path string, err error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")
