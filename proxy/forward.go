@@ -121,6 +121,9 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	if body, ok := res.Body.(interface{ Buffered() int }); ok && res.ContentLength >= 0 && int64(body.Buffered()) >= res.ContentLength {
 		f.reverseProxy.FlushInterval = 0
 	}
+	if conn, ok := res.Body.(upgradedConn); ok && switching {
+		res.Body = &upgradedBody{upgradedConn: conn}
+	}
 	if !switching {
 		f.proxy.cleanTrailers(res.Trailer) // those announced
 		f.upstream = upstreamBody{ReadCloser: res.Body, response: res, proxy: f.proxy, header: f.response.Header()}

@@ -123,23 +123,7 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	// net/http may have read more than the request. The rest comes from the connection itself: net/http's reader takes
 	// a client that has nothing more to say for one that has left.
 	read := io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered()))
-	return &hijackedConn{conn, io.MultiReader(read, conn)}, buffered, nil
-}
-
-// hijackedConn is a client's connection that has been taken over.
-type hijackedConn struct {
-	net.Conn
-	reader io.Reader
-}
-
-func (c *hijackedConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
-
-// CloseWrite says that nothing more will be sent.
-func (c *hijackedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return c.Close()
+	return &hijackedConn{Conn: conn, reader: io.MultiReader(read, conn)}, buffered, nil
 }
 
 // addHeader adds to the header of a response: the request ID, the CORS headers if the gate sets them, and when the
