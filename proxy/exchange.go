@@ -49,7 +49,7 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 func (x *exchange) refuse(err *problem.Error) {
 	x.err = err
 	x.body.end()
-	err.Write(&x.response, x.id)
+	x.writeRefusal(err)
 }
 
 // abandon notes why a request ended without a response, or in the middle of one.
@@ -99,7 +99,7 @@ func (x *exchange) noteAbort() {
 	case errors.Is(cause, errRevoked):
 		x.abandon(problem.KeyRevoked, "cut because the key no longer opens the chatflow")
 	case x.response.stalled:
-		x.abandon(problem.ClientClosed, "the client did not read the response for "+writeIdle.String())
+		x.abandon(problem.ClientClosed, "the client did not read the response for "+x.response.writeLimit.String())
 	default:
 		x.abandon(problem.ClientClosed, "the client left in the middle of the response")
 	}

@@ -34,6 +34,7 @@ type Proxy struct {
 
 	bodyBudget      *share        // bytes for bodies of clients with a valid key
 	anonymousBudget *share        // for bodies of others, for chatflows that may be public
+	unread          *share        // refusals that were not read
 	credentials     credentials
 	failures        *failures
 	cors            *cors.Cors // nil if the upstream answers browsers
@@ -66,6 +67,7 @@ func New(o Options) (*Proxy, error) {
 	largest := max(o.MaxCheckedBody, maxIDBody)
 	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
 	p.anonymousBudget = newShare(maxAnonymousBodies*largest, maxAddressBodies*largest)
+	p.unread = newShare(maxUnread, maxUnreadAddress)
 	p.credentials.preset = o.Preset
 	p.credentials.failed = func(path string, err error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")

@@ -28,13 +28,15 @@ type responseWriter struct {
 	fullDuplex bool // the response may begin before the request body has ended, and net/http leaves the rest of it to us
 	failed     bool // a write failed
 	stalled    bool // because the client did not read
+	flushed    bool // all that may wait for the client was sent
 
-	deadline writeDeadline
+	deadline   writeDeadline
+	writeLimit time.Duration // for the client to read a piece
 }
 
 func (w *responseWriter) begin(rw http.ResponseWriter, r *http.Request, x *exchange) {
 	w.ResponseWriter, w.request, w.exchange = rw, r, x
-	w.control, w.http1 = http.NewResponseController(rw), r.ProtoMajor == 1
+	w.control, w.http1, w.writeLimit = http.NewResponseController(rw), r.ProtoMajor == 1, writeIdle
 	if r.TLS != nil {
 		_ = w.control.SetWriteDeadline(time.Time{}) // instead of the server's: see Proxy.secure
 	}
