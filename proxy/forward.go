@@ -38,11 +38,22 @@ func (x *exchange) forward(r *http.Request) {
 		x.refuse(refusal)
 		return
 	}
+	if refusal := x.takeUpstream(); refusal != nil {
+		x.refuse(refusal)
+		return
+	}
+	defer x.giveUpstream()
 	// An upstream may respond while it still reads; net/http would take the rest of the body from it.
 	_ = x.response.control.EnableFullDuplex() // HTTP/2 always is
 	x.response.fullDuplex = true
-	x.ctx, x.cancel = context.WithCancelCause(x.ctx)
 	f := &forwarding{exchange: x, in: r, credential: credential}
+	if x.outlivesClient() {
+		var stop func() bool
+		x.ctx, x.cancel, stop = withoutClient(x.ctx)
+		defer stop()
+	} else {
+		x.ctx, x.cancel = context.WithCancelCause(x.ctx)
+	}
 	f.timeout.start(x)
 	defer f.timeout.stop()
 	f.reverseProxy = httputil.ReverseProxy{
@@ -113,6 +124,10 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	case switching && (!f.Websocket || !isWebsocketResponse(res.Header)):
 		return errors.New("the upstream switched protocols unasked")
 	}
+	if f.in.Context().Err() != nil && f.ctx.Err() == nil { // outlivesClient
+		finish(res)
+		return errClientLeft
+	}
 	f.proxy.cleanResponseHeader(res.Header, switching)
 	f.buffers = &largeBuffers
 	if res.ContentLength < 0 || res.ContentLength <= smallBuffer {
@@ -152,7 +167,7 @@ func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 		panic(http.ErrAbortHandler) // and end says why
 	case errors.Is(cause, errUpstreamSlow):
 		x.refuse(&problem.Error{Code: problem.UpstreamTimeout, Detail: "the upstream did not begin its response in time", Reason: "no response within " + x.proxy.opts.UpstreamTimeout.String()})
-	case x.ctx.Err() != nil:
+	case x.ctx.Err() != nil || errors.Is(err, errClientLeft):
 		x.abandon(problem.ClientClosed, "the client left before the upstream responded")
 		panic(http.ErrAbortHandler) // or net/http would answer 200
 	default:

@@ -32,6 +32,7 @@ type Proxy struct {
 	dial      dialer
 	transport roundTripper
 
+	upstream        upstreamShare // who may be at the upstream
 	bodyBudget      *share        // bytes for bodies of clients with a valid key
 	anonymousBudget *share        // for bodies of others, for chatflows that may be public
 	unread          *share        // refusals that were not read
@@ -64,6 +65,7 @@ func New(o Options) (*Proxy, error) {
 			return nil, err
 		}
 	}
+	p.upstream = newUpstreamShare(o.MaxForwarded)
 	largest := max(o.MaxCheckedBody, maxIDBody)
 	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
 	p.anonymousBudget = newShare(maxAnonymousBodies*largest, maxAddressBodies*largest)
