@@ -51,6 +51,9 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 	budget := p.anonymousBudget
 	if a.Opens {
 		budget = p.bodyBudget
+		conn := clientConnOf(in.Context())
+		conn.hold()
+		defer conn.release(false)
 	}
 	body.until = time.Now().Add(within)
 	return bufferBody(budget, body.client, in.Body, limit)

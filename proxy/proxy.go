@@ -32,6 +32,7 @@ type Proxy struct {
 	dial      dialer
 	transport roundTripper
 
+	connections     connections   // of clients
 	upstream        upstreamShare // who may be at the upstream
 	bodyBudget      *share        // bytes for bodies of clients with a valid key
 	anonymousBudget *share        // for bodies of others, for chatflows that may be public
@@ -65,6 +66,7 @@ func New(o Options) (*Proxy, error) {
 			return nil, err
 		}
 	}
+	p.connections = connections{limit: o.MaxConnections, full: p.logConnections}
 	p.upstream = newUpstreamShare(o.MaxForwarded)
 	largest := max(o.MaxCheckedBody, maxIDBody)
 	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
@@ -76,6 +78,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p.health.changed = p.logHealth
 	p.metrics = newMetrics(o.Registry, o.Version)
+	o.Registry.MustRegister(p.connections.metric())
 	p.transport = newTransport(p.opts, func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) })
 	return p, nil
 }
@@ -159,6 +162,12 @@ func (p *Proxy) OpenRequests() (open int64, draining bool) {
 
 // Health returns what is known of the upstream.
 func (p *Proxy) Health() Health { return p.health.get() }
+
+// logConnections tells that there were too many client connections.
+func (p *Proxy) logConnections(closed, refused int) {
+	p.opts.Log.Warn().Int("max_connections", p.opts.MaxConnections).Int("closed", closed).Int("refused", refused).
+		Msg("too many client connections: those that were idle for longest are closed, or new ones where none is idle; raise --max-connections, or limit clients before the gate")
+}
 
 func (p *Proxy) logHealth(h Health) {
 	upstream := p.opts.Upstream.Redacted()

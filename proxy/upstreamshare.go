@@ -44,11 +44,13 @@ func (x *exchange) takeUpstream() *problem.Error {
 		}
 		return &noDescriptors
 	}
+	clientConnOf(x.response.request.Context()).hold()
 	return nil
 }
 
 func (x *exchange) giveUpstream() {
 	s := &x.proxy.upstream
+	clientConnOf(x.response.request.Context()).release(x.response.hijacked)
 	s.all.give(x.client, 1)
 	if x.anonymous() {
 		s.anonymous.give(x.client, 1)
