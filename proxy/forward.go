@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -181,6 +182,8 @@ func (p *Proxy) unreachable(err error) *problem.Error {
 	reason := "the upstream broke off before its response, or its response is not HTTP"
 	var dial *net.OpError
 	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return &noDescriptors // which says nothing of the upstream
 	case errors.As(err, &dial) && dial.Op == "dial":
 		p.health.missed(err)
 		reason = err.Error()

@@ -166,7 +166,7 @@ func (p *Proxy) Health() Health { return p.health.get() }
 // logConnections tells that there were too many client connections.
 func (p *Proxy) logConnections(closed, refused int) {
 	p.opts.Log.Warn().Int("max_connections", p.opts.MaxConnections).Int("closed", closed).Int("refused", refused).
-		Msg("too many client connections: those that were idle for longest are closed, or new ones where none is idle; raise --max-connections, or limit clients before the gate")
+		Msg("too many client connections: those that were idle for longest are closed, or new ones where none is idle; raise --max-connections or `ulimit -n`, or limit clients before the gate")
 }
 
 func (p *Proxy) logHealth(h Health) {

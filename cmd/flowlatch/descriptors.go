@@ -14,6 +14,9 @@ import (
 // connections of operators, key file and certificates, the log.
 const spareDescriptors = 64
 
+// fewConnections are worth a warning, although nobody asked for more.
+const fewConnections = 1000
+
 // limitConnections makes sure that there are descriptors for all connections that the gate may have, and some more, so that
 // it can still read its key file when clients take all that they get. Go has raised the limit as far as it may.
 func limitConnections(c *config.Config, log zerolog.Logger) {
@@ -24,7 +27,7 @@ func limitConnections(c *config.Config, log zerolog.Logger) {
 	descriptors := int(min(uint64(limit.Cur), 1<<30)) //nolint:unconvert // not the same type everywhere
 	wanted := cmp.Or(c.Proxy.MaxConnections, proxy.DefaultMaxConnections)
 	c.Proxy.MaxConnections, c.Proxy.MaxForwarded = divideDescriptors(descriptors, wanted)
-	if got := c.Proxy.MaxConnections; got < wanted {
+	if got := c.Proxy.MaxConnections; got < wanted && (wanted != proxy.DefaultMaxConnections || got < fewConnections) {
 		log.Warn().Int("max_connections", got).Int("wanted", wanted).Int("descriptors", descriptors).
 			Msg("fewer client connections than --max-connections, because each may need two file descriptors; raise `ulimit -n`")
 	}

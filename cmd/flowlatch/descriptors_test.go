@@ -70,7 +70,7 @@ func TestFewDescriptors(t *testing.T) {
 	if res := g.predict(t, webChatflow, g.web); res.status != http.StatusUnauthorized {
 		t.Errorf("predict with a revoked key = %d, want 401", res.status)
 	}
-	g.AwaitLog(t, "too many client connections: those that were idle for longest are closed, or new ones where none is idle; raise --max-connections, or limit clients before the gate")
+	g.AwaitLog(t, "too many client connections: those that were idle for longest are closed, or new ones where none is idle; raise --max-connections or `ulimit -n`, or limit clients before the gate")
 	g.WantExit(t, syscall.SIGTERM)
 }
 
