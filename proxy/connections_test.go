@@ -145,7 +145,7 @@ func TestConnectionsOverTLS(t *testing.T) {
 		c := s.dialH2(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 		c.send(t, post("/none"), true)
 	}
-	testkit.Eventually(t, "requests that are refused", func() bool { return strings.Count(s.log.String(), "not_exposed") == 5 })
+	testkit.Eventually(t, "requests that are refused", func() bool { return s.open() == 5 })
 	for range 5 {
 		c := s.dialH2(t)
 		if res := c.response(t, c.send(t, post("/none"), true)); res.status != 404 {
