@@ -45,7 +45,11 @@ type clientConnKey struct{}
 // watch has a server's connections limited.
 func (c *connections) watch(s *http.Server) {
 	c.open = map[net.Conn]*clientConn{}
+	before := s.ConnContext
 	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		if before != nil {
+			ctx = before(ctx, conn)
+		}
 		return context.WithValue(ctx, clientConnKey{}, c.add(conn))
 	}
 	s.ConnState = c.noteState

@@ -17,8 +17,8 @@ const (
 	headerTimeout  = 10 * time.Second // for the header of a request to arrive
 	idleTimeout    = 2 * time.Minute  // for the next request on a connection
 	maxHeaderBytes = 16 << 10
-	cutGrace       = 2 * time.Second // for handlers to end once their requests are cut
-	closeGrace     = time.Second     // for the last responses to be flushed
+	cutGrace       = 2 * time.Second         // for handlers to end once their requests are cut
+	closeGrace     = 1500 * time.Millisecond // for the last responses to be flushed
 )
 
 // DefaultDrain is how long open requests may go on once the gate drains.
