@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/flowlatch/flowlatch/internal/config"
@@ -39,7 +38,7 @@ func (cmd *explainCmd) Run(c *config.Config, s streams) (err error) {
 	}
 	body := []byte(cmd.Data)
 	if path, ok := strings.CutPrefix(cmd.Data, "@"); ok {
-		if body, err = os.ReadFile(path); err != nil {
+		if body, err = readInput(path, proxy.DefaultMaxBody); err != nil {
 			return err
 		}
 	}

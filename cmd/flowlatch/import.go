@@ -125,15 +125,17 @@ func (cmd *importCmd) credential() (c flowise.Credential, err error) {
 	return c, err
 }
 
-// maxSecret is more than any password or key has.
-const maxSecret = 4096
+const (
+	maxSecret     = 4096     // more characters than any password or key has
+	maxSecretFile = 64 << 10 // more bytes than a file with one has
+)
 
 // secretFrom returns the first line of a file, or without a file the value of a variable.
 func secretFrom(flag, path, variable string) (string, error) {
 	if path == "" {
 		return os.Getenv(variable), nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := readInput(path, maxSecretFile)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", flag, err)
 	}

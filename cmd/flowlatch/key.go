@@ -6,14 +6,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
-	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 type keyCmd struct {
@@ -151,7 +149,7 @@ type keyRevokeCmd struct {
 func (keyRevokeCmd) Help() string {
 	return `The key stays in the file, disabled, so that its ID cannot come to mean another. A running gate refuses it from the next
 request on; open responses may finish, unless the gate has --cut-streams-on-revoke. The gate's admin listener is asked
-when the key was last used: a key that is in use is not revoked without --force.
+when the key was last used: a key that is in use is not revoked without --force, nor one of a gate that does not answer.
 
 Examples:
 
@@ -177,19 +175,21 @@ func (cmd *keyRevokeCmd) Run(c *config.Config, s streams) error {
 // recently is how long after its last use a key counts as in use.
 const recently = 10 * time.Minute
 
-// inUse asks the gate when the key was last used, and returns an error if that was recently. If the gate cannot say, it
-// prints why and returns nil.
+// inUse asks the gate whether the key is in use. It is an error if it is, and if there is no telling: something listens
+// there and does not say. Where nothing listens, no gate is running, or it is out of reach; it prints so and returns nil.
 func (cmd *keyRevokeCmd) inUse(c *config.Config, s streams) error {
-	status, err := doctor.Status(c.Admin)
-	if err != nil {
-		fmt.Fprintf(s.err, "cannot ask the gate at %s whether the key is in use (%v)\n", c.Admin, err)
-		return nil
-	}
-	i := slices.IndexFunc(status.Keys, func(k admin.KeyStatus) bool { return k.ID == cmd.ID })
-	if i < 0 {
+	k, err := doctor.Key(c.Admin, cmd.ID)
+	switch {
+	case errors.Is(err, doctor.ErrNoGate):
+		fmt.Fprintf(s.err, "no gate listens at %s, so nobody can say whether the key is in use; --admin names another address\n", c.Admin)
+	case err != nil:
+		return fmt.Errorf("the gate at %s does not say whether key %q is in use: %w; ask again, name the gate's address with --admin, or revoke the key nevertheless with --force", c.Admin, cmd.ID, err)
+	case k == nil:
 		fmt.Fprintf(s.err, "the gate at %s does not have key %q, so it cannot say whether it is in use\n", c.Admin, cmd.ID)
-	} else if used := status.Keys[i].LastUsed; used != nil && time.Since(*used) < recently {
-		return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force revokes it nevertheless", cmd.ID, used.Format(time.RFC3339), c.Admin)
+	case k.OpenRequests > 0:
+		return fmt.Errorf("key %q is in use now, according to the gate at %s: open requests: %d; --force revokes it nevertheless", cmd.ID, c.Admin, k.OpenRequests)
+	case k.LastUsed != nil && time.Since(*k.LastUsed) < recently:
+		return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force revokes it nevertheless", cmd.ID, k.LastUsed.Format(time.RFC3339), c.Admin)
 	}
 	return nil
 }

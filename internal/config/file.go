@@ -3,14 +3,17 @@ package config
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 )
+
+// maxFile is the size of the largest settings file that is read, in bytes.
+const maxFile = 1 << 20
 
 // settingsFile is what the file of --config holds.
 type settingsFile struct {
@@ -26,7 +29,7 @@ func readFile(path Source, settings []setting) (*settingsFile, error) {
 	if path.Value == "" {
 		return f, nil
 	}
-	data, err := os.ReadFile(path.Value)
+	data, err := watch.ReadFile(path.Value, maxFile)
 	if err != nil {
 		return f, fmt.Errorf("%s: %w", path.Place, err)
 	}
