@@ -32,6 +32,10 @@ test: ## run the tests
 race: ## run the tests with the race detector, in another order each time
 	go test -race -shuffle=on ./...
 
+.PHONY: flood
+flood: ## attack the gate with the limits of the manifests and print its largest memory (Linux; a minute)
+	LONG_TESTS=1 go test -count=1 -v -run 'TestMemoryUnderAttack' ./cmd/flowlatch
+
 .PHONY: fmt
 fmt: ## format the code
 	$(GOFUMPT) -w .

@@ -20,12 +20,16 @@ const (
 	maxIDBody  = 64 << 10         // the largest body that is read to find a chatflow ID, in bytes
 	idBodyTime = 10 * time.Second // it is small, and the key may be revoked meanwhile
 
-	maxBufferedBodies = 64 // of the largest size, at once
+	// How many of the largest size may be held at once.
+	maxBufferedBodies  = 64 // of clients with a valid key
+	maxAnonymousBodies = 16 // of others
+	maxAddressBodies   = 2  // of these, of a client address
 )
 
 // readBody reads the body where it must be understood before it is forwarded: where it names the chatflow, or where
 // the chatflow denies members. What is checked is what is sent upstream. Where nobody asks, it returns nil.
-// Clients without a valid key have memory of their own for it, which the others do not miss.
+// Clients without a valid key have memory of their own for it, which the others do not miss, and each address of theirs
+// has a part of it.
 func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) (*bufferedBody, *problem.Error) {
 	limit, within := int64(maxIDBody), idBodyTime
 	switch {
@@ -44,12 +48,15 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 	if in.ContentLength > limit {
 		return nil, tooLargeToCheck(limit)
 	}
-	budget := &p.anonymousBudget
+	budget := p.anonymousBudget
 	if a.Opens {
-		budget = &p.bodyBudget
+		budget = p.bodyBudget
+		conn := clientConnOf(in.Context())
+		conn.hold()
+		defer conn.release(false)
 	}
 	body.until = time.Now().Add(within)
-	return budget.read(in.Body, limit)
+	return bufferBody(budget, body.client, in.Body, limit)
 }
 
 // chatflowOf returns the chatflow that a request with a buffered body is for.

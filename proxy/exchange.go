@@ -44,6 +44,7 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x.response.begin(w, r, x)
 	x.body.begin(x.response.control, r, now, p.opts.MaxBody)
 	x.client, x.forwardedFor = clientIP(r, p.opts.TrustedProxies)
+	x.body.client = x.client
 	return x
 }
 
@@ -51,7 +52,7 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 func (x *exchange) refuse(err *problem.Error) {
 	x.err = err
 	x.body.end()
-	err.Write(&x.response, x.id)
+	x.writeRefusal(err)
 }
 
 // abandon notes why a request ended without a response, or in the middle of one.
@@ -117,7 +118,7 @@ func (x *exchange) noteAbort() {
 	case errors.Is(cause, errRevoked):
 		x.abandon(problem.KeyRevoked, "cut because the key no longer opens the chatflow")
 	case x.response.stalled:
-		x.abandon(problem.ClientClosed, "the client did not read the response for "+writeIdle.String())
+		x.abandon(problem.ClientClosed, "the client did not read the response for "+x.response.writeLimit.String())
 	case bodyErr != nil && x.isBodyFault(bodyErr):
 		refusal := bodyError(bodyErr)
 		x.abandon(refusal.Code, cmp.Or(refusal.Reason, refusal.Detail)+", after the response had begun")

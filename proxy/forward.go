@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -37,11 +38,22 @@ func (x *exchange) forward(r *http.Request) {
 		x.refuse(refusal)
 		return
 	}
+	if refusal := x.takeUpstream(); refusal != nil {
+		x.refuse(refusal)
+		return
+	}
+	defer x.giveUpstream()
 	// An upstream may respond while it still reads; net/http would take the rest of the body from it.
 	_ = x.response.control.EnableFullDuplex() // HTTP/2 always is
 	x.response.fullDuplex = true
-	x.ctx, x.cancel = context.WithCancelCause(x.ctx)
 	f := &forwarding{exchange: x, in: r, credential: credential}
+	if x.outlivesClient() {
+		var stop func() bool
+		x.ctx, x.cancel, stop = withoutClient(x.ctx)
+		defer stop()
+	} else {
+		x.ctx, x.cancel = context.WithCancelCause(x.ctx)
+	}
 	f.timeout.start(x)
 	defer f.timeout.stop()
 	f.reverseProxy = httputil.ReverseProxy{
@@ -112,6 +124,10 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	case switching && (!f.Websocket || !isWebsocketResponse(res.Header)):
 		return errors.New("the upstream switched protocols unasked")
 	}
+	if f.in.Context().Err() != nil && f.ctx.Err() == nil { // outlivesClient
+		finish(res)
+		return errClientLeft
+	}
 	exposed := res.Header[exposeHeaders]
 	f.proxy.cleanResponseHeader(res.Header, switching)
 	if exposed != nil && !switching {
@@ -123,6 +139,9 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	}
 	if body, ok := res.Body.(interface{ Buffered() int }); ok && res.ContentLength >= 0 && int64(body.Buffered()) >= res.ContentLength {
 		f.reverseProxy.FlushInterval = 0
+	}
+	if conn, ok := res.Body.(upgradedConn); ok && switching {
+		res.Body = &upgradedBody{upgradedConn: conn}
 	}
 	if !switching {
 		f.proxy.cleanTrailers(res.Trailer) // those announced
@@ -153,7 +172,7 @@ func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	case errors.Is(cause, errUpstreamSlow):
 		x.proxy.health.timedOut(x.proxy.opts.UpstreamTimeout)
 		x.refuse(&problem.Error{Code: problem.UpstreamTimeout, Detail: "the upstream did not begin its response in time", Reason: "no response within " + x.proxy.opts.UpstreamTimeout.String()})
-	case x.ctx.Err() != nil:
+	case x.ctx.Err() != nil || errors.Is(err, errClientLeft):
 		x.abandon(problem.ClientClosed, "the client left before the upstream responded")
 		panic(http.ErrAbortHandler) // or net/http would answer 200
 	default:
@@ -167,6 +186,8 @@ func (p *Proxy) unreachable(err error) *problem.Error {
 	reason := "the upstream broke off before its response, or its response is not HTTP"
 	var dial *net.OpError
 	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return &noDescriptors // which says nothing of the upstream
 	case errors.As(err, &dial) && dial.Op == "dial":
 		p.health.missed(err)
 		reason = err.Error()

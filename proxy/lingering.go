@@ -81,6 +81,19 @@ func (l *lingering) add(c *lingeringConn) {
 	}()
 }
 
+// makeRoom closes the oldest connections until no more than limit linger.
+func (l *lingering) makeRoom(limit int) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.conns.Len() > limit {
+		oldest, _ := l.conns.Remove(l.conns.Front()).(*lingeringConn)
+		oldest.Conn.Close() // does not wait: nothing is left to be sent
+	}
+}
+
 // wait waits until no connection lingers, or until ctx is done.
 func (l *lingering) wait(ctx context.Context) {
 	for {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,5 +106,30 @@ func TestCloseEndsARead(t *testing.T) {
 			t.Errorf("Read ended after %v without an error, want one at once", time.Since(begin))
 		}
 		client.Close()
+	})
+}
+
+// TestLingeringMakesRoom opens client connections where as many are open or linger as may: those that linger go first.
+func TestLingeringMakesRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLingering(10, 1000)
+		c := connections{limit: 3, lingering: l}
+		c.watch(&http.Server{})
+		first, second := linger(t, l), linger(t, l)
+		for i, want := range []string{"both linger", "the second lingers", "none lingers"} {
+			client, server := net.Pipe()
+			defer client.Close()
+			c.add(server)
+			_, err1 := first.Write([]byte("y"))
+			_, err2 := second.Write([]byte("y"))
+			got := map[[2]bool]string{{true, true}: "both linger", {false, true}: "the second lingers", {false, false}: "none lingers"}[[2]bool{err1 == nil, err2 == nil}]
+			if got != want {
+				t.Errorf("after %d new connections: %s, want that %s", i+1, got, want)
+			}
+		}
+		if n := c.count(); n != 3 {
+			t.Errorf("open connections = %d, want 3", n)
+		}
 	})
 }

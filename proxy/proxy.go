@@ -33,8 +33,11 @@ type Proxy struct {
 	dial      dialer
 	transport roundTripper
 
-	bodyBudget      bodyBudget // for bodies of clients with a valid key
-	anonymousBudget bodyBudget // for bodies of others, for chatflows that may be public
+	connections     connections   // of clients
+	upstream        upstreamShare // who may be at the upstream
+	bodyBudget      *share        // bytes for bodies of clients with a valid key
+	anonymousBudget *share        // for bodies of others, for chatflows that may be public
+	unread          *share        // refusals that were not read
 	credentials     credentials
 	failures        *failures
 	cors            *cors.Cors // nil if the upstream answers browsers
@@ -70,14 +73,19 @@ func New(o Options) (*Proxy, error) {
 		}
 	}
 	p.lingering = newLingering(maxLingering, 2*p.opts.MaxBody)
-	p.bodyBudget.limit = maxBufferedBodies * max(o.MaxCheckedBody, maxIDBody)
-	p.anonymousBudget.limit = p.bodyBudget.limit / 4
+	p.connections = connections{limit: o.MaxConnections, full: p.logConnections, lingering: p.lingering}
+	p.upstream = newUpstreamShare(o.MaxForwarded)
+	largest := max(o.MaxCheckedBody, maxIDBody)
+	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
+	p.anonymousBudget = newShare(maxAnonymousBodies*largest, maxAddressBodies*largest)
+	p.unread = newShare(maxUnread, maxUnreadAddress)
 	p.credentials.preset = o.Preset
 	p.credentials.failed = func(path string, err error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")
 	}
 	p.health.changed = p.logHealth
 	p.metrics = newMetrics(o.Registry, o.Version)
+	o.Registry.MustRegister(p.connections.metric())
 	p.transport = newTransport(p.opts, func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) })
 	return p, nil
 }
@@ -165,6 +173,12 @@ func (p *Proxy) OpenRequests() (open int64, draining bool) {
 
 // Health returns what is known of the upstream.
 func (p *Proxy) Health() Health { return p.health.get() }
+
+// logConnections tells that there were too many client connections.
+func (p *Proxy) logConnections(closed, refused int) {
+	p.opts.Log.Warn().Int("max_connections", p.opts.MaxConnections).Int("closed", closed).Int("refused", refused).
+		Msg("too many client connections: those that were idle for longest are closed, or new ones where none is idle; raise --max-connections or `ulimit -n`, or limit clients before the gate")
+}
 
 func (p *Proxy) logHealth(h Health) {
 	upstream := p.opts.Upstream.Redacted()

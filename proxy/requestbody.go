@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type requestBody struct {
 	limit   int64                    // bytes
 	limited io.Reader                // server, up to the limit; nil before the first Read
 	conn    *http.ResponseController // sets read deadlines
+	client  netip.Addr               // its address
 	begun   time.Time                // when the request began
 	until   time.Time                // when all of it must have arrived; zero for no limit on the whole
 

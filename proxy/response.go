@@ -28,13 +28,15 @@ type responseWriter struct {
 	fullDuplex bool // the response may begin before the request body has ended, and net/http leaves the rest of it to us
 	failed     bool // a write failed
 	stalled    bool // because the client did not read
+	flushed    bool // all that may wait for the client was sent
 
-	deadline writeDeadline
+	deadline   writeDeadline
+	writeLimit time.Duration // for the client to read a piece
 }
 
 func (w *responseWriter) begin(rw http.ResponseWriter, r *http.Request, x *exchange) {
 	w.ResponseWriter, w.request, w.exchange = rw, r, x
-	w.control, w.http1 = http.NewResponseController(rw), r.ProtoMajor == 1
+	w.control, w.http1, w.writeLimit = http.NewResponseController(rw), r.ProtoMajor == 1, writeIdle
 	if r.TLS != nil {
 		_ = w.control.SetWriteDeadline(time.Time{}) // instead of the server's: see Proxy.secure
 	}
@@ -126,23 +128,7 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	// net/http may have read more than the request. The rest comes from the connection itself: net/http's reader takes
 	// a client that has nothing more to say for one that has left.
 	read := io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered()))
-	return &hijackedConn{conn, io.MultiReader(read, conn)}, buffered, nil
-}
-
-// hijackedConn is a client's connection that has been taken over.
-type hijackedConn struct {
-	net.Conn
-	reader io.Reader
-}
-
-func (c *hijackedConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
-
-// CloseWrite says that nothing more will be sent.
-func (c *hijackedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return c.Close()
+	return &hijackedConn{Conn: conn, reader: io.MultiReader(read, conn)}, buffered, nil
 }
 
 // addHeader adds to the header of a response: the request ID, the CORS headers if the gate sets them, that a browser must

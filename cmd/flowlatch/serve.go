@@ -59,6 +59,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 		return err
 	}
 	c.Proxy.Store, c.Proxy.Certificates, c.Proxy.Log, c.Proxy.Version = store, certificates, log, buildVersion()
+	limitConnections(c, log)
 	c.Proxy.Registry = prometheus.NewRegistry()
 	c.Proxy.Registry.MustRegister(dropped)
 	gate, err := proxy.New(c.Proxy)

@@ -64,7 +64,7 @@ var kinds = []kind{
 	{FieldNotAllowed, http.StatusForbidden, "Member not allowed in the request body", "not allowed here", ""},
 	{UnsupportedMediaType, http.StatusUnsupportedMediaType, "Unsupported media type", "this form of request is not accepted here", ""},
 	{BodyTooLarge, http.StatusRequestEntityTooLarge, "Request body too large", "request too large", ""},
-	{Overloaded, http.StatusServiceUnavailable, "Too many large requests", "the service is busy, try again", ""},
+	{Overloaded, http.StatusServiceUnavailable, "Too many requests at once", "the service is busy, try again", ""},
 	{UpstreamUnreachable, http.StatusBadGateway, "Upstream unreachable", "the service is not reachable, try again later", ""},
 	{UpstreamTimeout, http.StatusGatewayTimeout, "Upstream did not respond in time", "the service did not respond in time", ""},
 	{Draining, http.StatusServiceUnavailable, "Shutting down", "the service is restarting, try again", ""},
