@@ -163,6 +163,14 @@ func failureLimit(text string) (proxy.FailureLimit, error) {
 	return proxy.FailureLimit{Burst: int(n), Per: d}, nil
 }
 
+func connections(text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 24)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q: want a number of connections, such as 10000", text)
+	}
+	return int(n), nil
+}
+
 func level(text string) (zerolog.Level, error) {
 	if err := oneOf(text, "debug", "info", "warn", "error"); err != nil {
 		return zerolog.NoLevel, err

@@ -37,6 +37,7 @@ type Flags struct {
 	WaitForKeys    string `env:"FLOWLATCH_WAIT_FOR_KEYS" default:"0s" help:"How long to wait at the start for a key file that is missing or invalid. Without it that is an error."`
 	CutStreams     toggle `name:"cut-streams-on-revoke" env:"FLOWLATCH_CUT_STREAMS_ON_REVOKE" default:"false" help:"Whether the open streams of a key end within 5 s when it is revoked or expires (true) or may finish (false)."`
 	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" help:"How long open requests and streams may go on after SIGTERM."`
+	MaxConnections string `env:"FLOWLATCH_MAX_CONNECTIONS" default:"10000" help:"How many client connections may be open; fewer if the file descriptors do not suffice for two each. Beyond it those are closed that were idle for longest."`
 	FailureLimit   string `env:"FLOWLATCH_FAILURE_LIMIT" default:"30/1m" help:"How many requests without a valid key a client address (for IPv6, its /64 network) may send in a time before it gets 429, as N/TIME; or off. Requests with a valid key are never counted or refused."`
 	CORSOrigins    string `name:"cors-origins" env:"FLOWLATCH_CORS_ORIGINS" placeholder:"ORIGINS" help:"Origins whose pages may send requests, comma-separated, such as https://www.example.com or https://*.example.com; * for all. The gate then answers preflights itself and sets the CORS headers of every response. Without it the upstream does."`
 	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies in front of the gate, comma-separated, whose X-Forwarded-For and X-Request-Id are trusted."`
@@ -109,6 +110,7 @@ func (c *Config) settings() []setting {
 		one("wait-for-keys", &c.WaitForKeys, ParseDuration),
 		one("cut-streams-on-revoke", &p.CutRevoked, is("true", "true", "false")),
 		one("drain", &c.Drain, ParseDuration),
+		one("max-connections", &p.MaxConnections, connections),
 		one("failure-limit", &p.FailureLimit, failureLimit),
 		list("cors-origins", &p.CORSOrigins, origins),
 		list("trusted-proxies", &p.TrustedProxies, networks),

@@ -26,6 +26,7 @@ const (
 	UpstreamUnreachable  Code = "upstream_unreachable"
 	UpstreamTimeout      Code = "upstream_timeout"
 	Draining             Code = "draining"
+	InternalError        Code = "internal_error"
 )
 
 // Codes of log lines only: the response had begun, or nobody was left to receive one.
@@ -35,7 +36,6 @@ const (
 	DrainTimeout      Code = "drain_timeout"
 	KeyRevoked        Code = "key_revoked"
 	AllowedWithoutKey Code = "allowed_without_key" // counts log lines that were left out
-	InternalError     Code = "internal_error"
 )
 
 // kind is what all responses with one code have in common.
@@ -64,10 +64,11 @@ var kinds = []kind{
 	{FieldNotAllowed, http.StatusForbidden, "Member not allowed in the request body", "This chat does not accept a part of the message.", ""},
 	{UnsupportedMediaType, http.StatusUnsupportedMediaType, "Unsupported media type", "This chat does not accept this kind of message.", ""},
 	{BodyTooLarge, http.StatusRequestEntityTooLarge, "Request body too large", "The message or file is too large.", ""},
-	{Overloaded, http.StatusServiceUnavailable, "Too many large requests", "The service is busy. Please try again in a moment.", ""},
+	{Overloaded, http.StatusServiceUnavailable, "Too many requests at once", "The service is busy. Please try again in a moment.", ""},
 	{UpstreamUnreachable, http.StatusBadGateway, "Upstream unreachable", "The service cannot be reached. Please try again later.", ""},
 	{UpstreamTimeout, http.StatusGatewayTimeout, "Upstream did not respond in time", "The service did not respond in time. Please try again later.", ""},
 	{Draining, http.StatusServiceUnavailable, "Shutting down", "The service is restarting. Please try again in a moment.", ""},
+	{InternalError, http.StatusInternalServerError, "Internal error", "Something went wrong. Please try again later.", ""},
 }
 
 // Codes returns the codes of responses, in the order in which the status page shows them.

@@ -1,0 +1,40 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// refusalTime is how long a client may take to read a refusal.
+const refusalTime = 10 * time.Second
+
+// A client of HTTP/2 decides by its windows when it takes a response. Until then the gate holds the request, with headers
+// of up to 16 KiB; in HTTP/1 it holds one for each connection. So many of those that were refused may be held:
+const (
+	maxUnread        = 1024 // of all clients together
+	maxUnreadAddress = 256  // of a client address
+)
+
+// writeRefusal sends a refusal. If too many are unread, a request of HTTP/2 ends without one.
+func (x *exchange) writeRefusal(err *problem.Error) {
+	w := &x.response
+	w.writeLimit = refusalTime
+	form := problem.Document
+	if x.proxy.opts.Preset.Widget {
+		form = problem.FormFor(w.request.Header)
+	}
+	if w.http1 {
+		err.Write(w, x.id, form)
+		return
+	}
+	_ = x.body.server.Close() // nothing of the body is held any more
+	if !x.proxy.unread.take(x.client, 1) {
+		panic(http.ErrAbortHandler) // resets the stream
+	}
+	defer x.proxy.unread.give(x.client, 1)
+	err.Write(w, x.id, form)
+	_ = w.FlushError() // net/http would wait for the client once the handler has returned
+	w.flushed = true
+}
