@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -26,11 +25,12 @@ func (x *exchange) writeRefusal(err *problem.Error) {
 		return
 	}
 	_ = x.body.server.Close() // nothing of the body is held any more
+	w.flushed = true
 	if !x.proxy.unread.take(x.client, 1) {
-		panic(http.ErrAbortHandler) // resets the stream
+		w.abortWrites() // resets the stream
+		return
 	}
 	defer x.proxy.unread.give(x.client, 1)
 	err.Write(w, x.id)
 	_ = w.FlushError() // net/http would wait for the client once the handler has returned
-	w.flushed = true
 }
