@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
 // apiKey is an entry of api.json, the key file of Flowise 1.x, 2.x and 3.0.0 (packages/server/src/utils/apiKey.ts
@@ -32,7 +32,7 @@ func flowiseKeysPath(keyFile, name string) string {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(filepath.Dir(keyFile), name)
 	}
-	if info, err := os.Stat(name); err == nil && info.IsDir() || filepath.Ext(name) != ".json" {
+	if filepath.Ext(name) != ".json" || watch.IsDir(name) {
 		return filepath.Join(name, "api.json")
 	}
 	return name
@@ -65,13 +65,14 @@ func parseFlowiseKeys(data []byte) ([]apiKey, error) {
 }
 
 // isReset reports whether Flowise has lost its keys: none of them is left, and there is the key that Flowise
-// creates when it cannot read its key file. Nobody does that in the dashboard.
-func isReset(old, next []apiKey) bool {
+// creates when it cannot read its key file. Nobody does that in the dashboard. If it was a reset before, it stays one while
+// none of them is back, whatever is done in the dashboard: who makes a new key there does not give up the old ones.
+func isReset(old, next []apiKey, before bool) bool {
 	kept := func(k apiKey) bool {
 		return slices.ContainsFunc(next, func(n apiKey) bool { return n.ID == k.ID })
 	}
 	return len(old) > 0 && !slices.ContainsFunc(old, kept) &&
-		slices.ContainsFunc(next, func(k apiKey) bool { return k.Name == flowiseDefault })
+		(before || slices.ContainsFunc(next, func(k apiKey) bool { return k.Name == flowiseDefault }))
 }
 
 // flowiseKeys are the keys of Flowise that a key file may name.

@@ -34,6 +34,9 @@ type Secret struct {
 	key   *Key
 }
 
+// Fingerprint is the public name of the secret: see [Digest.Fingerprint].
+func (s *Secret) Fingerprint() string { return s.Digest.Fingerprint() }
+
 // window is the time in which something is valid, from the first to before the second, in nanoseconds since 1970.
 // Numbers are smaller than times, and faster to compare at every request.
 type window struct{ from, until int64 }

@@ -11,6 +11,12 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
+// The largest files that are read, in bytes. A million keys in JSON take 116 MiB, and a key of Flowise some 250 bytes.
+const (
+	maxFile        = 512 << 20
+	maxFlowiseFile = 16 << 20
+)
+
 // files are the files that a Store reads.
 type files struct {
 	keys    *watch.File
@@ -46,14 +52,18 @@ func (f *files) read(explicit bool) (*Snapshot, error) {
 // flowiseFile is a key file of Flowise and what it holds.
 type flowiseFile struct {
 	*watch.File
-	keys []apiKey
-	err  error
+	keys   []apiKey
+	err    error
+	isLost bool // Flowise has lost its keys, and none of those that are active is back
 }
 
 // readFlowise reads the key file of Flowise and reports whether it holds anything else than before.
 func (f *files) readFlowise(explicit bool) (changed bool) {
 	keys, err := f.flowise.read()
-	if err == nil && !explicit && f.flowise.Path() == f.lastPath && isReset(f.lastKeys, keys) {
+	if err == nil {
+		f.flowise.isLost = !explicit && f.flowise.Path() == f.lastPath && isReset(f.lastKeys, keys, f.flowise.isLost)
+	}
+	if err == nil && f.flowise.isLost {
 		err = fmt.Errorf("%s: Flowise has lost its keys and made a fresh %s, so its old keys stay active; if that was meant, reload by SIGHUP or POST /-/reload, and if not, put the file back", f.lastPath, flowiseDefault)
 	}
 	changed = !slices.Equal(keys, f.flowise.keys) || fmt.Sprint(err) != fmt.Sprint(f.flowise.err)
@@ -81,7 +91,7 @@ func (f *flowiseFile) read() ([]apiKey, error) {
 func (f *files) flowiseKeys(name string, explicit bool) ([]apiKey, error) {
 	path := flowiseKeysPath(f.keys.Path(), name)
 	if f.flowise == nil || f.flowise.Path() != path {
-		f.flowise = &flowiseFile{File: watch.NewFile(path)}
+		f.flowise = &flowiseFile{File: watch.NewFile(path, maxFlowiseFile)}
 		f.readFlowise(explicit)
 	}
 	return f.flowise.keys, f.flowise.err
@@ -132,6 +142,16 @@ func (f *files) parse(content *io.SectionReader, explicit bool) (*Snapshot, erro
 	return next, nil
 }
 
+// ReadFile returns the content of the key file at path, for those who edit it.
+func ReadFile(path string) ([]byte, error) {
+	content, _, err := watch.NewFile(path, maxFile).Open()
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(content)
+	return data, errors.Join(err, content.Close())
+}
+
 // ReadError says what to do if the key file at path cannot be read.
 func ReadError(path string, err error) error {
 	switch {
@@ -139,6 +159,9 @@ func ReadError(path string, err error) error {
 		return fmt.Errorf("reading key file %q: it does not exist; name another with --keys, or make it with `flowlatch key new`", path)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("reading key file %q: permission denied; the user that runs flowlatch must be able to read it and enter its directory", path)
+	}
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		err = at.Err // the path is there already
 	}
 	return fmt.Errorf("reading key file %q: %w", path, err)
 }

@@ -332,6 +332,37 @@ func TestFlowiseFaultHoldsNothingElse(t *testing.T) {
 	}
 }
 
+// TestFlowiseResetGoesOn has somebody go on in the dashboard after Flowise has lost its keys: the old ones stay, until one of
+// them is back.
+func TestFlowiseResetGoesOn(t *testing.T) {
+	const made, web = `{"keyName":"New","id":"3","apiKey":"a-new-secret-00000000000"}`, `{"keyName":"Web","id":"1","apiKey":"a-secret-of-flowise-0000"}`
+	fresh := strings.Trim(freshKeys, "[]")
+	inBubble(t, keysFile("a"), dashboardKeys, func(f *bubble) {
+		for _, step := range []struct{ name, api string }{
+			{"lost", "[" + fresh + "]"},
+			{"a key is made", "[" + fresh + "," + made + "]"},
+			{"the fresh one is renamed", "[" + strings.Replace(fresh, "DefaultKey", "Mine", 1) + "," + made + "]"},
+			{"the fresh one is deleted", "[" + made + "]"},
+			{"all are deleted", "[]"},
+			{"lost again", "[" + strings.Replace(fresh, `"2"`, `"4"`, 1) + "]"},
+		} {
+			f.rename("api.json", step.api)
+			f.look(2 * settleTime)
+			if st := f.Status(); !st.Stale || f.Snapshot().Key("Web") == nil || f.Snapshot().Key("New") != nil {
+				f.Errorf("%s: stale = %t, old key there = %t, new one = %t, want the old one, and a fault", step.name, st.Stale, f.Snapshot().Key("Web") != nil, f.Snapshot().Key("New") != nil)
+			}
+		}
+		f.rename("api.json", "["+made+","+web+"]")
+		if f.look(settleTime); f.Status().Stale || f.Snapshot().Key("Web") == nil || f.Snapshot().Key("New") == nil {
+			f.Errorf("an old key is back: stale = %t, want both keys", f.Status().Stale)
+		}
+		f.rename("api.json", "["+made+"]")
+		if f.look(settleTime); f.Status().Stale || f.Snapshot().Key("Web") != nil {
+			f.Errorf("the old key is deleted after all: stale = %t, want it gone", f.Status().Stale)
+		}
+	})
+}
+
 // TestFlowiseReset: what looks like an accident is applied when somebody asks for it.
 func TestFlowiseReset(t *testing.T) {
 	inBubble(t, keysFile("a"), dashboardKeys, func(f *bubble) {

@@ -29,6 +29,14 @@ func DigestOf(secret string) Digest {
 // String returns the digest as 64 lower-case hexadecimal digits, as a key file holds it.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
+// Fingerprint names a secret where people and logs must tell the secrets of a key apart: the first 8 hexadecimal digits of
+// the SHA-256 of its digest. It is public: it leads back to neither secret nor digest. Like the digest, it can confirm a
+// guess, so a secret must be random, as those of [Generate] are.
+func (d Digest) Fingerprint() string {
+	sum := sha256.Sum256(d[:])
+	return hex.EncodeToString(sum[:4])
+}
+
 // ParseDigest reads 64 hexadecimal digits. It refuses the digest of the empty string, which a script makes if a
 // variable is not set.
 func ParseDigest(s string) (Digest, error) {
@@ -101,6 +109,12 @@ func Mistyped(s string) bool {
 	}
 	sum := checksum(s[:secretLen-secretChecksum])
 	return string(sum[:]) != s[secretLen-secretChecksum:]
+}
+
+// LooksLikeSecret reports whether s, which should be an ID, is a secret made by [Generate], or most of one.
+func LooksLikeSecret(s string) bool {
+	rest, ok := strings.CutPrefix(s, secretPrefix)
+	return ok && len(s) >= MinSecretLen && strings.Trim(rest, base62) == ""
 }
 
 // ValidateSecret returns an error if s cannot be a secret. Secrets that were not made by [Generate] are accepted

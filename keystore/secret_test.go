@@ -174,6 +174,23 @@ func TestParseDigest(t *testing.T) {
 	}
 }
 
+// TestFingerprint: the fingerprint is part of the contract, since `key list` and the log of another release must show the
+// same, and has nothing of the digest in it.
+func TestFingerprint(t *testing.T) {
+	d := keystore.DigestOf("abc")
+	const want = "4f8b42c2" // printf abc | openssl sha256 -binary | openssl sha256 | cut -c-8
+	if got := d.Fingerprint(); got != want {
+		t.Errorf("DigestOf(abc).Fingerprint() = %s, want %s", got, want)
+	}
+	if strings.Contains(d.String(), want) {
+		t.Errorf("the digest %s has its fingerprint %s in it", d, want)
+	}
+	s := keystore.Secret{Digest: d}
+	if got := s.Fingerprint(); got != want {
+		t.Errorf("Secret.Fingerprint() = %s, want %s", got, want)
+	}
+}
+
 // FuzzSecret holds what is said of a secret together: what is accepted can be sent, and only what
 // begins as ours can be mistyped.
 func FuzzSecret(f *testing.F) {

@@ -40,7 +40,7 @@ type Options struct {
 
 // Open reads the key file at path. There is no snapshot to keep yet, so any fault is an error.
 func Open(path string, opts Options) (*Store, error) {
-	s := &Store{path: path, opts: opts, turn: make(chan struct{}, 1), files: files{keys: watch.NewFile(path)}}
+	s := &Store{path: path, opts: opts, turn: make(chan struct{}, 1), files: files{keys: watch.NewFile(path, maxFile)}}
 	s.status = Status{Path: path, Reloads: map[Result]uint64{}}
 	if r := s.Reload(); r.Result != Loaded {
 		return nil, r.Err
@@ -57,13 +57,13 @@ func Wait(ctx context.Context, path string, opts Options, fault func(error)) (*S
 	if err == nil {
 		return s, nil
 	}
-	fault(err)
+	fault(few(err))
 	watch.Run(ctx, opts.Poll, func() []string { return []string{path} }, func() time.Duration {
 		was := err
 		if s, err = Open(path, opts); err == nil {
 			stop()
 		} else if err.Error() != was.Error() {
-			fault(err)
+			fault(few(err))
 		}
 		return 0
 	})

@@ -23,6 +23,10 @@ func (x *exchange) account() {
 	took := time.Since(x.started)
 	x.proxy.metrics.count(x, took)
 	x.proxy.counters.count(x)
+	x.endUse(x.started.Add(took))
+	if x.isOfGone(x.proxy.opts.Store.Snapshot()) {
+		x.proxy.endedLate.Store(true)
+	}
 	x.log(took)
 }
 
@@ -53,6 +57,9 @@ func (x *exchange) log(took time.Duration) {
 	}
 	if x.Key != nil {
 		e.Str("key", x.Key.ID)
+		if x.Secret != nil && len(x.Key.Secrets()) > 1 {
+			e.Str("key_fingerprint", x.Secret.Fingerprint()) // who still uses the old one?
+		}
 	}
 	e.Str("decision", decision).Int("status", w.status)
 	if x.err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -21,11 +22,19 @@ func CheckKeyFile(s *keystore.Snapshot, p *route.Preset) error {
 // file that cannot be read is an error; a chatflow that no route accepts is a warning, added to the snapshot's.
 func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route) error {
 	var errs []error
+	read := map[string]error{} // by path: many chatflows may name one file
+	hangs := false
 	for _, c := range s.Chatflows() {
-		if u := c.UpstreamAuthorization; u.Mode == keystore.UpstreamFile {
-			if _, err := ReadCredential(p, u.Path); err != nil {
+		if u := c.UpstreamAuthorization; u.Mode == keystore.UpstreamFile && !hangs {
+			err, known := read[u.Path]
+			if !known {
+				_, err = ReadCredential(p, u.Path)
+				read[u.Path] = err
+			}
+			if err != nil {
 				errs = append(errs, fmt.Errorf("%s:%d: chatflow %q: %w", s.File, c.Line, c.ID, err))
 			}
+			hangs = errors.Is(err, watch.ErrTimeout) // the others may be on the same mount, and a reload must end
 		}
 		if c.ID != keystore.EveryChatflow && !slices.ContainsFunc(routes, func(r *route.Route) bool { return r.AcceptsID(c.ID) }) {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("%s:%d: no route accepts a chatflow ID like %q (%s's are %s), so nobody can call it", s.File, c.Line, c.ID, p.Runner, p.IDs))

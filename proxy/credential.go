@@ -2,12 +2,13 @@ package proxy
 
 import (
 	"fmt"
-	"os"
+	"maps"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
@@ -47,13 +48,13 @@ func credentialOf(p *route.Preset, token string) string {
 	return token
 }
 
+// maxCredential is the size of the largest file with a credential that is read, in bytes.
+const maxCredential = 64 << 10
+
 // ReadCredential reads a file with the upstream's credential and returns what to send in the preset's credential
 // header: a token, sent as Bearer in Authorization, or there also a scheme with its credentials.
 func ReadCredential(p *route.Preset, path string) (value string, err error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return "", fmt.Errorf("reading the upstream's credential: %s is not a regular file", path)
-	}
-	raw, err := os.ReadFile(path)
+	raw, err := watch.ReadFile(path, maxCredential)
 	if err != nil {
 		return "", fmt.Errorf("reading the upstream's credential: %w", err)
 	}
@@ -77,44 +78,83 @@ func ReadCredential(p *route.Preset, path string) (value string, err error) {
 // concurrently.
 type credentials struct {
 	preset *route.Preset
-	failed func(path string, err error) // told of a file that cannot be read while an older content is used
+	failed func(path string, err error) // told of a new fault of a file, while an older content is used
 
-	mu    sync.Mutex // guards what follows
-	files map[string]*credential
+	mu    sync.Mutex             // guards the map, and the credentials in it; not held while a file is read
+	files map[string]*credential // by path
 }
 
 const credentialAge = 2 * time.Second
 
 type credential struct {
-	value string
-	read  time.Time
-	err   error
+	value   string
+	err     error  // if there is no value
+	fault   string // why the file could not be read the last time; empty if it could
+	read    time.Time
+	reading chan struct{} // closed when the file has been read; nil if nobody reads it
 }
 
-// value returns the credential header for the file at path.
+// value returns the credential header for the file at path. Of the requests that need it at once, one reads the file. The
+// others use what it held before, or wait if that is nothing; reading a file has a limit of time.
 func (c *credentials) value(path string, now time.Time) (string, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	f := c.files[path]
 	if f == nil {
 		f = &credential{}
 		if c.files == nil {
-			c.files = map[string]*credential{} // by paths of the key file, which limits their number
+			c.files = map[string]*credential{}
 		}
 		c.files[path] = f
 	}
-	if age := now.Sub(f.read); age >= 0 && age < credentialAge {
-		return f.value, f.err
-	}
-	f.read = now
-	value, err := ReadCredential(c.preset, path)
+	reading := f.reading
+	age := now.Sub(f.read)
 	switch {
-	case err == nil:
-		f.value, f.err = value, nil
-	case f.value == "":
-		f.err = err
-	default:
+	case reading != nil && f.value == "":
+		c.mu.Unlock()
+		<-reading
+		c.mu.Lock()
+	case reading == nil && (age < 0 || age >= credentialAge):
+		f.reading = make(chan struct{})
+		c.mu.Unlock()
+		c.refresh(f, path, now)
+		c.mu.Lock()
+	}
+	defer c.mu.Unlock()
+	return f.value, f.err
+}
+
+// refresh reads the file at path. The caller has set f.reading.
+func (c *credentials) refresh(f *credential, path string, now time.Time) {
+	value, err := ReadCredential(c.preset, path)
+	c.mu.Lock()
+	f.read = now
+	isOld, fault := err != nil && f.value != "", ""
+	if !isOld {
+		f.value, f.err = value, err
+	}
+	if err != nil {
+		fault = err.Error()
+	}
+	isNews := fault != f.fault
+	f.fault = fault
+	close(f.reading)
+	f.reading = nil
+	c.mu.Unlock()
+	if isOld && isNews { // and not every credentialAge
 		c.failed(path, err)
 	}
-	return f.value, f.err
+}
+
+// prune forgets the files that no chatflow names any more.
+func (c *credentials) prune(s *keystore.Snapshot, always string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gone := maps.Clone(c.files)
+	delete(gone, always)
+	for _, chatflow := range s.Chatflows() {
+		delete(gone, chatflow.UpstreamAuthorization.Path)
+	}
+	for path := range gone {
+		delete(c.files, path)
+	}
 }

@@ -28,6 +28,7 @@ type exchange struct {
 	response responseWriter
 	authorization
 	counters *counters // of the chatflow
+	use      *keyUse   // of the key; nil unless it opened what the request asked for
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc // ends the forwarded request; nil before that

@@ -3,12 +3,12 @@ package proxy
 import (
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -20,7 +20,6 @@ type metrics struct {
 	denied   *prometheus.CounterVec
 	refused  []prometheus.Counter // of denied, by the index of the code
 	streams  prometheus.Gauge
-	lastUsed sync.Map // key ID → *atomic.Int64, seconds since 1970
 
 	mu     sync.RWMutex // guards what follows
 	series map[labels]*series
@@ -30,6 +29,11 @@ type metrics struct {
 type labels struct {
 	route, chatflow, key string
 	status               int
+}
+
+// values are in the order in which newMetrics declares them.
+func (l labels) values() []string {
+	return []string{l.route, l.chatflow, l.key, strconv.Itoa(l.status)}
 }
 
 // series are the metrics of requests with the same labels: looking them up by their labels takes longer than counting.
@@ -45,12 +49,9 @@ func (m *metrics) of(l labels) *series {
 	if s != nil {
 		return s
 	}
-	s = &series{
-		requests: m.requests.WithLabelValues(l.route, l.chatflow, l.key, strconv.Itoa(l.status)),
-		duration: m.duration.WithLabelValues(l.route),
-	}
-	m.mu.Lock()
+	m.mu.Lock() // also while the series is made, or prune could delete it and leave it in the map
 	defer m.mu.Unlock()
+	s = &series{requests: m.requests.WithLabelValues(l.values()...), duration: m.duration.WithLabelValues(l.route)}
 	m.series[l] = s
 	return s
 }
@@ -100,9 +101,6 @@ func (m *metrics) count(x *exchange, took time.Duration) {
 	}
 	if x.Key != nil {
 		l.key = x.Key.ID
-		if x.Allowed {
-			m.used(l.key, x.started)
-		}
 	}
 	s := m.of(l)
 	s.requests.Inc()
@@ -114,18 +112,37 @@ func (m *metrics) count(x *exchange, took time.Duration) {
 	}
 }
 
-func (m *metrics) used(key string, at time.Time) {
-	v, ok := m.lastUsed.Load(key)
-	if !ok {
-		v, _ = m.lastUsed.LoadOrStore(key, &atomic.Int64{})
+// prune deletes the series of keys and chatflows that the key file no longer has.
+func (m *metrics) prune(s *keystore.Snapshot) {
+	keys, chatflows := map[string]bool{}, map[string]bool{}
+	m.mu.RLock()
+	for l := range m.series {
+		keys[l.key], chatflows[l.chatflow] = true, true
 	}
-	v.(*atomic.Int64).Store(at.Unix())
-}
-
-// LastUsed returns when a key last let a request through; the zero time if not since the start.
-func (p *Proxy) LastUsed(key string) time.Time {
-	if v, ok := p.metrics.lastUsed.Load(key); ok {
-		return unix(v.(*atomic.Int64))
+	m.mu.RUnlock()
+	delete(keys, "")
+	delete(chatflows, "")
+	for _, k := range s.Keys() {
+		delete(keys, k.ID)
 	}
-	return time.Time{}
+	for _, c := range s.Chatflows() {
+		delete(chatflows, c.Label())
+	}
+	if len(keys) == 0 && len(chatflows) == 0 {
+		return
+	}
+	var gone []labels
+	m.mu.RLock()
+	for l := range m.series {
+		if keys[l.key] || chatflows[l.chatflow] {
+			gone = append(gone, l)
+		}
+	}
+	m.mu.RUnlock()
+	for _, l := range gone { // one at a time: requests wait for the lock
+		m.mu.Lock()
+		m.requests.DeleteLabelValues(l.values()...)
+		delete(m.series, l)
+		m.mu.Unlock()
+	}
 }

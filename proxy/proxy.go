@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/cors"
@@ -46,8 +47,11 @@ type Proxy struct {
 	health   health
 	metrics  *metrics
 	counters chatflowCounters
+	keys     keyUses
 	sampler  logSampler
 	errorLog *log.Logger // of net/http
+
+	endedLate atomic.Bool // a request has ended and was counted whose key or chatflow is gone
 }
 
 // New returns a gate, or everything that is wrong with the options.
@@ -118,6 +122,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.authorize(&x.authorization, r, &x.body, x.started, nil)
+	x.beginUse()
 	switch {
 	case !x.Allowed:
 		x.refuse(p.limitFailures(x))

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
-
-	"github.com/flowlatch/flowlatch/keystore"
 )
 
 // The limits of a server. There is none on how long a response lasts: it would cut streams.
@@ -46,7 +44,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 		go p.streams.watch(background, p)
 	}
 	go p.health.probe(background, p.dial, p.opts.Upstream)
-	go p.pruneCounters(background)
+	go p.pruneGone(background)
 
 	failed := make(chan error, 2)
 	go func() { failed <- serveClients(gate, data) }()
@@ -87,27 +85,6 @@ func (p *Proxy) close(gate *http.Server, quiet bool) error {
 	}
 	p.connections.closeAll()
 	return gate.Close()
-}
-
-// pruneEvery is how often counters of chatflows that are gone are looked for.
-const pruneEvery = 10 * time.Second
-
-// pruneCounters drops the counters of chatflows that left the key file, until ctx is done.
-func (p *Proxy) pruneCounters(ctx context.Context) {
-	tick := time.NewTicker(pruneEvery)
-	defer tick.Stop()
-	var last *keystore.Snapshot
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if s := p.opts.Store.Snapshot(); s != last {
-			p.counters.prune(s)
-			last = s
-		}
-	}
 }
 
 // drain lets what is open finish, for a while, and reports whether all has ended.

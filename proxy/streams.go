@@ -27,6 +27,9 @@ func (x *exchange) beginStream() {
 		c.streams.Add(1)
 		storeMax(&c.last, x.started.Unix())
 	}
+	if x.use != nil {
+		x.use.streams.Add(1)
+	}
 	p.metrics.streams.Inc()
 	p.streams.mu.Lock()
 	defer p.streams.mu.Unlock()
@@ -44,6 +47,9 @@ func (x *exchange) endStream() {
 	p.metrics.streams.Dec()
 	x.counters.streams.Add(-1)
 	p.counters.all.streams.Add(-1)
+	if x.use != nil {
+		x.use.streams.Add(-1)
+	}
 }
 
 // watch cuts the streams that would no longer be let in, until ctx is done: their key was revoked or has expired, or

@@ -17,7 +17,7 @@ type doctorCmd struct {
 	ClientCert string `and:"client" placeholder:"FILE" help:"PEM file of the client certificate for a gate that asks for one. Needs --client-key."`
 	ClientKey  string `and:"client" placeholder:"FILE" help:"PEM file of the private key of --client-cert."`
 	Preset     string `env:"FLOWLATCH_PRESET" default:"flowise" help:"The kind of upstream behind the gate: flowise, langflow or n8n."`
-	Admin      string `default:"127.0.0.1:9901" placeholder:"HOST:PORT" help:"The gate's admin listener."`
+	Admin      string `default:"127.0.0.1:9901" help:"The gate's admin listener."`
 }
 
 func (doctorCmd) Help() string {

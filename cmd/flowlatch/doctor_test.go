@@ -60,8 +60,8 @@ func TestDoctorBeforeAGate(t *testing.T) {
 	wantRow(t, rows, "spellings", "ok none of ")
 	wantRow(t, rows, "around the gate", "- name the upstream")
 	wantRow(t, rows, "admin listener", "ok it answers at ")
-	wantRow(t, rows, "active keys", "ok 2 keys and 2 chatflows")
-	wantRow(t, rows, "key file", "ok 2 keys, 2 chatflows")
+	wantRow(t, rows, "active keys", "ok keys: 2, chatflows: 2, generation: 1")
+	wantRow(t, rows, "key file", "ok keys: 2, chatflows: 2")
 
 	if err := os.WriteFile(g.Keys, []byte("version: 1\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -182,14 +182,14 @@ chatflows:
 	rows := runDoctor(t, 0, args...)
 	for _, want := range []string{
 		"look key idle opens no chatflow (line 4)", "look key ending expires at " + soon, "look key ended expired at 2020",
-		"look chatflow open-bot asks for no key (line 9", "look 1 keys open every chatflow", "look 1 keys are in plain text",
+		"look chatflow open-bot asks for no key (line 9", "look keys that open every chatflow", "look keys in plain text: 1",
 	} {
 		wantRow(t, rows, "key file", want)
 	}
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN others than its owner can read it")
+	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN others than its owner can read the file")
 	if err := os.WriteFile(path, []byte("version: 1\nkeys: [}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{},
 		},
 		"internal/config": {
-			own:   []string{"proxy", "proxy/route", "proxy/certificate", "keystore", "keystore/strictyaml"},
+			own:   []string{"proxy", "proxy/route", "proxy/certificate", "keystore", "keystore/strictyaml", "keystore/watch"},
 			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
@@ -95,7 +95,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "proxy/route", "proxy/problem", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "keystore/watch", "proxy/route", "proxy/problem", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

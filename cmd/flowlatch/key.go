@@ -3,24 +3,20 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"slices"
 	"time"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/doctor"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
-	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 type keyCmd struct {
-	New    keyNewCmd    `cmd:"" help:"Make a key and print its secret, once."`
+	New    keyNewCmd    `cmd:"" help:"Make a key, and put its secret into a file or print it."`
 	List   keyListCmd   `cmd:"" help:"List the keys and what they open."`
 	Rotate keyRotateCmd `cmd:"" help:"Give a key a new secret; the old one stays valid for a while."`
 	Revoke keyRevokeCmd `cmd:"" help:"Disable a key."`
+	Prune  keyPruneCmd  `cmd:"" help:"Remove secrets that have expired."`
 }
 
 // keyFile has the flags of commands that read the key file.
@@ -37,94 +33,38 @@ type keyEdit struct {
 
 // edit changes the key file, or prints the new content.
 func (k *keyEdit) edit(path string, s streams, change func(data []byte) ([]byte, error)) error {
+	return k.editAfter(nil, path, s, change)
+}
+
+// editAfter is edit that calls before, unless it is nil, when nothing is left to do but to replace the file or to print
+// the new content. With an error from it neither happens.
+func (k *keyEdit) editAfter(before func() error, path string, s streams, change func(data []byte) ([]byte, error)) error {
 	if !k.Stdout {
-		return edit.File(path, change)
+		return edit.File(path, edit.Options{Before: before, Waiting: tellWaiting(path, s)}, change)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	data, err := edit.Read(path)
+	if err != nil {
 		return err
 	}
 	if data, err = change(data); err != nil {
 		return err
 	}
-	_, err = s.out.Write(data)
-	return err
-}
-
-type keyNewCmd struct {
-	keyEdit
-	ID        string    `name:"id" required:"" placeholder:"ID" help:"The key's public ID, which appears in logs and metrics."`
-	Chatflow  []string  `sep:"none" placeholder:"ID" help:"A chatflow that the key opens; repeat it for several. \"*\" means every chatflow."`
-	NotBefore time.Time `placeholder:"TIME" help:"When the key becomes valid, such as 2027-01-31T00:00:00Z."`
-	NotAfter  time.Time `placeholder:"TIME" help:"When the key expires."`
-}
-
-func (keyNewCmd) Help() string {
-	return `The secret is printed on standard output, alone, and stored nowhere: the file has its digest.
-A running gate reloads the file by itself. The file is created if it does not exist.
-
-Examples:
-
-  flowlatch key new --keys ./keys.yaml --id acme-web --chatflow 3f1c2a9e-1111-4222-8333-444455556666
-  flowlatch key new --keys ./keys.yaml --id ops --chatflow "*" --not-after 2027-01-31T00:00:00Z > ops.secret`
-}
-
-func (cmd *keyNewCmd) Run(c *config.Config, s streams) error {
-	secret := keystore.Generate()
-	err := cmd.edit(c.Keys, s, func(data []byte) ([]byte, error) {
-		return edit.AddKey(c.Keys, data, edit.NewKey{
-			ID: cmd.ID, Digest: keystore.DigestOf(secret), NotBefore: cmd.NotBefore, NotAfter: cmd.NotAfter, Chatflows: cmd.Chatflow,
-		})
-	})
-	if err != nil {
-		return err
+	if before != nil {
+		if err := before(); err != nil {
+			return err
+		}
 	}
-	if len(cmd.Chatflow) == 0 {
-		fmt.Fprintf(s.err, "key %q opens no chatflow yet: list it under a chatflow's `keys:`\n", cmd.ID)
+	if _, err = s.out.Write(data); err != nil {
+		return fmt.Errorf("printing the new key file: %w", err)
 	}
-	return cmd.printSecret(s, secret, fmt.Sprintf("key %q is in %s", cmd.ID, c.Keys))
+	return nil
 }
 
-// printSecret prints a new secret, alone, and what was done.
-func (k *keyEdit) printSecret(s streams, secret, done string) error {
-	to := s.out
-	if k.Stdout {
-		to = s.err // standard output has the file
-	} else {
-		fmt.Fprintln(s.err, done+"; its new secret follows and is not stored anywhere")
+// tellWaiting says for whom an edit of the key file waits.
+func tellWaiting(path string, s streams) func(holder string) {
+	return func(holder string) {
+		fmt.Fprintf(s.err, "waiting for %s, which edits key files in the directory of %s\n", holder, path)
 	}
-	_, err := io.WriteString(to, secret+"\n")
-	return err
-}
-
-type keyRotateCmd struct {
-	keyEdit
-	ID      string        `name:"id" required:"" placeholder:"ID" help:"The key to give a new secret."`
-	Overlap time.Duration `default:"24h" help:"How long the old secret stays valid; 0 ends it at once."`
-}
-
-func (keyRotateCmd) Help() string {
-	return `The key keeps its ID and what it opens. Both secrets are valid during the overlap, and responses to requests with the old one
-have Deprecation and Sunset headers. The new secret is printed on standard output, alone, and stored nowhere.
-
-Examples:
-
-  flowlatch key rotate --keys ./keys.yaml --id acme-web --overlap 24h
-  flowlatch key rotate --keys ./keys.yaml --id acme-web --overlap 0`
-}
-
-func (cmd *keyRotateCmd) Run(c *config.Config, s streams) error {
-	if cmd.Overlap < 0 {
-		return usageError{errors.New("--overlap must not be negative")}
-	}
-	secret, until := keystore.Generate(), time.Now().Add(cmd.Overlap)
-	err := cmd.edit(c.Keys, s, func(data []byte) ([]byte, error) {
-		return edit.RotateKey(c.Keys, data, cmd.ID, keystore.DigestOf(secret), until)
-	})
-	if err != nil {
-		return err
-	}
-	return cmd.printSecret(s, secret, fmt.Sprintf("key %q has a new secret in %s, the old one expires at %s", cmd.ID, c.Keys, until.UTC().Format(time.RFC3339)))
 }
 
 type keyListCmd struct{ keyFile }
@@ -151,7 +91,7 @@ type keyRevokeCmd struct {
 func (keyRevokeCmd) Help() string {
 	return `The key stays in the file, disabled, so that its ID cannot come to mean another. A running gate refuses it from the next
 request on; open responses may finish, unless the gate has --cut-streams-on-revoke. The gate's admin listener is asked
-when the key was last used: a key that is in use is not revoked without --force.
+when the key was last used: a key that is in use is not revoked without --force, nor one of a gate that does not answer.
 
 Examples:
 
@@ -177,19 +117,21 @@ func (cmd *keyRevokeCmd) Run(c *config.Config, s streams) error {
 // recently is how long after its last use a key counts as in use.
 const recently = 10 * time.Minute
 
-// inUse asks the gate when the key was last used, and returns an error if that was recently. If the gate cannot say, it
-// prints why and returns nil.
+// inUse asks the gate whether the key is in use. It is an error if it is, and if there is no telling: something listens
+// there and does not say. Where nothing listens, no gate is running, or it is out of reach; it prints so and returns nil.
 func (cmd *keyRevokeCmd) inUse(c *config.Config, s streams) error {
-	status, err := doctor.Status(c.Admin)
-	if err != nil {
-		fmt.Fprintf(s.err, "cannot ask the gate at %s whether the key is in use (%v)\n", c.Admin, err)
-		return nil
-	}
-	i := slices.IndexFunc(status.Keys, func(k admin.KeyStatus) bool { return k.ID == cmd.ID })
-	if i < 0 {
+	k, err := doctor.Key(c.Admin, cmd.ID)
+	switch {
+	case errors.Is(err, doctor.ErrNoGate):
+		fmt.Fprintf(s.err, "no gate listens at %s, so nobody can say whether the key is in use; --admin names another address\n", c.Admin)
+	case err != nil:
+		return fmt.Errorf("the gate at %s does not say whether key %q is in use: %w; ask again, name the gate's address with --admin, or revoke the key nevertheless with --force", c.Admin, cmd.ID, err)
+	case k == nil:
 		fmt.Fprintf(s.err, "the gate at %s does not have key %q, so it cannot say whether it is in use\n", c.Admin, cmd.ID)
-	} else if used := status.Keys[i].LastUsed; used != nil && time.Since(*used) < recently {
-		return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force revokes it nevertheless", cmd.ID, used.Format(time.RFC3339), c.Admin)
+	case k.OpenRequests > 0:
+		return fmt.Errorf("key %q is in use now, according to the gate at %s: open requests: %d; --force revokes it nevertheless", cmd.ID, c.Admin, k.OpenRequests)
+	case k.LastUsed != nil && time.Since(*k.LastUsed) < recently:
+		return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force revokes it nevertheless", cmd.ID, k.LastUsed.Format(time.RFC3339), c.Admin)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/keystore"
 )
 
 // logPage is what docs/logs.md says about log lines.
@@ -100,6 +101,11 @@ func TestRequestLineFields(t *testing.T) {
 	t.Parallel()
 	page := readLogPage(t)
 	g := startGate(t, newEcho())
+	digest := keystore.DigestOf(g.web).String() // of a key in the middle of a rotation
+	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    sha256: "+digest+"\n", "    secrets:\n      - sha256: "+digest+"\n      - sha256: "+keystore.DigestOf("next").String()+"\n", 1))
+	if res := g.reload(t); res.status != http.StatusOK {
+		t.Fatalf("reload = %d %s", res.status, res.body)
+	}
 	g.sendAll(t)
 	testkit.Eventually(t, "lines of both requests", func() bool { return len(g.Logged(t, "request")) == 2 })
 	seen := map[string]bool{}

@@ -98,6 +98,8 @@ func listen(flag, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("%s %s: another program listens there; end it or choose another port", flag, addr)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("%s %s: not allowed; ports below 1024 need privileges, choose a higher one", flag, addr)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s %s: this machine has no such address; leave the host out for every address it has", flag, addr)
 	case err != nil:
 		return nil, fmt.Errorf("%s %s: %w", flag, addr, err)
 	}

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/admin"
@@ -36,7 +38,7 @@ func (e *examination) adminListener() {
 		e.add(check, Open, "the key file is invalid, and older keys stay active, of which some may be revoked: %s", status.Fault)
 		return
 	}
-	e.add(check, OK, "%d keys and %d chatflows, generation %d", len(status.Keys), len(status.Chatflows), status.Generation)
+	e.add(check, OK, "keys: %d, chatflows: %d, generation: %d", status.KeyCounts.Total, status.ChatflowCounts.Total, status.Generation)
 }
 
 // adminAddresses looks where the admin listener answers.
@@ -92,13 +94,27 @@ const adminTimeout = 3 * time.Second
 // errNotAdmin says that something else answers where an admin listener should.
 var errNotAdmin = errors.New("what answers is not an admin listener of flowlatch")
 
-// Status asks the admin listener at an address for the gate's status.
+// ErrNoGate says that nothing listens where an admin listener should. All other errors leave open whether a gate runs.
+var ErrNoGate = errors.New("nothing listens")
+
+// Status asks the admin listener at an address for the gate's status, with one key and one chatflow: a gate may have so many
+// that it could not send all of them in time.
 func Status(addr string) (status admin.Status, err error) {
-	body, err := Ask(addr, "/status")
+	body, err := Ask(addr, "/status?limit=1")
 	if err == nil && (json.Unmarshal(body, &status) != nil || status.Generation == 0) {
 		err = fmt.Errorf("%s: %w", addr, errNotAdmin)
 	}
 	return status, err
+}
+
+// Key asks the admin listener at an address for the state of one key, which is nil if the gate does not have it.
+func Key(addr, id string) (*admin.KeyStatus, error) {
+	body, err := Ask(addr, "/status?key="+url.QueryEscape(id))
+	var one admin.OneKey
+	if err == nil && (json.Unmarshal(body, &one) != nil || one.Generation == 0) {
+		err = fmt.Errorf("%s: %w", addr, errNotAdmin)
+	}
+	return one.Key, err
 }
 
 // Ask gets a path from the admin listener at an address. A status other than 200 is an error with the text of the
@@ -108,15 +124,34 @@ func Ask(addr, path string) ([]byte, error) {
 	if host == "" || net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1" // where a listener on every address is reached
 	}
+	at := net.JoinHostPort(host, port)
 	client := &http.Client{Timeout: adminTimeout, Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy from the environment
-	res, err := client.Get("http://" + net.JoinHostPort(host, port) + path)
+	res, err := client.Get("http://" + at + path)
 	if err != nil {
-		return nil, err
+		return nil, noResponse(at, err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
+	if err != nil {
+		return nil, noResponse(at, err)
+	}
+	if res.StatusCode != http.StatusOK {
 		err = errors.New(strings.TrimSpace(string(body)))
 	}
 	return body, err
+}
+
+// noResponse says why there is no response from an address.
+func noResponse(at string, err error) error {
+	var asked *url.Error
+	var timeout net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w at %s", ErrNoGate, at)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("no response from %s within %s", at, adminTimeout)
+	case errors.As(err, &asked):
+		err = asked.Err // without the URL
+	}
+	return fmt.Errorf("asking %s: %w", at, err)
 }

@@ -25,7 +25,7 @@ func (e *examination) keyFile() {
 		return
 	}
 	s := store.Snapshot()
-	e.add(keyFileCheck, OK, "%d keys, %d chatflows", len(s.Keys()), len(s.Chatflows()))
+	e.add(keyFileCheck, OK, "keys: %d, chatflows: %d", len(s.Keys()), len(s.Chatflows()))
 	used, plain := map[*keystore.Key]bool{}, 0
 	for _, c := range s.Chatflows() {
 		e.chatflow(c)
@@ -50,7 +50,7 @@ func (e *examination) chatflow(c *keystore.Chatflow) {
 	case c.Public:
 		e.add(keyFileCheck, Look, "chatflow %s asks for no key (line %d: public); anyone can use it and spend on its model", c.Label(), c.Line)
 	case c.ID == keystore.EveryChatflow:
-		e.add(keyFileCheck, Look, `%d keys open every chatflow, also those made tomorrow (line %d: "*")`, len(c.Keys()), c.Line)
+		e.add(keyFileCheck, Look, `keys that open every chatflow, also those made tomorrow (line %d: "*"): %d`, c.Line, len(c.Keys()))
 	}
 }
 
@@ -71,7 +71,7 @@ func (e *examination) key(k *keystore.Key, used bool) {
 func (e *examination) plainSecrets(keys int) {
 	result, readers := Look, ""
 	if info, err := os.Stat(e.KeyFile); err == nil && info.Mode().Perm()&0o044 != 0 {
-		result, readers = Open, fmt.Sprintf(", and others than its owner can read it (mode %04o; chmod 600)", info.Mode().Perm())
+		result, readers = Open, fmt.Sprintf(", and others than its owner can read the file (mode %04o; chmod 600)", info.Mode().Perm())
 	}
-	e.add(keyFileCheck, result, "%d keys are in plain text in it%s; `flowlatch check` shows the digest to replace each with", keys, readers)
+	e.add(keyFileCheck, result, "keys in plain text: %d%s; `flowlatch check` shows the digest to replace each with", keys, readers)
 }

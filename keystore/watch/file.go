@@ -13,6 +13,7 @@ import (
 // File is a file whose content is compared with what it was. It is not safe for concurrent use.
 type File struct {
 	path   string
+	limit  int64
 	info   fs.FileInfo // of the content that was last found; nil if there was none yet
 	digest [sha256.Size]byte
 	known  bool // digest is that of the last content
@@ -22,8 +23,8 @@ type File struct {
 	inPlace bool
 }
 
-// NewFile returns a File that has seen nothing yet.
-func NewFile(path string) *File { return &File{path: path} }
+// NewFile returns a File that has seen nothing yet, and reads at most limit bytes.
+func NewFile(path string, limit int64) *File { return &File{path: path, limit: limit} }
 
 // large is the size from which a file is not copied into memory, and is not read again while nothing says that it has
 // changed.
@@ -45,18 +46,19 @@ type Content struct {
 }
 
 // Open returns the content of the file and reports whether it differs from that of the last Open. After an
-// error the next content counts as changed. The caller must close the content.
+// error the next content counts as changed. The caller must close the content. What is not a regular file, or is larger
+// than the limit, is an error; so is a file system that does not respond within [Timeout], here or while the content is read.
 func (f *File) Open() (c *Content, changed bool, err error) {
 	last, known := f.opened, f.known
 	f.opened, f.known = time.Now(), false
-	file, err := os.Open(f.path)
+	c, err = limited(f.path, func() (*Content, error) { return openContent(f.path, f.limit) }, func(c *Content) { c.release() })
 	if err != nil {
 		return nil, false, err
 	}
-	c = &Content{of: f, file: file}
-	digest, err := f.read(c, known)
+	c.of = f
+	digest, err := f.digestOf(c, known)
 	if err != nil {
-		file.Close()
+		c.release()
 		return nil, false, err
 	}
 	if changed = !known || digest != f.digest; changed {
@@ -67,23 +69,30 @@ func (f *File) Open() (c *Content, changed bool, err error) {
 	return c, changed, nil
 }
 
-// read completes c and returns its digest.
-func (f *File) read(c *Content, known bool) (digest [sha256.Size]byte, err error) {
-	if c.info, err = c.file.Stat(); err != nil {
-		return digest, err
+// openContent returns the content of the file at path: of a small one all, of a large one what reads it.
+func openContent(path string, limit int64) (*Content, error) {
+	file, info, err := open(path, limit)
+	if err != nil {
+		return nil, err
 	}
-	if c.info.Size() < large {
-		data, err := io.ReadAll(c.file)
-		if err != nil {
-			return digest, err
-		}
-		c.file.Close()
-		c.file, c.SectionReader = nil, io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
-	} else {
-		c.SectionReader = io.NewSectionReader(c.file, 0, c.info.Size())
-		if known && isSame(f.info, c.info) && f.hashed.Sub(changeTime(c.info)) > racy && !changeTime(c.info).IsZero() {
-			return f.digest, nil
-		}
+	c := &Content{info: info, file: file}
+	if info.Size() >= large {
+		c.SectionReader = io.NewSectionReader(&parts{path: path, file: file}, 0, info.Size())
+		return c, nil
+	}
+	defer c.release()
+	data, err := io.ReadAll(io.LimitReader(file, large+1))
+	if err == nil && len(data) > large {
+		err = ErrChanging
+	}
+	c.SectionReader = io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
+	return c, err
+}
+
+// digestOf returns the digest of a content.
+func (f *File) digestOf(c *Content, known bool) (digest [sha256.Size]byte, err error) {
+	if c.file != nil && known && isSame(f.info, c.info) && f.hashed.Sub(changeTime(c.info)) > racy && !changeTime(c.info).IsZero() {
+		return f.digest, nil
 	}
 	f.hashed = time.Now()
 	h := sha256.New()
@@ -102,14 +111,21 @@ func (c *Content) Close() error {
 	if file == nil {
 		return nil
 	}
-	c.file = nil
-	defer file.Close()
-	info, err := file.Stat()
+	defer c.release()
+	info, err := limited(c.of.path, file.Stat, nil)
 	if err == nil && !isSame(info, c.info) {
 		err = ErrChanging
 	}
 	c.of.known = c.of.known && err == nil
 	return err
+}
+
+// release closes the file, if it is open.
+func (c *Content) release() {
+	if c.file != nil {
+		c.file.Close()
+		c.file = nil
+	}
 }
 
 // Path returns the path of the file.

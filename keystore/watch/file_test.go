@@ -37,7 +37,7 @@ func put(t *testing.T, path, content string) {
 
 func TestFileRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	f := NewFile(path)
+	f := NewFile(path, 1<<30)
 	if _, changed, err := f.Open(); err == nil || changed {
 		t.Errorf("Open() of no file = changed %t, %v, want an error", changed, err)
 	}
@@ -84,7 +84,7 @@ func TestFileLarge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	a, b := string(bytes.Repeat([]byte("a"), large)), string(bytes.Repeat([]byte("b"), large))
 	put(t, path, a)
-	f := NewFile(path)
+	f := NewFile(path, 1<<30)
 	read(t, f, a, true)
 
 	// Read while another change could have the same times, it is read again.
@@ -125,7 +125,7 @@ func TestFileChanging(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	a := string(bytes.Repeat([]byte("a"), large))
 	put(t, path, a)
-	f := NewFile(path)
+	f := NewFile(path, 1<<30)
 	c, _, err := f.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func lstat(t *testing.T, path string) os.FileInfo {
 func TestFileInPlace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	put(t, path, "0")
-	f := NewFile(path)
+	f := NewFile(path, 1<<30)
 	read(t, f, "0", true)
 	if !f.InPlace() {
 		t.Error("InPlace() of a file seen for the first time = false, want true: nobody knows how it came")

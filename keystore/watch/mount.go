@@ -10,7 +10,7 @@ import (
 // into a container by itself is (docker's -v FILE:FILE, a Kubernetes subPath). When such a file is replaced
 // outside, the new one never arrives. It is false where that is not known.
 func IsMountPoint(path string) bool {
-	real, err := filepath.EvalSymlinks(path)
+	real, err := limited(path, func() (string, error) { return filepath.EvalSymlinks(path) }, nil)
 	if err == nil {
 		real, err = filepath.Abs(real)
 	}

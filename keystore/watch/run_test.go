@@ -43,7 +43,7 @@ func TestPathsChange(t *testing.T) {
 	mkdir(t, filepath.Dir(two))
 	write(t, one, "0")
 	write(t, two, "0")
-	first, second := watch.NewFile(one), watch.NewFile(two)
+	first, second := watch.NewFile(one, 1<<30), watch.NewFile(two, 1<<30)
 	var both atomic.Bool
 	w := &watched{path: one, seen: make(chan string, 1000)}
 	look := func() time.Duration {

@@ -94,7 +94,7 @@ func TestReadingMakesNoEvent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	put(t, path, "0")
 	watchDirs(w, []string{path})
-	f := NewFile(path)
+	f := NewFile(path, 1<<30)
 	for range 3 {
 		read(t, f, "0", f.hashed.IsZero())
 		if _, err := os.Stat(path); err != nil {

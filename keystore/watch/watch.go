@@ -1,4 +1,5 @@
-// Package watch says when a file may have changed, and whether it did.
+// Package watch reads files that somebody else writes: it says when one may have changed and whether it did, and reads only
+// regular files, up to a limit of size, within a limit of time.
 //
 // Events of the kernel are only a hint: network file systems have none, and a watch on a file itself ends
 // when the file is replaced. So the directories on the way to the file are watched, a slow poll runs
@@ -37,7 +38,10 @@ func Run(ctx context.Context, poll time.Duration, paths func() []string, check f
 		drained.Go(func() { drain(w, e.hints) })
 		defer drained.Wait()
 		defer w.Close()
-		e.follow = func(paths []string) { watchDirs(w, paths) }
+		e.follow = func(paths []string) {
+			// A mount that hangs must not end the poll. If this fails, the poll is enough.
+			_, _ = limited("directories of "+strings.Join(paths, ", "), func() (struct{}, error) { watchDirs(w, paths); return struct{}{}, nil }, nil)
+		}
 	}
 	e.run(ctx, poll, paths, check)
 }
@@ -106,10 +110,27 @@ func drain(w *fsnotify.Watcher, hints chan<- struct{}) {
 // watchDirs makes w watch every directory on the way to paths, and no other. A directory is added
 // again even if it is watched: its name may mean another directory now.
 func watchDirs(w *fsnotify.Watcher, paths []string) {
-	var dirs []string
+	var watched []string
+	// A directory that was made before the one above it was watched made no event there. The poll finds what is missed if
+	// somebody goes on making some.
+	for range 10 {
+		dirs := allDirsOf(paths)
+		if watched != nil && slices.Equal(dirs, watched) {
+			return
+		}
+		watchOnly(w, dirs)
+		watched = dirs
+	}
+}
+
+func allDirsOf(paths []string) (dirs []string) {
 	for _, p := range paths {
 		dirs = append(dirs, dirsOf(p)...)
 	}
+	return dirs
+}
+
+func watchOnly(w *fsnotify.Watcher, dirs []string) {
 	for _, old := range w.WatchList() {
 		if !slices.Contains(dirs, old) {
 			_ = w.Remove(old) // an error means that it is gone

@@ -36,7 +36,7 @@ type watched struct {
 func start(t *testing.T, path string, poll time.Duration) *watched {
 	t.Helper()
 	w := &watched{path: path, seen: make(chan string, 10_000)}
-	file := watch.NewFile(path)
+	file := watch.NewFile(path, 1<<30)
 	var failed bool
 	look := func() time.Duration {
 		w.looks.Add(1)

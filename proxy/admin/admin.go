@@ -67,6 +67,10 @@ const smallView = 500
 
 // serveStatus shows the status, or as much of it as the query asks for.
 func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
+	if q := r.URL.Query(); q.Has("key") {
+		a.serveKey(w, q.Get("key"))
+		return
+	}
 	v, err := parseView(r.URL.Query())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)

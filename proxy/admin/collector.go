@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -17,6 +19,8 @@ var (
 	keysStale       = prometheus.NewDesc("flowlatch_keys_stale", "1 if the key file is invalid and an older version of it stays active.", nil, nil)
 	keyLastUsed     = prometheus.NewDesc("flowlatch_key_last_used_timestamp_seconds", "When the key last let a request through, since the start.", []string{"key"}, nil)
 	keyExpiry       = prometheus.NewDesc("flowlatch_key_expiry_timestamp_seconds", "When the key's last secret expires, for keys that do.", []string{"key"}, nil)
+	keyDenied       = prometheus.NewDesc("flowlatch_key_denied_total", "Requests with the key that flowlatch refused or could not serve, by code.", []string{"key", "code"}, nil)
+	keyLastRefused  = prometheus.NewDesc("flowlatch_key_last_refused_timestamp_seconds", "When flowlatch last refused a request with the key or could not serve it, since the start.", []string{"key"}, nil)
 	certExpiry      = prometheus.NewDesc("flowlatch_certificate_expiry_timestamp_seconds", "When the certificate expires; of a file of CAs, when the first does.", []string{"certificate"}, nil)
 	certStale       = prometheus.NewDesc("flowlatch_certificate_stale", "1 if the last reload of the certificate's files failed and the old one stays in use.", []string{"certificate"}, nil)
 	upstreamUp      = prometheus.NewDesc("flowlatch_upstream_up", "1 if the upstream could be reached when it was last tried.", nil, nil)
@@ -24,7 +28,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{keysLoaded, keysGeneration, keysReloads, keysLastSuccess, keysStale, keyLastUsed, keyExpiry, certExpiry, certStale, upstreamUp} {
+	for _, d := range []*prometheus.Desc{keysLoaded, keysGeneration, keysReloads, keysLastSuccess, keysStale, keyLastUsed, keyExpiry, keyDenied, keyLastRefused, certExpiry, certStale, upstreamUp} {
 		ch <- d
 	}
 }
@@ -46,9 +50,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		if t := k.NotAfter(); !t.IsZero() {
 			gauge(keyExpiry, float64(t.Unix()), k.ID)
 		}
-		if t := c.proxy.LastUsed(k.ID); !t.IsZero() {
-			gauge(keyLastUsed, float64(t.Unix()), k.ID)
-		}
+		c.collectUse(ch, k.ID)
 	}
 	for _, st := range c.opts.Certificates.Status() {
 		gauge(certExpiry, float64(st.NotAfter.Unix()), string(st.Name))
@@ -56,6 +58,21 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if h := c.proxy.Health(); h.Known {
 		gauge(upstreamUp, b2f(h.Up))
+	}
+}
+
+// collectUse reports how a key was used.
+func (c *collector) collectUse(ch chan<- prometheus.Metric, id string) {
+	use := c.proxy.KeyUse(id)
+	at := func(d *prometheus.Desc, t time.Time) {
+		if !t.IsZero() {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(t.Unix()), id)
+		}
+	}
+	at(keyLastUsed, use.LastUsed)
+	at(keyLastRefused, use.LastRefused)
+	for code, n := range use.RefusedByCode() {
+		ch <- prometheus.MustNewConstMetric(keyDenied, prometheus.CounterValue, float64(n), id, string(code))
 	}
 }
 

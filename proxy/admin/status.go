@@ -135,9 +135,24 @@ type KeyStatus struct {
 	Secrets   int        `json:"secrets"`
 	NotBefore *time.Time `json:"not_before,omitempty"`
 	NotAfter  *time.Time `json:"not_after,omitempty"`
-	LastUsed  *time.Time `json:"last_used,omitempty"`
+	LastUsed  *time.Time `json:"last_used,omitempty"` // when it last opened something, or such a request ended
 	// Generation is that of the key file in which the key was added or last changed.
 	Generation uint64 `json:"generation"`
+	// OpenRequests are those that the key opened and that have not ended.
+	OpenRequests int64 `json:"open_requests"`
+	// The counts are of all requests that presented the key, also those that were refused because it is disabled or has
+	// expired.
+	CountStatus
+	// SecretUse is when each secret was last used, if the key has more than one.
+	SecretUse []SecretStatus `json:"secret_use,omitempty"`
+}
+
+// SecretStatus is one secret of a key.
+type SecretStatus struct {
+	Fingerprint string     `json:"fingerprint"`
+	NotBefore   *time.Time `json:"not_before,omitempty"`
+	NotAfter    *time.Time `json:"not_after,omitempty"`
+	LastUsed    *time.Time `json:"last_used,omitempty"`
 }
 
 // ChatflowStatus is one chatflow.

@@ -24,7 +24,7 @@ type view struct {
 
 // What a view can be ordered by.
 var (
-	keyOrders      = []string{"file", "last_used", "expiry", "id"}
+	keyOrders      = []string{"file", "last_used", "last_refused", "expiry", "id"}
 	chatflowOrders = []string{"file", "last_call", "last_refused", "refused", "requests", "name"}
 )
 
@@ -67,7 +67,7 @@ func (v view) has(s string) bool {
 func (v view) warnings(s *keystore.Snapshot) []string {
 	w := append([]string{}, s.Warnings...)
 	if v.limit > 0 && len(w) > v.limit {
-		w = append(w[:v.limit], fmt.Sprintf("… and %d more; `flowlatch check` shows all", len(w)-v.limit))
+		w = append(w[:v.limit], fmt.Sprintf("… and %d more; `flowlatch check --all` shows all", len(w)-v.limit))
 	}
 	return w
 }
@@ -101,6 +101,8 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 			rank = 0
 		case "last_used":
 			rank = newest(a.proxy.LastUsed(k.ID))
+		case "last_refused":
+			rank = newest(a.proxy.KeyUse(k.ID).LastRefused)
 		case "expiry":
 			rank = soonest(k.NotAfter(), now)
 		}
@@ -108,11 +110,7 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 	}
 	keys := []KeyStatus{}
 	for _, r := range first.list() {
-		k := r.value
-		keys = append(keys, KeyStatus{
-			ID: k.ID, Status: k.Validity(now).String(), Secrets: len(k.Secrets()), Generation: k.Since(),
-			NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()), LastUsed: optional(a.proxy.LastUsed(k.ID)),
-		})
+		keys = append(keys, a.oneKey(r.value, now))
 	}
 	return keys, counts
 }

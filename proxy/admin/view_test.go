@@ -70,7 +70,7 @@ func TestStatusView(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"?limit=0": "limit", "?limit=x": "limit", "?limit=-1": "limit", "?keys_by=age": "last_used, expiry", "?chatflows_by=x": "last_call",
+		"?limit=0": "limit", "?limit=x": "limit", "?limit=-1": "limit", "?keys_by=age": "last_used, last_refused, expiry", "?chatflows_by=x": "last_call",
 		"?filter=" + strings.Repeat("x", 201): "at most 200",
 	} {
 		if w := g.ask("GET", "/status"+query, "localhost"); w.Code != 400 || !strings.Contains(w.Body.String(), want) {

@@ -8,9 +8,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
+	"sync"
+
+	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
 // CheckCertificate returns what is wrong with a file of certificates.
@@ -52,12 +53,14 @@ func (c content) digest() [sha256.Size]byte {
 }
 
 func (s source) read() (c content) {
-	var keyErr error
-	c.cert, c.err = readFile(s.cert)
+	var certErr, keyErr error
+	var both sync.WaitGroup // at once: if both hang, that takes no longer than if one does
+	both.Go(func() { c.cert, certErr = readFile(s.cert) })
 	if s.key != "" {
-		c.key, keyErr = readFile(s.key)
+		both.Go(func() { c.key, keyErr = readFile(s.key) })
 	}
-	c.err = errors.Join(c.err, keyErr)
+	both.Wait()
+	c.err = errors.Join(certErr, keyErr)
 	return c
 }
 
@@ -66,24 +69,7 @@ func (s source) load() (*material, error) { return s.parse(s.read()) }
 // maxFile is the size of the largest file that is read, in bytes. All public CAs take a quarter of a megabyte.
 const maxFile = 4 << 20
 
-// readFile reads a regular file. Others, such as named pipes, could make it wait for ever.
-func readFile(path string) ([]byte, error) {
-	if info, err := os.Stat(path); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(content) > maxFile {
-		err = fmt.Errorf("%s: larger than %d bytes", path, maxFile)
-	}
-	return content, err
-}
+func readFile(path string) ([]byte, error) { return watch.ReadFile(path, maxFile) }
 
 func (s source) parse(c content) (*material, error) {
 	if c.err != nil {

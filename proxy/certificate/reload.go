@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore/watch"
@@ -70,10 +71,12 @@ type reading struct {
 }
 
 func (s *Store) read() reading {
-	r := reading{number: s.readings.Add(1)}
-	for _, e := range s.entries {
-		r.contents = append(r.contents, e.source.read())
+	r := reading{number: s.readings.Add(1), contents: make([]content, len(s.entries))}
+	var all sync.WaitGroup
+	for i, e := range s.entries { // at once, as in source.read
+		all.Go(func() { r.contents[i] = e.source.read() })
 	}
+	all.Wait()
 	return r
 }
 

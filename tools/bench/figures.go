@@ -100,18 +100,20 @@ func (t *table) readings(turns ...[]reading) {
 	}
 }
 
-// judge adds a line that says whether a limit was kept. Without a value, it adds none.
+// judge adds a line and says whether its limit was kept. Without a value, it adds none.
 func (t *table) judge(what string, s spread, limit float64, unit string) {
-	cells := []string{what, "≤ " + number(limit) + unit, s.unit(unit), "kept"}
-	switch {
-	case math.IsNaN(s.median):
+	if math.IsNaN(s.median) {
 		return
-	case limit == none:
-		cells[1], cells[3] = "", ""
-	case s.median > limit:
-		cells[3] = "MISSED"
 	}
-	t.add(cells...)
+	t.add(what, s.unit(unit))
+	verdict := "kept"
+	switch {
+	case limit == none:
+		return
+	case s.median > limit:
+		verdict = "MISSED"
+	}
+	progress("%s: %s, limit %s%s: %s", what, s.unit(unit), number(limit), unit, verdict)
 }
 
 // print writes the table as Markdown, in columns. Without a line below its header, it writes nothing.

@@ -85,7 +85,7 @@ func (i *instance) paced(rate int) load {
 
 // files replaces a small key file by a large one.
 func (l *keyLab) files(ctx context.Context) (table, error) {
-	t := table{{"key file of 10 keys replaced by a large one, 1,000 requests/s", "limit", "measured", ""}}
+	t := table{{"key file of 10 keys replaced by a large one, 1,000 requests/s", "measured"}}
 	var failed []error
 	for _, f := range keyFiles {
 		large := filepath.Join(l.dir, f.name)
@@ -96,7 +96,7 @@ func (l *keyLab) files(ctx context.Context) (table, error) {
 		if err != nil {
 			return t, err
 		}
-		t.add(fmt.Sprintf("%s, %d keys", f.name, f.count), "", number(float64(info.Size())/(1<<20))+" MiB", "")
+		t.add(fmt.Sprintf("%s, %d keys", f.name, f.count), number(float64(info.Size())/(1<<20))+" MiB")
 		var turns [][]reading
 		for turn := range l.turns {
 			progress("%s of %d keys, turn %d of %d", f.name, f.count, turn+1, l.turns)
@@ -183,7 +183,7 @@ func (l *keyLab) replace(ctx context.Context, large string, count int, limit, ma
 func (l *keyLab) storm(ctx context.Context) (t table, err error) {
 	const every = 10 * time.Millisecond
 	progress("100 reloads a second for %s", l.duration)
-	t = table{{fmt.Sprintf("100 reloads a second for %s, 200 requests/s", l.duration), "limit", "measured", ""}}
+	t = table{{fmt.Sprintf("100 reloads a second for %s, 200 requests/s", l.duration), "measured"}}
 	i, err := l.start(ctx, "keys.yaml")
 	if err != nil {
 		return t, err
@@ -239,7 +239,7 @@ func (l *keyLab) storm(ctx context.Context) (t table, err error) {
 // that is stored of a key is in a cache of the processor. The token is, as that of a request which was just read.
 func (l *keyLab) decisions(context.Context) (table, error) {
 	const decisions = 1_000_000
-	t := table{{"CPU of a decision", "limit", "measured", ""}}
+	t := table{{"CPU of a decision", "measured"}}
 	for _, count := range []int{fewKeys, manyKeys, len(l.keys.tokens)} {
 		progress("decisions with %d keys", count)
 		path := filepath.Join(l.dir, "decide.json")

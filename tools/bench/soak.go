@@ -82,7 +82,7 @@ func (i *instance) mixed(ctx context.Context, d time.Duration) (t table, err err
 		{"event streams of a second, 50 at once", brief},
 		{"left before the response", leave},
 	}
-	t = table{{d.String() + " of mixed load", "limit", "measured", ""}}
+	t = table{{d.String() + " of mixed load", "measured"}}
 	var running []*process
 	for _, l := range loads {
 		l.Port, l.For = i.Port, d

@@ -1,32 +1,32 @@
-//go:build unix
-
 package keystore
 
 import (
-	"errors"
-	"os"
 	"path/filepath"
-	"syscall"
+	"runtime"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // TestOneReadOfALook has the key file truncated and half written while a reload waits for Flowise's. What
 // the reload applies must be what it found, not what the file has become meanwhile.
 func TestOneReadOfALook(t *testing.T) {
 	inBubble(t, keysFile("a", "b"), dashboardKeys, func(f *bubble) {
-		api := filepath.Join(f.dir, "api.json")
-		if err := errors.Join(syscall.Mkfifo(api+".next", 0o600), os.Rename(api+".next", api)); err != nil {
-			f.Fatal(err)
-		}
+		f.rename("api.json", dashboardKeys+"\n")
+		api := testkit.TakeLease(f.T, filepath.Join(f.dir, "api.json"))
 		looked := make(chan struct{})
 		go func() { defer close(looked); f.reload(false) }()
-		pipe, err := os.OpenFile(api, os.O_WRONLY, 0) // returns when the look is reading
-		if err != nil {
-			f.Fatal(err)
+		for !api.Waiting() {
+			select {
+			case <-looked:
+				f.Fatal("the look ended without Flowise's file")
+			default:
+				runtime.Gosched()
+			}
 		}
 		f.put("keys.yaml", keysFile("a"))
-		pipe.WriteString("[")
-		pipe.Close()
+		api.Write(f.T, "[")
+		api.Release(f.T)
 		<-looked
 		if f.Snapshot().Key("b") == nil || !f.Status().Stale {
 			f.Errorf("key b there: %t, stale: %t, want the key and the fault of Flowise's file", f.Snapshot().Key("b") != nil, f.Status().Stale)

@@ -1,0 +1,39 @@
+package keystore_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/watch"
+)
+
+// TestFlowiseFileHangs revokes our own key while Flowise's file hangs: that is applied, and the keys that Flowise had last
+// stay. Once the file can be read again, what it holds is applied.
+func TestFlowiseFileHangs(t *testing.T) {
+	t.Parallel()
+	path, api := withFlowise(t, usesFlowise, apiJSON("Web "+flowiseA+" "+secretA, "Batch "+flowiseB+" "+secretB))
+	s, err := keystore.Open(path, keystore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease := testkit.TakeLease(t, api)
+	testkit.ReplaceFile(t, path, strings.Replace(usesFlowise, "{id: own,", "{id: own, disabled: true,", 1))
+	for range 3 {
+		r := s.Reload()
+		if st := s.Status(); !errors.Is(r.Err, watch.ErrTimeout) && !strings.Contains(r.Err.Error(), watch.ErrTimeout.Error()) || !st.Stale || st.Generation != 2 {
+			t.Errorf("Reload = %s, %v in generation %d, want the change of the key file, and %v", r.Result, r.Err, st.Generation, watch.ErrTimeout)
+		}
+	}
+	if opens(s, "our-own-secret-0123456789") || !opens(s, secretA) || !opens(s, secretB) {
+		t.Error("while Flowise's file hangs: want our own key revoked, and those of Flowise as they were")
+	}
+	lease.Write(t, apiJSON("Batch "+flowiseB+" "+secretB))
+	lease.Release(t)
+	testkit.Eventually(t, "end of the fault", func() bool { return s.Reload().Err == nil })
+	if opens(s, secretA) || !opens(s, secretB) || s.Status().Stale {
+		t.Errorf("after it: stale = %t, want the keys that are in the file", s.Status().Stale)
+	}
+}

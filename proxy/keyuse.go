@@ -1,0 +1,183 @@
+package proxy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// KeyUse is what became of the requests with one key since the start.
+type KeyUse struct {
+	// Counts are of all requests that presented one of its secrets. Streams are those that the key opened.
+	Counts
+	// LastUsed is when the key last opened what a request asked for, or when such a request ended; zero for never.
+	LastUsed time.Time
+	// Open are the requests that the key opened and that have not ended.
+	Open int64
+
+	secrets []*secretUse
+}
+
+// SecretLastUsed returns when a secret of the key was last used in the same sense; zero for never.
+func (u KeyUse) SecretLastUsed(d keystore.Digest) time.Time {
+	for _, s := range u.secrets {
+		if s.digest == d {
+			return unix(&s.used)
+		}
+	}
+	return time.Time{}
+}
+
+// keyUse counts the requests with one key. It is outside the snapshot, so it survives reloads and rotations. It is added to
+// without a lock.
+type keyUse struct {
+	counters
+	used    atomic.Int64 // seconds since 1970; 0 for never
+	open    atomic.Int64
+	secrets atomic.Pointer[[]*secretUse] // seldom more than two; replaced by a longer one, never changed
+}
+
+type secretUse struct {
+	digest keystore.Digest
+	used   atomic.Int64
+}
+
+// note notes that the key was used at a time, by one of its secrets.
+func (u *keyUse) note(s *keystore.Secret, at time.Time) {
+	storeMax(&u.used, at.Unix())
+	if s != nil {
+		storeMax(&u.ofSecret(s.Digest).used, at.Unix())
+	}
+}
+
+func (u *keyUse) ofSecret(d keystore.Digest) *secretUse {
+	known := u.secrets.Load()
+	if known != nil {
+		for _, s := range *known {
+			if s.digest == d {
+				return s
+			}
+		}
+	}
+	return u.addSecret(known, d)
+}
+
+// addSecret adds a secret to those that were known.
+func (u *keyUse) addSecret(known *[]*secretUse, d keystore.Digest) *secretUse {
+	s := &secretUse{digest: d}
+	longer := []*secretUse{s}
+	if known != nil {
+		longer = append(longer, *known...)
+	}
+	if u.secrets.CompareAndSwap(known, &longer) {
+		return s
+	}
+	return u.ofSecret(d) // another request has added one
+}
+
+func (u *keyUse) read() KeyUse {
+	use := KeyUse{Counts: u.counters.read(), LastUsed: unix(&u.used), Open: u.open.Load()}
+	if known := u.secrets.Load(); known != nil {
+		use.secrets = *known
+	}
+	return use
+}
+
+// pruneSecrets forgets the secrets that the key no longer has.
+func (u *keyUse) pruneSecrets(k *keystore.Key) {
+	known := u.secrets.Load()
+	if known == nil || len(*known) < 2 {
+		return
+	}
+	var kept []*secretUse
+	for _, s := range *known {
+		for i := range k.Secrets() {
+			if k.Secrets()[i].Digest == s.digest {
+				kept = append(kept, s)
+			}
+		}
+	}
+	if len(kept) < len(*known) {
+		u.secrets.CompareAndSwap(known, &kept) // or it is done the next time
+	}
+}
+
+// keyUses has the use of each key that was presented. Its methods may be called concurrently.
+type keyUses struct {
+	byID sync.Map // key ID → *keyUse
+}
+
+func (u *keyUses) of(id string) *keyUse {
+	found, ok := u.byID.Load(id)
+	if !ok {
+		found, _ = u.byID.LoadOrStore(id, &keyUse{})
+	}
+	return found.(*keyUse)
+}
+
+// prune forgets the keys that the key file no longer has, unless they have open requests, and secrets that keys no longer
+// have.
+func (u *keyUses) prune(s *keystore.Snapshot) {
+	gone := map[string]bool{}
+	u.byID.Range(func(id, found any) bool {
+		gone[id.(string)] = found.(*keyUse).open.Load() == 0
+		return true
+	})
+	if len(gone) == 0 {
+		return
+	}
+	for _, k := range s.Keys() {
+		if _, known := gone[k.ID]; known {
+			delete(gone, k.ID)
+			u.of(k.ID).pruneSecrets(k)
+		}
+	}
+	for id, quiet := range gone {
+		if quiet {
+			u.byID.Delete(id)
+		}
+	}
+}
+
+// KeyUse returns what became of the requests with a key.
+func (p *Proxy) KeyUse(id string) KeyUse {
+	if found, ok := p.keys.byID.Load(id); ok {
+		return found.(*keyUse).read()
+	}
+	return KeyUse{}
+}
+
+// LastUsed returns when a key was last used; the zero time if not since the start.
+func (p *Proxy) LastUsed(id string) time.Time {
+	if found, ok := p.keys.byID.Load(id); ok {
+		return unix(&found.(*keyUse).used)
+	}
+	return time.Time{}
+}
+
+// beginUse notes that a key opened what the request asked for. A key is used from the decision on, not when the response
+// is over: by then a stream has gone on for hours.
+func (x *exchange) beginUse() {
+	if x.Allowed && x.Opens && x.Key != nil {
+		x.use = x.proxy.keys.of(x.Key.ID)
+		x.use.open.Add(1)
+		storeMax(&x.use.last, x.started.Unix())
+		x.use.note(x.Secret, time.Now())
+	}
+}
+
+// endUse counts the request for its key, and notes its end as a use.
+func (x *exchange) endUse(now time.Time) {
+	if x.Key == nil {
+		return
+	}
+	if x.use == nil { // the key opened nothing
+		x.proxy.keys.of(x.Key.ID).count(x)
+		return
+	}
+	x.use.count(x)
+	x.use.note(x.Secret, now)
+	x.use.open.Add(-1)
+}

@@ -1,0 +1,54 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// pruneEvery is how often it is looked whether there is something to forget.
+const pruneEvery = time.Second
+
+// pruneGone forgets what is counted for keys and chatflows that left the key file, until ctx is done. A request that
+// began before a reload and ends after it may count for one that is gone, so it is looked again after one of those.
+func (p *Proxy) pruneGone(ctx context.Context) {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	var last *keystore.Snapshot
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if s := p.opts.Store.Snapshot(); p.endedLate.Swap(false) || s != last {
+			p.prune(s)
+			last = s
+		}
+	}
+}
+
+// isOfGone reports whether the request was counted for a key or chatflow that may be gone in s.
+func (x *exchange) isOfGone(s *keystore.Snapshot) bool {
+	if x.snapshot == nil || x.snapshot == s {
+		return false
+	}
+	if x.Entry != nil {
+		if now := s.Entry(x.Entry.ID); now == nil || now.Label() != x.Entry.Label() {
+			return true
+		}
+	}
+	if x.Key == nil {
+		return false
+	}
+	now := s.Match(x.Secret.Digest, x.started).Key // to look for its ID would take longer
+	return now == nil || now.ID != x.Key.ID
+}
+
+func (p *Proxy) prune(s *keystore.Snapshot) {
+	p.counters.prune(s)
+	p.keys.prune(s)
+	p.metrics.prune(s)
+	p.credentials.prune(s, p.opts.UpstreamAuthorization.Path)
+}
