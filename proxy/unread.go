@@ -10,7 +10,7 @@ import (
 const refusalTime = 10 * time.Second
 
 // A client of HTTP/2 decides by its windows when it takes a response. Until then the gate holds the request, with headers
-// of up to 16 KiB; in HTTP/1 it holds one for each connection. So many of those that were refused may be held:
+// of up to 16 KiB. So many of those that were refused may be held, beside one for each connection, as in HTTP/1:
 const (
 	maxUnread        = 1024 // of all clients together
 	maxUnreadAddress = 256  // of a client address
@@ -25,6 +25,10 @@ func (x *exchange) writeRefusal(err *problem.Error) {
 		return
 	}
 	_ = x.body.server.Close() // nothing of the body is held any more
+	if clientConnOf(w.request.Context()).isFirstRefusal() {
+		err.Write(w, x.id)
+		return
+	}
 	w.flushed = true
 	if !x.proxy.unread.take(x.client, 1) {
 		w.abortWrites() // resets the stream
