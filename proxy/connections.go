@@ -166,7 +166,7 @@ func (c *connections) metric() prometheus.Collector {
 }
 
 // isFirstRefusal counts a refusal, and reports whether it is the first since the connection was idle.
-func (c *clientConn) isFirstRefusal() bool { return c != nil && c.refused.Add(1) == 1 }
+func (c *clientConn) isFirstRefusal() bool { return c.refused.Add(1) == 1 }
 
 // hold keeps a connection from being closed to make room for others.
 func (c *clientConn) hold() {

@@ -10,10 +10,11 @@ import (
 const refusalTime = 10 * time.Second
 
 // A client of HTTP/2 decides by its windows when it takes a response. Until then the gate holds the request, with headers
-// of up to 16 KiB. So many of those that were refused may be held, beside one for each connection, as in HTTP/1:
+// of up to 16 KiB. So many of those that were refused may be held, beside one for each connection while there are few:
 const (
-	maxUnread        = 1024 // of all clients together
-	maxUnreadAddress = 256  // of a client address
+	fewConnections   = 256
+	maxUnread        = 512 // of all clients together
+	maxUnreadAddress = 128  // of a client address
 )
 
 // writeRefusal sends a refusal. If too many are unread, a request of HTTP/2 ends without one.
@@ -25,7 +26,7 @@ func (x *exchange) writeRefusal(err *problem.Error) {
 		return
 	}
 	_ = x.body.server.Close() // nothing of the body is held any more
-	if clientConnOf(w.request.Context()).isFirstRefusal() {
+	if c := clientConnOf(w.request.Context()); c != nil && c.isFirstRefusal() && c.owner.count() <= fewConnections {
 		err.Write(w, x.id)
 		return
 	}

@@ -15,7 +15,7 @@ import (
 // address, streams are reset at once. Other addresses, and clients that read, do not notice.
 func TestRefusalsNobodyReads(t *testing.T) {
 	t.Parallel()
-	const each, streams = 256, 100
+	const each, streams = 128, 100
 	s := serveTLS(t, nil, time.Minute, func(o *proxy.Options) {
 		behindProxy(o)
 		o.FailureLimit.Burst = -1
