@@ -14,7 +14,7 @@ const refusalTime = 10 * time.Second
 const (
 	fewConnections   = 256
 	maxUnread        = 512 // of all clients together
-	maxUnreadAddress = 128  // of a client address
+	maxUnreadAddress = 128 // of a client address
 )
 
 // writeRefusal sends a refusal. If too many are unread, a request of HTTP/2 ends without one.
