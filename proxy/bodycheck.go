@@ -38,7 +38,7 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 			return nil, problem.New(problem.BadRequest, "the body must be application/json in UTF-8 on this route, and not compressed")
 		}
 	case len(a.bodyPolicy().Deny) > 0 && in.ContentLength != 0:
-		if refusal := checkForm(a.bodyPolicy(), in); refusal != nil {
+		if refusal := checkForm(a, in); refusal != nil {
 			return nil, refusal
 		}
 		limit, within = p.opts.MaxCheckedBody, checkedBodyTime
@@ -74,7 +74,7 @@ func chatflowOf(a *authorization) (string, *problem.Error) {
 // checkBody refuses a body that the chatflow does not accept.
 func checkBody(in *http.Request, a *authorization) *problem.Error {
 	policy := a.bodyPolicy()
-	if refusal := checkForm(policy, in); refusal != nil {
+	if refusal := checkForm(a, in); refusal != nil {
 		return refusal
 	}
 	if len(policy.Deny) == 0 || a.buffered == nil || a.buffered.size == 0 {
@@ -83,12 +83,12 @@ func checkBody(in *http.Request, a *authorization) *problem.Error {
 	return checkMembers(policy, a.Route, a.buffered.content())
 }
 
-// checkForm refuses a body that is not in the form that the policy asks for.
-func checkForm(policy keystore.BodyPolicy, in *http.Request) *problem.Error {
+// checkForm refuses a body that is not in the form that the chatflow's policy asks for.
+func checkForm(a *authorization, in *http.Request) *problem.Error {
 	switch {
-	case !policy.JSONOnly:
+	case !a.bodyPolicy().JSONOnly:
 		return nil
-	case route.IsWebsocket(in.Header):
+	case a.Websocket:
 		return &problem.Error{Code: problem.UnsupportedMediaType, Detail: "this chatflow takes single requests in JSON, no websocket", Reason: "the chatflow's `body:` cannot be checked in a websocket"}
 	case in.ContentLength == 0 || isPlainJSON(in.Header):
 		return nil

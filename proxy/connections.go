@@ -25,6 +25,8 @@ type connections struct {
 	limit int
 	full  func(closed, refused int) // tells that the limit was reached; nil to tell nobody
 
+	lingering *lingering // those that are closed and linger: they count, and make room before others; nil for none
+
 	mu       sync.Mutex // guards what follows
 	open     map[net.Conn]*clientConn
 	closable list.List // of *clientConn, the one that was used last at the end
@@ -70,6 +72,7 @@ func (c *connections) add(conn net.Conn) *clientConn {
 	surplus := added
 	if len(c.open) < c.limit {
 		surplus = nil
+		c.lingering.makeRoom(c.limit - len(c.open) - 1)
 	} else if oldest := c.closable.Front(); oldest != nil {
 		surplus = oldest.Value.(*clientConn)
 		c.remove(surplus)
@@ -202,6 +205,10 @@ func (c *clientConn) cut() {
 	conn := c.Conn
 	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = secure.NetConn()
+	}
+	if c, ok := conn.(*lingeringConn); ok {
+		c.closed.Store(true)
+		conn = c.Conn // it must not linger
 	}
 	conn.Close()
 }

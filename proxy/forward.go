@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -129,7 +128,11 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 		finish(res)
 		return errClientLeft
 	}
+	exposed := res.Header[exposeHeaders]
 	f.proxy.cleanResponseHeader(res.Header, switching)
+	if exposed != nil && !switching {
+		res.Header[exposeHeaders] = exposed // allowOrigin adds to it
+	}
 	f.buffers = &largeBuffers
 	if res.ContentLength < 0 || res.ContentLength <= smallBuffer {
 		f.buffers = &smallBuffers
@@ -155,18 +158,19 @@ func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	bodyErr := x.body.err()
 	switch {
 	case x.response.hijacked:
-		panic(http.ErrAbortHandler) // the client's connection has been taken over, and broke
-	case bodyErr != nil && (x.ctx.Err() == nil || errors.Is(bodyErr, os.ErrDeadlineExceeded)):
-		// A body that stalls ends the context as well: to net/http, any error of reading is a client that left.
+		x.abandon(problem.ClientClosed, "the client left while its connection was switched to a websocket")
+		panic(http.ErrAbortHandler)
+	case bodyErr != nil && x.isBodyFault(bodyErr):
 		if x.response.http1 {
 			x.response.Header().Set("Connection", "close")
 		}
 		x.refuse(bodyError(bodyErr))
-	case errors.Is(cause, errDrainOver):
-		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut because the time to drain was over"})
+	case errors.Is(cause, errDrainOver), errors.Is(cause, errListenerFailed):
+		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut because " + cause.Error()})
 	case errors.Is(cause, errRevoked):
 		panic(http.ErrAbortHandler) // and end says why
 	case errors.Is(cause, errUpstreamSlow):
+		x.proxy.health.timedOut(x.proxy.opts.UpstreamTimeout)
 		x.refuse(&problem.Error{Code: problem.UpstreamTimeout, Detail: "the upstream did not begin its response in time", Reason: "no response within " + x.proxy.opts.UpstreamTimeout.String()})
 	case x.ctx.Err() != nil || errors.Is(err, errClientLeft):
 		x.abandon(problem.ClientClosed, "the client left before the upstream responded")

@@ -42,14 +42,15 @@ type Proxy struct {
 	failures        *failures
 	cors            *cors.Cors // nil if the upstream answers browsers
 
-	inflight inflight
-	streams  streams
-	health   health
-	metrics  *metrics
-	counters chatflowCounters
-	keys     keyUses
-	sampler  logSampler
-	errorLog *log.Logger // of net/http
+	lingering *lingering
+	inflight  inflight
+	streams   streams
+	health    health
+	metrics   *metrics
+	counters  chatflowCounters
+	keys      keyUses
+	sampler   logSampler
+	errorLog  *log.Logger // of net/http
 
 	endedLate atomic.Bool // a request has ended and was counted whose key or chatflow is gone
 }
@@ -70,7 +71,8 @@ func New(o Options) (*Proxy, error) {
 			return nil, err
 		}
 	}
-	p.connections = connections{limit: o.MaxConnections, full: p.logConnections}
+	p.lingering = newLingering(maxLingering, 2*p.opts.MaxBody)
+	p.connections = connections{limit: o.MaxConnections, full: p.logConnections, lingering: p.lingering}
 	p.upstream = newUpstreamShare(o.MaxForwarded)
 	largest := max(o.MaxCheckedBody, maxIDBody)
 	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
@@ -105,8 +107,11 @@ func tables(o Options) (exposed, known *route.Table, err error) {
 		}
 		open = append(open, r)
 	}
-	exposed, err = route.NewTable(open)
-	return exposed, known, err
+	if exposed, err = route.NewTable(open); err != nil {
+		return nil, nil, err
+	}
+	exposed.PublicURL, known.PublicURL = o.PublicURL, o.PublicURL
+	return exposed, known, nil
 }
 
 // ServeHTTP authorizes a request and forwards it.
@@ -180,8 +185,12 @@ func (p *Proxy) logHealth(h Health) {
 		p.opts.Log.Info().Str("upstream", upstream).Msg("the upstream can be reached")
 		return
 	}
-	p.opts.Log.Error().Str("upstream", upstream).Err(h.Err).
-		Msg("the upstream cannot be reached; requests get 502 until it can: is it running, and is --upstream right?")
+	log := p.opts.Log.Error().Str("upstream", upstream).Err(h.Err)
+	if errors.Is(h.Err, errNoResponse) {
+		log.Msg("the upstream does not respond; requests get 504 after --upstream-timeout until it does: is it stuck or overloaded?")
+		return
+	}
+	log.Msg("the upstream cannot be reached; requests get 502 until it can: is it running, and is --upstream right?")
 }
 
 // logWriter passes on the lines of net/http's own log as far as they say what went wrong and where. What follows may be

@@ -22,7 +22,11 @@ const (
 // DefaultDrain is how long open requests may go on once the gate drains.
 const DefaultDrain = 25 * time.Second
 
-var errDrainOver = errors.New("the time to drain is over")
+// Why requests are cut when the gate ends.
+var (
+	errDrainOver      = errors.New("the time to drain was over")
+	errListenerFailed = errors.New("a listener of the gate failed, so the gate ends")
+)
 
 // Serve runs the gate on data, and admin, the handler for operators, on adminListener, until ctx is done; then it
 // drains: new requests get 503, and requests and streams that are open may finish within drain (zero means none may)
@@ -31,6 +35,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	gate := p.server(p)
+	gate.ConnContext = withLingeringConn
 	goAway := p.secure(gate)
 	gate.BaseContext = func(net.Listener) context.Context { return base }
 	p.connections.watch(gate)
@@ -43,11 +48,11 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	if p.opts.CutRevoked {
 		go p.streams.watch(background, p)
 	}
-	go p.health.probe(background, p.dial, p.opts.Upstream)
+	go p.probeUpstream(background)
 	go p.pruneGone(background)
 
 	failed := make(chan error, 2)
-	go func() { failed <- serveClients(gate, data) }()
+	go func() { failed <- serveClients(gate, p.lingering.listen(data)) }()
 	go func() { failed <- serve(operators, adminListener) }()
 	var err error
 	var quiet bool
@@ -56,7 +61,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 		quiet = p.drain(gate, drain, goAway, cut)
 	case err = <-failed:
 		p.inflight.close()
-		cut(err)
+		cut(errListenerFailed)
 		quiet = p.inflight.wait(cutGrace)
 	}
 	err = errors.Join(err, p.close(gate, quiet), operators.Close())
@@ -82,6 +87,7 @@ func (p *Proxy) close(gate *http.Server, quiet bool) error {
 		case <-flushed:
 		case <-last.Done():
 		}
+		p.lingering.wait(last)
 	}
 	p.connections.closeAll()
 	return gate.Close()

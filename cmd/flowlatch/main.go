@@ -88,6 +88,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errRefused):
 		return exitFailed
 	}
+	if errors.As(err, new(servedError)) {
+		stderr = timedWriter{stderr}
+	}
 	fmt.Fprintln(stderr, "flowlatch: "+redact(firstLines(err.Error(), maxLines)))
 	if errors.As(err, new(usageError)) {
 		return exitUsage

@@ -8,7 +8,7 @@ const timeout = 10000 // ms for a response
 const codes = (refused) => Object.entries(refused || {}).sort((a, b) => b[1] - a[1])
 const sum = (refused) => codes(refused).reduce((n, [, m]) => n + m, 0)
 const listCodes = (refused) => codes(refused).map(([code, n]) => code + ' ' + count(n)).join(' · ')
-const own5xx = ['overloaded', 'upstream_unreachable', 'upstream_timeout', 'draining'] // codes of the gate's own responses with a status of 500 or above
+const own5xx = ['overloaded', 'upstream_unreachable', 'upstream_timeout', 'draining', 'internal_error'] // codes of the gate's own responses with a status of 500 or above
 
 // --- the page
 
@@ -31,7 +31,7 @@ function showAlerts(s) {
     add('bad', 'Key file invalid: the last good keys stay active', (fault ? 'Found ' + ago(fault.time) + '. ' : '') + 'Generation ' + count(s.generation) +
       ' stays active, and keys revoked since still work.', s.fault)
   }
-  if (s.upstream.up === false) add('bad', 'The upstream cannot be reached', 'Down for ' + since(s.upstream.since) + '; requests get 502. ' + visible(s.upstream.url), s.upstream.error)
+  if (s.upstream.up === false) add('bad', 'The upstream cannot be reached', 'Down for ' + since(s.upstream.since) + '; requests get 502 or 504. ' + visible(s.upstream.url), s.upstream.error)
   for (const c of s.certificates || []) showCertificate(add, c)
   const refused = sum(s.recent.refused)
   if (refused > 0) add('warn', plural(refused, 'request', 'requests') + ' refused or not served in the last ' + seconds(s), listCodes(s.recent.refused))
