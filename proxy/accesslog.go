@@ -23,6 +23,7 @@ func (x *exchange) account() {
 	took := time.Since(x.started)
 	x.proxy.metrics.count(x, took)
 	x.proxy.counters.count(x)
+	x.proxy.refusals.note(x, x.started.Add(took))
 	x.endUse(x.started.Add(took))
 	if x.isOfGone(x.proxy.opts.Store.Snapshot()) {
 		x.proxy.endedLate.Store(true)

@@ -23,12 +23,12 @@ type Counts struct {
 
 // RefusedByCode returns the codes that occurred, or nil.
 func (c Counts) RefusedByCode() (byCode map[problem.Code]uint64) {
-	for i, code := range problem.Codes() {
-		if n := c.Refused[i]; n > 0 {
+	for i, n := range c.Refused {
+		if n > 0 {
 			if byCode == nil {
 				byCode = map[problem.Code]uint64{}
 			}
-			byCode[code] = n
+			byCode[problem.Codes()[i]] = n
 		}
 	}
 	return byCode

@@ -17,6 +17,8 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	header   *prometheus.HistogramVec
+	headers  prometheus.Gatherer // of header alone
 	denied   *prometheus.CounterVec
 	refused  []prometheus.Counter // of denied, by the index of the code
 	streams  prometheus.Gauge
@@ -31,6 +33,20 @@ type labels struct {
 	status               int
 }
 
+func labelsOf(x *exchange) labels {
+	l := labels{status: x.response.status}
+	if x.Request != nil && x.Route != nil {
+		l.route = x.Route.Label()
+	}
+	if x.Entry != nil {
+		l.chatflow = x.Entry.Label()
+	}
+	if x.Key != nil {
+		l.key = x.Key.ID
+	}
+	return l
+}
+
 // values are in the order in which newMetrics declares them.
 func (l labels) values() []string {
 	return []string{l.route, l.chatflow, l.key, strconv.Itoa(l.status)}
@@ -40,6 +56,7 @@ func (l labels) values() []string {
 type series struct {
 	requests prometheus.Counter
 	duration prometheus.Observer
+	header   prometheus.Observer
 }
 
 func (m *metrics) of(l labels) *series {
@@ -51,10 +68,17 @@ func (m *metrics) of(l labels) *series {
 	}
 	m.mu.Lock() // also while the series is made, or prune could delete it and leave it in the map
 	defer m.mu.Unlock()
-	s = &series{requests: m.requests.WithLabelValues(l.values()...), duration: m.duration.WithLabelValues(l.route)}
+	s = &series{
+		requests: m.requests.WithLabelValues(l.values()...),
+		duration: m.duration.WithLabelValues(l.route),
+		header:   m.header.WithLabelValues(l.route),
+	}
 	m.series[l] = s
 	return s
 }
+
+// buckets are the upper bounds of durations, in seconds.
+var buckets = []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600}
 
 func newMetrics(reg *prometheus.Registry, version string) *metrics {
 	m := &metrics{
@@ -66,7 +90,12 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "flowlatch_request_duration_seconds",
 			Help:    "Time from the header of a request to the end of its response.",
-			Buckets: []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600},
+			Buckets: buckets,
+		}, []string{"route"}),
+		header: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "flowlatch_response_header_seconds",
+			Help:    "Time from the header of an allowed request to the header of its response.",
+			Buckets: buckets,
 		}, []string{"route"}),
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "flowlatch_denied_total",
@@ -85,26 +114,22 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	reg.MustRegister(m.requests, m.duration, m.denied, m.streams, build,
+	headers := prometheus.NewRegistry()
+	headers.MustRegister(m.header)
+	m.headers = headers
+	reg.MustRegister(m.requests, m.duration, m.header, m.denied, m.streams, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 // count adds a request that has ended.
 func (m *metrics) count(x *exchange, took time.Duration) {
-	l := labels{status: x.response.status}
-	if x.Request != nil && x.Route != nil {
-		l.route = x.Route.Label()
-	}
-	if x.Entry != nil {
-		l.chatflow = x.Entry.Label()
-	}
-	if x.Key != nil {
-		l.key = x.Key.ID
-	}
-	s := m.of(l)
+	s := m.of(labelsOf(x))
 	s.requests.Inc()
 	s.duration.Observe(took.Seconds())
+	if begun := x.response.firstByte; x.Allowed && !begun.IsZero() {
+		s.header.Observe(begun.Sub(x.started).Seconds())
+	}
 	if x.err != nil {
 		if i := x.err.Code.Index(); i >= 0 {
 			m.refused[i].Inc()

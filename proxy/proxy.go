@@ -48,6 +48,7 @@ type Proxy struct {
 	health    health
 	metrics   *metrics
 	counters  chatflowCounters
+	refusals  refusals
 	keys      keyUses
 	sampler   logSampler
 	errorLog  *log.Logger // of net/http

@@ -168,7 +168,7 @@ func TestAllocations(t *testing.T) {
 		max    float64
 	}{
 		"forwarded": {benchSecret(77), 69},
-		"refused":   {"fl_nobody-0123456789", 26},
+		"refused":   {"fl_nobody-0123456789", 27},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := leastAllocations(handlerOnce(t, tt.secret)); got > tt.max+raceSlack {

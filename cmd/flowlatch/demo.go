@@ -44,8 +44,8 @@ keys:
   - {id: demo, sha256: %s}
   - {id: somebody-else, sha256: %s}
 chatflows:
-  - {id: %s, keys: [demo]}
-  - {id: 8d2b6c1f-7777-4888-9999-aaaabbbbcccc, keys: [somebody-else]}
+  - {id: %s, name: support-bot, keys: [demo]}
+  - {id: 8d2b6c1f-7777-4888-9999-aaaabbbbcccc, name: docs-search, keys: [somebody-else]}
 `
 )
 
@@ -79,22 +79,26 @@ func (cmd *demoCmd) Run(s streams) error {
 	return serve(ctx, c, s.err, func(data, admin net.Addr) { printDemo(s.out, data, admin, secret, other) })
 }
 
-// printDemo prints a request for each thing to see.
+// printDemo prints a request for each thing to see. The lines are short, because what they share is set once.
 func printDemo(w io.Writer, data, admin net.Addr, secret, other string) {
-	fmt.Fprint(w, "This is a demo: the gate is real, the upstream behind it is a stand-in that repeats the question.\n\nTry, in another terminal:\n\n")
-	for _, try := range []struct{ about, key, question string }{
-		{"allowed", secret, `"Hello?"`},
-		{"allowed, streamed", secret, `"How are you today?","streaming":true`},
-		{"no key: 401", "", `"Hello?"`},
-		{"a wrong key: 401", strings.Repeat("x", 41), `"Hello?"`},
-		{"a key for another chatflow: 403", other, `"Hello?"`},
+	fmt.Fprintf(w, `This is a demo: the gate is real, the upstream behind it is a stand-in that repeats the question.
+
+Try, in another terminal. Set these once:
+
+URL=http://%s/api/v1/prediction/%s
+KEY='Authorization: Bearer %s'
+OTHER='Authorization: Bearer %s'
+JSON='Content-Type: application/json'
+
+`, data, demoChatflow, secret, other)
+	for _, try := range []struct{ about, key, body string }{
+		{"allowed", ` -H "$KEY"`, `{"question":"Hello?"}`},
+		{"allowed, streamed", ` -H "$KEY"`, `{"question":"How are you today?","streaming":true}`},
+		{"no key: 401", "", `{"question":"Hello?"}`},
+		{"a wrong key: 401", ` -H "${KEY}x"`, `{"question":"Hello?"}`},
+		{"a key for another chatflow: 403", ` -H "$OTHER"`, `{"question":"Hello?"}`},
 	} {
-		curl := "curl -sN "
-		if try.key != "" {
-			curl += "-H 'Authorization: Bearer " + try.key + "' "
-		}
-		curl += "-H 'Content-Type: application/json' -d '{\"question\":" + try.question + "}'"
-		fmt.Fprintf(w, "# %s\n%s http://%s/api/v1/prediction/%s\n\n", try.about, curl, data, demoChatflow)
+		fmt.Fprintf(w, "# %s\ncurl -sN $URL%s -H \"$JSON\" -d '%s'\n\n", try.about, try.key, try.body)
 	}
 	fmt.Fprintf(w, "# what the gate knows; in a browser: %s\ncurl -s http://%s/status\n\n", statusPage(admin), admin)
 	fmt.Fprint(w, "The log of the gate follows. Ctrl-C ends the demo and leaves nothing behind.\n\n")

@@ -15,20 +15,32 @@ import (
 // request is the request of a curl line.
 type request struct{ about, url, key, body string }
 
-// curlLines reads the curl lines of a text, each with the comment above it.
+// assignment matches a line that sets a variable of the shell.
+var assignment = regexp.MustCompile(`^([A-Z]+)='?([^']*)'?$`)
+
+// curlLines reads the curl lines of a text, each with the comment above it and the variables set before it.
 func curlLines(t *testing.T, text string) (requests []request) {
 	t.Helper()
-	about := ""
+	about, variables := "", map[string]string{}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if s, ok := strings.CutPrefix(line, "# "); ok {
 			about = s
 		}
+		if m := assignment.FindStringSubmatch(line); m != nil {
+			variables[m[1]] = m[2]
+		}
 		if !strings.HasPrefix(line, "curl ") {
 			continue
 		}
+		if len(line) > 100 {
+			t.Errorf("curl line %q has %d characters, want at most 100", line, len(line))
+		}
 		r := request{about: about}
 		words := shellWords(t, line)[1:]
+		for i := 0; i < len(words); i++ {
+			words[i] = os.Expand(words[i], func(name string) string { return variables[name] })
+		}
 		for i := 0; i < len(words); i++ {
 			switch w := words[i]; {
 			case w == "-s" || w == "-sN":

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -22,7 +21,7 @@ func openLog(c *config.Config, stderr io.Writer) (zerolog.Logger, *logWriter, pr
 	w := newLogWriter(stderr)
 	var to io.Writer = w
 	if c.LogConsole {
-		to = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(stderr)}
+		to = newConsole(w, isTerminal(stderr))
 	}
 	log := zerolog.New(to).Level(c.LogLevel).With().Timestamp().Logger()
 	w.notice = func(lines uint64) {

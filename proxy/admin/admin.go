@@ -35,6 +35,7 @@ type Admin struct {
 // registry. There can be one for a gate.
 func New(p *proxy.Proxy) *Admin {
 	a := &Admin{proxy: p, opts: p.Options(), started: time.Now(), largeStatus: newLarge()}
+	a.history.begin(a.started)
 	a.opts.Registry.MustRegister(&collector{a})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -56,10 +57,14 @@ func (a *Admin) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			all, _ := a.proxy.Totals()
-			a.history.add(sample{now, all})
+			a.history.add(a.sample(now))
 		}
 	}
+}
+
+func (a *Admin) sample(now time.Time) sample {
+	all, _ := a.proxy.Totals()
+	return sample{now, all, a.proxy.ResponseTimes()}
 }
 
 // smallView is the limit of keys and chatflows up to which a status is no large response.
@@ -74,6 +79,10 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 	v, err := parseView(r.URL.Query())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if v.requestID != "" {
+		writeJSON(w, http.StatusOK, refusalsResponse{a.refusalStatus(v)})
 		return
 	}
 	show := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serveView(w, r, v) })
@@ -94,6 +103,11 @@ func (a *Admin) serveView(w http.ResponseWriter, r *http.Request, v view) {
 	}
 	s := a.status(v)
 	a.viewing.Unlock()
+	if v.limit > 0 { // a page asks every 2 s
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s) // as below
+		return
+	}
 	writeJSON(w, http.StatusOK, s)
 }
 

@@ -3,12 +3,13 @@ package admin
 import (
 	"embed"
 	"net/http"
+	"path"
 )
 
 // The status page. It is what it is in these files for everybody: what it shows, its script asks of
 // `GET /status` and puts into it as text.
 //
-//go:embed page/index.html page/page.css page/text.js page/page.js page/icon.svg
+//go:embed page
 var pageFiles embed.FS
 
 // pagePolicy lets the page have its own script, style and icon and ask this listener, and nothing else; nor may
@@ -16,18 +17,22 @@ var pageFiles embed.FS
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
+// mediaTypes are those of the page's files, whatever this machine calls them.
+var mediaTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+}
+
 // servePage adds the page to the admin listener.
 func servePage(mux *http.ServeMux) {
-	for pattern, file := range map[string]struct{ name, mediaType string }{
-		"GET /{$}":             {"index.html", "text/html; charset=utf-8"},
-		"GET /status/page.css": {"page.css", "text/css; charset=utf-8"},
-		"GET /status/text.js":  {"text.js", "text/javascript; charset=utf-8"},
-		"GET /status/page.js":  {"page.js", "text/javascript; charset=utf-8"},
-		"GET /status/icon.svg": {"icon.svg", "image/svg+xml"},
-	} {
+	files, _ := pageFiles.ReadDir("page") // embedded: cannot fail
+	for _, file := range files {
+		pattern := "GET /status/" + file.Name()
+		if file.Name() == "index.html" {
+			pattern = "GET /{$}"
+		}
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", file.mediaType) // whatever this machine calls it
-			http.ServeFileFS(w, r, pageFiles, "page/"+file.name)
+			w.Header().Set("Content-Type", mediaTypes[path.Ext(file.Name())])
+			http.ServeFileFS(w, r, pageFiles, "page/"+file.Name())
 		})
 	}
 }

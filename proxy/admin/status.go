@@ -34,10 +34,17 @@ type Status struct {
 	Totals         CountStatus      `json:"totals"`
 	Unlisted       CountStatus      `json:"unlisted"`
 	Recent         RecentStatus     `json:"recent"`
+	History        []MinuteStatus   `json:"history"` // of an hour
 	KeyCounts      KeyCounts        `json:"key_counts"`
 	ChatflowCounts ChatflowCounts   `json:"chatflow_counts"`
 	Keys           []KeyStatus      `json:"keys"`
 	Chatflows      []ChatflowStatus `json:"chatflows"`
+	// Refusals are the last that the filter lets through, the newest first.
+	Refusals []RefusalStatus `json:"refusals"`
+	// RefusedKeys are the known keys that were refused in the last hour, the last one first.
+	RefusedKeys []RefusedKeyStatus `json:"refused_keys"`
+	// Expiring are the first of the valid keys that end within 14 days.
+	Expiring []ExpiringStatus `json:"expiring"`
 
 	Certificates []CertificateStatus `json:"certificates,omitempty"`
 }
@@ -123,9 +130,16 @@ type KeyCounts struct {
 type ChatflowCounts struct {
 	Total  int `json:"total"`
 	Public int `json:"public"`
-	// Every says that there is an entry "*".
-	Every    bool `json:"every"`
-	Matching int  `json:"matching"`
+	// Every says that there is an entry "*", and EveryOpenTo how many of its keys are valid now.
+	Every       bool `json:"every"`
+	EveryOpenTo int  `json:"every_open_to"`
+	Matching    int  `json:"matching"`
+}
+
+// ExpiringStatus is a key that expires soon.
+type ExpiringStatus struct {
+	ID       string    `json:"id"`
+	NotAfter time.Time `json:"not_after"`
 }
 
 // KeyStatus is one key, without its secrets and their digests.
@@ -162,6 +176,9 @@ type ChatflowStatus struct {
 	Public   bool     `json:"public"`
 	Keys     []string `json:"keys"`
 	KeyCount int      `json:"key_count"` // more than Keys has, if they were limited
+	// OpenTo are those of its keys that are valid now.
+	OpenTo      []string `json:"open_to"`
+	OpenToCount int      `json:"open_to_count"`
 	CountStatus
 }
 
@@ -178,12 +195,14 @@ func (a *Admin) status(v view) Status {
 	if o.Now != nil {
 		validAt = o.Now()
 	}
-	all, unlisted := a.proxy.Totals()
+	_, unlisted := a.proxy.Totals()
+	sample := a.sample(now)
+	all := sample.counts
 	s := Status{
 		Version: o.Version, Preset: o.Preset.Name, StartedAt: a.started.UTC(), Now: validAt.UTC(),
 		Generation: st.Generation, Stale: st.Stale, Fault: reason(st.Err), Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
 		Warnings: v.warnings(snapshot), RecentReloads: []ReloadStatus{}, Settings: settingsStatus(o), Certificates: certificateStatus(o.Certificates.Status()),
-		Totals: countStatus(all), Unlisted: countStatus(unlisted), Recent: a.history.recent(all, a.started, now),
+		Totals: countStatus(all), Unlisted: countStatus(unlisted), Recent: a.history.lastMinute(all, now), History: a.history.lastHour(sample),
 	}
 	s.OpenRequests, s.Draining = a.proxy.OpenRequests()
 	s.Settings.Keys = st.Path
@@ -193,8 +212,9 @@ func (a *Admin) status(v view) Status {
 	if len(s.RecentReloads) > 0 {
 		s.LastReload = s.RecentReloads[0]
 	}
-	s.Keys, s.KeyCounts = a.keyStatus(v, snapshot, validAt)
-	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot)
+	s.Keys, s.Expiring, s.KeyCounts = a.keyStatus(v, snapshot, validAt)
+	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot, validAt)
+	s.Refusals, s.RefusedKeys = a.refusalStatus(v), a.refusedKeys(now)
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,17 +21,19 @@ type view struct {
 	filter      string // lower case: what an ID, a name or the ID of a chatflow's key has in it
 	keysBy      string
 	chatflowsBy string
+	requestID   string // of the refusals, which are then all that is shown; or how it begins
 }
 
-// What a view can be ordered by.
+// What a view can be ordered by. With - before it, the order is reversed.
 var (
-	keyOrders      = []string{"file", "last_used", "last_refused", "expiry", "id"}
-	chatflowOrders = []string{"file", "last_call", "last_refused", "refused", "requests", "name"}
+	keyOrders      = []string{"file", "last_used", "last_refused", "refused", "requests", "expiry", "id"}
+	chatflowOrders = []string{"file", "last_call", "last_refused", "refused", "requests", "failed", "streams", "name"}
 )
 
 const (
-	mostFilter = 200 // bytes of a filter
-	shownKeys  = 20  // of one chatflow, where there is a limit
+	mostFilter    = 200 // bytes of a filter
+	shownKeys     = 20  // of one chatflow, where there is a limit
+	shownExpiring = 5
 )
 
 // parseView reads a view from the query of `GET /status`. Parameters that it does not know mean nothing, as
@@ -44,6 +47,9 @@ func parseView(q url.Values) (v view, err error) {
 	if v.filter = strings.ToLower(strings.TrimSpace(q.Get("filter"))); len(v.filter) > mostFilter {
 		return v, fmt.Errorf("filter: %d bytes, want at most %d", len(v.filter), mostFilter)
 	}
+	if v.requestID = q.Get("request_id"); v.requestID != "" && !requestIDPattern.MatchString(v.requestID) {
+		return v, fmt.Errorf("request_id: %.70q: want 8 to 64 letters, digits, `.`, `_` and `-`: an ID or how it begins", v.requestID)
+	}
 	if v.keysBy, err = parseOrder(q, "keys_by", keyOrders); err != nil {
 		return v, err
 	}
@@ -51,10 +57,12 @@ func parseView(q url.Values) (v view, err error) {
 	return v, err
 }
 
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
+
 func parseOrder(q url.Values, name string, orders []string) (string, error) {
 	s := q.Get(name)
-	if s != "" && !slices.Contains(orders, s) {
-		return "", fmt.Errorf("%s: %.50q: want one of %s", name, s, strings.Join(orders, ", "))
+	if s != "" && !slices.Contains(orders, strings.TrimPrefix(s, "-")) {
+		return "", fmt.Errorf("%s: %.50q: want one of %s, or - and one of them", name, s, strings.Join(orders, ", "))
 	}
 	return s, nil
 }
@@ -72,10 +80,12 @@ func (v view) warnings(s *keystore.Snapshot) []string {
 	return w
 }
 
-// keyStatus returns the keys of the view, and counts all.
-func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeyStatus, KeyCounts) {
-	counts := KeyCounts{Total: len(s.Keys())}
-	first := firsts[*keystore.Key]{limit: cmp.Or(v.limit, math.MaxInt)}
+// keyStatus returns the keys of the view and those that expire soon, and counts all.
+func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyStatus, expiring []ExpiringStatus, counts KeyCounts) {
+	counts = KeyCounts{Total: len(s.Keys())}
+	keysBy, reversed := strings.CutPrefix(v.keysBy, "-")
+	first := firsts[*keystore.Key]{limit: cmp.Or(v.limit, math.MaxInt), reversed: reversed}
+	soon := firsts[*keystore.Key]{limit: shownExpiring}
 	for _, k := range s.Keys() {
 		validity := k.Validity(now)
 		switch validity {
@@ -89,6 +99,7 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 			counts.Valid++
 			if end := k.NotAfter(); !end.IsZero() && end.Sub(now) < ExpiresSoon {
 				counts.Expiring++
+				soon.add(k, end.Unix(), k.ID)
 			}
 		}
 		if !v.has(k.ID) {
@@ -96,13 +107,17 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 		}
 		counts.Matching++
 		rank := int64(counts.Matching) // the order of the file
-		switch v.keysBy {
+		switch keysBy {
 		case "id":
 			rank = 0
 		case "last_used":
 			rank = newest(a.proxy.LastUsed(k.ID))
 		case "last_refused":
 			rank = newest(a.proxy.KeyUse(k.ID).LastRefused)
+		case "refused":
+			rank = -count(refused(a.proxy.KeyUse(k.ID).Counts))
+		case "requests":
+			rank = -count(a.proxy.KeyUse(k.ID).Requests)
 		case "expiry":
 			rank = soonest(k.NotAfter(), now)
 		}
@@ -112,7 +127,11 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) ([]KeySta
 	for _, r := range first.list() {
 		keys = append(keys, a.oneKey(r.value, now))
 	}
-	return keys, counts
+	expiring = []ExpiringStatus{}
+	for _, r := range soon.list() {
+		expiring = append(expiring, ExpiringStatus{r.value.ID, r.value.NotAfter()})
+	}
+	return keys, expiring, counts
 }
 
 // newest orders times, the newest first, by the minute: what is in use would otherwise change places all the time.
@@ -130,20 +149,23 @@ func soonest(end, now time.Time) int64 {
 }
 
 // chatflowStatus returns the chatflows of the view, and counts all.
-func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot) ([]ChatflowStatus, ChatflowCounts) {
+func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot, now time.Time) ([]ChatflowStatus, ChatflowCounts) {
 	counts := ChatflowCounts{Total: len(s.Chatflows())}
-	first := firsts[*keystore.Chatflow]{limit: cmp.Or(v.limit, math.MaxInt)}
+	chatflowsBy, reversed := strings.CutPrefix(v.chatflowsBy, "-")
+	first := firsts[*keystore.Chatflow]{limit: cmp.Or(v.limit, math.MaxInt), reversed: reversed}
 	for _, c := range s.Chatflows() {
 		if c.Public {
 			counts.Public++
 		}
-		counts.Every = counts.Every || c.ID == keystore.EveryChatflow
+		if c.ID == keystore.EveryChatflow {
+			counts.Every, counts.EveryOpenTo = true, len(validKeys(c, now))
+		}
 		if !v.has(c.ID) && !v.has(c.Name) && !slices.ContainsFunc(c.Keys(), func(k *keystore.Key) bool { return v.has(k.ID) }) {
 			continue
 		}
 		counts.Matching++
 		rank := int64(counts.Matching) // the order of the file
-		switch counts := a.proxy.ChatflowCounts(c.ID); v.chatflowsBy {
+		switch counts := a.proxy.ChatflowCounts(c.ID); chatflowsBy {
 		case "name":
 			rank = 0
 		case "last_call":
@@ -151,35 +173,49 @@ func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot) ([]ChatflowStatus, 
 		case "last_refused":
 			rank = newest(counts.LastRefused)
 		case "refused":
-			rank = 0
-			for _, n := range counts.Refused {
-				rank -= int64(n) //nolint:gosec // not in this universe's lifetime
-			}
+			rank = -count(refused(counts))
 		case "requests":
-			rank = -int64(counts.Requests) //nolint:gosec // the same
+			rank = -count(counts.Requests)
+		case "failed":
+			rank = -count(counts.Failed)
+		case "streams":
+			rank = -counts.Streams
 		}
 		first.add(c, rank, strings.ToLower(c.Label()))
 	}
 	chatflows := []ChatflowStatus{}
 	for _, r := range first.list() {
 		c := r.value
+		open := validKeys(c, now)
 		chatflows = append(chatflows, ChatflowStatus{
-			ID: c.ID, Name: c.Name, Public: c.Public, Keys: v.keysOf(c), KeyCount: len(c.Keys()), CountStatus: countStatus(a.proxy.ChatflowCounts(c.ID)),
+			ID: c.ID, Name: c.Name, Public: c.Public, Keys: v.idsOf(c.Keys()), KeyCount: len(c.Keys()), OpenTo: v.idsOf(open), OpenToCount: len(open),
+			CountStatus: countStatus(a.proxy.ChatflowCounts(c.ID)),
 		})
 	}
 	return chatflows, counts
 }
 
-// keysOf returns the IDs of a chatflow's keys; where there is a limit, of many those that the filter is about
-// come first.
-func (v view) keysOf(c *keystore.Chatflow) []string {
-	most := len(c.Keys())
+// validKeys returns the keys of a chatflow that open it now: without the disabled, the expired and the future ones.
+func validKeys(c *keystore.Chatflow, now time.Time) (valid []*keystore.Key) {
+	for _, k := range c.Keys() {
+		if k.Validity(now) == keystore.Valid {
+			valid = append(valid, k)
+		}
+	}
+	return valid
+}
+
+func count(n uint64) int64 { return int64(n) } //nolint:gosec // not in this universe's lifetime
+
+// idsOf returns the IDs of a chatflow's keys; where there is a limit, of many those that the filter is about come first.
+func (v view) idsOf(keys []*keystore.Key) []string {
+	most := len(keys)
 	if v.limit > 0 {
 		most = min(most, shownKeys)
 	}
 	ids := make([]string, 0, most)
 	for _, filtered := range []bool{true, false} {
-		for _, k := range c.Keys() {
+		for _, k := range keys {
 			if len(ids) < most && v.has(k.ID) == filtered {
 				ids = append(ids, k.ID)
 			}
@@ -190,8 +226,9 @@ func (v view) keysOf(c *keystore.Chatflow) []string {
 
 // firsts keeps the first few of many, without keeping or sorting all.
 type firsts[T any] struct {
-	limit int
-	kept  []ranked[T]
+	limit    int
+	reversed bool // the last ones come first
+	kept     []ranked[T]
 }
 
 type ranked[T any] struct {
@@ -209,7 +246,12 @@ func (f *firsts[T]) add(v T, rank int64, name string) {
 
 // list sorts what is kept and forgets what is too much.
 func (f *firsts[T]) list() []ranked[T] {
-	slices.SortStableFunc(f.kept, func(a, b ranked[T]) int { return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.name, b.name)) })
+	slices.SortStableFunc(f.kept, func(a, b ranked[T]) int {
+		if f.reversed {
+			a, b = b, a
+		}
+		return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.name, b.name))
+	})
 	f.kept = f.kept[:min(len(f.kept), f.limit)]
 	return f.kept
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy/admin"
@@ -44,7 +46,8 @@ func TestStatusView(t *testing.T) {
 	for range 2 {
 		g.post(t, predict+botC, secretA, "")
 	}
-	testkit.Eventually(t, "last count", func() bool { return g.status(t, "").Totals.Requests == 5 })
+	g.post(t, predict+botB, "secret-expired-0123456789", "") // refused, too
+	testkit.Eventually(t, "last count", func() bool { return g.status(t, "").Totals.Requests == 6 })
 	for _, tt := range []struct{ query, keys, chatflows string }{
 		{"", "key-a key-b ops old off new", "bot-a 8 0 *"},
 		{"?unknown=1", "key-a key-b ops old off new", "bot-a 8 0 *"},
@@ -56,6 +59,15 @@ func TestStatusView(t *testing.T) {
 		{"?limit=1&keys_by=last_used&chatflows_by=refused", "key-a", "8"},
 		{"?chatflows_by=last_refused&limit=1", "key-a", "8"},
 		{"?chatflows_by=last_call&limit=2", "key-a key-b", "0 8"},
+		{"?keys_by=-id&chatflows_by=-name", "ops old off new key-b key-a", "bot-a 8 0 *"},
+		{"?keys_by=-expiry&limit=1&chatflows_by=-requests", "ops", "bot-a"},
+		{"?keys_by=-file&chatflows_by=-file", "new off old ops key-b key-a", "* 0 8 bot-a"},
+		{"?keys_by=requests&limit=1", "key-a", "bot-a"},
+		{"?keys_by=-requests&limit=1", "ops", "bot-a"},
+		{"?keys_by=refused&limit=1", "old", "bot-a"},
+		{"?keys_by=last_refused&limit=1", "old", "bot-a"},
+		{"?chatflows_by=failed&limit=1", "key-a", "*"},
+		{"?chatflows_by=streams&limit=1", "key-a", "*"},
 		{"?filter=KEY-A", "key-a", "bot-a 0"},
 		{"?filter=bot", "", "bot-a"},
 		{"?filter=" + botB[:8], "", "8"},
@@ -70,7 +82,7 @@ func TestStatusView(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"?limit=0": "limit", "?limit=x": "limit", "?limit=-1": "limit", "?keys_by=age": "last_used, last_refused, expiry", "?chatflows_by=x": "last_call",
+		"?limit=0": "limit", "?limit=x": "limit", "?limit=-1": "limit", "?keys_by=age": "want one of file, last_used", "?keys_by=--id": "want one of", "?keys_by=-": "want one of", "?chatflows_by=x": "last_call",
 		"?filter=" + strings.Repeat("x", 201): "at most 200",
 	} {
 		if w := g.ask("GET", "/status"+query, "localhost"); w.Code != 400 || !strings.Contains(w.Body.String(), want) {
@@ -111,6 +123,40 @@ func TestStatusViewOfMany(t *testing.T) {
 	}
 	if all := g.status(t, ""); len(all.Keys) != 5000 || len(all.Chatflows) != 1001 || len(all.Chatflows[1000].Keys) != 5000 {
 		t.Errorf("the whole status = %d keys and %d chatflows, want all", len(all.Keys), len(all.Chatflows))
+	}
+}
+
+// TestWhoMayCall: keys that are disabled, expired or not valid yet open nothing now.
+func TestWhoMayCall(t *testing.T) {
+	t.Parallel()
+	none := "  - {id: none, keys: [old, off]}\n  - {id: \"*\", keys: [old, ops]}\n"
+	s := newGate(t, strings.Replace(keyFile, "  - {id: \"*\", keys: [ops]}\n", none, 1), nil).status(t, "")
+	var got []string
+	for _, c := range s.Chatflows {
+		got = append(got, fmt.Sprintf("%.4s %d/%d %s", c.ID, c.OpenToCount, c.KeyCount, strings.Join(c.OpenTo, " ")))
+	}
+	want := []string{"3f1c 1/4 key-a", "8d2b 1/1 key-b", "0000 1/1 key-a", "none 0/2 ", "* 1/2 ops"}
+	if !slices.Equal(got, want) || s.ChatflowCounts.EveryOpenTo != 1 {
+		t.Errorf("who may call = %q, keys of * %d, want %q, 1", got, s.ChatflowCounts.EveryOpenTo, want)
+	}
+}
+
+// TestExpiring: the keys that expire soon are named, the first ones first, whatever the view.
+func TestExpiring(t *testing.T) {
+	t.Parallel()
+	var file strings.Builder
+	file.WriteString("version: 1\nkeys:\n  - {id: expired, sha256: " + strings.Repeat("ab", 32) + ", not_after: 2020-01-01T00:00:00Z}\n")
+	for i := range 7 {
+		fmt.Fprintf(&file, "  - {id: in-%d-days, sha256: %064x, not_after: %s}\n", 9-i, i+1, time.Now().AddDate(0, 0, 9-i).UTC().Format(time.RFC3339))
+	}
+	fmt.Fprintf(&file, "  - {id: in-20-days, sha256: %064x, not_after: %s}\nchatflows:\n  - {id: bot, keys: [in-3-days]}\n", 99, time.Now().AddDate(0, 0, 20).UTC().Format(time.RFC3339))
+	s := newGate(t, file.String(), nil).status(t, "?limit=1&filter=nothing&keys_by=-id")
+	var got []string
+	for _, e := range s.Expiring {
+		got = append(got, e.ID)
+	}
+	if want := []string{"in-3-days", "in-4-days", "in-5-days", "in-6-days", "in-7-days"}; !slices.Equal(got, want) || s.KeyCounts.Expiring != 7 {
+		t.Errorf("expiring = %q of %d, want %q of 7", got, s.KeyCounts.Expiring, want)
 	}
 }
 

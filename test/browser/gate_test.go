@@ -80,6 +80,25 @@ func (g *gate) ask(t *testing.T, path, secret, question string, want int) {
 	}
 }
 
+// refused sends a question that is refused, and returns its request ID.
+func (g *gate) refused(t *testing.T, path, secret string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+path, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+secret)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("POST %s = %d, want 401", path, res.StatusCode)
+	}
+	return res.Header.Get("X-Request-Id")
+}
+
 const predict = "/api/v1/prediction/"
 
 // eventually waits for a condition.

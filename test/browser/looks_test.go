@@ -22,6 +22,13 @@ const broken = `[...document.querySelectorAll('td.num')].filter((e) => {
   return new Set([...range.getClientRects()].map((r) => r.top)).size > 1
 }).map((e) => e.textContent)`
 
+// wrappedIDs evaluates to the IDs that take more than one line, or more room than they have.
+const wrappedIDs = `[...document.querySelectorAll('.id bdi')].filter((e) => {
+  const range = document.createRange()
+  range.selectNodeContents(e)
+  return new Set([...range.getClientRects()].map((r) => r.top)).size > 1 || e.scrollWidth > e.clientWidth
+}).map((e) => e.textContent)`
+
 // tooFaint evaluates to the texts of the page whose contrast is below 4.5 (WCAG 2.2, 1.4.3).
 const tooFaint = `(() => {
   const parse = (c) => { const n = c.match(/[\d.]+/g).map(Number); return { rgb: n.slice(0, 3), a: n.length > 3 ? n[3] : 1 } }
@@ -60,17 +67,27 @@ func TestLooks(t *testing.T) {
 	for range 12 {
 		g.ask(t, predict+support, webSecret, "Hello?", 200)
 	}
+	g.ask(t, predict+docs, "", "fail", 500)
 	g.ask(t, predict+support, "", "Hello?", 401)
+	g.ask(t, predict+internal, webSecret, "Hello?", 403)
+	g.ask(t, predict+support, "statuspage-test-secret-old", "Hello?", 401)
+	g.ask(t, "/api/v1/chatflows", "", "", 404)
 	b := visit(t, g.Admin+"/", wide)
-	b.shows(t, row("chatflows", "support-bot"), "\t13\t", "missing_key 1")
+	b.shows(t, row("chatflows", "support-bot"), "\t14\t", "missing_key 1")
+	b.shows(t, "#refusals", "not_exposed")
 	backgrounds := map[string]bool{}
-	for _, l := range []look{wide, wide.dark(), narrow, narrow.dark(), {390, 844, "light"}, {390, 844, "dark"}, {800, 1024, "light"}, {800, 1024, "dark"}, {1056, 900, "light"}, {2560, 1200, "dark"}} {
+	widths := []int64{360, 390, 800, 1056, 1152, 1280, 1920, 2560}
+	for i := range 2 * len(widths) {
+		l := look{widths[i/2], 900, []string{"light", "dark"}[i%2]}
 		name := fmt.Sprintf("looks-%d-%s", l.width, l.scheme)
 		b.appear(t, l)
 		noOverflow(t, b, name)
 		checkContrast(t, b, name)
 		if numbers := eval[[]string](t, b, broken); len(numbers) > 0 {
 			t.Errorf("%s: numbers that are broken into lines = %q, want none", name, numbers)
+		}
+		if ids := eval[[]string](t, b, wrappedIDs); len(ids) > 0 {
+			t.Errorf("%s: IDs that are broken into lines or cut off = %q, want none", name, ids)
 		}
 		b.picture(t, name)
 		backgrounds[l.scheme+eval[string](t, b, "getComputedStyle(document.body).backgroundColor")] = true
@@ -93,7 +110,7 @@ func TestAccessible(t *testing.T) {
 	b.shows(t, row("keys", "acme-web"), "valid")
 	for expression, want := range map[string]any{
 		"document.documentElement.lang": "en",
-		"[...document.querySelectorAll('h1, h2, h3')].map((e) => e.tagName).join(' ')":                 "H1 H2 H2 H2 H2 H2",
+		"[...document.querySelectorAll('h1, h2, h3')].map((e) => e.tagName).join(' ')":                 "H1 H2 H2 H2 H2 H2 H2 H2",
 		"[...document.querySelectorAll('input, select')].filter((e) => !e.labels.length).length":       0.0,
 		"[...document.querySelectorAll('table')].filter((e) => e.role !== 'table').length":             0.0,
 		"[...document.querySelectorAll('tbody tr > *')].filter((e) => !e.getAttribute('role')).length": 0.0,

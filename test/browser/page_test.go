@@ -3,10 +3,9 @@ package browser
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 )
 
 const (
@@ -42,13 +41,14 @@ func TestLive(t *testing.T) {
 	b.shows(t, "#connection", "Live")
 	b.shows(t, "#about", "version 0.0.0", "up ", "route groups: predict")
 	b.shows(t, "#t-upstream", "up")
-	b.shows(t, row("chatflows", "support-bot"), support, "acme-web, batch, keys of *", "never")
+	b.shows(t, row("chatflows", "support-bot"), support, "acme-web, batch, keys\u00a0of\u00a0*", "never")
 	b.shows(t, row("chatflows", "docs-search"), "everyone (public)")
 	b.shows(t, row("chatflows", "every chatflow"), "ops")
-	b.shows(t, row("keys", "acme-web"), "valid", "not since the start", "2100-01-01 00:00 UTC")
-	b.shows(t, row("keys", "old-partner"), "expired", "2020-01-01 00:00 UTC")
+	b.shows(t, row("keys", "acme-web"), "valid", "never", "2100-01-01 00:00")
+	b.shows(t, row("keys", "old-partner"), "expired", "2020-01-01 00:00")
 	b.shows(t, row("keys", "trial"), "disabled")
-	b.shows(t, row("keys", "next-year"), "not valid yet", "2200-01-01 00:00 UTC")
+	b.shows(t, row("keys", "next-year"), "not valid yet", "2200-01-01 00:00")
+	b.shows(t, "#refusals", "No request was refused since the start.")
 	b.shows(t, "#reloads", "applied", "keys added: acme-web, batch")
 	b.shows(t, "#settings", g.Keys, "predict", "30/1m", "none: X-Forwarded-For is ignored")
 	// The key file has secrets in plain text, of which it warns.
@@ -84,7 +84,9 @@ func TestLive(t *testing.T) {
 	if c := cells("every chatflow"); c[2] != "1" || !strings.HasPrefix(c[3], "0") {
 		t.Errorf("* = %q, want 1 request", c)
 	}
-	b.shows(t, "#alerts", "4 requests refused or not served in the last", "missing_key 1")
+	b.shows(t, "#alerts", "Key acme-web was refused: key is not listed for the chatflow")
+	b.shows(t, "#t-refused-more", "missing_key 1")
+	b.shows(t, "#refusals", "404 not_exposed", "403 key_not_for_chatflow", "key is not listed for the chatflow", "POST prediction", "support-bot", "127.0.0.1")
 	b.shows(t, "#alerts", "1 response with a status of 500 or above from the upstream in the last")
 	b.shows(t, row("keys", "acme-web"), " ago")
 	b.shows(t, "#t-open-more", "1 stream")
@@ -93,8 +95,8 @@ func TestLive(t *testing.T) {
 
 	g.replace(t, strings.Replace(keyFile, "id: batch,", "id: batch, not_after: 2090-01-01T00:00:00Z,", 1))
 	b.shows(t, "#reloads", "keys changed: batch")
-	b.shows(t, row("keys", "batch"), "2090-01-01", "\t2")
-	b.shows(t, row("keys", "acme-web"), "\t1")
+	b.shows(t, row("keys", "batch"), "2090-01-01", "unchanged since generation 2")
+	b.shows(t, row("keys", "acme-web"), "unchanged since generation 1")
 	if again := eval[float64](t, b, "performance.timeOrigin"); again != loaded {
 		t.Error("the page was reloaded")
 	}
@@ -109,6 +111,46 @@ func TestLive(t *testing.T) {
 	b.quiet(t)
 	b.picture(t, "live")
 }
+
+// TestStrangers: refused strangers need nobody, so they are no alert; a known key that is refused is.
+func TestStrangers(t *testing.T) {
+	g := start(t, strings.NewReplacer("secret: "+webSecret, "sha256: "+digest(webSecret), "secret: "+batchSecret, "sha256: "+digest(batchSecret), "secret: "+opsSecret, "sha256: "+digest(opsSecret),
+		"secret: statuspage-test-secret-old", "sha256: "+digest("statuspage-test-secret-old"), "  - {id: trial, secret: statuspage-test-secret-trial, disabled: true}\n", "",
+		"  - {id: next-year, secret: statuspage-test-secret-next, not_before: 2200-01-01T00:00:00Z}\n", "", "keys: [ops]", "keys: [ops, old-partner]").Replace(keyFile))
+	for range 5 {
+		g.ask(t, predict+support, "", "Hello?", 401)
+	}
+	b := visit(t, g.Admin+"/", wide)
+	b.shows(t, "#t-refused", "5")
+	b.shows(t, "#alerts", "No alerts")
+	const amber = "document.querySelectorAll('.warn, .bad').length"
+	if n := eval[int](t, b, amber); n > 0 {
+		t.Errorf("amber or red = %d, want none", n)
+	}
+	b.picture(t, "strangers")
+	for range 2 {
+		g.ask(t, predict+support, "statuspage-test-secret-old", "Hello?", 401)
+	}
+	b.shows(t, "#alerts", "Key old-partner was refused: key has expired", "2 requests, the last", "from 127.0.0.1")
+	b.shows(t, row("keys", "old-partner"), "expired, still calls", "invalid_key 2")
+	b.picture(t, "known")
+	b.quiet(t)
+}
+
+// TestSecrets: of a key with several secrets, the page says which ones are in use.
+func TestSecrets(t *testing.T) {
+	g := start(t, "version: 1\nkeys:\n  - {id: acme-web, secrets: [{sha256: "+digest(webSecret)+"}, {sha256: "+digest(batchSecret)+"}]}\nchatflows:\n  - {id: "+support+", keys: [acme-web]}\n")
+	b := visit(t, g.Admin+"/", wide)
+	b.shows(t, row("keys", "acme-web"), "2 secrets: ", " not used, ", "since generation 1")
+	g.ask(t, predict+support, batchSecret, "Hello?", 200)
+	eventually(t, "use of the second secret", func() bool {
+		return secondUsed.MatchString(b.text(t, row("keys", "acme-web")))
+	})
+	b.picture(t, "secrets")
+	b.quiet(t)
+}
+
+var secondUsed = regexp.MustCompile(`2 secrets: [0-9a-f]{8} not used, [0-9a-f]{8} used .*(ago|just now)`)
 
 // TestTrouble shows the page while the key file is invalid, the upstream is gone and, at last, the gate is.
 func TestTrouble(t *testing.T) {
@@ -167,61 +209,6 @@ func TestHidden(t *testing.T) {
 		return strings.Contains(b.text(t, row("chatflows", "support-bot")), "\t1\t")
 	})
 	b.quiet(t)
-}
-
-// TestFilter finds one of 10,000 keys and 1,000 chatflows, of which the page shows the first.
-func TestFilter(t *testing.T) {
-	g := start(t, manyKeys(10_000, 1000))
-	b := visit(t, g.Admin+"/", wide)
-	b.shows(t, "#keys-note", "The first 200 of 10,000 keys")
-	b.shows(t, "#chatflows-note", "The first 200 of 1,000 chatflows")
-	if n := eval[int](t, b, "document.querySelectorAll('#keys tbody tr').length"); n != 200 {
-		t.Errorf("rows of keys = %d, want 200", n)
-	}
-	b.picture(t, "many-wide")
-	typed(t, b, "KEY-09876")
-	b.shows(t, "#keys-note", "1 of 10,000 keys match the filter")
-	b.shows(t, row("keys", "key-09876"), "valid")
-	b.shows(t, "#chatflows-note", "1 of 1,000 chatflows match the filter")
-	b.shows(t, row("chatflows", "bot-0876"), "key-09876")
-	typed(t, b, "nothing-like-it")
-	b.shows(t, "#keys", "No key ID matches the filter")
-	b.shows(t, "#chatflows", "No chatflow matches the filter")
-	typed(t, b, "bot-01")
-	b.shows(t, "#chatflows-note", "100 of 1,000 chatflows match the filter")
-	b.picture(t, "many-filtered")
-	b.appear(t, narrow)
-	noOverflow(t, b, "many")
-	b.picture(t, "many-narrow")
-	b.quiet(t)
-}
-
-// typed types a text into the filter, in place of what is there.
-func typed(t *testing.T, b *browser, text string) {
-	t.Helper()
-	eval[bool](t, b, "document.querySelector('#filter').select(); true")
-	b.do(t, chromedp.SendKeys(chromedp.CSS("#filter"), text))
-	if got := eval[string](t, b, "document.querySelector('#filter').value"); got != text {
-		t.Fatalf("the filter has %q, want %q", got, text)
-	}
-}
-
-// manyKeys returns a key file in which chatflow i has every key whose number ends as i does.
-func manyKeys(keys, chatflows int) string {
-	var s strings.Builder
-	s.WriteString("version: 1\nkeys:\n")
-	for i := range keys {
-		fmt.Fprintf(&s, "  - {id: key-%05d, sha256: %064x}\n", i, i+1)
-	}
-	s.WriteString("chatflows:\n")
-	for i := range chatflows {
-		fmt.Fprintf(&s, "  - {id: %08x-0000-4000-8000-000000000000, name: bot-%04d, keys: [", i, i)
-		for k := i; k < keys; k += chatflows {
-			fmt.Fprintf(&s, "key-%05d, ", k)
-		}
-		s.WriteString("]}\n")
-	}
-	return s.String()
 }
 
 // TestEmpty has a gate without keys and without requests.

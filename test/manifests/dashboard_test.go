@@ -17,11 +17,15 @@ type panel struct {
 	Type, Title string
 	GridPos     struct{ X, Y, W, H int }
 	Targets     []struct{ Expr, RefID string }
+	Links       []link
 }
+
+type link struct{ Title, URL string }
 
 type dashboard struct {
 	UID, Title string
 	Panels     []panel
+	Links      []link
 	Templating struct {
 		List []struct{ Name, Definition, Type string }
 	}
@@ -58,7 +62,7 @@ var (
 // TestDashboard checks that each query asks for what a gate has, and that panels do not lie on one another.
 func TestDashboard(t *testing.T) {
 	d, s := readDashboard(t), seriesOf(t)
-	known := map[string]bool{"__rate_interval": true}
+	known := map[string]bool{"__rate_interval": true, "__range": true}
 	for _, v := range d.Templating.List {
 		known[v.Name] = true
 		if v.Type == "datasource" {
@@ -97,6 +101,38 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
+// TestDashboardLinks checks that links lead to pages and sections that exist.
+func TestDashboardLinks(t *testing.T) {
+	d := readDashboard(t)
+	links := d.Links
+	for _, p := range d.Panels {
+		links = append(links, p.Links...)
+	}
+	sections := 0
+	for _, l := range links {
+		page, found := strings.CutPrefix(l.URL, "https://github.com/flowlatch/flowlatch/blob/main/")
+		page, section, _ := strings.Cut(page, "#")
+		text, err := os.ReadFile(filepath.Join("..", "..", page))
+		if !found || err != nil {
+			t.Errorf("link %q leads to %s, want a page of the project: %v", l.Title, l.URL, err)
+			continue
+		}
+		if section == "" {
+			continue
+		}
+		sections++
+		if !strings.Contains(strings.ToLower(string(text)), "\n## "+section+"\n") {
+			t.Errorf("link %q leads to %s, where there is no such section", l.Title, l.URL)
+		}
+	}
+	if sections < 5 {
+		t.Errorf("links to sections of the runbook = %d, want 5 or more", sections)
+	}
+	if !strings.Contains(readFile(t, "grafana/flowlatch.json"), `"http://${__value.text}/"`) {
+		t.Error("no link to the status page of a gate")
+	}
+}
+
 // TestDashboardShowsEverything looks for metrics of the gate that neither the dashboard nor an alert uses.
 func TestDashboardShowsEverything(t *testing.T) {
 	used := readFile(t, "grafana/flowlatch.json") + readFile(t, "prometheus/flowlatch.rules.yaml")
@@ -115,7 +151,7 @@ func TestDashboardQueriesParse(t *testing.T) {
 	}
 	var list []rule
 	for _, expr := range readDashboard(t).queries() {
-		expr = strings.ReplaceAll(expr, "$__rate_interval", "5m")
+		expr = strings.NewReplacer("$__rate_interval", "5m", "$__range", "6h").Replace(expr)
 		list = append(list, rule{fmt.Sprintf("q%d", len(list)), variable.ReplaceAllString(expr, ".*")})
 	}
 	b, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboard", "rules": list}}})

@@ -104,6 +104,7 @@ func try(t *testing.T, c container) string {
 		{"the kubelet", "GET", "/api/v1/ping", "", 200, "pong"},
 		{"no key", "POST", predict, "", 401, "missing_key"},
 		{"the key", "POST", predict, secret, 200, "Hello."},
+		{"another chatflow", "POST", "/api/v1/prediction/ffffffff-ffff-4fff-8fff-ffffffffffff", secret, 403, "key_not_for_chatflow"},
 		{"not exposed", "GET", "/api/v1/chatflows", secret, 404, "not_exposed"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), call.method, gate.URL+call.path, http.NoBody)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -220,6 +221,21 @@ func TestEveryManifestIsBuilt(t *testing.T) {
 	for _, path := range files(t, "kubernetes", ".yaml") {
 		if base := filepath.Base(path); base != "kustomization.yaml" && path != "kubernetes/helm/values.yaml" && !strings.Contains(named, base) {
 			t.Errorf("%s is in no kustomization", path)
+		}
+	}
+}
+
+// TestKubernetesPageNamesTheNamespace: the gate finds its Secret only in Flowise's namespace, so no command on the page may
+// leave it to kubectl's settings where something goes.
+func TestKubernetesPageNamesTheNamespace(t *testing.T) {
+	command := regexp.MustCompile("kubectl [^|`#\\n]+")
+	found := command.FindAllString(readFile(t, "kubernetes/README.md"), -1)
+	if len(found) < 20 {
+		t.Fatalf("kubectl commands on the page = %d, want 20 or more: are they still found?", len(found))
+	}
+	for _, c := range found {
+		if !strings.HasPrefix(c, "kubectl -n chat ") && !strings.HasPrefix(c, "kubectl create namespace ") && !strings.HasPrefix(c, "kubectl kustomize ") && !strings.HasPrefix(c, "kubectl command") {
+			t.Errorf("command %q, want -n chat", c)
 		}
 	}
 }

@@ -1,0 +1,76 @@
+package proxy
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// Refusal is a request that was refused, could not be served, or was cut, as its log line has it. Nothing in it is chosen
+// freely by the client.
+type Refusal struct {
+	Time      time.Time // when the request ended
+	RequestID string
+	Client    netip.Addr
+	Method    string
+	Route     string // this and the next two are empty where they are not known
+	Chatflow  string // its label
+	Key       string // its ID
+	Status    int
+	Code      problem.Code
+	Reason    string
+}
+
+// maxRefusals is how many refusals of each kind are remembered.
+const maxRefusals = 512
+
+// refusals remembers the last requests that were refused or failed. A request adds itself without a lock, so no reader
+// makes it wait. Those without a known key have a ring of their own: whoever has no key cannot push out what happened to
+// key holders.
+type refusals struct{ strangers, others refusalRing }
+
+// refusalRing has the last refusals, in any order.
+type refusalRing struct {
+	added atomic.Uint64
+	slots [maxRefusals]atomic.Pointer[Refusal]
+}
+
+func (r *refusalRing) add(refusal *Refusal) {
+	r.slots[(r.added.Add(1)-1)%maxRefusals].Store(refusal)
+}
+
+// note remembers a request that ended at a time, if it was refused or failed. A client that left is neither.
+func (r *refusals) note(x *exchange, at time.Time) {
+	if x.err == nil || x.err.Code == problem.ClientClosed {
+		return
+	}
+	l := labelsOf(x)
+	refusal := &Refusal{
+		Time: at, RequestID: x.id, Client: x.client, Method: logMethod(x.response.request.Method),
+		Route: l.route, Chatflow: l.chatflow, Key: l.key, Status: l.status, Code: x.err.Code, Reason: cmp.Or(x.err.Reason, x.err.Detail),
+	}
+	if x.Key == nil && !x.Allowed {
+		r.strangers.add(refusal)
+		return
+	}
+	r.others.add(refusal)
+}
+
+// Refusals returns the last requests that were refused or failed, the newest first: up to 512 without a known key, and as
+// many others. They must not be changed.
+func (p *Proxy) Refusals() []*Refusal {
+	list := make([]*Refusal, 0, 2*maxRefusals)
+	for _, ring := range []*refusalRing{&p.refusals.others, &p.refusals.strangers} {
+		for i := range ring.slots {
+			if refusal := ring.slots[i].Load(); refusal != nil {
+				list = append(list, refusal)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b *Refusal) int { return b.Time.Compare(a.Time) })
+	return list
+}
