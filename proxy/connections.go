@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +39,7 @@ type connections struct {
 type clientConn struct {
 	net.Conn
 	owner      *connections
+	refused    atomic.Int64  // requests on it that were refused, since it was idle
 	forwarding int           // requests on it that are being forwarded; guarded by owner.mu
 	place      *list.Element // in owner.closable; nil while a request is forwarded, and after the end; likewise
 }
@@ -120,11 +122,14 @@ func (c *connections) noteState(conn net.Conn, state http.ConnState) {
 	found := c.open[conn]
 	switch {
 	case found == nil:
+		return
 	case state == http.StateClosed:
 		c.remove(found)
+		return
 	case found.place != nil:
 		c.closable.MoveToBack(found.place)
 	}
+	found.refused.Store(0)
 }
 
 // remove forgets a connection.
@@ -162,6 +167,9 @@ func (c *connections) metric() prometheus.Collector {
 		Name: "flowlatch_connections", Help: "Client connections that are open now.",
 	}, func() float64 { return float64(c.count()) })
 }
+
+// isFirstRefusal counts a refusal, and reports whether it is the first since the connection was idle.
+func (c *clientConn) isFirstRefusal() bool { return c.refused.Add(1) == 1 }
 
 // hold keeps a connection from being closed to make room for others.
 func (c *clientConn) hold() {

@@ -143,7 +143,8 @@ func TestConnectionsOverTLS(t *testing.T) {
 	s := serveTLS(t, nil, 0, withConnections(5))
 	for range 5 {
 		c := s.dialH2(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
-		c.send(t, post("/none"), true)
+		c.send(t, post("/none"), true) // for which net/http waits
+		c.send(t, post("/none"), true) // for which the gate does
 	}
 	testkit.Eventually(t, "requests that are refused", func() bool { return s.open() == 5 })
 	for range 5 {

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -11,10 +10,11 @@ import (
 const refusalTime = 10 * time.Second
 
 // A client of HTTP/2 decides by its windows when it takes a response. Until then the gate holds the request, with headers
-// of up to 16 KiB; in HTTP/1 it holds one for each connection. So many of those that were refused may be held:
+// of up to 16 KiB. So many of those that were refused may be held, beside one for each connection while there are few:
 const (
-	maxUnread        = 1024 // of all clients together
-	maxUnreadAddress = 256  // of a client address
+	fewConnections   = 256
+	maxUnread        = 512 // of all clients together
+	maxUnreadAddress = 128 // of a client address
 )
 
 // writeRefusal sends a refusal. If too many are unread, a request of HTTP/2 ends without one.
@@ -30,11 +30,16 @@ func (x *exchange) writeRefusal(err *problem.Error) {
 		return
 	}
 	_ = x.body.server.Close() // nothing of the body is held any more
+	if c := clientConnOf(w.request.Context()); c != nil && c.isFirstRefusal() && c.owner.count() <= fewConnections {
+		err.Write(w, x.id, form)
+		return
+	}
+	w.flushed = true
 	if !x.proxy.unread.take(x.client, 1) {
-		panic(http.ErrAbortHandler) // resets the stream
+		w.abortWrites() // resets the stream
+		return
 	}
 	defer x.proxy.unread.give(x.client, 1)
 	err.Write(w, x.id, form)
 	_ = w.FlushError() // net/http would wait for the client once the handler has returned
-	w.flushed = true
 }

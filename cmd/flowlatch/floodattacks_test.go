@@ -49,10 +49,13 @@ var attacks = []attack{
 		}
 	}},
 	{"HTTP/2: 100 connections with 100 refused requests, window 0, headers of 15 KiB", true, 0, func(t *testing.T, g *attacked) {
-		g.refusedH2(t, hpack.HeaderField{Name: "x-large", Value: strings.Repeat("x", 15<<10)}, 100, nil)
+		g.refusedH2(t, 100, hpack.HeaderField{Name: "x-large", Value: strings.Repeat("x", 15<<10)}, 100, nil)
+	}},
+	{"HTTP/2: 5,000 connections with a refused request, window 0, headers of 15 KiB", true, 0, func(t *testing.T, g *attacked) {
+		g.refusedH2(t, 5000, hpack.HeaderField{Name: "x-large", Value: strings.Repeat("x", 15<<10)}, 1, nil)
 	}},
 	{"HTTP/2: 100 connections with 4 refused requests, window 0, and 256 KiB of body for each", true, 0, func(t *testing.T, g *attacked) {
-		g.refusedH2(t, hpack.HeaderField{Name: "x-small", Value: "x"}, 4, make([]byte, 16<<10))
+		g.refusedH2(t, 100, hpack.HeaderField{Name: "x-small", Value: "x"}, 4, make([]byte, 16<<10))
 	}},
 	{"11 connections of HTTP/2 with 100 `GET ping` each, the upstream stalls", true, 0, func(t *testing.T, g *attacked) {
 		for range 11 {
@@ -144,11 +147,11 @@ func (c *h2) request(method, path string, end bool, fields ...hpack.HeaderField)
 	}
 }
 
-// refusedH2 sends requests that are refused, each from an address of its own, over a hundred connections, and opens no
+// refusedH2 sends requests that are refused, each from an address of its own, over so many connections, and opens no
 // window for the responses. A body is sent 16 times.
-func (g *attacked) refusedH2(t *testing.T, field hpack.HeaderField, streams int, body []byte) {
+func (g *attacked) refusedH2(t *testing.T, conns int, field hpack.HeaderField, streams int, body []byte) {
 	t.Helper()
-	n := atSize(100)
+	n := atSize(conns)
 	for range n {
 		c := g.dialH2(t, 0)
 		for range streams {
