@@ -27,14 +27,14 @@ type attack struct {
 }
 
 var attacks = []attack{
-	{"10,000 idle connections", false, 0, func(t *testing.T, g *attacked) {
-		for i := range atSize(10_000) {
+	{"5,000 idle connections", false, 0, func(t *testing.T, g *attacked) {
+		for i := range atSize(5000) {
 			_, _ = io.WriteString(g.dialTCP(t, g.address()), []string{"", "GET /api/v1/none HTTP/1.1\r\nHost: gate\r\n\r\n"}[i%2])
 		}
 	}},
-	{"10,000 headers of 15 KiB that do not end", false, 0, func(t *testing.T, g *attacked) {
+	{"5,000 headers of 15 KiB that do not end", false, 0, func(t *testing.T, g *attacked) {
 		header := "GET /api/v1/none HTTP/1.1\r\nX: " + strings.Repeat("x", 15<<10)
-		for range atSize(10_000) {
+		for range atSize(5000) {
 			_, _ = io.WriteString(g.dialTCP(t, g.address()), header)
 		}
 	}},
