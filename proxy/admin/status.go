@@ -24,6 +24,7 @@ type Status struct {
 	OpenRequests  int64          `json:"open_requests"`
 	Upstream      UpstreamStatus `json:"upstream"`
 	Generation    uint64         `json:"generation"`
+	KeysHash      string         `json:"keys_hash"` // see keystore.Snapshot.Hash
 	Stale         bool           `json:"stale"`
 	Fault         string         `json:"fault,omitempty"`
 	LastReload    ReloadStatus   `json:"last_reload"`
@@ -200,7 +201,7 @@ func (a *Admin) status(v view) Status {
 	all := sample.counts
 	s := Status{
 		Version: o.Version, Preset: o.Preset.Name, StartedAt: a.started.UTC(), Now: validAt.UTC(),
-		Generation: st.Generation, Stale: st.Stale, Fault: reason(st.Err), Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
+		Generation: st.Generation, KeysHash: snapshot.Hash(), Stale: st.Stale, Fault: reason(st.Err), Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
 		Warnings: v.warnings(snapshot), RecentReloads: []ReloadStatus{}, Settings: settingsStatus(o), Certificates: certificateStatus(o.Certificates.Status()),
 		Totals: countStatus(all), Unlisted: countStatus(unlisted), Recent: a.history.lastMinute(all, now), History: a.history.lastHour(sample),
 	}
