@@ -60,11 +60,18 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	return nil
 }
 
-// readKeys reads the key file once, as strictly as serve does at the start.
+// readKeys reads the key file once, as strictly as serve does at the start. Unlike serve's, it may be a pipe.
 func readKeys(c *config.Config) (*keystore.Store, error) {
-	return keystore.Open(c.Keys, keystore.Options{Validate: func(s *keystore.Snapshot) error {
+	o := keystore.Options{Validate: func(s *keystore.Snapshot) error {
 		return errors.Join(proxy.CheckKeyFile(s, c.Proxy.Preset), proxy.CheckSnapshot(s, c.Proxy.Preset, c.Proxy.Routes))
-	}})
+	}}
+	if isPipe(c.Keys) {
+		var err error
+		if o.Content, err = readInput(c.Keys, keystore.MaxFile); err != nil {
+			return nil, keystore.ReadError(c.Keys, err)
+		}
+	}
+	return keystore.Open(c.Keys, o)
 }
 
 func printSettings(t *tabwriter.Writer, c *config.Config) {
