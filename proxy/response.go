@@ -29,6 +29,8 @@ type responseWriter struct {
 	failed     bool // a write failed
 	stalled    bool // because the client did not read
 
+	wantsOwnKey bool // the upstream says so in the body
+
 	deadline writeDeadline
 }
 
@@ -92,6 +94,9 @@ func (w *responseWriter) writeInterim(status int) {
 func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
+	}
+	if w.bytes == 0 && (w.stream || w.status == http.StatusInternalServerError) {
+		w.noteBeginning(p)
 	}
 	w.deadline.arm(w)
 	n, err := w.ResponseWriter.Write(p)

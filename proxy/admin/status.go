@@ -44,6 +44,10 @@ type Status struct {
 	Refusals []RefusalStatus `json:"refusals"`
 	// RefusedKeys are the known keys that were refused in the last hour, the last one first.
 	RefusedKeys []RefusedKeyStatus `json:"refused_keys"`
+	// UpstreamRefusals are chatflows whose allowed requests the upstream refuses, the last one first.
+	UpstreamRefusals []UpstreamRefusalStatus `json:"upstream_refusals"`
+	// PublicChatflows are the first of the chatflows that need no key, as logs name them.
+	PublicChatflows []string `json:"public_chatflows"`
 	// Expiring are the first of the valid keys that end within 14 days.
 	Expiring []ExpiringStatus `json:"expiring"`
 
@@ -215,7 +219,8 @@ func (a *Admin) status(v view) Status {
 	}
 	s.Keys, s.Expiring, s.KeyCounts = a.keyStatus(v, snapshot, validAt)
 	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot, validAt)
-	s.Refusals, s.RefusedKeys = a.refusalStatus(v), a.refusedKeys(now)
+	s.Refusals, s.RefusedKeys, s.UpstreamRefusals = a.refusalStatus(v), a.refusedKeys(now), a.upstreamRefusals(snapshot)
+	s.PublicChatflows = publicChatflows(snapshot)
 	return s
 }
 
