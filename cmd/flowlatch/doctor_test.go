@@ -52,7 +52,7 @@ func TestDoctorBeforeAGate(t *testing.T) {
 	t.Parallel()
 	runner := newEcho()
 	g := startGate(t, runner)
-	rows := runDoctor(t, 0, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", g.Keys)
+	rows := runDoctor(t, 0, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--keys", g.Keys)
 	if n := len(runner.requests); n != 0 {
 		t.Errorf("%d requests of the doctor reached the runner, want none", n)
 	}
@@ -60,8 +60,8 @@ func TestDoctorBeforeAGate(t *testing.T) {
 	wantRow(t, rows, "spellings", "ok none of ")
 	wantRow(t, rows, "around the gate", "- name the upstream")
 	wantRow(t, rows, "admin listener", "ok it answers at ")
-	wantRow(t, rows, "active keys", "ok 2 keys and 2 chatflows")
-	wantRow(t, rows, "key file", "ok 2 keys, 2 chatflows")
+	wantRow(t, rows, "active keys", "ok keys: 2, chatflows: 2, generation: 1")
+	wantRow(t, rows, "key file", "ok keys: 2, chatflows: 2")
 
 	if err := os.WriteFile(g.Keys, []byte("version: 1\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -162,7 +162,6 @@ func ownAddress(t *testing.T) string {
 // TestDoctorKeyFile examines what is odd about a key file that is valid.
 func TestDoctorKeyFile(t *testing.T) {
 	t.Parallel()
-	g := startGate(t, newEcho())
 	soon := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
 	path := testkit.WriteFile(t, "keys.yaml", `version: 1
 keys:
@@ -178,18 +177,21 @@ chatflows:
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", path}
+	p := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", path)
+	g := testkit.Serving(t, p)
+	args := []string{"--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--keys", path}
 	rows := runDoctor(t, 0, args...)
 	for _, want := range []string{
 		"look key idle opens no chatflow (line 4)", "look key ending expires at " + soon, "look key ended expired at 2020",
-		"look chatflow open-bot asks for no key (line 9", "look 1 keys open every chatflow", "look 1 keys are in plain text",
+		"look chatflow open-bot asks for no key (line 9", `look keys that open every chatflow, also those made tomorrow (line 10: "*"): 1`, "look keys in plain text: 1",
+		`ok keys: 4, chatflows: 2 and "*"`,
 	} {
 		wantRow(t, rows, "key file", want)
 	}
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN others than its owner can read it")
+	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN others than its owner can read the file")
 	if err := os.WriteFile(path, []byte("version: 1\nkeys: [}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
