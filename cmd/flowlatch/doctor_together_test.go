@@ -196,6 +196,9 @@ func TestDoctorScheme(t *testing.T) {
 	admin := strings.TrimPrefix(plain.Admin, "http://")
 	rows := runDoctor(t, exitFailed, "--url", plain.URL, "--admin", admin, "--upstream", strings.Replace(upstream.URL, "https", "http", 1))
 	wantRow(t, rows, "around the gate", "FAULT "+strings.Replace(upstream.URL, "https", "http", 1)+" speaks TLS")
+	insecure := strings.Replace(testkit.Upstream(t, newEcho()).URL, "http", "https", 1) // somebody listens there, so it can be reached
+	rows = runDoctor(t, exitFailed, "--url", plain.URL, "--admin", admin, "--upstream", insecure)
+	wantRow(t, rows, "around the gate", "FAULT "+insecure+" does not speak TLS")
 }
 
 // TestDoctorWithoutKeyFile: what is open to everybody is named by the gate itself.

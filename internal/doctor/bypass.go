@@ -25,6 +25,8 @@ func (e *examination) aroundTheGate() {
 		e.add(check, OK, "%s is answered by flowlatch itself", e.Upstream)
 	case reached && (r.status == 0 || r.status == http.StatusBadRequest) && speaksTLS(e.Upstream):
 		e.add(check, Fault, "%s speaks TLS; begin --upstream with https:// to have this checked", e.Upstream)
+	case reached && r.notTLS:
+		e.add(check, Fault, "%s does not speak TLS; begin --upstream with http:// to have this checked", e.Upstream)
 	case reached && !loopback:
 		e.add(check, Open, "%s answers here (%v), without the gate; let it listen on 127.0.0.1 only (%s), publish no port of it, or close it with a network policy", e.Upstream, r, e.target.alone)
 	case reached:

@@ -21,6 +21,7 @@ type reply struct {
 
 	requestID string // of flowlatch's errors
 	location  string // of a redirect
+	notTLS    bool   // there is no response, because the server does not speak TLS
 }
 
 func readReply(res *http.Response) reply {

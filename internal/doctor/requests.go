@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/rand"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -82,7 +81,7 @@ func (e *examination) sendAll(probes []probe) ([][]reply, error) {
 func (e *examination) whoAnswers() error {
 	r, err := e.callNobody(e.URL, e.Certificates)
 	switch {
-	case err != nil && errors.As(err, new(tls.RecordHeaderError)):
+	case err != nil && isNotTLS(err):
 		return fmt.Errorf("%s does not speak TLS; begin --url with http://", e.URL)
 	case err != nil && isUnreachable(err):
 		return fmt.Errorf("%s cannot be reached: %w; is the gate running, and is it there?", e.URL, err)

@@ -68,8 +68,11 @@ func get(base *url.URL, certificates []tls.Certificate, path string) (r reply, r
 	case isUnreachable(err):
 		return reply{}, false
 	}
-	return reply{text: err.Error()}, true
+	return reply{text: err.Error(), notTLS: isNotTLS(err)}, true
 }
+
+// isNotTLS reports whether an error means that a server does not speak TLS.
+func isNotTLS(err error) bool { return errors.As(err, new(tls.RecordHeaderError)) }
 
 // isUnreachable reports whether an error means that no connection came about.
 func isUnreachable(err error) bool {
