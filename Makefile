@@ -1,5 +1,5 @@
 # Targets of flowlatch. Go is enough for them but where help says what else is needed; manifests uses promtool where it is installed,
-# bench nginx, HAProxy and Caddy, release git.
+# proxies nginx and HAProxy, bench Caddy as well, release git.
 
 GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT   = go run mvdan.cc/gofumpt@v0.12.0
@@ -32,6 +32,10 @@ test: ## run the tests
 race: ## run the tests with the race detector, in another order each time
 	go test -race -shuffle=on ./...
 
+.PHONY: flood
+flood: ## attack the gate with the limits of the manifests and print its largest memory (Linux; a minute)
+	LONG_TESTS=1 go test -count=1 -v -run 'TestMemoryUnderAttack' ./cmd/flowlatch
+
 .PHONY: fmt
 fmt: ## format the code
 	$(GOFUMPT) -w .
@@ -42,6 +46,7 @@ lint: ## look for mistakes: format, vet, linters
 	go vet ./...
 	go vet -tags e2e ./test/...
 	go vet -tags image ./test/image/...
+	go vet -tags proxies ./test/proxies
 	go vet -tags bench ./tools/bench
 	$(GOLANGCI) run ./...
 	cd test/manifests && go vet ./... && $(GOLANGCI) run ./...
@@ -62,6 +67,10 @@ browser: ## look at the status page in a browser (needs Chromium)
 .PHONY: screenshot
 screenshot: ## draw the README's picture of the status page anew (needs Chromium)
 	cd test/browser && BROWSER_SCREENSHOT=../../docs/status.png go test -count=1 -run TestScreenshot ./...
+
+.PHONY: proxies
+proxies: ## send refused requests through nginx and HAProxy: every response must arrive (needs both; 1 minute)
+	go test -tags proxies -count=1 -timeout 10m ./test/proxies
 
 .PHONY: kube
 kube: ## apply the Kubernetes manifests to a real API server (see test/cluster; needs root, Linux, etcd; 7 minutes the first time)

@@ -24,7 +24,7 @@ func (b BodyPolicy) lacks(o BodyPolicy) bool {
 
 func (p *parser) bodyPolicy(c *Chatflow, n *yaml.Node) {
 	var jsonOnly *yaml.Node
-	if !p.Mapping(n, "body", func(field string, n *yaml.Node) bool {
+	if !p.Mapping(n, "body", []string{"json_only", "deny"}, func(field string, n *yaml.Node) bool {
 		switch field {
 		case "json_only":
 			jsonOnly = n

@@ -9,10 +9,12 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
+var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body"}
+
 func (p *parser) chatflow(n *yaml.Node) {
 	c := &Chatflow{Line: n.Line}
 	var id, keys *yaml.Node
-	if !p.Mapping(n, "a chatflow", func(field string, n *yaml.Node) bool {
+	if !p.Mapping(n, "a chatflow", chatflowFields, func(field string, n *yaml.Node) bool {
 		switch field {
 		case "id":
 			id = n

@@ -2,11 +2,17 @@ package keystore
 
 import "go.yaml.in/yaml/v4"
 
+// The names of fields, to guess what was meant by others.
+var (
+	secretFields = []string{"sha256", "secret", "not_before", "not_after"}
+	keyFields    = append([]string{"id", "secrets", "disabled"}, secretFields...)
+)
+
 func (p *parser) key(n *yaml.Node) {
 	k := &Key{Line: n.Line}
 	own := secretEntry{valid: always}
 	var id, secrets *yaml.Node
-	if !p.Mapping(n, "a key", func(field string, n *yaml.Node) bool {
+	if !p.Mapping(n, "a key", keyFields, func(field string, n *yaml.Node) bool {
 		switch field {
 		case "id":
 			id = n
@@ -68,7 +74,7 @@ func (p *parser) addKey(n *yaml.Node, k *Key) {
 // listedSecret reads one entry under a key's secrets.
 func (p *parser) listedSecret(n *yaml.Node, k *Key) {
 	e := secretEntry{valid: always}
-	if !p.Mapping(n, "a secret", func(field string, n *yaml.Node) bool { return p.secretField(&e, field, n) }) {
+	if !p.Mapping(n, "a secret", secretFields, func(field string, n *yaml.Node) bool { return p.secretField(&e, field, n) }) {
 		return
 	}
 	s, ok := p.secret(n, k.ID, e)

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -18,10 +21,20 @@ const idCharacters = base62 + "._~@-"
 // ValidateID returns an error if s cannot be the ID of a key or a chatflow. An ID needs no quotes in a log line, a
 // metric label or a path.
 func ValidateID(s string) error {
-	if len(s) < 1 || len(s) > 128 || strings.Trim(s, idCharacters) != "" {
-		return fmt.Errorf("%s: want 1 to 128 of the characters A-Z a-z 0-9 . _ ~ @ -", strictyaml.Quote(s))
+	const want = "want 1 to 128 of the characters A-Z a-z 0-9 . _ ~ @ -"
+	odd := strings.Trim(s, idCharacters)
+	switch trimmed := strings.TrimSpace(s); {
+	case s == "":
+		return fmt.Errorf("\"\": %s; this is empty", want)
+	case len(s) > 128:
+		return fmt.Errorf("%s: %s; this has %d", strictyaml.Quote(s), want, len(s))
+	case odd == "":
+		return nil
+	case trimmed != s && ValidateID(trimmed) == nil:
+		return fmt.Errorf("%s: %s; remove the blank or line break at its beginning or end", strictyaml.Quote(s), want)
 	}
-	return nil
+	r, _ := utf8.DecodeRuneInString(odd)
+	return fmt.Errorf("%s: %s; this has %q", strictyaml.Quote(s), want, r)
 }
 
 // Parse reads a key file of version 1, which is JSON if the name of the file ends in .json, and YAML
@@ -90,7 +103,7 @@ type parser struct {
 
 func (p *parser) file(root *yaml.Node) {
 	fields := map[string]*yaml.Node{"version": nil, "keys": nil, "chatflows": nil, "flowise_api_keys": nil}
-	if !p.Mapping(root, "the key file", func(field string, n *yaml.Node) bool {
+	if !p.Mapping(root, "the key file", slices.Sorted(maps.Keys(fields)), func(field string, n *yaml.Node) bool {
 		_, known := fields[field]
 		if known {
 			fields[field] = n

@@ -111,6 +111,12 @@ func Mistyped(s string) bool {
 	return string(sum[:]) != s[secretLen-secretChecksum:]
 }
 
+// LooksLikeSecret reports whether s, which should be an ID, is a secret made by [Generate], or most of one.
+func LooksLikeSecret(s string) bool {
+	rest, ok := strings.CutPrefix(s, secretPrefix)
+	return ok && len(s) >= MinSecretLen && strings.Trim(rest, base62) == ""
+}
+
 // ValidateSecret returns an error if s cannot be a secret. Secrets that were not made by [Generate] are accepted
 // if they are long enough and can be sent as a Bearer token (RFC 6750 section 2.1, b64token).
 func ValidateSecret(s string) error {

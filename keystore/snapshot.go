@@ -7,9 +7,13 @@ package keystore
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
 // Snapshot is one state of the key file. It never changes, so it may be used concurrently. A request gets all
@@ -98,6 +102,30 @@ func (s *Snapshot) Key(id string) *Key {
 		return s.keys[i]
 	}
 	return nil
+}
+
+// KeyNamed is Key for an ID that somebody typed: if there is no such key, the error says what was probably meant. It
+// does not show a secret that was given in place of an ID.
+func (s *Snapshot) KeyNamed(id string) (*Key, error) {
+	if k := s.Key(id); k != nil {
+		return k, nil
+	}
+	if secret := s.secrets[DigestOf(id)]; secret != nil {
+		return nil, fmt.Errorf("this is the secret of key %q, which is named by its ID", secret.key.ID)
+	}
+	shown := strconv.Quote(id)
+	if LooksLikeSecret(id) || len(id) >= 32 {
+		shown = strictyaml.Quote(id)
+	}
+	ids := make([]string, len(s.keys))
+	for i, k := range s.keys {
+		ids[i] = k.ID
+	}
+	guess := strictyaml.DidYouMean(id, ids)
+	if guess == "" {
+		guess = "; `flowlatch key list` shows those there are"
+	}
+	return nil, fmt.Errorf("there is no key %s%s", shown, guess)
 }
 
 // Entry returns the entry with this ID, which may be [EveryChatflow], or nil.

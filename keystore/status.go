@@ -93,6 +93,6 @@ func few(err error) error {
 	if !errors.As(err, &faults) || len(faults) <= most {
 		return err
 	}
-	more := strictyaml.Fault{File: faults[0].File, Text: fmt.Sprintf("and %d faults more; `flowlatch check` shows all", len(faults)-most)}
+	more := strictyaml.Fault{File: faults[0].File, Text: fmt.Sprintf("and %d more; `flowlatch check --all` shows all", len(faults)-most)}
 	return append(slices.Clone(faults[:most]), more)
 }

@@ -1,7 +1,9 @@
 package keystore_test
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -64,7 +66,7 @@ func TestManyFaults(t *testing.T) {
 	s, path := open(t, keyFile("a"), keystore.Options{})
 	writeFile(t, path, faulty)
 	err := s.Reload().Err
-	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 21 || !strings.HasPrefix(lines[0], path+":3: ") || !strings.HasSuffix(lines[20], "faults more; `flowlatch check` shows all") {
+	if lines := strings.Split(fmt.Sprint(err), "\n"); len(lines) != 21 || !strings.HasPrefix(lines[0], path+":3: ") || !strings.HasSuffix(lines[20], " more; `flowlatch check --all` shows all") {
 		t.Errorf("Reload = %d faults, want 20 and how many more there are; the last is %q", len(lines), lines[len(lines)-1])
 	}
 	if st := s.Status(); fmt.Sprint(st.Err) != fmt.Sprint(err) || fmt.Sprint(st.Recent[0].Err) != fmt.Sprint(err) {
@@ -72,6 +74,22 @@ func TestManyFaults(t *testing.T) {
 	}
 	if _, err := keystore.Open(path, keystore.Options{}); strings.Count(fmt.Sprint(err), "\n") < n-1 {
 		t.Errorf("Open = %d faults, want at least %d", strings.Count(fmt.Sprint(err), "\n")+1, n)
+	}
+}
+
+// TestManyFaultsAtStart has the same file while a gate waits for its keys: each fault that it tells goes into a log line.
+func TestManyFaultsAtStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.yaml")
+	writeFile(t, path, "version: 1\nchatflows:\n"+strings.Repeat("- {}\n", 1000))
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := keystore.Wait(ctx, path, keystore.Options{}, func(err error) {
+		if lines := strings.Count(err.Error(), "\n") + 1; lines != 21 {
+			t.Errorf("Wait tells of %d faults, want 20 and how many more there are", lines)
+		}
+		cancel()
+	})
+	if err == nil {
+		t.Error("Wait = no error")
 	}
 }
 

@@ -62,13 +62,13 @@ func Wait(ctx context.Context, path string, opts Options, fault func(error)) (*S
 	if err == nil {
 		return s, nil
 	}
-	fault(err)
+	fault(few(err))
 	watch.Run(ctx, opts.Poll, func() []string { return []string{path} }, func() time.Duration {
 		was := err
 		if s, err = Open(path, opts); err == nil {
 			stop()
 		} else if err.Error() != was.Error() {
-			fault(err)
+			fault(few(err))
 		}
 		return 0
 	})

@@ -86,7 +86,7 @@ func (x *exchange) log(took time.Duration) {
 // logLevel is how much a request's line matters: whoever is on call looks at errors, then at warnings.
 func (x *exchange) logLevel() zerolog.Level {
 	switch {
-	case x.err != nil && (x.response.status >= 500 || x.err.Code == problem.InternalError):
+	case x.err != nil && x.response.status >= 500:
 		return zerolog.ErrorLevel
 	case x.err != nil && x.err.Code != problem.ClientClosed:
 		return zerolog.WarnLevel

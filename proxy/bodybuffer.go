@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -19,7 +19,8 @@ import (
 type bufferedBody struct {
 	size   int64
 	memory int64 // bytes taken from budget
-	budget *bodyBudget
+	budget *share
+	client netip.Addr // who took them
 
 	mu     sync.Mutex // guards what follows
 	reader *bytes.Reader
@@ -58,35 +59,24 @@ func (b *bufferedBody) release() {
 	defer b.mu.Unlock()
 	if b.reader != nil {
 		b.reader, b.bytes = nil, nil
-		b.budget.used.Add(-b.memory)
+		b.budget.give(b.client, b.memory)
 	}
 }
 
-// bodyBudget limits the memory of buffered bodies.
-type bodyBudget struct {
-	limit int64 // bytes
-	used  atomic.Int64
-}
-
-// read reads a body of at most limit bytes. Memory is taken as bytes arrive: a client that only announces a body
-// holds none.
-func (m *bodyBudget) read(body io.Reader, limit int64) (_ *bufferedBody, refusal *problem.Error) {
+// bufferBody reads a body of at most limit bytes. Memory is taken from the budget as bytes arrive: a client that only
+// announces a body holds none.
+func bufferBody(budget *share, client netip.Addr, body io.Reader, limit int64) (_ *bufferedBody, refusal *problem.Error) {
 	var raw []byte
 	defer func() {
 		if refusal != nil {
-			m.used.Add(-int64(cap(raw)))
+			budget.give(client, int64(cap(raw)))
 		}
 	}()
 	for {
 		if len(raw) == cap(raw) {
 			size := min(int64(max(2*cap(raw), 512)), limit+1)
-			grown := size - int64(cap(raw))
-			if m.used.Add(grown) > m.limit {
-				m.used.Add(-grown)
-				return nil, &problem.Error{
-					Code: problem.Overloaded, RetryAfter: time.Second, Detail: "too many requests are being checked at once; send it again",
-					Reason: fmt.Sprintf("bodies that are being checked hold %d bytes, the most they may", m.limit),
-				}
+			if !budget.take(client, size-int64(cap(raw))) {
+				return nil, bodyBudgetUsed(budget)
 			}
 			raw = append(make([]byte, 0, size), raw...)
 		}
@@ -96,11 +86,19 @@ func (m *bodyBudget) read(body io.Reader, limit int64) (_ *bufferedBody, refusal
 		case int64(len(raw)) > limit:
 			return nil, tooLargeToCheck(limit)
 		case errors.Is(err, io.EOF):
-			return &bufferedBody{size: int64(len(raw)), memory: int64(cap(raw)), budget: m, reader: bytes.NewReader(raw), bytes: raw}, nil
+			return &bufferedBody{size: int64(len(raw)), memory: int64(cap(raw)), budget: budget, client: client, reader: bytes.NewReader(raw), bytes: raw}, nil
 		case err != nil:
 			return nil, bodyError(err)
 		}
 	}
+}
+
+func bodyBudgetUsed(budget *share) *problem.Error {
+	reason := fmt.Sprintf("bodies that are being checked hold %d bytes, the most they may", budget.limit)
+	if budget.each > 0 {
+		reason = fmt.Sprintf("bodies of clients without a key that are being checked hold the most they may: %d bytes in all, %d of one address", budget.limit, budget.each)
+	}
+	return &problem.Error{Code: problem.Overloaded, RetryAfter: time.Second, Detail: "too many requests are being checked at once; send it again", Reason: reason}
 }
 
 func tooLargeToCheck(limit int64) *problem.Error {

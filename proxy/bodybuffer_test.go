@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -103,5 +104,40 @@ func TestAnonymousBodiesHaveTheirOwnLimit(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// behindProxy has a gate believe its clients about who they are.
+func behindProxy(o *proxy.Options) {
+	o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+}
+
+// TestAnonymousBodiesOfOneAddress has one client without a key fill its share with bodies that stall: visitors from other
+// addresses are served.
+func TestAnonymousBodiesOfOneAddress(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil, func(o *proxy.Options) {
+		withKeys(t, keyFile+"  - {id: "+botPublic+", public: true, body: {deny: [overrideConfig]}}\n")(o)
+		behindProxy(o)
+		o.MaxCheckedBody = 64 << 10
+	})
+	const size = 60 << 10
+	header := func(client string) string {
+		return fmt.Sprintf("POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nX-Forwarded-For: %s\r\nContent-Length: %d\r\n\r\n", botPublic, jsonType, client, size)
+	}
+	body := `{"question":"` + strings.Repeat("x", size-15) + `"}`
+	ask := func(client string) *response { return g.raw(t, header(client)+body) }
+	testkit.Eventually(t, "refusal for lack of memory", func() bool {
+		for range 16 { // of those that arrived at once, some may have been refused
+			c := g.dial(t)
+			t.Cleanup(func() { c.Close() })
+			_, _ = io.WriteString(c, header("192.0.2.1")+body[:size/2+100])
+		}
+		return ask("192.0.2.1").problem.Code == string(problem.Overloaded)
+	})
+	for i := range 10 {
+		if res := ask(fmt.Sprintf("192.0.3.%d", i)); res.status != 200 {
+			t.Errorf("request of another visitor = %d %s, want 200", res.status, res.problem.Code)
+		}
 	}
 }

@@ -20,12 +20,16 @@ const (
 	maxIDBody  = 64 << 10         // the largest body that is read to find a chatflow ID, in bytes
 	idBodyTime = 10 * time.Second // it is small, and the key may be revoked meanwhile
 
-	maxBufferedBodies = 64 // of the largest size, at once
+	// How many of the largest size may be held at once.
+	maxBufferedBodies  = 64 // of clients with a valid key
+	maxAnonymousBodies = 16 // of others
+	maxAddressBodies   = 2  // of these, of a client address
 )
 
 // readBody reads the body where it must be understood before it is forwarded: where it names the chatflow, or where
 // the chatflow denies members. What is checked is what is sent upstream. Where nobody asks, it returns nil.
-// Clients without a valid key have memory of their own for it, which the others do not miss.
+// Clients without a valid key have memory of their own for it, which the others do not miss, and each address of theirs
+// has a part of it.
 func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) (*bufferedBody, *problem.Error) {
 	limit, within := int64(maxIDBody), idBodyTime
 	switch {
@@ -34,7 +38,7 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 			return nil, problem.New(problem.BadRequest, "the body must be application/json in UTF-8 on this route, and not compressed")
 		}
 	case len(a.bodyPolicy().Deny) > 0 && in.ContentLength != 0:
-		if refusal := checkForm(a.bodyPolicy(), in); refusal != nil {
+		if refusal := checkForm(a, in); refusal != nil {
 			return nil, refusal
 		}
 		limit, within = p.opts.MaxCheckedBody, checkedBodyTime
@@ -44,12 +48,15 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 	if in.ContentLength > limit {
 		return nil, tooLargeToCheck(limit)
 	}
-	budget := &p.anonymousBudget
+	budget := p.anonymousBudget
 	if a.Opens {
-		budget = &p.bodyBudget
+		budget = p.bodyBudget
+		conn := clientConnOf(in.Context())
+		conn.hold()
+		defer conn.release(false)
 	}
 	body.until = time.Now().Add(within)
-	return budget.read(in.Body, limit)
+	return bufferBody(budget, body.client, in.Body, limit)
 }
 
 // chatflowOf returns the chatflow that a request with a buffered body is for.
@@ -67,7 +74,7 @@ func chatflowOf(a *authorization) (string, *problem.Error) {
 // checkBody refuses a body that the chatflow does not accept.
 func checkBody(in *http.Request, a *authorization) *problem.Error {
 	policy := a.bodyPolicy()
-	if refusal := checkForm(policy, in); refusal != nil {
+	if refusal := checkForm(a, in); refusal != nil {
 		return refusal
 	}
 	if len(policy.Deny) == 0 || a.buffered == nil || a.buffered.size == 0 {
@@ -76,12 +83,12 @@ func checkBody(in *http.Request, a *authorization) *problem.Error {
 	return checkMembers(policy, a.Route, a.buffered.content())
 }
 
-// checkForm refuses a body that is not in the form that the policy asks for.
-func checkForm(policy keystore.BodyPolicy, in *http.Request) *problem.Error {
+// checkForm refuses a body that is not in the form that the chatflow's policy asks for.
+func checkForm(a *authorization, in *http.Request) *problem.Error {
 	switch {
-	case !policy.JSONOnly:
+	case !a.bodyPolicy().JSONOnly:
 		return nil
-	case route.IsWebsocket(in.Header):
+	case a.Websocket:
 		return &problem.Error{Code: problem.UnsupportedMediaType, Detail: "this chatflow takes single requests in JSON, no websocket", Reason: "the chatflow's `body:` cannot be checked in a websocket"}
 	case in.ContentLength == 0 || isPlainJSON(in.Header):
 		return nil

@@ -18,8 +18,8 @@ func newCORS(origins []string) *cors.Cors {
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, // the route table has the last word
-		AllowedHeaders: []string{"*"},                                                                                  // echoed: a browser wants Authorization by its name
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, // the route table has the last word
+		AllowedHeaders: []string{"*"},                                                                                                   // echoed: a browser wants Authorization by its name
 		ExposedHeaders: []string{"X-Request-Id", "WWW-Authenticate", "Retry-After", "Deprecation", "Sunset"},
 		MaxAge:         600,
 	})
@@ -53,9 +53,20 @@ func validateOrigin(s string) error {
 // answerPreflight answers a CORS preflight in place of the upstream.
 func (p *Proxy) answerPreflight(x *exchange, r *http.Request) { p.cors.HandlerFunc(&x.response, r) }
 
-// allowOrigin puts the CORS headers into the header of a response to r, if the gate sets them.
+// exposeHeaders is the CORS header that lists which headers of a response a page may read.
+const exposeHeaders = "Access-Control-Expose-Headers"
+
+// allowOrigin puts the CORS headers into the header of a response to r, if the gate sets them. Of the upstream's own, the
+// list of headers that pages may read is kept, for pages that may read the response at all.
 func (p *Proxy) allowOrigin(w http.ResponseWriter, r *http.Request) {
-	if p.cors != nil && r.Method != http.MethodOptions { // a preflight has its own
-		p.cors.HandlerFunc(w, r)
+	if p.cors == nil || r.Method == http.MethodOptions { // a preflight has its own
+		return
+	}
+	h := w.Header()
+	upstreams := h[exposeHeaders]
+	delete(h, exposeHeaders)
+	p.cors.HandlerFunc(w, r)
+	if own := h.Get(exposeHeaders); own != "" && len(upstreams) > 0 {
+		h.Set(exposeHeaders, own+", "+strings.Join(upstreams, ", "))
 	}
 }

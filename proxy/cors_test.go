@@ -157,3 +157,40 @@ func TestPreflightOfAnyMethod(t *testing.T) {
 		t.Errorf("preflight with --cors-origins = %d, want 204", res.status)
 	}
 }
+
+// TestCORSExposesBoth: pages of the listed origins may read the headers that the gate names and those that the upstream
+// names. Others may read none.
+func TestCORSExposesBoth(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, origin string
+		upstream     []string // its Access-Control-Expose-Headers
+		want         string   // after the gate's own
+	}{
+		{"one", "https://www.example.com", []string{"Mcp-Session-Id"}, ", Mcp-Session-Id"},
+		{"several", "https://www.example.com", []string{"Mcp-Session-Id, X-A", "X-B"}, ", Mcp-Session-Id, X-A, X-B"},
+		{"all", "https://www.example.com", []string{"*"}, ", *"},
+		{"none", "https://www.example.com", nil, ""},
+		{"page from elsewhere", "https://evil.example", []string{"Mcp-Session-Id"}, "none"},
+		{"program", "", []string{"Mcp-Session-Id"}, "none"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Access-Control-Expose-Headers"] = tt.upstream
+				w.Header().Set("Access-Control-Allow-Origin", "*")
+			}, func(o *proxy.Options) { o.CORSOrigins = []string{"https://www.example.com"} })
+			headers := []string{bearerOf(secretA)}
+			if tt.origin != "" {
+				headers = append(headers, "Origin: "+tt.origin)
+			}
+			got := corsOf(t, g.request(t, "POST", "/api/v1/mcp/"+botA, "", headers...).header)["Access-Control-Expose-Headers"]
+			want := "X-Request-Id, Www-Authenticate, Retry-After, Deprecation, Sunset" + tt.want
+			if tt.want == "none" {
+				want = ""
+			}
+			if got != want {
+				t.Errorf("Access-Control-Expose-Headers = %q, want %q", got, want)
+			}
+		})
+	}
+}

@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/netip"
+	"os"
 	"regexp"
 	"runtime/debug"
 	"time"
@@ -43,6 +45,7 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x.response.begin(w, r, x)
 	x.body.begin(x.response.control, r, now, p.opts.MaxBody)
 	x.client, x.forwardedFor = clientIP(r, p.opts.TrustedProxies)
+	x.body.client = x.client
 	return x
 }
 
@@ -50,7 +53,7 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 func (x *exchange) refuse(err *problem.Error) {
 	x.err = err
 	x.body.end()
-	err.Write(&x.response, x.id)
+	x.writeRefusal(err)
 }
 
 // abandon notes why a request ended without a response, or in the middle of one.
@@ -62,16 +65,16 @@ func (x *exchange) abandon(code problem.Code, reason string) {
 const statusClientClosed = 499
 
 // end completes an exchange: it notes how it ended, counts it and writes its log line. It must be deferred. A panic is
-// logged and turned into one that makes net/http cut the connection.
+// logged, and the client gets a 500, or its connection is cut if the response has begun.
 func (x *exchange) end() {
 	panicked := recover()
 	if panicked != nil && panicked != http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
 		x.proxy.opts.Log.Error().Str("request_id", x.id).Interface("panic", panicked).Bytes("stack", debug.Stack()).
 			Msg("panic while serving a request; its connection is closed")
-		x.abandon(problem.InternalError, "panic")
-		panicked = http.ErrAbortHandler // or net/http would log it again
+		panicked = x.failInternally()
 	}
-	if panicked != nil && x.err == nil {
+	// ReverseProxy ends a websocket that is cut like any other.
+	if x.err == nil && (panicked != nil || x.response.hijacked && x.ctx.Err() != nil) {
 		x.noteAbort()
 	}
 	if x.cancel != nil {
@@ -79,6 +82,9 @@ func (x *exchange) end() {
 	}
 	x.buffered.release()
 	x.body.settle()
+	if c := lingeringConnOf(x.response.request); c != nil && x.response.http1 {
+		c.noteWhole(x.body.whole.Load())
+	}
 	x.response.end()
 	x.account()
 	if panicked != nil {
@@ -86,24 +92,51 @@ func (x *exchange) end() {
 	}
 }
 
+// failInternally responds to a request that a bug has ended. If the response has begun already, it returns the panic by
+// which net/http cuts the connection, and the request counts as failed all the same.
+func (x *exchange) failInternally() (panicked any) {
+	w := &x.response
+	err := &problem.Error{Code: problem.InternalError, Detail: "the gate failed; its operator finds why in the log, by the request ID", Reason: "panic"}
+	if w.status != 0 {
+		x.err, w.status = err, http.StatusInternalServerError
+		return http.ErrAbortHandler
+	}
+	h := w.Header()
+	clear(h)
+	if w.http1 {
+		h["Connection"] = []string{"close"}
+	}
+	x.refuse(err)
+	return nil
+}
+
 // noteAbort notes why a response ended in the middle.
 func (x *exchange) noteAbort() {
-	cause := context.Cause(x.ctx)
+	cause, bodyErr := context.Cause(x.ctx), x.body.err()
 	switch {
-	case x.ctx.Err() == nil && !x.response.failed:
-		if x.response.status != 0 {
-			_ = x.response.FlushError() // a header without a body has not been sent yet
-		}
-		x.abandon(problem.UpstreamBroken, "the upstream broke off in the middle of its response")
-	case errors.Is(cause, errDrainOver):
-		x.abandon(problem.DrainTimeout, "cut because the time to drain was over")
+	case errors.Is(cause, errDrainOver), errors.Is(cause, errListenerFailed):
+		x.abandon(problem.DrainTimeout, "cut because "+cause.Error())
 	case errors.Is(cause, errRevoked):
 		x.abandon(problem.KeyRevoked, "cut because the key no longer opens the chatflow")
 	case x.response.stalled:
-		x.abandon(problem.ClientClosed, "the client did not read the response for "+writeIdle.String())
+		x.abandon(problem.ClientClosed, "the client did not read the response for "+x.response.writeLimit.String())
+	case bodyErr != nil && x.isBodyFault(bodyErr):
+		refusal := bodyError(bodyErr)
+		x.abandon(refusal.Code, cmp.Or(refusal.Reason, refusal.Detail)+", after the response had begun")
+	case x.ctx.Err() == nil && !x.response.failed:
+		x.abandon(problem.UpstreamBroken, "the upstream broke off in the middle of its response")
 	default:
 		x.abandon(problem.ClientClosed, "the client left in the middle of the response")
 	}
+	if x.ctx.Err() == nil && x.response.status != 0 && !x.response.failed {
+		_ = x.response.FlushError() // a header without a body has not been sent yet
+	}
+}
+
+// isBodyFault reports whether an error of reading the request body is the body's own, and not that of a client that has
+// left. A body that stalls ends the context as well: to net/http, any error of reading is a client that left.
+func (x *exchange) isBodyFault(err error) bool {
+	return x.ctx.Err() == nil || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 		if a.Refusal.Reason != "" {
 			e.add("", "%s", a.Refusal.Reason)
 		}
-		if hint := p.hint(a.Decision, r); hint != "" {
+		if hint := p.hint(a, r); hint != "" {
 			e.add("to do", "%s", hint)
 		}
 		return e
@@ -122,9 +123,32 @@ func (p *Proxy) describeCredential(a authorization, key *keystore.Key) string {
 	return "the one in the file that upstream_authorization names"
 }
 
+// idForm says what the IDs of a route look like.
+func (p *Proxy) idForm(r *route.Route) string {
+	if r.ID != nil {
+		return fmt.Sprintf("the settings file says of this route that a chatflow ID must match %s", r.ID)
+	}
+	return fmt.Sprintf("the chatflow IDs of %s are %s", p.opts.Preset.Runner, p.opts.Preset.IDs)
+}
+
+// unknownPath says what a path that no route has may be.
+func (p *Proxy) unknownPath(path string) string {
+	without := &http.Request{URL: &url.URL{Path: strings.TrimSuffix(path, "/")}}
+	if strings.HasSuffix(path, "/") && p.known.Methods(without) != nil {
+		return fmt.Sprintf("remove the slash at the end: %s is a route, and with the slash it is another path", without.URL.Path)
+	}
+	first := func(path string) string { name, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); return name }
+	if !slices.ContainsFunc(p.opts.Routes, func(r *route.Route) bool { return first(r.Path) == first(path) }) {
+		runner, example := p.opts.Preset.Runner, p.opts.Routes[0]
+		return fmt.Sprintf("the preset %s has no such route; if it is a page of %s's user interface, open it at %s's own address: the gate is for clients, which send %s %s",
+			p.opts.Preset.Name, runner, runner, example.AllMethods()[0], example.Path)
+	}
+	return fmt.Sprintf("the preset %s has no such route; if clients need it, list it under `routes:` in the settings file, or choose another runner by --preset", p.opts.Preset.Name)
+}
+
 // hint returns what the operator could do about a refusal, or nothing.
-func (p *Proxy) hint(d Decision, in *http.Request) string {
-	switch d.Refusal.Code {
+func (p *Proxy) hint(a authorization, in *http.Request) string {
+	switch d := a.Decision; d.Refusal.Code {
 	case problem.NotExposed:
 		if r, _ := p.known.Find(in); r != nil {
 			return fmt.Sprintf("the route %q is in group %s: expose it with --expose, if clients are to use it", r.Label(), r.Group)
@@ -132,7 +156,7 @@ func (p *Proxy) hint(d Decision, in *http.Request) string {
 		if methods := p.known.Methods(in); methods != nil {
 			return "there is such a path in a group that is not exposed, for " + strings.Join(methods, ", ")
 		}
-		return fmt.Sprintf("the preset %s has no such route; if clients need it, list it under `routes:` in the settings file, or choose another runner by --preset", p.opts.Preset.Name)
+		return p.unknownPath(in.URL.Path)
 	case problem.MissingKey:
 		return "ask again with --key-id to see what a key may do"
 	case problem.MethodNotAllowed:
@@ -142,7 +166,12 @@ func (p *Proxy) hint(d Decision, in *http.Request) string {
 			return "list the chatflow in the key file, and the key under its `keys:`"
 		}
 		return "list the key under the chatflow's `keys:` in the key file"
+	case problem.BadChatflowID:
+		return p.idForm(a.Route)
 	case problem.NotCanonical:
+		if !strings.HasPrefix(in.RequestURI, "/") {
+			return "give a URL that begins with http:// or https://, or a path that begins with /"
+		}
 		return "write the path in its one canonical form; other forms are never forwarded"
 	}
 	return ""

@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -38,11 +38,22 @@ func (x *exchange) forward(r *http.Request) {
 		x.refuse(refusal)
 		return
 	}
+	if refusal := x.takeUpstream(); refusal != nil {
+		x.refuse(refusal)
+		return
+	}
+	defer x.giveUpstream()
 	// An upstream may respond while it still reads; net/http would take the rest of the body from it.
 	_ = x.response.control.EnableFullDuplex() // HTTP/2 always is
 	x.response.fullDuplex = true
-	x.ctx, x.cancel = context.WithCancelCause(x.ctx)
 	f := &forwarding{exchange: x, in: r, credential: credential}
+	if x.outlivesClient() {
+		var stop func() bool
+		x.ctx, x.cancel, stop = withoutClient(x.ctx)
+		defer stop()
+	} else {
+		x.ctx, x.cancel = context.WithCancelCause(x.ctx)
+	}
 	f.timeout.start(x)
 	defer f.timeout.stop()
 	f.reverseProxy = httputil.ReverseProxy{
@@ -113,13 +124,24 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	case switching && (!f.Websocket || !isWebsocketResponse(res.Header)):
 		return errors.New("the upstream switched protocols unasked")
 	}
+	if f.in.Context().Err() != nil && f.ctx.Err() == nil { // outlivesClient
+		finish(res)
+		return errClientLeft
+	}
+	exposed := res.Header[exposeHeaders]
 	f.proxy.cleanResponseHeader(res.Header, switching)
+	if exposed != nil && !switching {
+		res.Header[exposeHeaders] = exposed // allowOrigin adds to it
+	}
 	f.buffers = &largeBuffers
 	if res.ContentLength < 0 || res.ContentLength <= smallBuffer {
 		f.buffers = &smallBuffers
 	}
 	if body, ok := res.Body.(interface{ Buffered() int }); ok && res.ContentLength >= 0 && int64(body.Buffered()) >= res.ContentLength {
 		f.reverseProxy.FlushInterval = 0
+	}
+	if conn, ok := res.Body.(upgradedConn); ok && switching {
+		res.Body = &upgradedBody{upgradedConn: conn}
 	}
 	if !switching {
 		f.proxy.cleanTrailers(res.Trailer) // those announced
@@ -136,20 +158,21 @@ func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	bodyErr := x.body.err()
 	switch {
 	case x.response.hijacked:
-		panic(http.ErrAbortHandler) // the client's connection has been taken over, and broke
-	case bodyErr != nil && (x.ctx.Err() == nil || errors.Is(bodyErr, os.ErrDeadlineExceeded)):
-		// A body that stalls ends the context as well: to net/http, any error of reading is a client that left.
+		x.abandon(problem.ClientClosed, "the client left while its connection was switched to a websocket")
+		panic(http.ErrAbortHandler)
+	case bodyErr != nil && x.isBodyFault(bodyErr):
 		if x.response.http1 {
 			x.response.Header().Set("Connection", "close")
 		}
 		x.refuse(bodyError(bodyErr))
-	case errors.Is(cause, errDrainOver):
-		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut because the time to drain was over"})
+	case errors.Is(cause, errDrainOver), errors.Is(cause, errListenerFailed):
+		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut because " + cause.Error()})
 	case errors.Is(cause, errRevoked):
 		panic(http.ErrAbortHandler) // and end says why
 	case errors.Is(cause, errUpstreamSlow):
+		x.proxy.health.timedOut(x.proxy.opts.UpstreamTimeout)
 		x.refuse(&problem.Error{Code: problem.UpstreamTimeout, Detail: "the upstream did not begin its response in time", Reason: "no response within " + x.proxy.opts.UpstreamTimeout.String()})
-	case x.ctx.Err() != nil:
+	case x.ctx.Err() != nil || errors.Is(err, errClientLeft):
 		x.abandon(problem.ClientClosed, "the client left before the upstream responded")
 		panic(http.ErrAbortHandler) // or net/http would answer 200
 	default:
@@ -163,6 +186,8 @@ func (p *Proxy) unreachable(err error) *problem.Error {
 	reason := "the upstream broke off before its response, or its response is not HTTP"
 	var dial *net.OpError
 	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return &noDescriptors // which says nothing of the upstream
 	case errors.As(err, &dial) && dial.Op == "dial":
 		p.health.missed(err)
 		reason = err.Error()

@@ -83,6 +83,10 @@ func TestResponsesAsReverseProxy(t *testing.T) {
 						t.Error("the response has no request ID")
 					}
 					got.Header.Del("X-Request-Id")
+					if got.Header.Get("X-Content-Type-Options") != "nosniff" {
+						t.Error("the response lets browsers guess its type")
+					}
+					got.Header.Del("X-Content-Type-Options")
 					if diff := cmp.Diff(want, got); diff != "" {
 						t.Errorf("response (-ReverseProxy's +the gate's):\n%s", diff)
 					}

@@ -2,16 +2,21 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // health is what is known of the upstream. It is a metric and a log line, never readiness: a gate that is taken out of
 // service because its upstream is down cannot even say so.
 type health struct {
-	changed func(Health) // called outside of the lock
+	changed   func(Health) // called outside of the lock
+	responded atomic.Int64 // when the last response began, in nanoseconds since 1970
 
 	mu    sync.Mutex // guards what follows
 	state Health
@@ -22,8 +27,11 @@ type Health struct {
 	Known bool // it was tried at least once
 	Up    bool
 	Since time.Time
-	Err   error // why it is not up
+	Err   error // why it is not up: the newest reason
 }
+
+// errNoResponse is why an upstream is not up that accepts connections.
+var errNoResponse = errors.New("the upstream accepts connections and does not respond")
 
 func (h *health) get() Health {
 	h.mu.Lock()
@@ -31,16 +39,39 @@ func (h *health) get() Health {
 	return h.state
 }
 
-func (h *health) reached() { h.set(true, nil) }
+// reached notes that a response has begun.
+func (h *health) reached() {
+	h.responded.Store(time.Now().UnixNano())
+	h.set(true, nil)
+}
 
+// connected notes that a connection was opened. An upstream that has stopped accepts them as well.
+func (h *health) connected() {
+	if !h.isSilent() {
+		h.set(true, nil)
+	}
+}
+
+// missed notes that no connection could be opened.
 func (h *health) missed(err error) { h.set(false, err) }
+
+// timedOut notes that a request got no response within this time. If another did meanwhile, the upstream is up.
+func (h *health) timedOut(limit time.Duration) {
+	if h.responded.Load() < time.Now().Add(-limit).UnixNano() {
+		h.set(false, fmt.Errorf("%w: a request waited %v for one", errNoResponse, limit))
+	}
+}
+
+// isSilent reports whether the upstream accepts connections and does not respond.
+func (h *health) isSilent() bool { return errors.Is(h.get().Err, errNoResponse) }
 
 func (h *health) set(up bool, err error) {
 	h.mu.Lock()
 	changed := !h.state.Known || h.state.Up != up
 	if changed {
-		h.state = Health{Known: true, Up: up, Since: time.Now(), Err: err}
+		h.state.Since = time.Now()
 	}
+	h.state.Known, h.state.Up, h.state.Err = true, up, err
 	state := h.state
 	h.mu.Unlock()
 	if changed {
@@ -48,11 +79,14 @@ func (h *health) set(up bool, err error) {
 	}
 }
 
-// probeEvery is how often the upstream is tried.
-const probeEvery = 10 * time.Second
+const (
+	probeEvery   = 10 * time.Second // how often the upstream is tried
+	probeTimeout = 5 * time.Second  // for a response
+)
 
-// probe opens a connection to the upstream now and then, until ctx is done.
-func (h *health) probe(ctx context.Context, dial dialer, upstream *url.URL) {
+// probeUpstream tries the upstream now and then, until ctx is done.
+func (p *Proxy) probeUpstream(ctx context.Context) {
+	upstream := p.opts.Upstream
 	addr := upstream.Host
 	if upstream.Port() == "" {
 		addr = net.JoinHostPort(upstream.Hostname(), map[string]string{"http": "80", "https": "443"}[upstream.Scheme])
@@ -60,18 +94,43 @@ func (h *health) probe(ctx context.Context, dial dialer, upstream *url.URL) {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for {
-		conn, err := dial(ctx, "tcp", addr)
-		switch {
-		case err == nil:
-			conn.Close()
-			h.reached()
-		case ctx.Err() == nil:
-			h.missed(err)
-		}
+		p.tryUpstream(ctx, addr)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// tryUpstream opens a connection to the upstream, and no more as long as it responds to requests.
+func (p *Proxy) tryUpstream(ctx context.Context, addr string) {
+	conn, err := p.dial(ctx, "tcp", addr)
+	switch {
+	case err == nil:
+		conn.Close()
+		p.health.connected()
+	case ctx.Err() == nil:
+		p.health.missed(err)
+	}
+	if err == nil && p.health.isSilent() && p.upstreamResponds(ctx) {
+		p.health.reached()
+	}
+}
+
+// upstreamResponds asks the upstream for the header of its first page, and reports whether there is any response.
+func (p *Proxy) upstreamResponds(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	page := url.URL{Scheme: p.opts.Upstream.Scheme, Host: p.opts.Upstream.Host, Path: p.opts.Upstream.Path + "/"}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, page.String(), http.NoBody)
+	if err != nil {
+		return false
+	}
+	res, err := p.transport.RoundTrip(req)
+	if err != nil {
+		return false
+	}
+	res.Body.Close()
+	return true
 }

@@ -39,6 +39,11 @@ type Options struct {
 	// MaxCheckedBody is the largest request body, in bytes, that is read to look for members which a chatflow denies.
 	// Up to 64 times as much is held in memory at once. Zero means 1 MiB.
 	MaxCheckedBody int64
+	// MaxConnections is how many client connections may be open. Zero means [DefaultMaxConnections].
+	MaxConnections int
+	// MaxForwarded is how many requests may be at the upstream at once, because there are no more descriptors for
+	// connections. Zero means no limit.
+	MaxForwarded int
 	// StandardTransport sends requests by net/http's Transport, not by package transport.
 	StandardTransport bool
 	// UpstreamTimeout is how long the upstream may take to begin its response. Zero means 10 minutes.
@@ -76,6 +81,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxBody, DefaultMaxBody)
 	setDefault(&o.MaxCheckedBody, DefaultMaxCheckedBody)
 	o.MaxCheckedBody = min(o.MaxCheckedBody, o.MaxBody)
+	setDefault(&o.MaxConnections, DefaultMaxConnections)
 	setDefault(&o.UpstreamTimeout, DefaultUpstreamTimeout)
 	setDefault(&o.FailureLimit, DefaultFailureLimit)
 	if o.Registry == nil {

@@ -33,21 +33,25 @@ type Proxy struct {
 	dial      dialer
 	transport roundTripper
 
-	bodyBudget      bodyBudget // for bodies of clients with a valid key
-	anonymousBudget bodyBudget // for bodies of others, for chatflows that may be public
+	connections     connections   // of clients
+	upstream        upstreamShare // who may be at the upstream
+	bodyBudget      *share        // bytes for bodies of clients with a valid key
+	anonymousBudget *share        // for bodies of others, for chatflows that may be public
+	unread          *share        // refusals that were not read
 	credentials     credentials
 	failures        *failures
 	cors            *cors.Cors // nil if the upstream answers browsers
 
-	inflight inflight
-	streams  streams
-	health   health
-	metrics  *metrics
-	counters chatflowCounters
-	refusals refusals
-	keys     keyUses
-	sampler  logSampler
-	errorLog *log.Logger // of net/http
+	lingering *lingering
+	inflight  inflight
+	streams   streams
+	health    health
+	metrics   *metrics
+	counters  chatflowCounters
+	refusals  refusals
+	keys      keyUses
+	sampler   logSampler
+	errorLog  *log.Logger // of net/http
 
 	endedLate atomic.Bool // a request has ended and was counted whose key or chatflow is gone
 }
@@ -68,14 +72,20 @@ func New(o Options) (*Proxy, error) {
 			return nil, err
 		}
 	}
-	p.bodyBudget.limit = maxBufferedBodies * max(o.MaxCheckedBody, maxIDBody)
-	p.anonymousBudget.limit = p.bodyBudget.limit / 4
+	p.lingering = newLingering(maxLingering, 2*p.opts.MaxBody)
+	p.connections = connections{limit: o.MaxConnections, full: p.logConnections, lingering: p.lingering}
+	p.upstream = newUpstreamShare(o.MaxForwarded)
+	largest := max(o.MaxCheckedBody, maxIDBody)
+	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
+	p.anonymousBudget = newShare(maxAnonymousBodies*largest, maxAddressBodies*largest)
+	p.unread = newShare(maxUnread, maxUnreadAddress)
 	p.credentials.preset = o.Preset
 	p.credentials.failed = func(path string, err error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")
 	}
 	p.health.changed = p.logHealth
 	p.metrics = newMetrics(o.Registry, o.Version)
+	o.Registry.MustRegister(p.connections.metric())
 	p.transport = newTransport(p.opts, func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) })
 	return p, nil
 }
@@ -98,8 +108,11 @@ func tables(o Options) (exposed, known *route.Table, err error) {
 		}
 		open = append(open, r)
 	}
-	exposed, err = route.NewTable(open)
-	return exposed, known, err
+	if exposed, err = route.NewTable(open); err != nil {
+		return nil, nil, err
+	}
+	exposed.PublicURL, known.PublicURL = o.PublicURL, o.PublicURL
+	return exposed, known, nil
 }
 
 // ServeHTTP authorizes a request and forwards it.
@@ -161,14 +174,24 @@ func (p *Proxy) OpenRequests() (open int64, draining bool) {
 // Health returns what is known of the upstream.
 func (p *Proxy) Health() Health { return p.health.get() }
 
+// logConnections tells that there were too many client connections.
+func (p *Proxy) logConnections(closed, refused int) {
+	p.opts.Log.Warn().Int("max_connections", p.opts.MaxConnections).Int("closed", closed).Int("refused", refused).
+		Msg("too many client connections: those that were idle for longest are closed, or new ones where none is idle; raise --max-connections or `ulimit -n`, or limit clients before the gate")
+}
+
 func (p *Proxy) logHealth(h Health) {
 	upstream := p.opts.Upstream.Redacted()
 	if h.Up {
 		p.opts.Log.Info().Str("upstream", upstream).Msg("the upstream can be reached")
 		return
 	}
-	p.opts.Log.Error().Str("upstream", upstream).Err(h.Err).
-		Msg("the upstream cannot be reached; requests get 502 until it can: is it running, and is --upstream right?")
+	log := p.opts.Log.Error().Str("upstream", upstream).Err(h.Err)
+	if errors.Is(h.Err, errNoResponse) {
+		log.Msg("the upstream does not respond; requests get 504 after --upstream-timeout until it does: is it stuck or overloaded?")
+		return
+	}
+	log.Msg("the upstream cannot be reached; requests get 502 until it can: is it running, and is --upstream right?")
 }
 
 // logWriter passes on the lines of net/http's own log as far as they say what went wrong and where. What follows may be

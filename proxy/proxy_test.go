@@ -52,7 +52,7 @@ func TestRefusals(t *testing.T) {
 		{"OPTIONS that is no preflight", "OPTIONS", predict + botA, "", nil, 405, problem.MethodNotAllowed, ""},
 		{"TRACE", "TRACE", predict + botA, "", []string{bearerOf(secretA)}, 405, problem.MethodNotAllowed, ""},
 		{"OPTIONS *", "OPTIONS", "*", "", nil, 400, problem.NotCanonical, ""},
-		{"absolute target", "POST", "http://gate" + predict + botA, question, []string{bearerOf(secretA)}, 400, problem.NotCanonical, ""},
+		{"absolute target of another scheme", "POST", "https://gate" + predict + botA, question, []string{bearerOf(secretA)}, 400, problem.NotCanonical, ""},
 		{"body too large", "POST", predict + botA, strings.Repeat("x", 2000), []string{bearerOf(secretA)}, 413, problem.BodyTooLarge, ""},
 		{"preflight to switch protocols", "OPTIONS", "/api/v1/chatflows-uploads/" + botA, "", []string{"Origin: x", "Access-Control-Request-Method: GET", "Upgrade: websocket"}, 400, problem.BadRequest, ""},
 		{"preflight with a body", "OPTIONS", predict + botA, "x", []string{"Origin: x", "Access-Control-Request-Method: POST"}, 400, problem.BadRequest, ""},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type requestBody struct {
 	limit   int64                    // bytes
 	limited io.Reader                // server, up to the limit; nil before the first Read
 	conn    *http.ResponseController // sets read deadlines
+	client  netip.Addr               // its address
 	begun   time.Time                // when the request began
 	until   time.Time                // when all of it must have arrived; zero for no limit on the whole
 
@@ -108,14 +110,23 @@ func (b *requestBody) err() error {
 	return nil
 }
 
-// unreadTime is how long net/http may go on reading a body that nobody wants.
-const unreadTime = 250 * time.Millisecond
+// What net/http may still read of a body that nobody wants, so that the connection can be reused.
+const (
+	unreadTime = 250 * time.Millisecond
+	unreadSize = 256 << 10 // bytes: net/http's own limit
+)
+
+// isShort reports whether the connection may be reused after a body that nobody wants.
+func (b *requestBody) isShort() bool {
+	return b.request.ContentLength >= 0 && b.request.ContentLength <= unreadSize
+}
 
 // end ends reading. It may be called more than once.
 //
 // Before net/http responds it reads the rest of a short body, so that the connection can be reused. A client that does
 // not send the rest must not hold the connection by that, so the read deadline is near; the connection is closed after
-// it. The server's own body is put back, because it knows whether the client waits for 100 Continue.
+// it. The server's own body is put back then, because it knows whether the client waits for 100 Continue. Where it is
+// not, net/http closes the connection without a wait of 500 ms: see lingering.
 func (b *requestBody) end() {
 	if b.whole.Load() || b.ended.Swap(true) {
 		return
@@ -127,7 +138,9 @@ func (b *requestBody) end() {
 		b.reading.Lock()
 	}
 	defer b.reading.Unlock()
-	b.request.Body = b.server
+	if b.isShort() {
+		b.request.Body = b.server
+	}
 	_ = b.conn.SetReadDeadline(time.Now().Add(unreadTime))
 }
 

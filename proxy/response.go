@@ -28,15 +28,17 @@ type responseWriter struct {
 	fullDuplex bool // the response may begin before the request body has ended, and net/http leaves the rest of it to us
 	failed     bool // a write failed
 	stalled    bool // because the client did not read
+	flushed    bool // all that may wait for the client was sent
 
 	wantsOwnKey bool // the upstream says so in the body
 
-	deadline writeDeadline
+	deadline   writeDeadline
+	writeLimit time.Duration // for the client to read a piece
 }
 
 func (w *responseWriter) begin(rw http.ResponseWriter, r *http.Request, x *exchange) {
 	w.ResponseWriter, w.request, w.exchange = rw, r, x
-	w.control, w.http1 = http.NewResponseController(rw), r.ProtoMajor == 1
+	w.control, w.http1, w.writeLimit = http.NewResponseController(rw), r.ProtoMajor == 1, writeIdle
 	if r.TLS != nil {
 		_ = w.control.SetWriteDeadline(time.Time{}) // instead of the server's: see Proxy.secure
 	}
@@ -61,7 +63,8 @@ func (w *responseWriter) WriteHeader(status int) {
 		// What is left of a request body must not be taken for the next request. If a chunked body had a length as well,
 		// or came by HTTP/1.0, which net/http does not tell, a proxy before the gate may think that more follows (RFC
 		// 9112, section 6.1). In HTTP/2 the end of a stream is unmistakable, and the header would end the connection.
-		if w.http1 && (w.fullDuplex && !w.exchange.body.whole.Load() || len(w.request.TransferEncoding) > 0 || !w.request.ProtoAtLeast(1, 1)) {
+		unread := !w.exchange.body.whole.Load() && (w.fullDuplex || !w.exchange.body.isShort())
+		if w.http1 && (unread || len(w.request.TransferEncoding) > 0 || !w.request.ProtoAtLeast(1, 1)) {
 			h["Connection"] = []string{"close"}
 		}
 		if mediaType(h) == "text/event-stream" {
@@ -100,7 +103,9 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	}
 	w.deadline.arm(w)
 	n, err := w.ResponseWriter.Write(p)
-	w.bytes += int64(n)
+	if w.request.Method != http.MethodHead { // net/http takes it and sends nothing
+		w.bytes += int64(n)
+	}
 	w.noteWrite(err)
 	return n, err
 }
@@ -128,30 +133,15 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	// net/http may have read more than the request. The rest comes from the connection itself: net/http's reader takes
 	// a client that has nothing more to say for one that has left.
 	read := io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered()))
-	return &hijackedConn{conn, io.MultiReader(read, conn)}, buffered, nil
+	return &hijackedConn{Conn: conn, reader: io.MultiReader(read, conn)}, buffered, nil
 }
 
-// hijackedConn is a client's connection that has been taken over.
-type hijackedConn struct {
-	net.Conn
-	reader io.Reader
-}
-
-func (c *hijackedConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
-
-// CloseWrite says that nothing more will be sent.
-func (c *hijackedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return c.Close()
-}
-
-// addHeader adds to the header of a response: the request ID, the CORS headers if the gate sets them, and when the
-// secret that was used ends.
+// addHeader adds to the header of a response: the request ID, the CORS headers if the gate sets them, that a browser must
+// not guess the type of the body, and when the secret that was used ends. Flowise serves what was uploaded to it without a
+// Content-Type, HTML as well.
 func (x *exchange) addHeader(h http.Header) {
 	x.proxy.allowOrigin(x.response.ResponseWriter, x.response.request)
-	h["X-Request-Id"] = []string{x.id}
+	h["X-Request-Id"], h["X-Content-Type-Options"] = []string{x.id}, noSniff
 	x.announceEnd(h)
 }
 
@@ -171,6 +161,8 @@ func (x *exchange) announceEnd(h http.Header) {
 	h.Set("Deprecation", "@"+strconv.FormatInt(since.Unix(), 10))
 	h.Set("Sunset", x.Secret.NotAfter().Format(http.TimeFormat))
 }
+
+var noSniff = []string{"nosniff"} // nobody changes it
 
 func mediaType(h http.Header) string {
 	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")

@@ -162,16 +162,17 @@ func TestNothingSecretIsInAStack(t *testing.T) {
 			broken.Store(true)
 			responses := s.conversation(t, "POST /api/v1/prediction/"+botA+"?query-string HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+
 				"\r\nCookie: cookie-text\r\nX-Header: header-text\r\nContent-Length: 9\r\n\r\nbody-text")
-			if len(responses) != 0 {
-				t.Errorf("responses = %v, want none and a cut connection", statuses(responses))
+			if len(responses) != 1 || responses[0].StatusCode != 500 || !responses[0].Close {
+				t.Fatalf("responses = %v, want one of 500 that closes the connection", statuses(responses))
 			}
+			text, _ := io.ReadAll(responses[0].Body)
 			if !strings.Contains(log.String(), "the clock is broken") || !strings.Contains(log.String(), "proxy.go") {
 				t.Errorf("log = %s, want the panic and its stack", log)
 			}
 			broken.Store(false)
 			_, metrics := s.adminGet(t, "GET", "/metrics")
 			_, state := s.adminGet(t, "GET", "/status")
-			checkSecrets(t, map[string]string{"log": log.String(), "metrics": metrics, "status": state})
+			checkSecrets(t, map[string]string{"response": string(text), "log": log.String(), "metrics": metrics, "status": state})
 			if res := s.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA)); res.status != 200 {
 				t.Errorf("next response = %d, want 200", res.status)
 			}

@@ -15,13 +15,18 @@ const (
 	headerTimeout  = 10 * time.Second // for the header of a request to arrive
 	idleTimeout    = 2 * time.Minute  // for the next request on a connection
 	maxHeaderBytes = 16 << 10
-	cutGrace       = 2 * time.Second // for handlers to end once their requests are cut
+	cutGrace       = 2 * time.Second         // for handlers to end once their requests are cut
+	closeGrace     = 1500 * time.Millisecond // for the last responses to be flushed
 )
 
 // DefaultDrain is how long open requests may go on once the gate drains.
 const DefaultDrain = 25 * time.Second
 
-var errDrainOver = errors.New("the time to drain is over")
+// Why requests are cut when the gate ends.
+var (
+	errDrainOver      = errors.New("the time to drain was over")
+	errListenerFailed = errors.New("a listener of the gate failed, so the gate ends")
+)
 
 // Serve runs the gate on data, and admin, the handler for operators, on adminListener, until ctx is done; then it
 // drains: new requests get 503, and requests and streams that are open may finish within drain (zero means none may)
@@ -30,20 +35,24 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	gate := p.server(p)
+	gate.ConnContext = withLingeringConn
 	goAway := p.secure(gate)
 	gate.BaseContext = func(net.Listener) context.Context { return base }
+	p.connections.watch(gate)
 	operators := p.server(admin)
+	operators.WriteTimeout = writeIdle
+	(&connections{limit: maxAdminConnections}).watch(operators)
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	if p.opts.CutRevoked {
 		go p.streams.watch(background, p)
 	}
-	go p.health.probe(background, p.dial, p.opts.Upstream)
+	go p.probeUpstream(background)
 	go p.pruneGone(background)
 
 	failed := make(chan error, 2)
-	go func() { failed <- serveClients(gate, data) }()
+	go func() { failed <- serveClients(gate, p.lingering.listen(data)) }()
 	go func() { failed <- serve(operators, adminListener) }()
 	var err error
 	var quiet bool
@@ -52,17 +61,36 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 		quiet = p.drain(gate, drain, goAway, cut)
 	case err = <-failed:
 		p.inflight.close()
-		cut(err)
+		cut(errListenerFailed)
 		quiet = p.inflight.wait(cutGrace)
 	}
-	// The last responses are written by now or never will be: give their connections a moment to be flushed and closed.
-	if quiet { // or somebody does not notice that it is cut, and has had its time
-		last, done := context.WithTimeout(context.WithoutCancel(base), cutGrace)
-		defer done()
-		_ = gate.Shutdown(last)
-	}
+	err = errors.Join(err, p.close(gate, quiet), operators.Close())
 	p.sampler.summarize()
-	return errors.Join(err, gate.Close(), operators.Close())
+	return err
+}
+
+// close closes the connections of clients. Where all requests have ended, it gives the last responses a moment to be
+// flushed; where one has not, somebody does not notice that it was cut, and has had its time.
+//
+// net/http says goodbye to each client over TLS before it closes a connection, one after the other, and waits 5 s for each
+// that does not read. So it is not waited for longer than closeGrace, and then connections are closed without that.
+func (p *Proxy) close(gate *http.Server, quiet bool) error {
+	last, done := context.WithTimeout(context.Background(), closeGrace)
+	defer done()
+	if quiet {
+		flushed := make(chan struct{})
+		go func() {
+			defer close(flushed)
+			_ = gate.Shutdown(last)
+		}()
+		select {
+		case <-flushed:
+		case <-last.Done():
+		}
+		p.lingering.wait(last)
+	}
+	p.connections.closeAll()
+	return gate.Close()
 }
 
 // drain lets what is open finish, for a while, and reports whether all has ended.
@@ -70,7 +98,7 @@ func (p *Proxy) drain(gate *http.Server, limit time.Duration, goAway func(), cut
 	log := p.opts.Log
 	log.Info().Int64("open", p.inflight.open.Load()).Str("drain", limit.String()).Msg("draining: new requests get 503, open ones may finish")
 	p.inflight.close()
-	gate.SetKeepAlivesEnabled(false)
+	go gate.SetKeepAlivesEnabled(false) // closes idle connections, and may wait for their clients: see close
 	goAway()
 	if p.inflight.wait(limit) {
 		log.Info().Msg("drained")

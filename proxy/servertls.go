@@ -37,7 +37,7 @@ func (p *Proxy) secure(s *http.Server) (goAway func()) {
 	s.HTTP2 = http2Config()
 	// For what net/http responds by itself in HTTP/2 to clients that grant no window for it. responseWriter.begin takes
 	// it back for requests that reach the gate.
-	s.WriteTimeout = writeIdle
+	s.WriteTimeout = refusalTime
 	// net/http sends GOAWAY only in Shutdown, after which a server answers nobody; but clients that arrive while the gate
 	// drains must be told. So the HTTP/2 connections belong to another server, which is initialized by an attempt to
 	// serve, and shut down when the drain begins.

@@ -46,7 +46,7 @@ func (p *Proxy) cleanResponseHeader(h http.Header, switching bool) {
 	}
 	if switching {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, upgrade
-		for _, name := range []string{"X-Request-Id", "Deprecation", "Sunset"} {
+		for _, name := range []string{"X-Request-Id", "X-Content-Type-Options", "Deprecation", "Sunset"} {
 			delete(h, name) // ReverseProxy adds them to the gate's own, see exchange.addHeader
 		}
 	}

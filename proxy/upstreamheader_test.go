@@ -292,7 +292,7 @@ func TestOtherHeadersPass(t *testing.T) {
 	if diff := cmp.Diff(want, r.Header); diff != "" {
 		t.Errorf("headers at the upstream (-want +got):\n%s", diff)
 	}
-	for _, name := range []string{"Date", "X-Request-Id"} {
+	for _, name := range []string{"Date", "X-Request-Id", "X-Content-Type-Options"} {
 		res.header.Del(name)
 	}
 	wantBack := http.Header{

@@ -212,3 +212,23 @@ func TestDrainClosesUnreadWebsocket(t *testing.T) {
 	}
 	testkit.Eventually(t, "log line of the websocket", func() bool { return strings.Contains(s.log.String(), `"status":101`) })
 }
+
+// TestUpgradeOfHTTP10 asks for a websocket by HTTP/1.0, which has no upgrades: it is a request like any other.
+func TestUpgradeOfHTTP10(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" || r.Header.Get("Connection") != "" {
+			w.WriteHeader(http.StatusSwitchingProtocols)
+		}
+	}, func(o *proxy.Options) {
+		withWebsockets(o)
+		withKeys(t, "version: 1\nkeys: [{id: k, secret: "+secretA+"}]\nchatflows: [{id: "+botA+", keys: [k], body: {json_only: true}}]\n")(o)
+	})
+	const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+	if res := g.raw(t, "GET /ws/"+botA+" HTTP/1.0\r\n"+bearerOf(secretA)+"\r\n"+upgrade); res.status != 200 {
+		t.Errorf("response by HTTP/1.0 = %d %s, want 200", res.status, res.body)
+	}
+	if res := g.raw(t, "GET /ws/"+botA+" HTTP/1.1\r\nHost: gate\r\n"+bearerOf(secretA)+"\r\n"+upgrade); res.problem.Code != string(problem.UnsupportedMediaType) {
+		t.Errorf("response by HTTP/1.1 = %d %s, want the chatflow's `body:` to refuse websockets", res.status, res.body)
+	}
+}

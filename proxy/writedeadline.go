@@ -28,7 +28,7 @@ func (d *writeDeadline) arm(w *responseWriter) {
 	if w.http1 {
 		if now.Sub(d.set) > time.Second { // exact enough, and saves setting a timer of the runtime
 			d.set = now
-			_ = w.control.SetWriteDeadline(now.Add(writeIdle)) // an error means that there is no connection to stall
+			_ = w.control.SetWriteDeadline(now.Add(w.writeLimit)) // an error means that there is no connection to stall
 		}
 		return
 	}
@@ -36,10 +36,10 @@ func (d *writeDeadline) arm(w *responseWriter) {
 	d.writing = true
 	d.mu.Unlock()
 	if d.timer != nil {
-		d.timer.Reset(writeIdle)
+		d.timer.Reset(w.writeLimit)
 		return
 	}
-	d.timer = time.AfterFunc(writeIdle, func() {
+	d.timer = time.AfterFunc(w.writeLimit, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.writing { // or the write has just ended, and the stream may be gone
@@ -78,11 +78,11 @@ func (w *responseWriter) abortWrites() {
 // which the last deadline may have passed while the upstream was silent; in HTTP/2 perhaps a whole short response, to a
 // client that grants no window for it and whose stream would stay open without end.
 func (w *responseWriter) end() {
-	if w.hijacked {
+	if w.hijacked || w.flushed {
 		return
 	}
-	if w.http1 && time.Since(w.deadline.set) < writeIdle/2 {
+	if w.http1 && time.Since(w.deadline.set) < w.writeLimit/2 {
 		return
 	}
-	_ = w.control.SetWriteDeadline(time.Now().Add(writeIdle))
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.writeLimit))
 }

@@ -108,14 +108,14 @@ func TestHTTP2ResponsesNobodyReads(t *testing.T) {
 		seen := map[uint32]bool{}
 		for range n + 1 {
 			e := <-s.ends
-			if seen[e.id] = true; e.id == 0 || e.after < writeIdle-time.Second || e.after > writeIdle+time.Second {
-				t.Errorf("end = %+v, want that of a stream after %v", e, writeIdle)
+			if seen[e.id] = true; e.id == 0 || e.after < refusalTime-time.Second || e.after > refusalTime+time.Second {
+				t.Errorf("end = %+v, want that of a stream after %v", e, refusalTime)
 			}
 		}
 		if len(seen) != n+1 {
 			t.Errorf("streams that ended = %v, want %d", seen, n+1)
 		}
-		if e := <-s.ends; e.id != 0 || e.after > writeIdle+idleTimeout+5*time.Second {
+		if e := <-s.ends; e.id != 0 || e.after > refusalTime+idleTimeout+5*time.Second {
 			t.Errorf("end = %+v, want that of the connection, which is idle", e)
 		}
 	})

@@ -162,6 +162,23 @@ func TestClientThatDoesNotReadInterimResponses(t *testing.T) {
 	})
 }
 
+// TestPreflightsNobodyReads asks for preflights, which need no key, and does not read what comes: whether the gate answers
+// or refuses them, the connection must not stay open.
+func TestPreflightsNobodyReads(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]string{"answered": "/api/v1/prediction/" + bubbleBot, "refused": "/api/v1/chatflows"} {
+		t.Run(name, func(t *testing.T) {
+			onEachTransport(t, Options{CORSOrigins: []string{"https://www.example.com"}}, nil, func(t *testing.T, conn net.Conn) {
+				fmt.Fprintf(conn, "OPTIONS %s HTTP/1.1\r\nHost: gate\r\nOrigin: https://www.example.com\r\nAccess-Control-Request-Method: POST\r\n\r\n", path)
+				time.Sleep(writeIdle + 10*time.Second) // with TLS, net/http takes 5 s more for its goodbye
+				if got, err := io.ReadAll(conn); len(got) > 0 {
+					t.Errorf("read %q, %v after %v, want a connection that was closed", got, err, writeIdle)
+				}
+			})
+		})
+	}
+}
+
 // TestSecondRequestAfterAWhile sends two requests on a connection with more time between them than the first response
 // may take to be read: the deadline of the first must not hit the second.
 func TestSecondRequestAfterAWhile(t *testing.T) {

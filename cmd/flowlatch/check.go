@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,15 +19,20 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
-type checkCmd struct{ config.Flags }
+type checkCmd struct {
+	config.Flags
+	Strict bool `help:"Fail on warnings, too."`
+	All    bool `help:"Print all faults and warnings, not only the first 20."`
+}
 
 func (checkCmd) Help() string {
-	return `Reads the settings and the key file with the code that serve uses. Exit code 1 if anything is wrong.
+	return `Reads the settings and the key file with the code that serve uses. The last line says whether serve would start with them.
+Exit code 1 if anything is wrong; with --strict, also if there is a warning.
 
 Examples:
 
   flowlatch check --keys ./keys.yaml
-  flowlatch check --config /etc/flowlatch/flowlatch.yaml`
+  flowlatch check --config /etc/flowlatch/flowlatch.yaml --strict`
 }
 
 // Run prints what would apply, or everything that is wrong.
@@ -46,17 +52,42 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 		certificates, err = certificate.Open(c.Certificates, certificate.Options{})
 	}
 	if err != nil {
-		return fmt.Errorf("not in order:\n%w", err)
+		fmt.Fprintln(s.err, firstLines(err.Error(), cmd.most()))
+		return errors.New("not in order: serve would not start")
 	}
 	t := newTable(s.out)
 	printSettings(t, c)
 	printRoutes(t, c)
 	fmt.Fprintln(t)
-	printKeys(t, store.Snapshot(), time.Now())
+	now := time.Now()
+	printKeys(t, store.Snapshot(), now)
 	fmt.Fprintln(t)
-	printChatflows(t, store.Snapshot())
+	printChatflows(t, store.Snapshot(), now)
 	_ = t.Flush() // to a writer that does not fail or a terminal that is gone
-	printWarnings(s.err, store.Snapshot(), certificates)
+	fmt.Fprintln(s.out)
+	warned := warnings(store.Snapshot(), certificates)
+	if len(warned) > 0 {
+		fmt.Fprintln(s.err, firstLines(strings.Join(warned, "\n"), cmd.most()))
+	}
+	printDigests(s.err, store.Snapshot(), cmd.most())
+	return cmd.verdict(s, store.Snapshot(), len(warned))
+}
+
+// most is how many faults, and how many warnings, are printed.
+func (cmd *checkCmd) most() int {
+	if cmd.All {
+		return math.MaxInt
+	}
+	return maxLines
+}
+
+// verdict prints what was found in one line.
+func (cmd *checkCmd) verdict(s streams, keys *keystore.Snapshot, warned int) error {
+	found := fmt.Sprintf("%s, %s, %s", count(len(keys.Keys()), "key"), count(len(keys.Chatflows()), "chatflow"), count(warned, "warning"))
+	if cmd.Strict && warned > 0 {
+		return fmt.Errorf("not in order by --strict: %s", found)
+	}
+	fmt.Fprintf(s.out, "in order: %s\n", found)
 	return nil
 }
 
@@ -106,18 +137,40 @@ func printKeys(t *tabwriter.Writer, s *keystore.Snapshot, now time.Time) {
 	}
 	row(t, "KEY", "STATUS", "NOT BEFORE", "NOT AFTER", "SECRETS", "OPENS")
 	for _, k := range s.Keys() {
-		row(t, k.ID, k.Validity(now).String(), when(k.NotBefore()), when(k.NotAfter()), fmt.Sprint(len(k.Secrets())), few(opens[k.ID]))
+		row(t, k.ID, k.Validity(now).String(), when(k.NotBefore()), when(k.NotAfter()), secretsOf(k, now), few(opens[k.ID]))
 	}
 }
 
-func printChatflows(t *tabwriter.Writer, s *keystore.Snapshot) {
+// secretsOf shows a key's secrets by their fingerprints. Of several it says which are not valid for good, and shows expired
+// ones last.
+func secretsOf(k *keystore.Key, now time.Time) string {
+	var shown, expired []string
+	for _, s := range k.Secrets() {
+		text := s.Fingerprint()
+		switch end := s.NotAfter(); {
+		case len(k.Secrets()) == 1 || end.IsZero():
+			shown = append(shown, text)
+		case end.After(now):
+			shown = append(shown, text+" until "+when(end))
+		default:
+			expired = append(expired, text+" expired")
+		}
+	}
+	return few(append(shown, expired...))
+}
+
+func printChatflows(t *tabwriter.Writer, s *keystore.Snapshot, now time.Time) {
 	row(t, "CHATFLOW", "NAME", "OPEN TO", "UPSTREAM AUTHORIZATION", "BODY")
 	for _, c := range s.Chatflows() {
-		var who []string
+		var who, others []string // others cannot call now
 		for _, k := range c.Keys() {
-			who = append(who, k.ID)
+			if v := k.Validity(now); v == keystore.Valid {
+				who = append(who, k.ID)
+			} else {
+				others = append(others, k.ID+" ("+v.String()+")")
+			}
 		}
-		open := few(who)
+		open := few(append(who, others...))
 		if c.Public {
 			open = "everybody (public)"
 		}
@@ -135,19 +188,26 @@ func describeBody(b keystore.BodyPolicy) string {
 	return "any"
 }
 
-// printWarnings prints what is valid, and perhaps not meant.
-func printWarnings(w io.Writer, s *keystore.Snapshot, certificates *certificate.Store) {
+// warnings returns what is valid, and perhaps not meant.
+func warnings(s *keystore.Snapshot, certificates *certificate.Store) (texts []string) {
 	for _, c := range certificates.Status() {
 		if time.Until(c.NotAfter) < admin.ExpiresSoon {
-			fmt.Fprintf(w, "warning: the certificate %q, for %s, expires at %s\n", c.Name, few(c.Names), when(c.NotAfter))
+			texts = append(texts, fmt.Sprintf("warning: the certificate %q, for %s, expires at %s", c.Name, few(c.Names), when(c.NotAfter)))
 		}
 	}
 	for _, text := range s.Warnings {
-		fmt.Fprintln(w, "warning:", text)
+		texts = append(texts, "warning: "+text)
 	}
+	return texts
+}
+
+// printDigests prints what to put in place of secrets in plain text, for the first of them.
+func printDigests(w io.Writer, s *keystore.Snapshot, most int) {
+	printed := 0
 	for _, k := range s.Keys() {
 		for _, secret := range k.Secrets() {
-			if secret.Plain {
+			if secret.Plain && printed < most {
+				printed++
 				fmt.Fprintf(w, "to replace the secret of key %q: `sha256: %s`\n", k.ID, secret.Digest)
 			}
 		}

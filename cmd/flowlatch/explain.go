@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/flowlatch/flowlatch/internal/config"
@@ -18,7 +19,8 @@ type explainCmd struct {
 }
 
 func (explainCmd) Help() string {
-	return `Nothing is sent anywhere. Exit code 0 if the request would pass, 1 if not.
+	return `Nothing is sent anywhere. Give it the settings of serve, by flags, environment or settings file: without --upstream it
+does not know where the request would go. Exit code 0 if the request would pass, 1 if not.
 
 Examples:
 
@@ -32,15 +34,18 @@ func (cmd *explainCmd) Run(c *config.Config, s streams) (err error) {
 	}
 	var key *keystore.Key
 	if cmd.KeyID != "" {
-		if key = c.Proxy.Store.Snapshot().Key(cmd.KeyID); key == nil {
-			return usageError{fmt.Errorf("--key-id %s: %s has no such key; `flowlatch key list` shows those there are", cmd.KeyID, c.Keys)}
+		if key, err = c.Proxy.Store.Snapshot().KeyNamed(cmd.KeyID); err != nil {
+			return usageError{fmt.Errorf("--key-id: %s: %w", c.Keys, err)}
 		}
 	}
 	body := []byte(cmd.Data)
 	if path, ok := strings.CutPrefix(cmd.Data, "@"); ok {
 		if body, err = readInput(path, proxy.DefaultMaxBody); err != nil {
-			return err
+			return fmt.Errorf("--data: %w", err)
 		}
+	}
+	if !c.Given("upstream") {
+		c.Proxy.Upstream = &url.URL{Scheme: "http", Host: "UPSTREAM"} // where serve forwards to is not known here
 	}
 	gate, err := proxy.New(c.Proxy)
 	if err != nil {

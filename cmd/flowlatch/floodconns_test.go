@@ -23,7 +23,7 @@ const (
 type conns []net.Conn
 
 // dial opens a connection and sends text over it.
-func (c *conns) dial(t *testing.T, g measuredGate, text string) {
+func (c *conns) dial(t *testing.T, g measuredGate, text string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
 	if err != nil {
@@ -31,6 +31,7 @@ func (c *conns) dial(t *testing.T, g measuredGate, text string) {
 	}
 	*c = append(*c, conn)
 	_, _ = io.WriteString(conn, text)
+	return conn
 }
 
 func (c *conns) close() {

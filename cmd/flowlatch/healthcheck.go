@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/internal/doctor"
@@ -22,8 +23,15 @@ Example:
 
 func (cmd *healthcheckCmd) Run(c *config.Config, s streams) error {
 	body, err := doctor.Ask(c.Admin, "/readyz")
-	if err != nil {
-		return fmt.Errorf("not ready: %w", err)
+	hint := ""
+	if body == nil { // nothing answers
+		hint = "; is the gate running, and is this its --admin?"
+	}
+	switch answer := strings.TrimSpace(string(body)); {
+	case err != nil && (body == nil || answer == "draining"):
+		return fmt.Errorf("not ready: %w%s", err, hint)
+	case answer != "ok":
+		return fmt.Errorf("not ready: what answers at %s is not the admin listener of flowlatch; name that with --admin", c.Admin)
 	}
 	_, err = s.out.Write(body)
 	return err

@@ -56,6 +56,17 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestHelpShowsDefaults checks that the help of each flag with a default shows it.
+func TestHelpShowsDefaults(t *testing.T) {
+	for _, leaf := range model(t).Model.Leaves(true) {
+		for _, f := range leaf.Flags {
+			if f.HasDefault && f.Default != "" && !f.IsBool() && !strings.Contains(f.String(), f.Default) {
+				t.Errorf("%s: --%s is shown as %s, want its default %q", leaf.FullPath(), f.Name, f.String(), f.Default)
+			}
+		}
+	}
+}
+
 // examplesIn returns the lines that a help text shows as examples.
 func examplesIn(help string) (lines []string) {
 	_, rest, _ := strings.Cut(help, "\nExample")

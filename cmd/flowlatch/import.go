@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,15 +17,15 @@ import (
 )
 
 type importCmd struct {
-	URL               string        `arg:"" help:"Flowise's own address, such as http://127.0.0.1:3000."`
-	User              string        `xor:"credential" placeholder:"NAME" help:"The user of a Flowise 2.x (its FLOWISE_USERNAME)."`
-	Email             string        `xor:"credential" placeholder:"ADDRESS" help:"An account of a Flowise 3.x."`
-	PasswordFile      string        `placeholder:"FILE" help:"File with the password of the user or account; or set FLOWLATCH_IMPORT_PASSWORD."`
-	APIKeyFile        string        `name:"api-key-file" xor:"credential" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or set FLOWLATCH_IMPORT_API_KEY."`
-	PublicStaysPublic bool          `help:"Leave chatflows that have no key in Flowise open to anyone. Without it they are closed."`
-	DryRun            bool          `aliases:"stdout" help:"Print the key file to standard output and write nothing."`
-	Timeout           time.Duration `default:"1m" help:"How long Flowise may take for one response."`
-	UpstreamCA        string        `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the CA certificates that Flowise's HTTPS certificate is verified with. Default: those of the system."`
+	URL               string          `arg:"" help:"Flowise's own address, such as http://127.0.0.1:3000."`
+	User              string          `xor:"credential" placeholder:"NAME" help:"The user of a Flowise 2.x (its FLOWISE_USERNAME)."`
+	Email             string          `xor:"credential" placeholder:"ADDRESS" help:"An account of a Flowise 3.x."`
+	PasswordFile      string          `placeholder:"FILE" help:"File with the password of the user or account; or set FLOWLATCH_IMPORT_PASSWORD."`
+	APIKeyFile        string          `name:"api-key-file" xor:"credential" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or set FLOWLATCH_IMPORT_API_KEY."`
+	PublicStaysPublic bool            `help:"Leave chatflows that have no key in Flowise open to anyone. Without it they are closed."`
+	DryRun            bool            `aliases:"stdout" help:"Print the key file to standard output and write nothing."`
+	Timeout           config.Duration `default:"1m" help:"How long Flowise may take for one response."`
+	UpstreamCA        string          `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the CA certificates that Flowise's HTTPS certificate is verified with. Default: those of the system."`
 	keyFile
 }
 
@@ -56,13 +57,16 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 		if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
 			return existsError(c.Keys, err)
 		}
+		if _, err := os.Stat(filepath.Dir(c.Keys)); err != nil {
+			return fmt.Errorf("--keys %s: the directory of the new key file: %w", c.Keys, err)
+		}
 	}
 	certificates, err := certificate.Open(c.Certificates, certificate.Options{})
 	if err != nil {
 		return err
 	}
 	found, err := flowise.Read(context.Background(), flowise.Options{
-		URL: cmd.URL, Credential: credential, RootCAs: certificates.Upstream().RootCAs, Timeout: cmd.Timeout,
+		URL: cmd.URL, Credential: credential, RootCAs: certificates.Upstream().RootCAs, Timeout: time.Duration(cmd.Timeout),
 	})
 	if err != nil {
 		return fmt.Errorf("reading Flowise: %w", err)
@@ -81,7 +85,7 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 		_, err = s.out.Write(made.Text)
 		return err
 	}
-	if err := edit.File(c.Keys, func(data []byte) ([]byte, error) {
+	if err := edit.File(c.Keys, edit.Options{Waiting: tellWaiting(c.Keys, s)}, func(data []byte) ([]byte, error) {
 		if data != nil { // made while Flowise was read
 			return nil, existsError(c.Keys, nil)
 		}

@@ -3,9 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"time"
 
 	"github.com/flowlatch/flowlatch/internal/config"
@@ -15,10 +12,11 @@ import (
 )
 
 type keyCmd struct {
-	New    keyNewCmd    `cmd:"" help:"Make a key and print its secret, once."`
+	New    keyNewCmd    `cmd:"" help:"Make a key, and put its secret into a file or print it."`
 	List   keyListCmd   `cmd:"" help:"List the keys and what they open."`
 	Rotate keyRotateCmd `cmd:"" help:"Give a key a new secret; the old one stays valid for a while."`
 	Revoke keyRevokeCmd `cmd:"" help:"Disable a key."`
+	Prune  keyPruneCmd  `cmd:"" help:"Remove secrets that have expired."`
 }
 
 // keyFile has the flags of commands that read the key file.
@@ -35,94 +33,38 @@ type keyEdit struct {
 
 // edit changes the key file, or prints the new content.
 func (k *keyEdit) edit(path string, s streams, change func(data []byte) ([]byte, error)) error {
+	return k.editAfter(nil, path, s, change)
+}
+
+// editAfter is edit that calls before, unless it is nil, when nothing is left to do but to replace the file or to print
+// the new content. With an error from it neither happens.
+func (k *keyEdit) editAfter(before func() error, path string, s streams, change func(data []byte) ([]byte, error)) error {
 	if !k.Stdout {
-		return edit.File(path, change)
+		return edit.File(path, edit.Options{Before: before, Waiting: tellWaiting(path, s)}, change)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	data, err := edit.Read(path)
+	if err != nil {
 		return err
 	}
 	if data, err = change(data); err != nil {
 		return err
 	}
-	_, err = s.out.Write(data)
-	return err
-}
-
-type keyNewCmd struct {
-	keyEdit
-	ID        string    `name:"id" required:"" placeholder:"ID" help:"The key's public ID, which appears in logs and metrics."`
-	Chatflow  []string  `sep:"none" placeholder:"ID" help:"A chatflow that the key opens; repeat it for several. \"*\" means every chatflow."`
-	NotBefore time.Time `placeholder:"TIME" help:"When the key becomes valid, such as 2027-01-31T00:00:00Z."`
-	NotAfter  time.Time `placeholder:"TIME" help:"When the key expires."`
-}
-
-func (keyNewCmd) Help() string {
-	return `The secret is printed on standard output, alone, and stored nowhere: the file has its digest.
-A running gate reloads the file by itself. The file is created if it does not exist.
-
-Examples:
-
-  flowlatch key new --keys ./keys.yaml --id acme-web --chatflow 3f1c2a9e-1111-4222-8333-444455556666
-  flowlatch key new --keys ./keys.yaml --id ops --chatflow "*" --not-after 2027-01-31T00:00:00Z > ops.secret`
-}
-
-func (cmd *keyNewCmd) Run(c *config.Config, s streams) error {
-	secret := keystore.Generate()
-	err := cmd.edit(c.Keys, s, func(data []byte) ([]byte, error) {
-		return edit.AddKey(c.Keys, data, edit.NewKey{
-			ID: cmd.ID, Digest: keystore.DigestOf(secret), NotBefore: cmd.NotBefore, NotAfter: cmd.NotAfter, Chatflows: cmd.Chatflow,
-		})
-	})
-	if err != nil {
-		return err
+	if before != nil {
+		if err := before(); err != nil {
+			return err
+		}
 	}
-	if len(cmd.Chatflow) == 0 {
-		fmt.Fprintf(s.err, "key %q opens no chatflow yet: list it under a chatflow's `keys:`\n", cmd.ID)
+	if _, err = s.out.Write(data); err != nil {
+		return fmt.Errorf("printing the new key file: %w", err)
 	}
-	return cmd.printSecret(s, secret, fmt.Sprintf("key %q is in %s", cmd.ID, c.Keys))
+	return nil
 }
 
-// printSecret prints a new secret, alone, and what was done.
-func (k *keyEdit) printSecret(s streams, secret, done string) error {
-	to := s.out
-	if k.Stdout {
-		to = s.err // standard output has the file
-	} else {
-		fmt.Fprintln(s.err, done+"; its new secret follows and is not stored anywhere")
+// tellWaiting says for whom an edit of the key file waits.
+func tellWaiting(path string, s streams) func(holder string) {
+	return func(holder string) {
+		fmt.Fprintf(s.err, "waiting for %s, which edits key files in the directory of %s\n", holder, path)
 	}
-	_, err := io.WriteString(to, secret+"\n")
-	return err
-}
-
-type keyRotateCmd struct {
-	keyEdit
-	ID      string        `name:"id" required:"" placeholder:"ID" help:"The key to give a new secret."`
-	Overlap time.Duration `default:"24h" help:"How long the old secret stays valid; 0 ends it at once."`
-}
-
-func (keyRotateCmd) Help() string {
-	return `The key keeps its ID and what it opens. Both secrets are valid during the overlap, and responses to requests with the old one
-have Deprecation and Sunset headers. The new secret is printed on standard output, alone, and stored nowhere.
-
-Examples:
-
-  flowlatch key rotate --keys ./keys.yaml --id acme-web --overlap 24h
-  flowlatch key rotate --keys ./keys.yaml --id acme-web --overlap 0`
-}
-
-func (cmd *keyRotateCmd) Run(c *config.Config, s streams) error {
-	if cmd.Overlap < 0 {
-		return usageError{errors.New("--overlap must not be negative")}
-	}
-	secret, until := keystore.Generate(), time.Now().Add(cmd.Overlap)
-	err := cmd.edit(c.Keys, s, func(data []byte) ([]byte, error) {
-		return edit.RotateKey(c.Keys, data, cmd.ID, keystore.DigestOf(secret), until)
-	})
-	if err != nil {
-		return err
-	}
-	return cmd.printSecret(s, secret, fmt.Sprintf("key %q has a new secret in %s, the old one expires at %s", cmd.ID, c.Keys, until.UTC().Format(time.RFC3339)))
 }
 
 type keyListCmd struct{ keyFile }

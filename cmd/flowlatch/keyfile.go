@@ -72,7 +72,7 @@ func logWarnings(log zerolog.Logger, warnings []string) {
 		log.Warn().Msg(w)
 	}
 	if more := len(warnings) - maxLogged; more > 0 {
-		log.Warn().Int("more", more).Msg("more warnings about the key file; `flowlatch check` shows all")
+		log.Warn().Int("more", more).Msg("more warnings about the key file; `flowlatch check --all` shows all")
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -34,11 +36,13 @@ type commands struct {
 	Demo        demoCmd        `cmd:"" help:"Run the gate in front of a stand-in for Flowise, with a key to try it."`
 	Check       checkCmd       `cmd:"" help:"Check the settings and the key file, and show what would apply."`
 	Explain     explainCmd     `cmd:"" help:"Say what would become of a request, and why."`
-	Key         keyCmd         `cmd:"" help:"Make, list, rotate and revoke keys."`
+	Key         keyCmd         `cmd:"" help:"Make, list, rotate and revoke keys, and remove their expired secrets."`
 	Import      importCmd      `cmd:"" help:"Make a key file from the keys that a Flowise has."`
 	Doctor      doctorCmd      `cmd:"" help:"Look for holes around a running gate: send harmless requests to it and report what is open."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running gate whether it is ready; for images without a shell."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // streams are where a command writes: results to out, notes and warnings to err.
@@ -74,7 +78,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case helped:
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "flowlatch: %v\nRun `flowlatch --help`, or with a command before it, to see what there is.\n", err)
+		fmt.Fprintf(stderr, "flowlatch: %s; `%s --help` shows what there is\n", redact(noValue.ReplaceAllString(err.Error(), "it needs a value")), commandOf(err))
 		return exitUsage
 	}
 	err = ctx.Run(streams{stdout, stderr})
@@ -84,12 +88,47 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errRefused):
 		return exitFailed
 	}
-	fmt.Fprintf(stderr, "flowlatch: %v\n", err)
+	if errors.As(err, new(servedError)) {
+		stderr = timedWriter{stderr}
+	}
+	fmt.Fprintln(stderr, "flowlatch: "+redact(firstLines(err.Error(), maxLines)))
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}
 	return exitFailed
 }
+
+// noValue matches what kong says of a flag without a value, at the end of the line or before another flag.
+var noValue = regexp.MustCompile(`expected \w+ value but got .* \((<EOL>|long flag|short flag)\)(; perhaps try .*\?)?`)
+
+// commandOf returns the command that could not be parsed.
+func commandOf(err error) string {
+	var parsing *kong.ParseError
+	if errors.As(err, &parsing) {
+		if command := parsing.Context.Selected(); command != nil {
+			return command.FullPath()
+		}
+	}
+	return "flowlatch"
+}
+
+// maxLines is how many lines of an error are printed.
+const maxLines = 20
+
+// firstLines returns the first lines of a text, and how many more there are: a file that a program wrote may have the
+// same fault a thousand times.
+func firstLines(text string, most int) string {
+	lines := strings.Split(text, "\n")
+	if more := len(lines) - most; more > 0 {
+		return strings.Join(lines[:most], "\n") + fmt.Sprintf("\nand %d more", more)
+	}
+	return text
+}
+
+var secretPattern = regexp.MustCompile(`fl_[0-9A-Za-z]{13,}`)
+
+// redact hides secrets in a message, which may show arguments: somebody may have mixed them up.
+func redact(text string) string { return secretPattern.ReplaceAllString(text, "fl_…") }
 
 func newParser(options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(&commands{}, append([]kong.Option{
@@ -97,6 +136,7 @@ func newParser(options ...kong.Option) (*kong.Kong, error) {
 		kong.Description("flowlatch makes every chatflow of a flow runner such as Flowise require an API key."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),
 		kong.BindToProvider(resolve),
+		kong.Vars{"version": "flowlatch " + buildVersion()},
 	}, options...)...)
 }
 

@@ -58,6 +58,7 @@ var malformed = map[string][]struct{ value, why string }{
 	},
 	"max-checked-body":      {{"0", "more than nothing"}, {"lots", "want a size"}},
 	"failure-limit":         {{"30", "want a number and a time"}, {"0/1m", "want a number"}, {"30/0s", "want a number"}, {"-1/1m", "want a number"}, {"30/m", "want a number"}, {"none", "want a number"}},
+	"max-connections":       {{"0", "want a number of connections"}, {"-1", "want a number"}, {"10k", "want a number"}, {"99999999", "want a number"}},
 	"cors-origins":          {{"null", "want an origin"}, {"https://a.example/", "want an origin"}, {"https://a.example,b.example", `"b.example"`}, {"*,https://a.example", "list it alone"}},
 	"wait-for-keys":         {{"5", "want a duration"}, {"-1s", "want a duration"}, {"forever", "want a duration"}},
 	"cut-streams-on-revoke": {{"yes", "want true or false"}, {"1", "want true or false"}, {"True", "want true or false"}},

@@ -41,7 +41,7 @@ func TestReadmeMinute(t *testing.T) {
 	url, admin := "", ""
 	adapt := func(line string) string {
 		return strings.NewReplacer(
-			"./flowlatch", testkit.Build(t), "./keys.yaml", filepath.Join(dir, "keys.yaml"), "> acme-web.secret", "> "+secret,
+			"./flowlatch", testkit.Build(t), "./keys.yaml", filepath.Join(dir, "keys.yaml"), "--out acme-web.secret", "--out "+secret,
 			"http://127.0.0.1:3000", runner.URL, "--log-format console", "", "$URL", url, "$CHATFLOW", webChatflow,
 		).Replace(line)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -57,6 +59,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 		return err
 	}
 	c.Proxy.Store, c.Proxy.Certificates, c.Proxy.Log, c.Proxy.Version = store, certificates, log, buildVersion()
+	limitConnections(c, log)
 	c.Proxy.Registry = prometheus.NewRegistry()
 	c.Proxy.Registry.MustRegister(dropped)
 	gate, err := proxy.New(c.Proxy)
@@ -87,7 +90,29 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 	go operators.Run(background)
 
 	listening(data.Addr(), admin.Addr())
-	return gate.Serve(ctx, data, admin, operators, c.Drain)
+	if err := gate.Serve(ctx, data, admin, operators, c.Drain); err != nil {
+		return servedError{err}
+	}
+	return nil
+}
+
+// servedError is why a gate ended that had been serving. Whoever reads its standard error may have stopped.
+type servedError struct{ error }
+
+// timedWriter writes, and waits for a reader that does not read no longer than [logWriter] does.
+type timedWriter struct{ io.Writer }
+
+func (w timedWriter) Write(p []byte) (int, error) {
+	written, text := make(chan struct{}), bytes.Clone(p) // p is its owner's again when Write returns
+	go func() {
+		defer close(written)
+		_, _ = w.Writer.Write(text) // nobody is left to be told
+	}()
+	select {
+	case <-written:
+	case <-time.After(logFlushTimeout):
+	}
+	return len(p), nil
 }
 
 func listen(flag, addr string) (net.Listener, error) {
@@ -97,6 +122,8 @@ func listen(flag, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("%s %s: another program listens there; end it or choose another port", flag, addr)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("%s %s: not allowed; ports below 1024 need privileges, choose a higher one", flag, addr)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s %s: this machine has no such address; leave the host out for every address it has", flag, addr)
 	case err != nil:
 		return nil, fmt.Errorf("%s %s: %w", flag, addr, err)
 	}

@@ -16,6 +16,14 @@ func row(t *tabwriter.Writer, cells ...string) { fmt.Fprintln(t, strings.Join(ce
 
 func orDash(text string) string { return cmp.Or(text, "-") }
 
+// count says how many things there are: "1 key", "2 keys".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 func when(t time.Time) string {
 	if t.IsZero() {
 		return "-"

@@ -78,6 +78,9 @@ func Resolve(ctx *kong.Context) (*Config, error) {
 	return c, errors.Join(faults...)
 }
 
+// Given reports whether a setting was set anywhere, and is not its default.
+func (c *Config) Given(name string) bool { return c.place(name) != byDefault }
+
 // place returns where a setting was set.
 func (c *Config) place(name string) string {
 	for _, s := range c.Sources {

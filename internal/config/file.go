@@ -42,21 +42,15 @@ func readFile(path Source, settings []setting) (*settingsFile, error) {
 		known[strings.ReplaceAll(s.name, "-", "_")] = s
 	}
 	delete(known, "config")
-	if root.Kind == yaml.MappingNode {
-		for i := 0; i < len(root.Content); i += 2 {
-			n := root.Content[i]
-			if _, ok := known[n.Value]; !ok {
-				f.Fault(n, "there is no setting %q%s", n.Value, didYouMean(strings.ReplaceAll(n.Value, "-", "_"), slices.Sorted(maps.Keys(known))))
-			}
-		}
-	}
-	f.Mapping(root, "the settings file", func(name string, n *yaml.Node) bool {
-		if name == "routes" {
+	f.Mapping(root, "the settings file", slices.Sorted(maps.Keys(known)), func(name string, n *yaml.Node) bool {
+		s, ok := known[name]
+		switch {
+		case name == "routes":
 			f.routes = n
-		} else if s, ok := known[name]; ok {
+		case ok:
 			f.value(s, name, n)
 		}
-		return true // what is unknown was told above, with a guess
+		return ok
 	})
 	return f, nil
 }

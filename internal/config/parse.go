@@ -104,16 +104,8 @@ func origin(text string) (*url.URL, error) {
 
 func origins(items []string) ([]string, error) { return items, proxy.ValidateOrigins(items) }
 
-func duration(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q: want a duration such as 25s, 10m or 1h30m", text)
-	}
-	return d, nil
-}
-
 func timeout(text string) (time.Duration, error) {
-	d, err := duration(text)
+	d, err := ParseDuration(text)
 	if err == nil && d == 0 {
 		err = errors.New("must be more than zero; otherwise an upstream that never responds would hold requests for ever")
 	}
@@ -164,11 +156,19 @@ func failureLimit(text string) (proxy.FailureLimit, error) {
 	}
 	number, per, _ := strings.Cut(text, "/")
 	n, err1 := strconv.ParseUint(number, 10, 24)
-	d, err2 := time.ParseDuration(per)
+	d, err2 := ParseDuration(per)
 	if err1 != nil || err2 != nil || n == 0 || d <= 0 {
 		return proxy.FailureLimit{}, fmt.Errorf("%q: want a number and a time, such as 30/1m, or off", text)
 	}
 	return proxy.FailureLimit{Burst: int(n), Per: d}, nil
+}
+
+func connections(text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 24)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q: want a number of connections, such as 10000", text)
+	}
+	return int(n), nil
 }
 
 func level(text string) (zerolog.Level, error) {

@@ -36,7 +36,7 @@ func (f *settingsFile) parseRoutes(preset *route.Preset) (routes []*route.Route,
 func (f *settingsFile) route(n *yaml.Node) *route.Route {
 	before := len(f.Faults)
 	r := &route.Route{AnyQuery: true}
-	f.Mapping(n, "a route", func(name string, n *yaml.Node) bool {
+	f.Mapping(n, "a route", []string{"group", "name", "path", "methods", "id", "websocket"}, func(name string, n *yaml.Node) bool {
 		switch name {
 		case "group":
 			r.Group, _ = f.Text(n, name)

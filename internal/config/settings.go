@@ -14,7 +14,7 @@ import (
 // first fault.
 type Flags struct {
 	FileFlag
-	Preset                string `env:"FLOWLATCH_PRESET" default:"flowise" help:"The upstream's kind: flowise, langflow or n8n. It sets routes, form of IDs and headers."`
+	PresetFlag
 	Listen                string `env:"FLOWLATCH_LISTEN" default:":8080" help:"Address where clients connect."`
 	TLSCert               string `name:"tls-cert" env:"FLOWLATCH_TLS_CERT" placeholder:"FILE" help:"PEM file of the server certificate, followed by the intermediate certificates. Clients then connect over HTTPS only. Read again when it changes. Needs --tls-key."`
 	TLSKey                string `name:"tls-key" env:"FLOWLATCH_TLS_KEY" placeholder:"FILE" help:"PEM file of the private key of --tls-cert."`
@@ -36,7 +36,8 @@ type Flags struct {
 	WaitForKeys    string `env:"FLOWLATCH_WAIT_FOR_KEYS" default:"0s" help:"How long to wait at the start for a key file that is missing or invalid. Without it that is an error."`
 	CutStreams     toggle `name:"cut-streams-on-revoke" env:"FLOWLATCH_CUT_STREAMS_ON_REVOKE" default:"false" help:"Whether the open streams of a key end within 5 s when it is revoked or expires (true) or may finish (false)."`
 	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" help:"How long open requests and streams may go on after SIGTERM."`
-	FailureLimit   string `env:"FLOWLATCH_FAILURE_LIMIT" default:"30/1m" placeholder:"N/TIME" help:"How many requests without a valid key a client address (for IPv6, its /64 network) may send in a time before it gets 429; or off. Requests with a valid key are never counted or refused."`
+	MaxConnections string `env:"FLOWLATCH_MAX_CONNECTIONS" default:"10000" help:"How many client connections may be open; fewer if the file descriptors do not suffice for two each. Beyond it those are closed that were idle for longest."`
+	FailureLimit   string `env:"FLOWLATCH_FAILURE_LIMIT" default:"30/1m" help:"How many requests without a valid key a client address (for IPv6, its /64 network) may send in a time before it gets 429, as N/TIME; or off. Requests with a valid key are never counted or refused."`
 	CORSOrigins    string `name:"cors-origins" env:"FLOWLATCH_CORS_ORIGINS" placeholder:"ORIGINS" help:"Origins whose pages may send requests, comma-separated, such as https://www.example.com or https://*.example.com; * for all. The gate then answers preflights itself and sets the CORS headers of every response. Without it the upstream does."`
 	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies in front of the gate, comma-separated, whose X-Forwarded-For and X-Request-Id are trusted."`
 	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" help:"debug, info, warn (refusals and failures only) or error."`
@@ -47,6 +48,11 @@ type Flags struct {
 // FileFlag declares the settings file, which every command with settings reads.
 type FileFlag struct {
 	Config string `env:"FLOWLATCH_CONFIG" placeholder:"FILE" help:"YAML file with these settings, each named like its flag, with _ for -."`
+}
+
+// PresetFlag declares the kind of upstream.
+type PresetFlag struct {
+	Preset string `env:"FLOWLATCH_PRESET" default:"flowise" help:"The upstream's kind: flowise, langflow or n8n. It sets routes, form of IDs and headers."`
 }
 
 // KeysFlag declares the key file.
@@ -99,9 +105,10 @@ func (c *Config) settings() []setting {
 		one("public-url", &p.PublicURL, origin),
 		one("max-body", &p.MaxBody, size),
 		one("max-checked-body", &p.MaxCheckedBody, size),
-		one("wait-for-keys", &c.WaitForKeys, duration),
+		one("wait-for-keys", &c.WaitForKeys, ParseDuration),
 		one("cut-streams-on-revoke", &p.CutRevoked, is("true", "true", "false")),
-		one("drain", &c.Drain, duration),
+		one("drain", &c.Drain, ParseDuration),
+		one("max-connections", &p.MaxConnections, connections),
 		one("failure-limit", &p.FailureLimit, failureLimit),
 		list("cors-origins", &p.CORSOrigins, origins),
 		list("trusted-proxies", &p.TrustedProxies, networks),

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
 // Source is a setting's value as it was written, and the place where it was.
@@ -81,7 +83,7 @@ func unknownVariables(settings []setting) (errs []error) {
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if strings.HasPrefix(name, "FLOWLATCH_") && !slices.Contains(known, name) && !kubernetesVariable.MatchString(kv) {
-			errs = append(errs, fmt.Errorf("environment variable %s: there is no such setting%s", name, didYouMean(name, known)))
+			errs = append(errs, fmt.Errorf("environment variable %s: there is no such setting%s", name, strictyaml.DidYouMean(name, known)))
 		}
 	}
 	return errs

@@ -30,6 +30,8 @@ func (k *NewKey) validate() error {
 	var errs []error
 	if err := keystore.ValidateID(k.ID); err != nil {
 		errs = append(errs, fmt.Errorf("key ID %w", err))
+	} else if keystore.LooksLikeSecret(k.ID) {
+		errs = append(errs, errors.New("the key ID looks like a secret; choose one that may be read by anybody: it appears in logs and metrics"))
 	}
 	for _, c := range k.Chatflows {
 		if err := keystore.ValidateID(c); err != nil && c != keystore.EveryChatflow {
@@ -113,24 +115,29 @@ func DisableKey(file string, data []byte, id string) ([]byte, error) {
 // enabledKey returns what the key file means, and the key id in it. That it is disabled is an error, which says
 // what follows from that.
 func enabledKey(file string, data []byte, id, ifDisabled string) (*keystore.Snapshot, *keystore.Key, error) {
-	if err := CheckName(file); err != nil {
-		return nil, nil, err
-	}
-	if data == nil {
-		return nil, nil, keystore.ReadError(file, fs.ErrNotExist)
-	}
-	s, err := keystore.Parse(file, data)
+	s, err := parse(file, data)
 	if err != nil {
 		return nil, nil, err
 	}
-	switch k := s.Key(id); {
-	case k == nil:
-		return nil, nil, fmt.Errorf("%s: there is no key %q; `flowlatch key list` shows those there are", file, id)
+	k, err := s.KeyNamed(id)
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	case k.Disabled:
 		return nil, nil, fmt.Errorf("%s:%d: key %q is disabled%s", file, k.Line, id, ifDisabled)
-	default:
-		return s, k, nil
 	}
+	return s, k, nil
+}
+
+// parse returns what the key file data means; nil is a file that does not exist.
+func parse(file string, data []byte) (*keystore.Snapshot, error) {
+	if err := CheckName(file); err != nil {
+		return nil, err
+	}
+	if data == nil {
+		return nil, keystore.ReadError(file, fs.ErrNotExist)
+	}
+	return keystore.Parse(file, data)
 }
 
 // CheckName returns an error if the key file with this name is JSON, which cannot be edited.

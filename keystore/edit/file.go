@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -8,39 +9,68 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
+// Options say what else happens while a file is edited. With the zero value, nothing does.
+type Options struct {
+	// Before is called when the new content is safe on disk in a file of its own, just before that replaces the key
+	// file. With an error from it the key file stays as it is.
+	Before func() error
+	// Waiting is told, once, that another process edits key files in the directory, and which if that is known.
+	Waiting func(holder string)
+	// Wait is how long to wait for that process. Zero means 10 s.
+	Wait time.Duration
+}
+
+// ErrChanged is part of an error after which the key file has its new content all the same.
+var ErrChanged = errors.New("the file is changed, but that may not survive a power failure")
+
 // File replaces the key file at path with what change returns for its content, which is nil if the
 // file does not exist. The replacement is atomic and durable: readers see the old file or the new
 // one, and once File has returned the new one survives a power failure. Mode, owner and a symbolic
-// link are kept. Edits exclude each other, so a second one sees what the first one wrote.
-func File(path string, change func(data []byte) ([]byte, error)) error {
+// link are kept. Edits exclude each other, so a second one sees what the first one wrote. After an error
+// that is not [ErrChanged], the file is as it was. If change returns what it was given, nothing is written.
+func File(path string, o Options, change func(data []byte) ([]byte, error)) error {
 	target := followLinks(path)
-	dir, err := os.Open(filepath.Dir(target))
+	dir, err := o.lock(filepath.Dir(target))
 	if err != nil {
 		return fileError(path, err)
 	}
 	defer dir.Close() // and unlock it
-	if err := lock(dir); err != nil {
-		return fileError(path, err)
-	}
-	data, err := os.ReadFile(target)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return keystore.ReadError(path, err)
+	removeLeftovers(target)
+	data, err := Read(path)
+	if err != nil {
+		return err
 	}
 	next, err := change(data)
 	if err != nil {
 		return err
 	}
-	if err := replace(target, next); err != nil {
+	if data != nil && bytes.Equal(data, next) {
+		return nil
+	}
+	if err := replace(target, next, o.Before); err != nil {
 		return fileError(path, err)
 	}
-	if err := dir.Sync(); err != nil {
-		return fileError(path, err)
+	if err := syncDir(dir); err != nil {
+		return fileError(path, fmt.Errorf("%w: %w", ErrChanged, err))
 	}
 	return nil
+}
+
+// Read returns the content of the key file at path, or nil if it does not exist.
+func Read(path string) ([]byte, error) {
+	data, err := keystore.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, keystore.ReadError(path, err)
+	}
+	return data, nil
 }
 
 // followLinks follows the symbolic links at the end of path. The file need not exist.
@@ -58,20 +88,9 @@ func followLinks(path string) string {
 	return path
 }
 
-// lock keeps other edits in the directory out until it is closed. The directory is locked, not the file,
-// since the file is replaced; nothing is left behind.
-func lock(dir *os.File) error {
-	for {
-		err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX)
-		if err != syscall.EINTR {
-			return err
-		}
-	}
-}
-
-// replace writes data to a temporary file beside path and renames it over path.
-func replace(path string, data []byte) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+// replace writes data to a temporary file beside path, calls before unless it is nil, and renames the file over path.
+func replace(path string, data []byte, before func() error) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), temporaryPrefix(path)+"*") // mode 0600
 	if err != nil {
 		return err
 	}
@@ -93,8 +112,18 @@ func replace(path string, data []byte) (err error) {
 	if err = cmp.Or(err, tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
+	if before != nil {
+		if err := before(); err != nil {
+			return &beforeError{err}
+		}
+	}
 	return os.Rename(tmp.Name(), path)
 }
+
+// beforeError is an error of Options.Before, which says by itself what is wrong and where.
+type beforeError struct{ error }
+
+func (e *beforeError) Unwrap() error { return e.error }
 
 // keepOwner gives f the owner that info tells, if it is another.
 func keepOwner(f *os.File, info fs.FileInfo) error {
@@ -105,16 +134,30 @@ func keepOwner(f *os.File, info fs.FileInfo) error {
 	return f.Chown(int(st.Uid), int(st.Gid))
 }
 
+// syncDir makes what was created or renamed in a directory survive a power failure, where its file system can do that.
+func syncDir(dir *os.File) error {
+	err := dir.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
 // fileError says why the key file at path cannot be written, and what to do instead.
 func fileError(path string, err error) error {
 	const instead = "use --stdout to print the new file instead; for a Kubernetes Secret, pipe it into `kubectl create secret generic NAME --from-file=keys.yaml=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -`"
+	var before *beforeError
 	switch {
+	case errors.As(err, &before):
+		return before.error
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("editing key file %q: it is on a read-only file system, as a mounted Secret or ConfigMap is; %s", path, instead)
 	case errors.Is(err, syscall.EBUSY):
 		return fmt.Errorf("editing key file %q: it is a mount point of its own and cannot be replaced; mount its directory, or %s", path, instead)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("editing key file %q: no permission to write in its directory; run this as its owner, or %s", path, instead)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("editing key file %q: its directory %s does not exist; make it, or name another file with --keys", path, filepath.Dir(path))
 	}
 	return fmt.Errorf("editing key file %q: %w", path, err)
 }

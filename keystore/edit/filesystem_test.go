@@ -21,7 +21,7 @@ func editWithFullDisk(path, _ string) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 100, Max: 100}); err != nil {
 		return err
 	}
-	err := edit.File(path, func(data []byte) ([]byte, error) { return append(data, make([]byte, 1000)...), nil })
+	err := edit.File(path, edit.Options{}, func(data []byte) ([]byte, error) { return append(data, make([]byte, 1000)...), nil })
 	if !errors.Is(err, syscall.EFBIG) {
 		return fmt.Errorf("Edit = %w, want %w", err, syscall.EFBIG)
 	}
@@ -35,7 +35,7 @@ func editAsNobody(path, _ string) error {
 			return err
 		}
 	}
-	fmt.Print(edit.File(path, func(data []byte) ([]byte, error) { return append(data, "new"...), nil }))
+	fmt.Print(edit.File(path, edit.Options{}, func(data []byte) ([]byte, error) { return append(data, "new"...), nil }))
 	return nil
 }
 
@@ -102,7 +102,7 @@ func TestEditKeepsOwner(t *testing.T) {
 	if err := os.Chown(path, nobody, nobody-1); err != nil {
 		t.Fatal(err)
 	}
-	if err := edit.File(path, to("new")); err != nil {
+	if err := edit.File(path, edit.Options{}, to("new")); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
@@ -14,7 +15,7 @@ import (
 // children are what the test binary does instead of tests when it is started by a test, for what
 // takes a process of its own. Each is told the path of a key file and a word.
 func children() map[string]func(path, word string) error {
-	return map[string]func(path, word string) error{"add": addKeys, "full": editWithFullDisk, "read-only": editAsNobody}
+	return map[string]func(path, word string) error{"add": addKeys, "full": editWithFullDisk, "read-only": editAsNobody, "die": editAndDie}
 }
 
 const childEnv = "FLOWLATCH_TEST_CHILD"
@@ -49,7 +50,7 @@ const editsOfOne = 8
 // addKeys adds keys with IDs that begin with word to the file.
 func addKeys(path, word string) error {
 	for i := range editsOfOne {
-		if err := edit.File(path, addKey(fmt.Sprint(word, i))); err != nil {
+		if err := edit.File(path, edit.Options{Wait: time.Minute}, addKey(fmt.Sprint(word, i))); err != nil {
 			return err
 		}
 	}

@@ -67,7 +67,7 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 	case err == nil:
 		d.Fault(&more, "a second YAML document begins here; the file holds one")
 	default:
-		d.syntax(err, 1+bytes.Count(bytes.TrimRight(data, "\r\n \t"), []byte("\n")))
+		d.syntax(err, data)
 	}
 	return nil
 }
@@ -87,9 +87,9 @@ var harmless = regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa
 // long matches a quoted piece of a file in an error of the YAML library that is long enough for a secret.
 var long = regexp.MustCompile(`(['"` + "`" + `])[^'"` + "`" + `]{16,}['"` + "`" + `]`)
 
-// syntax records an error of the YAML library, with its line if it has one. last is the last line that is not empty,
-// which is where something is missing if the end came too early.
-func (d *Decoder) syntax(err error, last int) {
+// syntax records an error of the YAML library, with its line if it has one. If the end came too early, something is
+// missing in the last line that is not empty.
+func (d *Decoder) syntax(err error, data []byte) {
 	line, text := 0, err.Error()
 	var at *yaml.LoadError
 	if errors.As(err, &at) {
@@ -98,12 +98,34 @@ func (d *Decoder) syntax(err error, last int) {
 			line = at.ContextMark.Line // where the bracket or quote that is not closed was opened
 		}
 	}
-	d.Fault(&yaml.Node{Line: min(line, last)}, "not YAML: %.200s", long.ReplaceAllString(text, "$1…$1"))
+	lines := bytes.Split(bytes.TrimRight(data, "\r\n \t"), []byte("\n"))
+	line = min(line, len(lines))
+	hint := ""
+	if line > 0 {
+		hint = hintFor(text, string(lines[line-1]))
+	}
+	d.Fault(&yaml.Node{Line: line}, "not YAML: %.200s%s", long.ReplaceAllString(text, "$1…$1"), hint)
+}
+
+// hintFor says what somebody probably did who gets an error of the YAML library about a line.
+func hintFor(text, line string) string {
+	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+	switch {
+	case strings.Contains(indent, "\t"):
+		return "; the line is indented with a tab, and YAML takes spaces only"
+	case strings.Contains(text, "cannot start any token") && strings.ContainsAny(line, "@`"):
+		return "; a value that begins with @ or ` must be in quotes"
+	case strings.Contains(text, "mapping values are not allowed"):
+		return "; is the line indented like its neighbours, and is a value with a colon in quotes?"
+	case strings.Contains(text, "did not find expected key"), strings.Contains(text, "did not find expected '-'"):
+		return "; is the line, or the one above it, indented like its neighbours?"
+	}
+	return ""
 }
 
 // Mapping calls set with the name and the value of each field of the mapping n; set reports whether it
-// knows the name. Mapping reports whether n is a mapping.
-func (d *Decoder) Mapping(n *yaml.Node, what string, set func(name string, value *yaml.Node) (known bool)) bool {
+// knows the name. names are those it knows, to guess what was meant by another. Mapping reports whether n is a mapping.
+func (d *Decoder) Mapping(n *yaml.Node, what string, names []string, set func(name string, value *yaml.Node) (known bool)) bool {
 	n = Follow(n)
 	if n.Kind != yaml.MappingNode {
 		d.Fault(n, "%s is a mapping of fields, this is %s", what, kind(n))
@@ -117,7 +139,7 @@ func (d *Decoder) Mapping(n *yaml.Node, what string, set func(name string, value
 			d.Fault(name, "%s stands here twice, first in line %d", Quote(name.Value), first)
 			continue
 		case name.Kind != yaml.ScalarNode || !set(name.Value, value):
-			d.Fault(name, "%s has no field %s", what, Quote(name.Value))
+			d.Fault(name, "%s has no field %s%s", what, Quote(name.Value), DidYouMean(name.Value, names))
 		}
 		seen[name.Value] = name.Line
 	}

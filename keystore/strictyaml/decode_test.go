@@ -37,7 +37,7 @@ func TestDocument(t *testing.T) {
 		{"an open bracket", "a: 1\nb: [1,\n  2\n\n", "f:2: not YAML: did not find expected ',' or ']'"},
 		{"an open bracket at the end", "a: 1\nb: [\n", "f:2: not YAML: did not find expected node content"},
 		{"an open brace", "a: {b: 1\nc: 2\n", "f:1: not YAML: did not find expected ',' or '}'"},
-		{"a tab", "a:\n\tb: 1\n", "f:2: not YAML: found character that cannot start any token"},
+		{"a tab", "a:\n\tb: 1\n", "f:2: not YAML: found character that cannot start any token; the line is indented with a tab, and YAML takes spaces only"},
 		{"an unknown anchor", "a: 1\nb: *c\n", "f:2: not YAML: unknown anchor 'c' referenced"},
 		{"a merge of nothing", "a: 1\n<<: *c\n", "f:2: not YAML: unknown anchor 'c' referenced"},
 	} {
@@ -94,7 +94,7 @@ func asList(d *Decoder, n *yaml.Node) string {
 
 func asMapping(d *Decoder, n *yaml.Node) string {
 	var fields []string
-	d.Mapping(n, "v", func(name string, value *yaml.Node) bool { fields = append(fields, name+"="+value.Value); return true })
+	d.Mapping(n, "v", nil, func(name string, value *yaml.Node) bool { fields = append(fields, name+"="+value.Value); return true })
 	return strings.Join(fields, " ")
 }
 
@@ -152,7 +152,7 @@ func TestMapping(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			d, root := document(t, test.data)
 			var fields []string
-			ok := d.Mapping(root, "m", func(name string, value *yaml.Node) bool {
+			ok := d.Mapping(root, "m", nil, func(name string, value *yaml.Node) bool {
 				if name != "a" && name != "b" {
 					return strings.Contains(many, name+": ")
 				}
@@ -174,7 +174,7 @@ func TestFollowEnds(t *testing.T) {
 		t.Errorf("Follow of an alias of itself = kind %v", got.Kind)
 	}
 	d := Decoder{File: "f"}
-	if d.Mapping(n, "m", func(string, *yaml.Node) bool { return true }) || len(d.Faults) != 1 {
+	if d.Mapping(n, "m", nil, func(string, *yaml.Node) bool { return true }) || len(d.Faults) != 1 {
 		t.Errorf("Mapping of an alias of itself = %v, want a fault", d.Faults)
 	}
 	if _, ok := d.Text(n, "t"); ok {

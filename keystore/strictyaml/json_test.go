@@ -20,7 +20,7 @@ func describe(d *Decoder, n *yaml.Node) string {
 	var parts []string
 	switch n.Kind {
 	case yaml.MappingNode:
-		d.Mapping(n, "m", func(name string, value *yaml.Node) bool {
+		d.Mapping(n, "m", nil, func(name string, value *yaml.Node) bool {
 			parts = append(parts, name+": "+describe(d, value))
 			return true
 		})

@@ -27,18 +27,20 @@ type Admin struct {
 	started time.Time
 	history history
 	viewing sync.Mutex // held while a status is put together
+
+	largeStatus large
 }
 
 // New returns the handler for a gate, and registers metrics about its keys, certificates and upstream on the gate's
 // registry. There can be one for a gate.
 func New(p *proxy.Proxy) *Admin {
-	a := &Admin{proxy: p, opts: p.Options(), started: time.Now()}
+	a := &Admin{proxy: p, opts: p.Options(), started: time.Now(), largeStatus: newLarge()}
 	a.history.begin(a.started)
 	a.opts.Registry.MustRegister(&collector{a})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", a.serveReady)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.opts.Registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", newLarge().handler(promhttp.HandlerFor(a.opts.Registry, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /status", a.serveStatus)
 	mux.HandleFunc("POST /-/reload", a.serveReload)
 	servePage(mux)
@@ -65,8 +67,10 @@ func (a *Admin) sample(now time.Time) sample {
 	return sample{now, all, a.proxy.ResponseTimes()}
 }
 
-// serveStatus shows the status, or as much of it as the query asks for. It is put together for one client at a time, so
-// that pages that are left open cost at most one processor.
+// smallView is the limit of keys and chatflows up to which a status is no large response.
+const smallView = 500
+
+// serveStatus shows the status, or as much of it as the query asks for.
 func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 	if q := r.URL.Query(); q.Has("key") {
 		a.serveKey(w, q.Get("key"))
@@ -81,6 +85,17 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, refusalsResponse{a.refusalStatus(v)})
 		return
 	}
+	show := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serveView(w, r, v) })
+	if v.limit == 0 || v.limit > smallView {
+		a.largeStatus.handler(show).ServeHTTP(w, r)
+		return
+	}
+	show(w, r)
+}
+
+// serveView shows a status. It is put together for one client at a time, so that pages that are left open cost at most
+// one processor.
+func (a *Admin) serveView(w http.ResponseWriter, r *http.Request, v view) {
 	a.viewing.Lock()
 	if r.Context().Err() != nil { // it is gone, and others wait behind it
 		a.viewing.Unlock()

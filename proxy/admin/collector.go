@@ -24,7 +24,7 @@ var (
 	keyLastRefused  = prometheus.NewDesc("flowlatch_key_last_refused_timestamp_seconds", "When flowlatch last refused a request with the key or could not serve it, since the start.", []string{"key"}, nil)
 	certExpiry      = prometheus.NewDesc("flowlatch_certificate_expiry_timestamp_seconds", "When the certificate expires; of a file of CAs, when the first does.", []string{"certificate"}, nil)
 	certStale       = prometheus.NewDesc("flowlatch_certificate_stale", "1 if the last reload of the certificate's files failed and the old one stays in use.", []string{"certificate"}, nil)
-	upstreamUp      = prometheus.NewDesc("flowlatch_upstream_up", "1 if the upstream could be reached when it was last tried.", nil, nil)
+	upstreamUp      = prometheus.NewDesc("flowlatch_upstream_up", "1 if connections to the upstream can be opened and it responds to requests.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

@@ -76,7 +76,7 @@ func (v view) has(s string) bool {
 func (v view) warnings(s *keystore.Snapshot) []string {
 	w := append([]string{}, s.Warnings...)
 	if v.limit > 0 && len(w) > v.limit {
-		w = append(w[:v.limit], fmt.Sprintf("… and %d more; `flowlatch check` shows all", len(w)-v.limit))
+		w = append(w[:v.limit], fmt.Sprintf("… and %d more; `flowlatch check --all` shows all", len(w)-v.limit))
 	}
 	return w
 }

@@ -127,15 +127,24 @@ func (s *Store) paths() (paths []string) {
 	return paths
 }
 
+// tls12Suites are the cipher suites for TLS 1.2: those that encrypt and authenticate in one step (AEAD). Go's own choice
+// has CBC suites as well, which scanners report (Lucky Thirteen). In TLS 1.3 there are no others.
+var tls12Suites = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+}
+
 // publish makes the active certificates those of new connections.
 func (s *Store) publish() {
 	var server *tls.Config
-	upstream := &tls.Config{MinVersion: tls.VersionTLS12}
+	upstream := &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: tls12Suites}
 	for _, e := range s.entries {
 		switch pair := &e.active.pair; e.name {
 		case Server:
 			server = &tls.Config{
-				MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, Certificates: []tls.Certificate{*pair},
+				MinVersion: tls.VersionTLS12, CipherSuites: tls12Suites,
+				NextProtos: []string{"h2", "http/1.1", "http/1.0"}, Certificates: []tls.Certificate{*pair},
 			}
 		case ClientCA:
 			if server != nil {

@@ -26,6 +26,7 @@ const (
 	UpstreamUnreachable  Code = "upstream_unreachable"
 	UpstreamTimeout      Code = "upstream_timeout"
 	Draining             Code = "draining"
+	InternalError        Code = "internal_error"
 )
 
 // Codes of log lines only: the response had begun, or nobody was left to receive one.
@@ -35,7 +36,6 @@ const (
 	DrainTimeout      Code = "drain_timeout"
 	KeyRevoked        Code = "key_revoked"
 	AllowedWithoutKey Code = "allowed_without_key" // counts log lines that were left out
-	InternalError     Code = "internal_error"
 )
 
 // kind is what all responses with one code have in common.
@@ -64,10 +64,11 @@ var kinds = []kind{
 	{FieldNotAllowed, http.StatusForbidden, "Member not allowed in the request body", "not allowed here", ""},
 	{UnsupportedMediaType, http.StatusUnsupportedMediaType, "Unsupported media type", "this form of request is not accepted here", ""},
 	{BodyTooLarge, http.StatusRequestEntityTooLarge, "Request body too large", "request too large", ""},
-	{Overloaded, http.StatusServiceUnavailable, "Too many large requests", "the service is busy, try again", ""},
+	{Overloaded, http.StatusServiceUnavailable, "Too many requests at once", "the service is busy, try again", ""},
 	{UpstreamUnreachable, http.StatusBadGateway, "Upstream unreachable", "the service is not reachable, try again later", ""},
 	{UpstreamTimeout, http.StatusGatewayTimeout, "Upstream did not respond in time", "the service did not respond in time", ""},
 	{Draining, http.StatusServiceUnavailable, "Shutting down", "the service is restarting, try again", ""},
+	{InternalError, http.StatusInternalServerError, "Internal error", "something went wrong, try again later", ""},
 }
 
 // Codes returns the codes of responses, in the order in which the status page shows them.

@@ -2,6 +2,7 @@ package route
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -30,17 +31,21 @@ type Request struct {
 // access log.
 func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 	q := &Request{Method: r.Method}
-	path, query, err := canonical(r.RequestURI)
+	target := t.originForm(r)
+	path, query, err := canonical(target)
 	if err != nil {
 		return q, err
 	}
 	asked := r // r.URL was parsed from the same target, and a canonical path is the same decoded
+	if target != r.RequestURI {
+		asked = &http.Request{Method: r.Method, URL: &url.URL{Path: path}}
+	}
 	if isPreflight(r) {
-		q.Preflight, asked = true, withMethod(r, r.Header.Get("Access-Control-Request-Method"))
+		q.Preflight, asked = true, withMethod(asked, r.Header.Get("Access-Control-Request-Method"))
 	}
 	var variables map[string]string
 	if q.Route, variables = t.Find(asked); q.Route == nil {
-		if methods := t.Methods(r); methods != nil {
+		if methods := t.Methods(asked); methods != nil {
 			return q, &problem.Error{Code: problem.MethodNotAllowed, Detail: "this path does not accept this method", Allow: strings.Join(methods, ", ")}
 		}
 		return q, &problem.Error{Code: problem.NotExposed, Detail: "there is nothing here, or it is not exposed", Reason: "no exposed route; path begins " + beginning(path)}
@@ -58,7 +63,7 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 	if q.Bearer, err = parseBearer(r.Header); err != nil {
 		return q, err
 	}
-	q.Websocket = IsWebsocket(r.Header)
+	q.Websocket = r.ProtoAtLeast(1, 1) && IsWebsocket(r.Header) // HTTP/1.0 has no upgrades (RFC 9110, section 7.8)
 	return q, q.checkBody(r)
 }
 

@@ -20,7 +20,7 @@ func requestTo(method, target string, h http.Header) *http.Request {
 	if err != nil { // net/http would have refused it
 		u = &url.URL{}
 	}
-	return &http.Request{Method: method, RequestURI: target, URL: u, Header: h}
+	return &http.Request{Method: method, RequestURI: target, URL: u, Header: h, ProtoMajor: 1, ProtoMinor: 1}
 }
 
 // FuzzParse: whatever a client sends, what would be forwarded has the form of its route, and a route that needs a
@@ -32,6 +32,8 @@ func FuzzParse(f *testing.F) {
 	f.Add("DELETE", "/api/v1/webhook/"+botID+"?a=%3Cx%3E&a", "Bearer x, Bearer y")
 	f.Add("GET", "/api/v1/node-icon/chatOpenAI", "Basic x")
 	f.Add("POST", "/api/v1/leads/", "")
+	f.Add("POST", "http://gate/api/v1/prediction/"+botID, "")
+	f.Add("CONNECT", "http://a@b/api/v1/webhook/"+botID+"?http://c/", "")
 	table, err := NewTable(Flowise().Routes)
 	if err != nil {
 		f.Fatal(err)
@@ -75,15 +77,18 @@ func TestFind(t *testing.T) {
 	for _, tt := range []struct{ method, path, route, upstream, methods string }{
 		{"POST", "/a/b", "literal", "/a/b", "POST"},
 		{"GET", "/a/b", "", "", "POST"}, // the literal wins, whatever the method
-		{"GET", "/a/c", "any", "/a/c", "DELETE GET PATCH POST PUT"},
-		{"OPTIONS", "/a/c", "", "", "DELETE GET PATCH POST PUT"},
-		{"get", "/a/c", "", "", "DELETE GET PATCH POST PUT"},
-		{"", "/f/1", "", "", "GET PUT"},
-		{"GET", "/f/1", "get", "/f/1", "GET PUT"},
-		{"PUT", "/f/1", "put", "/f/1", "GET PUT"},
-		{"POST", "/f/1", "", "", "GET PUT"},
-		{"GET", "/f/1/x/2", "deep", "/f/1/x/2", "GET"},
-		{"GET", "/x/2/f/1", "deep", "/f/1/x/2", "GET"},
+		{"GET", "/a/c", "any", "/a/c", "DELETE GET HEAD PATCH POST PUT"},
+		{"OPTIONS", "/a/c", "", "", "DELETE GET HEAD PATCH POST PUT"},
+		{"get", "/a/c", "", "", "DELETE GET HEAD PATCH POST PUT"},
+		{"", "/f/1", "", "", "GET HEAD PUT"},
+		{"GET", "/f/1", "get", "/f/1", "GET HEAD PUT"},
+		{"HEAD", "/f/1", "get", "/f/1", "GET HEAD PUT"},
+		{"HEAD", "/a/c", "any", "/a/c", "DELETE GET HEAD PATCH POST PUT"},
+		{"HEAD", "/a/b", "", "", "POST"},
+		{"PUT", "/f/1", "put", "/f/1", "GET HEAD PUT"},
+		{"POST", "/f/1", "", "", "GET HEAD PUT"},
+		{"GET", "/f/1/x/2", "deep", "/f/1/x/2", "GET HEAD"},
+		{"GET", "/x/2/f/1", "deep", "/f/1/x/2", "GET HEAD"},
 		{"GET", "/f/1/x/", "", "", ""},
 		{"GET", "/f/1/x", "", "", ""},
 		{"GET", "/f/1/", "", "", ""},

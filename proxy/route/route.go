@@ -20,7 +20,7 @@ type Route struct {
 	Group string
 	// Name stands for the route in logs and metrics. Empty means Path.
 	Name string
-	// Methods are the methods accepted; "*" stands for GET, POST, PUT, PATCH and DELETE.
+	// Methods are the methods accepted; "*" stands for GET, POST, PUT, PATCH and DELETE. HEAD is accepted wherever GET is.
 	Methods []string
 	// Path is a template in which {chatflow}, or another name in braces, stands for one segment. The path that is
 	// sent upstream is built from it.
@@ -72,17 +72,28 @@ type Param struct {
 	Chatflow bool
 }
 
-var anyMethod = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+var anyMethod = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 // AnyMethod reports whether the route accepts every method.
 func (r *Route) AnyMethod() bool { return slices.Contains(r.Methods, "*") }
 
-// AllMethods returns the methods accepted, with "*" spelled out. The slice must not be changed.
+// AllMethods returns the methods accepted, with "*" and HEAD spelled out. The slice must not be changed.
 func (r *Route) AllMethods() []string {
-	if r.AnyMethod() {
+	switch {
+	case r.AnyMethod():
 		return anyMethod
+	case slices.Contains(r.Methods, http.MethodGet) && !slices.Contains(r.Methods, http.MethodHead):
+		return append(slices.Clip(r.Methods), http.MethodHead)
 	}
 	return r.Methods
+}
+
+// Accepts reports whether the route accepts a method. HEAD is GET without the response's body (RFC 9110, section 9.3.2).
+func (r *Route) Accepts(method string) bool {
+	if r.AnyMethod() {
+		return slices.Contains(anyMethod, method)
+	}
+	return slices.Contains(r.Methods, method) || method == http.MethodHead && slices.Contains(r.Methods, http.MethodGet)
 }
 
 // Label stands for the route in logs and metrics.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -13,6 +14,9 @@ import (
 
 // Table finds the route of a method and a path. It is not changed once it is made, so it may be used concurrently.
 type Table struct {
+	// PublicURL is the origin under which clients know the gate. Nil: any name is.
+	PublicURL *url.URL
+
 	router   *mux.Router
 	patterns map[*mux.Route][]pattern // those of one shape: the same paths, for other methods
 }
@@ -101,7 +105,7 @@ func (t *Table) match(r *http.Request) []pattern {
 // Find returns the route for a request, by its method and path, with what the route's variables stand for; or nil.
 func (t *Table) Find(r *http.Request) (*Route, map[string]string) {
 	for _, p := range t.match(r) {
-		if slices.Contains(p.route.AllMethods(), r.Method) {
+		if p.route.Accepts(r.Method) {
 			return p.route, p.variables(r.URL.Path)
 		}
 	}

@@ -47,6 +47,19 @@ func newConn(nc net.Conn, generation int) *conn {
 	return c
 }
 
+// abort closes the connection by a reset, as nothing on it is of use any more. After the usual close this side keeps the port
+// for a minute (TIME_WAIT), so clients who give up one request after the other could use all ports up.
+func (c *conn) abort() {
+	nc := c.Conn
+	if w, ok := nc.(wrapper); ok {
+		nc = w.NetConn()
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // or it is closed in the usual way
+	}
+	c.Close()
+}
+
 // hasUnread reports whether more than the response was read from the socket: the end of the connection, or bytes that
 // belong to no response.
 func (c *conn) hasUnread() bool {

@@ -40,7 +40,7 @@ func (x *exchange) do() (*http.Response, error) {
 			return nil, err
 		}
 		x.conn = c
-		x.stop = context.AfterFunc(x.ctx, func() { c.Close() })
+		x.stop = context.AfterFunc(x.ctx, c.abort)
 		n, err := c.Write(*x.buffer)
 		if n > 0 {
 			return x.receive(err)
@@ -115,7 +115,7 @@ func (x *exchange) finish(reuse bool) {
 // abandon closes the connection.
 func (x *exchange) abandon() {
 	x.stop()
-	x.conn.Close()
+	x.conn.abort()
 }
 
 // sendGrace is how long finish waits for sendRest to end: the response to the last byte of a request may arrive before

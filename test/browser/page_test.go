@@ -3,6 +3,7 @@ package browser
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -135,6 +136,21 @@ func TestStrangers(t *testing.T) {
 	b.picture(t, "known")
 	b.quiet(t)
 }
+
+// TestSecrets: of a key with several secrets, the page says which ones are in use.
+func TestSecrets(t *testing.T) {
+	g := start(t, "version: 1\nkeys:\n  - {id: acme-web, secrets: [{sha256: "+digest(webSecret)+"}, {sha256: "+digest(batchSecret)+"}]}\nchatflows:\n  - {id: "+support+", keys: [acme-web]}\n")
+	b := visit(t, g.Admin+"/", wide)
+	b.shows(t, row("keys", "acme-web"), "2 secrets: ", " not used, ", "since generation 1")
+	g.ask(t, predict+support, batchSecret, "Hello?", 200)
+	eventually(t, "use of the second secret", func() bool {
+		return secondUsed.MatchString(b.text(t, row("keys", "acme-web")))
+	})
+	b.picture(t, "secrets")
+	b.quiet(t)
+}
+
+var secondUsed = regexp.MustCompile(`2 secrets: [0-9a-f]{8} not used, [0-9a-f]{8} used .*(ago|just now)`)
 
 // TestTrouble shows the page while the key file is invalid, the upstream is gone and, at last, the gate is.
 func TestTrouble(t *testing.T) {

@@ -40,7 +40,7 @@ function gateAlerts(s) {
       text: (fault ? 'Found ' + ago(fault.time) + '. ' : '') + 'Generation ' + count(s.generation) + ' stays active, and keys revoked since still work.',
     })
   }
-  if (s.upstream.up === false) alerts.push({ kind: 'bad', title: 'The upstream cannot be reached', text: 'Down for ' + since(s.upstream.since) + '; requests get 502. ' + visible(s.upstream.url), detail: s.upstream.error })
+  if (s.upstream.up === false) alerts.push({ kind: 'bad', title: 'The upstream cannot be reached', text: 'Down for ' + since(s.upstream.since) + '; requests get 502 or 504. ' + visible(s.upstream.url), detail: s.upstream.error })
   return alerts
 }
 

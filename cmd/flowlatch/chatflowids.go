@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/route"
+)
+
+// chatflowIDs returns the IDs of the chatflows that people mean by the values of --chatflow: IDs, names of the key file, IDs
+// in capitals or in a URL, several of these with commas between. It prints how it understood what is not an ID. An ID that no
+// route takes is an error; if nobody said what kind of upstream there is, it is a warning.
+func chatflowIDs(values []string, c *config.Config, keys []byte, notes io.Writer) (ids []string, err error) {
+	var errs []error
+	for _, value := range values {
+		for text := range strings.SplitSeq(value, ",") { // no ID has a comma
+			id, note, err := chatflowID(strings.TrimSpace(text), c, keys)
+			ids, errs = append(ids, id), append(errs, err)
+			if note != "" {
+				fmt.Fprintln(notes, note)
+			}
+		}
+	}
+	return ids, errors.Join(errs...)
+}
+
+// chatflowID returns the ID that text means, and a note if text is not exactly that.
+func chatflowID(text string, c *config.Config, keys []byte) (id, note string, err error) {
+	if text == keystore.EveryChatflow || acceptsID(c, text) {
+		return text, "", nil
+	}
+	if id := chatflowNamed(text, c.Keys, keys); id != "" {
+		return id, fmt.Sprintf("%q is the name of chatflow %s", text, id), nil
+	}
+	if id := onlyUUID(text); id != "" {
+		return id, fmt.Sprintf("taking %q for chatflow %s", text, id), nil
+	}
+	if strings.Contains(text, "/") {
+		return "", "", fmt.Errorf("--chatflow: %.60q is a URL or a path in which no single ID can be told; give the ID alone", text)
+	}
+	if err := keystore.ValidateID(text); err != nil {
+		return "", "", fmt.Errorf("chatflow ID %w", err)
+	}
+	p := c.Proxy.Preset
+	why := fmt.Sprintf("no route of %s takes a chatflow ID like %q: its IDs are %s", p.Runner, text, p.IDs)
+	if c.Given("preset") {
+		return "", "", fmt.Errorf("--chatflow: %s; give the chatflow's ID, not its name", why)
+	}
+	return text, fmt.Sprintf("warning: %s; name the upstream with --preset if it is another, otherwise this key opens nothing", why), nil
+}
+
+func acceptsID(c *config.Config, id string) bool {
+	return slices.ContainsFunc(c.Proxy.Routes, func(r *route.Route) bool { return r.AcceptsID(id) })
+}
+
+// chatflowNamed returns the ID of the one chatflow in the key file that has a name, or nothing.
+func chatflowNamed(name, file string, keys []byte) (id string) {
+	s, err := keystore.ParseDraft(file, keys)
+	if err != nil || name == "" { // AddKey reports the fault
+		return ""
+	}
+	for _, c := range s.Chatflows() {
+		switch {
+		case c.Name != name, c.ID == keystore.EveryChatflow: // which must be asked for by itself
+		case id != "":
+			return ""
+		default:
+			id = c.ID
+		}
+	}
+	return id
+}
+
+var uuid = regexp.MustCompile(`(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
+
+// onlyUUID returns the UUID, in lower case, that a text is or that a URL or path has, if it has no other.
+func onlyUUID(text string) string {
+	found := uuid.FindAllString(text, -1)
+	if len(found) != 1 || found[0] != text && !strings.Contains(text, "/") || strings.Contains(text, "..") {
+		return ""
+	}
+	return strings.ToLower(found[0])
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
+)
+
+type keyRotateCmd struct {
+	keyEdit
+	newSecret
+	ID      string          `name:"id" required:"" placeholder:"ID" help:"The key to give a new secret."`
+	Overlap config.Duration `default:"24h" help:"How long the old secret stays valid, such as 24h or 7d; 0 ends it at once."`
+}
+
+func (keyRotateCmd) Help() string {
+	return `The key keeps its ID and what it opens. Both secrets are valid during the overlap, and responses to requests with the old one
+have Deprecation and Sunset headers. The new secret goes into the file of --out, or alone to standard output, and is
+stored nowhere else.
+
+Examples:
+
+  flowlatch key rotate --keys ./keys.yaml --id acme-web --overlap 7d --out acme-web.next.secret
+  flowlatch key rotate --keys ./keys.yaml --id acme-web --overlap 0 --out acme-web.next.secret`
+}
+
+func (cmd *keyRotateCmd) Run(c *config.Config, s streams) error {
+	secret, until := keystore.Generate(), time.Now().Add(time.Duration(cmd.Overlap))
+	err := cmd.deliver(&cmd.keyEdit, c.Keys, s, secret, func(data []byte) ([]byte, error) {
+		next, err := edit.RotateKey(c.Keys, data, cmd.ID, keystore.DigestOf(secret), until)
+		warnForwarded(s.err, c.Keys, next, cmd.ID)
+		return next, err
+	})
+	if err != nil {
+		return err
+	}
+	cmd.tell(&cmd.keyEdit, s, fmt.Sprintf("key %q has a new secret in %s, the old one expires at %s", cmd.ID, c.Keys, when(until.UTC())))
+	return nil
+}

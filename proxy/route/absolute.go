@@ -1,0 +1,45 @@
+package route
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// authority matches a host with an optional port in canonical form: lower case, no user, nothing percent-encoded.
+var authority = regexp.MustCompile(`^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$`)
+
+// originForm returns a request target as a path with a query. A client may send the whole URL, as it would to a proxy
+// (absolute-form: RFC 9112, section 3.2.2). What comes before the path is cut off if it is this gate's own; otherwise
+// the target is returned as it is, which is no path.
+func (t *Table) originForm(r *http.Request) string {
+	target := r.RequestURI
+	if strings.HasPrefix(target, "/") || r.ProtoMajor != 1 || r.Method == http.MethodConnect { // HTTP/2 has fields for scheme and host
+		return target
+	}
+	scheme, rest, found := strings.Cut(target, "://")
+	slash := strings.IndexByte(rest, '/')
+	if !found || slash < 0 || !t.isOwn(scheme, rest[:slash], r.TLS != nil) {
+		return target
+	}
+	return rest[slash:]
+}
+
+// isOwn reports whether scheme and host of a URL are this gate's own: those of the public URL. Without one, the gate does
+// not know its name, so any host is accepted, as in a Host header, and the scheme must be that of the connection.
+// Neither is sent upstream.
+func (t *Table) isOwn(scheme, host string, secure bool) bool {
+	if t.PublicURL != nil {
+		return scheme == t.PublicURL.Scheme && withPort(scheme, host) == withPort(scheme, strings.ToLower(t.PublicURL.Host))
+	}
+	return scheme == map[bool]string{false: "http", true: "https"}[secure] && authority.MatchString(host)
+}
+
+// withPort adds the usual port to a host that has none.
+func withPort(scheme, host string) string {
+	if u := (url.URL{Host: host}); u.Port() != "" {
+		return host
+	}
+	return host + map[string]string{"http": ":80", "https": ":443"}[scheme]
+}

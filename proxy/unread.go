@@ -1,0 +1,41 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// refusalTime is how long a client may take to read a refusal.
+const refusalTime = 10 * time.Second
+
+// A client of HTTP/2 decides by its windows when it takes a response. Until then the gate holds the request, with headers
+// of up to 16 KiB. So many of those that were refused may be held, beside one for each connection while there are few:
+const (
+	fewConnections   = 256
+	maxUnread        = 512 // of all clients together
+	maxUnreadAddress = 128 // of a client address
+)
+
+// writeRefusal sends a refusal. If too many are unread, a request of HTTP/2 ends without one.
+func (x *exchange) writeRefusal(err *problem.Error) {
+	w := &x.response
+	w.writeLimit = refusalTime
+	if w.http1 {
+		err.Write(w, x.id)
+		return
+	}
+	_ = x.body.server.Close() // nothing of the body is held any more
+	if c := clientConnOf(w.request.Context()); c != nil && c.isFirstRefusal() && c.owner.count() <= fewConnections {
+		err.Write(w, x.id)
+		return
+	}
+	w.flushed = true
+	if !x.proxy.unread.take(x.client, 1) {
+		w.abortWrites() // resets the stream
+		return
+	}
+	defer x.proxy.unread.give(x.client, 1)
+	err.Write(w, x.id)
+	_ = w.FlushError() // net/http would wait for the client once the handler has returned
+}
