@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -226,14 +227,14 @@ func TestDoctorUsage(t *testing.T) {
 // else to a Flowise with a login, whose refusals are Express's and Flowise's own.
 func TestDoctorBeforeHalfAGate(t *testing.T) {
 	t.Parallel()
-	reached := 0
+	var reached atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.RequestURI, "/api/v1/prediction/") || strings.HasPrefix(r.RequestURI, "/flowlatch") {
 			w.WriteHeader(http.StatusUnauthorized)
 			fmt.Fprint(w, `{"type":"https://github.com/flowlatch/flowlatch/blob/main/docs/errors.md#missing_key","code":"missing_key"}`)
 			return
 		}
-		reached++
+		reached.Add(1)
 		if strings.Contains(r.URL.Path, "prediction") {
 			w.WriteHeader(http.StatusNotFound)
 			fmt.Fprint(w, "<pre>Cannot POST</pre>")
@@ -245,6 +246,6 @@ func TestDoctorBeforeHalfAGate(t *testing.T) {
 	defer srv.Close()
 	code, out, _ := flowlatch(t, "doctor", "--url", srv.URL)
 	if code != 1 {
-		t.Errorf("exit code = %d, want 1: %d requests reached the runner\n%s", code, reached, out)
+		t.Errorf("exit code = %d, want 1: %d requests reached the runner\n%s", code, reached.Load(), out)
 	}
 }
