@@ -12,7 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// UpstreamRefusal is a request that the gate allowed and the upstream refused, because it wants a credential of its own.
+// UpstreamRefusal is a request that the gate allowed and the upstream refused, because it wants something of its own, mostly a credential.
 type UpstreamRefusal struct {
 	Time     time.Time // when the request ended
 	Chatflow string    // its ID; empty if the key file does not list it
@@ -53,7 +53,7 @@ func (u *upstreamRefusals) note(x *exchange, at time.Time) {
 	}
 }
 
-// refusedByUpstream reports whether the request was allowed, and the upstream wants a credential of its own.
+// refusedByUpstream reports whether the request was allowed, and the upstream refused it.
 func (x *exchange) refusedByUpstream() bool {
 	if !x.Allowed || x.err != nil || x.Preflight || x.Route.Access == route.Public {
 		return false
@@ -74,12 +74,14 @@ func (x *exchange) upstreamHint() string {
 	}
 	var hint string
 	switch u := x.proxy.authorizationFor(x.Entry); {
+	case x.Route.UpstreamNeeds != "" && !x.response.wantsOwnKey:
+		hint = "the upstream wants " + x.Route.UpstreamNeeds
 	case u.Mode == keystore.UpstreamFile:
 		hint = "the upstream did not accept the credential in " + u.Path + "; it wants " + wants
 	case u.Mode == keystore.UpstreamForward && x.Bearer.Token != "":
 		hint = "the upstream did not accept the client's key, which was forwarded; it wants " + wants
 	default:
-		hint = "the upstream was sent no credential, and wants " + wants + "; " + SetUpstreamKey
+		hint = "the upstream was sent no credential, and wants " + wants + "; " + setUpstreamKey
 	}
 	if x.response.status == http.StatusForbidden && preset.OtherForbidden != "" {
 		hint += "; or " + preset.OtherForbidden
@@ -87,8 +89,8 @@ func (x *exchange) upstreamHint() string {
 	return hint
 }
 
-// SetUpstreamKey says how the upstream gets a credential of its own.
-const SetUpstreamKey = "set upstream_authorization of the chatflow, or --upstream-authorization for all: forward if that is the key that clients send, or file:PATH for the gate to send it"
+// setUpstreamKey says how the upstream gets a credential of its own.
+const setUpstreamKey = "set upstream_authorization of the chatflow, or --upstream-authorization for all: forward if that is the key that clients send, or file:PATH for the gate to send it"
 
 // noteBeginning looks at the first bytes of a response's body for an error that is not in its status.
 func (w *responseWriter) noteBeginning(p []byte) {

@@ -60,6 +60,7 @@ func TestUpstreamRefusal(t *testing.T) {
 		"403":                    {predict, 403, "", "", keystore.UpstreamAuthorization{}, []string{"no credential", "or the chatflow's allowed domains"}},
 		"upsert":                 {upsert, 401, "", "", keystore.UpstreamAuthorization{}, []string{"an API key of Flowise (3.0.13 and newer)"}},
 		"MCP":                    {mcp, 401, "", "", keystore.UpstreamAuthorization{}, []string{"the token that Flowise shows"}},
+		"webhook":                {"/api/v1/webhook/" + botA, 401, "", "", keystore.UpstreamAuthorization{}, []string{"the upstream wants the signature"}},
 		"500 for a key":          {predict, 500, "application/json", flowiseUnauthorized, keystore.UpstreamAuthorization{}, []string{"the key that the chatflow still has in Flowise"}},
 		"500 for a key, upsert":  {upsert, 500, "application/json", `{"message":"Error: vectorsService.upsertVector - Unauthorized"}`, keystore.UpstreamAuthorization{}, []string{"the key that the chatflow still has in Flowise"}},
 		"a stream's error":       {predict, 200, "text/event-stream", flowiseStreamError, keystore.UpstreamAuthorization{}, []string{"the key that the chatflow still has in Flowise"}},

@@ -83,7 +83,11 @@ func (cmd *checkCmd) most() int {
 
 // verdict prints what was found in one line.
 func (cmd *checkCmd) verdict(s streams, keys *keystore.Snapshot, warned int) error {
-	found := fmt.Sprintf("%s, %s, %s", count(len(keys.Keys()), "key"), count(len(keys.Chatflows()), "chatflow"), count(warned, "warning"))
+	chatflows, every := len(keys.Chatflows()), ""
+	if keys.Entry(keystore.EveryChatflow) != nil {
+		chatflows, every = chatflows-1, ` and "*"`
+	}
+	found := fmt.Sprintf("%s, %s%s, %s", count(len(keys.Keys()), "key"), count(chatflows, "chatflow"), every, count(warned, "warning"))
 	if cmd.Strict && warned > 0 {
 		return fmt.Errorf("not in order by --strict: %s", found)
 	}

@@ -26,8 +26,9 @@ type doctorCmd struct {
 }
 
 func (doctorCmd) Help() string {
-	return `Sends some 130 harmless requests to a running gate, none with a valid key, and looks at what is around it. They name a
-chatflow that does not exist, so nothing runs even where the gate has a hole; they do show in the gate's log and metrics.
+	return `Sends some 130 harmless requests to a running gate, and a few to --upstream, none with a valid key, and looks at what is
+around it. They name a chatflow that does not exist, or ask whether one does, so nothing runs even where the gate has a
+hole; they do show in the gate's log and metrics.
 First it proves that --url, --admin, --keys and --upstream belong to the same gate; FAULT says that they do not.
 Run it from where an attacker would be: what it says of ways around the gate holds for the machine that it runs on.
 

@@ -49,6 +49,8 @@ type Route struct {
 	Discovery bool
 	// UpstreamKey is what the upstream itself wants from clients of this route, in words. Empty means the preset's.
 	UpstreamKey string
+	// UpstreamNeeds is what the upstream means by 401 on this route, in words, where no credential would help.
+	UpstreamNeeds string
 	// Websocket allows the request to upgrade to the websocket protocol.
 	Websocket bool
 }
