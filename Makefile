@@ -87,7 +87,7 @@ differential: ## send 20,000 changed requests to the gate and around it, to a ro
 	go test -tags e2e -count=1 -timeout 10m -v -run TestDifferential ./test/differential
 
 .PHONY: e2e
-e2e: ## run the end-to-end tests against real Flowise 2.2.8 and 3.1.4 (needs Node 20, npm, g++, make, python3)
+e2e: ## run the end-to-end tests against real Flowise 2.2.8 and 3.1.4 (needs Node 20, npm, g++, make, curl, python3-requests, Chromium)
 	test/e2e/run 2.2.8 3.1.4
 
 .PHONY: e2e-n8n

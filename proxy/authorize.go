@@ -35,7 +35,11 @@ func (p *Proxy) authorize(a *authorization, in *http.Request, body *requestBody,
 		a.Decision = p.decidePreflight(a.Route)
 		return
 	}
-	a.question = Question{Access: a.Route.Access, Chatflow: a.Chatflow, InBody: a.Route.Body != "" && a.Chatflow == "", Bearer: a.Bearer, Key: key}
+	access, chatflow := a.Route.Access, a.Chatflow
+	if of, known := p.created.chatflow(a.Created); known {
+		access, chatflow = route.ChatflowKey, of
+	}
+	a.question = Question{Access: access, Chatflow: chatflow, InBody: a.Route.Body != "" && a.Chatflow == "", Bearer: a.Bearer, Key: key}
 	if a.decide(p, started); !a.Allowed {
 		return
 	}

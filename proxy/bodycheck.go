@@ -33,7 +33,7 @@ const (
 func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) (*bufferedBody, *problem.Error) {
 	limit, within := int64(maxIDBody), idBodyTime
 	switch {
-	case a.Route.Body != "":
+	case a.Route.Body != "", len(a.Route.Refuse) > 0 && in.ContentLength != 0:
 		if !isPlainJSON(in.Header) {
 			return nil, problem.New(problem.BadRequest, "the body must be application/json in UTF-8 on this route, and not compressed")
 		}
@@ -62,7 +62,7 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 // chatflowOf returns the chatflow that a request with a buffered body is for.
 func chatflowOf(a *authorization) (string, *problem.Error) {
 	if a.Route.Body == "" {
-		return a.Chatflow, nil
+		return a.question.Chatflow, refusedMember(a.Route, a.buffered.content())
 	}
 	id, refusal := chatflowMember(a.Route, a.buffered.content())
 	if refusal == nil && a.Chatflow != "" && a.Chatflow != id {

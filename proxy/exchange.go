@@ -44,7 +44,10 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{proxy: p, started: now, id: p.requestID(r), trace: traceOf(r.Header), ctx: r.Context()}
 	x.response.begin(w, r, x)
 	x.body.begin(x.response.control, r, now, p.opts.MaxBody)
-	x.client, x.forwardedFor = clientIP(r, p.opts.TrustedProxies)
+	var readable bool
+	if x.client, x.forwardedFor, readable = clientIP(r, p.opts.TrustedProxies); !readable {
+		p.warnUnreadable(peerIP(r))
+	}
 	x.body.client = x.client
 	return x
 }

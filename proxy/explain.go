@@ -101,6 +101,8 @@ func why(a authorization) string {
 		return "the chatflow is public"
 	case a.Route.Access == route.ListedOnly && !a.Opens:
 		return "official clients call it before they use their key (--discovery open), and the chatflow is listed"
+	case a.Created != "":
+		return "any valid key opens this route, unless the running gate knows which chatflow this ID belongs to"
 	case a.Route.Access == route.AnyKey:
 		return "any valid key opens this route"
 	}

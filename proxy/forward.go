@@ -144,6 +144,7 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 		res.Body = &upgradedBody{upgradedConn: conn}
 	}
 	if !switching {
+		f.noteCreated(res)
 		f.proxy.cleanTrailers(res.Trailer) // those announced
 		f.upstream = upstreamBody{ReadCloser: res.Body, response: res, proxy: f.proxy, header: f.response.Header()}
 		res.Body = &f.upstream

@@ -87,8 +87,8 @@ func chatflowMember(r *route.Route, raw []byte) (id string, refusal *problem.Err
 			if err != nil {
 				return problem.New(problem.BadChatflowID, "the chatflow ID in the body is malformed")
 			}
-		case slices.ContainsFunc(r.Refuse, func(refused string) bool { return bareName(name) == bareName(refused) }):
-			return problem.New(problem.BadRequest, "the body has a member that clients may not set")
+		case refuses(r, name):
+			return memberRefused
 		case bareName(name) == bareName(r.Body), name == protoMember:
 			return problem.New(problem.BadChatflowID, "the body has a member whose name could be mistaken for the chatflow's")
 		}
@@ -104,6 +104,25 @@ func chatflowMember(r *route.Route, raw []byte) (id string, refusal *problem.Err
 	}
 	return id, nil
 }
+
+// refusedMember refuses a JSON object with a member that the route refuses. Without any such member, nothing is looked at.
+func refusedMember(r *route.Route, raw []byte) *problem.Error {
+	if len(r.Refuse) == 0 {
+		return nil
+	}
+	return eachMember(raw, func(name string, _ jsontext.Value) *problem.Error {
+		if name == protoMember || refuses(r, name) {
+			return memberRefused
+		}
+		return nil
+	})
+}
+
+func refuses(r *route.Route, name string) bool {
+	return slices.ContainsFunc(r.Refuse, func(refused string) bool { return bareName(name) == bareName(refused) })
+}
+
+var memberRefused = problem.New(problem.BadRequest, "the body has a member that clients may not set")
 
 // protoMember is a member that, assigned to an object in JavaScript, makes its own members count as the object's.
 const protoMember = "__proto__"

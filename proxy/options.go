@@ -34,6 +34,8 @@ type Options struct {
 	PublicURL *url.URL
 	// UpstreamAuthorization is the credential sent upstream where a chatflow does not say. The zero value means none.
 	UpstreamAuthorization keystore.UpstreamAuthorization
+	// IdentityHeaders tells the upstream the ID of the key that opened the chatflow, and the chatflow's ID.
+	IdentityHeaders bool
 	// MaxBody is the largest request body, in bytes. Zero means 50 MiB.
 	MaxBody int64
 	// MaxCheckedBody is the largest request body, in bytes, that is read to look for members which a chatflow denies.

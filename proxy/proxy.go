@@ -40,11 +40,13 @@ type Proxy struct {
 	unread          *share        // refusals that were not read
 	credentials     credentials
 	failures        *failures
-	cors            *cors.Cors // nil if the upstream answers browsers
+	unreadable      unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
+	cors            *cors.Cors      // nil if the upstream answers browsers
 
 	lingering *lingering
 	inflight  inflight
 	streams   streams
+	created   created
 	health    health
 	metrics   *metrics
 	counters  chatflowCounters

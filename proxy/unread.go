@@ -21,13 +21,17 @@ const (
 func (x *exchange) writeRefusal(err *problem.Error) {
 	w := &x.response
 	w.writeLimit = refusalTime
+	form := problem.Document
+	if x.proxy.opts.Preset.Widget {
+		form = problem.FormFor(w.request.Header)
+	}
 	if w.http1 {
-		err.Write(w, x.id)
+		err.Write(w, x.id, form)
 		return
 	}
 	_ = x.body.server.Close() // nothing of the body is held any more
 	if c := clientConnOf(w.request.Context()); c != nil && c.isFirstRefusal() && c.owner.count() <= fewConnections {
-		err.Write(w, x.id)
+		err.Write(w, x.id, form)
 		return
 	}
 	w.flushed = true
@@ -36,6 +40,6 @@ func (x *exchange) writeRefusal(err *problem.Error) {
 		return
 	}
 	defer x.proxy.unread.give(x.client, 1)
-	err.Write(w, x.id)
+	err.Write(w, x.id, form)
 	_ = w.FlushError() // net/http would wait for the client once the handler has returned
 }

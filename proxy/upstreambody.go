@@ -64,7 +64,7 @@ func (p *Proxy) dropsFromTrailer(name string) bool {
 
 // dropsFromResponse reports whether a header or trailer of an upstream's response is not for clients: those for one
 // hop; Set-Cookie, since clients have keys and need no session of the upstream; Alt-Svc, which would lead around the
-// gate; and those about origins, if the gate sets them.
+// gate; those that look like the gate's own words; and those about origins, if the gate sets them.
 func (p *Proxy) dropsFromResponse(name string) bool {
-	return isHopByHop(name) || name == "Set-Cookie" || name == "Alt-Svc" || p.cors != nil && strings.HasPrefix(name, "Access-Control-")
+	return isHopByHop(name) || name == "Set-Cookie" || name == "Alt-Svc" || strings.HasPrefix(name, ownPrefix) || p.cors != nil && strings.HasPrefix(name, "Access-Control-")
 }

@@ -32,6 +32,9 @@ func (f *forwarding) upstreamHeader(in http.Header) http.Header {
 	if f.credential != "" {
 		h[preset.CredentialHeader] = []string{f.credential}
 	}
+	if p.opts.IdentityHeaders && !f.Preflight {
+		f.addIdentity(h)
+	}
 	if publicURL != nil {
 		h["X-Forwarded-Host"] = []string{publicURL.Host}
 		h["X-Forwarded-Proto"] = []string{publicURL.Scheme}
@@ -51,14 +54,13 @@ func dropsFromRequest(name string) bool {
 	}
 	switch name {
 	case "Authorization", "Cookie", "Cookie2", // credentials
-		"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Cluster-Client-Ip", "Via", // who the client is
 		"X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", // another request than the one decided about
 		"X-Request-Id",
 		"Traceparent", "Tracestate", // see trace
 		"Http2-Settings", "Expect": // for this hop
 		return true
 	}
-	return isHopByHop(name) || strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Original-")
+	return isHopByHop(name) || claimsIdentity(name)
 }
 
 // isHopByHop reports whether a header is for one hop only, in requests and responses (RFC 9110, section 7.6.1). name is

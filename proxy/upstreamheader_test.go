@@ -55,6 +55,18 @@ var managedNames = []string{
 	"X-Original-URL", "X-Original-URI", "X-Original-Method", "X-Original-Host", "X-Rewrite-URL",
 	"X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override",
 	"X-Request-Id", "HTTP2-Settings", "Keep-Alive", "Proxy-Connection",
+	"X-Flowlatch-Key-Id", "X-Flowlatch-Chatflow", "X-Flowlatch-Anything",
+	"X-Forwarded", "Forwarded-For", "X-Forward-For", "Client-IP", "X-ProxyUser-IP", "X-Envoy-External-Address", "X-Envoy-Peer-Metadata",
+	"Fly-Client-IP", "Fastly-Client-IP", "X-Appengine-User-IP", "X-Azure-ClientIP", "X-Azure-SocketIP", "X-Vercel-Forwarded-For",
+	"CF-Connecting-IPv6", "CF-Pseudo-IPv4", "X-Remote-IP", "X-Remote-Addr", "X-Originating-IP", "WL-Proxy-Client-IP",
+	"X-Host", "X-Scheme", "X-Url-Scheme", "Front-End-Https", "X-Host-Override",
+	"X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-User", "X-Remote-User", "Remote-User", "Remote-Groups", "X-WebAuth-User",
+	"X-Consumer-Id", "X-Consumer-Username", "X-Consumer-Custom-Id", "X-Anonymous-Consumer", "X-Credential-Identifier",
+	"X-Authenticated-Userid", "X-Authenticated-Groups", "X-Authentik-Username", "X-Pomerium-Jwt-Assertion", "X-Vouch-User", "X-User", "X-Userinfo",
+	"X-Amzn-Oidc-Identity", "X-Amzn-Oidc-Data", "X-Amzn-Oidc-Accesstoken", "X-Amzn-Mtls-Clientcert-Subject",
+	"X-MS-Client-Principal", "X-MS-Client-Principal-Id", "X-MS-Client-Principal-Name", "X-MS-Token-Aad-Id-Token", "X-ARR-ClientCert",
+	"X-Goog-Authenticated-User-Email", "X-Goog-Iap-Jwt-Assertion", "X-Endpoint-Api-Userinfo", "CF-Access-Authenticated-User-Email",
+	"CF-Access-Jwt-Assertion", "Tailscale-User-Login", "X-SSL-Client-S-Dn", "SSL-Client-Verify", "X-Client-Cert", "X-Client-Verify", "Client-Cert", "Client-Cert-Chain",
 }
 
 // spoofed returns all managed names as headers of a client that wants to be believed.

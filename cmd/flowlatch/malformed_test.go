@@ -46,6 +46,7 @@ var malformed = map[string][]struct{ value, why string }{
 	"upstream-authorization": {{"maybe", "want remove, forward or file:PATH"}, {"file:relative", "absolute path"}, {"file:", "absolute path"}, {"Forward", "want remove"}},
 	"expose":                 {{",", "no route group"}, {"predict,nosuch", `"nosuch"`}, {"Predict", `"Predict"`}},
 	"discovery":              {{"shut", "want open or keyed"}, {"Open", "want open or keyed"}},
+	"identity-headers":       {{"on", "want true or false"}, {"True", "want true or false"}},
 	"public-url":             {{"https://flows.example.com/path", "want an origin"}, {"flows.example.com", "want an origin"}, {"ftp://flows.example.com", "want an origin"}},
 	"max-body": {
 		{"0", "more than nothing"},

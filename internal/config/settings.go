@@ -26,6 +26,7 @@ type Flags struct {
 	UpstreamTimeout       string `env:"FLOWLATCH_UPSTREAM_TIMEOUT" default:"10m" help:"How long the upstream may take to begin a response. How long a response takes is not limited."`
 	UpstreamTransport     string `env:"FLOWLATCH_UPSTREAM_TRANSPORT" default:"direct" help:"How requests go to the upstream: direct (flowlatch's own transport, which costs least) or standard (that of Go's net/http)."`
 	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" help:"What becomes of the client's key: remove, forward, or file:PATH to send the credential in that file instead. A chatflow may override it."`
+	IdentityHeaders       toggle `env:"FLOWLATCH_IDENTITY_HEADERS" default:"false" help:"Whether the upstream is told who called (true): X-Flowlatch-Key-Id, the ID of the key, and X-Flowlatch-Chatflow, the ID of the chatflow. A client's own headers of these names never pass."`
 	KeysFlag
 	AdminFlag
 	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes to expose, comma-separated: predict, widget, upsert, mcp, webhook (Flowise); run, advanced, webhook (Langflow; default run); webhook (n8n; default webhook); and those of your own routes."`
@@ -98,6 +99,7 @@ func (c *Config) settings() []setting {
 		one("upstream-timeout", &p.UpstreamTimeout, timeout),
 		one("upstream-transport", &p.StandardTransport, is("standard", "direct", "standard")),
 		one("upstream-authorization", &p.UpstreamAuthorization, c.authorization),
+		one("identity-headers", &p.IdentityHeaders, is("true", "true", "false")),
 		one("keys", &c.Keys, required),
 		one("admin", &c.Admin, Address),
 		list("expose", &p.Expose, c.groups),

@@ -43,7 +43,7 @@ type kind struct {
 	code      Code
 	status    int
 	title     string
-	short     string // member "error": Flowise's widget shows it to its user
+	short     string // member "error": a sentence for the visitor of a web page, to whom Flowise's widget shows it
 	challenge string // WWW-Authenticate (RFC 6750, section 3)
 }
 
@@ -52,23 +52,23 @@ const Realm = `Bearer realm="flowlatch"`
 
 // kinds are ordered as the status page shows them: refused keys first, then requests, then the upstream.
 var kinds = []kind{
-	{MissingKey, http.StatusUnauthorized, "API key required", "API key required", Realm},
-	{InvalidKey, http.StatusUnauthorized, "Invalid API key", "invalid API key", Realm + `, error="invalid_token"`},
-	{KeyNotForChatflow, http.StatusForbidden, "API key does not open this chatflow", "not allowed with this API key", Realm + `, error="insufficient_scope"`},
-	{TooManyFailures, http.StatusTooManyRequests, "Too many requests without a valid API key", "too many attempts, try again later", ""},
-	{NotExposed, http.StatusNotFound, "Not found", "not found", ""},
-	{MethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed", "method not allowed", ""},
-	{NotCanonical, http.StatusBadRequest, "Request target not in canonical form", "bad request", ""},
-	{BadChatflowID, http.StatusBadRequest, "Malformed chatflow ID", "bad chatflow ID", ""},
-	{BadRequest, http.StatusBadRequest, "Bad request", "bad request", ""},
-	{FieldNotAllowed, http.StatusForbidden, "Member not allowed in the request body", "not allowed here", ""},
-	{UnsupportedMediaType, http.StatusUnsupportedMediaType, "Unsupported media type", "this form of request is not accepted here", ""},
-	{BodyTooLarge, http.StatusRequestEntityTooLarge, "Request body too large", "request too large", ""},
-	{Overloaded, http.StatusServiceUnavailable, "Too many requests at once", "the service is busy, try again", ""},
-	{UpstreamUnreachable, http.StatusBadGateway, "Upstream unreachable", "the service is not reachable, try again later", ""},
-	{UpstreamTimeout, http.StatusGatewayTimeout, "Upstream did not respond in time", "the service did not respond in time", ""},
-	{Draining, http.StatusServiceUnavailable, "Shutting down", "the service is restarting, try again", ""},
-	{InternalError, http.StatusInternalServerError, "Internal error", "something went wrong, try again later", ""},
+	{MissingKey, http.StatusUnauthorized, "API key required", "This chat needs an API key.", Realm},
+	{InvalidKey, http.StatusUnauthorized, "Invalid API key", "The API key of this chat is not valid.", Realm + `, error="invalid_token"`},
+	{KeyNotForChatflow, http.StatusForbidden, "API key does not open this chatflow", "The API key is not allowed to use this chat.", Realm + `, error="insufficient_scope"`},
+	{TooManyFailures, http.StatusTooManyRequests, "Too many requests without a valid API key", "Too many attempts. Please try again later.", ""},
+	{NotExposed, http.StatusNotFound, "Not found", "This is not available here.", ""},
+	{MethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed", "This is not available here.", ""},
+	{NotCanonical, http.StatusBadRequest, "Request target not in canonical form", "The request is malformed.", ""},
+	{BadChatflowID, http.StatusBadRequest, "Malformed chatflow ID", "There is no such chat.", ""},
+	{BadRequest, http.StatusBadRequest, "Bad request", "The request is malformed.", ""},
+	{FieldNotAllowed, http.StatusForbidden, "Member not allowed in the request body", "This chat does not accept a part of the message.", ""},
+	{UnsupportedMediaType, http.StatusUnsupportedMediaType, "Unsupported media type", "This chat does not accept this kind of message.", ""},
+	{BodyTooLarge, http.StatusRequestEntityTooLarge, "Request body too large", "The message or file is too large.", ""},
+	{Overloaded, http.StatusServiceUnavailable, "Too many requests at once", "The service is busy. Please try again in a moment.", ""},
+	{UpstreamUnreachable, http.StatusBadGateway, "Upstream unreachable", "The service cannot be reached. Please try again later.", ""},
+	{UpstreamTimeout, http.StatusGatewayTimeout, "Upstream did not respond in time", "The service did not respond in time. Please try again later.", ""},
+	{Draining, http.StatusServiceUnavailable, "Shutting down", "The service is restarting. Please try again in a moment.", ""},
+	{InternalError, http.StatusInternalServerError, "Internal error", "Something went wrong. Please try again later.", ""},
 }
 
 // Codes returns the codes of responses, in the order in which the status page shows them.

@@ -41,11 +41,16 @@ func (e *Error) Status() int { return e.Code.kind().status }
 const Types = "https://github.com/flowlatch/flowlatch/blob/main/docs/errors.md#"
 
 // Write sends e as the response to the request with this ID, which must need no escaping in JSON.
-func (e *Error) Write(w http.ResponseWriter, requestID string) {
+func (e *Error) Write(w http.ResponseWriter, requestID string, form Form) {
 	k := e.Code.kind()
-	body := e.body(k, requestID)
+	var body []byte
+	if form == Sentence {
+		body = []byte(k.short)
+	} else {
+		body = e.body(k, requestID)
+	}
 	h := w.Header()
-	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = mediaType, noStore, noSniff
+	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = mediaTypes[form], noStore, noSniff
 	if challenge := cmp.Or(e.Challenge, k.challenge); challenge != "" {
 		h["Www-Authenticate"] = []string{challenge}
 	}
@@ -85,7 +90,7 @@ func (e *Error) body(k kind, requestID string) []byte {
 
 // Values of headers that every refusal has. Nobody changes them.
 var (
-	mediaType = []string{"application/problem+json"}
-	noStore   = []string{"no-store"}
-	noSniff   = []string{"nosniff"}
+	mediaTypes = [...][]string{Document: {"application/problem+json"}, PlainJSON: {"application/json"}, Sentence: {"text/plain; charset=utf-8"}}
+	noStore    = []string{"no-store"}
+	noSniff    = []string{"nosniff"}
 )

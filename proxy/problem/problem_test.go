@@ -25,9 +25,11 @@ type members struct {
 const requestID = "0123456789abcdef.A-Z_z"
 
 // write returns a response with e.
-func write(e *Error) *httptest.ResponseRecorder {
+func write(e *Error) *httptest.ResponseRecorder { return writeIn(e, Document) }
+
+func writeIn(e *Error, form Form) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	e.Write(w, requestID)
+	e.Write(w, requestID, form)
 	return w
 }
 

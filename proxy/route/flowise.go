@@ -31,6 +31,9 @@ func Flowise() *Preset {
 	// Flowise copies the bodies of feedback and leads into a row of its database as they are, so a member "id" would
 	// overwrite the row of another chatflow (services/feedback/index.ts, services/leads/index.ts at 2.2.8).
 	rowID := []string{"id"}
+	// With these a change of feedback would move it to another message, perhaps of another chatflow: Flowise checks that
+	// they agree with each other, not with the row (services/feedback/validation.ts at 2.2.8 and 3.1.4).
+	rowAndMessage := []string{"id", "chatflowid", "chatId", "messageId"}
 	routes := []*Route{
 		{Group: "predict", Name: "prediction", Methods: []string{post}, Path: "prediction/" + inPath},
 		{Group: "predict", Name: "chatflows-streaming", Methods: []string{get}, Path: "chatflows-streaming/" + inPath, Discovery: true},
@@ -46,8 +49,8 @@ func Flowise() *Preset {
 		{Group: "predict", Name: "ping", Methods: []string{get}, Path: "ping", Access: Public},
 
 		{Group: "widget", Name: "public-chatbotConfig", Methods: []string{get}, Path: "public-chatbotConfig/" + inPath},
-		{Group: "widget", Name: "feedback", Methods: []string{post}, Path: "feedback/" + inPath, Body: "chatflowid", Refuse: rowID},
-		{Group: "widget", Name: "feedback-update", Methods: []string{put}, Path: "feedback/{id}", Access: AnyKey},
+		{Group: "widget", Name: "feedback", Methods: []string{post}, Path: "feedback/" + inPath, Body: "chatflowid", Refuse: rowID, Creates: "id"},
+		{Group: "widget", Name: "feedback-update", Methods: []string{put}, Path: "feedback/{id}", Access: AnyKey, Created: "id", Refuse: rowAndMessage},
 		{Group: "widget", Name: "leads", Methods: []string{post}, Path: "leads", Alternatives: []string{"leads/"}, Body: "chatflowid", Refuse: rowID},
 		{Group: "widget", Name: "text-to-speech", Methods: []string{post}, Path: "text-to-speech/generate", Body: "chatflowId", UpstreamNeeds: "the chatflow to be public in Flowise (3.1.4)"},
 		{Group: "widget", Name: "text-to-speech-abort", Methods: []string{post}, Path: "text-to-speech/abort", Body: "chatflowId"},
@@ -77,6 +80,7 @@ func Flowise() *Preset {
 		},
 		OtherForbidden: "the chatflow's allowed domains in Flowise lack the page that sent it",
 		Headers:        []string{"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation"}, // switches: its own user interface and inner calls
+		Widget:         true,
 		FlowiseKeys:    true,
 	}
 }

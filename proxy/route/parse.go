@@ -22,6 +22,8 @@ type Request struct {
 	Websocket bool
 	// Chatflow is the chatflow's ID. It is empty if the request names none, or names it in its body.
 	Chatflow string
+	// Created is the ID of something whose chatflow the request does not say. It is empty if there is no such thing.
+	Created string
 	// Path and Query are built from the route and its parameters.
 	Path, Query string
 	Bearer      Bearer
@@ -50,7 +52,7 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 		}
 		return q, &problem.Error{Code: problem.NotExposed, Detail: "there is nothing here, or it is not exposed", Reason: "no exposed route; path begins " + beginning(path)}
 	}
-	q.Path = q.Route.build(variables)
+	q.Path, q.Created = q.Route.build(variables), variables[q.Route.Created]
 	if id, ok := variables["chatflow"]; ok {
 		if !q.Route.AcceptsID(id) {
 			return q, problem.New(problem.BadChatflowID, "the chatflow ID in the path is malformed")

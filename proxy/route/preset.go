@@ -35,6 +35,8 @@ type Preset struct {
 	// runner acts on them. They are in canonical form.
 	Headers        []string
 	HeaderPrefixes []string
+	// Widget says that web pages call the runner by Flowise's chat widget, which shows errors to visitors.
+	Widget bool
 	// FlowiseKeys says that a key file may name Flowise's own file of keys.
 	FlowiseKeys bool
 }

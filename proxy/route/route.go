@@ -40,6 +40,12 @@ type Route struct {
 	Body string
 	// Refuse are members that the JSON body must not have.
 	Refuse []string
+	// Creates is the member of the JSON response that holds the ID of what was created. Later requests name it by that
+	// alone, on routes with Created; Body says which member of the response holds the chatflow ID.
+	Creates string
+	// Created is the variable of Path that holds such an ID. If the gate saw it created, its chatflow counts as the
+	// request's, and a key for that is asked for.
+	Created string
 	// Nested are members of the JSON body in which the upstream looks for the body's other members as well. A body
 	// that has one is refused if the chatflow denies any member.
 	Nested []string

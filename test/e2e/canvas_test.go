@@ -2,12 +2,16 @@
 
 package e2e
 
+import "cmp"
+
 // node is a box on Flowise's canvas, with as much of it as Flowise reads when it runs a chatflow.
 type node struct {
 	id, name, category string
 	inputs             map[string]any
-	after              []string // the IDs of the nodes it gets its inputs from
-	ending             bool     // a custom function that gives the response
+	params             []map[string]any  // descriptions of inputs
+	after              []string          // the IDs of the nodes it gets its inputs from
+	handles            map[string]string // by those IDs, where they are connected; the node itself if there is none
+	output             string            // the one that is used, of a node that has several
 }
 
 // instance is how an input refers to another node.
@@ -18,20 +22,21 @@ func canvas(nodes []node) map[string]any {
 	boxes, edges := []any{}, []any{}
 	for _, n := range nodes {
 		outputs := map[string]string{}
-		if n.ending {
-			outputs["output"] = "EndingNode"
+		if n.output != "" {
+			outputs["output"] = n.output
 		}
+		params := []map[string]any{}
 		boxes = append(boxes, map[string]any{
 			"id": n.id, "type": "customNode",
 			"data": map[string]any{
 				"id": n.id, "name": n.name, "label": n.name, "category": n.category, "baseClasses": []string{},
-				"inputs": n.inputs, "inputParams": []any{}, "inputAnchors": []any{},
+				"inputs": n.inputs, "inputParams": append(params, n.params...), "inputAnchors": []any{},
 				"outputs": outputs, "outputAnchors": []any{},
 			},
 		})
 		for _, from := range n.after {
 			edges = append(edges, map[string]string{
-				"id": from + "-" + n.id, "source": from, "sourceHandle": from, "target": n.id, "targetHandle": n.id,
+				"id": from + "-" + n.id, "source": from, "sourceHandle": from, "target": n.id, "targetHandle": cmp.Or(n.handles[from], n.id),
 			})
 		}
 	}
@@ -40,7 +45,7 @@ func canvas(nodes []node) map[string]any {
 
 func echoNodes() []node {
 	return []node{{
-		id: "customFunction_0", name: "customFunction", category: "Utilities", ending: true,
+		id: "customFunction_0", name: "customFunction", category: "Utilities", output: "EndingNode",
 		inputs: map[string]any{
 			"functionInputVariables": "", "functionName": "echo", "javascriptFunction": "return 'echo: ' + $input",
 		},

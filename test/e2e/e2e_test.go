@@ -27,7 +27,7 @@ type lab struct {
 
 func TestFlowise(t *testing.T) {
 	l := &lab{binary: testkit.Build(t), llm: newLLM(t)}
-	l.flowise = startFlowise(t)
+	l.flowise = startFlowise(t, l.llm.url)
 	l.flows = l.flowise.seed(t, l.llm.url)
 
 	for _, tt := range []struct {
@@ -51,8 +51,11 @@ func TestFlowise(t *testing.T) {
 		{"a revoked key stops and an open stream does not", revocation},
 		{"a key holder aborts a stream", abort},
 		{"a file goes up and comes down with a key", files},
+		{"the widget does what its page says", widgets},
+		{"clients that people use get responses", clientPrograms},
 		{"an SDK asks about streaming without a key", openDiscovery},
 		{"keyed discovery asks for a key", keyedDiscovery},
+		{"Flowise's rate limit is for each client", rateLimitByAddress},
 		{"a stream survives SIGTERM", drain},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

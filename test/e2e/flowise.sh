@@ -2,6 +2,7 @@
 # Installs a Flowise version from npm and runs it on 127.0.0.1, for the end-to-end tests.
 #
 #   flowise.sh install VERSION              put VERSION into the cache; nothing to do when it is there
+#   flowise.sh package NAME VERSION         put a package, such as flowise-embed, into the cache
 #   flowise.sh run VERSION PORT DATA_DIR    run it in the foreground, with everything it writes under DATA_DIR
 #   flowise.sh start VERSION PORT DATA_DIR  run it in the background and wait until it answers
 #   flowise.sh stop DATA_DIR                stop what start started
@@ -60,6 +61,15 @@ install() {
   touch .done
 }
 
+package() {
+  local dir=$cache/$1-$2
+  if [ -e "$dir/package/package.json" ]; then return; fi
+  mkdir -p "$dir"
+  cd "$dir"
+  three_times npm pack --silent "$1@$2" >&2 # without its dependencies: what is used here has none, or they are bundled
+  tar xzf "$1-$2.tgz"
+}
+
 run() {
   local version=$1 port=$2 data dir=$cache/$1 path=$PATH
   [ -e "$dir/.done" ] || { say "Flowise $version is not installed: $0 install $version"; exit 1; }
@@ -68,7 +78,8 @@ run() {
   local vars=(
     HOME="$data" PORT="$port" HOST=127.0.0.1
     DATABASE_PATH="$data" SECRETKEY_PATH="$data" APIKEY_PATH="$data" BLOB_STORAGE_PATH="$data/storage" LOG_PATH="$data/logs"
-    DISABLE_FLOWISE_TELEMETRY=true LOG_LEVEL=info
+    DISABLE_FLOWISE_TELEMETRY=true LOG_LEVEL=info NUMBER_OF_PROXIES=1
+    OPENAI_BASE_URL="${OPENAI_BASE_URL:-http://127.0.0.1:9/v1}" # nobody's, or a stand-in
   )
   case $version in
     2.*) vars+=(FLOWISE_USERNAME=e2e FLOWISE_PASSWORD='Loopback-0nly!') ;;
@@ -114,6 +125,6 @@ stop() {
 }
 
 case "${1:-} $#" in
-  "install 2" | "run 4" | "start 4" | "stop 2") "$@" ;;
+  "install 2" | "package 3" | "run 4" | "start 4" | "stop 2") "$@" ;;
   *) usage ;;
 esac

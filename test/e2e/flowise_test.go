@@ -27,8 +27,9 @@ type flowise struct {
 	header  map[string]string // by which Flowise takes the admin's requests for those of its UI
 }
 
-// startFlowise starts the installed version that E2E_FLOWISE names, with an empty database, and logs in to it.
-func startFlowise(t *testing.T) *flowise {
+// startFlowise starts the installed version that E2E_FLOWISE names, with an empty database, and logs in to it. models
+// is where it finds OpenAI's models.
+func startFlowise(t *testing.T, models string) *flowise {
 	t.Helper()
 	version := os.Getenv("E2E_FLOWISE")
 	if version == "" {
@@ -44,7 +45,7 @@ func startFlowise(t *testing.T) *flowise {
 	addr := freeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	f := &flowise{version: version, url: "http://" + addr, data: t.TempDir()}
-	f.proc = start(t, "flowise", "./flowise.sh", "run", version, port, f.data)
+	f.proc = start(t, "flowise", "env", "OPENAI_BASE_URL="+models+"/v1", "./flowise.sh", "run", version, port, f.data)
 	testkit.EventuallyWithin(t, 3*time.Minute, "Flowise responds to a ping", func() bool {
 		if !f.proc.running() {
 			t.Fatalf("Flowise %s ended:\n%s", version, f.proc.tail(30))

@@ -34,6 +34,10 @@ func newLLM(t *testing.T) *llm {
 	l := &llm{held: make(map[string]chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/chat", l.chat)
+	mux.HandleFunc("POST /api/embed", respond(`{"embeddings":[[0.1,0.2,0.3]]}`))
+	mux.HandleFunc("POST /api/embeddings", respond(`{"embedding":[0.1,0.2,0.3]}`))
+	mux.HandleFunc("POST /v1/audio/transcriptions", respond(`{"text":"spoken"}`)) // OpenAI's
+	mux.HandleFunc("POST /v1/audio/speech", respond("no sound, but bytes"))
 	srv := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		srv.CloseClientConnections()
@@ -41,6 +45,15 @@ func newLLM(t *testing.T) *llm {
 	})
 	l.url = srv.URL
 	return l
+}
+
+// respond returns a handler of a model that always says the same.
+func respond(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, body)
+	}
 }
 
 // hold makes every response to a question pause after its first word, until release is called.
@@ -81,11 +94,28 @@ func (l *llm) arrive(text string) <-chan struct{} {
 	return nil
 }
 
+// content is the text of a message, which beside images is a part of a list.
+type content string
+
+// UnmarshalJSON takes a string, or a list of parts.
+func (c *content) UnmarshalJSON(b []byte) error {
+	var parts []struct {
+		Text string `json:"text"`
+	}
+	if json.Unmarshal(b, &parts) != nil {
+		return json.Unmarshal(b, (*string)(c))
+	}
+	for _, p := range parts {
+		*c += content(p.Text)
+	}
+	return nil
+}
+
 func (l *llm) chat(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Stream   *bool `json:"stream"` // absent means true
 		Messages []struct {
-			Content string `json:"content"`
+			Content content `json:"content"`
 		} `json:"messages"`
 	}
 	body, err := io.ReadAll(r.Body)
@@ -97,7 +127,7 @@ func (l *llm) chat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	held := l.arrive(string(body))
-	words := strings.SplitAfter(reply(in.Messages[len(in.Messages)-1].Content), " ")
+	words := strings.SplitAfter(reply(string(in.Messages[len(in.Messages)-1].Content)), " ")
 
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	if in.Stream != nil && !*in.Stream {

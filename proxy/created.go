@@ -1,0 +1,101 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// created knows which chatflow things of an upstream belong to that later requests name by their ID alone, such as
+// Flowise's feedback: the gate saw the upstream make them. It keeps the newest in memory, so a gate that was restarted,
+// and another one beside it, do not know them; nobody gets in by that.
+type created struct {
+	mu            sync.Mutex        // guards what follows
+	recent, older map[string]string // by ID, the chatflow
+}
+
+// The limits of created.
+const (
+	maxCreated     = 2048    // in each of its maps
+	maxCreatedID   = 64      // bytes of an ID
+	maxCreatedBody = 8 << 10 // bytes of a response that is looked at
+)
+
+// chatflow returns the chatflow that the thing with this ID belongs to, and whether that is known.
+func (c *created) chatflow(id string) (chatflow string, known bool) {
+	if id == "" {
+		return "", false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if chatflow, known = c.recent[id]; !known {
+		chatflow, known = c.older[id]
+	}
+	return chatflow, known
+}
+
+// note remembers a thing. Once there are many, those that were noted first are forgotten.
+func (c *created) note(id, chatflow string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.recent == nil || len(c.recent) >= maxCreated {
+		c.recent, c.older = map[string]string{}, c.recent
+	}
+	c.recent[id] = chatflow
+}
+
+// noteCreated has the body of a response read for the ID of what the upstream created, if the route creates something.
+func (f *forwarding) noteCreated(res *http.Response) {
+	if f.Route.Creates == "" || res.StatusCode >= http.StatusMultipleChoices || res.Header.Get("Content-Encoding") != "" {
+		return
+	}
+	res.Body = &createdBody{ReadCloser: res.Body, length: res.ContentLength, forwarding: f}
+}
+
+// createdBody is the body of a response that says what the upstream created. It is not held back: it is remembered
+// while it passes, and understood before its end is passed on, or a client could be back before that.
+type createdBody struct {
+	io.ReadCloser
+	length     int64       // negative if it is not known
+	forwarding *forwarding // nil once the body has been understood, or is too large
+	seen       []byte
+}
+
+// Read reads from the upstream.
+func (b *createdBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.forwarding == nil {
+		return n, err
+	}
+	b.seen = append(b.seen, p[:n]...)
+	switch whole := errors.Is(err, io.EOF) || int64(len(b.seen)) == b.length; {
+	case len(b.seen) > maxCreatedBody:
+		b.forwarding, b.seen = nil, nil
+	case whole:
+		b.forwarding.understandCreated(b.seen)
+		b.forwarding, b.seen = nil, nil
+	}
+	return n, err
+}
+
+// understandCreated notes what a JSON object says was created, if it is for the chatflow that the request was authorized
+// for.
+func (f *forwarding) understandCreated(raw []byte) {
+	members := map[string]string{}
+	refusal := eachMember(raw, func(name string, value jsontext.Value) *problem.Error {
+		if name == f.Route.Creates || name == f.Route.Body {
+			text, _ := jsontext.AppendUnquote(nil, value) // an error for what is not a string leaves nothing
+			members[name] = string(text)
+		}
+		return nil
+	})
+	id, chatflow := members[f.Route.Creates], members[f.Route.Body]
+	if refusal == nil && id != "" && len(id) <= maxCreatedID && chatflow == f.question.Chatflow {
+		f.proxy.created.note(id, chatflow)
+	}
+}

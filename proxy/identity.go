@@ -1,0 +1,63 @@
+package proxy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// The headers by which the gate tells the upstream who called, with Options.IdentityHeaders. No client's header and no
+// header of an upstream's response that begins like them is passed on, whether the option is set or not.
+const (
+	ownPrefix      = "X-Flowlatch-"
+	keyIDHeader    = ownPrefix + "Key-Id"
+	chatflowHeader = ownPrefix + "Chatflow"
+)
+
+// addIdentity tells the upstream which key opened the chatflow, and which chatflow that is. A request that passes without
+// a key, because the chatflow is public, has no key ID; one that names no chatflow has no chatflow.
+func (a *authorization) addIdentity(h http.Header) {
+	if a.Opens {
+		h[keyIDHeader] = []string{a.Key.ID}
+	}
+	if a.question.Chatflow != "" {
+		h[chatflowHeader] = []string{a.question.Chatflow}
+	}
+}
+
+// claimsIdentity reports whether a header says who a client is, where it is, or under which name it called. Proxies and
+// identity providers set these, and applications behind them believe what is there; from a client they are a claim
+// that nobody has checked. name is in the canonical form of package textproto.
+func claimsIdentity(name string) bool {
+	switch name {
+	case "Forwarded", "X-Forwarded", "Forwarded-For", "X-Forward-For", "Via",
+		"Client-Ip", "True-Client-Ip", "X-Client-Ip", "Cluster-Client-Ip", "X-Cluster-Client-Ip", "Proxy-Client-Ip", "Wl-Proxy-Client-Ip",
+		"X-Proxyuser-Ip", "X-Originating-Ip", "X-Sucuri-Clientip", "X-Nf-Client-Connection-Ip", "Do-Connecting-Ip",
+		"Fastly-Client-Ip", "Fastly-Client", "Fly-Client-Ip", "Incap-Client-Ip", "Ali-Cdn-Real-Ip", "Cdn-Src-Ip", // addresses
+		"X-Host", "X-Scheme", "X-Proto", "X-Url-Scheme", "X-Http-Host-Override", "X-Host-Override", "Front-End-Https", // names
+		"X-User", "X-Username", "X-Auth-User", "X-Auth-Username", "X-Auth-Email", "X-Auth-Groups", "X-Auth-Roles",
+		"X-Anonymous-Consumer", "X-Userinfo", "X-Endpoint-Api-Userinfo", "X-Apigateway-Api-Userinfo": // people
+		return true
+	}
+	prefixes := identityPrefixes
+	if strings.HasPrefix(name, "X-") {
+		prefixes = identityPrefixesX
+	}
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// identityPrefixes are beginnings of headers that claim an identity; identityPrefixesX are those that begin with X-, which
+// the headers of an ordinary request do not.
+var (
+	identityPrefixes = []string{
+		"Remote-", "Client-Cert", "Ssl-", "Cf-Connecting-", "Cf-Access-", "Cf-Pseudo-", "Tailscale-User-", // Client-Cert: RFC 9440
+	}
+	identityPrefixesX = []string{
+		ownPrefix,
+		"X-Forwarded-", "X-Original-", "X-Real-", "X-Remote-",
+		"X-Auth-Request-", "X-Authenticated-", "X-Consumer-", "X-Credential-", "X-Webauth-", "X-Authentik-", "X-Pomerium-", "X-Vouch-", // authenticating proxies
+		"X-Ssl-", "X-Client-Cert", "X-Client-Dn", "X-Client-Verify", // client certificates
+		"X-Envoy-", "X-Appengine-", "X-Azure-", "X-Arr-", "X-Ms-Client-Principal", "X-Ms-Token-", "X-Amzn-Oidc-", "X-Amzn-Mtls-",
+		"X-Goog-Authenticated-User-", "X-Goog-Iap-", "X-Vercel-Forwarded-", "X-Vercel-Ip-", "X-Vercel-Proxied-", // clouds
+	}
+)
