@@ -34,14 +34,13 @@ func readStatus(addr string, limit int) (status admin.Status, err error) {
 	return status, err
 }
 
-// Key asks the admin listener at an address for the state of one key, which is nil if the gate does not have it.
-func Key(addr, id string) (*admin.KeyStatus, error) {
+// Key asks the admin listener at an address for the state of one key.
+func Key(addr, id string) (one admin.OneKey, err error) {
 	body, err := Ask(addr, "/status?key="+url.QueryEscape(id))
-	var one admin.OneKey
 	if err == nil && (json.Unmarshal(body, &one) != nil || one.Generation == 0) {
 		err = fmt.Errorf("%s: %w", addr, errNotAdmin)
 	}
-	return one.Key, err
+	return one, err
 }
 
 // Ask gets a path from the admin listener at an address. A status other than 200 is an error with the text of the
