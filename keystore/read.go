@@ -1,6 +1,9 @@
 package keystore
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +16,7 @@ import (
 
 // The largest files that are read, in bytes. A million keys in JSON take 116 MiB, and a key of Flowise some 250 bytes.
 const (
-	maxFile        = 512 << 20
+	MaxFile        = 512 << 20 // of the key file
 	maxFlowiseFile = 16 << 20
 )
 
@@ -120,7 +123,15 @@ func (f *files) holds() (keys, all time.Duration) {
 // parse makes a snapshot of the key file, with the keys of Flowise if it names them.
 func (f *files) parse(content *io.SectionReader, explicit bool) (*Snapshot, error) {
 	from := func(keys func(name string) ([]apiKey, error)) (*Snapshot, error) {
-		return parse(f.keys.Path(), content, parseOptions{flowise: keys})
+		var used []apiKey
+		next, err := parse(f.keys.Path(), content, parseOptions{flowise: func(name string) (_ []apiKey, err error) {
+			used, err = keys(name)
+			return used, err
+		}})
+		if err == nil {
+			next.hash = hashOf(f.keys.Digest(), used)
+		}
+		return next, err
 	}
 	next, err := from(func(name string) ([]apiKey, error) { return f.flowiseKeys(name, explicit) })
 	if err != nil && f.flowise != nil && f.flowise.Path() == f.lastPath &&
@@ -142,9 +153,20 @@ func (f *files) parse(content *io.SectionReader, explicit bool) (*Snapshot, erro
 	return next, nil
 }
 
+// hashOf returns the hash of a snapshot by the digest of the key file and the keys of Flowise, of which there may be none.
+func hashOf(file [sha256.Size]byte, flowise []apiKey) string {
+	if flowise != nil {
+		h := sha256.New()
+		h.Write(file[:])
+		_ = json.NewEncoder(h).Encode(flowise) // neither texts nor a hash fail
+		h.Sum(file[:0])
+	}
+	return hex.EncodeToString(file[:4])
+}
+
 // ReadFile returns the content of the key file at path, for those who edit it.
 func ReadFile(path string) ([]byte, error) {
-	content, _, err := watch.NewFile(path, maxFile).Open()
+	content, _, err := watch.NewFile(path, MaxFile).Open()
 	if err != nil {
 		return nil, err
 	}

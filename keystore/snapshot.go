@@ -32,6 +32,7 @@ type Snapshot struct {
 	byID      map[string]*Chatflow
 	every     *Chatflow // the entry "*", or nil
 	public    bool      // some chatflow is public
+	hash      string    // empty outside a Store
 
 	flowiseName  string // of Flowise's key file, as the key file has it; or empty
 	flowisePath  string // of the same file; empty outside a Store
@@ -86,6 +87,11 @@ func (s *Snapshot) Chatflows() []*Chatflow { return s.chatflows }
 
 // FlowiseKeys is the key file of Flowise that the key file names, as it names it; or empty.
 func (s *Snapshot) FlowiseKeys() string { return s.flowiseName }
+
+// Hash names the content of the key file: two gates with the same hash have read the same file. It is the first 8
+// hexadecimal digits of the file's SHA-256. If the file names keys of Flowise, they go into it, too. It is empty outside
+// a Store.
+func (s *Snapshot) Hash() string { return s.hash }
 
 // AnyPublic reports whether any chatflow is public.
 func (s *Snapshot) AnyPublic() bool { return s.public }

@@ -33,6 +33,8 @@ type Options struct {
 	// Validate is asked about a snapshot before it is applied; an error keeps the active one.
 	// It may add to the snapshot's Warnings.
 	Validate func(*Snapshot) error
+	// Content is the content of the key file, if it was read already, as from a pipe. Such a store is not for Run.
+	Content []byte
 	// OnReload is told of every explicit reload, and of those of the watch that changed something: a new
 	// snapshot, a new fault, or the end of one. It is called during a reload and must not ask for another.
 	OnReload func(Reload)
@@ -40,7 +42,10 @@ type Options struct {
 
 // Open reads the key file at path. There is no snapshot to keep yet, so any fault is an error.
 func Open(path string, opts Options) (*Store, error) {
-	s := &Store{path: path, opts: opts, turn: make(chan struct{}, 1), files: files{keys: watch.NewFile(path, maxFile)}}
+	s := &Store{path: path, opts: opts, turn: make(chan struct{}, 1), files: files{keys: watch.NewFile(path, MaxFile)}}
+	if opts.Content != nil {
+		s.files.keys = watch.Fixed(path, opts.Content)
+	}
 	s.status = Status{Path: path, Reloads: map[Result]uint64{}}
 	if r := s.Reload(); r.Result != Loaded {
 		return nil, r.Err

@@ -24,6 +24,7 @@ func (x *exchange) account() {
 	x.proxy.metrics.count(x, took)
 	x.proxy.counters.count(x)
 	x.proxy.refusals.note(x, x.started.Add(took))
+	x.counters.upstreamRefusals.note(x, x.started.Add(took))
 	x.endUse(x.started.Add(took))
 	if x.isOfGone(x.proxy.opts.Store.Snapshot()) {
 		x.proxy.endedLate.Store(true)
@@ -71,6 +72,9 @@ func (x *exchange) log(took time.Duration) {
 			e.Str("reason", x.err.Detail)
 		}
 	}
+	if x.hint != "" {
+		e.Str("hint", x.hint)
+	}
 	e.Int64("bytes", w.bytes)
 	if !w.firstByte.IsZero() {
 		e.Dur("ttfb_ms", w.firstByte.Sub(x.started))
@@ -88,13 +92,15 @@ func (x *exchange) logLevel() zerolog.Level {
 		return zerolog.WarnLevel
 	case x.err == nil && x.response.status >= http.StatusInternalServerError:
 		return zerolog.WarnLevel // the upstream's own response: the gate did what it should
+	case x.hint != "":
+		return zerolog.WarnLevel
 	}
 	return zerolog.InfoLevel
 }
 
 // unremarkable reports whether a request was let in and answered as client and upstream wanted.
 func (x *exchange) unremarkable() bool {
-	return x.Allowed && x.err == nil && x.response.status < http.StatusInternalServerError
+	return x.Allowed && x.err == nil && x.response.status < http.StatusInternalServerError && x.hint == ""
 }
 
 // logMethod returns the method if it is a usual one: any token can be sent as a method.

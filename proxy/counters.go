@@ -44,6 +44,7 @@ type counters struct {
 	refused           [codes]atomic.Uint64
 	streams           atomic.Int64
 	last, lastRefused atomic.Int64 // seconds since 1970; 0 for none
+	upstreamRefusals  upstreamRefusals
 }
 
 // count adds a request that has ended.

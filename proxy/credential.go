@@ -18,11 +18,8 @@ func (p *Proxy) upstreamCredential(a authorization) (string, *problem.Error) {
 	if a.Preflight || a.Route.Access == route.Public {
 		return "", nil
 	}
-	u, chatflow := p.opts.UpstreamAuthorization, a.Entry
-	if chatflow != nil && chatflow.UpstreamAuthorization.Mode != keystore.UpstreamDefault {
-		u = chatflow.UpstreamAuthorization
-	}
-	switch u.Mode {
+	chatflow := a.Entry
+	switch u := p.authorizationFor(chatflow); u.Mode {
 	case keystore.UpstreamForward:
 		if a.Bearer.Token != "" {
 			return credentialOf(p.opts.Preset, a.Bearer.Token), nil
@@ -38,6 +35,14 @@ func (p *Proxy) upstreamCredential(a authorization) (string, *problem.Error) {
 		return v, nil
 	}
 	return "", nil
+}
+
+// authorizationFor returns which credential is sent for a chatflow, which may be nil.
+func (p *Proxy) authorizationFor(c *keystore.Chatflow) keystore.UpstreamAuthorization {
+	if c != nil && c.UpstreamAuthorization.Mode != keystore.UpstreamDefault {
+		return c.UpstreamAuthorization
+	}
+	return p.opts.UpstreamAuthorization
 }
 
 // credentialOf is what stands in the credential header for a token.

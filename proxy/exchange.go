@@ -35,6 +35,7 @@ type exchange struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc // ends the forwarded request; nil before that
 	err    *problem.Error          // why the request was refused or failed
+	hint   string                  // for the operator, where the upstream refused the request
 }
 
 // newExchange begins an exchange.

@@ -30,6 +30,8 @@ type responseWriter struct {
 	stalled    bool // because the client did not read
 	flushed    bool // all that may wait for the client was sent
 
+	wantsOwnKey bool // the upstream says so in the body
+
 	deadline   writeDeadline
 	writeLimit time.Duration // for the client to read a piece
 }
@@ -95,6 +97,9 @@ func (w *responseWriter) writeInterim(status int) {
 func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
+	}
+	if w.bytes == 0 && (w.stream || w.status == http.StatusInternalServerError) {
+		w.noteBeginning(p)
 	}
 	w.deadline.arm(w)
 	n, err := w.ResponseWriter.Write(p)

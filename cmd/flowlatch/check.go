@@ -83,7 +83,11 @@ func (cmd *checkCmd) most() int {
 
 // verdict prints what was found in one line.
 func (cmd *checkCmd) verdict(s streams, keys *keystore.Snapshot, warned int) error {
-	found := fmt.Sprintf("%s, %s, %s", count(len(keys.Keys()), "key"), count(len(keys.Chatflows()), "chatflow"), count(warned, "warning"))
+	chatflows, every := len(keys.Chatflows()), ""
+	if keys.Entry(keystore.EveryChatflow) != nil {
+		chatflows, every = chatflows-1, ` and "*"`
+	}
+	found := fmt.Sprintf("%s, %s%s, %s", count(len(keys.Keys()), "key"), count(chatflows, "chatflow"), every, count(warned, "warning"))
 	if cmd.Strict && warned > 0 {
 		return fmt.Errorf("not in order by --strict: %s", found)
 	}
@@ -91,11 +95,18 @@ func (cmd *checkCmd) verdict(s streams, keys *keystore.Snapshot, warned int) err
 	return nil
 }
 
-// readKeys reads the key file once, as strictly as serve does at the start.
+// readKeys reads the key file once, as strictly as serve does at the start. Unlike serve's, it may be a pipe.
 func readKeys(c *config.Config) (*keystore.Store, error) {
-	return keystore.Open(c.Keys, keystore.Options{Validate: func(s *keystore.Snapshot) error {
+	o := keystore.Options{Validate: func(s *keystore.Snapshot) error {
 		return errors.Join(proxy.CheckKeyFile(s, c.Proxy.Preset), proxy.CheckSnapshot(s, c.Proxy.Preset, c.Proxy.Routes))
-	}})
+	}}
+	if isPipe(c.Keys) {
+		var err error
+		if o.Content, err = readInput(c.Keys, keystore.MaxFile); err != nil {
+			return nil, keystore.ReadError(c.Keys, err)
+		}
+	}
+	return keystore.Open(c.Keys, o)
 }
 
 func printSettings(t *tabwriter.Writer, c *config.Config) {

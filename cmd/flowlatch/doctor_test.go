@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,7 +53,7 @@ func TestDoctorBeforeAGate(t *testing.T) {
 	t.Parallel()
 	runner := newEcho()
 	g := startGate(t, runner)
-	rows := runDoctor(t, 0, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", g.Keys)
+	rows := runDoctor(t, 0, "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--keys", g.Keys)
 	if n := len(runner.requests); n != 0 {
 		t.Errorf("%d requests of the doctor reached the runner, want none", n)
 	}
@@ -162,7 +163,6 @@ func ownAddress(t *testing.T) string {
 // TestDoctorKeyFile examines what is odd about a key file that is valid.
 func TestDoctorKeyFile(t *testing.T) {
 	t.Parallel()
-	g := startGate(t, newEcho())
 	soon := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
 	path := testkit.WriteFile(t, "keys.yaml", `version: 1
 keys:
@@ -178,11 +178,14 @@ chatflows:
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", path}
+	p := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", path)
+	g := testkit.Serving(t, p)
+	args := []string{"--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--keys", path}
 	rows := runDoctor(t, 0, args...)
 	for _, want := range []string{
 		"look key idle opens no chatflow (line 4)", "look key ending expires at " + soon, "look key ended expired at 2020",
-		"look chatflow open-bot asks for no key (line 9", "look keys that open every chatflow", "look keys in plain text: 1",
+		"look chatflow open-bot asks for no key (line 9", `look keys that open every chatflow, also those made tomorrow (line 10: "*"): 1`, "look keys in plain text: 1",
+		`ok keys: 4, chatflows: 2 and "*"`,
 	} {
 		wantRow(t, rows, "key file", want)
 	}
@@ -224,14 +227,14 @@ func TestDoctorUsage(t *testing.T) {
 // else to a Flowise with a login, whose refusals are Express's and Flowise's own.
 func TestDoctorBeforeHalfAGate(t *testing.T) {
 	t.Parallel()
-	reached := 0
+	var reached atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.RequestURI, "/api/v1/prediction/") || strings.HasPrefix(r.RequestURI, "/flowlatch") {
 			w.WriteHeader(http.StatusUnauthorized)
 			fmt.Fprint(w, `{"type":"https://github.com/flowlatch/flowlatch/blob/main/docs/errors.md#missing_key","code":"missing_key"}`)
 			return
 		}
-		reached++
+		reached.Add(1)
 		if strings.Contains(r.URL.Path, "prediction") {
 			w.WriteHeader(http.StatusNotFound)
 			fmt.Fprint(w, "<pre>Cannot POST</pre>")
@@ -243,6 +246,6 @@ func TestDoctorBeforeHalfAGate(t *testing.T) {
 	defer srv.Close()
 	code, out, _ := flowlatch(t, "doctor", "--url", srv.URL)
 	if code != 1 {
-		t.Errorf("exit code = %d, want 1: %d requests reached the runner\n%s", code, reached, out)
+		t.Errorf("exit code = %d, want 1: %d requests reached the runner\n%s", code, reached.Load(), out)
 	}
 }

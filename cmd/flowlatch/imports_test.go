@@ -60,7 +60,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/edit", "keystore/flowise"},
 		},
 		"internal/doctor": {
-			own:   []string{"proxy/admin", "proxy/problem", "proxy/route", "keystore"},
+			own:   []string{"proxy/admin", "proxy/problem", "proxy/route", "keystore", "keystore/flowise"},
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{},
 		},

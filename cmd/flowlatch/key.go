@@ -120,7 +120,13 @@ const recently = 10 * time.Minute
 // inUse asks the gate whether the key is in use. It is an error if it is, and if there is no telling: something listens
 // there and does not say. Where nothing listens, no gate is running, or it is out of reach; it prints so and returns nil.
 func (cmd *keyRevokeCmd) inUse(c *config.Config, s streams) error {
-	k, err := doctor.Key(c.Admin, cmd.ID)
+	one, err := doctor.Key(c.Admin, cmd.ID)
+	k := one.Key
+	if err == nil && one.KeysHash != "" { // of a gate that tells
+		if store, err := keystore.Open(c.Keys, keystore.Options{}); err == nil && store.Snapshot().Hash() != one.KeysHash {
+			fmt.Fprintf(s.err, "the gate at %s has not applied %s as it is now, so what it says may be of another key; --admin names another gate\n", c.Admin, c.Keys)
+		}
+	}
 	switch {
 	case errors.Is(err, doctor.ErrNoGate):
 		fmt.Fprintf(s.err, "no gate listens at %s, so nobody can say whether the key is in use; --admin names another address\n", c.Admin)

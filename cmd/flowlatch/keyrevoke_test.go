@@ -99,3 +99,16 @@ func TestRevokeWithoutAnswer(t *testing.T) {
 		})
 	}
 }
+
+// TestRevokeByAnotherGate: what a gate with another key file says of a key may be of another key, so revoke tells which
+// gate it has asked.
+func TestRevokeByAnotherGate(t *testing.T) {
+	t.Parallel()
+	g, other := startGate(t, newEcho()), startGate(t, newEcho())
+	for admin, want := range map[string]bool{g.Admin: false, other.Admin: true} {
+		code, _, stderr := flowlatch(t, "key", "revoke", "--keys", g.Keys, "--id", "acme-web", "--admin", strings.TrimPrefix(admin, "http://"), "--stdout")
+		if noted := strings.Contains(stderr, "has not applied "+g.Keys+" as it is now"); code != exitOK || noted != want {
+			t.Errorf("key revoke with the gate at %s = %d, %q; want 0, and a note about another key file: %t", admin, code, stderr, want)
+		}
+	}
+}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -133,5 +135,36 @@ func TestEndlessInput(t *testing.T) {
 	}
 	if err := <-wrote; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPipedKeyFile: whoever runs a command may give it the key file through a pipe, which has the same limit of size.
+func TestPipedKeyFile(t *testing.T) {
+	t.Parallel()
+	explain := []string{"explain", "POST", "/api/v1/prediction/" + webChatflow}
+	for name, tt := range map[string]struct {
+		args []string
+		keys string
+		code int
+		want string // in what is printed
+	}{
+		"check":             {[]string{"check"}, publicKeyFile, exitOK, webChatflow},
+		"explain":           {explain, publicKeyFile, exitOK, "allow"},
+		"check, a fault":    {[]string{"check"}, "version: 1\nkeys: [}\n", exitFailed, "stdin:2"},
+		"check, empty":      {[]string{"check"}, "", exitFailed, "stdin"},
+		"check, two faults": {[]string{"check", "--drain", "1"}, "version: 2\n", exitFailed, "--drain"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), testkit.Build(t), append(tt.args, "--keys", "/dev/stdin")...)
+			cmd.Stdin = io.MultiReader(strings.NewReader(tt.keys)) // not a file, so that it comes through a pipe
+			out, _ := cmd.CombinedOutput()
+			if code := cmd.ProcessState.ExitCode(); code != tt.code || !strings.Contains(string(out), tt.want) {
+				t.Errorf("%s = %d, %s; want %d, %q", tt.args, code, out, tt.code, tt.want)
+			}
+		})
+	}
+	if code, _, stderr := flowlatch(t, "check", "--keys", "/dev/zero"); code == exitOK || !strings.Contains(stderr, "it is a device") {
+		t.Errorf("check of a device = %d, %q, want that it is one", code, stderr)
 	}
 }

@@ -32,7 +32,7 @@ func TestDoctorOfPresets(t *testing.T) {
 				t.Errorf("%d requests of the doctor reached the runner, want none", n)
 			}
 			rows = runDoctor(t, 1, "--url", g.URL, "--admin", admin)
-			wantRow(t, rows, "preset", "OPEN the gate runs with preset "+preset)
+			wantRow(t, rows, "preset", "FAULT the gate runs with preset "+preset)
 			p := start(t, []string{"FLOWLATCH_PRESET=" + preset}, "doctor", "--url", g.URL, "--admin", admin)
 			if code := p.Wait(t); code != exitOK {
 				t.Errorf("doctor with FLOWLATCH_PRESET=%s = %d, want 0", preset, code)

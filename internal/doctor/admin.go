@@ -1,15 +1,9 @@
 package doctor
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/admin"
@@ -18,27 +12,42 @@ import (
 // adminListener looks whether others can reach the admin listener, and at what it says of keys and certificates.
 func (e *examination) adminListener() {
 	e.adminAddresses()
-	const check = "active keys"
-	status, err := Status(e.Admin)
-	switch {
-	case errors.Is(err, errNotAdmin):
-		e.add(check, Look, "%v", err)
-		return
-	case err != nil:
-		e.add(check, NotChecked, "the admin listener does not answer at %s (%v); name it with --admin to have the active keys checked", e.Admin, err)
-		return
+	if e.status == nil {
+		return // sameGate has said why
 	}
-	if status.Preset != "" && status.Preset != e.Preset.Name {
-		e.add("preset", Open, "the gate runs with preset %s, and was examined as one in front of another upstream; ask again with --preset %s, or start the gate with the preset of its upstream", status.Preset, status.Preset)
+	s := e.status
+	if s.Preset != "" && s.Preset != e.Preset.Name {
+		e.add("preset", Fault, "the gate runs with preset %s, and was examined as one in front of another upstream; ask again with --preset %s, or start the gate with the preset of its upstream", s.Preset, s.Preset)
 	}
-	for _, c := range status.Certificates {
+	for _, c := range s.Certificates {
 		e.certificate(c)
 	}
-	if status.Stale {
-		e.add(check, Open, "the key file is invalid, and older keys stay active, of which some may be revoked: %s", status.Fault)
-		return
+	const check = "active keys"
+	if s.Stale {
+		e.add(check, Open, "the key file is invalid, and older keys stay active, of which some may be revoked: %s", s.Fault)
+	} else {
+		e.add(check, OK, "%s, generation: %d", contents(s.KeyCounts.Total, s.ChatflowCounts.Total, s.ChatflowCounts.Every), s.Generation)
 	}
-	e.add(check, OK, "keys: %d, chatflows: %d, generation: %d", status.KeyCounts.Total, status.ChatflowCounts.Total, status.Generation)
+	if e.keysProven {
+		return // the key file says the same, with lines
+	}
+	for _, label := range s.PublicChatflows {
+		e.add(check, Look, "chatflow %s asks for no key (public); anyone can use it and spend on its model", label)
+	}
+	if more := s.ChatflowCounts.Public - len(s.PublicChatflows); more > 0 {
+		e.add(check, Look, "and public chatflows more: %d", more)
+	}
+	if n := s.ChatflowCounts.EveryOpenTo; n > 0 {
+		e.add(check, Look, `keys that open every chatflow, also those made tomorrow ("*"): %d`, n)
+	}
+}
+
+// contents says what a key file has in it. every says that one of its entries is "*", which is no chatflow.
+func contents(keys, entries int, every bool) string {
+	if !every {
+		return fmt.Sprintf("keys: %d, chatflows: %d", keys, entries)
+	}
+	return fmt.Sprintf(`keys: %d, chatflows: %d and "*"`, keys, entries-1)
 }
 
 // adminAddresses looks where the admin listener answers.
@@ -58,7 +67,7 @@ func (e *examination) adminAddresses() {
 	}
 	switch {
 	case reachable:
-	case !isAdmin(e.Admin):
+	case e.adminErr != nil:
 		e.add(check, NotChecked, "none answers at %s; run this on the gate's machine, or name it with --admin", e.Admin)
 	case len(places) > 0:
 		e.add(check, OK, "it answers at %s and not at %s", e.Admin, strings.Join(places, ", "))
@@ -86,72 +95,4 @@ func (e *examination) certificate(c admin.CertificateStatus) {
 	default:
 		e.add(check, OK, "for %s, until %s", strings.Join(c.Names, ", "), end)
 	}
-}
-
-// adminTimeout is how long an admin listener may take to respond.
-const adminTimeout = 3 * time.Second
-
-// errNotAdmin says that something else answers where an admin listener should.
-var errNotAdmin = errors.New("what answers is not an admin listener of flowlatch")
-
-// ErrNoGate says that nothing listens where an admin listener should. All other errors leave open whether a gate runs.
-var ErrNoGate = errors.New("nothing listens")
-
-// Status asks the admin listener at an address for the gate's status, with one key and one chatflow: a gate may have so many
-// that it could not send all of them in time.
-func Status(addr string) (status admin.Status, err error) {
-	body, err := Ask(addr, "/status?limit=1")
-	if err == nil && (json.Unmarshal(body, &status) != nil || status.Generation == 0) {
-		err = fmt.Errorf("%s: %w", addr, errNotAdmin)
-	}
-	return status, err
-}
-
-// Key asks the admin listener at an address for the state of one key, which is nil if the gate does not have it.
-func Key(addr, id string) (*admin.KeyStatus, error) {
-	body, err := Ask(addr, "/status?key="+url.QueryEscape(id))
-	var one admin.OneKey
-	if err == nil && (json.Unmarshal(body, &one) != nil || one.Generation == 0) {
-		err = fmt.Errorf("%s: %w", addr, errNotAdmin)
-	}
-	return one.Key, err
-}
-
-// Ask gets a path from the admin listener at an address. A status other than 200 is an error with the text of the
-// response.
-func Ask(addr, path string) ([]byte, error) {
-	host, port, _ := net.SplitHostPort(addr)
-	if host == "" || net.ParseIP(host).IsUnspecified() {
-		host = "127.0.0.1" // where a listener on every address is reached
-	}
-	at := net.JoinHostPort(host, port)
-	client := &http.Client{Timeout: adminTimeout, Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy from the environment
-	res, err := client.Get("http://" + at + path)
-	if err != nil {
-		return nil, noResponse(at, err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return nil, noResponse(at, err)
-	}
-	if res.StatusCode != http.StatusOK {
-		err = errors.New(strings.TrimSpace(string(body)))
-	}
-	return body, err
-}
-
-// noResponse says why there is no response from an address.
-func noResponse(at string, err error) error {
-	var asked *url.Error
-	var timeout net.Error
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w at %s", ErrNoGate, at)
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("no response from %s within %s", at, adminTimeout)
-	case errors.As(err, &asked):
-		err = asked.Err // without the URL
-	}
-	return fmt.Errorf("asking %s: %w", at, err)
 }

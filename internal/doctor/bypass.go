@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"net"
+	"net/http"
 	"net/url"
 )
 
@@ -9,27 +10,38 @@ import (
 func (e *examination) aroundTheGate() {
 	const check = "around the gate"
 	if e.Upstream == nil {
-		e.add(check, NotChecked, "name the upstream with --upstream to have this checked")
+		own := ""
+		if e.status != nil {
+			own = "; the gate's is " + e.status.Upstream.URL
+		}
+		e.add(check, NotChecked, "name the upstream with --upstream to have this checked%s", own)
 		return
 	}
+	certain := e.sameUpstream()
 	loopback := isLoopback(e.Upstream.Hostname())
-	r, reached := get(e.Upstream, e.target.alive)
+	r, reached := get(e.Upstream, nil, e.target.alive)
 	switch {
-	case reached && r.code != "":
+	case reached && e.isFlowlatch(e.Upstream):
 		e.add(check, OK, "%s is answered by flowlatch itself", e.Upstream)
+	case reached && (r.status == 0 || r.status == http.StatusBadRequest) && speaksTLS(e.Upstream):
+		e.add(check, Fault, "%s speaks TLS; begin --upstream with https:// to have this checked", e.Upstream)
+	case reached && r.notTLS:
+		e.add(check, Fault, "%s does not speak TLS; begin --upstream with http:// to have this checked", e.Upstream)
 	case reached && !loopback:
 		e.add(check, Open, "%s answers here (%v), without the gate; let it listen on 127.0.0.1 only (%s), publish no port of it, or close it with a network policy", e.Upstream, r, e.target.alone)
 	case reached:
 		e.add(check, Look, "%s answers on this machine: every program here can reach the upstream without the gate; keep others off the machine or pod", e.Upstream)
-	default:
+	case certain:
 		e.add(check, OK, "%s cannot be reached from here", e.Upstream)
+	default:
+		e.add(check, Look, "%s cannot be reached from here, which is good if it is the upstream (see %s)", e.Upstream, upstreamCheck)
 	}
 	if !loopback {
 		return
 	}
 	for _, addr := range ownAddresses() {
 		at := &url.URL{Scheme: e.Upstream.Scheme, Host: net.JoinHostPort(addr, portOf(e.Upstream)), Path: e.Upstream.Path}
-		if r, reached := get(at, e.target.alive); reached && r.code == "" {
+		if r, reached := get(at, nil, e.target.alive); reached && !e.isFlowlatch(at) {
 			e.add(check, Open, "the upstream answers at %s too (%v), which others can reach; let it listen on 127.0.0.1 only (%s)", at.Host, r, e.target.alone)
 		}
 	}

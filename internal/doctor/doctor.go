@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -18,7 +20,9 @@ type Gate struct {
 	URL          *url.URL          // where clients connect, as seen from here
 	Preset       *route.Preset     // the kind of upstream that the gate is said to stand in front of
 	Upstream     *url.URL          // the upstream's own address; nil: ways around the gate are not looked for
+	UpstreamAPI  string            // API key of Flowise, with which it lists its chatflows; empty: none
 	Admin        string            // address of the admin listener
+	AdminNamed   bool              // somebody said so; otherwise it is where most gates have it
 	KeyFile      string            // empty: it is not read
 	Certificates []tls.Certificate // client certificates, for a gate that asks for one
 }
@@ -29,12 +33,16 @@ type Result string
 // The results.
 const (
 	Open       Result = "OPEN"
-	Look       Result = "look" // at it: an operator may have meant it
+	Fault      Result = "FAULT" // in what was given: it does not belong together
+	Look       Result = "look"  // at it: an operator may have meant it
 	OK         Result = "ok"
 	NotChecked Result = "-"
 )
 
-var results = []Result{Open, Look, OK, NotChecked} // the worst first
+var results = []Result{Open, Fault, Look, OK, NotChecked} // the worst first
+
+// Failed reports whether a check with this result failed.
+func (r Result) Failed() bool { return r == Open || r == Fault }
 
 // Finding is one thing that was found.
 type Finding struct {
@@ -49,9 +57,11 @@ func Examine(g Gate) ([]Finding, error) {
 	if err := e.requests(); err != nil {
 		return nil, err
 	}
+	e.sameGate()
 	e.aroundTheGate()
-	e.adminListener()
 	e.keyFile()
+	e.adminListener()
+	e.upstreamKeys()
 	slices.SortStableFunc(e.findings, func(a, b Finding) int { return slices.Index(results, a.Result) - slices.Index(results, b.Result) })
 	return e.findings, nil
 }
@@ -62,6 +72,14 @@ type examination struct {
 	target   *target
 	now      time.Time
 	findings []Finding
+
+	isGate    bool   // flowlatch answers at the URL
+	refusedID string // of a request that it has refused
+
+	adminErr   error              // why there is no status
+	status     *admin.Status      // nil unless it is proven to be of the gate at the URL
+	keys       *keystore.Snapshot // of the key file; nil if it was not read
+	keysProven bool               // the gate has applied the same
 }
 
 func (e *examination) add(check string, r Result, format string, args ...any) {

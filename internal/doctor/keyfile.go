@@ -16,7 +16,11 @@ const keyFileCheck = "key file"
 // keyFile looks at the key file.
 func (e *examination) keyFile() {
 	if e.KeyFile == "" {
-		e.add(keyFileCheck, NotChecked, "name it with --key-file to have it checked")
+		e.add(keyFileCheck, NotChecked, "name it with --keys to have it checked")
+		return
+	}
+	if _, err := keystore.ReadFile(e.KeyFile); err != nil {
+		e.add(keyFileCheck, Fault, "%v", keystore.ReadError(e.KeyFile, err))
 		return
 	}
 	store, err := keystore.Open(e.KeyFile, keystore.Options{})
@@ -25,7 +29,9 @@ func (e *examination) keyFile() {
 		return
 	}
 	s := store.Snapshot()
-	e.add(keyFileCheck, OK, "keys: %d, chatflows: %d", len(s.Keys()), len(s.Chatflows()))
+	e.keys = s
+	e.sameKeys()
+	e.add(keyFileCheck, OK, "%s", contents(len(s.Keys()), len(s.Chatflows()), s.Entry(keystore.EveryChatflow) != nil))
 	used, plain := map[*keystore.Key]bool{}, 0
 	for _, c := range s.Chatflows() {
 		e.chatflow(c)
@@ -41,6 +47,25 @@ func (e *examination) keyFile() {
 	}
 	if plain > 0 {
 		e.plainSecrets(plain)
+	}
+}
+
+// sameKeys says whether the gate has applied the key file.
+func (e *examination) sameKeys() {
+	const check = "--keys"
+	hash := e.keys.Hash()
+	switch g := e.status; {
+	case g == nil:
+		e.add(check, NotChecked, "that the gate has applied %s could not be proved without the gate's admin listener (see %s)", e.KeyFile, adminCheck)
+	case g.KeysHash == "":
+		e.add(check, NotChecked, "the gate is older than this command, and does not tell which key file it has applied; update it")
+	case g.KeysHash == hash:
+		e.keysProven = true
+		e.add(check, OK, "the gate has applied %s (hash %s)", e.KeyFile, hash)
+	case g.Stale:
+		e.add(check, Fault, "the gate has not applied %s (hash %s), but an older key file (hash %s): see active keys", e.KeyFile, hash, g.KeysHash)
+	default:
+		e.add(check, Fault, "the gate has not applied %s (hash %s): it reads %s (hash %s); name that with --keys, or ask again in a few seconds if it was changed just now", e.KeyFile, hash, g.Settings.Keys, g.KeysHash)
 	}
 }
 
@@ -71,7 +96,7 @@ func (e *examination) key(k *keystore.Key, used bool) {
 func (e *examination) plainSecrets(keys int) {
 	result, readers := Look, ""
 	if info, err := os.Stat(e.KeyFile); err == nil && info.Mode().Perm()&0o044 != 0 {
-		result, readers = Open, fmt.Sprintf(", and others than its owner can read the file (mode %04o; chmod 600)", info.Mode().Perm())
+		result, readers = Open, fmt.Sprintf(", and others than its owner can read the file (mode %04o; chmod 600 %s)", info.Mode().Perm(), e.KeyFile)
 	}
 	e.add(keyFileCheck, result, "keys in plain text: %d%s; `flowlatch check` shows the digest to replace each with", keys, readers)
 }

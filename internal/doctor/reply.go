@@ -15,15 +15,19 @@ import (
 type reply struct {
 	status  int            // zero if the connection was closed without a response
 	code    string         // of flowlatch's errors
-	text    string         // the beginning of the body
+	text    string         // the beginning of the body, or why there is no response
 	json    map[string]any // the body, if it is a JSON object
 	express bool           // an error of Express, on which Flowise and n8n run
+
+	requestID string // of flowlatch's errors
+	location  string // of a redirect
+	notTLS    bool   // there is no response, because the server does not speak TLS
 }
 
 func readReply(res *http.Response) reply {
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
-	r := reply{status: res.StatusCode, text: strings.ToValidUTF8(string(body[:min(len(body), 60)]), "")}
+	r := reply{status: res.StatusCode, location: res.Header.Get("Location"), text: strings.ToValidUTF8(string(body[:min(len(body), 60)]), "")}
 	if err != nil && len(body) == 0 && !errors.Is(err, io.EOF) {
 		r.text = "the response broke off"
 	}
@@ -34,6 +38,7 @@ func readReply(res *http.Response) reply {
 	kind, _ := r.json["type"].(string)
 	if code, _ := r.json["code"].(string); strings.HasPrefix(kind, problem.Types) {
 		r.code = code
+		r.requestID, _ = r.json["request_id"].(string)
 	}
 	return r
 }

@@ -3,10 +3,12 @@ package doctor
 import (
 	"cmp"
 	"crypto/rand"
-	"errors"
+	"crypto/tls"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
@@ -22,12 +24,12 @@ func (e *examination) requests() error {
 	}
 	found := map[verdict][]string{}
 	probes := e.target.probes(e.URL.Path, unknownChatflow())
-	for sent, p := range probes {
-		replies, err := send(e.URL, e.Certificates, p)
-		if err != nil {
-			return fmt.Errorf("after %d requests: %w", sent, err)
-		}
-		worst := slices.MaxFunc(replies, func(a, b reply) int { return cmp.Compare(e.target.judge(a), e.target.judge(b)) })
+	replies, err := e.sendAll(probes)
+	if err != nil {
+		return err
+	}
+	for i, p := range probes {
+		worst := slices.MaxFunc(replies[i], func(a, b reply) int { return cmp.Compare(e.target.judge(a), e.target.judge(b)) })
 		v := e.target.judge(worst)
 		found[v] = append(found[v], fmt.Sprintf("%s: %v", p.name, worst))
 	}
@@ -49,21 +51,72 @@ func (e *examination) requests() error {
 	return nil
 }
 
-// whoAnswers looks whether it is flowlatch that answers. An error means that nobody does, or that it shuts down.
+// atOnce is how many requests are sent at once: after some of them, another response is waited for.
+const atOnce = 8
+
+// sendAll sends probes and returns the replies to each.
+func (e *examination) sendAll(probes []probe) ([][]reply, error) {
+	replies, errs := make([][]reply, len(probes)), make([]error, len(probes))
+	var senders sync.WaitGroup
+	next := make(chan int)
+	for range atOnce {
+		senders.Go(func() {
+			for i := range next {
+				replies[i], errs[i] = send(e.URL, e.Certificates, probes[i])
+			}
+		})
+	}
+	for i := range probes {
+		next <- i
+	}
+	close(next)
+	senders.Wait()
+	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+		return nil, fmt.Errorf("%s does not respond any more, at request %d of %d: %w; is the gate still running?", e.URL, i+1, len(probes), errs[i])
+	}
+	return replies, nil
+}
+
+// whoAnswers looks whether it is flowlatch that answers. An error means that nobody does who can be examined.
 func (e *examination) whoAnswers() error {
-	path := strings.ReplaceAll(e.target.call(), nobody, unknownChatflow())
-	replies, err := send(e.URL, e.Certificates, probe{header: "POST " + e.URL.Path + path + " HTTP/1.1\r\nContent-Length: 0\r\n"})
+	r, err := e.callNobody(e.URL, e.Certificates)
 	switch {
+	case err != nil && isNotTLS(err):
+		return fmt.Errorf("%s does not speak TLS; begin --url with http://", e.URL)
+	case err != nil && isUnreachable(err):
+		return fmt.Errorf("%s cannot be reached: %w; is the gate running, and is it there?", e.URL, err)
 	case err != nil:
-		return err
-	case replies[0].code == string(problem.Draining):
-		return errors.New("the gate is shutting down")
-	case replies[0].code == "":
-		e.add("gate", Open, "%s is not answered by flowlatch (%v): clients go around it; publish the gate's port there and nothing else", e.URL, replies[0])
+		return fmt.Errorf("%s: %w", e.URL, err)
+	case r.code == string(problem.Draining):
+		return fmt.Errorf("%s: the gate is shutting down; ask again when it runs", e.URL)
+	case r.code == "" && e.URL.Scheme == "http" && speaksTLS(e.URL):
+		return fmt.Errorf("%s speaks TLS; begin --url with https://", e.URL)
+	case r.code == "" && r.location != "":
+		return fmt.Errorf("%s redirects (%d) to %q; name with --url where clients end up", e.URL, r.status, r.location)
+	case r.code == "":
+		e.add("gate", Open, "%s is not answered by flowlatch (%v): clients go around it; publish the gate's port there and nothing else", e.URL, r)
 	default:
+		e.isGate, e.refusedID = true, r.requestID
 		e.add("gate", OK, "flowlatch answers at %s", e.URL)
 	}
 	return nil
+}
+
+// callNobody calls a chatflow that does not exist, without a key.
+func (e *examination) callNobody(base *url.URL, certificates []tls.Certificate) (reply, error) {
+	path := strings.ReplaceAll(e.target.call(), nobody, unknownChatflow())
+	replies, err := send(base, certificates, probe{header: "POST " + base.Path + path + " HTTP/1.1\r\nContent-Length: 0\r\n"})
+	if err != nil {
+		return reply{}, err
+	}
+	return replies[0], nil
+}
+
+// isFlowlatch reports whether a gate answers at a URL. A path that the upstream answers to everyone does not tell: the gate
+// may let it through.
+func (e *examination) isFlowlatch(base *url.URL) bool {
+	r, err := e.callNobody(base, e.Certificates)
+	return err == nil && r.code != ""
 }
 
 // unknownChatflow returns the ID of a chatflow that does not exist.

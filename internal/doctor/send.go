@@ -58,13 +58,38 @@ func send(base *url.URL, certificates []tls.Certificate, p probe) (replies []rep
 	return replies, nil
 }
 
-// get asks for a path below a URL. It reports whether there was a response.
-func get(base *url.URL, path string) (reply, bool) {
-	replies, err := send(base, nil, probe{header: "GET " + base.Path + path + " HTTP/1.1\r\n"})
-	if err != nil || replies[0].status == 0 {
+// get asks for a path below a URL. It reports whether somebody listens there, who may not have responded: then the status
+// is 0.
+func get(base *url.URL, certificates []tls.Certificate, path string) (r reply, reached bool) {
+	replies, err := send(base, certificates, probe{header: "GET " + base.Path + path + " HTTP/1.1\r\n"})
+	switch {
+	case err == nil:
+		return replies[0], true
+	case isUnreachable(err):
 		return reply{}, false
 	}
-	return replies[0], true
+	return reply{text: err.Error(), notTLS: isNotTLS(err)}, true
+}
+
+// isNotTLS reports whether an error means that a server does not speak TLS.
+func isNotTLS(err error) bool { return errors.As(err, new(tls.RecordHeaderError)) }
+
+// isUnreachable reports whether an error means that no connection came about.
+func isUnreachable(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// speaksTLS reports whether a server whose URL begins with http:// speaks TLS.
+func speaksTLS(base *url.URL) bool {
+	secure := *base
+	secure.Scheme, secure.Host = "https", net.JoinHostPort(base.Hostname(), portOf(base))
+	conn, err := dial(&secure, nil)
+	if err != nil {
+		return isTLSAlert(err)
+	}
+	conn.Close()
+	return base.Scheme == "http"
 }
 
 // dial opens a connection to the host of a URL. The certificate of an HTTPS one is not checked: the question is what the

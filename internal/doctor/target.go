@@ -15,6 +15,7 @@ type target struct {
 	secret    string   // one of them that is worth something
 	insider   string   // a header line by which the upstream may take a client for one of its own
 	alive     string   // a path that the upstream answers to everyone
+	exists    string   // a path that a gate lets through without a key if NOBODY is listed, and that runs nothing; or empty
 	alone     string   // how to have the upstream listen on loopback only
 
 	isError func(object map[string]any) bool // whether a JSON object is an error of the upstream's
@@ -36,7 +37,7 @@ var targets = map[string]*target{
 			"/api/v1/chatflows?x=/api/v1/ping", "/metrics", "/status", "/readyz",
 		},
 		insider: "x-request-from: internal\r\n",
-		alive:   "/api/v1/ping", alone: "HOST=127.0.0.1 for Flowise",
+		alive:   "/api/v1/ping", exists: "/api/v1/chatflows-streaming/" + nobody, alone: "HOST=127.0.0.1 for Flowise",
 		isError: func(object map[string]any) bool {
 			return has(object, "success", "statusCode") || object["error"] == "Unauthorized Access"
 		},

@@ -71,18 +71,35 @@ func Read(ctx context.Context, o Options) (*Installation, error) {
 	return c.read(ctx)
 }
 
-func (c *client) read(ctx context.Context) (*Installation, error) {
-	var err error
-	if c.version, err = c.readVersion(ctx); err != nil {
+// Chatflows is [Read] for the chatflows alone.
+func Chatflows(ctx context.Context, o Options) ([]Chatflow, error) {
+	c, err := newClient(o)
+	if err != nil {
 		return nil, err
 	}
+	if err := c.begin(ctx); err != nil {
+		return nil, err
+	}
+	return c.readChatflows(ctx)
+}
+
+// begin finds out what Flowise this is, and begins a session if it needs one.
+func (c *client) begin(ctx context.Context) (err error) {
+	if c.version, err = c.readVersion(ctx); err != nil {
+		return err
+	}
 	if err := c.credential.suits(c.version); err != nil {
-		return nil, fmt.Errorf("%s: %w", c.base, err)
+		return fmt.Errorf("%s: %w", c.base, err)
 	}
 	if c.credential.Email != "" {
-		if err := c.login(ctx); err != nil {
-			return nil, err
-		}
+		return c.login(ctx)
+	}
+	return nil
+}
+
+func (c *client) read(ctx context.Context) (*Installation, error) {
+	if err := c.begin(ctx); err != nil {
+		return nil, err
 	}
 	chatflows, err := c.readChatflows(ctx)
 	if err != nil {

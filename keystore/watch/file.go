@@ -14,6 +14,7 @@ import (
 type File struct {
 	path   string
 	limit  int64
+	fixed  []byte      // what Open returns if it is not nil
 	info   fs.FileInfo // of the content that was last found; nil if there was none yet
 	digest [sha256.Size]byte
 	known  bool // digest is that of the last content
@@ -25,6 +26,9 @@ type File struct {
 
 // NewFile returns a File that has seen nothing yet, and reads at most limit bytes.
 func NewFile(path string, limit int64) *File { return &File{path: path, limit: limit} }
+
+// Fixed returns a File that always has the same content, which was read already. path is its name in messages.
+func Fixed(path string, content []byte) *File { return &File{path: path, fixed: content} }
 
 // large is the size from which a file is not copied into memory, and is not read again while nothing says that it has
 // changed.
@@ -49,6 +53,11 @@ type Content struct {
 // error the next content counts as changed. The caller must close the content. What is not a regular file, or is larger
 // than the limit, is an error; so is a file system that does not respond within [Timeout], here or while the content is read.
 func (f *File) Open() (c *Content, changed bool, err error) {
+	if f.fixed != nil {
+		changed = !f.known
+		f.digest, f.known = sha256.Sum256(f.fixed), true
+		return &Content{SectionReader: io.NewSectionReader(bytes.NewReader(f.fixed), 0, int64(len(f.fixed))), of: f}, changed, nil
+	}
 	last, known := f.opened, f.known
 	f.opened, f.known = time.Now(), false
 	c, err = limited(f.path, func() (*Content, error) { return openContent(f.path, f.limit) }, func(c *Content) { c.release() })
@@ -127,6 +136,9 @@ func (c *Content) release() {
 		c.file = nil
 	}
 }
+
+// Digest returns the SHA-256 of the content that Open last returned.
+func (f *File) Digest() [sha256.Size]byte { return f.digest }
 
 // Path returns the path of the file.
 func (f *File) Path() string { return f.path }

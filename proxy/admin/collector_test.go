@@ -17,6 +17,7 @@ func TestMetrics(t *testing.T) {
 		`flowlatch_keys_reloads_total{result="success"} 1`,
 		`flowlatch_keys_reloads_total{result="failure"} 0`,
 		`flowlatch_keys_stale 0`,
+		`flowlatch_keys_hash_info{hash="` + g.Status().KeysHash + `"} 1`,
 		`flowlatch_key_expiry_timestamp_seconds{key="old"} 1.5778368e+09`,
 		`flowlatch_upstream_up 1`,
 		"flowlatch_keys_last_reload_success_timestamp_seconds 1.",

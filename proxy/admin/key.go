@@ -10,7 +10,8 @@ import (
 // OneKey is what `GET /status?key=ID` shows. It costs the gate little however many keys it has.
 type OneKey struct {
 	Generation uint64     `json:"generation"`
-	Key        *KeyStatus `json:"key"` // null if the gate has no such key
+	KeysHash   string     `json:"keys_hash"` // see keystore.Snapshot.Hash
+	Key        *KeyStatus `json:"key"`       // null if the gate has no such key
 }
 
 func (a *Admin) serveKey(w http.ResponseWriter, id string) {
@@ -18,8 +19,9 @@ func (a *Admin) serveKey(w http.ResponseWriter, id string) {
 	if a.opts.Now != nil {
 		now = a.opts.Now()
 	}
-	s := OneKey{Generation: a.opts.Store.Status().Generation}
-	if k := a.opts.Store.Snapshot().Key(id); k != nil {
+	snapshot := a.opts.Store.Snapshot()
+	s := OneKey{Generation: a.opts.Store.Status().Generation, KeysHash: snapshot.Hash()}
+	if k := snapshot.Key(id); k != nil {
 		status := a.oneKey(k, now)
 		s.Key = &status
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
@@ -33,6 +34,15 @@ type RefusedKeyStatus struct {
 	Count  int        `json:"count"`
 	Last   time.Time  `json:"last"`
 	Client netip.Addr `json:"client"` // of the last request
+}
+
+// UpstreamRefusalStatus is the last request for a chatflow that the gate allowed and the upstream refused.
+type UpstreamRefusalStatus struct {
+	Time     time.Time `json:"time"`
+	Chatflow string    `json:"chatflow,omitempty"`
+	Route    string    `json:"route"`
+	Status   int       `json:"status"`
+	Hint     string    `json:"hint"`
 }
 
 // refusalsResponse is the response to `GET /status?request_id=ID`.
@@ -65,6 +75,23 @@ func (v view) hasRefusal(r *proxy.Refusal) bool {
 		return strings.HasPrefix(r.RequestID, v.requestID)
 	}
 	return v.has(r.RequestID) || v.has(r.Key) || v.has(r.Chatflow) || v.has(r.Client.String()) || v.has(string(r.Code))
+}
+
+// upstreamRefusals returns chatflows whose requests the upstream refuses.
+func (a *Admin) upstreamRefusals(s *keystore.Snapshot) []UpstreamRefusalStatus {
+	list := []UpstreamRefusalStatus{}
+	for _, r := range a.proxy.UpstreamRefusals() {
+		label := ""
+		if c := s.Entry(r.Chatflow); c != nil {
+			label = c.Label()
+		} else if r.Chatflow != "" {
+			continue // it has left the key file
+		}
+		if len(list) < shownRefusals {
+			list = append(list, UpstreamRefusalStatus{Time: r.Time.UTC(), Chatflow: label, Route: r.Route, Status: r.Status, Hint: r.Hint})
+		}
+	}
+	return list
 }
 
 // refusedKeys returns the known keys that were refused lately. Whoever has such a key is somebody: a partner whose key has

@@ -24,6 +24,7 @@ type Status struct {
 	OpenRequests  int64          `json:"open_requests"`
 	Upstream      UpstreamStatus `json:"upstream"`
 	Generation    uint64         `json:"generation"`
+	KeysHash      string         `json:"keys_hash"` // see keystore.Snapshot.Hash
 	Stale         bool           `json:"stale"`
 	Fault         string         `json:"fault,omitempty"`
 	LastReload    ReloadStatus   `json:"last_reload"`
@@ -43,6 +44,10 @@ type Status struct {
 	Refusals []RefusalStatus `json:"refusals"`
 	// RefusedKeys are the known keys that were refused in the last hour, the last one first.
 	RefusedKeys []RefusedKeyStatus `json:"refused_keys"`
+	// UpstreamRefusals are chatflows whose allowed requests the upstream refuses, the last one first.
+	UpstreamRefusals []UpstreamRefusalStatus `json:"upstream_refusals"`
+	// PublicChatflows are the first of the chatflows that need no key, as logs name them.
+	PublicChatflows []string `json:"public_chatflows"`
 	// Expiring are the first of the valid keys that end within 14 days.
 	Expiring []ExpiringStatus `json:"expiring"`
 
@@ -200,7 +205,7 @@ func (a *Admin) status(v view) Status {
 	all := sample.counts
 	s := Status{
 		Version: o.Version, Preset: o.Preset.Name, StartedAt: a.started.UTC(), Now: validAt.UTC(),
-		Generation: st.Generation, Stale: st.Stale, Fault: reason(st.Err), Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
+		Generation: st.Generation, KeysHash: snapshot.Hash(), Stale: st.Stale, Fault: reason(st.Err), Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
 		Warnings: v.warnings(snapshot), RecentReloads: []ReloadStatus{}, Settings: settingsStatus(o), Certificates: certificateStatus(o.Certificates.Status()),
 		Totals: countStatus(all), Unlisted: countStatus(unlisted), Recent: a.history.lastMinute(all, now), History: a.history.lastHour(sample),
 	}
@@ -214,7 +219,8 @@ func (a *Admin) status(v view) Status {
 	}
 	s.Keys, s.Expiring, s.KeyCounts = a.keyStatus(v, snapshot, validAt)
 	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot, validAt)
-	s.Refusals, s.RefusedKeys = a.refusalStatus(v), a.refusedKeys(now)
+	s.Refusals, s.RefusedKeys, s.UpstreamRefusals = a.refusalStatus(v), a.refusedKeys(now), a.upstreamRefusals(snapshot)
+	s.PublicChatflows = publicChatflows(snapshot)
 	return s
 }
 

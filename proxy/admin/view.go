@@ -34,6 +34,7 @@ const (
 	mostFilter    = 200 // bytes of a filter
 	shownKeys     = 20  // of one chatflow, where there is a limit
 	shownExpiring = 5
+	shownPublic   = 20
 )
 
 // parseView reads a view from the query of `GET /status`. Parameters that it does not know mean nothing, as
@@ -193,6 +194,20 @@ func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot, now time.Time) ([]C
 		})
 	}
 	return chatflows, counts
+}
+
+// publicChatflows returns the first of the chatflows that need no key.
+func publicChatflows(s *keystore.Snapshot) []string {
+	labels := []string{}
+	if !s.AnyPublic() {
+		return labels
+	}
+	for _, c := range s.Chatflows() {
+		if c.Public && len(labels) < shownPublic {
+			labels = append(labels, c.Label())
+		}
+	}
+	return labels
 }
 
 // validKeys returns the keys of a chatflow that open it now: without the disabled, the expired and the future ones.

@@ -52,13 +52,13 @@ func Flowise() *Preset {
 		{Group: "widget", Name: "feedback", Methods: []string{post}, Path: "feedback/" + inPath, Body: "chatflowid", Refuse: rowID, Creates: "id"},
 		{Group: "widget", Name: "feedback-update", Methods: []string{put}, Path: "feedback/{id}", Access: AnyKey, Created: "id", Refuse: rowAndMessage},
 		{Group: "widget", Name: "leads", Methods: []string{post}, Path: "leads", Alternatives: []string{"leads/"}, Body: "chatflowid", Refuse: rowID},
-		{Group: "widget", Name: "text-to-speech", Methods: []string{post}, Path: "text-to-speech/generate", Body: "chatflowId"},
+		{Group: "widget", Name: "text-to-speech", Methods: []string{post}, Path: "text-to-speech/generate", Body: "chatflowId", UpstreamNeeds: "the chatflow to be public in Flowise (3.1.4)"},
 		{Group: "widget", Name: "text-to-speech-abort", Methods: []string{post}, Path: "text-to-speech/abort", Body: "chatflowId"},
 		{Group: "widget", Name: "node-icon", Methods: []string{get}, Path: "node-icon/{name}", Access: Public},
 
-		{Group: "upsert", Name: "vector-upsert", Methods: []string{post}, Path: "vector/upsert/" + inPath},
-		{Group: "mcp", Name: "mcp", Methods: []string{post, del}, Path: "mcp/" + inPath},
-		{Group: "webhook", Name: "webhook", Methods: []string{"*"}, Path: "webhook/" + inPath, AnyQuery: true},
+		{Group: "upsert", Name: "vector-upsert", Methods: []string{post}, Path: "vector/upsert/" + inPath, UpstreamKey: "an API key of Flowise (3.0.13 and newer)"},
+		{Group: "mcp", Name: "mcp", Methods: []string{post, del}, Path: "mcp/" + inPath, UpstreamKey: "the token that Flowise shows for the chatflow's MCP server"},
+		{Group: "webhook", Name: "webhook", Methods: []string{"*"}, Path: "webhook/" + inPath, AnyQuery: true, UpstreamNeeds: "the signature that the chatflow's start node asks for, from the client"},
 	}
 	for _, r := range routes {
 		r.Path = v1 + r.Path
@@ -72,8 +72,15 @@ func Flowise() *Preset {
 		Expose:           []string{"predict"},
 		Upstream:         "http://127.0.0.1:3000",
 		CredentialHeader: "Authorization",
-		Headers:          []string{"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation"}, // switches: its own user interface and inner calls
-		Widget:           true,
-		FlowiseKeys:      true,
+		UpstreamKey:      "the key that the chatflow still has in Flowise",
+		// From middlewares/errors/index.ts, and utils/SSEStreamer.ts at 3.1.4, with what services/predictions and services/vectors throw.
+		KeyErrors: []string{
+			`"message":"Error: predictionsServices.buildChatflow - Unauthorized"`, `"message":"Error: vectorsService.upsertVector - Unauthorized"`,
+			`{"event":"error","data":"Error: predictionsServices.buildChatflow - Unauthorized"`,
+		},
+		OtherForbidden: "the chatflow's allowed domains in Flowise lack the page that sent it",
+		Headers:        []string{"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation"}, // switches: its own user interface and inner calls
+		Widget:         true,
+		FlowiseKeys:    true,
 	}
 }

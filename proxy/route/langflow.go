@@ -19,6 +19,7 @@ func Langflow() *Preset {
 		Expose:           []string{"run"},
 		Upstream:         "http://127.0.0.1:7860",
 		CredentialHeader: "X-Api-Key",
+		UpstreamKey:      "an API key of Langflow",
 		// A header X-LANGFLOW-GLOBAL-VAR-NAME takes the place of the operator's variable NAME in a run.
 		HeaderPrefixes: []string{"X-Langflow-"},
 		Routes: []*Route{

@@ -20,6 +20,7 @@ func N8n() *Preset {
 		Expose:           []string{"webhook"},
 		Upstream:         "http://127.0.0.1:5678",
 		CredentialHeader: "Authorization",
+		UpstreamKey:      "the credential that the workflow's webhook asks for",
 		Headers:          []string{"X-N8n-Api-Key"}, // the key of n8n's own API, which a workflow would see and store
 	}
 	// "*", so that preflights are not passed on: n8n's response to one tells whether the path exists.

@@ -24,6 +24,13 @@ type Preset struct {
 	// CredentialHeader is the header in which the runner takes a credential, in the canonical form of package
 	// textproto: Authorization, or one that holds a token alone. Clients cannot set it.
 	CredentialHeader string
+	// UpstreamKey is what the runner itself may want from clients of a chatflow, in words.
+	UpstreamKey string
+	// KeyErrors are texts in the beginning of a response by which the runner says that it wants that key, where its status
+	// does not say so. No client can have them sent back: they hold quotation marks that JSON would escape.
+	KeyErrors []string
+	// OtherForbidden is what else the runner may mean by 403, in words.
+	OtherForbidden string
 	// Headers and HeaderPrefixes are header names, and beginnings of such names, that clients may not set because the
 	// runner acts on them. They are in canonical form.
 	Headers        []string

@@ -53,6 +53,10 @@ type Route struct {
 	Access Access
 	// Discovery marks a route that official clients call before they use their key.
 	Discovery bool
+	// UpstreamKey is what the upstream itself wants from clients of this route, in words. Empty means the preset's.
+	UpstreamKey string
+	// UpstreamNeeds is what the upstream means by 401 on this route, in words, where no credential would help.
+	UpstreamNeeds string
 	// Websocket allows the request to upgrade to the websocket protocol.
 	Websocket bool
 }

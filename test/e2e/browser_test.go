@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 )
@@ -37,24 +36,5 @@ func browsers(t *testing.T, l *lab) {
 		if allowed := send(t, g.URL, r).header.Get("Access-Control-Allow-Origin"); allowed != want {
 			t.Errorf("refusal of %s allows the origin %q, want %q, or a browser does not show why", origin, allowed, want)
 		}
-	}
-}
-
-// examined runs `flowlatch doctor` against a gate in front of Flowise, and against Flowise without one.
-func examined(t *testing.T, l *lab) {
-	keys := l.keyFile(t)
-	keys.add(t, "client", l.flows.fnOpen)
-	g := l.serve(t, keys.path, "--expose", "predict,widget,upsert,mcp,webhook")
-	doctor := func(url string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), l.binary, "doctor", "--url", url, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key-file", keys.path)
-		cmd.Env = childEnv(t.TempDir())
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}
-	if out, err := doctor(g.URL); err != nil || !strings.Contains(out, "none of ") {
-		t.Errorf("doctor of the gate: %v, want nothing open\n%s", err, out)
-	}
-	if out, err := doctor(l.flowise.url); err == nil || strings.Count(out, "OPEN") < 10 {
-		t.Errorf("doctor of Flowise itself: %v, want many open findings\n%s", err, out)
 	}
 }

@@ -1,0 +1,93 @@
+package doctor
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/admin"
+)
+
+const adminCheck = "--admin"
+
+const (
+	// gateTries is how many requests are sent to find a gate that shares an address with others. One of five replicas is
+	// missed once in 86 times.
+	gateTries = 20
+	// noteTime is how long after its response a refusal may be looked for in vain.
+	noteTime = 25 * time.Millisecond
+)
+
+// sameGate proves that the admin listener belongs to the gate that clients reach: it looks there for a request that the
+// gate has just refused, by an ID that nobody else has. If it finds one, e.status is what the gate says of itself.
+func (e *examination) sameGate() {
+	status, err := readStatus(e.Admin, shownChatflows)
+	e.adminErr = err
+	if err != nil {
+		result := NotChecked
+		if e.AdminNamed {
+			result = Fault
+		}
+		e.add(adminCheck, result, "%v; name the gate's admin listener with --admin, and its keys, --keys and --upstream are checked, too", err)
+		return
+	}
+	if !e.isGate {
+		e.add(adminCheck, NotChecked, "%s is not answered by flowlatch, so it was not looked for the gate that %s belongs to", e.URL, e.Admin)
+		return
+	}
+	sent, found, err := e.findRefusal()
+	switch {
+	case err != nil:
+		e.add(adminCheck, NotChecked, "that %s belongs to the gate at %s could not be proved: %v", e.Admin, e.URL, err)
+	case found:
+		e.status = &status
+		e.add(adminCheck, OK, "%s belongs to the gate at %s: it knows a request that was refused there", e.Admin, e.URL)
+	default:
+		e.add(adminCheck, Fault, "%s belongs to another gate than %s, or to another of its replicas: it knows none of %d requests that were refused there; name the admin listener of the same gate", e.Admin, e.URL, sent)
+	}
+}
+
+// findRefusal reports whether the admin listener knows one of the requests that the gate refuses, and how many were sent.
+func (e *examination) findRefusal() (sent int, found bool, err error) {
+	ids := []string{e.refusedID}
+	for range gateTries {
+		for _, id := range ids[max(0, len(ids)-2):] {
+			if found, err = knowsRefusal(e.Admin, id); found || err != nil {
+				return len(ids), found, err
+			}
+		}
+		r, err := e.callNobody(e.URL, e.Certificates)
+		if err != nil {
+			return len(ids), false, err
+		}
+		ids = append(ids, r.requestID)
+		time.Sleep(noteTime)
+	}
+	for _, id := range slices.Backward(ids) { // a gate with much to do may have been slow to note them
+		if found, err = knowsRefusal(e.Admin, id); found || err != nil {
+			break
+		}
+	}
+	return len(ids), found, err
+}
+
+// knowsRefusal reports whether the gate of an admin listener has refused the request with an ID.
+func knowsRefusal(addr, id string) (bool, error) {
+	if id == "" {
+		return false, nil // of a response that was not a refusal
+	}
+	body, err := Ask(addr, "/status?request_id="+url.QueryEscape(id))
+	var found struct {
+		Generation uint64
+		Refusals   []admin.RefusalStatus
+	}
+	switch {
+	case err != nil:
+		return false, err
+	case json.Unmarshal(body, &found) != nil || found.Generation != 0 || found.Refusals == nil:
+		return false, fmt.Errorf("the gate at %s is older than this command, and does not tell which requests it refused; update it", addr)
+	}
+	return slices.ContainsFunc(found.Refusals, func(r admin.RefusalStatus) bool { return r.RequestID == id }), nil
+}
