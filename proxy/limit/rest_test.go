@@ -1,10 +1,14 @@
 package limit_test
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
@@ -27,5 +31,34 @@ func TestClientsAreForgotten(t *testing.T) {
 		if got := l.Clients(); got != tt.want {
 			t.Errorf("clients after %s, ended: %t = %d, want %d", tt.after, tt.end, got, tt.want)
 		}
+	}
+}
+
+// TestRedisThatRefuses has a Redis that takes connections and does none of what it is asked: it is told once that limits
+// hold by the fallback.
+func TestRedisThatRefuses(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	r.command(t, "CONFIG SET min-replicas-to-write 1\r\n") // it refuses to write
+	g := startGate(t, r.socket, limit.RedisOptions{})
+	testkit.Eventually(t, "word that Redis does not answer", func() bool { return g.changes.Load() == 1 })
+	r.command(t, "CONFIG SET min-replicas-to-write 0\r\n")
+	g.awaitUp(t, true)
+	testkit.Eventually(t, "word that it does", func() bool { return g.changes.Load() == 2 })
+}
+
+// command sends r a command.
+func (r *redis) command(t *testing.T, line string) {
+	t.Helper()
+	c, err := net.Dial("unix", r.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, line); err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := bufio.NewReader(c).ReadString('\n'); err != nil || reply != "+OK\r\n" {
+		t.Fatalf("%s = %q, %v, want OK", line, reply, err)
 	}
 }
