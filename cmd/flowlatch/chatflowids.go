@@ -48,7 +48,7 @@ func chatflowID(text string, c *config.Config, keys []byte) (id, note string, er
 		return "", "", fmt.Errorf("--chatflow: %.60q is a URL or a path in which no single ID can be told; give the ID alone", text)
 	}
 	if err := keystore.ValidateID(text); err != nil {
-		return "", "", fmt.Errorf("chatflow ID %w", err)
+		return "", "", fmt.Errorf("chatflow ID %w; the chatflow IDs of %s are %s", err, c.Proxy.Preset.Runner, c.Proxy.Preset.IDs)
 	}
 	p := c.Proxy.Preset
 	why := fmt.Sprintf("no route of %s takes a chatflow ID like %q: its IDs are %s", p.Runner, text, p.IDs)

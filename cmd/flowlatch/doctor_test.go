@@ -208,7 +208,7 @@ func TestDoctorUsage(t *testing.T) {
 		want string
 	}{
 		"no URL":          {nil, exitUsage, "--url"},
-		"malformed URL":   {[]string{"--url", "gate:8080"}, exitUsage, "--url"},
+		"malformed URL":   {[]string{"--url", "gate:8080"}, exitUsage, `--url: "gate:8080": want a URL, which begins with http:// or https://, as in http://gate:8080`},
 		"nobody there":    {[]string{"--url", "http://127.0.0.1:1"}, exitFailed, "is the gate running"},
 		"malformed admin": {[]string{"--url", "http://127.0.0.1:1", "--admin", "9901"}, exitUsage, "--admin"},
 		"malformed runner": {

@@ -57,7 +57,11 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 		if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
 			return existsError(c.Keys, err)
 		}
-		if _, err := os.Stat(filepath.Dir(c.Keys)); err != nil {
+		dir := filepath.Dir(c.Keys)
+		switch _, err := os.Stat(dir); {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("--keys %s: its directory %s does not exist; make it, or name another file with --keys", c.Keys, dir)
+		case err != nil:
 			return fmt.Errorf("--keys %s: the directory of the new key file: %w", c.Keys, err)
 		}
 	}

@@ -178,6 +178,12 @@ func TestUsageFile(t *testing.T) {
 				t.Errorf("request %d = %d %s, want %q", n+1, res.status, res.body, code)
 			}
 		}
+		for since, shown := range map[string]bool{"90d": true, "2020-01-01": true, "2200-01-01": false} {
+			_, out, stderr := finish(t, "usage", "--admin", strings.TrimPrefix(g.Admin, "http://"), "--since", since)
+			if got := strings.Contains(out, "acme-web"); got != shown {
+				t.Errorf("flowlatch usage --since %s = %q, %q, want the key in it: %t", since, out, stderr, shown)
+			}
+		}
 		g.WantExit(t, syscall.SIGTERM)
 	}
 	if err := os.WriteFile(path, []byte(`{"version": 1, "usage": [`), 0o600); err != nil {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,7 +98,7 @@ func NewRedis(o RedisOptions) *Redis {
 // where there are any. The error does not repeat the URL, in which there may be a password.
 func ParseRedisURL(url string) (rueidis.ClientOption, error) {
 	o, err := rueidis.ParseURL(url)
-	if err != nil {
+	if err != nil || !strings.Contains(url, "://") { // redis:6379 has no host, and would be localhost
 		return o, errors.New("not the URL of a Redis, such as redis://:password@host:6379/0, rediss://host:6379 or unix:///path/to/socket")
 	}
 	o.DisableCache = true // it needs CLIENT TRACKING, which some servers lack
