@@ -48,6 +48,7 @@ const (
 	probeEvery     = 250 * time.Millisecond // so that it is known within a second that Redis is gone, or back
 	syncEvery      = 50 * time.Millisecond  // after which what has ended is written
 	syncTimeout    = time.Second
+	hearEvery      = time.Second // how often it is asked what other gates have open, where they had some
 
 	defaultLease = 30 * time.Second
 )
@@ -226,7 +227,8 @@ func (r *Redis) Run(ctx context.Context, o rueidis.ClientOption) {
 	}
 	defer client.Close()
 	r.client.Store(&client)
-	probe, sync, renew := time.NewTicker(probeEvery), time.NewTicker(syncEvery), time.NewTicker(r.lease/3)
+	probe, sync, renew, hear := time.NewTicker(probeEvery), time.NewTicker(syncEvery), time.NewTicker(r.lease/3), time.NewTicker(hearEvery)
+	defer hear.Stop()
 	defer probe.Stop()
 	defer sync.Stop()
 	defer renew.Stop()
@@ -246,6 +248,8 @@ func (r *Redis) Run(ctx context.Context, o rueidis.ClientOption) {
 			}
 		case <-renew.C:
 			r.touchAll()
+		case <-hear.C:
+			r.touchShared()
 		}
 	}
 }
