@@ -9,7 +9,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body"}
+var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body", "limits"}
 
 func (p *parser) chatflow(n *yaml.Node) {
 	c := &Chatflow{Line: n.Line}
@@ -28,6 +28,8 @@ func (p *parser) chatflow(n *yaml.Node) {
 			p.upstreamAuthorization(c, n)
 		case "body":
 			p.bodyPolicy(c, n)
+		case "limits":
+			c.Limits = p.limits(n, "limits", &c.ClientLimits)
 		default:
 			return false
 		}

@@ -18,6 +18,8 @@ func TestMisspelledFields(t *testing.T) {
 		"a key":        {keyFields, "version: 1\nkeys: [{%s: x}]\n"},
 		"a secret":     {secretFields, "version: 1\nkeys: [{id: a, secrets: [{%s: x}]}]\n"},
 		"a chatflow":   {chatflowFields, "version: 1\nchatflows: [{%s: x}]\n"},
+		"limits":       {append([]string{"per_client"}, limitFields...), "version: 1\nchatflows: [{id: a, public: true, limits: {%s: x}}]\n"},
+		"per_client":   {limitFields, "version: 1\nchatflows: [{id: a, public: true, limits: {per_client: {%s: x}}}]\n"},
 		"body":         {[]string{"json_only", "deny"}, "version: 1\nchatflows: [{id: a, public: true, body: {%s: x}}]\n"},
 	} {
 		for _, field := range test.fields {

@@ -113,7 +113,8 @@ func pairs[T any](old, next []*T, id func(*T) string, each func(was, is *T)) {
 }
 
 func sameKey(a, b *Key) bool {
-	return a.Disabled == b.Disabled && a.fromFlowise == b.fromFlowise && a.valid == b.valid && slices.EqualFunc(a.secrets, b.secrets, func(a, b Secret) bool {
+	return a.Disabled == b.Disabled && a.fromFlowise == b.fromFlowise && a.valid == b.valid && a.Limits.equal(b.Limits) &&
+		slices.Equal(a.From, b.From) && slices.Equal(a.Groups, b.Groups) && slices.EqualFunc(a.secrets, b.secrets, func(a, b Secret) bool {
 		return a.Digest == b.Digest && a.valid == b.valid
 	})
 }
@@ -121,7 +122,8 @@ func sameKey(a, b *Key) bool {
 // losesOfKey reports whether b lacks something that a has: a secret, or a limit of its use. Disabling a key, or
 // letting it expire earlier, is no loss.
 func losesOfKey(a, b *Key) bool {
-	return a.Disabled && !b.Disabled || len(b.secrets) < len(a.secrets) || b.valid.lacks(a.valid) ||
+	return a.Disabled && !b.Disabled || len(b.secrets) < len(a.secrets) || b.valid.lacks(a.valid) || b.Limits.lacks(a.Limits) ||
+		len(a.From) > 0 && len(b.From) == 0 || len(a.Groups) > 0 && len(b.Groups) == 0 ||
 		slices.ContainsFunc(a.secrets, func(s Secret) bool {
 			i := slices.IndexFunc(b.secrets, func(t Secret) bool { return t.Digest == s.Digest })
 			return i < 0 || b.secrets[i].valid.lacks(s.valid)
@@ -135,6 +137,7 @@ func (w window) lacks(o window) bool {
 
 func sameChatflow(a, b *Chatflow) bool {
 	return a.Name == b.Name && a.Public == b.Public && a.UpstreamAuthorization == b.UpstreamAuthorization &&
+		a.Limits.equal(b.Limits) && a.ClientLimits.equal(b.ClientLimits) &&
 		a.Body.JSONOnly == b.Body.JSONOnly && slices.Equal(a.Body.Deny, b.Body.Deny) &&
 		slices.EqualFunc(a.keys, b.keys, func(a, b *Key) bool { return a.ID == b.ID })
 }
@@ -143,7 +146,7 @@ func sameChatflow(a, b *Chatflow) bool {
 func losesOfChatflow(a, b *Chatflow) bool {
 	return a.Public && !b.Public || a.Name != "" && b.Name == "" ||
 		a.UpstreamAuthorization.Mode != UpstreamDefault && b.UpstreamAuthorization.Mode == UpstreamDefault ||
-		b.Body.lacks(a.Body) ||
+		b.Body.lacks(a.Body) || b.Limits.lacks(a.Limits) || b.ClientLimits.lacks(a.ClientLimits) ||
 		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.hasID(k.ID) })
 }
 

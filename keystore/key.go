@@ -2,6 +2,8 @@ package keystore
 
 import (
 	"math"
+	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -12,6 +14,12 @@ type Key struct {
 	ID string
 	// Disabled says that no secret of the key is accepted.
 	Disabled bool
+	// From are the addresses from which it may be used; none means any.
+	From []netip.Prefix
+	// Groups are the route groups that it may use; none means all that are exposed.
+	Groups []string
+	// Limits are how much it may be used; nil means without limit.
+	Limits *Limits
 
 	fromFlowise bool // and not from the key file itself
 
@@ -71,6 +79,16 @@ func (k *Key) NotAfter() time.Time {
 // Since is the generation in which the key was added or last changed, as counted by the [Store] that published it; 0
 // outside a Store.
 func (k *Key) Since() uint64 { return uint64(k.since) }
+
+// MayComeFrom reports whether the key may be used from an address.
+func (k *Key) MayComeFrom(client netip.Addr) bool {
+	return len(k.From) == 0 || slices.ContainsFunc(k.From, func(n netip.Prefix) bool { return n.Contains(client) })
+}
+
+// MayUse reports whether the key may be used for routes of a group.
+func (k *Key) MayUse(group string) bool {
+	return len(k.Groups) == 0 || slices.Contains(k.Groups, group)
+}
 
 // Secrets returns the key's secrets in the order of the file. The slice must not be changed.
 func (k *Key) Secrets() []Secret { return k.secrets }

@@ -1,11 +1,18 @@
 package keystore
 
-import "go.yaml.in/yaml/v4"
+import (
+	"net/netip"
+	"slices"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
+)
 
 // The names of fields, to guess what was meant by others.
 var (
 	secretFields = []string{"sha256", "secret", "not_before", "not_after"}
-	keyFields    = append([]string{"id", "secrets", "disabled"}, secretFields...)
+	keyFields    = append([]string{"id", "secrets", "disabled", "from", "groups", "limits"}, secretFields...)
 )
 
 func (p *parser) key(n *yaml.Node) {
@@ -20,6 +27,12 @@ func (p *parser) key(n *yaml.Node) {
 			secrets = n
 		case "disabled":
 			k.Disabled = p.Bool(n, "disabled")
+		case "from":
+			p.Sequence(n, "from", func(n *yaml.Node) { p.network(k, n) })
+		case "groups":
+			p.Sequence(n, "groups", func(n *yaml.Node) { p.group(k, n) })
+		case "limits":
+			k.Limits = p.limits(n, "limits", nil)
 		default:
 			return p.secretField(&own, field, n)
 		}
@@ -49,6 +62,40 @@ func (p *parser) key(n *yaml.Node) {
 		}
 	}
 	p.addKey(n, k)
+}
+
+// network reads an address or network from which k may be used.
+func (p *parser) network(k *Key, n *yaml.Node) {
+	v, ok := p.Text(n, "from")
+	if !ok {
+		return
+	}
+	network, err := netip.ParsePrefix(v)
+	if addr, e := netip.ParseAddr(v); e == nil && addr.Zone() == "" {
+		network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	switch {
+	case err != nil || network.Addr().Is4In6():
+		p.Fault(n, "from: %s is neither an address nor a network such as 203.0.113.0/24 or 2001:db8::/32", strictyaml.Quote(v))
+	case network != network.Masked():
+		p.Fault(n, "from: %s is an address in a network; write %s for the network, or the address alone", strictyaml.Quote(v), network.Masked())
+	case slices.Contains(k.From, network):
+		p.Fault(n, "from: %s is listed twice", strictyaml.Quote(v))
+	default:
+		k.From = append(k.From, network)
+	}
+}
+
+// group reads a route group that k may use. Which ones there are, package proxy knows.
+func (p *parser) group(k *Key, n *yaml.Node) {
+	v, ok := p.Text(n, "groups")
+	switch {
+	case !ok:
+	case slices.Contains(k.Groups, v):
+		p.Fault(n, "groups: %s is listed twice", strictyaml.Quote(v))
+	default:
+		k.Groups = append(k.Groups, v)
+	}
 }
 
 // addKey adds k, which stands at n, to the snapshot.

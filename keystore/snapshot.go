@@ -55,6 +55,9 @@ type Chatflow struct {
 	UpstreamAuthorization UpstreamAuthorization
 	// Body is what clients may put into a request body. The zero value means anything.
 	Body BodyPolicy
+	// Limits are how much all its keys together may use it, and ClientLimits how much each client address may; nil means
+	// without limit.
+	Limits, ClientLimits *Limits
 	// Line is the line of the chatflow in its file, from 1.
 	Line int
 
@@ -72,6 +75,9 @@ func (c *Chatflow) has(k *Key) bool {
 	_, ok := slices.BinarySearch(c.numbers, k.number)
 	return ok
 }
+
+// Lists reports whether k is listed for the chatflow itself.
+func (c *Chatflow) Lists(k *Key) bool { return c.has(k) }
 
 // hasID is has for a key of another snapshot.
 func (c *Chatflow) hasID(id string) bool {

@@ -22,6 +22,8 @@ type keyView struct {
 	ID                  string
 	Disabled            bool
 	NotBefore, NotAfter string
+	From, Groups        []string
+	Limits              keystore.Limits
 	Secrets             []secretView
 }
 
@@ -32,12 +34,17 @@ type chatflowView struct {
 	Public             bool
 	Keys               []string
 	Body               keystore.BodyPolicy
+	Limits, Client     keystore.Limits
 }
 
 func viewOf(s *keystore.Snapshot) view {
 	v := view{Public: s.AnyPublic()}
 	for _, k := range s.Keys() {
 		kv := keyView{ID: k.ID, Disabled: k.Disabled, NotBefore: stamp(k.NotBefore()), NotAfter: stamp(k.OwnNotAfter())}
+		for _, n := range k.From {
+			kv.From = append(kv.From, n.String())
+		}
+		kv.Groups, kv.Limits = k.Groups, valueOf(k.Limits)
 		for _, sec := range k.Secrets() {
 			kv.Secrets = append(kv.Secrets, secretView{sec.Digest.String(), stamp(sec.NotBefore()), stamp(sec.NotAfter())})
 		}
@@ -45,12 +52,20 @@ func viewOf(s *keystore.Snapshot) view {
 	}
 	for _, c := range s.Chatflows() {
 		cv := chatflowView{ID: c.ID, Name: c.Name, Public: c.Public, Upstream: c.UpstreamAuthorization.String(), Body: c.Body}
+		cv.Limits, cv.Client = valueOf(c.Limits), valueOf(c.ClientLimits)
 		for _, k := range c.Keys() {
 			cv.Keys = append(cv.Keys, k.ID)
 		}
 		v.Chatflows = append(v.Chatflows, cv)
 	}
 	return v
+}
+
+func valueOf(l *keystore.Limits) keystore.Limits {
+	if l == nil {
+		return keystore.Limits{}
+	}
+	return *l
 }
 
 func stamp(t time.Time) string {
@@ -79,6 +94,9 @@ func render(v view) string {
 		if k.Disabled {
 			line("    ", "disabled", "true")
 		}
+		line("    ", "from", list(k.From))
+		line("    ", "groups", list(k.Groups))
+		line("    ", "limits", limits(k.Limits, ""))
 		b.WriteString("    secrets:\n")
 		for _, s := range k.Secrets {
 			line("      - ", "sha256", quote(s.Digest))
@@ -104,11 +122,60 @@ func render(v view) string {
 		case c.Body.JSONOnly:
 			line("    ", "body", "{json_only: true}")
 		}
+		perClient := limits(c.Client, "")
+		if perClient != "" {
+			perClient = "per_client: " + perClient
+		}
+		line("    ", "limits", limits(c.Limits, perClient))
 		if len(c.Keys) > 0 {
 			line("    ", "keys", "["+strings.Join(quoteAll(c.Keys), ", ")+"]")
 		}
 	}
 	return b.String()
+}
+
+// limits writes l and one more field as a mapping in one line; empty if there is nothing to write.
+func limits(l keystore.Limits, more string) string {
+	var fields []string
+	add := func(name, value string) {
+		if value != "" {
+			fields = append(fields, name+": "+value)
+		}
+	}
+	var amounts [keystore.Units][]string
+	for _, r := range l.Rates {
+		amounts[keystore.Requests] = append(amounts[keystore.Requests], r.String())
+	}
+	for _, q := range l.Quotas {
+		amounts[q.Unit] = append(amounts[q.Unit], q.String())
+	}
+	for unit, amounts := range amounts {
+		add(keystore.Unit(unit).String(), list(amounts))
+	}
+	if l.Concurrent > 0 {
+		add("concurrent", strconv.Itoa(l.Concurrent))
+	}
+	if l.Stream > 0 {
+		add("stream", l.Stream.String())
+	}
+	if l.Observe {
+		add("enforce", "false")
+	}
+	if more != "" {
+		fields = append(fields, more)
+	}
+	if fields == nil {
+		return ""
+	}
+	return "{" + strings.Join(fields, ", ") + "}"
+}
+
+// list writes a list of words in one line; empty if there are none.
+func list(items []string) string {
+	if items == nil {
+		return ""
+	}
+	return "[" + strings.Join(quoteAll(items), ", ") + "]"
 }
 
 // quote writes s as YAML whose escapes are also Go's.

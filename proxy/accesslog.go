@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
+	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -71,6 +72,9 @@ func (x *exchange) log(took time.Duration) {
 		} else if x.err.Detail != "" {
 			e.Str("reason", x.err.Detail)
 		}
+	}
+	if l := x.limits.exceeded(); l.Reason != limit.None {
+		e.Str("limit", excessName(l))
 	}
 	if x.hint != "" {
 		e.Str("hint", x.hint)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -22,10 +23,9 @@ type authorization struct {
 	buffered *bufferedBody      // nil unless the body was read to decide; whoever called authorize releases it
 }
 
-// authorize decides about a request and fills in a, which is empty: the request is parsed, it is decided about by its
-// request line and headers, its body is read where the route or the chatflow asks for that, and it is decided about once
-// more. With a key, the request counts as having presented one of its secrets.
-func (p *Proxy) authorize(a *authorization, in *http.Request, body *requestBody, started time.Time, key *keystore.Key) {
+// authorize parses a request, decides about it by its request line and headers, and fills in a, which is empty. With a
+// key, the request counts as having presented one of its secrets.
+func (p *Proxy) authorize(a *authorization, in *http.Request, started time.Time, client netip.Addr, key *keystore.Key) {
 	var refusal *problem.Error
 	if a.Request, refusal = p.exposed.Parse(in); refusal != nil {
 		a.deny(refusal)
@@ -39,10 +39,20 @@ func (p *Proxy) authorize(a *authorization, in *http.Request, body *requestBody,
 	if of, known := p.created.chatflow(a.Created); known {
 		access, chatflow = route.ChatflowKey, of
 	}
-	a.question = Question{Access: access, Chatflow: chatflow, InBody: a.Route.Body != "" && a.Chatflow == "", Bearer: a.Bearer, Key: key}
-	if a.decide(p, started); !a.Allowed {
+	a.question = Question{
+		Access: access, Chatflow: chatflow, InBody: a.Route.Body != "" && a.Chatflow == "", Bearer: a.Bearer,
+		Group: a.Route.Group, Client: client, Key: key,
+	}
+	a.decide(p, started)
+}
+
+// authorizeBody reads the body of an allowed request where the route or the chatflow asks for that, decides once more, and
+// checks the body.
+func (p *Proxy) authorizeBody(a *authorization, in *http.Request, body *requestBody) {
+	if !a.Allowed || a.Preflight {
 		return
 	}
+	var refusal *problem.Error
 	if a.buffered, refusal = p.readBody(in, body, a); refusal != nil {
 		a.deny(refusal)
 		return

@@ -19,7 +19,7 @@ func CheckKeyFile(s *keystore.Snapshot, p *route.Preset) error {
 }
 
 // CheckSnapshot looks at what a key file says of files and routes, which package keystore cannot judge: a credential
-// file that cannot be read is an error; a chatflow that no route accepts is a warning, added to the snapshot's.
+// file that cannot be read is an error; a chatflow that no route accepts is a warning, added to the snapshot's; a group that no route has is an error.
 func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route) error {
 	var errs []error
 	read := map[string]error{} // by path: many chatflows may name one file
@@ -38,6 +38,13 @@ func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route)
 		}
 		if c.ID != keystore.EveryChatflow && !slices.ContainsFunc(routes, func(r *route.Route) bool { return r.AcceptsID(c.ID) }) {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("%s:%d: no route accepts a chatflow ID like %q (%s's are %s), so nobody can call it", s.File, c.Line, c.ID, p.Runner, p.IDs))
+		}
+	}
+	for _, k := range s.Keys() {
+		for _, group := range k.Groups {
+			if !slices.ContainsFunc(routes, func(r *route.Route) bool { return r.Group == group }) {
+				errs = append(errs, fmt.Errorf("%s:%d: key %q: groups: there is no group %q of routes", s.File, k.Line, k.ID, group))
+			}
 		}
 	}
 	return errors.Join(errs...)

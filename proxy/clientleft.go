@@ -1,48 +1,69 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// A request that its client gives up is cancelled, for which its connection to the upstream must be closed. Whoever has
-// no key could so have connections opened and closed as fast as they can send: hundreds a second. On the routes that need
-// no key a request is short, so it is finished although nobody waits for it, and its connection serves the next one.
+// A request that its client gives up is cancelled, but for two kinds:
+//
+//   - Whoever has no key could have connections to the upstream opened and closed as fast as they can send: hundreds a
+//     second. On the routes that need no key a request is short, so it is finished although nobody waits for it, and its
+//     connection serves the next one.
+//   - Where the number of requests at once is limited, a request keeps its place until the upstream has ended: Flowise goes
+//     on when a client has left, and whoever opens requests and breaks off could have any number. The response is read to
+//     its end and thrown away.
 const (
-	finishTime  = 2 * time.Second // for the response, after its client has left
-	finishBytes = 64 << 10        // of a response that is read for its connection's sake
+	finishTime  = 2 * time.Second // for the response of the first kind, after its client has left
+	finishBytes = 64 << 10        // of such a response that is read for its connection's sake
 )
 
-var errClientLeft = errors.New("the client left before the response began")
+var (
+	errClientLeft = errors.New("the client left before the response began")
+	errNobodyLeft = errors.New("the client has left and the upstream goes on for too long")
+)
 
-// outlivesClient reports whether a request is finished when its client has left.
-func (x *exchange) outlivesClient() bool {
-	switch x.Method {
-	case http.MethodGet, http.MethodHead:
-		return x.anonymous() && !x.Websocket && (x.Route.Access == route.Public || x.Route.Access == route.ListedOnly)
+// timeWithoutClient returns how long a request goes on when its client has left.
+func (x *exchange) timeWithoutClient() time.Duration {
+	switch {
+	case x.Websocket:
+	case x.holdsPlace():
+		return cmp.Or(x.limits.stream, x.proxy.opts.UpstreamTimeout)
+	case x.Method == http.MethodGet || x.Method == http.MethodHead:
+		if x.anonymous() && (x.Route.Access == route.Public || x.Route.Access == route.ListedOnly) {
+			return finishTime
+		}
 	}
-	return false
+	return 0
 }
 
-// withoutClient returns a context that does not end with the client's, but finishTime after it; at once if it was the
-// gate that ended that one. stop must be called when the request is over.
-func withoutClient(client context.Context) (_ context.Context, cancel context.CancelCauseFunc, stop func() bool) {
+// withoutClient returns a context that does not end with the client's, but that time after it; at once if it was the gate
+// that ended that one. stop must be called when the request is over.
+func (x *exchange) withoutClient(limit time.Duration) (_ context.Context, cancel context.CancelCauseFunc, stop func() bool) {
+	client := x.ctx
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(client))
 	return ctx, cancel, context.AfterFunc(client, func() {
 		if cause := context.Cause(client); !errors.Is(cause, context.Canceled) {
 			cancel(cause)
 			return
 		}
-		time.AfterFunc(finishTime, func() { cancel(errClientLeft) })
+		x.limits.abandoned.Store(time.Now().UnixNano())
+		time.AfterFunc(limit, func() { cancel(errNobodyLeft) })
 	})
 }
 
-// finish reads the rest of a short response that nobody waits for.
-func finish(res *http.Response) {
-	_, _ = io.CopyN(io.Discard, res.Body, finishBytes) // whatever is wrong with it, nobody is there to be told
+// finish reads the rest of a response that nobody waits for.
+func (x *exchange) finish(res *http.Response) {
+	limit := int64(finishBytes)
+	if x.holdsPlace() {
+		limit = math.MaxInt64
+	}
+	_, _ = io.CopyN(io.Discard, res.Body, limit) // whatever is wrong with it, nobody is there to be told
 }

@@ -20,7 +20,7 @@ func newCORS(origins []string) *cors.Cors {
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, // the route table has the last word
 		AllowedHeaders: []string{"*"},                                                                                                   // echoed: a browser wants Authorization by its name
-		ExposedHeaders: []string{"X-Request-Id", "WWW-Authenticate", "Retry-After", "Deprecation", "Sunset"},
+		ExposedHeaders: []string{"X-Request-Id", "WWW-Authenticate", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Should-Retry", "Deprecation", "Sunset"},
 		MaxAge:         600,
 	})
 }

@@ -184,7 +184,7 @@ func TestCORSExposesBoth(t *testing.T) {
 				headers = append(headers, "Origin: "+tt.origin)
 			}
 			got := corsOf(t, g.request(t, "POST", "/api/v1/mcp/"+botA, "", headers...).header)["Access-Control-Expose-Headers"]
-			want := "X-Request-Id, Www-Authenticate, Retry-After, Deprecation, Sunset" + tt.want
+			want := "X-Request-Id, Www-Authenticate, Retry-After, Ratelimit, Ratelimit-Policy, X-Should-Retry, Deprecation, Sunset" + tt.want
 			if tt.want == "none" {
 				want = ""
 			}

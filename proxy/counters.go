@@ -35,7 +35,7 @@ func (c Counts) RefusedByCode() (byCode map[problem.Code]uint64) {
 }
 
 // codes is how many codes a response can have.
-const codes = 17
+const codes = 20
 
 // counters count what becomes of the requests for one chatflow, for people who look at the gate: the metrics cannot be
 // asked for one chatflow without reading all. They are added to without a lock.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -16,7 +17,13 @@ type Question struct {
 	// be read.
 	InBody bool
 	Bearer route.Bearer
-	// Key stands for one of its secrets, to ask what a key may do without having a secret.
+	// OwnKey says that the key is asked about itself, which no route group limits.
+	OwnKey bool
+	// Group is the group of the route, Client the address of the client: a key may be for some of them only.
+	Group  string
+	Client netip.Addr
+	// Key stands for one of its secrets, to ask what a key may do without having a secret. Without a Client, it is asked
+	// about one from which the key may be used.
 	Key *keystore.Key
 }
 
@@ -56,7 +63,9 @@ func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 		d.Entry, listed = s.Chatflow(q.Chatflow)
 	}
 	valid := match.Validity == keystore.Valid
-	d.Opens = valid && (q.Access == route.AnyKey || q.InBody || q.Chatflow != "" && s.Opens(match.Key, q.Chatflow))
+	elsewhere := valid && !match.Key.MayComeFrom(q.Client) && (q.Key == nil || q.Client.IsValid())
+	otherGroup := valid && !q.OwnKey && !match.Key.MayUse(q.Group)
+	d.Opens = valid && !elsewhere && !otherGroup && (q.Access == route.AnyKey || q.InBody || q.Chatflow != "" && s.Opens(match.Key, q.Chatflow))
 	open := q.Access == route.Public ||
 		q.Access == route.ListedOnly && listed ||
 		q.Access != route.AnyKey && d.Entry != nil && d.Entry.Public ||
@@ -66,6 +75,10 @@ func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 		d.Refusal = &missingKey
 	case !valid:
 		d.Refusal = refuseKey(q, match.Validity)
+	case elsewhere:
+		d.Refusal = &keyNotForAddress
+	case otherGroup:
+		d.Refusal = &keyNotForGroup
 	default:
 		d.Refusal = &keyNotForChatflow
 	}
@@ -88,10 +101,10 @@ var (
 	missingKey = problem.Error{
 		Code: problem.MissingKey, Detail: "send your API key as `Authorization: Bearer KEY`", Reason: "no bearer token",
 	}
-	keyNotForChatflow = problem.Error{
-		Code: problem.KeyNotForChatflow, Detail: "this API key is not for this chatflow", Reason: "key is not listed for the chatflow",
-	}
-	invalidKeys = map[keystore.Validity]*problem.Error{
+	keyNotForChatflow = notForKey("key is not listed for the chatflow")
+	keyNotForAddress  = notForKey("key may not be used from this address, which is not in its `from`")
+	keyNotForGroup    = notForKey("key may not use routes of this group, which is not in its `groups`")
+	invalidKeys       = map[keystore.Validity]*problem.Error{
 		keystore.Unknown:     invalidKey("unknown key"),
 		keystore.Disabled:    invalidKey("key is disabled"),
 		keystore.NotYetValid: invalidKey("key is not valid yet"),
@@ -100,6 +113,12 @@ var (
 	malformedKey = invalidKey("malformed bearer token")
 	mistypedKey  = invalidKey("mistyped key: wrong checksum")
 )
+
+// notForKey is one response for a key that is valid and does not open what was asked for, whatever the reason, which only
+// the operator learns.
+func notForKey(reason string) problem.Error {
+	return problem.Error{Code: problem.KeyNotForChatflow, Detail: "this API key is not for this chatflow", Reason: reason}
+}
 
 // invalidKey is one response whatever the reason, which only the operator learns.
 func invalidKey(reason string) *problem.Error {

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,56 @@ func TestDecide(t *testing.T) {
 		}
 		if got != tt.want || d.Allowed != (tt.want == "") {
 			t.Errorf("Decide(%+v) = allowed %t, %q, want %q", q, d.Allowed, got, tt.want)
+		}
+	}
+}
+
+// TestDecideByAddressAndGroup has a key that may be used from some networks and for one group only.
+func TestDecideByAddressAndGroup(t *testing.T) {
+	t.Parallel()
+	s, err := keystore.Parse("keys.yaml", []byte("version: 1\nkeys:\n- id: k\n  secret: "+secretA+
+		"\n  from: [203.0.113.0/24, \"2001:db8::/32\"]\n  groups: [predict]\nchatflows:\n- {id: "+botA+", keys: [k]}\n- {id: "+botPublic+", public: true}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := s.Key("k")
+	const address, group = "from", "groups"
+	for _, tt := range []struct {
+		access         route.Access
+		chatflow       string
+		client, group  string
+		key            *keystore.Key // nil: its secret is sent
+		allowed, opens bool
+		reason         string // part of it
+	}{
+		{route.ChatflowKey, botA, "203.0.113.7", "predict", nil, true, true, ""},
+		{route.ChatflowKey, botA, "2001:db8::1", "predict", nil, true, true, ""},
+		{route.ChatflowKey, botA, "203.0.114.7", "predict", nil, false, false, address},
+		{route.ChatflowKey, botA, "", "predict", nil, false, false, address}, // whose address is not known
+		{route.ChatflowKey, botA, "203.0.113.7", "upsert", nil, false, false, group},
+		{route.ChatflowKey, botA, "203.0.113.7", "", nil, false, false, group},
+		{route.ChatflowKey, botB, "203.0.114.7", "upsert", nil, false, false, address},
+		{route.AnyKey, "", "203.0.113.7", "predict", nil, true, true, ""},
+		{route.AnyKey, "", "203.0.114.7", "predict", nil, false, false, address},
+		{route.ChatflowKey, botPublic, "203.0.114.7", "upsert", nil, true, false, ""},
+		{route.ListedOnly, botA, "203.0.114.7", "predict", nil, true, false, ""},
+		{route.ChatflowKey, botA, "", "predict", key, true, true, ""}, // asked about the key alone
+		{route.ChatflowKey, botA, "203.0.114.7", "predict", key, false, false, address},
+		{route.ChatflowKey, botA, "", "upsert", key, false, false, group},
+	} {
+		q := proxy.Question{Access: tt.access, Chatflow: tt.chatflow, Group: tt.group, Key: tt.key}
+		if tt.client != "" {
+			q.Client = netip.MustParseAddr(tt.client)
+		}
+		if tt.key == nil {
+			q.Bearer = route.Bearer{Token: secretA, Present: true}
+		}
+		d := proxy.Decide(s, q, time.Now())
+		if d.Allowed != tt.allowed || d.Opens != tt.opens {
+			t.Errorf("Decide(%+v) = allowed %t, opens %t, want %t, %t", q, d.Allowed, d.Opens, tt.allowed, tt.opens)
+		}
+		if !tt.allowed && (d.Refusal.Code != problem.KeyNotForChatflow || !strings.Contains(d.Refusal.Reason, tt.reason)) {
+			t.Errorf("Decide(%+v) = %s, %q, want a reason with %q", q, d.Refusal.Code, d.Refusal.Reason, tt.reason)
 		}
 	}
 }

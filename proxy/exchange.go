@@ -31,6 +31,7 @@ type exchange struct {
 	authorization
 	counters *counters // of the chatflow
 	use      *keyUse   // of the key; nil unless it opened what the request asked for
+	limits   limits
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc // ends the forwarded request; nil before that
@@ -79,6 +80,9 @@ func (x *exchange) end() {
 	// ReverseProxy ends a websocket that is cut like any other.
 	if x.err == nil && (panicked != nil || x.response.hijacked && x.ctx.Err() != nil) {
 		x.noteAbort()
+		if x.err.Code == problem.StreamLimit && x.endEvents() {
+			panicked = nil
+		}
 	}
 	if x.cancel != nil {
 		x.cancel(nil)
@@ -89,6 +93,7 @@ func (x *exchange) end() {
 		c.noteWhole(x.body.whole.Load())
 	}
 	x.response.end()
+	x.endLimits()
 	x.account()
 	if panicked != nil {
 		panic(panicked)
@@ -121,6 +126,8 @@ func (x *exchange) noteAbort() {
 		x.abandon(problem.DrainTimeout, "cut because "+cause.Error())
 	case errors.Is(cause, errRevoked):
 		x.abandon(problem.KeyRevoked, "cut because the key no longer opens the chatflow")
+	case errors.Is(cause, errStreamLimit):
+		x.abandon(problem.StreamLimit, "cut because "+cause.Error()+", "+x.limits.stream.String())
 	case x.response.stalled:
 		x.abandon(problem.ClientClosed, "the client did not read the response for "+x.response.writeLimit.String())
 	case bodyErr != nil && x.isBodyFault(bodyErr):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,7 +41,8 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 		r.Body = io.NopCloser(bytes.NewReader(data))
 	}
 	var a authorization
-	p.authorize(&a, r, &requestBody{}, time.Now(), key)
+	p.authorize(&a, r, time.Now(), netip.Addr{}, key)
+	p.authorizeBody(&a, r, &requestBody{})
 	defer a.buffered.release()
 	e := &Explanation{Allowed: a.Allowed}
 	if a.Route != nil {
@@ -63,9 +65,42 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	}
 	upstream := p.opts.Upstream
 	e.add("decision", "allow: %s", why(a))
+	e.addLimits(a)
 	e.add("upstream", "%s %s", a.Method, &url.URL{Scheme: upstream.Scheme, Host: upstream.Host, Path: upstream.Path + a.Path, RawQuery: a.Query})
 	e.add("credential", "%s", p.describeCredential(a, key))
 	return e
+}
+
+// addLimits adds the limits that the request counts against.
+func (e *Explanation) addLimits(a authorization) {
+	word := "limits"
+	add := func(of string, l *keystore.Limits) {
+		if !l.Empty() {
+			e.add(word, "%s: %s", of, l)
+			word = ""
+		}
+	}
+	if a.Opens && a.Key != nil {
+		add("of the key", a.Key.Limits)
+		if len(a.Key.From) > 0 {
+			e.add("from", "%s", networksOf(a.Key))
+		}
+	}
+	if c := a.Entry; c != nil {
+		if a.Opens || c.Public {
+			add("of the chatflow, for all together", c.Limits)
+		}
+		add("of the chatflow, for each client address", c.ClientLimits)
+	}
+}
+
+// networksOf returns the networks from which a key may be used.
+func networksOf(k *keystore.Key) string {
+	var networks []string
+	for _, n := range k.From {
+		networks = append(networks, n.String())
+	}
+	return strings.Join(networks, ", ")
 }
 
 func describeChatflow(s *keystore.Snapshot, id string) string {

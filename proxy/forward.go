@@ -47,19 +47,21 @@ func (x *exchange) forward(r *http.Request) {
 	_ = x.response.control.EnableFullDuplex() // HTTP/2 always is
 	x.response.fullDuplex = true
 	f := &forwarding{exchange: x, in: r, credential: credential}
-	if x.outlivesClient() {
+	if time := x.timeWithoutClient(); time > 0 {
 		var stop func() bool
-		x.ctx, x.cancel, stop = withoutClient(x.ctx)
+		x.ctx, x.cancel, stop = x.withoutClient(time)
 		defer stop()
 	} else {
 		x.ctx, x.cancel = context.WithCancelCause(x.ctx)
 	}
 	f.timeout.start(x)
 	defer f.timeout.stop()
+	defer x.limitStream()()
 	f.reverseProxy = httputil.ReverseProxy{
 		Rewrite: f.rewrite, ModifyResponse: f.modifyResponse, ErrorHandler: f.failed,
 		Transport: p.transport, FlushInterval: -1, BufferPool: f, ErrorLog: p.errorLog,
 	}
+	x.limits.sent = time.Now()
 	in := r.WithContext(x.ctx)
 	in.Header = f.upgradeHeader()
 	f.reverseProxy.ServeHTTP(&x.response, in)
@@ -124,8 +126,8 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	case switching && (!f.Websocket || !isWebsocketResponse(res.Header)):
 		return errors.New("the upstream switched protocols unasked")
 	}
-	if f.in.Context().Err() != nil && f.ctx.Err() == nil { // outlivesClient
-		finish(res)
+	if f.in.Context().Err() != nil && f.ctx.Err() == nil { // it has outlived its client
+		f.finish(res)
 		return errClientLeft
 	}
 	exposed := res.Header[exposeHeaders]
@@ -147,6 +149,9 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 		f.noteCreated(res)
 		f.proxy.cleanTrailers(res.Trailer) // those announced
 		f.upstream = upstreamBody{ReadCloser: res.Body, response: res, proxy: f.proxy, header: f.response.Header()}
+		if f.holdsPlace() {
+			f.upstream.outlives = f.exchange
+		}
 		res.Body = &f.upstream
 	}
 	return nil
@@ -170,6 +175,8 @@ func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut because " + cause.Error()})
 	case errors.Is(cause, errRevoked):
 		panic(http.ErrAbortHandler) // and end says why
+	case errors.Is(cause, errStreamLimit):
+		x.refuse(&problem.Error{Code: problem.UpstreamTimeout, Detail: "the response took longer than it may", Reason: cause.Error() + ", " + x.limits.stream.String()})
 	case errors.Is(cause, errUpstreamSlow):
 		x.proxy.health.timedOut(x.proxy.opts.UpstreamTimeout)
 		x.refuse(&problem.Error{Code: problem.UpstreamTimeout, Detail: "the upstream did not begin its response in time", Reason: "no response within " + x.proxy.opts.UpstreamTimeout.String()})

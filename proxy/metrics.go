@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -22,6 +23,10 @@ type metrics struct {
 	denied   *prometheus.CounterVec
 	refused  []prometheus.Counter // of denied, by the index of the code
 	streams  prometheus.Gauge
+
+	exceeded  *prometheus.CounterVec
+	abandoned *prometheus.CounterVec
+	usage     *prometheus.CounterVec
 
 	mu     sync.RWMutex // guards what follows
 	series map[labels]*series
@@ -106,6 +111,18 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 			Help: "Event streams and websockets that are open now.",
 		}),
 	}
+	m.exceeded = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "flowlatch_limited_total",
+		Help: "Requests that exceeded a limit, by key ID, chatflow and limit; also where the limit is not enforced.",
+	}, []string{"key", "chatflow", "limit"})
+	m.abandoned = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "flowlatch_abandoned_seconds_total",
+		Help: "Time for which the upstream went on with requests whose client had left, where their number at once is limited.",
+	}, []string{"key", "chatflow"})
+	m.usage = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "flowlatch_usage_total",
+		Help: "What keys have used: requests, stream_seconds at the upstream, and bytes of request and response bodies.",
+	}, []string{"key", "unit"})
 	for _, code := range problem.Codes() {
 		m.refused = append(m.refused, m.denied.WithLabelValues(string(code))) // from the start, so that a rate has a beginning
 	}
@@ -117,9 +134,19 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 	headers := prometheus.NewRegistry()
 	headers.MustRegister(m.header)
 	m.headers = headers
-	reg.MustRegister(m.requests, m.duration, m.header, m.denied, m.streams, build,
+	reg.MustRegister(m.requests, m.duration, m.header, m.denied, m.streams, m.exceeded, m.abandoned, m.usage, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// used adds what a request of a key has used.
+func (m *metrics) used(key string, u limit.Use) {
+	if key == "" || u.Unsent {
+		return
+	}
+	m.usage.WithLabelValues(key, keystore.Requests.String()).Inc()
+	m.usage.WithLabelValues(key, keystore.StreamSeconds.String()).Add(u.Time.Seconds())
+	m.usage.WithLabelValues(key, keystore.Bytes.String()).Add(float64(u.Bytes))
 }
 
 // count adds a request that has ended.
@@ -155,6 +182,15 @@ func (m *metrics) prune(s *keystore.Snapshot) {
 	}
 	if len(keys) == 0 && len(chatflows) == 0 {
 		return
+	}
+	for key := range keys {
+		m.exceeded.DeletePartialMatch(prometheus.Labels{"key": key})
+		m.abandoned.DeletePartialMatch(prometheus.Labels{"key": key})
+		m.usage.DeletePartialMatch(prometheus.Labels{"key": key})
+	}
+	for chatflow := range chatflows {
+		m.exceeded.DeletePartialMatch(prometheus.Labels{"chatflow": chatflow})
+		m.abandoned.DeletePartialMatch(prometheus.Labels{"chatflow": chatflow})
 	}
 	var gone []labels
 	m.mu.RLock()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
+	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -58,6 +59,8 @@ type Options struct {
 	// FailureLimit is how many requests without a valid key a client address may send before they get 429. The zero
 	// value means [DefaultFailureLimit], a negative Burst no limit.
 	FailureLimit FailureLimit
+	// Limiter counts what keys, chatflows and clients use. Nil means a [limit.Local].
+	Limiter Limiter
 	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id count.
 	TrustedProxies []netip.Prefix
 	// Log is where lines go. The zero value discards them.
@@ -86,6 +89,9 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxConnections, DefaultMaxConnections)
 	setDefault(&o.UpstreamTimeout, DefaultUpstreamTimeout)
 	setDefault(&o.FailureLimit, DefaultFailureLimit)
+	if o.Limiter == nil {
+		o.Limiter = &limit.Local{}
+	}
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}

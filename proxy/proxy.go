@@ -129,7 +129,14 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "this gate is shutting down; send the request again"})
 		return
 	}
-	p.authorize(&x.authorization, r, &x.body, x.started, nil)
+	if r.RequestURI == ownKeyPath {
+		p.serveOwnKey(x, r)
+		return
+	}
+	p.authorize(&x.authorization, r, x.started, x.client, nil)
+	x.beginLimits()
+	p.authorizeBody(&x.authorization, r, &x.body)
+	x.beginLimits() // where the body names the chatflow
 	x.beginUse()
 	switch {
 	case !x.Allowed:

@@ -22,6 +22,7 @@ func (p *Proxy) pruneGone(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		p.opts.Limiter.Prune(p.now())
 		if s := p.opts.Store.Snapshot(); p.endedLate.Swap(false) || s != last {
 			p.prune(s)
 			last = s

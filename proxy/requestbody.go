@@ -38,6 +38,7 @@ type requestBody struct {
 	ended   atomic.Bool
 	failure atomic.Pointer[error] // the transport may be reading while the response is on its way
 
+	bytes    atomic.Int64 // that were read
 	waiting  atomic.Bool  // a Read waits for the client
 	progress atomic.Int64 // when a Read last returned, in nanoseconds since begun
 }
@@ -74,6 +75,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	}
 	b.waiting.Store(true)
 	n, err := b.limited.Read(p)
+	b.bytes.Add(int64(n))
 	switch {
 	case errors.Is(err, io.EOF):
 		// The server goes on reading to learn whether the client leaves. A deadline left in place would end a

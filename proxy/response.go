@@ -20,15 +20,16 @@ type responseWriter struct {
 	control  *http.ResponseController // of the server's writer
 	http1    bool
 
-	status     int // 0 until the response begins
-	firstByte  time.Time
-	bytes      int64
-	stream     bool // an event stream or websocket
-	hijacked   bool
-	fullDuplex bool // the response may begin before the request body has ended, and net/http leaves the rest of it to us
-	failed     bool // a write failed
-	stalled    bool // because the client did not read
-	flushed    bool // all that may wait for the client was sent
+	status        int // 0 until the response begins
+	firstByte     time.Time
+	bytes         int64
+	stream        bool // an event stream or websocket
+	betweenEvents bool // the last piece ended an event
+	hijacked      bool
+	fullDuplex    bool // the response may begin before the request body has ended, and net/http leaves the rest of it to us
+	failed        bool // a write failed
+	stalled       bool // because the client did not read
+	flushed       bool // all that may wait for the client was sent
 
 	wantsOwnKey bool // the upstream says so in the body
 
@@ -106,6 +107,7 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.request.Method != http.MethodHead { // net/http takes it and sends nothing
 		w.bytes += int64(n)
 	}
+	w.betweenEvents = endsEvent(p)
 	w.noteWrite(err)
 	return n, err
 }
@@ -143,6 +145,7 @@ func (x *exchange) addHeader(h http.Header) {
 	x.proxy.allowOrigin(x.response.ResponseWriter, x.response.request)
 	h["X-Request-Id"], h["X-Content-Type-Options"] = []string{x.id}, noSniff
 	x.announceEnd(h)
+	x.addLimitHeader(h)
 }
 
 // announceEnd tells the client that its secret is in its overlap: Deprecation (RFC 9745) says since when there is

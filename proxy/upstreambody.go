@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
 // upstreamBody is the body of an upstream's response. When it has ended, it takes out of the trailers what must not
@@ -13,10 +15,17 @@ type upstreamBody struct {
 	response *http.Response
 	proxy    *Proxy
 	header   http.Header // of the response to the client, which has been written
+	outlives *exchange   // which keeps its place until the upstream has ended; nil for another
 }
 
 // Close ends the body, which completes the trailers.
 func (b *upstreamBody) Close() error {
+	if x := b.outlives; x != nil {
+		_, _ = io.Copy(io.Discard, b.ReadCloser) // whatever is wrong with it, nobody is there to be told
+		if x.limits.abandoned.Load() > 0 {
+			x.abandon(problem.ClientClosed, "the client left in the middle of the response")
+		}
+	}
 	err := b.ReadCloser.Close()
 	b.proxy.cleanTrailers(b.response.Trailer)
 	for name := range b.response.Trailer {

@@ -63,6 +63,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	printKeys(t, store.Snapshot(), now)
 	fmt.Fprintln(t)
 	printChatflows(t, store.Snapshot(), now)
+	printLimits(t, store.Snapshot())
 	_ = t.Flush() // to a writer that does not fail or a terminal that is gone
 	fmt.Fprintln(s.out)
 	warned := warnings(store.Snapshot(), certificates)
@@ -179,6 +180,39 @@ func printChatflows(t *tabwriter.Writer, s *keystore.Snapshot, now time.Time) {
 			open = "everybody (public)"
 		}
 		row(t, c.ID, orDash(c.Name), open, cmp.Or(c.UpstreamAuthorization.String(), "as set"), describeBody(c.Body))
+	}
+}
+
+// printLimits prints the limits there are.
+func printLimits(t *tabwriter.Writer, s *keystore.Snapshot) {
+	var rows [][]string
+	add := func(whose, limits string) { rows = append(rows, []string{whose, limits}) }
+	for _, k := range s.Keys() {
+		if !k.Limits.Empty() {
+			add("key "+k.ID, k.Limits.String())
+		}
+		if len(k.From) > 0 {
+			add("key "+k.ID, fmt.Sprintf("from %v", k.From))
+		}
+		if len(k.Groups) > 0 {
+			add("key "+k.ID, "groups "+strings.Join(k.Groups, ", "))
+		}
+	}
+	for _, c := range s.Chatflows() {
+		if !c.Limits.Empty() {
+			add("chatflow "+c.Label(), c.Limits.String())
+		}
+		if !c.ClientLimits.Empty() {
+			add("chatflow "+c.Label(), c.ClientLimits.String()+", for each client address")
+		}
+	}
+	if rows == nil {
+		return
+	}
+	fmt.Fprintln(t)
+	row(t, "LIMITS OF", "LIMITS")
+	for _, r := range rows {
+		row(t, r...)
 	}
 }
 

@@ -57,7 +57,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		only  []string // the only modules it may import besides, if listed
 	}{
 		"cmd/flowlatch": {
-			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/edit", "keystore/flowise"},
+			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/limit", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/edit", "keystore/flowise"},
 		},
 		"internal/doctor": {
 			own:   []string{"proxy/admin", "proxy/problem", "proxy/route", "keystore", "keystore/flowise"},
@@ -65,13 +65,18 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{},
 		},
 		"internal/config": {
-			own:   []string{"proxy", "proxy/route", "proxy/certificate", "keystore", "keystore/strictyaml", "keystore/watch"},
+			own:   []string{"proxy", "proxy/limit", "proxy/route", "proxy/certificate", "keystore", "keystore/strictyaml", "keystore/watch"},
 			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
-			own:   []string{"proxy", "proxy/certificate", "proxy/problem", "keystore"},
+			own:   []string{"proxy", "proxy/certificate", "proxy/limit", "proxy/problem", "keystore"},
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp"},
+		},
+		"proxy/limit": {
+			own:   []string{"keystore"},
+			avoid: []string{"net/http"},
+			only:  []string{"github.com/redis/rueidis"},
 		},
 		"proxy/route": {
 			own:   []string{"proxy/problem", "keystore"},
@@ -95,7 +100,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "keystore/watch", "proxy/route", "proxy/problem", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "keystore/watch", "proxy/limit", "proxy/route", "proxy/problem", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

@@ -94,6 +94,7 @@ func (g *gate) sendAll(t *testing.T) {
 	}
 	res.Body.Close()
 	g.predict(t, webChatflow, "")
+	g.predict(t, webChatflow, g.web) // more than the limit of the key
 	g.predict(t, batchChatflow, g.batch)
 }
 
@@ -111,12 +112,12 @@ func TestRequestLineFields(t *testing.T) {
 		echo.ServeHTTP(w, r)
 	}))
 	digest := keystore.DigestOf(g.web).String() // of a key in the middle of a rotation
-	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    sha256: "+digest+"\n", "    secrets:\n      - sha256: "+digest+"\n      - sha256: "+keystore.DigestOf("next").String()+"\n", 1))
+	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    sha256: "+digest+"\n", "    secrets:\n      - sha256: "+digest+"\n      - sha256: "+keystore.DigestOf("next").String()+"\n    limits: {requests: 1/1h, enforce: false}\n", 1))
 	if res := g.reload(t); res.status != http.StatusOK {
 		t.Fatalf("reload = %d %s", res.status, res.body)
 	}
 	g.sendAll(t)
-	testkit.Eventually(t, "lines of the requests", func() bool { return len(g.Logged(t, "request")) == 3 })
+	testkit.Eventually(t, "lines of the requests", func() bool { return len(g.Logged(t, "request")) == 4 })
 	seen := map[string]bool{}
 	for _, line := range g.Logged(t, "request") {
 		for field := range line {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -62,6 +63,11 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 	limitConnections(c, log)
 	c.Proxy.Registry = prometheus.NewRegistry()
 	c.Proxy.Registry.MustRegister(dropped)
+	limiter, counting, err := openLimiter(c, log)
+	if err != nil {
+		return err
+	}
+	c.Proxy.Limiter = limiter
 	gate, err := proxy.New(c.Proxy)
 	if err != nil {
 		return err
@@ -86,11 +92,18 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 			certificates.Reload()
 		}
 	}()
+	var counted sync.WaitGroup // what is counted is saved at the end
+	for _, run := range counting {
+		counted.Go(func() { run(background) })
+	}
 	operators := adminpage.New(gate)
 	go operators.Run(background)
 
 	listening(data.Addr(), admin.Addr())
-	if err := gate.Serve(ctx, data, admin, operators, c.Drain); err != nil {
+	err = gate.Serve(ctx, data, admin, operators, c.Drain)
+	stop()
+	waitAtMost(&counted, saveTime)
+	if err != nil {
 		return servedError{err}
 	}
 	return nil

@@ -26,12 +26,13 @@ type Config struct {
 	Proxy         proxy.Options     // without what the command adds: store, certificates, log, registry and version
 	FileRoutes    []*route.Route    // that the settings file adds to those of the preset; Proxy.Routes has both
 	Certificates  certificate.Files // that TLS is set up from
-	Keys          string            // path of the key file
-	WaitForKeys   time.Duration     // for a key file that is missing or invalid at the start
-	Drain         time.Duration     // how long open requests may go on after SIGTERM
-	LogLevel      zerolog.Level     // the least that is logged
-	LogConsole    bool              // the log is text for people, not JSON
-	Sources       []Source          // where the settings come from, in the order of their declaration
+	Limits
+	Keys        string        // path of the key file
+	WaitForKeys time.Duration // for a key file that is missing or invalid at the start
+	Drain       time.Duration // how long open requests may go on after SIGTERM
+	LogLevel    zerolog.Level // the least that is logged
+	LogConsole  bool          // the log is text for people, not JSON
+	Sources     []Source      // where the settings come from, in the order of their declaration
 }
 
 // Resolve returns the settings of the command that was parsed, or everything that is wrong with them, joined. With an
@@ -61,7 +62,7 @@ func Resolve(ctx *kong.Context) (*Config, error) {
 			continue // the command does not take it
 		}
 		s := from.source(setting.name)
-		c.Sources = append(c.Sources, s)
+		c.Sources = append(c.Sources, setting.shown(s))
 		if err := setting.set(s.Value); err != nil {
 			for fault := range strings.SplitSeq(err.Error(), "\n") { // each of those that were joined gets the place
 				faults = append(faults, fmt.Errorf("%s: %s", s.Place, fault))
@@ -69,6 +70,7 @@ func Resolve(ctx *kong.Context) (*Config, error) {
 		}
 	}
 	faults = append(faults, c.checkTLS(len(faults) == 0)...)
+	faults = append(faults, c.checkLimits()...)
 	if place := c.place("discovery"); place != byDefault && !preset.HasDiscovery() {
 		faults = append(faults, fmt.Errorf("%s: %s has no route that clients ask before they use their key; leave this out with the preset %s", place, preset.Runner, preset.Name))
 	}

@@ -26,6 +26,8 @@ func required(text string) (string, error) {
 	return text, nil
 }
 
+func anyText(text string) (string, error) { return text, nil }
+
 func oneOf(text string, words ...string) error {
 	if slices.Contains(words, text) {
 		return nil

@@ -39,6 +39,10 @@ type Flags struct {
 	Drain          string `env:"FLOWLATCH_DRAIN" default:"25s" help:"How long open requests and streams may go on after SIGTERM."`
 	MaxConnections string `env:"FLOWLATCH_MAX_CONNECTIONS" default:"10000" help:"How many client connections may be open; fewer if the file descriptors do not suffice for two each. Beyond it those are closed that were idle for longest."`
 	FailureLimit   string `env:"FLOWLATCH_FAILURE_LIMIT" default:"30/1m" help:"How many requests without a valid key a client address (for IPv6, its /64 network) may send in a time before it gets 429, as N/TIME; or off. Requests with a valid key are never counted or refused."`
+	LimitsRedis    string `env:"FLOWLATCH_LIMITS_REDIS" placeholder:"URL" help:"Redis that counts limits and usage for all replicas: redis://, rediss:// or unix://. Without it each gate counts alone."`
+	LimitsReplicas string `env:"FLOWLATCH_LIMITS_REPLICAS" placeholder:"N" help:"Without Redis, how many replicas share the limits: a number, or dns:NAME of a headless Service. Each takes its share."`
+	LimitsFallback string `env:"FLOWLATCH_LIMITS_FALLBACK" default:"split" help:"What holds while Redis does not answer: split (each replica its share, by their last known number), local (each the whole) or closed (429 where there is a limit)."`
+	UsageFile      string `env:"FLOWLATCH_USAGE_FILE" placeholder:"FILE" help:"Where usage and quotas are kept over restarts without Redis. Written every 10 s and at the end; made if it is not there."`
 	CORSOrigins    string `name:"cors-origins" env:"FLOWLATCH_CORS_ORIGINS" placeholder:"ORIGINS" help:"Origins whose pages may send requests, comma-separated, such as https://www.example.com or https://*.example.com; * for all. The gate then answers preflights itself and sets the CORS headers of every response. Without it the upstream does."`
 	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies in front of the gate, comma-separated, whose X-Forwarded-For and X-Request-Id are trusted."`
 	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" help:"debug, info, warn (refusals and failures only) or error."`
@@ -112,6 +116,10 @@ func (c *Config) settings() []setting {
 		one("drain", &c.Drain, ParseDuration),
 		one("max-connections", &p.MaxConnections, connections),
 		one("failure-limit", &p.FailureLimit, failureLimit),
+		hidden(one("limits-redis", &c.LimitsRedis, redisURL)),
+		one("limits-replicas", &c.LimitsReplicas, replicas),
+		one("limits-fallback", &c.LimitsFallback, fallback),
+		one("usage-file", &c.UsageFile, anyText),
 		list("cors-origins", &p.CORSOrigins, origins),
 		list("trusted-proxies", &p.TrustedProxies, networks),
 		one("log-level", &c.LogLevel, level),
@@ -124,7 +132,23 @@ func (c *Config) settings() []setting {
 type setting struct {
 	name string
 	list bool // may be a list in the settings file
-	set  func(text string) error
+
+	secret bool // its value is not shown
+	set    func(text string) error
+}
+
+// shown returns s as commands may show it.
+func (t setting) shown(s Source) Source {
+	if t.secret && s.Value != "" {
+		s.Value = "(not shown)"
+	}
+	return s
+}
+
+// hidden is a setting whose value may hold a secret.
+func hidden(s setting) setting {
+	s.secret = true
+	return s
 }
 
 // one is a setting with one value. What parse returns beside an error is kept: a path counts as given even if there is

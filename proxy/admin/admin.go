@@ -42,6 +42,7 @@ func New(p *proxy.Proxy) *Admin {
 	mux.HandleFunc("GET /readyz", a.serveReady)
 	mux.Handle("GET /metrics", newLarge().handler(promhttp.HandlerFor(a.opts.Registry, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /status", a.serveStatus)
+	mux.HandleFunc("GET /usage", a.serveUsage)
 	mux.HandleFunc("POST /-/reload", a.serveReload)
 	servePage(mux)
 	a.Handler = guard(mux)

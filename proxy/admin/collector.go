@@ -22,6 +22,9 @@ var (
 	keyExpiry       = prometheus.NewDesc("flowlatch_key_expiry_timestamp_seconds", "When the key's last secret expires, for keys that do.", []string{"key"}, nil)
 	keyDenied       = prometheus.NewDesc("flowlatch_key_denied_total", "Requests with the key that flowlatch refused or could not serve, by code.", []string{"key", "code"}, nil)
 	keyLastRefused  = prometheus.NewDesc("flowlatch_key_last_refused_timestamp_seconds", "When flowlatch last refused a request with the key or could not serve it, since the start.", []string{"key"}, nil)
+	concurrent      = prometheus.NewDesc("flowlatch_concurrent", "Requests of the key that are at the upstream now, of keys that have used it.", []string{"key"}, nil)
+	backendUp       = prometheus.NewDesc("flowlatch_limits_backend_up", "1 if the Redis that limits are shared through answers.", nil, nil)
+	degraded        = prometheus.NewDesc("flowlatch_limits_degraded", "1 while limits hold by --limits-fallback, because Redis does not answer.", nil, nil)
 	certExpiry      = prometheus.NewDesc("flowlatch_certificate_expiry_timestamp_seconds", "When the certificate expires; of a file of CAs, when the first does.", []string{"certificate"}, nil)
 	certStale       = prometheus.NewDesc("flowlatch_certificate_stale", "1 if the last reload of the certificate's files failed and the old one stays in use.", []string{"certificate"}, nil)
 	upstreamUp      = prometheus.NewDesc("flowlatch_upstream_up", "1 if connections to the upstream can be opened and it responds to requests.", nil, nil)
@@ -29,7 +32,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{keysLoaded, keysGeneration, keysReloads, keysLastSuccess, keysStale, keysHash, keyLastUsed, keyExpiry, keyDenied, keyLastRefused, certExpiry, certStale, upstreamUp} {
+	for _, d := range []*prometheus.Desc{keysLoaded, keysGeneration, keysReloads, keysLastSuccess, keysStale, keysHash, keyLastUsed, keyExpiry, keyDenied, keyLastRefused, concurrent, backendUp, degraded, certExpiry, certStale, upstreamUp} {
 		ch <- d
 	}
 }
@@ -53,6 +56,13 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(keyExpiry, float64(t.Unix()), k.ID)
 		}
 		c.collectUse(ch, k.ID)
+		if !c.proxy.LastUsed(k.ID).IsZero() {
+			gauge(concurrent, float64(c.opts.Limiter.Open(k.ID)), k.ID)
+		}
+	}
+	if shared, ok := c.opts.Limiter.(interface{ Up() bool }); ok {
+		gauge(backendUp, b2f(shared.Up()))
+		gauge(degraded, b2f(!shared.Up()))
 	}
 	for _, st := range c.opts.Certificates.Status() {
 		gauge(certExpiry, float64(st.NotAfter.Unix()), string(st.Name))

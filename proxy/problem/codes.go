@@ -22,6 +22,9 @@ const (
 	UnsupportedMediaType Code = "unsupported_media_type"
 	FieldNotAllowed      Code = "field_not_allowed"
 	TooManyFailures      Code = "too_many_failures"
+	RateLimited          Code = "rate_limited"
+	TooManyConcurrent    Code = "too_many_concurrent"
+	QuotaExceeded        Code = "quota_exceeded"
 	Overloaded           Code = "overloaded"
 	UpstreamUnreachable  Code = "upstream_unreachable"
 	UpstreamTimeout      Code = "upstream_timeout"
@@ -35,6 +38,7 @@ const (
 	UpstreamBroken    Code = "upstream_broken"
 	DrainTimeout      Code = "drain_timeout"
 	KeyRevoked        Code = "key_revoked"
+	StreamLimit       Code = "stream_limit"
 	AllowedWithoutKey Code = "allowed_without_key" // counts log lines that were left out
 )
 
@@ -56,6 +60,9 @@ var kinds = []kind{
 	{InvalidKey, http.StatusUnauthorized, "Invalid API key", "The API key of this chat is not valid.", Realm + `, error="invalid_token"`},
 	{KeyNotForChatflow, http.StatusForbidden, "API key does not open this chatflow", "The API key is not allowed to use this chat.", Realm + `, error="insufficient_scope"`},
 	{TooManyFailures, http.StatusTooManyRequests, "Too many requests without a valid API key", "Too many attempts. Please try again later.", ""},
+	{RateLimited, http.StatusTooManyRequests, "Rate limit exceeded", "Too many messages in a short time. Please try again in a moment.", ""},
+	{TooManyConcurrent, http.StatusTooManyRequests, "Limit of requests at once exceeded", "Too many answers are being written at once. Please try again in a moment.", ""},
+	{QuotaExceeded, http.StatusTooManyRequests, "Quota used up", "This chat has been used as much as it may be for now. Please try again later.", ""},
 	{NotExposed, http.StatusNotFound, "Not found", "This is not available here.", ""},
 	{MethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed", "This is not available here.", ""},
 	{NotCanonical, http.StatusBadRequest, "Request target not in canonical form", "The request is malformed.", ""},

@@ -22,6 +22,8 @@ type Error struct {
 	Reason string
 	// RetryAfter is when another try makes sense, sent in whole seconds. Zero is not sent.
 	RetryAfter time.Duration
+	// Final says that trying again makes no sense before RetryAfter: clients that retry by themselves are told not to.
+	Final bool
 	// Allow lists the methods that would have been accepted, for MethodNotAllowed.
 	Allow string
 	// Challenge replaces the usual WWW-Authenticate header of the code.
@@ -59,6 +61,9 @@ func (e *Error) Write(w http.ResponseWriter, requestID string, form Form) {
 	}
 	if e.RetryAfter > 0 {
 		h["Retry-After"] = []string{strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10)}
+	}
+	if e.Final {
+		h["X-Should-Retry"] = []string{"false"} // read by the SDKs of OpenAI, Anthropic and others made by the same generator
 	}
 	if e.Code == Draining {
 		h["Connection"] = []string{"close"}

@@ -16,9 +16,9 @@ type Bearer struct {
 	Present bool
 }
 
-// parseBearer reads the Bearer credential. A credential of another scheme counts as none. More than one Authorization
+// ParseBearer reads the Bearer credential. A credential of another scheme counts as none. More than one Authorization
 // header is a malformed request (RFC 6750, section 3.1): nobody knows which of them the upstream would read.
-func parseBearer(h http.Header) (Bearer, *problem.Error) {
+func ParseBearer(h http.Header) (Bearer, *problem.Error) {
 	values := h["Authorization"]
 	switch len(values) {
 	case 0:

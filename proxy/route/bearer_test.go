@@ -37,15 +37,15 @@ func TestParseBearer(t *testing.T) {
 		"Bearer abc;realm=\"\"": {Present: true},
 	}
 	for value, want := range tests {
-		if got, err := parseBearer(http.Header{"Authorization": {value}}); got != want || err != nil {
-			t.Errorf("parseBearer(%q) = %+v, %v, want %+v", value, got, err, want)
+		if got, err := ParseBearer(http.Header{"Authorization": {value}}); got != want || err != nil {
+			t.Errorf("ParseBearer(%q) = %+v, %v, want %+v", value, got, err, want)
 		}
 	}
-	if _, err := parseBearer(http.Header{"Authorization": {"Bearer a", "Bearer a"}}); err == nil || err.Code != problem.BadRequest {
-		t.Errorf("parseBearer of two headers = %v, want bad_request", err)
+	if _, err := ParseBearer(http.Header{"Authorization": {"Bearer a", "Bearer a"}}); err == nil || err.Code != problem.BadRequest {
+		t.Errorf("ParseBearer of two headers = %v, want bad_request", err)
 	}
-	if got, err := parseBearer(http.Header{}); got != (Bearer{}) || err != nil {
-		t.Errorf("parseBearer of none = %+v, %v, want nothing", got, err)
+	if got, err := ParseBearer(http.Header{}); got != (Bearer{}) || err != nil {
+		t.Errorf("ParseBearer of none = %+v, %v, want nothing", got, err)
 	}
 }
 
@@ -55,16 +55,16 @@ func FuzzParseBearer(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		b, err := parseBearer(http.Header{"Authorization": {value}})
+		b, err := ParseBearer(http.Header{"Authorization": {value}})
 		if err != nil {
-			t.Fatalf("parseBearer(%q) = %v; one header is never an error", value, err)
+			t.Fatalf("ParseBearer(%q) = %v; one header is never an error", value, err)
 		}
 		if b.Token == "" {
 			return
 		}
 		scheme, rest, _ := strings.Cut(value, " ")
 		if !b.Present || !strings.EqualFold(scheme, "bearer") || strings.TrimLeft(rest, " ") != b.Token || !keystore.IsToken(b.Token) {
-			t.Errorf("parseBearer(%q) = %+v", value, b)
+			t.Errorf("ParseBearer(%q) = %+v", value, b)
 		}
 	})
 }

@@ -65,7 +65,7 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 	if err := q.parseQuery(query); err != nil {
 		return q, err
 	}
-	if q.Bearer, err = parseBearer(r.Header); err != nil {
+	if q.Bearer, err = ParseBearer(r.Header); err != nil {
 		return q, err
 	}
 	q.Websocket = r.ProtoAtLeast(1, 1) && IsWebsocket(r.Header) // HTTP/1.0 has no upgrades (RFC 9110, section 7.8)

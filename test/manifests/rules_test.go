@@ -75,7 +75,9 @@ func certificateOf(t *testing.T) map[string]string {
 // seriesOf runs a gate, calls it, and returns what /metrics has.
 func seriesOf(t *testing.T) series {
 	t.Helper()
-	text := try(t, container{env: certificateOf(t), args: []string{"serve"}, keys: "/etc/flowlatch", healthcheck: []string{"/flowlatch", "healthcheck"}})
+	env := certificateOf(t)
+	env["FLOWLATCH_LIMITS_REDIS"] = "unix:///nowhere/redis.sock" // which there is none of
+	text := try(t, container{env: env, args: []string{"serve"}, keys: "/etc/flowlatch", healthcheck: []string{"/flowlatch", "healthcheck"}})
 	all := series{}
 	for _, m := range sample.FindAllStringSubmatch(text, -1) {
 		if all[m[1]] == nil {

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/rueidis"
+
+	"github.com/flowlatch/flowlatch/proxy/limit"
+)
+
+// Limits are the settings of what counts limits and usage.
+type Limits struct {
+	LimitsRedis    rueidis.ClientOption // without an InitAddress, none
+	LimitsReplicas Replicas
+	LimitsFallback limit.Fallback
+	UsageFile      string // empty for none
+}
+
+// Replicas says how many gates share limits without Redis: a number, or the name of a headless Service that has an address
+// for each.
+type Replicas struct {
+	Count int // zero for one
+	Name  string
+}
+
+// replicas parses the replicas that share limits.
+func replicas(text string) (r Replicas, err error) {
+	if text == "" {
+		return r, nil
+	}
+	if name, ok := strings.CutPrefix(text, "dns:"); ok && name != "" {
+		return Replicas{Name: name}, nil
+	}
+	if r.Count, err = strconv.Atoi(text); err != nil || r.Count < 1 || r.Count > 1000 {
+		return r, fmt.Errorf("%q: want a number of replicas from 1 to 1000, or dns:NAME with the name of a headless Service", text)
+	}
+	return r, nil
+}
+
+func redisURL(text string) (o rueidis.ClientOption, err error) {
+	if text == "" {
+		return o, nil
+	}
+	return limit.ParseRedisURL(text)
+}
+
+// fallback parses what holds while Redis does not answer.
+func fallback(text string) (limit.Fallback, error) {
+	for _, f := range []limit.Fallback{limit.Split, limit.Whole, limit.Closed} {
+		if f.String() == text {
+			return f, nil
+		}
+	}
+	return 0, fmt.Errorf("%q: want split, local or closed", text)
+}
+
+// checkLimits says which of the settings of limits do not belong together.
+func (c *Config) checkLimits() (errs []error) {
+	fault := func(name, text string) {
+		errs = append(errs, fmt.Errorf("%s: %s", c.place(name), text))
+	}
+	redis := c.LimitsRedis.InitAddress != nil
+	if redis && c.LimitsReplicas != (Replicas{}) {
+		fault("limits-replicas", "with --limits-redis, Redis knows how many replicas there are; leave one of the two out")
+	}
+	if redis && c.UsageFile != "" {
+		fault("usage-file", "with --limits-redis, usage is kept in Redis; leave one of the two out")
+	}
+	if !redis && c.Given("limits-fallback") {
+		fault("limits-fallback", "it says what holds while Redis does not answer; set --limits-redis, or leave it out")
+	}
+	return errs
+}

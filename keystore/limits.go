@@ -1,0 +1,138 @@
+package keystore
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Limits are how much may be used: of a key, of a chatflow by all its keys together, or of a chatflow by each client
+// address. The zero value limits nothing.
+type Limits struct {
+	// Rates are how often requests may begin.
+	Rates []Rate
+	// Quotas are how much may be used in a calendar period.
+	Quotas []Quota
+	// Concurrent is how many requests may be at the upstream at once, streams included. Zero means any number.
+	Concurrent int
+	// Stream is how long a response may last. Zero means any time.
+	Stream time.Duration
+	// Observe says that whatever exceeds a limit is counted, logged and shown, but not refused.
+	Observe bool
+}
+
+// Rate lets N requests begin at once, and as many again spread evenly over each Per.
+type Rate struct {
+	N   int64
+	Per time.Duration
+}
+
+// String returns the rate as a key file has it.
+func (r Rate) String() string { return strconv.FormatInt(r.N, 10) + "/" + shortDuration(r.Per) }
+
+// Quota lets N of a unit be used in each period, which begins at 00:00 UTC. What has begun when it is used up may end.
+type Quota struct {
+	N      int64
+	Unit   Unit
+	Period Period
+}
+
+// String returns the quota as a key file has it, without its unit.
+func (q Quota) String() string { return strconv.FormatInt(q.N, 10) + "/" + q.Period.String() }
+
+// Unit is what a [Quota] counts.
+type Unit uint8
+
+// The units.
+const (
+	Requests      Unit = iota
+	StreamSeconds      // from when a request is sent upstream until its response has ended
+	Bytes              // of request and response bodies
+	Units         = iota
+)
+
+// String returns the unit as a key file has it.
+func (u Unit) String() string { return [Units]string{"requests", "stream_seconds", "bytes"}[u] }
+
+// Period is a calendar period.
+type Period uint8
+
+// The periods. A week begins on Monday.
+const (
+	Day Period = iota
+	Week
+	Month
+	Periods = iota
+)
+
+// String returns the period as a key file has it.
+func (p Period) String() string { return [Periods]string{"day", "week", "month"}[p] }
+
+// ParsePeriod returns the period that a key file writes as s.
+func ParsePeriod(s string) (Period, bool) {
+	for p := range Period(Periods) {
+		if p.String() == s {
+			return p, true
+		}
+	}
+	return 0, false
+}
+
+// Empty reports whether l, which may be nil, limits nothing.
+func (l *Limits) Empty() bool {
+	return l == nil || len(l.Rates) == 0 && len(l.Quotas) == 0 && l.Concurrent == 0 && l.Stream == 0
+}
+
+func (l *Limits) equal(o *Limits) bool {
+	if l == nil || o == nil {
+		return l == o
+	}
+	return l.Concurrent == o.Concurrent && l.Stream == o.Stream && l.Observe == o.Observe &&
+		slices.Equal(l.Rates, o.Rates) && slices.Equal(l.Quotas, o.Quotas)
+}
+
+// lacks reports whether l lacks a limit of o, or no longer enforces it. Another value of a limit is no loss.
+func (l *Limits) lacks(o *Limits) bool {
+	if o.Empty() {
+		return false
+	}
+	return l.Empty() || l.Observe && !o.Observe || len(l.Rates) < len(o.Rates) || len(l.Quotas) < len(o.Quotas) ||
+		l.Concurrent == 0 && o.Concurrent > 0 || l.Stream == 0 && o.Stream > 0
+}
+
+// String returns the limits in one line, for people.
+func (l *Limits) String() string {
+	if l.Empty() {
+		return "none"
+	}
+	var parts []string
+	for _, r := range l.Rates {
+		parts = append(parts, r.String()+" requests")
+	}
+	for _, q := range l.Quotas {
+		parts = append(parts, q.String()+" "+strings.ReplaceAll(q.Unit.String(), "_", " "))
+	}
+	if l.Concurrent > 0 {
+		parts = append(parts, fmt.Sprintf("%d at once", l.Concurrent))
+	}
+	if l.Stream > 0 {
+		parts = append(parts, shortDuration(l.Stream)+" a response")
+	}
+	if l.Observe {
+		parts = append(parts, "not enforced")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}

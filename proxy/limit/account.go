@@ -1,0 +1,212 @@
+package limit
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// account is what a holder uses.
+type account struct {
+	kind Kind
+	id   string
+
+	mu      sync.Mutex // guards what follows
+	gone    bool       // it has been dropped, and another may be in its place
+	limits  *keystore.Limits
+	buckets []bucket // of the rates of limits, in their order
+	open    int64    // requests at the upstream
+	periods [keystore.Periods]period
+	past    []period // months that have ended, of keys and chatflows
+	others  *others  // nil if no other gates count
+}
+
+// others is what other gates use, as last heard.
+type others struct {
+	client netip.Addr // of the account
+	open   int64
+	at     time.Time // when open was heard
+	used   [keystore.Periods][counts]int64
+}
+
+// used returns how much was used in a period, by all gates.
+func (a *account) used(p keystore.Period, count int) int64 {
+	n := a.periods[p].used[count]
+	if a.others != nil {
+		n += a.others.used[p][count]
+	}
+	return n
+}
+
+// openElsewhere returns how many requests other gates had open, if that was heard within some time.
+func (a *account) openElsewhere(within time.Duration, now time.Time) int64 {
+	if a.others == nil || now.Sub(a.others.at) >= within {
+		return 0
+	}
+	return a.others.open
+}
+
+// milli is how many units are counted for one of a quota: time is counted in milliseconds.
+var milli = [keystore.Units]int64{keystore.Requests: 1, keystore.StreamSeconds: 1000, keystore.Bytes: 1}
+
+// enter makes a ready for a request at now under these limits.
+func (a *account) enter(limits *keystore.Limits, r rule, now time.Time) {
+	a.enterPeriods(now)
+	if a.limits != limits {
+		a.change(limits)
+	}
+	for i := range a.buckets {
+		a.buckets[i].enter(rateOf(limits.Rates[i], r.rates), now.UnixNano())
+	}
+}
+
+// enterPeriods begins new periods where the last ones have ended. A clock that goes back does not reopen one.
+func (a *account) enterPeriods(now time.Time) {
+	for kind := range keystore.Period(keystore.Periods) {
+		p := &a.periods[kind]
+		if now.Unix() < p.end {
+			continue
+		}
+		if kind == keystore.Month && a.kind != Client && p.used != [counts]int64{} {
+			a.keepPast(*p)
+		}
+		_, end := bounds(kind, now)
+		*p = period{end: end.Unix()}
+		if a.others != nil {
+			a.others.used[kind] = [counts]int64{}
+		}
+	}
+}
+
+// keepPast keeps a month that has ended.
+func (a *account) keepPast(month period) {
+	a.past = append(a.past, month)
+	if len(a.past) > monthsKept {
+		a.past = slices.Delete(a.past, 0, 1)
+	}
+}
+
+// change replaces the limits. Buckets of rates that stay are kept.
+func (a *account) change(limits *keystore.Limits) {
+	var buckets []bucket
+	if limits != nil && len(limits.Rates) > 0 {
+		buckets = make([]bucket, len(limits.Rates))
+		for i, r := range limits.Rates {
+			if a.limits == nil {
+				break
+			}
+			if was := slices.Index(a.limits.Rates, r); was >= 0 {
+				buckets[i] = a.buckets[was]
+			}
+		}
+	}
+	a.limits, a.buckets = limits, buckets
+}
+
+// exceeds returns the limit for this reason that another request would exceed, or none.
+func (a *account) exceeds(reason Reason, r rule, now time.Time) (e Excess) {
+	l := a.limits
+	switch {
+	case l == nil:
+	case reason == Concurrent:
+		if most := int64(l.Concurrent); most > 0 && (a.open >= r.rates.of(most) || a.open+a.openElsewhere(r.others, now) >= most) {
+			return Excess{Reason: Concurrent, Limit: strconv.Itoa(l.Concurrent), RetryAfter: time.Second}
+		}
+	case reason == Rate:
+		for i, of := range l.Rates {
+			if wait := a.buckets[i].wait(rateOf(of, r.rates), now.UnixNano()); wait > e.RetryAfter {
+				e = Excess{Reason: Rate, Limit: of.String(), RetryAfter: wait}
+			}
+		}
+	case reason == Quota:
+		for _, q := range l.Quotas {
+			if until := time.Duration(a.periods[q.Period].end-now.Unix()) * time.Second; a.used(q.Period, int(q.Unit)) >= r.quotas.of(q.N)*milli[q.Unit] && until > e.RetryAfter {
+				e = Excess{Reason: Quota, Limit: q.String(), Unit: q.Unit, RetryAfter: until}
+			}
+		}
+	}
+	return e
+}
+
+// begin counts a request. It reports whether less than a quarter is left of a limit.
+func (a *account) begin(r rule, now time.Time) (low bool) {
+	a.open++
+	for kind := range a.periods {
+		a.periods[kind].used[keystore.Requests]++
+	}
+	l := a.limits
+	if l == nil {
+		return false
+	}
+	for i, of := range l.Rates {
+		rate := rateOf(of, r.rates)
+		a.buckets[i].take(rate)
+		low = low || a.buckets[i].left(rate, now.UnixNano())*4 < r.rates.of(of.N)
+	}
+	for _, q := range l.Quotas {
+		n := r.quotas.of(q.N) * milli[q.Unit]
+		low = low || (n-a.used(q.Period, int(q.Unit)))*4 < n
+	}
+	return low && !l.Observe
+}
+
+// refuse counts a request that is refused because a limit is exceeded.
+func (a *account) refuse() {
+	for kind := range a.periods {
+		a.periods[kind].used[refused]++
+	}
+}
+
+// undo takes back what begin counted at now.
+func (a *account) undo(r rule) {
+	a.open--
+	for kind := range a.periods {
+		if used := &a.periods[kind].used[keystore.Requests]; *used > 0 {
+			*used--
+		}
+	}
+	if a.limits == nil {
+		return
+	}
+	for i, of := range a.limits.Rates {
+		a.buckets[i] -= bucket(rateOf(of, r.rates).every)
+	}
+}
+
+// end counts what a request has used.
+func (a *account) end(u Use) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open--
+	for kind := range a.periods {
+		used := &a.periods[kind].used
+		if u.Unsent && used[keystore.Requests] > 0 {
+			used[keystore.Requests]--
+		}
+		used[keystore.StreamSeconds] += u.Time.Milliseconds()
+		used[keystore.Bytes] += u.Bytes
+	}
+}
+
+// atRest reports whether a new account would be the same, so that nothing is lost if this one is dropped.
+func (a *account) atRest(now time.Time) bool {
+	return a.open == 0 &&
+		!slices.ContainsFunc(a.buckets, func(b bucket) bool { return int64(b) > now.UnixNano() }) &&
+		len(a.past) == 0 && !slices.ContainsFunc(a.periods[:], func(p period) bool {
+		return (now.Unix() < p.end || a.kind != Client) && p.used != [counts]int64{}
+	})
+}
+
+// dropIf marks a as gone if idle returns true for it, and reports whether it is.
+func (a *account) dropIf(idle func(*account) bool) bool {
+	if !a.mu.TryLock() {
+		return false // it is in use
+	}
+	defer a.mu.Unlock()
+	a.gone = a.gone || idle(a)
+	return a.gone
+}

@@ -1,0 +1,115 @@
+package limit
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// SaveEvery is how often usage is saved.
+const SaveEvery = 10 * time.Second
+
+// File keeps usage over restarts of a gate that counts alone. One process may have it open.
+type File struct {
+	path string
+	lock *os.File
+}
+
+// saved is the content of a usage file.
+type saved struct {
+	Version int       `json:"version"`
+	Saved   time.Time `json:"saved"`
+	Usage   []Usage   `json:"usage"`
+}
+
+// OpenFile opens a usage file and restores from it what was used. A file that does not exist is made; one that is not
+// valid is an error, for usage must not begin at zero unnoticed.
+func OpenFile(path string, l *Local, now time.Time) (*File, error) {
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("usage file %q: %w", path, err)
+	}
+	f := &File{path, lock}
+	if err := f.open(l, now); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *File) open(l *Local, now time.Time) error {
+	if err := syscall.Flock(int(f.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("usage file %q: another process has it open (%s.lock is locked); each gate needs a file of its own, or --limits-redis for all", f.path, f.path)
+	}
+	data, err := os.ReadFile(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return f.Save(l, now)
+	case err != nil:
+		return fmt.Errorf("usage file: %w", err)
+	}
+	var s saved
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	err = d.Decode(&s)
+	if err == nil && s.Version != 1 {
+		err = fmt.Errorf("its version is %d, this gate reads 1", s.Version)
+	}
+	if err == nil {
+		err = l.Restore(s.Usage, now)
+	}
+	if err != nil {
+		return fmt.Errorf("usage file %q is not valid: %w; repair it, or move it away to begin with no usage", f.path, err)
+	}
+	return nil
+}
+
+// Save writes the usage. The file is replaced as a whole.
+func (f *File) Save(l *Local, now time.Time) error {
+	all, _ := l.Usage(context.Background(), now) // never fails
+	data, err := json.Marshal(saved{Version: 1, Saved: now.UTC(), Usage: all})
+	if err != nil {
+		return err
+	}
+	tmp := filepath.Join(filepath.Dir(f.path), "."+filepath.Base(f.path)+".new") // ours alone, by the lock
+	w, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("usage file %q: %w", f.path, err)
+	}
+	_, err = w.Write(append(data, '\n'))
+	if err = cmp.Or(err, w.Sync(), w.Close()); err == nil {
+		err = os.Rename(tmp, f.path)
+	}
+	if err != nil {
+		return fmt.Errorf("usage file %q: %w; usage since the last time it was written is lost if the gate ends now", f.path, err)
+	}
+	return nil
+}
+
+// Close lets another process open the file.
+func (f *File) Close() { f.lock.Close() }
+
+// Run saves the usage every [SaveEvery] until ctx is done, then once more, and closes the file. result is told of each
+// time.
+func (f *File) Run(ctx context.Context, l *Local, result func(error)) {
+	defer f.Close()
+	tick := time.NewTicker(SaveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			result(f.Save(l, time.Now()))
+			return
+		case <-tick.C:
+			result(f.Save(l, time.Now()))
+		}
+	}
+}

@@ -1,0 +1,236 @@
+package limit
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// MaxClients is for how many client addresses, each at one chatflow, what they use is kept. If there are more, those that
+// have nothing open are forgotten in no order, and may begin anew.
+const MaxClients = 1 << 16
+
+// Local counts in this process. The zero value is ready; all methods may be called concurrently.
+type Local struct {
+	keys, chatflows accounts[string]
+	clients         accounts[client]
+	share           atomic.Pointer[Share]
+}
+
+// client is a client address at a chatflow.
+type client struct {
+	chatflow string
+	address  netip.Addr
+}
+
+// Grant is a request that has been counted. The zero value is of none.
+type Grant struct {
+	accounts [3]*account
+	n        int
+}
+
+// SetShare sets the part of all limits that this gate has. It takes effect with the next request.
+func (l *Local) SetShare(s Share) { l.share.Store(&s) }
+
+// Begin counts a request against all holders, or against none of them if it exceeds a limit of one. holders are in the
+// order of their kinds, at most one of each. If the request was counted, End must be called with the grant.
+func (l *Local) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
+	return l.begin(g, holders, l.rule(), now)
+}
+
+func (l *Local) begin(g *Grant, holders []Holder, r rule, now time.Time) Verdict {
+	l.lock(g, holders)
+	v := g.begin(holders, r, now)
+	g.unlock()
+	if v.Refused.Reason != None {
+		*g = Grant{}
+	}
+	return v
+}
+
+// begin counts a request, unless it exceeds a limit. The accounts are locked.
+func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
+	accounts := g.accounts[:g.n]
+	for i, a := range accounts {
+		a.enter(holders[i].Limits, r, now)
+	}
+	for reason := Concurrent; reason <= Quota; reason++ {
+		for i, a := range accounts {
+			e := a.exceeds(reason, r, now)
+			if e.Reason == None {
+				continue
+			}
+			e.Holder = holders[i].Kind
+			if !a.limits.Observe {
+				for _, a := range accounts {
+					a.refuse()
+				}
+				return Verdict{Refused: e}
+			}
+			if v.Observed.Reason == None {
+				v.Observed = e
+			}
+		}
+	}
+	for _, a := range accounts {
+		v.Low = a.begin(r, now) || v.Low
+	}
+	return v
+}
+
+// undo takes back what begin has counted under the same rule. If the request is refused, that is counted.
+func (g *Grant) undo(r rule, isRefused bool) {
+	for _, a := range g.accounts[:g.n] {
+		a.mu.Lock()
+		a.undo(r)
+		if isRefused {
+			a.refuse()
+		}
+		a.mu.Unlock()
+	}
+	*g = Grant{}
+}
+
+// lock finds the accounts of all holders and locks them. Everybody locks them in the same order, that of their kinds.
+func (l *Local) lock(g *Grant, holders []Holder) {
+	g.n = 0
+	for _, h := range holders {
+		var a *account
+		for a == nil || a.gone {
+			if a != nil {
+				a.mu.Unlock()
+			}
+			a = l.account(h)
+			a.mu.Lock()
+		}
+		g.accounts[g.n] = a
+		g.n++
+	}
+}
+
+func (g *Grant) unlock() {
+	for _, a := range g.accounts[:g.n] {
+		a.mu.Unlock()
+	}
+}
+
+func (l *Local) account(h Holder) *account {
+	switch h.Kind {
+	case Key:
+		return l.keys.of(h.ID, h)
+	case Chatflow:
+		return l.chatflows.of(h.ID, h)
+	default:
+		return l.clients.of(client{h.ID, h.Client}, h)
+	}
+}
+
+// End counts what a request has used. It must be called once for each grant, when the upstream has ended.
+func (l *Local) End(g *Grant, u Use) {
+	for _, a := range g.accounts[:g.n] {
+		a.end(u)
+	}
+	*g = Grant{}
+}
+
+// Share returns the part of all limits that this gate has.
+func (l *Local) Share() Share {
+	if s := l.share.Load(); s != nil {
+		return *s
+	}
+	return Share{}
+}
+
+func (l *Local) rule() rule { return rule{rates: l.Share(), quotas: l.Share()} }
+
+// Prune forgets holders that are as good as new. It should be called now and then.
+func (l *Local) Prune(now time.Time) {
+	atRest := func(a *account) bool { return a.atRest(now) }
+	l.keys.prune(atRest)
+	l.chatflows.prune(atRest)
+	l.clients.prune(atRest)
+}
+
+// accounts are those of one kind of holder.
+type accounts[K comparable] struct {
+	shared bool // with other gates
+	mu     sync.RWMutex
+	m      map[K]*account // guarded by mu
+}
+
+// of returns the account of a holder, which k stands for.
+func (s *accounts[K]) of(k K, h Holder) *account {
+	s.mu.RLock()
+	a := s.m[k]
+	s.mu.RUnlock()
+	if a != nil {
+		return a
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.m[k]; a != nil {
+		return a
+	}
+	if s.m == nil {
+		s.m = map[K]*account{}
+	}
+	if _, bounded := any(k).(client); bounded && len(s.m) >= MaxClients {
+		s.drop(func(a *account) bool { return a.open == 0 }, 1)
+	}
+	a = &account{kind: h.Kind, id: h.ID}
+	if s.shared {
+		a.others = &others{client: h.Client}
+	}
+	s.m[k] = a
+	return a
+}
+
+// each calls do with each account.
+func (s *accounts[K]) each(do func(*account)) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, a := range s.m {
+		do(a)
+	}
+}
+
+// prune drops the accounts that idle returns true for.
+func (s *accounts[K]) prune(idle func(*account) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(idle, len(s.m))
+}
+
+// drop drops at most n accounts that idle returns true for. The caller holds mu.
+func (s *accounts[K]) drop(idle func(*account) bool, n int) {
+	for k, a := range s.m {
+		if n == 0 {
+			return
+		}
+		if a.dropIf(idle) {
+			delete(s.m, k)
+			n--
+		}
+	}
+}
+
+// Open returns how many requests of a key are at the upstream.
+func (l *Local) Open(key string) int64 {
+	l.keys.mu.RLock()
+	a := l.keys.m[key]
+	l.keys.mu.RUnlock()
+	if a == nil {
+		return 0
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.open
+}
+
+// Clients returns of how many client addresses, each at one chatflow, something is kept.
+func (l *Local) Clients() int {
+	l.clients.mu.RLock()
+	defer l.clients.mu.RUnlock()
+	return len(l.clients.m)
+}

@@ -1,0 +1,42 @@
+package limit
+
+import (
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// What is counted in a period: the units of quotas, and one more.
+const (
+	refused = keystore.Units // requests refused because a limit was exceeded
+	counts  = refused + 1
+)
+
+// period is what was used in a calendar period.
+type period struct {
+	end  int64 // seconds since 1970, UTC; zero before the first use
+	used [counts]int64
+}
+
+// start returns when p began.
+func (p *period) start(kind keystore.Period) int64 {
+	start, _ := bounds(kind, time.Unix(p.end-1, 0))
+	return start.Unix()
+}
+
+// bounds returns the calendar period in which t is, in UTC.
+func bounds(kind keystore.Period, t time.Time) (start, end time.Time) {
+	year, month, day := t.UTC().Date()
+	switch kind {
+	case keystore.Month:
+		start = time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
+		return start, start.AddDate(0, 1, 0)
+	case keystore.Week:
+		sinceMonday := (int(t.UTC().Weekday()) + 6) % 7
+		start = time.Date(year, month, day-sinceMonday, 0, 0, 0, 0, time.UTC)
+		return start, start.AddDate(0, 0, 7)
+	default:
+		start = time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+		return start, start.AddDate(0, 0, 1)
+	}
+}

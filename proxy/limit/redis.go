@@ -1,0 +1,299 @@
+package limit
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Fallback is what holds while Redis does not answer.
+type Fallback uint8
+
+// The fallbacks.
+const (
+	Split  Fallback = iota // this gate has its share, by the number of gates that Redis last knew
+	Whole                  // this gate has the whole of every limit
+	Closed                 // requests with a limit are refused
+)
+
+// String returns the fallback as the setting has it.
+func (f Fallback) String() string { return [...]string{"split", "local", "closed"}[f] }
+
+// RedisOptions are the settings of a Redis.
+type RedisOptions struct {
+	// Fallback is what holds while Redis does not answer.
+	Fallback Fallback
+	// Timeout is how long a request waits for Redis at most. Zero means 25 ms.
+	Timeout time.Duration
+	// Lease is after which time what a gate that died had open no longer counts. Zero means 30 s.
+	Lease time.Duration
+	// Changed is told when Redis does not answer, with the reason, and when it answers again, with nil. It must not wait.
+	Changed func(error)
+}
+
+// The times of a Redis.
+const (
+	defaultTimeout = 25 * time.Millisecond
+	probeEvery     = 250 * time.Millisecond // so that it is known within a second that Redis is gone, or back
+	syncEvery      = 50 * time.Millisecond  // after which what has ended is written
+	syncTimeout    = time.Second
+
+	defaultLease = 30 * time.Second
+)
+
+// Redis counts for all gates that share a Redis. What this gate counts is kept in this process, too: by it, what other
+// gates could only confirm is refused without asking Redis, and all is decided while Redis does not answer. All methods may
+// be called concurrently.
+type Redis struct {
+	local          Local
+	options        RedisOptions
+	me             string // another one after each start
+	lease, timeout time.Duration
+
+	client atomic.Pointer[rueidis.Client] // nil until there is a connection
+	up     atomic.Bool
+	last   atomic.Int64 // when Redis last answered, in nanoseconds since 1970
+	offset atomic.Int64 // what its clock is ahead, in nanoseconds
+
+	sequence atomic.Int64 // of what is written: what is newer has a higher number
+	share    atomic.Pointer[Share]
+
+	admit, keep *rueidis.Lua
+
+	mu    sync.Mutex
+	dirty map[*account]struct{} // what has to be written; guarded by mu
+}
+
+var (
+	//go:embed admit.lua
+	admitScript string
+	//go:embed keep.lua
+	keepScript string
+)
+
+// NewRedis returns a Redis, which decides alone until [Redis.Run] has connected it.
+func NewRedis(o RedisOptions) *Redis {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	r := &Redis{
+		options: o, me: hex.EncodeToString(b[:]), lease: cmp.Or(o.Lease, defaultLease), timeout: cmp.Or(o.Timeout, defaultTimeout), dirty: map[*account]struct{}{},
+		admit: rueidis.NewLuaScript(admitScript), keep: rueidis.NewLuaScript(keepScript),
+	}
+	r.local.keys.shared, r.local.chatflows.shared, r.local.clients.shared = true, true, true
+	return r
+}
+
+// ParseRedisURL returns how to reach a Redis: redis://, rediss:// for TLS, or unix://, with user, password and database
+// where there are any. The error does not repeat the URL, in which there may be a password.
+func ParseRedisURL(url string) (rueidis.ClientOption, error) {
+	o, err := rueidis.ParseURL(url)
+	if err != nil {
+		return o, errors.New("not the URL of a Redis, such as redis://:password@host:6379/0, rediss://host:6379 or unix:///path/to/socket")
+	}
+	o.DisableCache = true // it needs CLIENT TRACKING, which some servers lack
+	o.DisableRetry = true
+	o.Dialer = net.Dialer{Timeout: time.Second}
+	o.ConnWriteTimeout = time.Second
+	o.ClientName = "flowlatch"
+	return o, nil
+}
+
+// Begin is as of [Local].
+func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
+	now = now.Add(r.ahead())
+	limited := slices.ContainsFunc(holders, func(h Holder) bool { return !h.Limits.Empty() })
+	if limited && !r.up.Load() {
+		return r.alone(g, holders, now)
+	}
+	v := r.local.begin(g, holders, rule{}, now)
+	if !limited || v.Refused.Reason != None {
+		return v // what other gates have counted can only add to it
+	}
+	c := r.newCall(g)
+	if len(c.checks) == 0 {
+		return v
+	}
+	reply, err := r.ask(c)
+	if err != nil {
+		r.failed(err)
+		g.undo(rule{}, false)
+		return r.alone(g, holders, now)
+	}
+	if reply.refused != nil {
+		g.undo(rule{}, true)
+		v = Verdict{Refused: reply.refused.excess(reply.retry, now)}
+	} else if reply.observed != nil && v.Observed.Reason == None {
+		v.Observed = reply.observed.excess(0, now)
+	}
+	c.heard(reply.at, now)
+	return v
+}
+
+// alone decides while Redis does not answer.
+func (r *Redis) alone(g *Grant, holders []Holder, now time.Time) Verdict {
+	switch r.options.Fallback {
+	case Closed:
+		for _, h := range holders {
+			if !h.Limits.Empty() && !h.Limits.Observe {
+				*g = Grant{}
+				return Verdict{Refused: Excess{Reason: Rate, Holder: h.Kind, Limit: "0 while Redis does not answer", RetryAfter: time.Second}}
+			}
+		}
+		return r.local.begin(g, holders, rule{}, now)
+	case Whole:
+		return r.local.begin(g, holders, rule{}, now)
+	default:
+		// What other gates had open may go on: within their lease, it counts.
+		return r.local.begin(g, holders, rule{rates: r.Share(), others: r.lease}, now)
+	}
+}
+
+// End is as of [Local].
+func (r *Redis) End(g *Grant, u Use) {
+	accounts := g.accounts[:g.n]
+	r.local.End(&Grant{accounts: g.accounts, n: g.n}, u)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range accounts {
+		r.dirty[a] = struct{}{}
+	}
+	*g = Grant{}
+}
+
+// Standings is as of [Local].
+func (r *Redis) Standings(holders []Holder, now time.Time) []Standing {
+	return r.local.Standings(holders, now.Add(r.ahead()))
+}
+
+// Prune is as of [Local].
+func (r *Redis) Prune(now time.Time) { r.local.Prune(now.Add(r.ahead())) }
+
+// Open returns how many requests of a key this gate has at the upstream.
+func (r *Redis) Open(key string) int64 { return r.local.Open(key) }
+
+// Up reports whether Redis answers.
+func (r *Redis) Up() bool { return r.up.Load() }
+
+// Share returns the part of all limits that this gate has while Redis does not answer.
+func (r *Redis) Share() Share {
+	if s := r.share.Load(); s != nil {
+		return *s
+	}
+	return Share{}
+}
+
+// now is the time of Redis.
+func (r *Redis) now() time.Time { return time.Now().Add(r.ahead()) }
+
+func (r *Redis) ahead() time.Duration { return time.Duration(r.offset.Load()) }
+
+// answered notes that Redis has answered, by this time of its clock, in microseconds since 1970.
+func (r *Redis) answered(micros int64) {
+	now := time.Now()
+	r.last.Store(now.UnixNano())
+	r.offset.Store(micros*1000 - now.UnixNano())
+}
+
+// failed notes that Redis has not answered. One late answer is no outage.
+func (r *Redis) failed(err error) {
+	if time.Since(time.Unix(0, r.last.Load())) > 2*probeEvery {
+		r.change(false, err)
+	}
+}
+
+func (r *Redis) change(up bool, err error) {
+	if r.up.Swap(up) != up && r.options.Changed != nil {
+		r.options.Changed(err)
+	}
+}
+
+// Run connects to Redis and keeps in it what this gate has in use, until ctx is done.
+func (r *Redis) Run(ctx context.Context, o rueidis.ClientOption) {
+	client, err := r.connect(ctx, o)
+	if err != nil {
+		return
+	}
+	defer client.Close()
+	r.client.Store(&client)
+	probe, sync, renew := time.NewTicker(probeEvery), time.NewTicker(syncEvery), time.NewTicker(r.lease/3)
+	defer probe.Stop()
+	defer sync.Stop()
+	defer renew.Stop()
+	r.probe(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), syncTimeout)
+			defer cancel()
+			r.sync(last)
+			return
+		case <-probe.C:
+			r.probe(ctx)
+		case <-sync.C:
+			if r.up.Load() {
+				r.sync(ctx)
+			}
+		case <-renew.C:
+			r.touchAll()
+		}
+	}
+}
+
+// connect tries to connect until it succeeds or ctx is done.
+func (r *Redis) connect(ctx context.Context, o rueidis.ClientOption) (rueidis.Client, error) {
+	for told := false; ; told = true {
+		client, err := rueidis.NewClient(o)
+		if err == nil {
+			return client, nil
+		}
+		if !told && r.options.Changed != nil {
+			r.options.Changed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(probeEvery):
+		}
+	}
+}
+
+// probe finds out whether Redis answers, and which gates share it. When it answers again, it first gets to know what
+// this gate has in use.
+func (r *Redis) probe(ctx context.Context) {
+	const gates = "fl:1:{fl}:gates"
+	quick, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	client := *r.client.Load()
+	reply, err := r.keep.Exec(quick, client, []string{gates}, []string{r.me, number(r.lease.Microseconds()), "c", "1", number(r.sequence.Add(1)), "0"}).AsIntSlice()
+	if err != nil {
+		r.failed(err)
+		return
+	}
+	all, err := client.Do(quick, client.B().Hkeys().Key(gates).Build()).AsStrSlice()
+	if err != nil {
+		r.failed(err)
+		return
+	}
+	slices.Sort(all)
+	if i, found := slices.BinarySearch(all, r.me); found {
+		r.share.Store(&Share{Index: i, Count: len(all)})
+	}
+	if !r.up.Load() {
+		r.touchAll()
+		if !r.sync(ctx) {
+			return
+		}
+	}
+	r.answered(reply[0])
+	r.change(true, nil)
+}

@@ -1,0 +1,458 @@
+package limit_test
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/limit"
+)
+
+// redis is a redis-server on a unix socket.
+type redis struct {
+	socket string
+	cmd    *exec.Cmd
+}
+
+func startRedis(t *testing.T) *redis {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "redis") // t.TempDir may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &redis{socket: filepath.Join(dir, "s")}
+	t.Cleanup(func() { r.end(); os.RemoveAll(dir) })
+	r.start(t)
+	return r
+}
+
+func (r *redis) start(t *testing.T) {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Skip("needs redis-server (apt-get install redis-server)")
+	}
+	r.cmd = exec.Command(path, "--port", "0", "--unixsocket", r.socket, "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", filepath.Dir(r.socket))
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "connection to redis-server", func() bool {
+		c, err := net.Dial("unix", r.socket)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+}
+
+func (r *redis) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := r.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *redis) end() {
+	if r.cmd != nil {
+		_ = r.cmd.Process.Signal(syscall.SIGCONT)
+		_ = r.cmd.Process.Kill()
+		_ = r.cmd.Wait()
+	}
+}
+
+// gate is a limit.Redis that runs.
+type gate struct {
+	*limit.Redis
+	stop    context.CancelFunc
+	changes atomic.Int64
+}
+
+func startGate(t *testing.T, socket string, options limit.RedisOptions) *gate {
+	t.Helper()
+	o, err := limit.ParseRedisURL("unix://" + socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{}
+	options.Changed = func(error) { g.changes.Add(1) }
+	g.Redis = limit.NewRedis(options)
+	ctx, stop := context.WithCancel(t.Context())
+	g.stop = stop
+	done := make(chan struct{})
+	go func() { defer close(done); g.Run(ctx, o) }()
+	t.Cleanup(func() { stop(); <-done })
+	return g
+}
+
+func (g *gate) awaitUp(t *testing.T, up bool) {
+	t.Helper()
+	testkit.Eventually(t, "that Redis answers", func() bool { return g.Up() == up })
+}
+
+// gates starts n gates that know of each other.
+func gates(t *testing.T, n int, socket string, options limit.RedisOptions) (all []*gate) {
+	t.Helper()
+	for range n {
+		g := startGate(t, socket, options)
+		g.awaitUp(t, true)
+		all = append(all, g)
+	}
+	for _, g := range all {
+		testkit.Eventually(t, "that each gate knows of all", func() bool { return g.Share().Count == n })
+	}
+	return all
+}
+
+// patient is a Redis for tests of what it counts, on a machine that may be busy.
+var patient = limit.RedisOptions{Timeout: 10 * time.Second}
+
+// TestRedisCountsForAll has three gates with one key: what one has used, the others have not left.
+func TestRedisCountsForAll(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	all := gates(t, 3, r.socket, patient)
+	for _, tt := range []struct {
+		limits string
+		use    limit.Use
+		want   []string // of requests to one gate after the other, which end at once
+	}{
+		{"requests: 4/1h", limit.Use{}, words("ok", "ok", "ok", "ok", "rate", "rate", "rate", "rate")},
+		{"requests: 4/day", limit.Use{}, words("ok", "ok", "ok", "ok", "quota", "quota", "quota", "quota")},
+		{"requests: 2/day, enforce: false", limit.Use{}, words("ok", "ok", "observed quota", "observed quota", "observed quota")},
+		{"requests: [4/1h, 100/day], concurrent: 9", limit.Use{}, words("ok", "ok", "ok", "ok", "rate", "rate")},
+	} {
+		id := crand.Text()
+		holders := []limit.Holder{{Kind: limit.Key, ID: id, Limits: parse(t, tt.limits)}}
+		for n, want := range tt.want {
+			var g limit.Grant
+			v := all[n%3].Begin(&g, holders, time.Now())
+			all[n%3].End(&g, tt.use)
+			if got := word(v); got != want {
+				t.Errorf("%s: request %d, to gate %d = %s, want %s", tt.limits, n+1, n%3, got, want)
+			}
+		}
+	}
+}
+
+// word is verdict without the time.
+func word(v limit.Verdict) string {
+	v.Refused.RetryAfter = 0
+	s := verdict(v)
+	if v.Refused.Reason != limit.None {
+		s = s[:len(s)-len(" 0s")]
+	}
+	return s
+}
+
+// TestRedisConcurrent has three gates, many goroutines and one key, and a Redis of which a tenth of the answers comes too
+// late: never are more at the upstream than the key may, and the quota is exact in the end.
+func TestRedisConcurrent(t *testing.T) {
+	t.Parallel()
+	rounds := 10
+	if testkit.Long() {
+		rounds = 200
+	}
+	for name, late := range map[string]int{"in time": 0, "a tenth too late": 10} {
+		options := patient
+		if late > 0 {
+			options = limit.RedisOptions{}
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := gates(t, 3, delayed(t, startRedis(t), late), options)
+			holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 7, requests: 1000000/month")}}
+			var open, admitted, refused atomic.Int64
+			var wg sync.WaitGroup
+			for n := range 30 {
+				wg.Go(func() {
+					gate := all[n%3]
+					for range rounds {
+						var g limit.Grant
+						if gate.Begin(&g, holders, time.Now()).Refused.Reason != limit.None {
+							refused.Add(1)
+							continue
+						}
+						admitted.Add(1)
+						if got := open.Add(1); got > 7 {
+							t.Errorf("%d at once, want at most 7", got)
+						}
+						open.Add(-1)
+						gate.End(&g, limit.Use{})
+					}
+				})
+			}
+			wg.Wait()
+			if admitted.Load() == 0 || refused.Load() == 0 {
+				t.Errorf("admitted %d, refused %d, want both", admitted.Load(), refused.Load())
+			}
+			exactQuota(t, all, holders, admitted.Load())
+		})
+	}
+}
+
+// delayed returns the address of a proxy before r, whose connections pause after each n-th answer for longer than a
+// request may wait. With zero, it is r.
+func delayed(t *testing.T, r *redis, n int) (socket string) {
+	t.Helper()
+	if n == 0 {
+		return r.socket
+	}
+	socket = r.socket + "-delayed"
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("unix", r.socket)
+			if err != nil {
+				in.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(out, in); out.Close() }()
+			go func() {
+				defer in.Close()
+				b := make([]byte, 4096)
+				for i := 1; ; i++ {
+					got, err := out.Read(b)
+					if i%n == 0 {
+						time.Sleep(40 * time.Millisecond) // the fault that is tried
+					}
+					if _, werr := in.Write(b[:got]); err != nil || werr != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return socket
+}
+
+// TestRedisLease ends a gate that has requests open, and never says so: their places are free again after its lease.
+func TestRedisLease(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	all := gates(t, 2, r.socket, limit.RedisOptions{Lease: time.Second, Timeout: 10 * time.Second})
+	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 2")}}
+	var g [2]limit.Grant
+	for i := range g {
+		if v := all[0].Begin(&g[i], holders, time.Now()); v.Refused.Reason != limit.None {
+			t.Fatalf("request %d = %s, want ok", i+1, word(v))
+		}
+	}
+	var other limit.Grant
+	if got := word(all[1].Begin(&other, holders, time.Now())); got != "concurrent" {
+		t.Errorf("request to the other gate = %s, want it refused", got)
+	}
+	all[0].stop()
+	testkit.Eventually(t, "free places of the gate that is gone", func() bool {
+		v := all[1].Begin(&other, holders, time.Now())
+		all[1].End(&other, limit.Use{})
+		return v.Refused.Reason == limit.None
+	})
+	testkit.Eventually(t, "one gate known", func() bool { return all[1].Share() == limit.Share{Index: 0, Count: 1} })
+}
+
+// exactQuota checks that each gate knows exactly how many requests there were.
+func exactQuota(t *testing.T, all []*gate, holders []limit.Holder, requests int64) {
+	t.Helper()
+	for i, g := range all {
+		var used int64
+		if !testkit.Poll(10*time.Second, func() bool {
+			var grant limit.Grant // one more request, which hears of those to other gates
+			if v := g.Begin(&grant, holders, time.Now()); v.Refused.Reason == limit.None {
+				requests++
+			}
+			g.End(&grant, limit.Use{})
+			for _, s := range g.Standings(holders, time.Now()) {
+				if s.Reason == limit.Quota {
+					used = s.N - s.Left
+				}
+			}
+			return used == requests
+		}) {
+			t.Errorf("used of the quota, as gate %d knows = %d, want %d", i, used, requests)
+		}
+	}
+}
+
+// TestRedisHangs stops Redis while gates are at work: no request waits longer than it may, it is told once that Redis is
+// away, and once that it is back, and what is counted meanwhile is not lost.
+func TestRedisHangs(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	all := gates(t, 2, r.socket, limit.RedisOptions{})
+	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 5, requests: 1000/month")}}
+	count := 0
+	send := func(g *gate) string {
+		var grant limit.Grant
+		v := g.Begin(&grant, holders, time.Now())
+		if v.Refused.Reason == limit.None {
+			count++
+		}
+		g.End(&grant, limit.Use{})
+		return word(v)
+	}
+	for _, g := range all {
+		send(g)
+	}
+	r.signal(t, syscall.SIGSTOP)
+	for _, g := range all {
+		testkit.Eventually(t, "notice that Redis hangs", func() bool { send(g); return !g.Up() })
+		if got := send(g); got != "ok" {
+			t.Errorf("request while Redis hangs = %s, want ok", got)
+		}
+		var open [6]limit.Grant
+		n := 0
+		for i := range open {
+			if g.Begin(&open[i], holders, time.Now()).Refused.Reason == limit.None {
+				count++
+				n++
+			}
+		}
+		if want := map[int]int{0: 3, 1: 2}[g.Share().Index]; n != want {
+			t.Errorf("at once at gate %d of 2 while Redis hangs = %d, want its share of 5, %d", g.Share().Index, n, want)
+		}
+		for i := range open {
+			g.End(&open[i], limit.Use{})
+		}
+	}
+	r.signal(t, syscall.SIGCONT)
+	for _, g := range all {
+		g.awaitUp(t, true)
+	}
+	exactQuota(t, all, holders, int64(count))
+	for i, g := range all {
+		if got := g.changes.Load(); got != 3 {
+			t.Errorf("gate %d was told of %d changes, want 3: up, down, up", i, got)
+		}
+	}
+}
+
+// TestRedisRestartsEmpty kills Redis and starts another one: limits hold again by what the gates know of themselves.
+func TestRedisRestartsEmpty(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	all := gates(t, 2, r.socket, patient)
+	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 3, requests: 5/day")}}
+	var open [3]limit.Grant
+	for i := range open {
+		if v := all[i%2].Begin(&open[i], holders, time.Now()); v.Refused.Reason != limit.None {
+			t.Fatalf("request %d = %s, want ok", i+1, word(v))
+		}
+	}
+	r.end()
+	for _, g := range all {
+		g.awaitUp(t, false)
+	}
+	r.start(t)
+	for _, g := range all {
+		g.awaitUp(t, true)
+	}
+	var g limit.Grant
+	for i, gate := range all {
+		if got := word(gate.Begin(&g, holders, time.Now())); got != "concurrent" {
+			t.Errorf("request to gate %d after Redis restarted = %s, want it refused: three are open", i, got)
+		}
+	}
+	for i := range open {
+		all[i%2].End(&open[i], limit.Use{})
+	}
+	testkit.Eventually(t, "room after all have ended", func() bool {
+		v := all[0].Begin(&g, holders, time.Now())
+		all[0].End(&g, limit.Use{})
+		return v.Refused.Reason == limit.None
+	})
+	all[1].Begin(&g, holders, time.Now())
+	all[1].End(&g, limit.Use{})
+	if got := word(all[1].Begin(&g, holders, time.Now())); got != "quota" {
+		t.Errorf("sixth request of the day = %s, want the quota used up", got)
+	}
+}
+
+// TestRedisIsAway starts gates without a Redis: they decide by the fallback, and by Redis once it is there.
+func TestRedisIsAway(t *testing.T) {
+	t.Parallel()
+	for fallback, want := range map[limit.Fallback]string{limit.Split: "ok", limit.Whole: "ok", limit.Closed: "rate"} {
+		r := startRedis(t)
+		r.end()
+		g := startGate(t, r.socket, limit.RedisOptions{Fallback: fallback})
+		for _, limits := range []struct {
+			*keystore.Limits
+			want string
+		}{{parse(t, "concurrent: 1"), want}, {parse(t, "concurrent: 1, enforce: false"), "ok"}, {nil, "ok"}} {
+			var grant limit.Grant
+			v := g.Begin(&grant, []limit.Holder{{Kind: limit.Key, ID: "a", Limits: limits.Limits}}, time.Now())
+			g.End(&grant, limit.Use{})
+			if got := word(v); got != limits.want {
+				t.Errorf("fallback %d, limits %s: request without Redis = %s, want %s", fallback, limits, got, limits.want)
+			}
+		}
+		r.start(t)
+		g.awaitUp(t, true)
+	}
+}
+
+// TestParseRedisURL has URLs, and that no error repeats one.
+func TestParseRedisURL(t *testing.T) {
+	for _, url := range []string{"redis://localhost:6379", "redis://user:secret@localhost:6379/2", "rediss://localhost:6379", "unix:///run/redis.sock"} {
+		if _, err := limit.ParseRedisURL(url); err != nil {
+			t.Errorf("ParseRedisURL(%q) = %v, want no error", url, err)
+		}
+	}
+	for _, url := range []string{"", "localhost:6379", "http://localhost", "redis://:secret@local host", "redis://:secret@localhost/x"} {
+		if _, err := limit.ParseRedisURL(url); err == nil || errors.Unwrap(err) != nil {
+			t.Errorf("ParseRedisURL(%q) = %v, want an error that does not repeat it", url, err)
+		}
+	}
+}
+
+// TestRedisUsage has requests to two gates: each knows of all.
+func TestRedisUsage(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	all := gates(t, 2, r.socket, patient)
+	limits := parse(t, "requests: 3/1h")
+	for n := range 5 {
+		var g limit.Grant
+		gate := all[n%2]
+		gate.Begin(&g, []limit.Holder{{Kind: limit.Key, ID: "a", Limits: limits}, {Kind: limit.Chatflow, ID: "x"}}, time.Now())
+		gate.End(&g, limit.Use{Bytes: 10, Time: time.Second})
+	}
+	start := time.Now().UTC().Format("2006-01") + "-01"
+	want := []limit.Usage{
+		{Kind: "key", ID: "a", Period: "month", Start: start, Requests: 3, Refused: 2, StreamMillis: 3000, Bytes: 30},
+		{Kind: "chatflow", ID: "x", Period: "month", Start: start, Requests: 3, Refused: 2, StreamMillis: 3000, Bytes: 30},
+	}
+	for i, g := range all {
+		var got []limit.Usage
+		if !testkit.Poll(testkit.Timeout, func() bool {
+			var err error
+			if got, err = g.Usage(t.Context(), time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			return cmp.Equal(want, got)
+		}) {
+			t.Errorf("Usage of gate %d (-want +got):\n%s", i, cmp.Diff(want, got))
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package limit
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// monthsKept is for how many months that have ended usage is kept.
+const monthsKept = 13
+
+// Usage is what a key or a chatflow used in a calendar period.
+type Usage struct {
+	Kind   string `json:"kind"` // key or chatflow
+	ID     string `json:"id"`
+	Period string `json:"period"` // day, week or month
+	// Start is the first day of the period, in UTC.
+	Start string `json:"start"`
+	// Requests were sent to the upstream, Refused were refused because a limit was exceeded.
+	Requests int64 `json:"requests"`
+	Refused  int64 `json:"refused"`
+	// StreamMillis is the time that requests spent at the upstream, in milliseconds.
+	StreamMillis int64 `json:"stream_ms"`
+	// Bytes are those of request and response bodies.
+	Bytes int64 `json:"bytes"`
+}
+
+// usage returns what was used in a period, here and at other gates.
+func (a *account) usage(kind keystore.Period, p period, others [counts]int64) Usage {
+	u := Usage{Kind: a.kind.String(), ID: a.id, Period: kind.String(), Start: time.Unix(p.start(kind), 0).UTC().Format(time.DateOnly)}
+	for count := range counts {
+		*u.count(count) = p.used[count] + others[count]
+	}
+	return u
+}
+
+// Usage returns what all keys and chatflows used in the present periods and in months before, sorted.
+func (l *Local) Usage(_ context.Context, now time.Time) ([]Usage, error) {
+	var all []Usage
+	add := func(a *account) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.enterPeriods(now)
+		for _, p := range a.past {
+			all = append(all, a.usage(keystore.Month, p, [counts]int64{}))
+		}
+		for kind := range keystore.Period(keystore.Periods) {
+			var others [counts]int64
+			if a.others != nil {
+				others = a.others.used[kind]
+			}
+			if p := a.periods[kind]; p.used != [counts]int64{} || others != [counts]int64{} {
+				all = append(all, a.usage(kind, p, others))
+			}
+		}
+	}
+	l.keys.each(add)
+	l.chatflows.each(add)
+	sortUsage(all)
+	return all, nil
+}
+
+// sortUsage sorts by kind, keys first, ID, period and start.
+func sortUsage(all []Usage) {
+	slices.SortFunc(all, func(a, b Usage) int {
+		return cmp.Or(-cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Period, b.Period), cmp.Compare(a.Start, b.Start))
+	})
+}
+
+// count returns the number of u that counts this.
+func (u *Usage) count(count int) *int64 {
+	return [counts]*int64{keystore.Requests: &u.Requests, keystore.StreamSeconds: &u.StreamMillis, keystore.Bytes: &u.Bytes, refused: &u.Refused}[count]
+}
+
+// Restore adds usage that was saved before the start. It must be called before any request. Usage of periods that have
+// ended is left out, but of months.
+func (l *Local) Restore(all []Usage, now time.Time) error {
+	for n, u := range all {
+		if err := l.restore(u, now); err != nil {
+			return fmt.Errorf("entry %d (%s %q): %w", n+1, u.Kind, u.ID, err)
+		}
+	}
+	return nil
+}
+
+func (l *Local) restore(u Usage, now time.Time) error {
+	h := Holder{Kind: Key, ID: u.ID}
+	switch u.Kind {
+	case Key.String():
+	case Chatflow.String():
+		h.Kind = Chatflow
+	default:
+		return fmt.Errorf("kind %q is neither key nor chatflow", u.Kind)
+	}
+	period, known := keystore.ParsePeriod(u.Period)
+	if !known {
+		return fmt.Errorf("period %q is not day, week or month", u.Period)
+	}
+	t, err := time.Parse(time.DateOnly, u.Start)
+	if err != nil {
+		return fmt.Errorf("start %q is not a date such as 2026-11-28", u.Start)
+	}
+	start, end := bounds(period, t)
+	if !start.Equal(t) {
+		return fmt.Errorf("start %q is not the first day of a %s", u.Start, u.Period)
+	}
+	if min(u.Requests, u.Refused, u.StreamMillis, u.Bytes) < 0 {
+		return fmt.Errorf("a number is negative")
+	}
+	a := l.account(h)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := periodOf(u, end)
+	switch {
+	case now.Before(end):
+		a.periods[period] = p
+	case period == keystore.Month:
+		a.keepPast(p)
+	}
+	return nil
+}
+
+func periodOf(u Usage, end time.Time) period {
+	p := period{end: end.Unix()}
+	for count := range counts {
+		p.used[count] = *u.count(count)
+	}
+	return p
+}

@@ -1,0 +1,224 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/limit"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+)
+
+// Limiter counts what keys, chatflows and clients use: [limit.Local], or [limit.Redis] for several gates. All methods may
+// be called concurrently.
+type Limiter interface {
+	Begin(g *limit.Grant, holders []limit.Holder, now time.Time) limit.Verdict
+	End(g *limit.Grant, u limit.Use)
+	Standings(holders []limit.Holder, now time.Time) []limit.Standing
+	Usage(ctx context.Context, now time.Time) ([]limit.Usage, error)
+	// Open returns how many requests of a key are at the upstream.
+	Open(key string) int64
+	Prune(now time.Time)
+}
+
+// limits are what a request counts against. It keeps its place among the requests at once until the upstream has ended: see
+// timeWithoutClient.
+type limits struct {
+	all     [3]limit.Holder
+	n       int
+	begun   bool
+	grant   limit.Grant
+	verdict limit.Verdict
+	stream  time.Duration // how long the response may last; zero for no limit
+	sent    time.Time     // when the request was sent upstream; zero if it was not
+
+	abandoned atomic.Int64 // when the client left, in nanoseconds since 1970; 0 if it did not
+}
+
+func (l *limits) holders() []limit.Holder { return l.all[:l.n] }
+
+// add adds a holder, and its limit of a response's time.
+func (l *limits) add(h limit.Holder) {
+	l.all[l.n] = h
+	l.n++
+	if h.Limits != nil && h.Limits.Stream > 0 && !h.Limits.Observe && (l.stream == 0 || h.Limits.Stream < l.stream) {
+		l.stream = h.Limits.Stream
+	}
+}
+
+// beginLimits counts an allowed request against the limits of its key, chatflow and client, or refuses it, once its
+// chatflow is known.
+func (x *exchange) beginLimits() {
+	l := &x.limits
+	if !x.Allowed || x.Preflight || x.question.InBody || l.begun {
+		return
+	}
+	if x.Opens && x.Key != nil {
+		l.add(limit.Holder{Kind: limit.Key, ID: x.Key.ID, Limits: x.Key.Limits})
+	}
+	if c := x.Entry; c != nil {
+		// Whoever is let in without a key for a chatflow that is not public, for discovery, must not use up what its keys
+		// may.
+		if x.Opens || c.Public {
+			l.add(limit.Holder{Kind: limit.Chatflow, ID: c.ID, Limits: c.Limits})
+		}
+		if c.ClientLimits != nil {
+			l.add(limit.Holder{Kind: limit.Client, ID: c.ID, Client: network(x.client), Limits: c.ClientLimits})
+		}
+	}
+	if l.n == 0 {
+		return
+	}
+	l.begun = true
+	l.verdict = x.proxy.opts.Limiter.Begin(&l.grant, l.holders(), x.proxy.now())
+	if e := l.verdict.Refused; e.Reason != limit.None {
+		l.begun = false
+		x.deny(limitExceeded(e))
+	}
+	if e := l.exceeded(); e.Reason != limit.None {
+		labels := labelsOf(x)
+		x.proxy.metrics.exceeded.WithLabelValues(labels.key, labels.chatflow, excessName(e)).Inc()
+	}
+}
+
+// exceeded returns the limit that the request exceeds, enforced or not.
+func (l *limits) exceeded() limit.Excess {
+	if l.verdict.Refused.Reason != limit.None {
+		return l.verdict.Refused
+	}
+	return l.verdict.Observed
+}
+
+// excessName is a limit in logs and metrics, such as "key requests: 10/1s".
+func excessName(e limit.Excess) string {
+	return e.Holder.String() + " " + limitName(e.Reason, e.Unit, e.Limit)
+}
+
+// holdsPlace reports whether the number of requests at once is limited.
+func (x *exchange) holdsPlace() bool {
+	for _, h := range x.limits.holders() {
+		if h.Limits != nil && h.Limits.Concurrent > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// endLimits counts what the request has used. The upstream has ended.
+func (x *exchange) endLimits() {
+	l := &x.limits
+	if !l.begun {
+		return
+	}
+	if x.holdsPlace() {
+		abandoned := 0.0
+		if at := l.abandoned.Load(); at > 0 {
+			abandoned = time.Since(time.Unix(0, at)).Seconds()
+		}
+		labels := labelsOf(x)
+		x.proxy.metrics.abandoned.WithLabelValues(labels.key, labels.chatflow).Add(abandoned)
+	}
+	use := limit.Use{Unsent: l.sent.IsZero(), Bytes: x.response.bytes + x.body.bytes.Load()}
+	if !use.Unsent {
+		use.Time = time.Since(l.sent)
+	}
+	x.proxy.opts.Limiter.End(&l.grant, use)
+	x.proxy.metrics.used(l.key(), use)
+}
+
+// key returns the ID of the key that counts the request, or nothing.
+func (l *limits) key() string {
+	if l.n > 0 && l.all[0].Kind == limit.Key {
+		return l.all[0].ID
+	}
+	return ""
+}
+
+// limitExceeded returns the response to a request that exceeds a limit. Its sentences are for the visitor of a web page.
+func limitExceeded(e limit.Excess) *problem.Error {
+	err := &problem.Error{RetryAfter: max(e.RetryAfter, time.Second), Reason: "limit exceeded: " + excessName(e)}
+	wait := "try again in " + inWords(err.RetryAfter)
+	switch e.Reason {
+	case limit.Concurrent:
+		err.Code, err.Detail = problem.TooManyConcurrent, "too many questions are being answered at once; try again in a moment"
+	case limit.Quota:
+		err.Code, err.Detail, err.Final = problem.QuotaExceeded, "what may be used in this "+periodOf(e.Limit)+" is used up; "+wait, true
+	default:
+		err.Code, err.Detail = problem.RateLimited, "too many requests in a short time; "+wait
+	}
+	return err
+}
+
+func periodOf(quota string) string {
+	_, period, _ := strings.Cut(quota, "/")
+	return period
+}
+
+// limitName is a limit as the key file has it, with its field.
+func limitName(r limit.Reason, u keystore.Unit, value string) string {
+	if r == limit.Concurrent {
+		return "concurrent: " + value
+	}
+	return u.String() + ": " + value
+}
+
+// inWords returns a time for people, rounded up.
+func inWords(d time.Duration) string {
+	for _, unit := range []struct {
+		name string
+		of   time.Duration
+	}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
+		if d < 2*unit.of && unit.of > time.Second {
+			continue
+		}
+		n := int64((d + unit.of - 1) / unit.of)
+		if n == 1 {
+			return "1 " + unit.name
+		}
+		return strconv.FormatInt(n, 10) + " " + unit.name + "s"
+	}
+	return ""
+}
+
+// addLimitHeader tells the client how much is left of its limits, if it was refused for one or little is left: the fields
+// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits of the chatflow, which others share, are
+// not told.
+func (x *exchange) addLimitHeader(h http.Header) {
+	l := &x.limits
+	if l.n == 0 || !l.verdict.Low && l.verdict.Refused.Reason == limit.None {
+		return
+	}
+	var policies, standings []string
+	for _, s := range x.proxy.opts.Limiter.Standings(l.holders(), x.proxy.now()) {
+		if s.Observed || s.Holder == limit.Chatflow {
+			continue
+		}
+		name := strconv.Quote(s.Holder.String() + " " + limitName(s.Reason, s.Unit, s.Limit))
+		policy, standing := name+";q="+strconv.FormatInt(s.N, 10), name+";r="+strconv.FormatInt(s.Left, 10)
+		if s.Reason == limit.Concurrent {
+			policy += `;qu="concurrent-requests"`
+		} else {
+			policy += ";w=" + seconds(s.Window)
+			standing += ";t=" + seconds(s.Reset)
+		}
+		switch {
+		case s.Reason == limit.Quota && s.Unit == keystore.Bytes:
+			policy += `;qu="content-bytes"`
+		case s.Reason == limit.Quota && s.Unit == keystore.StreamSeconds:
+			policy += `;qu="stream-seconds"`
+		}
+		policies, standings = append(policies, policy), append(standings, standing)
+	}
+	if policies != nil {
+		h["Ratelimit-Policy"], h["Ratelimit"] = []string{strings.Join(policies, ", ")}, []string{strings.Join(standings, ", ")}
+	}
+}
+
+// seconds returns a time in whole seconds, rounded up.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}

@@ -1,0 +1,88 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/limit"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
+)
+
+// ownKeyPath is where a client asks what its key may do. No preset has paths below /-/, which are the gate's own.
+const ownKeyPath = "/-/key"
+
+// ownKeyRoute is what logs and metrics call such a request by. The upstream never gets it.
+var ownKeyRoute = route.Route{Name: "own_key", Path: ownKeyPath, Methods: []string{http.MethodGet}, Access: route.Public}
+
+// maxOwnChatflows is how many chatflows of a key are listed.
+const maxOwnChatflows = 100
+
+// ownKey is the key's own view.
+type ownKey struct {
+	ID        string     `json:"id"`
+	NotAfter  *time.Time `json:"not_after"` // null if it does not expire
+	Chatflows []string   `json:"chatflows"` // names, or IDs; "*" stands for all that are not listed
+	More      int        `json:"more_chatflows,omitempty"`
+	Limits    []ownLimit `json:"limits"`
+}
+
+// ownLimit is how much a key has used of one of its limits.
+type ownLimit struct {
+	Limit    string `json:"limit"` // as the key file has it
+	Of       int64  `json:"of"`
+	Used     int64  `json:"used"`
+	Left     int64  `json:"left"`
+	Resets   int64  `json:"resets_in_seconds,omitempty"` // until there is more; not for requests at once
+	Enforced bool   `json:"enforced"`
+}
+
+// serveOwnKey responds to a client that asks about its key, which must be valid. Asking counts against no limit.
+func (p *Proxy) serveOwnKey(x *exchange, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		x.refuse(&problem.Error{Code: problem.MethodNotAllowed, Detail: "this path accepts GET", Allow: "GET, HEAD"})
+		return
+	}
+	bearer, refusal := route.ParseBearer(r.Header)
+	if refusal != nil {
+		x.refuse(refusal)
+		return
+	}
+	x.Request = &route.Request{Route: &ownKeyRoute, Method: r.Method, Bearer: bearer}
+	x.question = Question{Access: route.AnyKey, Bearer: bearer, Client: x.client, OwnKey: true}
+	if x.decide(p, x.started); !x.Allowed {
+		x.refuse(p.limitFailures(x))
+		return
+	}
+	x.body.end()
+	h := x.response.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(&x.response).Encode(p.ownKey(x.Key, x.snapshot)) // a client that has left cannot be told
+}
+
+func (p *Proxy) ownKey(k *keystore.Key, s *keystore.Snapshot) ownKey {
+	v := ownKey{ID: k.ID, Chatflows: []string{}, Limits: []ownLimit{}}
+	if end := k.NotAfter(); !end.IsZero() {
+		v.NotAfter = &end
+	}
+	for _, c := range s.Chatflows() {
+		switch {
+		case !c.Lists(k):
+		case len(v.Chatflows) < maxOwnChatflows:
+			v.Chatflows = append(v.Chatflows, c.Label())
+		default:
+			v.More++
+		}
+	}
+	holder := []limit.Holder{{Kind: limit.Key, ID: k.ID, Limits: k.Limits}}
+	for _, l := range p.opts.Limiter.Standings(holder, p.now()) {
+		v.Limits = append(v.Limits, ownLimit{
+			Limit: limitName(l.Reason, l.Unit, l.Limit), Of: l.N, Used: l.N - l.Left, Left: l.Left,
+			Resets: int64((l.Reset + time.Second - 1) / time.Second), Enforced: !l.Observed,
+		})
+	}
+	return v
+}
