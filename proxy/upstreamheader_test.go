@@ -67,6 +67,8 @@ var managedNames = []string{
 	"X-MS-Client-Principal", "X-MS-Client-Principal-Id", "X-MS-Client-Principal-Name", "X-MS-Token-Aad-Id-Token", "X-ARR-ClientCert",
 	"X-Goog-Authenticated-User-Email", "X-Goog-Iap-Jwt-Assertion", "X-Endpoint-Api-Userinfo", "CF-Access-Authenticated-User-Email",
 	"CF-Access-Jwt-Assertion", "Tailscale-User-Login", "X-SSL-Client-S-Dn", "SSL-Client-Verify", "X-Client-Cert", "X-Client-Verify", "Client-Cert", "Client-Cert-Chain",
+	"CloudFront-Viewer-Address", "X-Originally-Forwarded-For", "X-Real-Client-IP", "HTTP-Client-IP", "X-Proxy-User", "X-ProxyUser", "X-Authelia-User",
+	"WL-Proxy-Client-Cert", "WL-Proxy-SSL", "X-Client-SSL", "X-JWT-Assertion", "X-Token-Subject", "X-Spiffe-Id",
 }
 
 // spoofed returns all managed names as headers of a client that wants to be believed.
