@@ -137,7 +137,7 @@ func TestManagedNamesOnEveryRoute(t *testing.T) {
 		{"key", "POST", "/api/v1/prediction/" + botA, "{}", []string{bearerOf(secretA)}},
 		{"chatflow in the body", "POST", "/api/v1/leads", `{"chatflowid":"` + botA + `"}`, []string{bearerOf(secretA)}},
 		{"chatflow in the query", "GET", "/api/v1/get-upload-file?chatflowId=" + botA + "&chatId=c&fileName=f", "", []string{bearerOf(secretA)}},
-		{"any key", "PUT", "/api/v1/feedback/f-1", "{}", []string{bearerOf(secretA)}},
+		{"any key", "PUT", "/api/v1/feedback/00000000-0000-4000-8000-0000000000ff", "{}", []string{bearerOf(secretA)}},
 		{"any method", "PATCH", "/api/v1/webhook/" + botA, "{}", []string{bearerOf(secretA)}},
 		{"public chatflow", "POST", "/api/v1/prediction/" + botPublic, "{}", nil},
 		{"public chatflow, with a key that is none", "POST", "/api/v1/prediction/" + botPublic, "{}", []string{"Authorization: Bearer evil-value-0123456789"}},
