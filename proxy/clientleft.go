@@ -45,7 +45,7 @@ func (x *exchange) timeWithoutClient() time.Duration {
 }
 
 // withoutClient returns a context that does not end with the client's, but that time after it; at once if it was the gate
-// that ended that one. stop must be called when the request is over.
+// that ended that one, or if the gate cuts what is open. stop must be called when the request is over.
 func (x *exchange) withoutClient(limit time.Duration) (_ context.Context, cancel context.CancelCauseFunc, stop func() bool) {
 	client := x.ctx
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(client))
@@ -55,7 +55,14 @@ func (x *exchange) withoutClient(limit time.Duration) (_ context.Context, cancel
 			return
 		}
 		x.limits.abandoned.Store(time.Now().UnixNano())
-		time.AfterFunc(limit, func() { cancel(errNobodyLeft) })
+		gate := serverContext(client)
+		select {
+		case <-ctx.Done(): // the request is over
+		case <-gate.Done():
+			cancel(context.Cause(gate))
+		case <-time.After(limit):
+			cancel(errNobodyLeft)
+		}
 	})
 }
 

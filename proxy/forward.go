@@ -66,6 +66,7 @@ func (x *exchange) forward(r *http.Request) {
 	in.Header = f.upgradeHeader()
 	f.reverseProxy.ServeHTTP(&x.response, in)
 	if f.reverseProxy.FlushInterval == 0 {
+		x.endLimits()               // a client that has the response may send its next request
 		_ = x.response.FlushError() // the client need not wait for log and metrics
 	}
 }
@@ -184,19 +185,27 @@ func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 		x.abandon(problem.ClientClosed, "the client left before the upstream responded")
 		panic(http.ErrAbortHandler) // or net/http would answer 200
 	default:
+		if isDial(err) {
+			x.limits.sent = time.Time{} // it could not be sent
+		}
 		x.refuse(x.proxy.unreachable(err))
 	}
+}
+
+// isDial reports whether there was no connection to the upstream.
+func isDial(err error) bool {
+	var dial *net.OpError
+	return errors.As(err, &dial) && dial.Op == "dial"
 }
 
 // unreachable returns the response to a request that the upstream failed. What the upstream sent may be in the error's
 // text, which therefore is not logged.
 func (p *Proxy) unreachable(err error) *problem.Error {
 	reason := "the upstream broke off before its response, or its response is not HTTP"
-	var dial *net.OpError
 	switch {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return &noDescriptors // which says nothing of the upstream
-	case errors.As(err, &dial) && dial.Op == "dial":
+	case isDial(err):
 		p.health.missed(err)
 		reason = err.Error()
 	case isTLS(err):

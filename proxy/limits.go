@@ -108,7 +108,7 @@ func (x *exchange) holdsPlace() bool {
 	return false
 }
 
-// endLimits counts what the request has used. The upstream has ended.
+// endLimits counts what the request has used, once. The upstream has ended.
 func (x *exchange) endLimits() {
 	l := &x.limits
 	if !l.begun {
@@ -122,6 +122,7 @@ func (x *exchange) endLimits() {
 		labels := labelsOf(x)
 		x.proxy.metrics.abandoned.WithLabelValues(labels.key, labels.chatflow).Add(abandoned)
 	}
+	l.begun = false
 	use := limit.Use{Unsent: l.sent.IsZero(), Bytes: x.response.bytes + x.body.bytes.Load()}
 	if !use.Unsent {
 		use.Time = time.Since(l.sent)

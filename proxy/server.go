@@ -37,7 +37,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	gate := p.server(p)
 	gate.ConnContext = withLingeringConn
 	goAway := p.secure(gate)
-	gate.BaseContext = func(net.Listener) context.Context { return base }
+	gate.BaseContext = func(net.Listener) context.Context { return context.WithValue(base, serverContextKey{}, base) }
 	p.connections.watch(gate)
 	operators := p.server(admin)
 	operators.WriteTimeout = writeIdle
@@ -67,6 +67,17 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	err = errors.Join(err, p.close(gate, quiet), operators.Close())
 	p.sampler.summarize()
 	return err
+}
+
+type serverContextKey struct{}
+
+// serverContext returns the context that ends when the gate cuts what is open. That of a request ends with its client, and
+// then no longer tells.
+func serverContext(request context.Context) context.Context {
+	if c, ok := request.Value(serverContextKey{}).(context.Context); ok {
+		return c
+	}
+	return context.Background()
 }
 
 // close closes the connections of clients. Where all requests have ended, it gives the last responses a moment to be

@@ -192,13 +192,12 @@ func (a *account) end(u Use) {
 	}
 }
 
-// atRest reports whether a new account would be the same, so that nothing is lost if this one is dropped.
+// atRest reports whether a new account would be the same, so that nothing is lost if this one is dropped. What a client
+// used in a period is of no account: it has no quotas.
 func (a *account) atRest(now time.Time) bool {
 	return a.open == 0 &&
 		!slices.ContainsFunc(a.buckets, func(b bucket) bool { return int64(b) > now.UnixNano() }) &&
-		len(a.past) == 0 && !slices.ContainsFunc(a.periods[:], func(p period) bool {
-		return (now.Unix() < p.end || a.kind != Client) && p.used != [counts]int64{}
-	})
+		(a.kind == Client || len(a.past) == 0 && !slices.ContainsFunc(a.periods[:], func(p period) bool { return p.used != [counts]int64{} }))
 }
 
 // dropIf marks a as gone if idle returns true for it, and reports whether it is.

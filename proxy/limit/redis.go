@@ -64,8 +64,9 @@ type Redis struct {
 
 	client atomic.Pointer[rueidis.Client] // nil until there is a connection
 	up     atomic.Bool
-	last   atomic.Int64 // when Redis last answered, in nanoseconds since 1970
-	offset atomic.Int64 // what its clock is ahead, in nanoseconds
+	told   atomic.Pointer[bool] // what Changed was last told; nil at first
+	last   atomic.Int64         // when Redis last answered, in nanoseconds since 1970
+	offset atomic.Int64         // what its clock is ahead, in nanoseconds
 
 	sequence atomic.Int64 // of what is written: what is newer has a higher number
 	share    atomic.Pointer[Share]
@@ -164,6 +165,10 @@ func (r *Redis) alone(g *Grant, holders []Holder, now time.Time) Verdict {
 func (r *Redis) End(g *Grant, u Use) {
 	accounts := g.accounts[:g.n]
 	r.local.End(&Grant{accounts: g.accounts, n: g.n}, u)
+	if !r.up.Load() { // all is written when Redis answers again; until then, accounts that were dropped must not be kept
+		*g = Grant{}
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, a := range accounts {
@@ -214,7 +219,8 @@ func (r *Redis) failed(err error) {
 }
 
 func (r *Redis) change(up bool, err error) {
-	if r.up.Swap(up) != up && r.options.Changed != nil {
+	r.up.Store(up)
+	if told := r.told.Swap(&up); (told == nil || *told != up) && r.options.Changed != nil {
 		r.options.Changed(err)
 	}
 }
@@ -227,6 +233,7 @@ func (r *Redis) Run(ctx context.Context, o rueidis.ClientOption) {
 	}
 	defer client.Close()
 	r.client.Store(&client)
+	r.last.Store(time.Now().UnixNano()) // its first answer may be late, as any other
 	probe, sync, renew, hear := time.NewTicker(probeEvery), time.NewTicker(syncEvery), time.NewTicker(r.lease/3), time.NewTicker(hearEvery)
 	defer hear.Stop()
 	defer probe.Stop()
@@ -256,14 +263,12 @@ func (r *Redis) Run(ctx context.Context, o rueidis.ClientOption) {
 
 // connect tries to connect until it succeeds or ctx is done.
 func (r *Redis) connect(ctx context.Context, o rueidis.ClientOption) (rueidis.Client, error) {
-	for told := false; ; told = true {
+	for {
 		client, err := rueidis.NewClient(o)
 		if err == nil {
 			return client, nil
 		}
-		if !told && r.options.Changed != nil {
-			r.options.Changed(err)
-		}
+		r.change(false, err)
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -300,5 +305,8 @@ func (r *Redis) probe(ctx context.Context) {
 		}
 	}
 	r.answered(reply[0])
-	r.change(true, nil)
+	if !r.up.Load() {
+		r.change(true, nil)
+		r.touchAll() // what ended meanwhile
+	}
 }
