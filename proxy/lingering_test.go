@@ -201,9 +201,9 @@ func TestHTTP2RefusalIsNotReset(t *testing.T) {
 	c := s.dialH2(t)
 	for range 20 {
 		id := c.send(t, post("/api/v1/prediction/"+botA), false)
+		c.ping(t, id) // the gate has the request, and may have refused it
 		for range 3 {
 			_ = c.framer.WriteData(id, false, make([]byte, 4<<10))
-			c.ping(t, id) // the gate has the request, and may have refused it
 		}
 		_ = c.framer.WriteData(id, true, nil)
 		res := c.response(t, id)

@@ -45,8 +45,11 @@ func (x *exchange) writeRefusal(err *problem.Error) {
 	_ = w.FlushError() // net/http would wait for the client once the handler has returned
 }
 
-// discardTime is how long the rest of a body may take to arrive in HTTP/2, without a pause of unreadTime.
-const discardTime = 5 * time.Second
+// The times in which the rest of a body has to arrive in HTTP/2.
+const (
+	discardTime  = 5 * time.Second
+	discardPause = time.Second // without a byte: a client that waits for the response sends nothing
+)
 
 // discardBody reads the rest of a request body that nobody wants, in HTTP/2. Otherwise net/http resets the stream when it
 // has sent the response (RFC 9113, section 8.1), at which some clients drop what they have not read yet: curl 7.88 loses
@@ -63,7 +66,7 @@ func (x *exchange) discardBody() {
 	piece := make([]byte, 8<<10)
 	left, until := 2*b.limit, time.Now().Add(discardTime)
 	for left > 0 && time.Now().Before(until) {
-		_ = b.conn.SetReadDeadline(time.Now().Add(unreadTime)) // a client that waits for the response sends nothing
+		_ = b.conn.SetReadDeadline(time.Now().Add(discardPause))
 		n, err := b.server.Read(piece)
 		if left -= int64(n); err != nil {
 			return // the end, or nobody's concern

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -129,10 +130,15 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 	reply, err := r.ask(c)
 	if err != nil {
 		r.failed(err)
+		r.touchGrant(g) // the call may have counted
 		g.undo(rule{}, false)
+		if e := unconfirmed(holders); e.Reason != None && r.up.Load() && r.options.Fallback != Whole {
+			return Verdict{Refused: e}
+		}
 		return r.alone(g, holders, now)
 	}
 	if reply.refused != nil {
+		r.touchGrant(g)
 		g.undo(rule{}, true)
 		v = Verdict{Refused: reply.refused.excess(reply.retry, now)}
 	} else if reply.observed != nil && v.Observed.Reason == None {
@@ -175,6 +181,26 @@ func (r *Redis) End(g *Grant, u Use) {
 		r.dirty[a] = struct{}{}
 	}
 	*g = Grant{}
+}
+
+// touchGrant notes that the accounts of a grant have to be written.
+func (r *Redis) touchGrant(g *Grant) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range g.accounts[:g.n] {
+		r.dirty[a] = struct{}{}
+	}
+}
+
+// unconfirmed returns the limit of requests at once for which a request is refused when Redis has not answered in time,
+// but is there: other gates may have more than their share open, and nobody knows how much.
+func unconfirmed(holders []Holder) Excess {
+	for _, h := range holders {
+		if l := h.Limits; l != nil && l.Concurrent > 0 && !l.Observe {
+			return Excess{Reason: Concurrent, Holder: h.Kind, Limit: strconv.Itoa(l.Concurrent), RetryAfter: time.Second}
+		}
+	}
+	return Excess{}
 }
 
 // Standings is as of [Local].

@@ -84,7 +84,7 @@ func (c *call) add(a *account, reason Reason) {
 			if q.Unit != keystore.Requests {
 				most-- // this request has not used any yet
 			}
-			add(check{limit: q.String(), period: q.Period, count: int(q.Unit), ends: p.end}, a.usageKey(q.Period, int(q.Unit)), "q", most, p.used[q.Unit], p.forget())
+			add(check{limit: q.String(), period: q.Period, count: int(q.Unit), ends: p.end}, a.usageKey(q.Period, int(q.Unit)), "q", most, p.used[q.Unit], p.forget(q.Period))
 		}
 	}
 }
@@ -105,8 +105,15 @@ func (a *account) usageKey(p keystore.Period, count int) string {
 	return a.key(countNames[count] + ":" + p.String() + ":" + number(a.periods[p].start(p)))
 }
 
-// forget returns when a counter of the period may be forgotten, in milliseconds since 1970.
-func (p *period) forget() int64 { return (p.end + 40*24*3600) * 1000 }
+// forget returns when a counter of the period may be forgotten, in milliseconds since 1970: one of a month when no report has
+// it any more.
+func (p *period) forget(kind keystore.Period) int64 {
+	days := int64(2)
+	if kind == keystore.Month {
+		days = 31 * monthsKept
+	}
+	return (p.end + days*24*3600) * 1000
+}
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 

@@ -2,6 +2,7 @@ package limit
 
 import (
 	"context"
+	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
@@ -81,9 +82,12 @@ func (r *Redis) write(ctx context.Context, some []*account) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
+	asked := time.Now()
 	reply, err := r.run(ctx, r.keep, c, 1)
 	if err == nil {
-		r.answered(reply[0])
+		if time.Since(asked) <= r.timeout { // or it is too slow for requests
+			r.answered(reply[0])
+		}
 		c.heard(reply[1:], r.now())
 	}
 	return err
@@ -100,7 +104,7 @@ func (c *call) addCounters(a *account) {
 	}
 	used := func(kind keystore.Period, count int) {
 		if p := &a.periods[kind]; p.end > 0 {
-			add(check{reason: Quota, period: kind, count: count, ends: p.end}, a.usageKey(kind, count), "q", p.used[count], p.forget())
+			add(check{reason: Quota, period: kind, count: count, ends: p.end}, a.usageKey(kind, count), "q", p.used[count], p.forget(kind))
 		}
 	}
 	if a.kind != Client {
