@@ -156,7 +156,10 @@ func (p *parser) amount(n *yaml.Node, unit Unit) (count int64, per string, ok bo
 		number, scale = byteUnit(number)
 	}
 	count, ok = wholeNumber(number, math.MaxInt64/scale)
-	if !ok {
+	switch {
+	case !ok && unit == Bytes:
+		p.Fault(n, "%s: %s does not begin with a size such as 500MiB or 2GiB", unit, strictyaml.Quote(v))
+	case !ok:
 		p.Fault(n, "%s: %s does not begin with a whole number from 1", unit, strictyaml.Quote(v))
 	}
 	return count * scale, per, ok

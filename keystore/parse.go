@@ -165,6 +165,10 @@ func (p *parser) id(n, id *yaml.Node, what string) string {
 		p.Fault(id, "%s ID %v", what, err)
 		return ""
 	}
+	if LooksLikeSecret(v) { // which is not told
+		p.Fault(id, "%s ID: this looks like the secret of a key, and an ID appears in logs and metrics; choose another", what)
+		return ""
+	}
 	return v
 }
 

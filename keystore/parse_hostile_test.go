@@ -34,7 +34,7 @@ func byteFiles() []struct{ name, data, want string } {
 		{"mappings nested deeply", "version: 1\nkeys: " + strings.Repeat("{a: ", 50_000), "f:2: not YAML: exceeded max depth of 10000"},
 		{
 			"lists nested in the schema", "version: 1\nkeys: [" + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "]\n",
-			"f:2: a key is a mapping of fields, this is a list",
+			"f:2: a key must be a mapping of fields; this is a list",
 		},
 	}
 }

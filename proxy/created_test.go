@@ -11,7 +11,10 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-const feedbackID = "11111111-2222-4333-8444-555555555555"
+const (
+	feedbackID = "abcdef11-2222-4333-8444-555555555555"
+	upperID    = "ABCDEF11-2222-4333-8444-555555555555" // the same to PostgreSQL and MySQL
+)
 
 // feedback is a Flowise that responds to POST feedback with response, in which CHATFLOW is the chatflow of the request.
 func feedback(response string, change func(h http.Header)) http.HandlerFunc {
@@ -63,6 +66,8 @@ func TestComment(t *testing.T) {
 		{name: "keyed, its key", of: botA, by: secretA, id: feedbackID, body: content, key: secretA},
 		{name: "keyed, key of every chatflow", of: botA, by: secretA, id: feedbackID, body: content, key: secretOps},
 		{name: "keyed, key of another chatflow", of: botA, by: secretA, id: feedbackID, body: content, key: secretB, wantCode: "key_not_for_chatflow"},
+		{name: "keyed, key of another chatflow, ID in upper case", of: botA, by: secretA, id: upperID, body: content, key: secretB, wantCode: "bad_request"},
+		{name: "keyed, key of another chatflow, ID without hyphens", of: botA, by: secretA, id: strings.ReplaceAll(upperID, "-", ""), body: content, key: secretB, wantCode: "bad_request"},
 		{name: "keyed, expired key", of: botA, by: secretA, id: feedbackID, body: content, key: secretExpired, wantCode: "invalid_key"},
 		{name: "member chatflowid", of: botPublic, id: feedbackID, body: `{"content":"x","chatflowid":"` + botA + `"}`, wantCode: "bad_request"},
 		{name: "member messageId", of: botPublic, id: feedbackID, body: `{"content":"x","messageId":"m"}`, wantCode: "bad_request"},

@@ -43,7 +43,7 @@ func TestUpstreamAuthorization(t *testing.T) {
 		{"GET", "/api/v1/chatflows-streaming/" + botA, "", ""}, // let in for discovery alone
 		{"GET", "/api/v1/chatflows-streaming/" + botA, "wrong-key-0123456789", ""},
 		{"GET", "/api/v1/chatflows-streaming/" + botA, secretB, ""}, // a valid key, for another chatflow
-		{"PUT", "/api/v1/feedback/f", secretA, "Bearer upstream-credential-1"},
+		{"PUT", "/api/v1/feedback/00000000-0000-4000-8000-0000000000ff", secretA, "Bearer upstream-credential-1"},
 		{"GET", "/api/v1/ping", secretA, ""},
 	} {
 		if got := send(tt.method, tt.target, tt.key); got != tt.want {

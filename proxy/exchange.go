@@ -89,6 +89,7 @@ func (x *exchange) end() {
 	}
 	x.buffered.release()
 	x.body.settle()
+	x.discardBody()
 	if c := lingeringConnOf(x.response.request); c != nil && x.response.http1 {
 		c.noteWhole(x.body.whole.Load())
 	}

@@ -174,13 +174,18 @@ func (p *Proxy) unknownPath(path string) string {
 	if strings.HasSuffix(path, "/") && p.known.Methods(without) != nil {
 		return fmt.Sprintf("remove the slash at the end: %s is a route, and with the slash it is another path", without.URL.Path)
 	}
+	for _, r := range p.opts.Routes {
+		if strings.HasPrefix(r.Path, strings.TrimSuffix(path, "/")+"/{chatflow}") {
+			return fmt.Sprintf("the path ends where the chatflow ID belongs: the route is %s %s", strings.Join(r.AllMethods(), ", "), r.Path)
+		}
+	}
 	first := func(path string) string { name, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); return name }
 	if !slices.ContainsFunc(p.opts.Routes, func(r *route.Route) bool { return first(r.Path) == first(path) }) {
 		runner, example := p.opts.Preset.Runner, p.opts.Routes[0]
 		return fmt.Sprintf("the preset %s has no such route; if it is a page of %s's user interface, open it at %s's own address: the gate is for clients, which send %s %s",
 			p.opts.Preset.Name, runner, runner, example.AllMethods()[0], example.Path)
 	}
-	return fmt.Sprintf("the preset %s has no such route; if clients need it, list it under `routes:` in the settings file, or choose another runner by --preset", p.opts.Preset.Name)
+	return fmt.Sprintf("the preset %s has no such route; if clients need it, list it under `routes:` in the settings file; if the upstream is not %s, say so with --preset", p.opts.Preset.Name, p.opts.Preset.Runner)
 }
 
 // hint returns what the operator could do about a refusal, or nothing.
@@ -197,7 +202,13 @@ func (p *Proxy) hint(a authorization, in *http.Request) string {
 	case problem.MissingKey:
 		return "ask again with --key-id to see what a key may do"
 	case problem.MethodNotAllowed:
-		return "it accepts " + d.Refusal.Allow
+		switch upper := strings.ToUpper(in.Method); {
+		case in.Method == upper:
+			return "it accepts " + d.Refusal.Allow
+		case slices.Contains(strings.Split(d.Refusal.Allow, ", "), upper):
+			return "write the method in capitals: " + upper
+		}
+		return "write the method in capitals; this path accepts " + d.Refusal.Allow
 	case problem.KeyNotForChatflow:
 		if d.Entry == nil || d.Entry.ID == keystore.EveryChatflow {
 			return "list the chatflow in the key file, and the key under its `keys:`"

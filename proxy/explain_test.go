@@ -24,7 +24,7 @@ func TestExplain(t *testing.T) {
 		{"PUT", "/api/v1/prediction/" + botA},
 		{"GET", "/api/v1/get-upload-file?chatflowId=" + botA + "&chatId=c&fileName=f"},
 		{"POST", "/api/v1/leads", `{"chatflowid":"` + botA + `"}`},
-		{"PUT", "/api/v1/feedback/x", `{}`},
+		{"PUT", "/api/v1/feedback/00000000-0000-4000-8000-0000000000ff", `{}`},
 	}
 	for id, secret := range secrets {
 		for _, r := range targets {

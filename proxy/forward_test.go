@@ -43,7 +43,7 @@ func TestForwardedRequest(t *testing.T) {
 		{"leads, as the widget writes it", "POST", "/api/v1/leads/", `{"chatflowid":"` + botA + `","email":"x"}`, []string{bearerOf(secretA)}, "POST /api/v1/leads"},
 		{"chatflow in a body, byte for byte", "POST", "/api/v1/leads", " {\t\"a\" : [1e0, \"\\u0041\"],\n\"chatflow\\u0069d\":\"" + botA + "\" , \"b\":-0 }\r\n", []string{bearerOf(secretA)}, "POST /api/v1/leads"},
 		{"feedback", "POST", "/api/v1/feedback/" + botA, `{"chatflowid":"` + botA + `"}`, []string{bearerOf(secretA)}, "POST /api/v1/feedback/" + botA},
-		{"feedback changed, any key", "PUT", "/api/v1/feedback/f-1", `{}`, []string{bearerOf(secretB)}, "PUT /api/v1/feedback/f-1"},
+		{"feedback changed, any key", "PUT", "/api/v1/feedback/00000000-0000-4000-8000-0000000000ff", `{}`, []string{bearerOf(secretB)}, "PUT /api/v1/feedback/00000000-0000-4000-8000-0000000000ff"},
 		{"webhook with a query", "PATCH", "/api/v1/webhook/" + botA + "?a=1&b=%3Cx%3E&a=2&c", `{}`, []string{bearerOf(secretA)}, "PATCH /api/v1/webhook/" + botA + "?a=1&b=%3Cx%3E&a=2&c"},
 		{"preflight", "OPTIONS", predict, "", []string{"Origin: https://x.example", "Access-Control-Request-Method: POST"}, "OPTIONS " + predict},
 	}

@@ -33,10 +33,12 @@ func claimsIdentity(name string) bool {
 	case "Forwarded", "X-Forwarded", "Forwarded-For", "X-Forward-For", "Via",
 		"Client-Ip", "True-Client-Ip", "X-Client-Ip", "Cluster-Client-Ip", "X-Cluster-Client-Ip", "Proxy-Client-Ip", "Wl-Proxy-Client-Ip",
 		"X-Proxyuser-Ip", "X-Originating-Ip", "X-Sucuri-Clientip", "X-Nf-Client-Connection-Ip", "Do-Connecting-Ip",
-		"Fastly-Client-Ip", "Fastly-Client", "Fly-Client-Ip", "Incap-Client-Ip", "Ali-Cdn-Real-Ip", "Cdn-Src-Ip", // addresses
+		"Fastly-Client-Ip", "Fastly-Client", "Fly-Client-Ip", "Incap-Client-Ip", "Ali-Cdn-Real-Ip", "Cdn-Src-Ip", "Cloudfront-Viewer-Address",
+		"Http-Client-Ip", "X-Originally-Forwarded-For", // addresses
 		"X-Host", "X-Scheme", "X-Proto", "X-Url-Scheme", "X-Http-Host-Override", "X-Host-Override", "Front-End-Https", // names
-		"X-User", "X-Username", "X-Auth-User", "X-Auth-Username", "X-Auth-Email", "X-Auth-Groups", "X-Auth-Roles",
-		"X-Anonymous-Consumer", "X-Userinfo", "X-Endpoint-Api-Userinfo", "X-Apigateway-Api-Userinfo": // people
+		"X-User", "X-Username", "X-Proxy-User", "X-Proxyuser", "X-Authelia-User", "X-Jwt-Assertion", "X-Token-Subject", "X-Spiffe-Id", "X-Auth-User", "X-Auth-Username", "X-Auth-Email", "X-Auth-Groups", "X-Auth-Roles",
+		"X-Anonymous-Consumer", "X-Userinfo", "X-Endpoint-Api-Userinfo", "X-Apigateway-Api-Userinfo", // people
+		"Wl-Proxy-Client-Cert", "Wl-Proxy-Ssl", "X-Client-Ssl": // client certificates
 		return true
 	}
 	prefixes := identityPrefixes

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -187,6 +189,53 @@ func TestWholeRequestsDoNotLinger(t *testing.T) {
 					return err != nil
 				})
 			})
+		}
+	}
+}
+
+// TestHTTP2RefusalIsNotReset refuses requests whose bodies are still on their way: the stream is not reset behind the
+// response, at which curl drops it.
+func TestHTTP2RefusalIsNotReset(t *testing.T) {
+	t.Parallel()
+	s := serveTLS(t, nil, time.Second, func(o *proxy.Options) { o.FailureLimit.Burst = -1 })
+	c := s.dialH2(t)
+	for range 20 {
+		id := c.send(t, post("/api/v1/prediction/"+botA), false)
+		for range 3 {
+			_ = c.framer.WriteData(id, false, make([]byte, 4<<10))
+			c.ping(t, id) // the gate has the request, and may have refused it
+		}
+		_ = c.framer.WriteData(id, true, nil)
+		res := c.response(t, id)
+		if res.status != 401 || res.reset != nil || res.problem.Code != string(problem.MissingKey) {
+			t.Fatalf("response = %d %s, reset %v, want 401 and no reset", res.status, res.body, res.reset)
+		}
+		c.ping(t, id)
+	}
+	c.alive(t)
+}
+
+// ping waits until the gate has read what was sent. A stream must not be reset meanwhile.
+func (c *h2) ping(t *testing.T, id uint32) {
+	t.Helper()
+	if err := c.framer.WritePing(false, [8]byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		f, err := c.framer.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.acknowledge(f)
+		switch f := f.(type) {
+		case *http2.RSTStreamFrame:
+			if f.StreamID == id {
+				t.Fatalf("stream %d was reset: %v", id, f.ErrCode)
+			}
+		case *http2.PingFrame:
+			if f.IsAck() {
+				return
+			}
 		}
 	}
 }

@@ -33,6 +33,8 @@ type requestBody struct {
 	begun   time.Time                // when the request began
 	until   time.Time                // when all of it must have arrived; zero for no limit on the whole
 
+	discarded bool // what was left of it has been read and thrown away
+
 	reading sync.Mutex // held by a Read
 	whole   atomic.Bool
 	ended   atomic.Bool

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/transport"
@@ -17,8 +18,30 @@ import (
 // dialer opens connections to the upstream, for requests and to see whether it is there.
 type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
+// dialUpstream opens a connection. One that is given up when it has just come about is closed by a reset: after the usual
+// close this side keeps the port for a minute, so clients who give up one request after the other could use all ports up.
 func dialUpstream(ctx context.Context, network, addr string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, addr)
+	dialer := net.Dialer{Timeout: 5 * time.Second, Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) {
+			_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1}) // or it is closed in the usual way
+		})
+	}}
+	conn, err := dialer.DialContext(ctx, network, addr)
+	if err == nil {
+		resetOnClose(conn, false)
+	}
+	return conn, err
+}
+
+// resetOnClose has a connection closed by a reset, or in the usual way.
+func resetOnClose(conn net.Conn, reset bool) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		seconds := -1
+		if reset {
+			seconds = 0
+		}
+		_ = tcp.SetLinger(seconds) // if it fails, the connection has failed, too
+	}
 }
 
 // roundTripper is the way to the upstream.
@@ -85,10 +108,12 @@ func overTLS(dial dialer, host string, config func() *tls.Config) dialer {
 		secure := tls.Client(conn, c)
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
+		resetOnClose(conn, true) // if the handshake is given up
 		if err := secure.HandshakeContext(ctx); err != nil {
 			conn.Close()
 			return nil, err
 		}
+		resetOnClose(conn, false)
 		return secure, nil
 	}
 }

@@ -67,6 +67,8 @@ var managedNames = []string{
 	"X-MS-Client-Principal", "X-MS-Client-Principal-Id", "X-MS-Client-Principal-Name", "X-MS-Token-Aad-Id-Token", "X-ARR-ClientCert",
 	"X-Goog-Authenticated-User-Email", "X-Goog-Iap-Jwt-Assertion", "X-Endpoint-Api-Userinfo", "CF-Access-Authenticated-User-Email",
 	"CF-Access-Jwt-Assertion", "Tailscale-User-Login", "X-SSL-Client-S-Dn", "SSL-Client-Verify", "X-Client-Cert", "X-Client-Verify", "Client-Cert", "Client-Cert-Chain",
+	"CloudFront-Viewer-Address", "X-Originally-Forwarded-For", "X-Real-Client-IP", "HTTP-Client-IP", "X-Proxy-User", "X-ProxyUser", "X-Authelia-User",
+	"WL-Proxy-Client-Cert", "WL-Proxy-SSL", "X-Client-SSL", "X-JWT-Assertion", "X-Token-Subject", "X-Spiffe-Id",
 }
 
 // spoofed returns all managed names as headers of a client that wants to be believed.
@@ -135,7 +137,7 @@ func TestManagedNamesOnEveryRoute(t *testing.T) {
 		{"key", "POST", "/api/v1/prediction/" + botA, "{}", []string{bearerOf(secretA)}},
 		{"chatflow in the body", "POST", "/api/v1/leads", `{"chatflowid":"` + botA + `"}`, []string{bearerOf(secretA)}},
 		{"chatflow in the query", "GET", "/api/v1/get-upload-file?chatflowId=" + botA + "&chatId=c&fileName=f", "", []string{bearerOf(secretA)}},
-		{"any key", "PUT", "/api/v1/feedback/f-1", "{}", []string{bearerOf(secretA)}},
+		{"any key", "PUT", "/api/v1/feedback/00000000-0000-4000-8000-0000000000ff", "{}", []string{bearerOf(secretA)}},
 		{"any method", "PATCH", "/api/v1/webhook/" + botA, "{}", []string{bearerOf(secretA)}},
 		{"public chatflow", "POST", "/api/v1/prediction/" + botPublic, "{}", nil},
 		{"public chatflow, with a key that is none", "POST", "/api/v1/prediction/" + botPublic, "{}", []string{"Authorization: Bearer evil-value-0123456789"}},

@@ -41,11 +41,14 @@ func chatflowID(text string, c *config.Config, keys []byte) (id, note string, er
 	if id := onlyUUID(text); id != "" {
 		return id, fmt.Sprintf("taking %q for chatflow %s", text, id), nil
 	}
+	if keystore.LooksLikeSecret(text) {
+		return "", "", errors.New("--chatflow: this looks like the secret of a key; give the chatflow's ID")
+	}
 	if strings.Contains(text, "/") {
 		return "", "", fmt.Errorf("--chatflow: %.60q is a URL or a path in which no single ID can be told; give the ID alone", text)
 	}
 	if err := keystore.ValidateID(text); err != nil {
-		return "", "", fmt.Errorf("chatflow ID %w", err)
+		return "", "", fmt.Errorf("chatflow ID %w; the chatflow IDs of %s are %s", err, c.Proxy.Preset.Runner, c.Proxy.Preset.IDs)
 	}
 	p := c.Proxy.Preset
 	why := fmt.Sprintf("no route of %s takes a chatflow ID like %q: its IDs are %s", p.Runner, text, p.IDs)

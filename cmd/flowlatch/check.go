@@ -41,7 +41,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	var store *keystore.Store
 	if c.Keys != "" { // otherwise Resolve has reported it
 		var keysErr error
-		store, keysErr = readKeys(c)
+		store, keysErr = readKeys(c, s)
 		err = errors.Join(err, keysErr)
 	}
 	if err == nil {
@@ -97,13 +97,13 @@ func (cmd *checkCmd) verdict(s streams, keys *keystore.Snapshot, warned int) err
 }
 
 // readKeys reads the key file once, as strictly as serve does at the start. Unlike serve's, it may be a pipe.
-func readKeys(c *config.Config) (*keystore.Store, error) {
-	o := keystore.Options{Validate: func(s *keystore.Snapshot) error {
-		return errors.Join(proxy.CheckKeyFile(s, c.Proxy.Preset), proxy.CheckSnapshot(s, c.Proxy.Preset, c.Proxy.Routes))
+func readKeys(c *config.Config, s streams) (*keystore.Store, error) {
+	o := keystore.Options{Validate: func(keys *keystore.Snapshot) error {
+		return errors.Join(proxy.CheckKeyFile(keys, c.Proxy.Preset), proxy.CheckSnapshot(keys, c.Proxy.Preset, c.Proxy.Routes))
 	}}
 	if isPipe(c.Keys) {
 		var err error
-		if o.Content, err = readInput(c.Keys, keystore.MaxFile); err != nil {
+		if o.Content, err = readInput(c.Keys, keystore.MaxFile, s); err != nil {
 			return nil, keystore.ReadError(c.Keys, err)
 		}
 	}

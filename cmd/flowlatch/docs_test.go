@@ -149,3 +149,47 @@ func TestContributing(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesSay has what new users stopped at because a page did not say it.
+func TestPagesSay(t *testing.T) {
+	all := pages(t)
+	for _, tt := range []struct{ page, what, words string }{
+		{"README.md", "that go run compiles first", "prints nothing while it compiles"},
+		{"README.md", "where Flowise shows the ID of a chatflow", "/canvas/"},
+		{"deploy/kubernetes/README.md", "where the chart comes from", "helm repo add"},
+		{"deploy/compose/README.md", "who may write the key file", "sudoedit keys/keys.yaml"},
+		{"docs/operations.md", "how Flowise is told of the gate", "NUMBER_OF_PROXIES=1"},
+		{"docs/other-runners.md", "how n8n is told of the gate", "N8N_PROXY_HOPS=1"},
+		{"docs/keys.md", "how a chatflow is added to a key", "## Add a chatflow to a key"},
+	} {
+		if !strings.Contains(all[tt.page], tt.words) {
+			t.Errorf("%s does not say %s: %q", tt.page, tt.what, tt.words)
+		}
+	}
+}
+
+// TestSecretsAreIgnored checks that git ignores the secrets which the pages' commands make in a clone.
+func TestSecretsAreIgnored(t *testing.T) {
+	ignore, err := os.ReadFile("../../.gitignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored := strings.Split(string(ignore), "\n")
+	out := regexp.MustCompile(`--out (\S+)`)
+	for name, text := range pages(t) {
+		for _, m := range out.FindAllStringSubmatch(text, -1) {
+			file := path.Base(strings.Trim(m[1], "`\"'.,;:)"))
+			if file == "FILE" {
+				continue
+			}
+			matched := false
+			for _, pattern := range ignored {
+				ok, _ := path.Match(strings.Trim(pattern, "/"), file)
+				matched = matched || ok
+			}
+			if !matched {
+				t.Errorf("%s: git does not ignore %s, which holds a secret", name, file)
+			}
+		}
+	}
+}

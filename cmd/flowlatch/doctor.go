@@ -49,7 +49,7 @@ func (cmd *doctorCmd) Run(s streams) error {
 		fmt.Fprintln(s.err, "flowlatch: --key-file is called --keys now, as in every other command; the old name goes with the next release")
 		cmd.Keys = cmd.KeyFile
 	}
-	gate, err := cmd.gate()
+	gate, err := cmd.gate(s)
 	if err != nil {
 		return usageError{err}
 	}
@@ -72,7 +72,7 @@ func (cmd *doctorCmd) Run(s streams) error {
 const defaultAdmin = "127.0.0.1:9901"
 
 // gate parses the flags.
-func (cmd *doctorCmd) gate() (g doctor.Gate, err error) {
+func (cmd *doctorCmd) gate(s streams) (g doctor.Gate, err error) {
 	g = doctor.Gate{Admin: cmp.Or(cmd.Admin, defaultAdmin), AdminNamed: cmd.Admin != "", KeyFile: cmd.Keys}
 	if g.URL, err = config.URL(cmd.URL); err != nil {
 		return g, fmt.Errorf("--url: %w", err)
@@ -93,7 +93,7 @@ func (cmd *doctorCmd) gate() (g doctor.Gate, err error) {
 		if !ok || path == "" {
 			return g, errors.New("--upstream-api: want file:PATH, the path of a file with an API key of Flowise; the flags of a process can be seen by others")
 		}
-		if g.UpstreamAPI, err = secretFrom("--upstream-api", path, ""); err != nil {
+		if g.UpstreamAPI, err = secretFrom("--upstream-api", path, "", s); err != nil {
 			return g, err
 		}
 	}

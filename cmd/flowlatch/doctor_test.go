@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -207,7 +208,7 @@ func TestDoctorUsage(t *testing.T) {
 		want string
 	}{
 		"no URL":          {nil, exitUsage, "--url"},
-		"malformed URL":   {[]string{"--url", "gate:8080"}, exitUsage, "--url"},
+		"malformed URL":   {[]string{"--url", "gate:8080"}, exitUsage, `--url: "gate:8080": want a URL, which begins with http:// or https://, as in http://gate:8080`},
 		"nobody there":    {[]string{"--url", "http://127.0.0.1:1"}, exitFailed, "is the gate running"},
 		"malformed admin": {[]string{"--url", "http://127.0.0.1:1", "--admin", "9901"}, exitUsage, "--admin"},
 		"malformed runner": {
@@ -218,6 +219,44 @@ func TestDoctorUsage(t *testing.T) {
 			code, out, errs := flowlatch(t, append([]string{"doctor"}, tt.args...)...)
 			if code != tt.code || !strings.Contains(errs, tt.want) || out != "" {
 				t.Errorf("exit code %d, %q, %q; want %d, nothing, %q", code, out, errs, tt.code, tt.want)
+			}
+		})
+	}
+}
+
+// TestDoctorWithoutResponse: doctor gives up after its first request where somebody listens who does not respond.
+func TestDoctorWithoutResponse(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]string{
+		"nothing":          "",
+		"half a header":    "HTTP/1.1 401 Unauth",
+		"an early hint":    "HTTP/1.1 103 Early Hints\r\n\r\n",
+		"half a body":      "HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\n{",
+		"an endless reply": "HTTP/1.1 200 OK\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int64
+			hang := make(chan struct{})
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				asked.Add(1)
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				_, _ = io.WriteString(conn, begin)
+				<-hang
+			}))
+			defer srv.Close()
+			defer close(hang)
+			code, out, errs := flowlatch(t, "doctor", "--url", srv.URL)
+			if want := srv.URL + " does not respond within 5s"; code != exitFailed || out != "" || !strings.Contains(errs, want) {
+				t.Errorf("exit code %d, %q, %q; want %d, nothing, %q", code, out, errs, exitFailed, want)
+			}
+			if n := asked.Load(); n != 1 {
+				t.Errorf("doctor sent %d requests, want 1", n)
 			}
 		})
 	}

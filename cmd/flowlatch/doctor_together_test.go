@@ -173,7 +173,7 @@ func TestDoctorUnproven(t *testing.T) {
 	wantRow(t, rows, "--upstream", "look http://127.0.0.1:1 does not answer here, and the gate's upstream is http://flowise.invalid:3000")
 	wantRow(t, rows, "around the gate", "look http://127.0.0.1:1 cannot be reached from here, which is good if it is the upstream")
 	rows = runDoctor(t, exitOK, "--url", g.URL, "--admin", admin, "--upstream", "http://flowise.invalid:3000/")
-	wantRow(t, rows, "around the gate", "ok http://flowise.invalid:3000 cannot be reached from here")
+	wantRow(t, rows, "around the gate", "look http://flowise.invalid:3000 cannot be reached from here, and the gate cannot reach it either")
 }
 
 // TestDoctorScheme: http:// where TLS is spoken, and the other way round, is no hole but a mistake in the URL.

@@ -29,7 +29,7 @@ Examples:
 }
 
 func (cmd *explainCmd) Run(c *config.Config, s streams) (err error) {
-	if c.Proxy.Store, err = readKeys(c); err != nil {
+	if c.Proxy.Store, err = readKeys(c, s); err != nil {
 		return err
 	}
 	var key *keystore.Key
@@ -40,7 +40,7 @@ func (cmd *explainCmd) Run(c *config.Config, s streams) (err error) {
 	}
 	body := []byte(cmd.Data)
 	if path, ok := strings.CutPrefix(cmd.Data, "@"); ok {
-		if body, err = readInput(path, proxy.DefaultMaxBody); err != nil {
+		if body, err = readInput(path, proxy.DefaultMaxBody, s); err != nil {
 			return fmt.Errorf("--data: %w", err)
 		}
 	}

@@ -46,7 +46,7 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 	if err := edit.CheckName(c.Keys); err != nil {
 		return err
 	}
-	credential, err := cmd.credential()
+	credential, err := cmd.credential(s)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,11 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 		if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
 			return existsError(c.Keys, err)
 		}
-		if _, err := os.Stat(filepath.Dir(c.Keys)); err != nil {
+		dir := filepath.Dir(c.Keys)
+		switch _, err := os.Stat(dir); {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("--keys %s: its directory %s does not exist; make it, or name another file with --keys", c.Keys, dir)
+		case err != nil:
 			return fmt.Errorf("--keys %s: the directory of the new key file: %w", c.Keys, err)
 		}
 	}
@@ -107,11 +111,11 @@ func existsError(path string, err error) error {
 
 // credential reads the secret of the user, account or key that the flags name. No flag takes one as
 // its value: other users of the machine see the flags of a process.
-func (cmd *importCmd) credential() (c flowise.Credential, err error) {
+func (cmd *importCmd) credential(s streams) (c flowise.Credential, err error) {
 	c.User, c.Email = cmd.User, cmd.Email
 	switch {
 	case cmd.User != "" || cmd.Email != "":
-		c.Password, err = secretFrom("--password-file", cmd.PasswordFile, config.ImportPassword)
+		c.Password, err = secretFrom("--password-file", cmd.PasswordFile, config.ImportPassword, s)
 		if err == nil && c.Password == "" {
 			err = usageError{fmt.Errorf("no password; put it into a file and name that with --password-file, or into the environment variable %s", config.ImportPassword)}
 		}
@@ -119,7 +123,7 @@ func (cmd *importCmd) credential() (c flowise.Credential, err error) {
 	case cmd.PasswordFile != "":
 		return c, usageError{errors.New("--password-file needs --user or --email beside it")}
 	}
-	c.APIKey, err = secretFrom("--api-key-file", cmd.APIKeyFile, config.ImportAPIKey)
+	c.APIKey, err = secretFrom("--api-key-file", cmd.APIKeyFile, config.ImportAPIKey, s)
 	if err == nil && c.APIKey != "" && strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		err = errors.New("the API key has a blank, a line break or another character that no key of Flowise has; is it the right file?")
 	}
@@ -135,11 +139,11 @@ const (
 )
 
 // secretFrom returns the first line of a file, or without a file the value of a variable.
-func secretFrom(flag, path, variable string) (string, error) {
+func secretFrom(flag, path, variable string, s streams) (string, error) {
 	if path == "" {
 		return os.Getenv(variable), nil
 	}
-	data, err := readInput(path, maxSecretFile)
+	data, err := readInput(path, maxSecretFile, s)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", flag, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 )
 
 // isPipe reports whether there is a pipe at path, as in `--keys /dev/stdin` and `--keys <(sops -d keys.yaml)`.
@@ -13,9 +14,31 @@ func isPipe(path string) bool {
 	return err == nil && info.Mode()&fs.ModeNamedPipe != 0
 }
 
+// inputNotice is how long an input may take before its reader says that it waits.
+const inputNotice = 2 * time.Second
+
 // readInput returns the content of a file that somebody names for one command, of at most limit bytes. Unlike a file that the
-// gate reads, it may be a pipe, as in `--password-file <(pass flowise)`: whoever runs a command can end it.
-func readInput(path string, limit int64) ([]byte, error) {
+// gate reads, it may be a pipe, as in `--password-file <(pass flowise)`: whoever runs a command can end it, and is told what
+// it waits for.
+func readInput(path string, limit int64, s streams) (data []byte, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		data, err = readWhole(path, limit)
+	}()
+	select {
+	case <-done:
+	case <-time.After(inputNotice):
+		fmt.Fprintf(s.err, "waiting for the end of %s: its writer, if there is one, has not closed it\n", path)
+		<-done
+	}
+	return data, err
+}
+
+func readWhole(path string, limit int64) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory; name a file in it", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err

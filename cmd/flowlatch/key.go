@@ -100,16 +100,22 @@ Examples:
 }
 
 func (cmd *keyRevokeCmd) Run(c *config.Config, s streams) error {
+	disable := func(data []byte) ([]byte, error) { return edit.DisableKey(c.Keys, data, cmd.ID) }
 	if !cmd.Force {
-		if err := cmd.inUse(c, s); err != nil {
+		data, err := edit.Read(c.Keys)
+		if err == nil {
+			_, err = disable(data) // a mistyped ID is reported before a gate is asked about it
+		}
+		if err == nil {
+			err = cmd.inUse(c, s)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	err := cmd.edit(c.Keys, s, func(data []byte) ([]byte, error) {
-		return edit.DisableKey(c.Keys, data, cmd.ID)
-	})
+	err := cmd.edit(c.Keys, s, disable)
 	if err == nil && !cmd.Stdout {
-		fmt.Fprintf(s.err, "key %q is disabled in %s\n", cmd.ID, c.Keys)
+		fmt.Fprintf(s.err, "key %q is disabled in %s; to enable it again, remove `disabled: true` there\n", cmd.ID, c.Keys)
 	}
 	return err
 }

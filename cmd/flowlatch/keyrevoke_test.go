@@ -73,6 +73,8 @@ func TestRevokeWithoutAnswer(t *testing.T) {
 		{"another program's JSON", respond(200, `{"key":{"id":"a"}}`), false, "is not an admin listener of flowlatch"},
 		{"an error", respond(503, "busy\n"), false, "busy"},
 		{"no such page", respond(404, "404 page not found\n"), false, "404 page not found"},
+		{"a page", respond(404, strings.Repeat("<p>not here</p>\n", 100)), false, "responds 404: it is not an admin listener of flowlatch"},
+		{"what a terminal would obey", respond(404, "\x1b[2Jnot here\n"), false, "responds 404: it is not an admin listener of flowlatch"},
 		{"the connection breaks", broken.Listener.Addr().String(), false, "EOF"},
 		{"a name that does not exist", "gate.invalid:9901", false, "gate.invalid"},
 	} {
@@ -89,6 +91,9 @@ func TestRevokeWithoutAnswer(t *testing.T) {
 			}
 			if tt.revoked {
 				return
+			}
+			if strings.Count(stderr, "\n") != 1 || len(stderr) > 500 || strings.Contains(stderr, "\x1b") {
+				t.Errorf("key revoke = %q, want one short line of text", stderr)
 			}
 			if !strings.Contains(stderr, "--force") {
 				t.Errorf("key revoke = %q, want it to name --force", stderr)

@@ -37,6 +37,10 @@ func (cmd *keyRotateCmd) Run(c *config.Config, s streams) error {
 	if err != nil {
 		return err
 	}
-	cmd.tell(&cmd.keyEdit, s, fmt.Sprintf("key %q has a new secret in %s, the old one expires at %s", cmd.ID, c.Keys, when(until.UTC())))
+	old := "the old one expires at " + when(until.UTC())
+	if cmd.Overlap == 0 {
+		old = "the old one is not valid any more"
+	}
+	cmd.tell(&cmd.keyEdit, s, fmt.Sprintf("key %q has a new secret in %s, %s", cmd.ID, c.Keys, old))
 	return nil
 }

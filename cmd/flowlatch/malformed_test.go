@@ -26,7 +26,7 @@ var malformed = map[string][]struct{ value, why string }{
 	"preset": {{"dify", "want flowise or langflow or n8n"}, {"Flowise", "want flowise"}, {"flowise,n8n", "want flowise"}},
 	"admin":  {{"9901", "want HOST:PORT"}, {"127.0.0.1:99999", "from 0 to 65535"}},
 	"upstream": {
-		{"127.0.0.1:3000", "want a URL"},
+		{"127.0.0.1:3000", "want a URL, which begins with http:// or https://, as in http://127.0.0.1:3000"},
 		{"runner", "want a URL"},
 		{"ftp://runner", "want a URL"},
 		{"http://", "want a URL"},

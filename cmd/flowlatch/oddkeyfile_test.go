@@ -138,6 +138,35 @@ func TestEndlessInput(t *testing.T) {
 	}
 }
 
+// TestInputThatIsWaitedFor: a command says for which pipe it waits, and goes on when that ends.
+func TestInputThatIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
+	for name, args := range map[string][]string{
+		"key file":    {"check", "--keys"},
+		"password":    {"import", "http://127.0.0.1:1", "--keys", keys + ".new", "--user", "admin", "--password-file"},
+		"API key":     {"import", "http://127.0.0.1:1", "--keys", keys + ".new", "--api-key-file"},
+		"doctor's":    {"doctor", "--url", "http://127.0.0.1:1", "--upstream", "http://127.0.0.1:2", "--upstream-api"},
+		"body":        {"explain", "POST", "/api/v1/prediction/" + webChatflow, "--keys", keys, "--data"},
+		"explained's": {"explain", "POST", "/api/v1/prediction/" + webChatflow, "--keys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pipe := testkit.WriteFile(t, "other", "") + ".pipe"
+			if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			prefix := map[string]string{"doctor's": "file:", "body": "@"}[name]
+			p := start(t, nil, append(args, prefix+pipe)...)
+			testkit.Eventually(t, "a note of the wait for "+pipe, func() bool { return strings.Contains(p.Stderr.String(), "waiting for the end of "+pipe+": ") })
+			if err := os.WriteFile(pipe, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p.Wait(t)
+		})
+	}
+}
+
 // TestPipedKeyFile: whoever runs a command may give it the key file through a pipe, which has the same limit of size.
 func TestPipedKeyFile(t *testing.T) {
 	t.Parallel()

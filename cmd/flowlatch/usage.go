@@ -18,10 +18,10 @@ import (
 type usageCmd struct {
 	config.FileFlag
 	config.AdminFlag
-	Key   string      `placeholder:"ID" help:"Show the usage of this key alone."`
-	Since config.Time `placeholder:"TIME" help:"Leave out months that ended before: a day such as 2026-09-01, or a duration before now such as 90d."`
-	CSV   bool        `name:"csv" xor:"form" help:"Print CSV, with times in seconds."`
-	JSON  bool        `name:"json" xor:"form" help:"Print JSON, with times in milliseconds."`
+	Key   string          `placeholder:"ID" help:"Show the usage of this key alone."`
+	Since config.PastTime `placeholder:"TIME" help:"Leave out months that ended before: a day such as 2026-09-01, or a duration before now such as 90d."`
+	CSV   bool            `name:"csv" xor:"form" help:"Print CSV, with times in seconds."`
+	JSON  bool            `name:"json" xor:"form" help:"Print JSON, with times in milliseconds."`
 }
 
 func (usageCmd) Help() string {

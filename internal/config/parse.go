@@ -78,6 +78,9 @@ func URL(text string) (*url.URL, error) {
 	if strings.Contains(text, "@") {
 		return nil, errors.New("a URL must not contain user and password; use --upstream-authorization file:PATH if the upstream needs a credential")
 	}
+	if _, _, found := strings.Cut(text, "://"); !found && text != "" {
+		return nil, fmt.Errorf("%q: want a URL, which begins with http:// or https://, as in http://%s", text, text)
+	}
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.RawPath != "" {
 		return nil, fmt.Errorf("%q: want a URL such as http://127.0.0.1:3000, without query or fragment", text)
 	}

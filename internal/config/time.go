@@ -47,7 +47,10 @@ func isNumber(text string) bool {
 
 // ParseTime parses a time: a day, which stands for its beginning in UTC, a time as RFC 3339 writes it, or a duration from
 // now on.
-func ParseTime(text string, now time.Time) (time.Time, error) {
+func ParseTime(text string, now time.Time) (time.Time, error) { return parseTime(text, now, 1) }
+
+// parseTime is ParseTime for durations after now, if sign is 1, or before now, if it is -1.
+func parseTime(text string, now time.Time, sign time.Duration) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t, nil
@@ -55,9 +58,13 @@ func ParseTime(text string, now time.Time) (time.Time, error) {
 	}
 	d, err := ParseDuration(text)
 	if err != nil || d == 0 {
-		return time.Time{}, fmt.Errorf("%q: want a day such as 2027-01-31, a time such as 2027-01-31T18:00:00Z, or a duration from now such as 90d or 12h", text)
+		from := "from"
+		if sign < 0 {
+			from = "before"
+		}
+		return time.Time{}, fmt.Errorf("%q: want a day such as 2027-01-31, a time such as 2027-01-31T18:00:00Z, or a duration %s now such as 90d or 12h", text, from)
 	}
-	return now.Add(d).UTC().Truncate(time.Second), nil
+	return now.Add(sign * d).UTC().Truncate(time.Second), nil
 }
 
 // Time is the value of a flag that takes a time. The zero value is none.
@@ -66,6 +73,15 @@ type Time struct{ time.Time }
 // UnmarshalText parses the value of the flag.
 func (t *Time) UnmarshalText(text []byte) (err error) {
 	t.Time, err = ParseTime(string(text), time.Now())
+	return err
+}
+
+// PastTime is the value of a flag that takes a time at which something began: a duration is one before now. The zero value is none.
+type PastTime struct{ time.Time }
+
+// UnmarshalText parses the value of the flag.
+func (t *PastTime) UnmarshalText(text []byte) (err error) {
+	t.Time, err = parseTime(string(text), time.Now(), -1)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/flowlatch/flowlatch/proxy/admin"
 )
@@ -43,6 +44,12 @@ func Key(addr, id string) (one admin.OneKey, err error) {
 	return one, err
 }
 
+// The limits of what an admin listener responds. Something else may answer there, with anything.
+const (
+	maxAdminBody  = 16 << 20 // bytes
+	maxAdminError = 300      // bytes of an error, which is a line of text
+)
+
 // Ask gets a path from the admin listener at an address. A status other than 200 is an error with the text of the
 // response.
 func Ask(addr, path string) ([]byte, error) {
@@ -57,14 +64,22 @@ func Ask(addr, path string) ([]byte, error) {
 		return nil, noResponse(at, err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAdminBody))
 	if err != nil {
 		return nil, noResponse(at, err)
 	}
 	if res.StatusCode != http.StatusOK {
-		err = errors.New(strings.TrimSpace(string(body)))
+		err = adminError(res.StatusCode, strings.TrimSpace(string(body)))
 	}
 	return body, err
+}
+
+// adminError returns the error that an admin listener has responded with.
+func adminError(status int, text string) error {
+	if len(text) > maxAdminError || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("what answers there responds %d: it is not an admin listener of flowlatch", status)
+	}
+	return errors.New(text)
 }
 
 // noResponse says why there is no response from an address.

@@ -31,6 +31,8 @@ func (e *examination) aroundTheGate() {
 		e.add(check, Open, "%s answers here (%v), without the gate; let it listen on 127.0.0.1 only (%s), publish no port of it, or close it with a network policy", e.Upstream, r, e.target.alone)
 	case reached:
 		e.add(check, Look, "%s answers on this machine: every program here can reach the upstream without the gate; keep others off the machine or pod", e.Upstream)
+	case certain && !e.gateReachesUpstream():
+		e.add(check, Look, "%s cannot be reached from here, and the gate cannot reach it either: start it, and run this again", e.Upstream)
 	case certain:
 		e.add(check, OK, "%s cannot be reached from here", e.Upstream)
 	default:
@@ -45,6 +47,11 @@ func (e *examination) aroundTheGate() {
 			e.add(check, Open, "the upstream answers at %s too (%v), which others can reach; let it listen on 127.0.0.1 only (%s)", at.Host, r, e.target.alone)
 		}
 	}
+}
+
+// gateReachesUpstream reports whether the gate says that its upstream is up.
+func (e *examination) gateReachesUpstream() bool {
+	return e.status.Upstream.Up != nil && *e.status.Upstream.Up
 }
 
 func isLoopback(host string) bool { return host == "localhost" || net.ParseIP(host).IsLoopback() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -21,13 +22,17 @@ type reply struct {
 
 	requestID string // of flowlatch's errors
 	location  string // of a redirect
+	timedOut  bool   // it did not come within probeTimeout, or not to its end
 	notTLS    bool   // there is no response, because the server does not speak TLS
 }
 
 func readReply(res *http.Response) reply {
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
-	r := reply{status: res.StatusCode, location: res.Header.Get("Location"), text: strings.ToValidUTF8(string(body[:min(len(body), 60)]), "")}
+	r := reply{
+		status: res.StatusCode, location: res.Header.Get("Location"), text: strings.ToValidUTF8(string(body[:min(len(body), 60)]), ""),
+		timedOut: errors.Is(err, os.ErrDeadlineExceeded),
+	}
 	if err != nil && len(body) == 0 && !errors.Is(err, io.EOF) {
 		r.text = "the response broke off"
 	}

@@ -87,6 +87,8 @@ func (e *examination) whoAnswers() error {
 		return fmt.Errorf("%s cannot be reached: %w; is the gate running, and is it there?", e.URL, err)
 	case err != nil:
 		return fmt.Errorf("%s: %w", e.URL, err)
+	case r.timedOut:
+		return fmt.Errorf("%s does not respond within %s, so nothing was examined; does the gate, or what is in front of it, hang?", e.URL, probeTimeout)
 	case r.code == string(problem.Draining):
 		return fmt.Errorf("%s: the gate is shutting down; ask again when it runs", e.URL)
 	case r.code == "" && e.URL.Scheme == "http" && speaksTLS(e.URL):

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -35,11 +36,14 @@ func send(base *url.URL, certificates []tls.Certificate, p probe) (replies []rep
 		header += "Connection: close\r\n"
 	}
 	_, _ = io.WriteString(conn, header+"\r\n"+p.body) // a gate that has refused may have closed the connection
-	from := bufio.NewReader(conn)
+	from, none := bufio.NewReader(conn), reply{text: "no response, the connection was closed"}
 	for len(replies) < 3 {
 		res, err := http.ReadResponse(from, nil)
 		if isTLSAlert(err) && len(replies) == 0 {
 			return nil, certificateError(err)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			none = reply{text: "no response within " + probeTimeout.String(), timedOut: true}
 		}
 		if err != nil {
 			break
@@ -53,7 +57,7 @@ func send(base *url.URL, certificates []tls.Certificate, p probe) (replies []rep
 		}
 	}
 	if len(replies) == 0 {
-		replies = []reply{{text: "no response, the connection was closed"}}
+		replies = []reply{none}
 	}
 	return replies, nil
 }

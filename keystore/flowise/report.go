@@ -25,8 +25,8 @@ func (in *Installation) title() string {
 func (c *Conversion) Report(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s. Chatflows: %d. Keys: %d.\n", c.source.title(), len(c.source.Chatflows), len(c.source.Keys))
-	section(&b, "Chatflows that have a key and ask for the same one", c.keyed, func(f *flow) string { return f.String() + ", key " + f.key.id },
-		"Nothing changes for clients that send their key as `Authorization: Bearer KEY`. It is forwarded, because Flowise asks for it too.",
+	section(&b, "Chatflows with a key in Flowise, which clients keep", c.keyed, func(f *flow) string { return f.String() + ", key " + f.key.id },
+		"Nothing changes for clients that send their key as `Authorization: Bearer KEY`. The gate checks it and forwards it, because Flowise checks it, too.",
 		"Once Flowise can only be reached through the gate, remove the key from the chatflow in Flowise, and `upstream_authorization` from the file:",
 		"until then every request waits for Flowise's slow check as well, and Flowise refuses any other key, also a rotated one.")
 	if c.public {

@@ -128,7 +128,7 @@ func hintFor(text, line string) string {
 func (d *Decoder) Mapping(n *yaml.Node, what string, names []string, set func(name string, value *yaml.Node) (known bool)) bool {
 	n = Follow(n)
 	if n.Kind != yaml.MappingNode {
-		d.Fault(n, "%s is a mapping of fields, this is %s", what, kind(n))
+		d.Fault(n, "%s must be a mapping of fields; this is %s", what, kind(n))
 		return false
 	}
 	seen := make(map[string]int, 8) // lines by name; eight fit on the stack
@@ -153,7 +153,7 @@ func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
 		return
 	}
 	if n.Kind != yaml.SequenceNode {
-		d.Fault(n, "%s is a list, this is %s", what, kind(n))
+		d.Fault(n, "%s must be a list; this is %s", what, kind(n))
 		return
 	}
 	if l, ok := d.lists[n]; ok {
@@ -168,7 +168,7 @@ func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
 // Text returns the scalar n as it was written.
 func (d *Decoder) Text(n *yaml.Node, what string) (string, bool) {
 	if n.Kind != yaml.ScalarNode || Null(n) {
-		d.Fault(n, "%s is text, this is %s", what, kind(n))
+		d.Fault(n, "%s must be text; this is %s", what, kind(n))
 		return "", false
 	}
 	return n.Value, true
@@ -179,7 +179,7 @@ func (d *Decoder) Bool(n *yaml.Node, what string) bool {
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!bool" && (n.Value == "true" || n.Value == "false") {
 		return n.Value == "true"
 	}
-	d.Fault(n, "%s is true or false", what)
+	d.Fault(n, "%s must be true or false", what)
 	return false
 }
 

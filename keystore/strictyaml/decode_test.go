@@ -101,8 +101,8 @@ func asMapping(d *Decoder, n *yaml.Node) string {
 // TestValues reads each value in every way there is, as it stands and behind an alias.
 func TestValues(t *testing.T) {
 	const (
-		notText, notBool = "f:1: v is text, this is ", "f:1: v is true or false"
-		notList, notMap  = "f:1: v is a list, this is ", "f:1: v is a mapping of fields, this is "
+		notText, notBool = "f:1: v must be text; this is ", "f:1: v must be true or false"
+		notList, notMap  = "f:1: v must be a list; this is ", "f:1: v must be a mapping of fields; this is "
 		single, nothing  = "a single value", "f:1: v is empty; leave the line out or list something"
 	)
 	for value, want := range map[string][4]string{ // as text, truth, list, mapping

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,7 @@ const (
 	probeEvery     = 250 * time.Millisecond // so that it is known within a second that Redis is gone, or back
 	syncEvery      = 50 * time.Millisecond  // after which what has ended is written
 	syncTimeout    = time.Second
+	hearEvery      = time.Second // how often it is asked what other gates have open, where they had some
 
 	defaultLease = 30 * time.Second
 )
@@ -97,7 +99,7 @@ func NewRedis(o RedisOptions) *Redis {
 // where there are any. The error does not repeat the URL, in which there may be a password.
 func ParseRedisURL(url string) (rueidis.ClientOption, error) {
 	o, err := rueidis.ParseURL(url)
-	if err != nil {
+	if err != nil || !strings.Contains(url, "://") { // redis:6379 has no host, and would be localhost
 		return o, errors.New("not the URL of a Redis, such as redis://:password@host:6379/0, rediss://host:6379 or unix:///path/to/socket")
 	}
 	o.DisableCache = true // it needs CLIENT TRACKING, which some servers lack
@@ -225,7 +227,8 @@ func (r *Redis) Run(ctx context.Context, o rueidis.ClientOption) {
 	}
 	defer client.Close()
 	r.client.Store(&client)
-	probe, sync, renew := time.NewTicker(probeEvery), time.NewTicker(syncEvery), time.NewTicker(r.lease/3)
+	probe, sync, renew, hear := time.NewTicker(probeEvery), time.NewTicker(syncEvery), time.NewTicker(r.lease/3), time.NewTicker(hearEvery)
+	defer hear.Stop()
 	defer probe.Stop()
 	defer sync.Stop()
 	defer renew.Stop()
@@ -245,6 +248,8 @@ func (r *Redis) Run(ctx context.Context, o rueidis.ClientOption) {
 			}
 		case <-renew.C:
 			r.touchAll()
+		case <-hear.C:
+			r.touchShared()
 		}
 	}
 }

@@ -419,7 +419,7 @@ func TestParseRedisURL(t *testing.T) {
 			t.Errorf("ParseRedisURL(%q) = %v, want no error", url, err)
 		}
 	}
-	for _, url := range []string{"", "localhost:6379", "http://localhost", "redis://:secret@local host", "redis://:secret@localhost/x"} {
+	for _, url := range []string{"", "localhost:6379", "redis:6379", "redis:", "http://localhost", "redis://:secret@local host", "redis://:secret@localhost/x"} {
 		if _, err := limit.ParseRedisURL(url); err == nil || errors.Unwrap(err) != nil {
 			t.Errorf("ParseRedisURL(%q) = %v, want an error that does not repeat it", url, err)
 		}

@@ -10,8 +10,25 @@ import (
 const syncAtOnce = 100
 
 // touchAll notes that all accounts have to be written: their leases are to be renewed, or Redis may have forgotten them.
-func (r *Redis) touchAll() {
-	touch := func(a *account) { r.dirty[a] = struct{}{} }
+func (r *Redis) touchAll() { r.touch(func(*account) bool { return true }) }
+
+// touchShared notes that the accounts have to be written of which other gates had requests open. When Redis stops
+// answering, that is what counts as theirs, so it must not be old.
+func (r *Redis) touchShared() {
+	r.touch(func(a *account) bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.others.open > 0
+	})
+}
+
+// touch notes that the accounts that due returns true for have to be written.
+func (r *Redis) touch(due func(*account) bool) {
+	touch := func(a *account) {
+		if due(a) {
+			r.dirty[a] = struct{}{}
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.local.keys.each(touch)

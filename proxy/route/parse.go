@@ -53,6 +53,9 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 		return q, &problem.Error{Code: problem.NotExposed, Detail: "there is nothing here, or it is not exposed", Reason: "no exposed route; path begins " + beginning(path)}
 	}
 	q.Path, q.Created = q.Route.build(variables), variables[q.Route.Created]
+	if q.Route.Created != "" && !isUUID(q.Created) { // a database may take other spellings for the same ID
+		return q, problem.New(problem.BadRequest, "the ID in the path must be a lower-case UUID")
+	}
 	if id, ok := variables["chatflow"]; ok {
 		if !q.Route.AcceptsID(id) {
 			return q, problem.New(problem.BadChatflowID, "the chatflow ID in the path is malformed")

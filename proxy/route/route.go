@@ -43,8 +43,8 @@ type Route struct {
 	// Creates is the member of the JSON response that holds the ID of what was created. Later requests name it by that
 	// alone, on routes with Created; Body says which member of the response holds the chatflow ID.
 	Creates string
-	// Created is the variable of Path that holds such an ID. If the gate saw it created, its chatflow counts as the
-	// request's, and a key for that is asked for.
+	// Created is the variable of Path that holds such an ID, a lower-case UUID. If the gate saw it created, its chatflow
+	// counts as the request's, and a key for that is asked for.
 	Created string
 	// Nested are members of the JSON body in which the upstream looks for the body's other members as well. A body
 	// that has one is refused if the chatflow denies any member.

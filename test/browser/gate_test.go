@@ -13,7 +13,8 @@ import (
 )
 
 // gate is a running flowlatch. Its upstream responds to everything; a question with "stream" in it gets a stream that does not
-// end by itself, one with "fail" status 500.
+// end by itself, one with "fail" status 500,
+// one with "locked" status 401.
 type gate struct {
 	*testkit.Gate
 	upstream *httptest.Server
@@ -32,6 +33,8 @@ func start(t *testing.T, keyFile string, args ...string) *gate {
 			<-r.Context().Done()
 		case strings.Contains(string(question), "fail"):
 			w.WriteHeader(http.StatusInternalServerError)
+		case strings.Contains(string(question), "locked"):
+			w.WriteHeader(http.StatusUnauthorized)
 		default:
 			fmt.Fprint(w, `{"text":"Hello."}`)
 		}

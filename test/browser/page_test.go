@@ -112,6 +112,20 @@ func TestLive(t *testing.T) {
 	b.picture(t, "live")
 }
 
+// TestUpstreamRefuses: a chatflow for which the upstream wants a key of its own stays an alert until a request succeeds.
+func TestUpstreamRefuses(t *testing.T) {
+	g := start(t, keyFile)
+	b := visit(t, g.Admin+"/", wide)
+	g.ask(t, predict+support, webSecret, "locked", 401)
+	b.shows(t, "#alerts", "The upstream refuses requests for support-bot that the gate allowed", "the upstream was sent no credential, and wants the key")
+	g.ask(t, predict+internal, batchSecret, "locked", 401)
+	b.shows(t, "#alerts", "The upstream refuses requests for 2 chatflows that the gate allowed", "support-bot, prediction: 401", internal+", prediction: 401")
+	g.ask(t, predict+support, webSecret, "Hello?", 200)
+	g.ask(t, predict+internal, batchSecret, "Hello?", 200)
+	eventually(t, "end of the alert", func() bool { return !strings.Contains(b.text(t, "#alerts"), "The upstream refuses") })
+	b.quiet(t)
+}
+
 // TestStrangers: refused strangers need nobody, so they are no alert; a known key that is refused is.
 func TestStrangers(t *testing.T) {
 	g := start(t, strings.NewReplacer("secret: "+webSecret, "sha256: "+digest(webSecret), "secret: "+batchSecret, "sha256: "+digest(batchSecret), "secret: "+opsSecret, "sha256: "+digest(opsSecret),

@@ -5,7 +5,7 @@ import { $, ago, count, listCodes, make, now, plural, put, since, stamp, sum, un
 const soon = 14 * 86400e3 // ms
 
 export function showAlerts(s) {
-  const alerts = [...gateAlerts(s), ...(s.certificates || []).flatMap(certificateAlerts), ...requestAlerts(s), ...keyAlerts(s)]
+  const alerts = [...gateAlerts(s), ...(s.certificates || []).flatMap(certificateAlerts), ...requestAlerts(s), ...upstreamAlerts(s), ...keyAlerts(s)]
   alerts.sort((a, b) => (b.kind === 'bad') - (a.kind === 'bad'))
   if (alerts.length === 0) {
     alerts.push({ kind: 'good', title: 'No alerts', text: s.upstream.up === null ? 'The key file is valid. The upstream has not been tried yet.' : 'The key file is valid, the upstream is up, and no key was refused in the last hour.' })
@@ -69,6 +69,16 @@ function requestAlerts(s) {
   const failed = s.recent.failed - sum(own)
   if (failed > 0) alerts.push({ kind: 'warn', title: plural(failed, 'response', 'responses') + ' with a status of 500 or above from the upstream ' + time, text: 'The chatflows below say whose; the log has a line for each.' })
   return alerts
+}
+
+// upstreamAlerts are chatflows for which the upstream wants something of its own, such as a key that is still in Flowise.
+function upstreamAlerts(s) {
+  const list = s.upstream_refusals
+  if (list.length === 0) return []
+  const name = (r) => visible(r.chatflow || 'chatflows that are not listed')
+  const line = (r) => name(r) + ', ' + r.route + ': ' + r.status + ', ' + ago(r.time) + '; ' + visible(r.hint) + '.'
+  const whose = list.length === 1 ? name(list[0]) : count(list.length) + ' chatflows'
+  return [{ kind: 'warn', title: 'The upstream refuses requests for ' + whose + ' that the gate allowed', text: list.map(line).join('\n') }]
 }
 
 function keyAlerts(s) {
