@@ -95,7 +95,7 @@ func (l *limits) exceeded() limit.Excess {
 
 // excessName is a limit in logs and metrics, such as "key requests: 10/1s".
 func excessName(e limit.Excess) string {
-	return e.Holder.String() + " " + limitName(e.Reason, e.Unit, e.Limit)
+	return e.Holder.String() + " " + LimitName(e.Reason, e.Unit, e.Limit)
 }
 
 // holdsPlace reports whether the number of requests at once is limited.
@@ -159,8 +159,8 @@ func periodOf(quota string) string {
 	return period
 }
 
-// limitName is a limit as the key file has it, with its field.
-func limitName(r limit.Reason, u keystore.Unit, value string) string {
+// LimitName returns a limit as the key file has it, with its field, such as "requests: 10/1s".
+func LimitName(r limit.Reason, u keystore.Unit, value string) string {
 	if r == limit.Concurrent {
 		return "concurrent: " + value
 	}
@@ -198,7 +198,7 @@ func (x *exchange) addLimitHeader(h http.Header) {
 		if s.Observed || s.Holder == limit.Chatflow {
 			continue
 		}
-		name := strconv.Quote(s.Holder.String() + " " + limitName(s.Reason, s.Unit, s.Limit))
+		name := strconv.Quote(s.Holder.String() + " " + LimitName(s.Reason, s.Unit, s.Limit))
 		policy, standing := name+";q="+strconv.FormatInt(s.N, 10), name+";r="+strconv.FormatInt(s.Left, 10)
 		if s.Reason == limit.Concurrent {
 			policy += `;qu="concurrent-requests"`

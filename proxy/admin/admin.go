@@ -87,7 +87,7 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	show := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serveView(w, r, v) })
-	if v.limit == 0 || v.limit > smallView {
+	if !v.small() {
 		a.largeStatus.handler(show).ServeHTTP(w, r)
 		return
 	}

@@ -23,6 +23,7 @@ func (a *Admin) serveKey(w http.ResponseWriter, id string) {
 	s := OneKey{Generation: a.opts.Store.Status().Generation, KeysHash: snapshot.Hash()}
 	if k := snapshot.Key(id); k != nil {
 		status := a.oneKey(k, now)
+		status.Limits = a.limitStatus(k, now)
 		s.Key = &status
 	}
 	writeJSON(w, http.StatusOK, s)

@@ -16,21 +16,23 @@ import (
 
 // Status is the state of the gate, as `GET /status` shows it.
 type Status struct {
-	Version       string         `json:"version"`
-	Preset        string         `json:"preset"`
-	StartedAt     time.Time      `json:"started_at"`
-	Now           time.Time      `json:"now"`
-	Draining      bool           `json:"draining"`
-	OpenRequests  int64          `json:"open_requests"`
-	Upstream      UpstreamStatus `json:"upstream"`
-	Generation    uint64         `json:"generation"`
-	KeysHash      string         `json:"keys_hash"` // see keystore.Snapshot.Hash
-	Stale         bool           `json:"stale"`
-	Fault         string         `json:"fault,omitempty"`
-	LastReload    ReloadStatus   `json:"last_reload"`
-	RecentReloads []ReloadStatus `json:"recent_reloads"`
-	Warnings      []string       `json:"warnings"`
-	Settings      SettingsStatus `json:"settings"`
+	Version   string    `json:"version"`
+	Preset    string    `json:"preset"`
+	StartedAt time.Time `json:"started_at"`
+	Now       time.Time `json:"now"`
+	Draining  bool      `json:"draining"`
+	// LimitsDegraded says that limits hold by --limits-fallback, because Redis does not answer.
+	LimitsDegraded bool           `json:"limits_degraded"`
+	OpenRequests   int64          `json:"open_requests"`
+	Upstream       UpstreamStatus `json:"upstream"`
+	Generation     uint64         `json:"generation"`
+	KeysHash       string         `json:"keys_hash"` // see keystore.Snapshot.Hash
+	Stale          bool           `json:"stale"`
+	Fault          string         `json:"fault,omitempty"`
+	LastReload     ReloadStatus   `json:"last_reload"`
+	RecentReloads  []ReloadStatus `json:"recent_reloads"`
+	Warnings       []string       `json:"warnings"`
+	Settings       SettingsStatus `json:"settings"`
 	// Totals are of all requests, Unlisted of those for no chatflow that the key file lists.
 	Totals         CountStatus      `json:"totals"`
 	Unlisted       CountStatus      `json:"unlisted"`
@@ -162,6 +164,8 @@ type KeyStatus struct {
 	// The counts are of all requests that presented the key, also those that were refused because it is disabled or has
 	// expired.
 	CountStatus
+	// Limits are what it has used of its quotas and of its requests at once. They are left out of a status of many keys.
+	Limits []LimitStatus `json:"limits,omitempty"`
 	// SecretUse is when each secret was last used, if the key has more than one.
 	SecretUse []SecretStatus `json:"secret_use,omitempty"`
 }
@@ -206,7 +210,7 @@ func (a *Admin) status(v view) Status {
 	s := Status{
 		Version: o.Version, Preset: o.Preset.Name, StartedAt: a.started.UTC(), Now: validAt.UTC(),
 		Generation: st.Generation, KeysHash: snapshot.Hash(), Stale: st.Stale, Fault: reason(st.Err), Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
-		Warnings: v.warnings(snapshot), RecentReloads: []ReloadStatus{}, Settings: settingsStatus(o), Certificates: certificateStatus(o.Certificates.Status()),
+		Warnings: v.warnings(snapshot), RecentReloads: []ReloadStatus{}, Settings: settingsStatus(o), LimitsDegraded: a.degraded(), Certificates: certificateStatus(o.Certificates.Status()),
 		Totals: countStatus(all), Unlisted: countStatus(unlisted), Recent: a.history.lastMinute(all, now), History: a.history.lastHour(sample),
 	}
 	s.OpenRequests, s.Draining = a.proxy.OpenRequests()

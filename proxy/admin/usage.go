@@ -23,9 +23,3 @@ func (a *Admin) serveUsage(w http.ResponseWriter, r *http.Request) {
 	}
 	writeJSON(w, http.StatusOK, UsageStatus{append([]limit.Usage{}, all...), a.degraded()})
 }
-
-// degraded reports whether limits are shared through a Redis that does not answer.
-func (a *Admin) degraded() bool {
-	shared, ok := a.opts.Limiter.(interface{ Up() bool })
-	return ok && !shared.Up()
-}

@@ -68,6 +68,9 @@ func parseOrder(q url.Values, name string, orders []string) (string, error) {
 	return s, nil
 }
 
+// small reports whether the view has few keys.
+func (v view) small() bool { return v.limit > 0 && v.limit <= smallView }
+
 // has reports whether the filter lets a text through.
 func (v view) has(s string) bool {
 	return v.filter == "" || strings.Contains(strings.ToLower(s), v.filter)
@@ -126,7 +129,11 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyS
 	}
 	keys := []KeyStatus{}
 	for _, r := range first.list() {
-		keys = append(keys, a.oneKey(r.value, now))
+		one := a.oneKey(r.value, now)
+		if v.small() { // of many keys, that would cost memory here and in Redis, also for those that nobody uses
+			one.Limits = a.limitStatus(r.value, now)
+		}
+		keys = append(keys, one)
 	}
 	expiring = []ExpiringStatus{}
 	for _, r := range soon.list() {

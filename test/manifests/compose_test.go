@@ -62,7 +62,9 @@ func TestCompose(t *testing.T) {
 		{"example", example(t), []string{"compose.yaml"}},
 		{"operator", example(t), []string{"compose.yaml", "compose.ui.yaml"}},
 		{"monitoring", example(t), []string{"compose.yaml", "compose.monitoring.yaml"}},
-		{"all", example(t), []string{"compose.yaml", "compose.ui.yaml", "compose.monitoring.yaml"}},
+		{"redis", example(t), []string{"compose.yaml", "compose.redis.yaml"}},
+		{"redis, nothing set", nil, []string{"compose.yaml", "compose.redis.yaml"}},
+		{"all", example(t), []string{"compose.yaml", "compose.ui.yaml", "compose.monitoring.yaml", "compose.redis.yaml"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := mustLoad(t, c.env, c.files...)
@@ -111,7 +113,15 @@ func TestCompose(t *testing.T) {
 				t.Fatalf("healthcheck = %q, want CMD: there is no shell", healthcheck)
 			}
 			wantEntrypoint(t)
-			try(t, container{env: env, args: gate.Command, keys: dir.Target, healthcheck: healthcheck[1:]})
+			redis := ""
+			if slices.Contains(c.files, "compose.redis.yaml") {
+				wantRedisConfined(t, p)
+				redis = runRedis(t, redisContainer{service: "redis", url: env["FLOWLATCH_LIMITS_REDIS"], command: slices.Concat(p.Services["redis"].Entrypoint, p.Services["redis"].Command), probe: p.Services["redis"].HealthCheck.Test[1:]})
+			}
+			metrics := try(t, container{env: env, args: gate.Command, keys: dir.Target, healthcheck: healthcheck[1:], redis: redis})
+			if up := strings.Contains(metrics, "\nflowlatch_limits_backend_up 1\n"); up != (redis != "") {
+				t.Errorf("limits are shared through Redis = %v, want %v", up, redis != "")
+			}
 			if slices.Contains(c.files, "compose.monitoring.yaml") {
 				wantScraped(t, p, env["FLOWLATCH_ADMIN"])
 			}
@@ -237,6 +247,16 @@ func wantScraped(t *testing.T, p *types.Project, admin string) {
 				t.Errorf("%s is published on %s", name, port.HostIP)
 			}
 		}
+	}
+}
+
+// TestComposeSeveralGates has a range of ports for several gates, as the page says.
+func TestComposeSeveralGates(t *testing.T) {
+	env := example(t)
+	env["GATE_PORT"] = "8080-8081"
+	gate := mustLoad(t, env, "compose.yaml", "compose.redis.yaml").Services["flowlatch"]
+	if len(gate.Ports) != 1 || gate.Ports[0].Published != "8080-8081" || gate.Ports[0].Target != 8080 || gate.ContainerName != "" {
+		t.Errorf("ports of the gate = %v, its name = %q, want one of 8080-8081 for each, and no name", gate.Ports, gate.ContainerName)
 	}
 }
 

@@ -37,6 +37,7 @@ type container struct {
 	args        []string
 	keys        string   // where the directory of the key file is mounted
 	healthcheck []string // the command
+	redis       string   // URL of what runs here instead of the manifest's Redis; empty without one
 }
 
 // environ returns the variables that the manifest sets, with some replaced, and no others.
@@ -84,9 +85,16 @@ func try(t *testing.T, c container) string {
 		}
 		fmt.Fprint(w, `{"text":"Hello."}`)
 	}))
-	gate := testkit.Serving(t, testkit.Start(t, flowlatch, c.environ(map[string]string{
+	here := map[string]string{
 		"FLOWLATCH_KEYS": keys, "FLOWLATCH_UPSTREAM": upstream.URL, "FLOWLATCH_LISTEN": "127.0.0.1:0", "FLOWLATCH_ADMIN": "127.0.0.1:0", "FLOWLATCH_LOG_LEVEL": "info",
-	}), c.args...))
+	}
+	if c.redis != "" {
+		here["FLOWLATCH_LIMITS_REDIS"] = c.redis
+	}
+	gate := testkit.Serving(t, testkit.Start(t, flowlatch, c.environ(here), c.args...))
+	if c.redis != "" {
+		gate.AwaitLog(t, "limits and usage are shared through Redis")
+	}
 
 	healthcheck := exec.Command(flowlatch, c.healthcheck[1:]...)
 	healthcheck.Env = c.environ(map[string]string{"FLOWLATCH_ADMIN": strings.TrimPrefix(gate.Admin, "http://")})

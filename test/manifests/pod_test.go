@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,12 +22,28 @@ func containerNamed(t *testing.T, all []corev1.Container, name string) corev1.Co
 	return all[i]
 }
 
+// variables returns the environment of a container as the kubelet makes it, with the password of each Secret.
 func variables(list []corev1.EnvVar) map[string]string {
 	env := map[string]string{}
 	for _, v := range list {
-		env[v.Name] = v.Value
+		if v.ValueFrom != nil && v.ValueFrom.SecretKeyRef != nil && v.ValueFrom.SecretKeyRef.Key == "password" {
+			env[v.Name] = passwordOf(v.ValueFrom.SecretKeyRef.Name)
+			continue
+		}
+		env[v.Name] = expand(v.Value, env)
 	}
 	return env
+}
+
+// passwordOf is the password in a Secret.
+func passwordOf(secret string) string { return "password-of-" + secret }
+
+// expand replaces $(NAME) by variables that there are so far.
+func expand(s string, env map[string]string) string {
+	for name, value := range env {
+		s = strings.ReplaceAll(s, "$("+name+")", value)
+	}
+	return s
 }
 
 // wantPod checks what holds for a pod with a gate in it.
@@ -40,10 +57,10 @@ func wantPod(t *testing.T, pod corev1.PodSpec) {
 	}
 }
 
-// wantGate checks how the gate may run, runs it, and returns its upstream.
-func wantGate(t *testing.T, pod corev1.PodSpec, gate corev1.Container) string {
+// wantConfinedContainer checks what a container may do.
+func wantConfinedContainer(t *testing.T, pod corev1.PodSpec, c corev1.Container, asUser int64) {
 	t.Helper()
-	sc := gate.SecurityContext
+	sc := c.SecurityContext
 	nonRoot, user, seccomp := sc.RunAsNonRoot, sc.RunAsUser, sc.SeccompProfile
 	if p := pod.SecurityContext; p != nil { // what the container does not say itself
 		if nonRoot == nil {
@@ -57,18 +74,31 @@ func wantGate(t *testing.T, pod corev1.PodSpec, gate corev1.Container) string {
 		}
 	}
 	switch {
-	case nonRoot == nil || !*nonRoot, user == nil || *user != 65532:
-		t.Errorf("the gate runs as %v, want 65532, and never root", user)
+	case nonRoot == nil || !*nonRoot, user == nil || *user != asUser:
+		t.Errorf("%s runs as %v, want %d, and never root", c.Name, user, asUser)
 	case seccomp == nil || seccomp.Type != corev1.SeccompProfileTypeRuntimeDefault:
 		t.Errorf("seccomp profile = %v, want RuntimeDefault", seccomp)
 	case sc.ReadOnlyRootFilesystem == nil || !*sc.ReadOnlyRootFilesystem, sc.AllowPrivilegeEscalation == nil || *sc.AllowPrivilegeEscalation:
-		t.Error("the gate may write to its root file system, or gain privileges")
+		t.Errorf("%s may write to its root file system, or gain privileges", c.Name)
 	case sc.Capabilities == nil || !slices.Equal(sc.Capabilities.Drop, []corev1.Capability{"ALL"}) || len(sc.Capabilities.Add) > 0:
 		t.Errorf("capabilities = %v, want none", sc.Capabilities)
 	}
-	if gate.Resources.Limits.Memory().IsZero() {
-		t.Error("the gate has no memory limit")
+	if c.Resources.Limits.Memory().IsZero() {
+		t.Errorf("%s has no memory limit", c.Name)
 	}
+}
+
+// wantGate checks how the gate may run, runs it, and returns its upstream.
+func wantGate(t *testing.T, pod corev1.PodSpec, gate corev1.Container) string {
+	t.Helper()
+	env, _ := wantSharedGate(t, pod, gate, "")
+	return env["FLOWLATCH_UPSTREAM"]
+}
+
+// wantSharedGate is wantGate with a Redis that runs here. It returns the gate's variables, and its metrics.
+func wantSharedGate(t *testing.T, pod corev1.PodSpec, gate corev1.Container, redis string) (env map[string]string, metrics string) {
+	t.Helper()
+	wantConfinedContainer(t, pod, gate, 65532)
 	if gate.StartupProbe == nil || gate.ReadinessProbe == nil || !slices.Equal(gate.StartupProbe.Exec.Command, gate.ReadinessProbe.Exec.Command) {
 		t.Fatalf("probes of the gate = %v, %v, want both, with the same command", gate.StartupProbe, gate.ReadinessProbe)
 	}
@@ -79,9 +109,8 @@ func wantGate(t *testing.T, pod corev1.PodSpec, gate corev1.Container) string {
 	if i < 0 || pod.Volumes[i].Secret == nil || pod.Volumes[i].Secret.SecretName != "flowlatch-keys" || *pod.Volumes[i].Secret.DefaultMode != 0o444 {
 		t.Fatalf("volumes = %v, want the Secret flowlatch-keys, which user 65532 can read", pod.Volumes)
 	}
-	env := variables(gate.Env)
-	try(t, container{env: env, args: gate.Args, keys: gate.VolumeMounts[0].MountPath, healthcheck: gate.ReadinessProbe.Exec.Command})
-	return env["FLOWLATCH_UPSTREAM"]
+	env = variables(gate.Env)
+	return env, try(t, container{env: env, args: gate.Args, keys: gate.VolumeMounts[0].MountPath, healthcheck: gate.ReadinessProbe.Exec.Command, redis: redis})
 }
 
 // wantGrace checks that a pod may live for as long as it takes to end well.

@@ -33,6 +33,7 @@ export function showAlerts(s) {
 function gateAlerts(s) {
   const alerts = []
   if (s.draining) alerts.push({ kind: 'warn', title: 'Shutting down', text: 'New requests get 503; ' + plural(s.open_requests, 'open request', 'open requests') + ' may finish.' })
+  if (s.limits_degraded) alerts.push({ kind: 'warn', title: 'Redis does not answer: limits hold by --limits-fallback', text: 'What other gates count is not known here. The log says why; the gate goes back by itself.' })
   if (s.stale) {
     const fault = s.recent_reloads.find((r) => r.result === 'failure')
     alerts.push({

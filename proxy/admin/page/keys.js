@@ -1,6 +1,7 @@
 // The table of keys.
 
-import { $, ago, count, listCodes, now, plural, put, stamp, sum, turnedAway, visible, within } from './text.js'
+import { $, ago, count, listCodes, make, now, plural, put, stamp, sum, turnedAway, visible, within } from './text.js'
+import { showLimits } from './limits.js'
 import { lines, linesIn, sync } from './table.js'
 import { note } from './chatflows.js'
 
@@ -22,12 +23,20 @@ function state(k) {
 function fill(cells, k) {
   lines(cells[0], visible(k.id), secrets(k))
   const [word, kind] = state(k)
-  linesIn(kind, cells[1], word, k.status === 'not_yet_valid' && k.not_before ? 'from ' + stamp(k.not_before) : '')
+  const [status, limits] = parts(cells[1])
+  linesIn(kind, status, word, k.status === 'not_yet_valid' && k.not_before ? 'from ' + stamp(k.not_before) : '')
+  showLimits(limits, k.limits || [])
   put(cells[2], count(k.requests || 0))
   lines(cells[3], count(sum(turnedAway(k.refused))), listCodes(turnedAway(k.refused)))
   lines(cells[4], k.last_used ? ago(k.last_used) : 'never', k.last_used ? stamp(k.last_used) : '')
   lines(cells[5], k.last_refused ? ago(k.last_refused) : 'never', k.last_refused ? stamp(k.last_refused) : '')
   lines(cells[6], k.not_after ? within(k.not_after) : 'never', k.not_after ? stamp(k.not_after) : '')
+}
+
+// parts returns the two parts of a cell: its text, and what is used of limits.
+function parts(cell) {
+  if (!cell.firstChild) cell.append(make('div'), make('div'))
+  return cell.children
 }
 
 // secrets says since which generation of the key file the key is as it is and, of several secrets, when each was used.
