@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -72,16 +73,12 @@ func TestNextRequestFindsItsPlace(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, withKeys(t, limitsFile("concurrent: 1", "", "")))
 	request := fmt.Sprintf("POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\nContent-Length: 0\r\n\r\n", botA, bearerOf(secretA))
-	var conns []*bufio.ReadWriter
-	for range 2 {
-		conn := g.dial(t)
-		conns = append(conns, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)))
-	}
-	for n := range 1000 {
-		conn := conns[n%2]
-		_, _ = conn.WriteString(request)
-		_ = conn.Flush()
-		res, err := http.ReadResponse(conn.Reader, nil)
+	conns := []net.Conn{g.dial(t), g.dial(t)}
+	readers := []*bufio.Reader{bufio.NewReader(conns[0]), bufio.NewReader(conns[1])}
+	for n := range 500 {
+		_ = conns[n%2].SetDeadline(time.Now().Add(testkit.Timeout))
+		_, _ = io.WriteString(conns[n%2], request)
+		res, err := http.ReadResponse(readers[n%2], nil)
 		if err != nil {
 			t.Fatal(err)
 		}
