@@ -5,10 +5,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,38 +19,6 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// redisServer starts a redis-server and returns its URL, and the process.
-func redisServer(t *testing.T) (url string, p *os.Process) {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Skip("needs redis-server (apt-get install redis-server)")
-	}
-	dir, err := os.MkdirTemp("", "redis") // t.TempDir may be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket := filepath.Join(dir, "s")
-	cmd := exec.Command(path, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", dir)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGCONT)
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		os.RemoveAll(dir)
-	})
-	testkit.Eventually(t, "connection to redis-server", func() bool {
-		c, err := net.Dial("unix", socket)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return "unix://" + socket, cmd.Process
-}
-
 // limitedKeys returns a key file with one key that has these limits, and its secret.
 func limitedKeys(limits string) (file, secret string) {
 	secret = keystore.Generate()
@@ -64,7 +30,7 @@ func limitedKeys(limits string) (file, secret string) {
 // upstream there are never more, the quota is exact, and a gate that is killed does not keep its places.
 func TestLimitsOfThreeGates(t *testing.T) {
 	t.Parallel()
-	redis, process := redisServer(t)
+	redis := testkit.StartRedis(t)
 	const most = 4
 	var open, highest, served atomic.Int64
 	hold := make(chan struct{})
@@ -88,7 +54,7 @@ func TestLimitsOfThreeGates(t *testing.T) {
 	keys, secret := limitedKeys(fmt.Sprintf("concurrent: %d, requests: 100000/month", most))
 	var gates []*testkit.Gate
 	for range 3 {
-		g := testkit.Serve(t, testkit.Options{Keys: keys, Upstream: upstream, Args: []string{"--limits-redis", redis, "--log-allowed=false"}})
+		g := testkit.Serve(t, testkit.Options{Keys: keys, Upstream: upstream, Args: []string{"--limits-redis", redis.URL(), "--log-allowed=false"}})
 		g.AwaitLog(t, "limits and usage are shared through Redis")
 		gates = append(gates, g)
 	}
@@ -131,9 +97,7 @@ func TestLimitsOfThreeGates(t *testing.T) {
 	// Redis hangs: requests go on, and it is said once. What the others had open when this gate last heard of it counts until
 	// their lease ends, so it must hear first that they have ended.
 	testkit.Eventually(t, "places given back", func() bool { return ask(gates[0], `{"question":"x"}`).status == http.StatusOK })
-	if err := process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	redis.Signal(t, syscall.SIGSTOP)
 	gates[0].AwaitLog(t, "Redis does not answer; limits hold by --limits-fallback until it does, and usage is kept here meanwhile")
 	if res := ask(gates[0], `{"question":"x"}`); res.status != http.StatusOK {
 		t.Errorf("request while Redis hangs = %d %s, want 200", res.status, res.body)
@@ -141,9 +105,7 @@ func TestLimitsOfThreeGates(t *testing.T) {
 	if m := send(t, "GET", gates[0].Admin+"/metrics", "", "").body; !strings.Contains(m, "flowlatch_limits_degraded 1") || !strings.Contains(m, "flowlatch_limits_backend_up 0") {
 		t.Error("metrics do not say that limits hold by the fallback")
 	}
-	if err := process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	redis.Signal(t, syscall.SIGCONT)
 	testkit.Eventually(t, "Redis is back", func() bool { return len(gates[0].Logged(t, "limits and usage are shared through Redis")) == 2 })
 
 	if !testkit.Long() { // a lease lasts 30 s; TestRedisLease has a shorter one

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -21,58 +18,6 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
-
-// redis is a redis-server on a unix socket.
-type redis struct {
-	socket string
-	cmd    *exec.Cmd
-}
-
-func startRedis(t *testing.T) *redis {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "redis") // t.TempDir may be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &redis{socket: filepath.Join(dir, "s")}
-	t.Cleanup(func() { r.end(); os.RemoveAll(dir) })
-	r.start(t)
-	return r
-}
-
-func (r *redis) start(t *testing.T) {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Skip("needs redis-server (apt-get install redis-server)")
-	}
-	r.cmd = exec.Command(path, "--port", "0", "--unixsocket", r.socket, "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", filepath.Dir(r.socket))
-	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	testkit.Eventually(t, "connection to redis-server", func() bool {
-		c, err := net.Dial("unix", r.socket)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-}
-
-func (r *redis) signal(t *testing.T, s os.Signal) {
-	t.Helper()
-	if err := r.cmd.Process.Signal(s); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (r *redis) end() {
-	if r.cmd != nil {
-		_ = r.cmd.Process.Signal(syscall.SIGCONT)
-		_ = r.cmd.Process.Kill()
-		_ = r.cmd.Wait()
-	}
-}
 
 // gate is a limit.Redis that runs.
 type gate struct {
@@ -123,8 +68,8 @@ var patient = limit.RedisOptions{Timeout: 10 * time.Second}
 // TestRedisCountsForAll has three gates with one key: what one has used, the others have not left.
 func TestRedisCountsForAll(t *testing.T) {
 	t.Parallel()
-	r := startRedis(t)
-	all := gates(t, 3, r.socket, patient)
+	r := testkit.StartRedis(t)
+	all := gates(t, 3, r.Socket, patient)
 	for _, tt := range []struct {
 		limits string
 		use    limit.Use
@@ -173,7 +118,7 @@ func TestRedisConcurrent(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			all := gates(t, 3, delayed(t, startRedis(t), late), options)
+			all := gates(t, 3, delayed(t, testkit.StartRedis(t), late), options)
 			holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 7, requests: 1000000/month")}}
 			var open, admitted, refused atomic.Int64
 			var wg sync.WaitGroup
@@ -206,12 +151,12 @@ func TestRedisConcurrent(t *testing.T) {
 
 // delayed returns the address of a proxy before r, whose connections pause after each n-th answer for longer than a
 // request may wait. With zero, it is r.
-func delayed(t *testing.T, r *redis, n int) (socket string) {
+func delayed(t *testing.T, r *testkit.Redis, n int) (socket string) {
 	t.Helper()
 	if n == 0 {
-		return r.socket
+		return r.Socket
 	}
-	socket = r.socket + "-delayed"
+	socket = r.Socket + "-delayed"
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +168,7 @@ func delayed(t *testing.T, r *redis, n int) (socket string) {
 			if err != nil {
 				return
 			}
-			out, err := net.Dial("unix", r.socket)
+			out, err := net.Dial("unix", r.Socket)
 			if err != nil {
 				in.Close()
 				continue
@@ -250,8 +195,8 @@ func delayed(t *testing.T, r *redis, n int) (socket string) {
 // TestRedisLease ends a gate that has requests open, and never says so: their places are free again after its lease.
 func TestRedisLease(t *testing.T) {
 	t.Parallel()
-	r := startRedis(t)
-	all := gates(t, 2, r.socket, limit.RedisOptions{Lease: time.Second, Timeout: 10 * time.Second})
+	r := testkit.StartRedis(t)
+	all := gates(t, 2, r.Socket, limit.RedisOptions{Lease: time.Second, Timeout: 10 * time.Second})
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 2")}}
 	var g [2]limit.Grant
 	for i := range g {
@@ -299,8 +244,8 @@ func exactQuota(t *testing.T, all []*gate, holders []limit.Holder, requests int6
 // away, and once that it is back, and what is counted meanwhile is not lost.
 func TestRedisHangs(t *testing.T) {
 	t.Parallel()
-	r := startRedis(t)
-	all := gates(t, 2, r.socket, limit.RedisOptions{})
+	r := testkit.StartRedis(t)
+	all := gates(t, 2, r.Socket, limit.RedisOptions{})
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 5, requests: 1000/month")}}
 	count := 0
 	send := func(g *gate) string {
@@ -315,7 +260,7 @@ func TestRedisHangs(t *testing.T) {
 	for _, g := range all {
 		send(g)
 	}
-	r.signal(t, syscall.SIGSTOP)
+	r.Signal(t, syscall.SIGSTOP)
 	for _, g := range all {
 		testkit.Eventually(t, "notice that Redis hangs", func() bool { send(g); return !g.Up() })
 		if got := send(g); got != "ok" {
@@ -336,7 +281,7 @@ func TestRedisHangs(t *testing.T) {
 			g.End(&open[i], limit.Use{})
 		}
 	}
-	r.signal(t, syscall.SIGCONT)
+	r.Signal(t, syscall.SIGCONT)
 	for _, g := range all {
 		g.awaitUp(t, true)
 	}
@@ -351,8 +296,8 @@ func TestRedisHangs(t *testing.T) {
 // TestRedisRestartsEmpty kills Redis and starts another one: limits hold again by what the gates know of themselves.
 func TestRedisRestartsEmpty(t *testing.T) {
 	t.Parallel()
-	r := startRedis(t)
-	all := gates(t, 2, r.socket, patient)
+	r := testkit.StartRedis(t)
+	all := gates(t, 2, r.Socket, patient)
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 3, requests: 5/day")}}
 	var open [3]limit.Grant
 	for i := range open {
@@ -360,11 +305,11 @@ func TestRedisRestartsEmpty(t *testing.T) {
 			t.Fatalf("request %d = %s, want ok", i+1, word(v))
 		}
 	}
-	r.end()
+	r.Kill()
 	for _, g := range all {
 		g.awaitUp(t, false)
 	}
-	r.start(t)
+	r.Start(t)
 	for _, g := range all {
 		g.awaitUp(t, true)
 	}
@@ -393,9 +338,9 @@ func TestRedisRestartsEmpty(t *testing.T) {
 func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	for fallback, want := range map[limit.Fallback]string{limit.Split: "ok", limit.Whole: "ok", limit.Closed: "rate"} {
-		r := startRedis(t)
-		r.end()
-		g := startGate(t, r.socket, limit.RedisOptions{Fallback: fallback})
+		r := testkit.StartRedis(t)
+		r.Kill()
+		g := startGate(t, r.Socket, limit.RedisOptions{Fallback: fallback})
 		for _, limits := range []struct {
 			*keystore.Limits
 			want string
@@ -407,7 +352,7 @@ func TestRedisIsAway(t *testing.T) {
 				t.Errorf("fallback %d, limits %s: request without Redis = %s, want %s", fallback, limits, got, limits.want)
 			}
 		}
-		r.start(t)
+		r.Start(t)
 		g.awaitUp(t, true)
 	}
 }
@@ -429,8 +374,8 @@ func TestParseRedisURL(t *testing.T) {
 // TestRedisUsage has requests to two gates: each knows of all.
 func TestRedisUsage(t *testing.T) {
 	t.Parallel()
-	r := startRedis(t)
-	all := gates(t, 2, r.socket, patient)
+	r := testkit.StartRedis(t)
+	all := gates(t, 2, r.Socket, patient)
 	limits := parse(t, "requests: 3/1h")
 	for n := range 5 {
 		var g limit.Grant

@@ -38,19 +38,19 @@ func TestClientsAreForgotten(t *testing.T) {
 // hold by the fallback.
 func TestRedisThatRefuses(t *testing.T) {
 	t.Parallel()
-	r := startRedis(t)
-	r.command(t, "CONFIG SET min-replicas-to-write 1\r\n") // it refuses to write
-	g := startGate(t, r.socket, limit.RedisOptions{})
+	r := testkit.StartRedis(t)
+	command(t, r, "CONFIG SET min-replicas-to-write 1\r\n") // it refuses to write
+	g := startGate(t, r.Socket, limit.RedisOptions{})
 	testkit.Eventually(t, "word that Redis does not answer", func() bool { return g.changes.Load() == 1 })
-	r.command(t, "CONFIG SET min-replicas-to-write 0\r\n")
+	command(t, r, "CONFIG SET min-replicas-to-write 0\r\n")
 	g.awaitUp(t, true)
 	testkit.Eventually(t, "word that it does", func() bool { return g.changes.Load() == 2 })
 }
 
-// command sends r a command.
-func (r *redis) command(t *testing.T, line string) {
+// command sends a Redis a command.
+func command(t *testing.T, r *testkit.Redis, line string) {
 	t.Helper()
-	c, err := net.Dial("unix", r.socket)
+	c, err := net.Dial("unix", r.Socket)
 	if err != nil {
 		t.Fatal(err)
 	}
