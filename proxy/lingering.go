@@ -3,6 +3,7 @@ package proxy
 import (
 	"container/list"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -163,12 +164,21 @@ const discardSize = 8 << 10
 // discard reads until the client closes, has sent limit bytes, or has had its time; then it closes the connection.
 func (c *lingeringConn) discard(limit int64) {
 	defer c.Conn.Close()
-	over := time.AfterFunc(lingerTime, func() { c.Conn.Close() })
-	defer over.Stop()
+	discard(c.Conn, c.SetReadDeadline, limit, lingerIdle, lingerTime)
+}
+
+// discard reads and throws away at most limit bytes, as long as none is missing for longer than idle, and for no longer
+// than in all. An error is nobody's concern.
+func discard(r io.Reader, setDeadline func(time.Time) error, limit int64, idle, inAll time.Duration) {
 	p := make([]byte, discardSize)
-	for read := int64(0); read < limit; {
-		_ = c.SetReadDeadline(time.Now().Add(lingerIdle)) // if it fails, so does Read
-		n, err := c.Conn.Read(p)
+	over := time.Now().Add(inAll)
+	for read := int64(0); read < limit && time.Now().Before(over); {
+		deadline := time.Now().Add(idle)
+		if deadline.After(over) {
+			deadline = over
+		}
+		_ = setDeadline(deadline) // if it fails, so does Read
+		n, err := r.Read(p)
 		if err != nil {
 			return
 		}

@@ -63,13 +63,5 @@ func (x *exchange) discardBody() {
 	b.reading.Lock()
 	defer b.reading.Unlock()
 	b.discarded = true
-	piece := make([]byte, 8<<10)
-	left, until := 2*b.limit, time.Now().Add(discardTime)
-	for left > 0 && time.Now().Before(until) {
-		_ = b.conn.SetReadDeadline(time.Now().Add(discardPause))
-		n, err := b.server.Read(piece)
-		if left -= int64(n); err != nil {
-			return // the end, or nobody's concern
-		}
-	}
+	discard(b.server, b.conn.SetReadDeadline, 2*b.limit, discardPause, discardTime)
 }
