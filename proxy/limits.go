@@ -93,9 +93,12 @@ func (l *limits) exceeded() limit.Excess {
 	return l.verdict.Observed
 }
 
-// excessName is a limit in logs and metrics, such as "key requests: 10/1s".
-func excessName(e limit.Excess) string {
-	return e.Holder.String() + " " + LimitName(e.Reason, e.Unit, e.Limit)
+// excessName is a limit that is exceeded, in logs and metrics.
+func excessName(e limit.Excess) string { return whoseLimit(e.Holder, e.Reason, e.Unit, e.Limit) }
+
+// whoseLimit is a limit with its holder, such as "key requests: 10/1s".
+func whoseLimit(k limit.Kind, r limit.Reason, u keystore.Unit, value string) string {
+	return k.String() + " " + LimitName(r, u, value)
 }
 
 // holdsPlace reports whether the number of requests at once is limited.
@@ -198,13 +201,13 @@ func (x *exchange) addLimitHeader(h http.Header) {
 		if s.Observed || s.Holder == limit.Chatflow {
 			continue
 		}
-		name := strconv.Quote(s.Holder.String() + " " + LimitName(s.Reason, s.Unit, s.Limit))
+		name := strconv.Quote(whoseLimit(s.Holder, s.Reason, s.Unit, s.Limit))
 		policy, standing := name+";q="+strconv.FormatInt(s.N, 10), name+";r="+strconv.FormatInt(s.Left, 10)
 		if s.Reason == limit.Concurrent {
 			policy += `;qu="concurrent-requests"`
 		} else {
-			policy += ";w=" + seconds(s.Window)
-			standing += ";t=" + seconds(s.Reset)
+			policy += ";w=" + strconv.FormatInt(problem.Seconds(s.Window), 10)
+			standing += ";t=" + strconv.FormatInt(problem.Seconds(s.Reset), 10)
 		}
 		switch {
 		case s.Reason == limit.Quota && s.Unit == keystore.Bytes:
@@ -217,9 +220,4 @@ func (x *exchange) addLimitHeader(h http.Header) {
 	if policies != nil {
 		h["Ratelimit-Policy"], h["Ratelimit"] = []string{strings.Join(policies, ", ")}, []string{strings.Join(standings, ", ")}
 	}
-}
-
-// seconds returns a time in whole seconds, rounded up.
-func seconds(d time.Duration) string {
-	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }

@@ -81,7 +81,7 @@ func (p *Proxy) ownKey(k *keystore.Key, s *keystore.Snapshot) ownKey {
 	for _, l := range p.opts.Limiter.Standings(holder, p.now()) {
 		v.Limits = append(v.Limits, ownLimit{
 			Limit: LimitName(l.Reason, l.Unit, l.Limit), Of: l.N, Used: l.N - l.Left, Left: l.Left,
-			Resets: int64((l.Reset + time.Second - 1) / time.Second), Enforced: !l.Observed,
+			Resets: problem.Seconds(l.Reset), Enforced: !l.Observed,
 		})
 	}
 	return v

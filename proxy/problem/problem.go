@@ -60,7 +60,7 @@ func (e *Error) Write(w http.ResponseWriter, requestID string, form Form) {
 		h["Allow"] = []string{e.Allow}
 	}
 	if e.RetryAfter > 0 {
-		h["Retry-After"] = []string{strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10)}
+		h["Retry-After"] = []string{strconv.FormatInt(Seconds(e.RetryAfter), 10)}
 	}
 	if e.Final {
 		h["X-Should-Retry"] = []string{"false"} // read by the SDKs of OpenAI, Anthropic and others made by the same generator
@@ -71,6 +71,9 @@ func (e *Error) Write(w http.ResponseWriter, requestID string, form Form) {
 	w.WriteHeader(k.status)
 	_, _ = w.Write(body) // a client that has left cannot be told
 }
+
+// Seconds returns a time in whole seconds, rounded up, as headers have it: nobody must come back too early.
+func Seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
 // body returns the JSON of the response: the members of RFC 9457, and those of ours. It is put together by hand
 // because refusing must cost less than forwarding, and encoding/json takes as long as all the rest of a refusal.
