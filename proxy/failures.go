@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
 // FailureLimit is how many requests without a valid key a client may send before it gets 429: Burst at once, and as
@@ -22,11 +24,10 @@ var DefaultFailureLimit = FailureLimit{Burst: 30, Per: time.Minute}
 // outsider cannot arrange that, because the seed is random. All that is at stake is whether a refusal is a 401 or a 429:
 // a request with a valid key is never counted and never refused by this.
 //
-// A counter is the time at which it will be empty again (the generic cell rate algorithm, GCRA), in nanoseconds since
-// 1970.
+// A counter is a [limit.Bucket].
 type failures struct {
-	every    int64 // nanoseconds from one failure to the next, evenly spread; zero for no limit
-	burst    int64 // failures at once
+	limited  bool
+	pace     limit.Pace
 	seed     maphash.Seed
 	counters [1 << 14]atomic.Int64
 }
@@ -34,7 +35,7 @@ type failures struct {
 func newFailures(l FailureLimit) *failures {
 	f := &failures{seed: maphash.MakeSeed()}
 	if l.Burst > 0 && l.Per > 0 {
-		f.every, f.burst = max(int64(l.Per)/int64(l.Burst), 1), int64(l.Burst)
+		f.limited, f.pace = true, limit.NewPace(int64(l.Burst), l.Per)
 	}
 	return f
 }
@@ -42,18 +43,19 @@ func newFailures(l FailureLimit) *failures {
 // count counts a failure of client at now. It reports whether that is one too many, and then after which time the next
 // one would not be.
 func (f *failures) count(client netip.Addr, now time.Time) (after time.Duration, tooMany bool) {
-	if f.every == 0 {
+	if !f.limited {
 		return 0, false
 	}
 	counter := &f.counters[maphash.Comparable(f.seed, network(client))%uint64(len(f.counters))]
 	t := now.UnixNano()
 	for {
 		was := counter.Load()
-		empty := max(was, t) + f.every
-		if over := empty - t - f.burst*f.every; over > 0 {
-			return time.Duration(over), true
+		b := limit.Bucket(was)
+		b.Enter(f.pace, t)
+		if after := b.Wait(f.pace, t); after > 0 {
+			return after, true
 		}
-		if counter.CompareAndSwap(was, empty) {
+		if b.Take(f.pace); counter.CompareAndSwap(was, int64(b)) {
 			return 0, false
 		}
 	}

@@ -18,7 +18,7 @@ type account struct {
 	mu      sync.Mutex // guards what follows
 	gone    bool       // it has been dropped, and another may be in its place
 	limits  *keystore.Limits
-	buckets []bucket // of the rates of limits, in their order
+	buckets []Bucket // of the rates of limits, in their order
 	open    int64    // requests at the upstream
 	periods [keystore.Periods]period
 	past    []period // months that have ended, of keys and chatflows
@@ -60,7 +60,7 @@ func (a *account) enter(limits *keystore.Limits, r rule, now time.Time) {
 		a.change(limits)
 	}
 	for i := range a.buckets {
-		a.buckets[i].enter(rateOf(limits.Rates[i], r.rates), now.UnixNano())
+		a.buckets[i].Enter(paceOf(limits.Rates[i], r.rates), now.UnixNano())
 	}
 }
 
@@ -92,9 +92,9 @@ func (a *account) keepPast(month period) {
 
 // change replaces the limits. Buckets of rates that stay are kept.
 func (a *account) change(limits *keystore.Limits) {
-	var buckets []bucket
+	var buckets []Bucket
 	if limits != nil && len(limits.Rates) > 0 {
-		buckets = make([]bucket, len(limits.Rates))
+		buckets = make([]Bucket, len(limits.Rates))
 		for i, r := range limits.Rates {
 			if a.limits == nil {
 				break
@@ -118,7 +118,7 @@ func (a *account) exceeds(reason Reason, r rule, now time.Time) (e Excess) {
 		}
 	case reason == Rate:
 		for i, of := range l.Rates {
-			if wait := a.buckets[i].wait(rateOf(of, r.rates), now.UnixNano()); wait > e.RetryAfter {
+			if wait := a.buckets[i].Wait(paceOf(of, r.rates), now.UnixNano()); wait > e.RetryAfter {
 				e = Excess{Reason: Rate, Limit: of.String(), RetryAfter: wait}
 			}
 		}
@@ -143,9 +143,9 @@ func (a *account) begin(r rule, now time.Time) (low bool) {
 		return false
 	}
 	for i, of := range l.Rates {
-		rate := rateOf(of, r.rates)
-		a.buckets[i].take(rate)
-		low = low || a.buckets[i].left(rate, now.UnixNano())*4 < r.rates.of(of.N)
+		pace := paceOf(of, r.rates)
+		a.buckets[i].Take(pace)
+		low = low || a.buckets[i].left(pace, now.UnixNano())*4 < r.rates.of(of.N)
 	}
 	for _, q := range l.Quotas {
 		n := r.quotas.of(q.N) * milli[q.Unit]
@@ -173,7 +173,7 @@ func (a *account) undo(r rule) {
 		return
 	}
 	for i, of := range a.limits.Rates {
-		a.buckets[i] -= bucket(rateOf(of, r.rates).every)
+		a.buckets[i] -= Bucket(paceOf(of, r.rates).every)
 	}
 }
 
@@ -196,7 +196,7 @@ func (a *account) end(u Use) {
 // used in a period is of no account: it has no quotas.
 func (a *account) atRest(now time.Time) bool {
 	return a.open == 0 &&
-		!slices.ContainsFunc(a.buckets, func(b bucket) bool { return int64(b) > now.UnixNano() }) &&
+		!slices.ContainsFunc(a.buckets, func(b Bucket) bool { return int64(b) > now.UnixNano() }) &&
 		(a.kind == Client || len(a.past) == 0 && !slices.ContainsFunc(a.periods[:], func(p period) bool { return p.used != [counts]int64{} }))
 }
 

@@ -165,7 +165,7 @@ func (a *account) hear(k check, at int64, now time.Time) {
 	case Rate:
 		for i := range a.buckets { // which a reload may have changed
 			if a.limits.Rates[i] == k.rate {
-				a.buckets[i] = max(a.buckets[i], bucket(at*1000))
+				a.buckets[i] = max(a.buckets[i], Bucket(at*1000))
 			}
 		}
 	}

@@ -52,11 +52,11 @@ func (a *account) standings(all []Standing, r rule, now time.Time) []Standing {
 		all = append(all, Standing{Reason: Concurrent, Limit: strconv.Itoa(l.Concurrent), N: n, Left: max(n-a.open-a.openElsewhere(math.MaxInt64, now), 0), Observed: l.Observe})
 	}
 	for i, of := range l.Rates {
-		rate, ns := rateOf(of, r.rates), now.UnixNano()
-		left := a.buckets[i].left(rate, ns)
+		pace, ns := paceOf(of, r.rates), now.UnixNano()
+		left := a.buckets[i].left(pace, ns)
 		reset := time.Duration(0)
 		if full := int64(a.buckets[i]) - ns; full > 0 { // the next one comes back when a multiple of every is left
-			reset = time.Duration(full - (r.rates.of(of.N)-left-1)*rate.every)
+			reset = time.Duration(full - (r.rates.of(of.N)-left-1)*pace.every)
 		}
 		all = append(all, Standing{Reason: Rate, Limit: of.String(), N: r.rates.of(of.N), Left: left, Window: of.Per, Reset: reset, Observed: l.Observe})
 	}
