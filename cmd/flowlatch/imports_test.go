@@ -74,7 +74,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp"},
 		},
 		"proxy/limit": {
-			own:   []string{"keystore"},
+			own:   []string{"keystore", "keystore/watch"},
 			avoid: []string{"net/http"},
 			only:  []string{"github.com/redis/rueidis"},
 		},

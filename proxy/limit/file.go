@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
 // SaveEvery is how often usage is saved.
@@ -22,6 +24,9 @@ type File struct {
 	path string
 	lock *os.File
 }
+
+// maxFile is the largest usage file, in bytes: as large as a key file may be.
+const maxFile = 512 << 20
 
 // saved is the content of a usage file.
 type saved struct {
@@ -49,7 +54,7 @@ func (f *File) open(l *Local, now time.Time) error {
 	if err := syscall.Flock(int(f.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return fmt.Errorf("usage file %q: another process has it open (%s.lock is locked); each gate needs a file of its own, or --limits-redis for all", f.path, f.path)
 	}
-	data, err := os.ReadFile(f.path)
+	data, err := watch.ReadFile(f.path, maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return f.Save(l, now)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,6 +110,17 @@ func TestUsageFile(t *testing.T) {
 		}
 	}
 	end(l, f, tomorrow)
+}
+
+// TestUsageFileIsAPipe has a named pipe that nobody writes to in place of a usage file: it is a fault, and is not waited for.
+func TestUsageFileIsAPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "usage.json")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := limit.OpenFile(path, &limit.Local{}, noon); err == nil || !strings.Contains(err.Error(), "named pipe") {
+		t.Errorf("OpenFile of a named pipe = %v, want that it is one", err)
+	}
 }
 
 // TestUsageFileFaults has files that are not valid: each is an error that says what and what to do, and is left alone.
