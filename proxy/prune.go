@@ -7,22 +7,29 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// pruneEvery is how often it is looked whether there is something to forget.
-const pruneEvery = time.Second
+// How often it is looked whether there is something to forget.
+const (
+	pruneEvery  = time.Second
+	forgetEvery = 10 * time.Second // of limits: requests wait while all that is counted is looked at
+)
 
 // pruneGone forgets what is counted for keys and chatflows that left the key file, until ctx is done. A request that
 // began before a reload and ends after it may count for one that is gone, so it is looked again after one of those.
 func (p *Proxy) pruneGone(ctx context.Context) {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
+	forget := time.NewTicker(forgetEvery)
+	defer forget.Stop()
 	var last *keystore.Snapshot
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-forget.C:
+			p.opts.Limiter.Prune(p.now())
+			continue
 		case <-tick.C:
 		}
-		p.opts.Limiter.Prune(p.now())
 		if s := p.opts.Store.Snapshot(); p.endedLate.Swap(false) || s != last {
 			p.prune(s)
 			last = s
