@@ -10,6 +10,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
 // account counts an exchange that has ended and writes its log line.
@@ -22,15 +23,26 @@ func (x *exchange) account() {
 		x.endStream()
 	}
 	took := time.Since(x.started)
-	x.proxy.metrics.count(x, took)
-	x.proxy.counters.count(x)
-	x.proxy.refusals.note(x, x.started.Add(took))
-	x.counters.upstreamRefusals.note(x, x.started.Add(took))
-	x.endUse(x.started.Add(took))
+	ended := stats.Request{
+		ID: x.id, Method: logMethod(w.request.Method), Client: x.client, Started: x.started, Ended: x.started.Add(took), FirstByte: w.firstByte,
+		Route: x.routeLabel(), Chatflow: x.Entry, Key: x.Key, Secret: x.Secret, Status: w.status, Err: x.err, Allowed: x.Allowed,
+	}
+	if x.refusedByUpstream() {
+		ended.UpstreamHint = x.upstreamHint
+	}
+	x.hint = x.proxy.stats.End(&x.counted, &ended)
 	if x.isOfGone(x.proxy.opts.Store.Snapshot()) {
 		x.proxy.endedLate.Store(true)
 	}
 	x.log(took)
+}
+
+// routeLabel is what logs and metrics call the route by; empty if it is not known.
+func (x *exchange) routeLabel() string {
+	if x.Request == nil || x.Route == nil {
+		return ""
+	}
+	return x.Route.Label()
 }
 
 // log writes the line. Nothing in it is chosen freely by the client, no path, query, header or body, except the
@@ -52,8 +64,8 @@ func (x *exchange) log(took time.Duration) {
 	if x.trace.parent != "" {
 		e.Str("trace_id", x.trace.id()).Str("span_id", x.trace.span())
 	}
-	if x.Request != nil && x.Route != nil {
-		e.Str("route", x.Route.Label())
+	if route := x.routeLabel(); route != "" {
+		e.Str("route", route)
 	}
 	if x.Entry != nil {
 		e.Str("chatflow", x.Entry.Label())

@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
@@ -51,9 +52,9 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 	budget := p.anonymousBudget
 	if a.Opens {
 		budget = p.bodyBudget
-		conn := clientConnOf(in.Context())
-		conn.hold()
-		defer conn.release(false)
+		conn := connection.Of(in.Context())
+		conn.Hold()
+		defer conn.Release(false)
 	}
 	body.until = time.Now().Add(within)
 	return bufferBody(budget, body.client, in.Body, limit)

@@ -13,7 +13,9 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
 // exchange is one request and its response, from its first byte to its log line.
@@ -29,9 +31,8 @@ type exchange struct {
 	body     requestBody
 	response responseWriter
 	authorization
-	counters *counters // of the chatflow
-	use      *keyUse   // of the key; nil unless it opened what the request asked for
-	limits   limits
+	counted stats.Open
+	limits  limits
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc // ends the forwarded request; nil before that
@@ -90,8 +91,8 @@ func (x *exchange) end() {
 	x.buffered.release()
 	x.body.settle()
 	x.discardBody()
-	if c := lingeringConnOf(x.response.request); c != nil && x.response.http1 {
-		c.noteWhole(x.body.whole.Load())
+	if x.response.http1 {
+		connection.Of(x.response.request.Context()).NoteWhole(x.body.whole.Load())
 	}
 	x.response.end()
 	x.endLimits()

@@ -60,14 +60,14 @@ func TestKeyUse(t *testing.T) {
 			if res := g.request(t, tt.method, tt.target, tt.body, headers...); res.status != tt.status {
 				t.Fatalf("%s %s = %d %s, want %d", tt.method, tt.target, res.status, res.body, tt.status)
 			}
-			if got := !g.proxy.LastUsed(tt.key).IsZero(); got != tt.used { // already, though the request may not be over
+			if got := !g.proxy.Stats().LastUsed(tt.key).IsZero(); got != tt.used { // already, though the request may not be over
 				t.Errorf("LastUsed(%s) is set = %t, want %t", tt.key, got, tt.used)
 			}
 			if tt.key == "" {
 				return
 			}
-			testkit.Eventually(t, "end of the request", func() bool { return g.proxy.KeyUse(tt.key).Requests == 1 })
-			use := g.proxy.KeyUse(tt.key)
+			testkit.Eventually(t, "end of the request", func() bool { return g.proxy.Stats().KeyUse(tt.key).Requests == 1 })
+			use := g.proxy.Stats().KeyUse(tt.key)
 			if got := !use.LastUsed.IsZero(); got != tt.used {
 				t.Errorf("KeyUse(%s).LastUsed is set = %t, want %t", tt.key, got, tt.used)
 			}
@@ -84,7 +84,7 @@ func TestUseOfAnOpenStream(t *testing.T) {
 	next := make(chan string)
 	s := serveGateWith(t, events(next), time.Minute, nil)
 	res := stream(t, s.base)
-	use := s.proxy.KeyUse("key-a")
+	use := s.proxy.Stats().KeyUse("key-a")
 	if use.LastUsed.IsZero() || use.LastRequest.IsZero() || use.Open != 1 || use.Streams != 1 {
 		t.Errorf("last use of an open stream = %v, last request = %v, open = %d, streams = %d, want two times, 1 and 1", use.LastUsed, use.LastRequest, use.Open, use.Streams)
 	}
@@ -93,8 +93,8 @@ func TestUseOfAnOpenStream(t *testing.T) {
 	if _, err := io.ReadAll(res.Body); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Eventually(t, "end of the stream", func() bool { return s.proxy.KeyUse("key-a").Open == 0 })
-	if end := s.proxy.KeyUse("key-a"); !end.LastUsed.After(use.LastUsed) || end.Streams != 0 {
+	testkit.Eventually(t, "end of the stream", func() bool { return s.proxy.Stats().KeyUse("key-a").Open == 0 })
+	if end := s.proxy.Stats().KeyUse("key-a"); !end.LastUsed.After(use.LastUsed) || end.Streams != 0 {
 		t.Errorf("last use after the stream = %v, streams = %d, want later than %v, and 0", end.LastUsed, end.Streams, use.LastUsed)
 	}
 }
@@ -122,7 +122,7 @@ func TestUseOfSecrets(t *testing.T) {
 	if strings.Count(g.log.String(), "key_fingerprint") != 2 {
 		t.Errorf("log = %s, want no key_fingerprint for a key with one secret", g.log)
 	}
-	use := g.proxy.KeyUse("key-a")
+	use := g.proxy.Stats().KeyUse("key-a")
 	if use.SecretLastUsed(keystore.DigestOf(old)).IsZero() || !use.SecretLastUsed(keystore.DigestOf(current)).IsZero() {
 		t.Errorf("last use of the secrets = %v and %v, want a time and none", use.SecretLastUsed(keystore.DigestOf(old)), use.SecretLastUsed(keystore.DigestOf(current)))
 	}
@@ -170,7 +170,7 @@ func TestPruneGone(t *testing.T) {
 	reload(keyFile)
 	metrics := func() string { _, text := s.adminGet(t, "GET", "/metrics"); return text }
 	testkit.Eventually(t, "end of all series but those of the open stream", func() bool { return !strings.Contains(metrics(), "gone-") })
-	if use := s.proxy.KeyUse("gone-49"); use.Open != 1 {
+	if use := s.proxy.Stats().KeyUse("gone-49"); use.Open != 1 {
 		t.Errorf("open requests of the key with a stream = %d, want 1", use.Open)
 	}
 	close(next)
@@ -178,11 +178,11 @@ func TestPruneGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, "end of what the stream left behind", func() bool {
-		use := s.proxy.KeyUse("gone-49")
+		use := s.proxy.Stats().KeyUse("gone-49")
 		return !strings.Contains(metrics(), "gone-") && use.Requests == 0 && use.LastUsed.IsZero()
 	})
 	for i := range n {
-		if s.proxy.ChatflowCounts(fmt.Sprintf("00000000-0000-4000-8000-%012d", i)).Requests != 0 {
+		if s.proxy.Stats().ChatflowCounts(fmt.Sprintf("00000000-0000-4000-8000-%012d", i)).Requests != 0 {
 			t.Errorf("counts of chatflow %d are there", i)
 		}
 	}

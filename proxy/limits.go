@@ -80,8 +80,8 @@ func (x *exchange) beginLimits() {
 		x.deny(limitExceeded(e))
 	}
 	if e := l.exceeded(); e.Reason != limit.None {
-		labels := labelsOf(x)
-		x.proxy.metrics.exceeded.WithLabelValues(labels.key, labels.chatflow, excessName(e)).Inc()
+		key, chatflow := x.labels()
+		x.proxy.stats.Limited(key, chatflow, excessName(e))
 	}
 }
 
@@ -118,12 +118,12 @@ func (x *exchange) endLimits() {
 		return
 	}
 	if x.holdsPlace() {
-		abandoned := 0.0
+		var abandoned time.Duration
 		if at := l.abandoned.Load(); at > 0 {
-			abandoned = time.Since(time.Unix(0, at)).Seconds()
+			abandoned = time.Since(time.Unix(0, at))
 		}
-		labels := labelsOf(x)
-		x.proxy.metrics.abandoned.WithLabelValues(labels.key, labels.chatflow).Add(abandoned)
+		key, chatflow := x.labels()
+		x.proxy.stats.Abandoned(key, chatflow, abandoned)
 	}
 	l.begun = false
 	use := limit.Use{Unsent: l.sent.IsZero(), Bytes: x.response.bytes + x.body.bytes.Load()}
@@ -131,15 +131,20 @@ func (x *exchange) endLimits() {
 		use.Time = time.Since(l.sent)
 	}
 	x.proxy.opts.Limiter.End(&l.grant, use)
-	x.proxy.metrics.used(l.key(), use)
+	if l.all[0].Kind == limit.Key && !use.Unsent {
+		x.proxy.stats.Used(l.all[0].ID, use.Time, use.Bytes)
+	}
 }
 
-// key returns the ID of the key that counts the request, or nothing.
-func (l *limits) key() string {
-	if l.n > 0 && l.all[0].Kind == limit.Key {
-		return l.all[0].ID
+// labels returns the ID of the key that was presented and what metrics call the chatflow by; each empty if there is none.
+func (x *exchange) labels() (key, chatflow string) {
+	if x.Key != nil {
+		key = x.Key.ID
 	}
-	return ""
+	if x.Entry != nil {
+		chatflow = x.Entry.Label()
+	}
+	return key, chatflow
 }
 
 // limitExceeded returns the response to a request that exceeds a limit. Its sentences are for the visitor of a web page.

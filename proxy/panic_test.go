@@ -85,7 +85,7 @@ func TestPanicIsAnInternalError(t *testing.T) {
 					t.Errorf("metrics lack %s", want)
 				}
 			}
-			if all, _ := p.Totals(); found != 1 || all.Failed != 1 {
+			if all, _ := p.Stats().Totals(); found != 1 || all.Failed != 1 {
 				t.Errorf("log lines = %d, failed requests = %d, want one each", found, all.Failed)
 			}
 		})

@@ -17,12 +17,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/cors"
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/proxy/certificate"
+	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
 // Proxy is the gate. It is an http.Handler; all methods may be called concurrently.
@@ -33,25 +36,22 @@ type Proxy struct {
 	dial      dialer
 	transport roundTripper
 
-	connections     connections   // of clients
-	upstream        upstreamShare // who may be at the upstream
-	bodyBudget      *share        // bytes for bodies of clients with a valid key
-	anonymousBudget *share        // for bodies of others, for chatflows that may be public
-	unread          *share        // refusals that were not read
+	connections     *connection.Set // of clients
+	upstream        upstreamShare   // who may be at the upstream
+	bodyBudget      *share          // bytes for bodies of clients with a valid key
+	anonymousBudget *share          // for bodies of others, for chatflows that may be public
+	unread          *share          // refusals that were not read
 	credentials     credentials
 	failures        *failures
 	unreadable      unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
 	cors            *cors.Cors      // nil if the upstream answers browsers
 
-	lingering *lingering
+	lingering *connection.Lingering
 	inflight  inflight
 	streams   streams
 	created   created
 	health    health
-	metrics   *metrics
-	counters  chatflowCounters
-	refusals  refusals
-	keys      keyUses
+	stats     *stats.Stats
 	sampler   logSampler
 	errorLog  *log.Logger // of net/http
 
@@ -74,8 +74,8 @@ func New(o Options) (*Proxy, error) {
 			return nil, err
 		}
 	}
-	p.lingering = newLingering(maxLingering, 2*p.opts.MaxBody)
-	p.connections = connections{limit: o.MaxConnections, full: p.logConnections, lingering: p.lingering}
+	p.lingering = connection.NewLingering(2 * p.opts.MaxBody)
+	p.connections = connection.NewSet(o.MaxConnections, p.lingering, p.logConnections)
 	p.upstream = newUpstreamShare(o.MaxForwarded)
 	largest := max(o.MaxCheckedBody, maxIDBody)
 	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
@@ -86,8 +86,10 @@ func New(o Options) (*Proxy, error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")
 	}
 	p.health.changed = p.logHealth
-	p.metrics = newMetrics(o.Registry, o.Version)
-	o.Registry.MustRegister(p.connections.metric())
+	p.stats = stats.New(o.Registry, o.Version)
+	o.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "flowlatch_connections", Help: "Client connections that are open now.",
+	}, func() float64 { return float64(p.connections.Count()) }))
 	p.transport = newTransport(p.opts, func(ctx context.Context, network, addr string) (net.Conn, error) { return p.dial(ctx, network, addr) })
 	return p, nil
 }
@@ -137,7 +139,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.beginLimits()
 	p.authorizeBody(&x.authorization, r, &x.body)
 	x.beginLimits() // where the body names the chatflow
-	x.beginUse()
+	if x.Allowed && x.Opens && x.Key != nil {
+		p.stats.Use(&x.counted, x.Key, x.Secret, x.started)
+	}
 	switch {
 	case !x.Allowed:
 		x.refuse(p.limitFailures(x))
@@ -171,6 +175,9 @@ func (p *Proxy) now() time.Time {
 	}
 	return time.Now()
 }
+
+// Stats returns what became of requests since the start.
+func (p *Proxy) Stats() *stats.Stats { return p.stats }
 
 // Options returns what the gate was made of, with defaults filled in.
 func (p *Proxy) Options() Options { return p.opts }

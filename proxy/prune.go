@@ -55,8 +55,6 @@ func (x *exchange) isOfGone(s *keystore.Snapshot) bool {
 }
 
 func (p *Proxy) prune(s *keystore.Snapshot) {
-	p.counters.prune(s)
-	p.keys.prune(s)
-	p.metrics.prune(s)
+	p.stats.Prune(s)
 	p.credentials.prune(s, p.opts.UpstreamAuthorization.Path)
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
 // refusal returns the one refusal with a request ID, once it has been noted.
-func (g *gate) refusal(t *testing.T, id string) (found proxy.Refusal) {
+func (g *gate) refusal(t *testing.T, id string) (found stats.Refusal) {
 	t.Helper()
 	testkit.Eventually(t, "refusal "+id, func() bool {
-		for _, r := range g.proxy.Refusals() {
+		for _, r := range g.proxy.Stats().Refusals() {
 			if r.RequestID == id {
 				found = *r
 				return true
@@ -44,21 +44,21 @@ func TestRecentRefusals(t *testing.T) {
 	const predict = "/api/v1/prediction/"
 	for _, tt := range []struct {
 		name, method, path, secret string
-		want                       proxy.Refusal
+		want                       stats.Refusal
 	}{
-		{"no key", "POST", predict + botA, "", proxy.Refusal{Method: "POST", Route: "prediction", Chatflow: "bot-a", Status: 401, Code: "missing_key", Reason: "no bearer token"}},
-		{"unknown key", "POST", predict + botA, "unknown-0123456789", proxy.Refusal{Method: "POST", Route: "prediction", Chatflow: "bot-a", Status: 401, Code: "invalid_key", Reason: "unknown key"}},
-		{"expired", "POST", predict + botA, secretExpired, proxy.Refusal{Method: "POST", Route: "prediction", Chatflow: "bot-a", Key: "old", Status: 401, Code: "invalid_key", Reason: "key has expired"}},
-		{"other chatflow", "POST", predict + botB, secretA, proxy.Refusal{Method: "POST", Route: "prediction", Chatflow: botB, Key: "key-a", Status: 403, Code: "key_not_for_chatflow", Reason: "key is not listed for the chatflow"}},
-		{"a method of the client's own", "WORD", predict + botA, secretA, proxy.Refusal{Method: "other", Status: 405, Code: "method_not_allowed"}},
-		{"broken off", "POST", predict + botB, secretB, proxy.Refusal{Method: "POST", Route: "prediction", Chatflow: botB, Key: "key-b", Status: 200, Code: "upstream_broken", Reason: "the upstream broke off in the middle of its response"}},
+		{"no key", "POST", predict + botA, "", stats.Refusal{Method: "POST", Route: "prediction", Chatflow: "bot-a", Status: 401, Code: "missing_key", Reason: "no bearer token"}},
+		{"unknown key", "POST", predict + botA, "unknown-0123456789", stats.Refusal{Method: "POST", Route: "prediction", Chatflow: "bot-a", Status: 401, Code: "invalid_key", Reason: "unknown key"}},
+		{"expired", "POST", predict + botA, secretExpired, stats.Refusal{Method: "POST", Route: "prediction", Chatflow: "bot-a", Key: "old", Status: 401, Code: "invalid_key", Reason: "key has expired"}},
+		{"other chatflow", "POST", predict + botB, secretA, stats.Refusal{Method: "POST", Route: "prediction", Chatflow: botB, Key: "key-a", Status: 403, Code: "key_not_for_chatflow", Reason: "key is not listed for the chatflow"}},
+		{"a method of the client's own", "WORD", predict + botA, secretA, stats.Refusal{Method: "other", Status: 405, Code: "method_not_allowed"}},
+		{"broken off", "POST", predict + botB, secretB, stats.Refusal{Method: "POST", Route: "prediction", Chatflow: botB, Key: "key-b", Status: 200, Code: "upstream_broken", Reason: "the upstream broke off in the middle of its response"}},
 	} {
 		began := time.Now()
 		id := g.send(t, tt.method, tt.path, tt.secret)
 		got := g.refusal(t, id)
-		ignore := cmpopts.IgnoreFields(proxy.Refusal{}, "Time", "RequestID", "Client", "Reason")
+		ignore := cmpopts.IgnoreFields(stats.Refusal{}, "Time", "RequestID", "Client", "Reason")
 		if tt.want.Reason != "" {
-			ignore = cmpopts.IgnoreFields(proxy.Refusal{}, "Time", "RequestID", "Client")
+			ignore = cmpopts.IgnoreFields(stats.Refusal{}, "Time", "RequestID", "Client")
 		}
 		if diff := cmp.Diff(tt.want, got, ignore, cmpopts.EquateComparable()); diff != "" {
 			t.Errorf("refusal of %s (-want +got):\n%s", tt.name, diff)
@@ -68,8 +68,8 @@ func TestRecentRefusals(t *testing.T) {
 		}
 	}
 	g.send(t, "POST", predict+botA, secretA)
-	testkit.Eventually(t, "all counts", func() bool { all, _ := g.proxy.Totals(); return all.Requests == 7 })
-	list := g.proxy.Refusals()
+	testkit.Eventually(t, "all counts", func() bool { all, _ := g.proxy.Stats().Totals(); return all.Requests == 7 })
+	list := g.proxy.Stats().Refusals()
 	if len(list) != 6 || list[0].Code != "upstream_broken" || list[5].Code != "missing_key" {
 		t.Errorf("refusals = %d, the first %+v, want 6 without the request that was served, the newest first", len(list), list[0])
 	}
@@ -111,7 +111,7 @@ func TestRecentRefusalsOfAFlood(t *testing.T) {
 	for i := range 2000 {
 		serve(i)
 	}
-	list := g.proxy.Refusals()
+	list := g.proxy.Stats().Refusals()
 	if len(list) != 513 || list[512].RequestID != id {
 		t.Errorf("refusals after a flood = %d, want 512 of strangers and that of the expired key", len(list))
 	}

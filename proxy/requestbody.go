@@ -130,7 +130,7 @@ func (b *requestBody) isShort() bool {
 // Before net/http responds it reads the rest of a short body, so that the connection can be reused. A client that does
 // not send the rest must not hold the connection by that, so the read deadline is near; the connection is closed after
 // it. The server's own body is put back then, because it knows whether the client waits for 100 Continue. Where it is
-// not, net/http closes the connection without a wait of 500 ms: see lingering.
+// not, net/http closes the connection without a wait of 500 ms: see [connection.Lingering].
 func (b *requestBody) end() {
 	if b.whole.Load() || b.ended.Swap(true) {
 		return

@@ -8,21 +8,21 @@ import (
 	"testing"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
-	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
 func TestQuantile(t *testing.T) {
 	t.Parallel()
-	times := func(all uint64, within ...uint64) proxy.ResponseTimes {
-		for len(within) < len(proxy.Buckets()) {
+	times := func(all uint64, within ...uint64) stats.ResponseTimes {
+		for len(within) < len(stats.Buckets()) {
 			within = append(within, within[len(within)-1])
 		}
-		return proxy.ResponseTimes{Within: within, All: all}
+		return stats.ResponseTimes{Within: within, All: all}
 	}
-	last := proxy.Buckets()[len(proxy.Buckets())-1]
+	last := stats.Buckets()[len(stats.Buckets())-1]
 	for _, tt := range []struct {
 		name    string
-		times   proxy.ResponseTimes
+		times   stats.ResponseTimes
 		q, want float64
 	}{
 		{"none", times(0, 0), 0.5, 0},
@@ -32,7 +32,7 @@ func TestQuantile(t *testing.T) {
 		{"all above the last bound", times(10, 0), 0.5, last},
 		{"some above the last bound", times(10, 1), 0.95, last},
 		{"since", times(20, 10, 10, 20).Since(times(10, 10)), 0.5, 0.015},
-		{"since nothing", times(10, 10).Since(proxy.ResponseTimes{}), 0.5, 0.0005},
+		{"since nothing", times(10, 10).Since(stats.ResponseTimes{}), 0.5, 0.0005},
 	} {
 		if got := tt.times.Quantile(tt.q); math.Abs(got-tt.want) > 1e-9 {
 			t.Errorf("%s: quantile %v = %v, want %v", tt.name, tt.q, got, tt.want)
@@ -46,8 +46,8 @@ func TestResponseTimes(t *testing.T) {
 	g := newGate(t, nil, nil)
 	g.send(t, "GET", "/api/v1/chatflows", secretA) // refused
 	g.send(t, "POST", "/api/v1/prediction/"+botA, secretA)
-	testkit.Eventually(t, "counts", func() bool { all, _ := g.proxy.Totals(); return all.Requests == 2 })
-	times := g.proxy.ResponseTimes()
+	testkit.Eventually(t, "counts", func() bool { all, _ := g.proxy.Stats().Totals(); return all.Requests == 2 })
+	times := g.proxy.Stats().ResponseTimes()
 	if times.All != 1 || times.Within[len(times.Within)-1] != 1 {
 		t.Errorf("response times = %+v, want that of the allowed request alone", times)
 	}

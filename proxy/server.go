@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/connection"
 )
 
 // The limits of a server. There is none on how long a response lasts: it would cut streams.
@@ -18,6 +20,12 @@ const (
 	cutGrace       = 2 * time.Second         // for handlers to end once their requests are cut
 	closeGrace     = 1500 * time.Millisecond // for the last responses to be flushed
 )
+
+// DefaultMaxConnections is how many connections of clients may be open.
+const DefaultMaxConnections = 10_000
+
+// maxAdminConnections is how many connections of operators may be open.
+const maxAdminConnections = 32
 
 // DefaultDrain is how long open requests may go on once the gate drains.
 const DefaultDrain = 25 * time.Second
@@ -35,13 +43,12 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	gate := p.server(p)
-	gate.ConnContext = withLingeringConn
 	goAway := p.secure(gate)
 	gate.BaseContext = func(net.Listener) context.Context { return context.WithValue(base, serverContextKey{}, base) }
-	p.connections.watch(gate)
+	p.connections.Watch(gate)
 	operators := p.server(admin)
 	operators.WriteTimeout = writeIdle
-	(&connections{limit: maxAdminConnections}).watch(operators)
+	connection.NewSet(maxAdminConnections, nil, nil).Watch(operators)
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -52,7 +59,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	go p.pruneGone(background)
 
 	failed := make(chan error, 2)
-	go func() { failed <- serveClients(gate, p.lingering.listen(data)) }()
+	go func() { failed <- serveClients(gate, p.lingering.Listen(data)) }()
 	go func() { failed <- serve(operators, adminListener) }()
 	var err error
 	var quiet bool
@@ -98,9 +105,9 @@ func (p *Proxy) close(gate *http.Server, quiet bool) error {
 		case <-flushed:
 		case <-last.Done():
 		}
-		p.lingering.wait(last)
+		p.lingering.Wait(last)
 	}
-	p.connections.closeAll()
+	p.connections.CloseAll()
 	return gate.Close()
 }
 

@@ -22,15 +22,7 @@ const recheckEvery = time.Second
 func (x *exchange) beginStream() {
 	p := x.proxy
 	x.response.stream = true
-	x.counters = p.counters.of(x.Entry)
-	for _, c := range []*counters{x.counters, &p.counters.all} {
-		c.streams.Add(1)
-		storeMax(&c.last, x.started.Unix())
-	}
-	if x.use != nil {
-		x.use.streams.Add(1)
-	}
-	p.metrics.streams.Inc()
+	p.stats.BeginStream(&x.counted, x.Entry, x.started)
 	p.streams.mu.Lock()
 	defer p.streams.mu.Unlock()
 	if p.streams.open == nil {
@@ -40,16 +32,10 @@ func (x *exchange) beginStream() {
 }
 
 func (x *exchange) endStream() {
-	p := x.proxy
-	p.streams.mu.Lock()
-	delete(p.streams.open, x)
-	p.streams.mu.Unlock()
-	p.metrics.streams.Dec()
-	x.counters.streams.Add(-1)
-	p.counters.all.streams.Add(-1)
-	if x.use != nil {
-		x.use.streams.Add(-1)
-	}
+	s := &x.proxy.streams
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, x)
 }
 
 // watch cuts the streams that would no longer be let in, until ctx is done: their key was revoked or has expired, or

@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -31,7 +32,7 @@ func (x *exchange) writeRefusal(err *problem.Error) {
 	}
 	x.discardBody()
 	_ = x.body.server.Close() // nothing of the body is held any more
-	if c := clientConnOf(w.request.Context()); c != nil && c.isFirstRefusal() && c.owner.count() <= fewConnections {
+	if c := connection.Of(w.request.Context()); c != nil && c.IsFirstRefusal() && x.proxy.connections.Count() <= fewConnections {
 		err.Write(w, x.id, form)
 		return
 	}
@@ -63,5 +64,5 @@ func (x *exchange) discardBody() {
 	b.reading.Lock()
 	defer b.reading.Unlock()
 	b.discarded = true
-	discard(b.server, b.conn.SetReadDeadline, 2*b.limit, discardPause, discardTime)
+	connection.Discard(b.server, b.conn.SetReadDeadline, 2*b.limit, discardPause, discardTime)
 }

@@ -89,7 +89,7 @@ func TestUpstreamRefusal(t *testing.T) {
 					t.Errorf("hint = %q, want %q in it", line.Hint, want)
 				}
 			}
-			got := g.proxy.UpstreamRefusals()
+			got := g.proxy.Stats().UpstreamRefusals()
 			if len(got) != len(tt.want[:min(1, len(tt.want))]) {
 				t.Fatalf("UpstreamRefusals() = %v, want one: %t", got, tt.want != nil)
 			}
@@ -101,7 +101,7 @@ func TestUpstreamRefusal(t *testing.T) {
 			}
 			healthy.Store(true)
 			g.send(t, http.MethodPost, tt.path, secretA)
-			testkit.Eventually(t, "end of the refusals", func() bool { return len(g.proxy.UpstreamRefusals()) == 0 })
+			testkit.Eventually(t, "end of the refusals", func() bool { return len(g.proxy.Stats().UpstreamRefusals()) == 0 })
 		})
 	}
 }
@@ -125,7 +125,7 @@ func TestUpstreamRefusalsAreFew(t *testing.T) {
 	if n := strings.Count(g.log.String(), `"hint":`); n != 2 {
 		t.Errorf("lines with a hint = %d, want 2", n)
 	}
-	if got := g.proxy.UpstreamRefusals(); len(got) != 2 {
+	if got := g.proxy.Stats().UpstreamRefusals(); len(got) != 2 {
 		t.Errorf("UpstreamRefusals() = %d, want one for each chatflow", len(got))
 	}
 }

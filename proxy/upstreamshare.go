@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -44,13 +45,13 @@ func (x *exchange) takeUpstream() *problem.Error {
 		}
 		return &noDescriptors
 	}
-	clientConnOf(x.response.request.Context()).hold()
+	connection.Of(x.response.request.Context()).Hold()
 	return nil
 }
 
 func (x *exchange) giveUpstream() {
 	s := &x.proxy.upstream
-	clientConnOf(x.response.request.Context()).release(x.response.hijacked)
+	connection.Of(x.response.request.Context()).Release(x.response.hijacked)
 	s.all.give(x.client, 1)
 	if x.anonymous() {
 		s.anonymous.give(x.client, 1)

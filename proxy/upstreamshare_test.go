@@ -62,7 +62,7 @@ func TestRequestsWithoutAKeyHaveAShareOfTheUpstream(t *testing.T) {
 			}
 			// An address may have the counter of the one whose share is used up. It is refused then, and another takes its place.
 			seen := func() int64 {
-				all, _ := g.proxy.Totals()
+				all, _ := g.proxy.Stats().Totals()
 				return waiting.Load() + int64(all.Requests)
 			}
 			for i := 0; int(waiting.Load()) < limit.all; i++ {

@@ -69,9 +69,17 @@ func TestImportsRunOneWay(t *testing.T) {
 			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
-			own:   []string{"proxy", "proxy/certificate", "proxy/limit", "proxy/problem", "keystore"},
+			own:   []string{"proxy", "proxy/certificate", "proxy/limit", "proxy/problem", "proxy/stats", "keystore"},
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp"},
+		},
+		"proxy/connection": {
+			only: []string{},
+		},
+		"proxy/stats": {
+			own:   []string{"proxy/problem", "keystore"},
+			avoid: []string{"net/http", "github.com/rs/zerolog"},
+			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors"},
 		},
 		"proxy/limit": {
 			own:   []string{"keystore", "keystore/watch"},
@@ -100,7 +108,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "keystore/watch", "proxy/limit", "proxy/route", "proxy/problem", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

@@ -64,8 +64,8 @@ func (a *Admin) Run(ctx context.Context) {
 }
 
 func (a *Admin) sample(now time.Time) sample {
-	all, _ := a.proxy.Totals()
-	return sample{now, all, a.proxy.ResponseTimes()}
+	all, _ := a.proxy.Stats().Totals()
+	return sample{now, all, a.proxy.Stats().ResponseTimes()}
 }
 
 // smallView is the limit of keys and chatflows up to which a status is no large response.

@@ -56,7 +56,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(keyExpiry, float64(t.Unix()), k.ID)
 		}
 		c.collectUse(ch, k.ID)
-		if !c.proxy.LastUsed(k.ID).IsZero() {
+		if !c.proxy.Stats().LastUsed(k.ID).IsZero() {
 			gauge(concurrent, float64(c.opts.Limiter.Open(k.ID)), k.ID)
 		}
 	}
@@ -75,7 +75,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 
 // collectUse reports how a key was used.
 func (c *collector) collectUse(ch chan<- prometheus.Metric, id string) {
-	use := c.proxy.KeyUse(id)
+	use := c.proxy.Stats().KeyUse(id)
 	at := func(d *prometheus.Desc, t time.Time) {
 		if !t.IsZero() {
 			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(t.Unix()), id)

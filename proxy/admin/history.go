@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
 // history remembers the counts of the last minute and, minute by minute, of the last hour, so that somebody who looks at
@@ -21,8 +21,8 @@ type history struct {
 // sample is what had been counted at a time.
 type sample struct {
 	at     time.Time
-	counts proxy.Counts
-	times  proxy.ResponseTimes
+	counts stats.Counts
+	times  stats.ResponseTimes
 }
 
 const (
@@ -56,7 +56,7 @@ type RecentStatus struct {
 }
 
 // lastMinute returns what was counted between the oldest recent sample and now, or since the start.
-func (h *history) lastMinute(counts proxy.Counts, now time.Time) RecentStatus {
+func (h *history) lastMinute(counts stats.Counts, now time.Time) RecentStatus {
 	h.mu.Lock()
 	from := h.minutes[0] // the start, unless that was long ago
 	if len(h.recent) > 0 && now.Sub(from.at) > recentTime {
@@ -105,7 +105,7 @@ func (h *history) lastHour(now sample) []MinuteStatus {
 }
 
 // refused counts the refusals among counts: what could not be served has a status from 500, and failed.
-func refused(counts proxy.Counts) (sum uint64) {
+func refused(counts stats.Counts) (sum uint64) {
 	for i, n := range counts.Refused {
 		if n > 0 && (&problem.Error{Code: problem.Codes()[i]}).Status() < 500 {
 			sum += n

@@ -6,20 +6,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
 // counting is a gate of which a test makes up the counts, second by second.
 type counting struct {
 	history
 	started time.Time
-	counts  proxy.Counts
-	times   proxy.ResponseTimes
+	counts  stats.Counts
+	times   stats.ResponseTimes
 }
 
 func newCounting(started time.Time) *counting {
-	c := &counting{started: started, times: proxy.ResponseTimes{Within: make([]uint64, len(proxy.Buckets()))}}
+	c := &counting{started: started, times: stats.ResponseTimes{Within: make([]uint64, len(stats.Buckets()))}}
 	c.begin(started)
 	return c
 }
@@ -28,7 +28,7 @@ func newCounting(started time.Time) *counting {
 func (c *counting) respond(seconds float64) {
 	c.counts.Requests++
 	c.times.All++
-	for i, bound := range proxy.Buckets() {
+	for i, bound := range stats.Buckets() {
 		if seconds <= bound {
 			c.times.Within[i]++
 		}

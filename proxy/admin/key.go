@@ -31,7 +31,7 @@ func (a *Admin) serveKey(w http.ResponseWriter, id string) {
 
 // oneKey returns the status of a key.
 func (a *Admin) oneKey(k *keystore.Key, now time.Time) KeyStatus {
-	use := a.proxy.KeyUse(k.ID)
+	use := a.proxy.Stats().KeyUse(k.ID)
 	s := KeyStatus{
 		ID: k.ID, Status: k.Validity(now).String(), Secrets: len(k.Secrets()), Generation: k.Since(),
 		NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()), LastUsed: optional(use.LastUsed),

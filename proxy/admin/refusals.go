@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
 // RefusalStatus is one request that was refused, could not be served, or was cut.
@@ -59,7 +59,7 @@ const (
 // refusalStatus returns the refusals of the view.
 func (a *Admin) refusalStatus(v view) []RefusalStatus {
 	list := []RefusalStatus{}
-	for _, r := range a.proxy.Refusals() {
+	for _, r := range a.proxy.Stats().Refusals() {
 		if len(list) < shownRefusals && v.hasRefusal(r) {
 			list = append(list, RefusalStatus{
 				Time: r.Time.UTC(), RequestID: r.RequestID, Client: r.Client, Method: r.Method, Route: r.Route,
@@ -70,7 +70,7 @@ func (a *Admin) refusalStatus(v view) []RefusalStatus {
 	return list
 }
 
-func (v view) hasRefusal(r *proxy.Refusal) bool {
+func (v view) hasRefusal(r *stats.Refusal) bool {
 	if v.requestID != "" {
 		return strings.HasPrefix(r.RequestID, v.requestID)
 	}
@@ -80,7 +80,7 @@ func (v view) hasRefusal(r *proxy.Refusal) bool {
 // upstreamRefusals returns chatflows whose requests the upstream refuses.
 func (a *Admin) upstreamRefusals(s *keystore.Snapshot) []UpstreamRefusalStatus {
 	list := []UpstreamRefusalStatus{}
-	for _, r := range a.proxy.UpstreamRefusals() {
+	for _, r := range a.proxy.Stats().UpstreamRefusals() {
 		label := ""
 		if c := s.Entry(r.Chatflow); c != nil {
 			label = c.Label()
@@ -98,7 +98,7 @@ func (a *Admin) upstreamRefusals(s *keystore.Snapshot) []UpstreamRefusalStatus {
 // expired, or a program with the wrong one.
 func (a *Admin) refusedKeys(now time.Time) []RefusedKeyStatus {
 	list := []RefusedKeyStatus{}
-	for _, r := range a.proxy.Refusals() {
+	for _, r := range a.proxy.Stats().Refusals() {
 		refused := r.Code.Index() >= 0 && r.Status < 500 // and not cut, or not served
 		if r.Key == "" || !refused || now.Sub(r.Time) > refusedKeysTime {
 			continue

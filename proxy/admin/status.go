@@ -12,6 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
 // Status is the state of the gate, as `GET /status` shows it.
@@ -204,7 +205,7 @@ func (a *Admin) status(v view) Status {
 	if o.Now != nil {
 		validAt = o.Now()
 	}
-	_, unlisted := a.proxy.Totals()
+	_, unlisted := a.proxy.Stats().Totals()
 	sample := a.sample(now)
 	all := sample.counts
 	s := Status{
@@ -255,7 +256,7 @@ func certificateReloads(all []certificate.Reload) (list []certificateReload) {
 	return list
 }
 
-func countStatus(c proxy.Counts) CountStatus {
+func countStatus(c stats.Counts) CountStatus {
 	return CountStatus{
 		Requests: c.Requests, Failed: c.Failed, Refused: c.RefusedByCode(), Streams: c.Streams,
 		LastCall: optional(c.LastRequest), LastRefused: optional(c.LastRefused),

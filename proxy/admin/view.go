@@ -115,13 +115,13 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyS
 		case "id":
 			rank = 0
 		case "last_used":
-			rank = newest(a.proxy.LastUsed(k.ID))
+			rank = newest(a.proxy.Stats().LastUsed(k.ID))
 		case "last_refused":
-			rank = newest(a.proxy.KeyUse(k.ID).LastRefused)
+			rank = newest(a.proxy.Stats().KeyUse(k.ID).LastRefused)
 		case "refused":
-			rank = -count(refused(a.proxy.KeyUse(k.ID).Counts))
+			rank = -count(refused(a.proxy.Stats().KeyUse(k.ID).Counts))
 		case "requests":
-			rank = -count(a.proxy.KeyUse(k.ID).Requests)
+			rank = -count(a.proxy.Stats().KeyUse(k.ID).Requests)
 		case "expiry":
 			rank = soonest(k.NotAfter(), now)
 		}
@@ -173,7 +173,7 @@ func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot, now time.Time) ([]C
 		}
 		counts.Matching++
 		rank := int64(counts.Matching) // the order of the file
-		switch counts := a.proxy.ChatflowCounts(c.ID); chatflowsBy {
+		switch counts := a.proxy.Stats().ChatflowCounts(c.ID); chatflowsBy {
 		case "name":
 			rank = 0
 		case "last_call":
@@ -197,7 +197,7 @@ func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot, now time.Time) ([]C
 		open := validKeys(c, now)
 		chatflows = append(chatflows, ChatflowStatus{
 			ID: c.ID, Name: c.Name, Public: c.Public, Keys: v.idsOf(c.Keys()), KeyCount: len(c.Keys()), OpenTo: v.idsOf(open), OpenToCount: len(open),
-			CountStatus: countStatus(a.proxy.ChatflowCounts(c.ID)),
+			CountStatus: countStatus(a.proxy.Stats().ChatflowCounts(c.ID)),
 		})
 	}
 	return chatflows, counts

@@ -1,4 +1,4 @@
-package proxy
+package stats
 
 import (
 	"cmp"
@@ -43,17 +43,17 @@ func (r *refusalRing) add(refusal *Refusal) {
 	r.slots[(r.added.Add(1)-1)%maxRefusals].Store(refusal)
 }
 
-// note remembers a request that ended at a time, if it was refused or failed. A client that left is neither.
-func (r *refusals) note(x *exchange, at time.Time) {
-	if x.err == nil || x.err.Code == problem.ClientClosed {
+// note remembers a request that has ended, if it was refused or failed. A client that left is neither.
+func (r *refusals) note(ended *Request) {
+	if ended.Err == nil || ended.Err.Code == problem.ClientClosed {
 		return
 	}
-	l := labelsOf(x)
+	l := ended.labels()
 	refusal := &Refusal{
-		Time: at, RequestID: x.id, Client: x.client, Method: logMethod(x.response.request.Method),
-		Route: l.route, Chatflow: l.chatflow, Key: l.key, Status: l.status, Code: x.err.Code, Reason: cmp.Or(x.err.Reason, x.err.Detail),
+		Time: ended.Ended, RequestID: ended.ID, Client: ended.Client, Method: ended.Method,
+		Route: l.route, Chatflow: l.chatflow, Key: l.key, Status: l.status, Code: ended.Err.Code, Reason: cmp.Or(ended.Err.Reason, ended.Err.Detail),
 	}
-	if x.Key == nil && !x.Allowed {
+	if ended.Key == nil && !ended.Allowed {
 		r.strangers.add(refusal)
 		return
 	}
@@ -62,9 +62,9 @@ func (r *refusals) note(x *exchange, at time.Time) {
 
 // Refusals returns the last requests that were refused or failed, the newest first: up to 512 without a known key, and as
 // many others. They must not be changed.
-func (p *Proxy) Refusals() []*Refusal {
+func (s *Stats) Refusals() []*Refusal {
 	list := make([]*Refusal, 0, 2*maxRefusals)
-	for _, ring := range []*refusalRing{&p.refusals.others, &p.refusals.strangers} {
+	for _, ring := range []*refusalRing{&s.refusals.others, &s.refusals.strangers} {
 		for i := range ring.slots {
 			if refusal := ring.slots[i].Load(); refusal != nil {
 				list = append(list, refusal)

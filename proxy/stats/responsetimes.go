@@ -1,4 +1,4 @@
-package proxy
+package stats
 
 // ResponseTimes says how long allowed requests waited for the header of their response, since the start.
 type ResponseTimes struct {
@@ -11,9 +11,9 @@ type ResponseTimes struct {
 func Buckets() []float64 { return buckets }
 
 // ResponseTimes returns the response times of all routes.
-func (p *Proxy) ResponseTimes() ResponseTimes {
+func (s *Stats) ResponseTimes() ResponseTimes {
 	t := ResponseTimes{Within: make([]uint64, len(buckets))}
-	families, _ := p.metrics.headers.Gather() // of one histogram: cannot fail
+	families, _ := s.metrics.headers.Gather() // of one histogram: cannot fail
 	for _, family := range families {
 		for _, route := range family.GetMetric() {
 			h := route.GetHistogram()

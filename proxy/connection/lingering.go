@@ -1,11 +1,10 @@
-package proxy
+package connection
 
 import (
 	"container/list"
 	"context"
 	"io"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +17,7 @@ const (
 	maxLingering = 512              // then the one that has lingered for longest is closed
 )
 
-// lingering are connections that the server has closed while their clients were still sending. Had the socket been
+// Lingering are connections that the server has closed while their clients were still sending. Had the socket been
 // closed, the next byte would be answered by a reset, at which clients throw the response away or fail before they read
 // it. So the gate ends only its own direction, reads on and discards, until the client closes (RFC 9112, section 9.6).
 //
@@ -29,7 +28,7 @@ const (
 //
 // A connection that lingers belongs to no request any more, and what it reads goes nowhere: the rest of a body cannot be
 // taken for a request. It holds one goroutine and discardSize bytes.
-type lingering struct {
+type Lingering struct {
 	limit    int   // connections
 	maxBytes int64 // of each
 
@@ -38,16 +37,20 @@ type lingering struct {
 	ended chan struct{}
 }
 
-func newLingering(limit int, maxBytes int64) *lingering {
-	return &lingering{limit: limit, maxBytes: maxBytes, ended: make(chan struct{}, 1)}
+// NewLingering lets up to 512 connections linger, each until its client has closed it, has sent maxBytes, has sent nothing
+// for 5 s, or for 30 s in all.
+func NewLingering(maxBytes int64) *Lingering { return newLingering(maxLingering, maxBytes) }
+
+func newLingering(limit int, maxBytes int64) *Lingering {
+	return &Lingering{limit: limit, maxBytes: maxBytes, ended: make(chan struct{}, 1)}
 }
 
-// listen returns a listener whose connections linger where that is needed.
-func (l *lingering) listen(inner net.Listener) net.Listener { return &lingeringListener{inner, l} }
+// Listen returns a listener whose connections linger where that is needed.
+func (l *Lingering) Listen(inner net.Listener) net.Listener { return &lingeringListener{inner, l} }
 
 type lingeringListener struct {
 	net.Listener
-	lingering *lingering
+	lingering *Lingering
 }
 
 func (l *lingeringListener) Accept() (net.Conn, error) {
@@ -59,7 +62,7 @@ func (l *lingeringListener) Accept() (net.Conn, error) {
 }
 
 // add has a connection linger. If there are too many, the oldest is closed.
-func (l *lingering) add(c *lingeringConn) {
+func (l *Lingering) add(c *lingeringConn) {
 	l.mu.Lock()
 	place := l.conns.PushBack(c)
 	var oldest *lingeringConn
@@ -83,7 +86,7 @@ func (l *lingering) add(c *lingeringConn) {
 }
 
 // makeRoom closes the oldest connections until no more than limit linger.
-func (l *lingering) makeRoom(limit int) {
+func (l *Lingering) makeRoom(limit int) {
 	if l == nil {
 		return
 	}
@@ -95,8 +98,8 @@ func (l *lingering) makeRoom(limit int) {
 	}
 }
 
-// wait waits until no connection lingers, or until ctx is done.
-func (l *lingering) wait(ctx context.Context) {
+// Wait waits until no connection lingers, or until ctx is done.
+func (l *Lingering) Wait(ctx context.Context) {
 	for {
 		l.mu.Lock()
 		n := l.conns.Len()
@@ -115,7 +118,7 @@ func (l *lingering) wait(ctx context.Context) {
 // lingeringConn is a connection of a client, which may linger. Over TLS, it is the one below it: what is discarded need not be decrypted.
 type lingeringConn struct {
 	net.Conn
-	lingering *lingering
+	lingering *Lingering
 
 	reading atomic.Bool // a Read is waiting
 	unread  atomic.Bool // not all of a request was read
@@ -164,12 +167,12 @@ const discardSize = 8 << 10
 // discard reads until the client closes, has sent limit bytes, or has had its time; then it closes the connection.
 func (c *lingeringConn) discard(limit int64) {
 	defer c.Conn.Close()
-	discard(c.Conn, c.SetReadDeadline, limit, lingerIdle, lingerTime)
+	Discard(c.Conn, c.SetReadDeadline, limit, lingerIdle, lingerTime)
 }
 
-// discard reads and throws away at most limit bytes, as long as none is missing for longer than idle, and for no longer
+// Discard reads and throws away at most limit bytes, as long as none is missing for longer than idle, and for no longer
 // than in all. An error is nobody's concern.
-func discard(r io.Reader, setDeadline func(time.Time) error, limit int64, idle, inAll time.Duration) {
+func Discard(r io.Reader, setDeadline func(time.Time) error, limit int64, idle, inAll time.Duration) {
 	p := make([]byte, discardSize)
 	over := time.Now().Add(inAll)
 	for read := int64(0); read < limit && time.Now().Before(over); {
@@ -184,28 +187,4 @@ func discard(r io.Reader, setDeadline func(time.Time) error, limit int64, idle, 
 		}
 		read += int64(n)
 	}
-}
-
-// noteWhole notes whether all of the last request was read. Only HTTP/1 needs to know: in HTTP/2 the requests of a
-// connection go on, and it is closed while something reads from it.
-func (c *lingeringConn) noteWhole(whole bool) {
-	if c.unread.Load() == whole {
-		c.unread.Store(!whole)
-	}
-}
-
-type lingeringConnKey struct{}
-
-// withLingeringConn is the ConnContext of a server, by which a request finds its connection.
-func withLingeringConn(ctx context.Context, c net.Conn) context.Context {
-	if secure, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = secure.NetConn()
-	}
-	return context.WithValue(ctx, lingeringConnKey{}, c)
-}
-
-// lingeringConnOf returns the connection of a request, or nil.
-func lingeringConnOf(r *http.Request) *lingeringConn {
-	c, _ := r.Context().Value(lingeringConnKey{}).(*lingeringConn)
-	return c
 }

@@ -1,4 +1,4 @@
-package proxy
+package stats
 
 import (
 	"sync"
@@ -142,42 +142,17 @@ func (u *keyUses) prune(s *keystore.Snapshot) {
 }
 
 // KeyUse returns what became of the requests with a key.
-func (p *Proxy) KeyUse(id string) KeyUse {
-	if found, ok := p.keys.byID.Load(id); ok {
+func (s *Stats) KeyUse(id string) KeyUse {
+	if found, ok := s.keys.byID.Load(id); ok {
 		return found.(*keyUse).read()
 	}
 	return KeyUse{}
 }
 
 // LastUsed returns when a key was last used; the zero time if not since the start.
-func (p *Proxy) LastUsed(id string) time.Time {
-	if found, ok := p.keys.byID.Load(id); ok {
+func (s *Stats) LastUsed(id string) time.Time {
+	if found, ok := s.keys.byID.Load(id); ok {
 		return unix(&found.(*keyUse).used)
 	}
 	return time.Time{}
-}
-
-// beginUse notes that a key opened what the request asked for. A key is used from the decision on, not when the response
-// is over: by then a stream has gone on for hours.
-func (x *exchange) beginUse() {
-	if x.Allowed && x.Opens && x.Key != nil {
-		x.use = x.proxy.keys.of(x.Key.ID)
-		x.use.open.Add(1)
-		storeMax(&x.use.last, x.started.Unix())
-		x.use.note(x.Secret, time.Now())
-	}
-}
-
-// endUse counts the request for its key, and notes its end as a use.
-func (x *exchange) endUse(now time.Time) {
-	if x.Key == nil {
-		return
-	}
-	if x.use == nil { // the key opened nothing
-		x.proxy.keys.of(x.Key.ID).count(x)
-		return
-	}
-	x.use.count(x)
-	x.use.note(x.Secret, now)
-	x.use.open.Add(-1)
 }

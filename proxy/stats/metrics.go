@@ -1,15 +1,13 @@
-package proxy
+package stats
 
 import (
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -38,16 +36,13 @@ type labels struct {
 	status               int
 }
 
-func labelsOf(x *exchange) labels {
-	l := labels{status: x.response.status}
-	if x.Request != nil && x.Route != nil {
-		l.route = x.Route.Label()
+func (r *Request) labels() labels {
+	l := labels{route: r.Route, status: r.Status}
+	if r.Chatflow != nil {
+		l.chatflow = r.Chatflow.Label()
 	}
-	if x.Entry != nil {
-		l.chatflow = x.Entry.Label()
-	}
-	if x.Key != nil {
-		l.key = x.Key.ID
+	if r.Key != nil {
+		l.key = r.Key.ID
 	}
 	return l
 }
@@ -139,26 +134,16 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 	return m
 }
 
-// used adds what a request of a key has used.
-func (m *metrics) used(key string, u limit.Use) {
-	if key == "" || u.Unsent {
-		return
-	}
-	m.usage.WithLabelValues(key, keystore.Requests.String()).Inc()
-	m.usage.WithLabelValues(key, keystore.StreamSeconds.String()).Add(u.Time.Seconds())
-	m.usage.WithLabelValues(key, keystore.Bytes.String()).Add(float64(u.Bytes))
-}
-
 // count adds a request that has ended.
-func (m *metrics) count(x *exchange, took time.Duration) {
-	s := m.of(labelsOf(x))
+func (m *metrics) count(r *Request) {
+	s := m.of(r.labels())
 	s.requests.Inc()
-	s.duration.Observe(took.Seconds())
-	if begun := x.response.firstByte; x.Allowed && !begun.IsZero() {
-		s.header.Observe(begun.Sub(x.started).Seconds())
+	s.duration.Observe(r.Ended.Sub(r.Started).Seconds())
+	if r.Allowed && !r.FirstByte.IsZero() {
+		s.header.Observe(r.FirstByte.Sub(r.Started).Seconds())
 	}
-	if x.err != nil {
-		if i := x.err.Code.Index(); i >= 0 {
+	if r.Err != nil {
+		if i := r.Err.Code.Index(); i >= 0 {
 			m.refused[i].Inc()
 		}
 	}

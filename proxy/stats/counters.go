@@ -1,4 +1,4 @@
-package proxy
+package stats
 
 import (
 	"sync"
@@ -44,21 +44,21 @@ type counters struct {
 	refused           [codes]atomic.Uint64
 	streams           atomic.Int64
 	last, lastRefused atomic.Int64 // seconds since 1970; 0 for none
-	upstreamRefusals  upstreamRefusals
+	upstreamRefusal   upstreamRefusal
 }
 
 // count adds a request that has ended.
-func (c *counters) count(x *exchange) {
-	at := x.started.Unix()
+func (c *counters) count(r *Request) {
+	at := r.Started.Unix()
 	c.requests.Add(1)
 	storeMax(&c.last, at)
-	if x.response.status >= 500 {
+	if r.Status >= 500 {
 		c.failed.Add(1)
 	}
-	if x.err == nil {
+	if r.Err == nil {
 		return
 	}
-	if i := x.err.Code.Index(); i >= 0 {
+	if i := r.Err.Code.Index(); i >= 0 {
 		c.refused[i].Add(1)
 		storeMax(&c.lastRefused, at)
 	}
@@ -96,15 +96,6 @@ type chatflowCounters struct {
 	byID     sync.Map // chatflow ID → *counters
 }
 
-// count adds a request that has ended.
-func (c *chatflowCounters) count(x *exchange) {
-	c.all.count(x)
-	if x.counters == nil {
-		x.counters = c.of(x.Entry)
-	}
-	x.counters.count(x)
-}
-
 // of returns the counters of a chatflow, which may be nil.
 func (c *chatflowCounters) of(chatflow *keystore.Chatflow) *counters {
 	if chatflow == nil {
@@ -130,13 +121,13 @@ func (c *chatflowCounters) prune(s *keystore.Snapshot) {
 }
 
 // Totals returns the counts of all requests, and of those for no chatflow that the key file lists.
-func (p *Proxy) Totals() (all, unlisted Counts) {
-	return p.counters.all.read(), p.counters.unlisted.read()
+func (s *Stats) Totals() (all, unlisted Counts) {
+	return s.chatflows.all.read(), s.chatflows.unlisted.read()
 }
 
 // ChatflowCounts returns the counts of a chatflow by its ID.
-func (p *Proxy) ChatflowCounts(id string) Counts {
-	if found, ok := p.counters.byID.Load(id); ok {
+func (s *Stats) ChatflowCounts(id string) Counts {
+	if found, ok := s.chatflows.byID.Load(id); ok {
 		return found.(*counters).read()
 	}
 	return Counts{}

@@ -1,9 +1,8 @@
-package proxy
+package connection
 
 import (
 	"io"
 	"net"
-	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +14,7 @@ type halfPipe struct{ net.Conn }
 func (halfPipe) CloseWrite() error { return nil }
 
 // linger returns the client's end of a connection that the server has just closed, after it has read one byte.
-func linger(t *testing.T, l *lingering) net.Conn {
+func linger(t *testing.T, l *Lingering) net.Conn {
 	t.Helper()
 	client, server := net.Pipe()
 	conn := &lingeringConn{Conn: halfPipe{server}, lingering: l}
@@ -83,7 +82,7 @@ func TestLingeringConnectionsAreFew(t *testing.T) {
 			}
 			c.Close()
 		}
-		l.wait(t.Context())
+		l.Wait(t.Context())
 	})
 }
 
@@ -114,8 +113,7 @@ func TestLingeringMakesRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLingering(10, 1000)
-		c := connections{limit: 3, lingering: l}
-		c.watch(&http.Server{})
+		c := NewSet(3, l, nil)
 		first, second := linger(t, l), linger(t, l)
 		for i, want := range []string{"both linger", "the second lingers", "none lingers"} {
 			client, server := net.Pipe()
@@ -128,7 +126,7 @@ func TestLingeringMakesRoom(t *testing.T) {
 				t.Errorf("after %d new connections: %s, want that %s", i+1, got, want)
 			}
 		}
-		if n := c.count(); n != 3 {
+		if n := c.Count(); n != 3 {
 			t.Errorf("open connections = %d, want 3", n)
 		}
 	})
