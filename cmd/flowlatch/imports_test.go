@@ -81,6 +81,11 @@ func TestImportsRunOneWay(t *testing.T) {
 			avoid: []string{"net/http", "github.com/rs/zerolog"},
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors"},
 		},
+		"proxy/admin/signin": {
+			own:   []string{"proxy", "keystore", "keystore/watch"},
+			never: []string{"github.com/alecthomas/kong"},
+			only:  []string{"github.com/rs/zerolog"},
+		},
 		"proxy/limit": {
 			own:   []string{"keystore", "keystore/watch"},
 			avoid: []string{"net/http"},
