@@ -142,6 +142,25 @@ func (s *Snapshot) Entry(id string) *Chatflow {
 	return s.byID[id]
 }
 
+// EntryNamed is Entry for an ID that somebody typed: if there is no such chatflow, the error says what was probably meant.
+func (s *Snapshot) EntryNamed(id string) (*Chatflow, error) {
+	if c := s.Entry(id); c != nil {
+		return c, nil
+	}
+	var names []string
+	for _, c := range s.chatflows {
+		names = append(names, c.ID)
+		if c.Name != "" {
+			names = append(names, c.Name)
+		}
+	}
+	guess := strictyaml.DidYouMean(id, names)
+	if guess == "" {
+		guess = "; `flowlatch check` shows those there are"
+	}
+	return nil, fmt.Errorf("no chatflow %s is listed%s", strictyaml.Quote(id), guess)
+}
+
 // Match says whose secret a client has sent.
 type Match struct {
 	Validity Validity

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/keystore/flowise"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
@@ -43,8 +44,8 @@ Examples:
 }
 
 func (cmd *importCmd) Run(c *config.Config, s streams) error {
-	if err := edit.CheckName(c.Keys); err != nil {
-		return err
+	if keystore.IsJSON(c.Keys) {
+		return fmt.Errorf("%s: an import writes a new key file in YAML; name one whose name does not end in .json", c.Keys)
 	}
 	credential, err := cmd.credential(s)
 	if err != nil {
@@ -89,7 +90,7 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 		_, err = s.out.Write(made.Text)
 		return err
 	}
-	if err := edit.File(c.Keys, edit.Options{Waiting: tellWaiting(c.Keys, s)}, func(data []byte) ([]byte, error) {
+	if _, err := edit.File(c.Keys, edit.Options{Waiting: tellWaiting(c.Keys, s)}, func(data []byte) ([]byte, error) {
 		if data != nil { // made while Flowise was read
 			return nil, existsError(c.Keys, nil)
 		}

@@ -40,7 +40,8 @@ func (k *keyEdit) edit(path string, s streams, change func(data []byte) ([]byte,
 // the new content. With an error from it neither happens.
 func (k *keyEdit) editAfter(before func() error, path string, s streams, change func(data []byte) ([]byte, error)) error {
 	if !k.Stdout {
-		return edit.File(path, edit.Options{Before: before, Waiting: tellWaiting(path, s)}, change)
+		_, err := edit.File(path, edit.Options{Before: before, Waiting: tellWaiting(path, s)}, change)
+		return err
 	}
 	data, err := edit.Read(path)
 	if err != nil {

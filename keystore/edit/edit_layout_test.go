@@ -137,6 +137,22 @@ func TestEditLayouts(t *testing.T) {
 			}
 			checkDisabled(t, after, off, key.ID)
 		}
+		for name, e := range edits {
+			if name == "enable" || name == "withdraw" { // of what is disabled, and not from what has no other key
+				continue
+			}
+			for _, key := range before.Keys() {
+				some := slices.DeleteFunc(slices.Clone(chatflows), func(id string) bool { return name == "close" && !before.Entry(id).Lists(key) })
+				next, err := e.edit("keys.yaml", after, key.ID, some)
+				if err != nil && strings.Contains(err.Error(), "no chatflow is listed") {
+					continue // all of them would be closed
+				}
+				if err != nil {
+					t.Fatalf("seed %d: %s of %q and %q = %v, of\n%s", seed, name, key.ID, some, err, after)
+				}
+				e.check(t, after, next, key.ID, some)
+			}
+		}
 		if t.Failed() {
 			t.Fatalf("at seed %d", seed)
 		}
