@@ -25,6 +25,13 @@ var malformed = map[string][]struct{ value, why string }{
 	},
 	"preset": {{"dify", "want flowise or langflow or n8n"}, {"Flowise", "want flowise"}, {"flowise,n8n", "want flowise"}},
 	"admin":  {{"9901", "want HOST:PORT"}, {"127.0.0.1:99999", "from 0 to 65535"}},
+	"admin-token": {
+		{"0123456789abcdef0123456789abcdef", "want file:PATH"},
+		{"file:", "want file:PATH"},
+		{"file:missing", "no such file"},
+		{"file:malformed_test.go", "larger than 4 KiB"},
+		{"file:.", "a directory, not a regular file"},
+	},
 	"upstream": {
 		{"127.0.0.1:3000", "want a URL, which begins with http:// or https://, as in http://127.0.0.1:3000"},
 		{"runner", "want a URL"},

@@ -28,6 +28,7 @@ type Config struct {
 	Certificates  certificate.Files // that TLS is set up from
 	Limits
 	Keys        string        // path of the key file
+	AdminToken  string        // path of the file with the admin token; empty if nobody may change keys on the admin listener
 	WaitForKeys time.Duration // for a key file that is missing or invalid at the start
 	Drain       time.Duration // how long open requests may go on after SIGTERM
 	LogLevel    zerolog.Level // the least that is logged

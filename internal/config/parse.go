@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 )
 
 // How the text of a setting is parsed. Every error says what is wanted instead.
@@ -108,6 +109,19 @@ func origin(text string) (*url.URL, error) {
 }
 
 func origins(items []string) ([]string, error) { return items, proxy.ValidateOrigins(items) }
+
+// adminToken parses the place of the admin token and returns the path of its file.
+func adminToken(text string) (string, error) {
+	path, ok := strings.CutPrefix(text, "file:")
+	switch {
+	case text == "":
+		return "", nil
+	case !ok || path == "": // which may be the token itself
+		return "", errors.New("want file:PATH, the path of a file with the admin token")
+	}
+	_, err := signin.ReadToken(path)
+	return path, err
+}
 
 func timeout(text string) (time.Duration, error) {
 	d, err := ParseDuration(text)

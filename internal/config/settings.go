@@ -29,6 +29,7 @@ type Flags struct {
 	IdentityHeaders       toggle `env:"FLOWLATCH_IDENTITY_HEADERS" default:"false" help:"Whether the upstream is told who called (true): X-Flowlatch-Key-Id, the ID of the key, and X-Flowlatch-Chatflow, the ID of the chatflow. A client's own headers of these names never pass."`
 	KeysFlag
 	AdminFlag
+	AdminToken     string `name:"admin-token" env:"FLOWLATCH_ADMIN_TOKEN" placeholder:"file:PATH" help:"File with the admin token, as file:PATH: whoever has it may change keys, on the console at /console/ and by the API. Read again when it changes. Without it the admin listener changes nothing."`
 	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes to expose, comma-separated: predict, widget, upsert, mcp, webhook (Flowise); run, advanced, webhook (Langflow; default run); webhook (n8n; default webhook); and those of your own routes."`
 	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open). Flowise's SDKs ask it without one."`
 	PublicURL      string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"Origin that clients know the gate by, sent to the upstream as Host and X-Forwarded-*. Default: the upstream's own."`
@@ -106,6 +107,7 @@ func (c *Config) settings() []setting {
 		one("identity-headers", &p.IdentityHeaders, is("true", "true", "false")),
 		one("keys", &c.Keys, required),
 		one("admin", &c.Admin, Address),
+		one("admin-token", &c.AdminToken, adminToken),
 		list("expose", &p.Expose, c.groups),
 		one("discovery", &p.DiscoveryKeyed, is("keyed", "open", "keyed")),
 		one("public-url", &p.PublicURL, origin),

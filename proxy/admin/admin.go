@@ -1,5 +1,5 @@
 // Package admin is what an operator sees of a gate: probes, metrics, the status as JSON and as a page, and the order to
-// reload. It decides nothing about requests.
+// reload. It decides nothing about requests. Keys are changed by package console.
 package admin
 
 import (
@@ -15,10 +15,12 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin/console"
+	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
-// Admin is the handler of the admin listener. It has no authentication: it belongs on loopback or a network of the
+// Admin is the handler of the admin listener. Without a token it shows and reloads, and changes nothing; so it belongs on loopback or a network of the
 // operator's, never on the data port. All methods may be called concurrently.
 type Admin struct {
 	http.Handler
@@ -31,9 +33,17 @@ type Admin struct {
 	largeStatus large
 }
 
+// Options say who may change keys. With the zero value, nobody may.
+type Options struct {
+	// Door lets in whoever has the admin token. Nil: pages and API of the console say that they are read only.
+	Door *signin.Door
+	// ClientPort is the port where clients connect, for the snippets that the console shows with a new key.
+	ClientPort string
+}
+
 // New returns the handler for a gate, and registers metrics about its keys, certificates and upstream on the gate's
 // registry. There can be one for a gate.
-func New(p *proxy.Proxy) *Admin {
+func New(p *proxy.Proxy, o Options) *Admin {
 	a := &Admin{proxy: p, opts: p.Options(), started: time.Now(), largeStatus: newLarge()}
 	a.history.begin(a.started)
 	a.opts.Registry.MustRegister(&collector{a})
@@ -45,6 +55,7 @@ func New(p *proxy.Proxy) *Admin {
 	mux.HandleFunc("GET /usage", a.serveUsage)
 	mux.HandleFunc("POST /-/reload", a.serveReload)
 	servePage(mux)
+	console.New(console.Options{Door: o.Door, Proxy: p, ClientPort: o.ClientPort}).Register(mux)
 	a.Handler = guard(mux)
 	return a
 }

@@ -83,7 +83,7 @@ export function idLine(cell, name, id) {
 }
 
 // copy copies a text. Where the browser does not let it, because the page came by HTTP from another machine, it selects it.
-async function copy(button, node) {
+export async function copy(button, node) {
   let done = 'Copied'
   try {
     await navigator.clipboard.writeText(node.textContent)

@@ -1,0 +1,304 @@
+package console
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
+)
+
+// Key is a key as the key file has it.
+type Key struct {
+	ID        string     `json:"id"`
+	Owner     string     `json:"owner,omitempty"`
+	Status    string     `json:"status"` // valid, disabled, expired, not_yet_valid
+	NotBefore *time.Time `json:"not_before,omitempty"`
+	NotAfter  *time.Time `json:"not_after,omitempty"`
+	Secrets   []Secret   `json:"secrets"`
+	Limits    string     `json:"limits,omitempty"` // in words
+	// Chatflows are the IDs of those that list the key; "*" stands for all.
+	Chatflows []string   `json:"chatflows"`
+	LastUsed  *time.Time `json:"last_used,omitempty"` // since the start of this gate
+}
+
+// Secret is one secret of a key, by its public fingerprint.
+type Secret struct {
+	Fingerprint string     `json:"fingerprint"`
+	NotBefore   *time.Time `json:"not_before,omitempty"`
+	NotAfter    *time.Time `json:"not_after,omitempty"`
+}
+
+// KeyList is some of the keys, in the order of the key file.
+type KeyList struct {
+	Total    int   `json:"total"`
+	Matching int   `json:"matching"` // the filter
+	Keys     []Key `json:"keys"`
+}
+
+// NewKey is a key to make.
+type NewKey struct {
+	ID        string   `json:"id"`
+	Owner     string   `json:"owner,omitempty"`
+	Chatflows []string `json:"chatflows,omitempty"` // IDs, names, or addresses of Flowise
+	NotBefore string   `json:"not_before,omitempty"`
+	NotAfter  string   `json:"not_after,omitempty"`
+	// Limits are as the key file has them, such as {"requests": ["10/1s", "10000/month"], "concurrent": 4}.
+	Limits json.RawMessage `json:"limits,omitempty"`
+}
+
+// Rotation gives a key a new secret.
+type Rotation struct {
+	// Overlap is how long the other secrets stay valid, such as "24h". Empty means 24 hours.
+	Overlap string `json:"overlap,omitempty"`
+}
+
+// Grant names chatflows that a key is to open.
+type Grant struct {
+	Chatflows []string `json:"chatflows"` // IDs, names, or addresses of Flowise
+}
+
+// Withdrawal names chatflows that a key is not to open any more.
+type Withdrawal struct {
+	Chatflows []string `json:"chatflows"`
+	// Close removes the entries of chatflows that list no other key; otherwise they refuse the change.
+	Close bool `json:"close,omitempty"`
+}
+
+// Deletion removes a key.
+type Deletion struct {
+	Close bool `json:"close,omitempty"` // as for a Withdrawal
+}
+
+const defaultOverlap = 24 * time.Hour
+
+// maxShown is how many keys or chatflows a list has at most.
+const maxShown = 1000
+
+// page is which part of a list is asked for.
+type page struct {
+	filter        string // lower case
+	offset, limit int
+}
+
+func parsePage(q url.Values, limit int) (page, *Problem) {
+	p := page{filter: strings.ToLower(strings.TrimSpace(q.Get("filter"))), limit: limit}
+	for name, to := range map[string]*int{"offset": &p.offset, "limit": &p.limit} {
+		text := q.Get(name)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return p, newProblem(malformed, fmt.Sprintf("%s: %.20q: want a number from 0", name, text))
+		}
+		*to = n
+	}
+	p.limit = min(p.limit, maxShown)
+	return p, nil
+}
+
+func (p page) has(texts ...string) bool {
+	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), p.filter) })
+}
+
+// cut returns the part of a list.
+func cut[T any](p page, all []T) []T {
+	from := min(p.offset, len(all))
+	return all[from:min(from+p.limit, len(all))]
+}
+
+func (c *Console) showKeys(r *http.Request, f *file) (any, *Problem) {
+	p, problem := parsePage(r.URL.Query(), 100)
+	if problem != nil {
+		return nil, problem
+	}
+	return c.keys(f, p), nil
+}
+
+func (c *Console) keys(f *file, p page) KeyList {
+	var matching []*keystore.Key
+	for _, k := range f.snapshot.Keys() {
+		if p.has(k.ID, k.Owner) {
+			matching = append(matching, k)
+		}
+	}
+	list := KeyList{Total: len(f.snapshot.Keys()), Matching: len(matching), Keys: []Key{}}
+	for _, k := range cut(p, matching) {
+		list.Keys = append(list.Keys, c.key(f, k))
+	}
+	return list
+}
+
+func (c *Console) showKey(r *http.Request, f *file) (any, *Problem) {
+	k, p := f.key(r.PathValue("id"))
+	if p != nil {
+		return nil, p
+	}
+	return c.key(f, k), nil
+}
+
+// key finds a key of the file.
+func (f *file) key(id string) (*keystore.Key, *Problem) {
+	k, err := f.snapshot.KeyNamed(id)
+	if err != nil {
+		return nil, newProblem(notFound, err.Error())
+	}
+	return k, nil
+}
+
+func (c *Console) key(f *file, k *keystore.Key) Key {
+	shown := Key{
+		ID: k.ID, Owner: k.Owner, Status: k.Validity(c.now()).String(), NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()),
+		Secrets: []Secret{}, Chatflows: []string{}, LastUsed: optional(c.proxy.Stats().LastUsed(k.ID)),
+	}
+	if !k.Limits.Empty() {
+		shown.Limits = k.Limits.String()
+	}
+	for _, s := range k.Secrets() {
+		shown.Secrets = append(shown.Secrets, Secret{s.Fingerprint(), optional(s.NotBefore()), optional(s.NotAfter())})
+	}
+	for _, chatflow := range f.snapshot.Chatflows() {
+		if chatflow.Lists(k) {
+			shown.Chatflows = append(shown.Chatflows, chatflow.ID)
+		}
+	}
+	return shown
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func (c *Console) makeKey(f *file, _ string, n *NewKey) (change, *Problem) {
+	if k := f.snapshot.Key(n.ID); k != nil {
+		return change{}, newProblem(refused, fmt.Sprintf("there is a key %q already; choose another ID, or give that one a new secret", n.ID))
+	}
+	ids, p := c.chatflowIDs(f, n.Chatflows)
+	if p != nil {
+		return change{}, p
+	}
+	from, p1 := parseTime("not_before", n.NotBefore)
+	until, p2 := parseTime("not_after", n.NotAfter)
+	if p := cmp.Or(p1, p2); p != nil {
+		return change{}, p
+	}
+	if !until.IsZero() && !until.After(c.now()) {
+		return change{}, newProblem(refused, "not_after is in the past, so the key would never be valid")
+	}
+	limits, p := parseLimits(n.Limits)
+	if p != nil {
+		return change{}, p
+	}
+	secret := keystore.Generate()
+	added := edit.NewKey{ID: n.ID, Owner: n.Owner, Limits: limits, Digest: keystore.DigestOf(secret), NotBefore: from, NotAfter: until, Chatflows: ids}
+	return change{action: "make", key: n.ID, chatflows: ids, secret: secret, edit: func(file string, data []byte) ([]byte, error) {
+		return edit.AddKey(file, data, added)
+	}}, nil
+}
+
+// parseLimits parses an object of JSON, which is a part of a key file in YAML as well.
+func parseLimits(object json.RawMessage) (*keystore.Limits, *Problem) {
+	text := strings.TrimSpace(string(object))
+	if text == "" || text == "null" {
+		return nil, nil //nolint:nilnil // none is a limit, too
+	}
+	inner, opens := strings.CutPrefix(text, "{")
+	inner, closes := strings.CutSuffix(inner, "}")
+	if !opens || !closes {
+		return nil, newProblem(malformed, `limits: want an object such as {"requests": ["10/1s"], "concurrent": 4}`)
+	}
+	limits, err := keystore.ParseLimits(inner)
+	if err != nil {
+		return nil, newProblem(refused, err.Error())
+	}
+	return limits, nil
+}
+
+// parseTime parses a time as RFC 3339 writes it, or a day, which stands for its beginning in UTC. Empty is none.
+func parseTime(name, text string) (time.Time, *Problem) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, newProblem(malformed, fmt.Sprintf("%s: %.40q: want a day such as 2027-01-31, or a time such as 2027-01-31T18:00:00Z", name, text))
+}
+
+func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem) {
+	if _, p := f.key(id); p != nil {
+		return change{}, p
+	}
+	overlap := defaultOverlap
+	if ask.Overlap != "" {
+		var err error
+		if overlap, err = time.ParseDuration(ask.Overlap); err != nil || overlap < 0 {
+			return change{}, newProblem(malformed, fmt.Sprintf("overlap: %.40q: want how long the old secret stays valid, such as 24h or 30m", ask.Overlap))
+		}
+	}
+	secret := keystore.Generate()
+	return change{action: "rotate", key: id, secret: secret, edit: func(file string, data []byte) ([]byte, error) {
+		return edit.RotateKey(file, data, id, keystore.DigestOf(secret), c.now().Add(overlap))
+	}}, nil
+}
+
+// ofKey is a change of a key that needs no more than its ID.
+func ofKey(f *file, action, id string, do func(file string, data []byte, id string) ([]byte, error)) (change, *Problem) {
+	if _, p := f.key(id); p != nil {
+		return change{}, p
+	}
+	return change{action: action, key: id, edit: func(file string, data []byte) ([]byte, error) { return do(file, data, id) }}, nil
+}
+
+func (c *Console) disableKey(f *file, id string) (change, *Problem) {
+	return ofKey(f, "disable", id, edit.DisableKey)
+}
+
+func (c *Console) enableKey(f *file, id string) (change, *Problem) {
+	return ofKey(f, "enable", id, edit.EnableKey)
+}
+
+func (c *Console) deleteKey(f *file, id string, ask *Deletion) (change, *Problem) {
+	return ofKey(f, "delete", id, func(file string, data []byte, id string) ([]byte, error) {
+		return edit.DeleteKey(file, data, id, ask.Close)
+	})
+}
+
+func (c *Console) grantKey(f *file, id string, ask *Grant) (change, *Problem) {
+	ids, p := c.chatflowsOf(f, id, ask.Chatflows)
+	return change{action: "grant", key: id, chatflows: ids, edit: func(file string, data []byte) ([]byte, error) {
+		return edit.GrantKey(file, data, id, ids)
+	}}, p
+}
+
+func (c *Console) withdrawKey(f *file, id string, ask *Withdrawal) (change, *Problem) {
+	ids, p := c.chatflowsOf(f, id, ask.Chatflows)
+	return change{action: "withdraw", key: id, chatflows: ids, edit: func(file string, data []byte) ([]byte, error) {
+		return edit.WithdrawKey(file, data, id, ids, ask.Close)
+	}}, p
+}
+
+// chatflowsOf returns the IDs of the chatflows that are to be granted to a key of the file, or withdrawn from it.
+func (c *Console) chatflowsOf(f *file, key string, texts []string) ([]string, *Problem) {
+	if _, p := f.key(key); p != nil {
+		return nil, p
+	}
+	if len(texts) == 0 {
+		return nil, newProblem(malformed, "chatflows: name one or more")
+	}
+	return c.chatflowIDs(f, texts)
+}
