@@ -28,6 +28,7 @@ type Admin struct {
 	opts    proxy.Options // of the proxy
 	started time.Time
 	history history
+	console bool       // whether keys can be changed
 	viewing sync.Mutex // held while a status is put together
 
 	largeStatus large
@@ -44,7 +45,7 @@ type Options struct {
 // New returns the handler for a gate, and registers metrics about its keys, certificates and upstream on the gate's
 // registry. There can be one for a gate.
 func New(p *proxy.Proxy, o Options) *Admin {
-	a := &Admin{proxy: p, opts: p.Options(), started: time.Now(), largeStatus: newLarge()}
+	a := &Admin{proxy: p, opts: p.Options(), started: time.Now(), largeStatus: newLarge(), console: o.Door != nil}
 	a.history.begin(a.started)
 	a.opts.Registry.MustRegister(&collector{a})
 	mux := http.NewServeMux()

@@ -239,9 +239,9 @@ func TestAttacks(t *testing.T) {
 		{"another port, an old browser", []string{"Sec-Fetch-Site: ", "Origin: http://127.0.0.1:3000"}, "", 403},
 		{"a frame without an origin", []string{"Sec-Fetch-Site: ", "Origin: null"}, "", 403},
 		{"a rebound name", []string{"Origin: http://evil.example:9901", "User-Agent: Mozilla/5.0"}, "evil.example:9901", 421},
-		{"no session", []string{"Cookie: a=b"}, "", 401},
-		{"a made-up session", []string{"Cookie: flowlatch-admin=AAAAAAAAAAAAAAAAAAAAAAAAAA"}, "", 401},
-		{"the token in place of a session", []string{"Cookie: a=b", "Authorization: Bearer " + token}, "", 401},
+		{"no session", []string{"Cookie: a=b"}, "", 403},
+		{"a made-up session", []string{"Cookie: flowlatch-admin=AAAAAAAAAAAAAAAAAAAAAAAAAA"}, "", 403},
+		{"the token in place of a session", []string{"Cookie: a=b", "Authorization: Bearer " + token}, "", 403},
 	} {
 		r := httptest.NewRequest("POST", "http://127.0.0.1:9901/console/key", strings.NewReader(form.Encode()))
 		for _, h := range append([]string{b.cookie, "Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin"}, tt.headers...) {
@@ -264,8 +264,8 @@ func TestAttacks(t *testing.T) {
 		t.Errorf("signing out = %d", w.Code)
 	}
 	w := b.send("key", form)
-	if w.Code != 401 || !strings.Contains(w.Body.String(), "Your session has ended; nothing was changed") {
-		t.Errorf("a form after signing out = %d %s, want 401", w.Code, w.Body)
+	if w.Code != 403 || !strings.Contains(w.Body.String(), "Your session has ended; nothing was changed") {
+		t.Errorf("a form after signing out = %d %s, want 403", w.Code, w.Body)
 	}
 	if diff := cmp.Diff(keyFile, g.file(t)); diff != "" {
 		t.Errorf("the key file has changed:\n%s", diff)
@@ -286,8 +286,8 @@ func TestSignInPage(t *testing.T) {
 		g.ServeHTTP(w, r)
 		return w
 	}
-	if w := signIn("127.0.0.1:9901", "wrong", ""); w.Code != 401 || w.Header().Get("Set-Cookie") != "" || !strings.Contains(w.Body.String(), "That is not the admin token") {
-		t.Errorf("wrong token = %d %s, want 401", w.Code, w.Body)
+	if w := signIn("127.0.0.1:9901", "wrong", ""); w.Code != 403 || w.Header().Get("Set-Cookie") != "" || !strings.Contains(w.Body.String(), "That is not the admin token") {
+		t.Errorf("wrong token = %d %s, want 403", w.Code, w.Body)
 	}
 	if w := signIn("10.1.2.3:9901", token, ""); w.Code != 403 || w.Header().Get("Set-Cookie") != "" || !strings.Contains(w.Body.String(), "plain HTTP from another machine") {
 		t.Errorf("over HTTP from another machine = %d %s, want 403", w.Code, w.Body)
@@ -304,7 +304,7 @@ func TestSignInPage(t *testing.T) {
 		}
 	}
 	w := g.request("GET", "/console/key?id=key-a", "")
-	if w.Code != 401 || !strings.Contains(w.Body.String(), `name="to" value="key?id=key-a"`) {
+	if w.Code != 200 || !strings.Contains(w.Body.String(), `name="to" value="key?id=key-a"`) {
 		t.Errorf("a page without a session = %d %s, want the form to sign in, and where to go then", w.Code, w.Body)
 	}
 	for name, want := range map[string]string{"Cache-Control": "no-store", "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"} {

@@ -18,16 +18,14 @@ type signInPage struct {
 
 // askToSignIn shows the form to sign in.
 func (c *Console) askToSignIn(w http.ResponseWriter, r *http.Request, p *Problem) {
-	status, to := http.StatusUnauthorized, r.PostFormValue("to")
-	if r.Method == http.MethodGet {
-		to = r.URL.RequestURI()[len("/console/"):]
+	status, to := http.StatusForbidden, r.PostFormValue("to")
+	if r.Method != http.MethodPost {
+		status, to = http.StatusOK, r.URL.RequestURI()[len("/console/"):]
 	}
 	lost := r.Method == http.MethodPost && r.URL.Path != "/console/sign-in"
-	if p != nil {
+	if p != nil && p.retryAfter > 0 {
 		status = p.Status
-		if p.retryAfter > 0 {
-			w.Header().Set("Retry-After", strconv.FormatInt(problem.Seconds(p.retryAfter), 10))
-		}
+		w.Header().Set("Retry-After", strconv.FormatInt(problem.Seconds(p.retryAfter), 10))
 	}
 	c.render(w, status, "sign-in.html", view{Title: "Sign in", Problem: p, Content: signInPage{To: to, Possible: signin.CanSignIn(r), Lost: lost}})
 }
