@@ -147,6 +147,13 @@ func (s *Snapshot) EntryNamed(id string) (*Chatflow, error) {
 	if c := s.Entry(id); c != nil {
 		return c, nil
 	}
+	guess := cmp.Or(s.NearChatflow(id), "; `flowlatch check` shows those there are")
+	return nil, fmt.Errorf("no chatflow %s is listed%s", strictyaml.Quote(id), guess)
+}
+
+// NearChatflow asks whether the chatflow was meant whose ID or name is nearest to a text, if one is near; otherwise it
+// returns nothing.
+func (s *Snapshot) NearChatflow(text string) string {
 	var names []string
 	for _, c := range s.chatflows {
 		names = append(names, c.ID)
@@ -154,11 +161,7 @@ func (s *Snapshot) EntryNamed(id string) (*Chatflow, error) {
 			names = append(names, c.Name)
 		}
 	}
-	guess := strictyaml.DidYouMean(id, names)
-	if guess == "" {
-		guess = "; `flowlatch check` shows those there are"
-	}
-	return nil, fmt.Errorf("no chatflow %s is listed%s", strictyaml.Quote(id), guess)
+	return strictyaml.DidYouMean(text, names)
 }
 
 // Match says whose secret a client has sent.
