@@ -118,9 +118,12 @@ func (k keyFile) limit() {
 		k.Keys[n].More = "    limits: {" + wide + "}\n"
 	}
 	for n := range k.Chatflows {
-		k.Chatflows[n].More = "    limits: {" + wide + ", per_client: {" + wide + "}}\n"
+		limits := wide
+		if n == len(k.Chatflows)-1 {
+			limits = "requests: 1/744h, concurrent: 100000"
+		}
+		k.Chatflows[n].More = "    limits: {" + limits + ", per_client: {" + wide + "}}\n"
 	}
-	k.Chatflows[len(k.Chatflows)-1].More = "    limits: {requests: 1/744h}\n"
 }
 
 // write writes a key file, as JSON or YAML by the name's extension.

@@ -4,7 +4,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -20,7 +20,7 @@ const (
 const (
 	limitsName = flowlatchName + ", limits"
 	redisName  = flowlatchName + ", limits in Redis"
-	serverName = "redis-server of this"
+	serverName = "its redis-server"
 )
 
 // limits measures what limits of key, chatflow and client cost: a request that they let in, and one that they refuse.
@@ -86,7 +86,7 @@ func (c *comparison) limitsTurn(ctx context.Context, turn int, dir string) error
 			continue
 		}
 		if ok, err := i.countsInRedis(); err != nil || !ok {
-			c.fault(i, fmt.Errorf("counts in Redis = %t, %w", ok, err))
+			c.fault(i, errors.Join(errors.New("limits are not counted in Redis any more"), err))
 		}
 	}
 	return nil
@@ -124,6 +124,8 @@ func (c *comparison) reportLimits(out io.Writer) {
 		t.add(p.name, c.figures.of(cpuForwarded, p.name).String(), ratio(of(cpuForwarded, p.name), of(cpuForwarded, p.without)).String(),
 			c.figures.of(cpuLimited, p.name).String(), ratio(of(cpuLimited, p.name), of(cpuRefused, p.name)).String())
 	}
-	t.add(serverName, c.figures.of(cpuForwarded, serverName).String(), "", c.figures.of(cpuLimited, serverName).String(), "")
+	if server := of(cpuForwarded, serverName); server != nil {
+		t.add(serverName, spreadOf(server).String(), "", c.figures.of(cpuLimited, serverName).String(), "")
+	}
 	t.print(out)
 }
