@@ -23,6 +23,7 @@ const (
 // files are the files that a Store reads.
 type files struct {
 	keys    *watch.File
+	draft   bool         // it may list no chatflow
 	flowise *flowiseFile // nil if the key file names none
 	// snapshot and err are what the files meant when they were last read: one of them is nil.
 	snapshot *Snapshot
@@ -124,7 +125,7 @@ func (f *files) holds() (keys, all time.Duration) {
 func (f *files) parse(content *io.SectionReader, explicit bool) (*Snapshot, error) {
 	from := func(keys func(name string) ([]apiKey, error)) (*Snapshot, error) {
 		var used []apiKey
-		next, err := parse(f.keys.Path(), content, parseOptions{flowise: func(name string) (_ []apiKey, err error) {
+		next, err := parse(f.keys.Path(), content, parseOptions{draft: f.draft, flowise: func(name string) (_ []apiKey, err error) {
 			used, err = keys(name)
 			return used, err
 		}})

@@ -35,6 +35,9 @@ type Options struct {
 	Validate func(*Snapshot) error
 	// Content is the content of the key file, if it was read already, as from a pipe. Such a store is not for Run.
 	Content []byte
+	// MayBeEmpty lets the key file list no chatflow, as one that a console is to fill. Once it lists one, a file that does not
+	// is a fault.
+	MayBeEmpty bool
 	// OnReload is told of every explicit reload, and of those of the watch that changed something: a new
 	// snapshot, a new fault, or the end of one. It is called during a reload and must not ask for another.
 	OnReload func(Reload)
@@ -105,6 +108,8 @@ func (s *Store) reload(explicit bool) (r Reload, retryIn time.Duration) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
 
+	active := s.Snapshot()
+	s.files.draft = s.opts.MayBeEmpty && (active == nil || len(active.Chatflows()) == 0)
 	next, err := s.files.read(explicit)
 	c := s.compare(next, err, time.Now())
 	v := judge(c, s.previous, explicit)

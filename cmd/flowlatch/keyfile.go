@@ -17,6 +17,7 @@ import (
 func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keystore.Store, error) {
 	started, keys := false, 0
 	options := keystore.Options{
+		MayBeEmpty: c.AdminToken != "", // and filled on the console
 		Validate: func(s *keystore.Snapshot) error {
 			if err := proxy.CheckKeyFile(s, c.Proxy.Preset); err != nil {
 				return err

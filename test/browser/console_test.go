@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
@@ -144,6 +145,39 @@ func TestConsole(t *testing.T) {
 	b.press(t, ".end button")
 	b.shows(t, "h1", "Sign in")
 	b.quiet(t)
+}
+
+// TestConsoleFromNothing begins with a key file that lists nothing, by keyboard alone.
+func TestConsoleFromNothing(t *testing.T) {
+	g := startConsole(t, "version: 1\n")
+	b := visit(t, g.Admin+"/console/", wide)
+	b.do(t, chromedp.KeyEvent(adminToken), chromedp.KeyEvent(kb.Enter)) // the field has the focus
+	b.shows(t, "main", "There are no keys yet")
+	b.check(t, "empty")
+	b.tabTo(t, "New key")
+	b.do(t, chromedp.KeyEvent(kb.Enter))
+	b.shows(t, "h1", "New key")
+	b.tabTo(t, "id")
+	b.do(t, chromedp.KeyEvent("first"))
+	b.tabTo(t, "pasted")
+	b.do(t, chromedp.KeyEvent("https://flows.example.com/canvas/"+support))
+	b.tabTo(t, "Make the key")
+	b.do(t, chromedp.KeyEvent(kb.Enter))
+	b.shows(t, ".alert", "Key first is made, and applied")
+	g.ask(t, predict+support, b.text(t, ".secret .copyable pre"), "Hello?", 200)
+	b.quiet(t)
+}
+
+// tabTo presses Tab until what has the focus has an ID or a text.
+func (b *browser) tabTo(t *testing.T, what string) {
+	t.Helper()
+	for range 40 {
+		b.do(t, chromedp.KeyEvent(kb.Tab))
+		if eval[bool](t, b, fmt.Sprintf("[document.activeElement.id, document.activeElement.textContent.trim()].includes(%q)", what)) {
+			return
+		}
+	}
+	t.Fatalf("Tab does not lead to %q", what)
 }
 
 // TestConsoleTrouble shows what somebody sees whose form comes too late, or is wrong, or whose key file cannot be written.

@@ -64,7 +64,7 @@ func newGateAt(t *testing.T, path, token string) *gate {
 	}
 	g := &gate{keys: path, log: &testkit.Buffer{}}
 	log := zerolog.New(g.log)
-	store, err := keystore.Open(path, keystore.Options{})
+	store, err := keystore.Open(path, keystore.Options{MayBeEmpty: true})
 	if err != nil {
 		t.Fatal(err)
 	}
