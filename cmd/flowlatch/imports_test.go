@@ -82,7 +82,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors"},
 		},
 		"proxy/admin/console": {
-			own:   []string{"proxy", "proxy/admin/signin", "proxy/problem", "proxy/route", "keystore", "keystore/edit"},
+			own:   []string{"proxy", "proxy/admin/signin", "proxy/problem", "proxy/route", "keystore", "keystore/edit", "keystore/watch"},
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/rs/zerolog"},
 		},

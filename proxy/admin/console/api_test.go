@@ -181,6 +181,10 @@ func TestAPIVersions(t *testing.T) {
 	if status, p := g.api(t, "POST", "/api/keys/key-a/enable", "*", ""); status != 409 || p["code"] != "key_file_invalid" {
 		t.Errorf("change of an invalid file = %d %v, want 409", status, p)
 	}
+	testkit.ReplaceFile(t, g.keys, keyFile+"#"+strings.Repeat("x", 2<<20))
+	if status, p := g.api(t, "GET", "/api/keys", "", ""); status != 409 || !strings.Contains(fmt.Sprint(p["detail"]), "larger than 2 MiB, the most that is read; change it by `flowlatch key`") {
+		t.Errorf("list of a file of 2 MiB = %d %v, want 409 and what to do", status, p)
+	}
 	if err := os.Remove(g.keys); err != nil {
 		t.Fatal(err)
 	}

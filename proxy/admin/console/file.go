@@ -6,6 +6,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -15,11 +16,19 @@ type file struct {
 	snapshot *keystore.Snapshot
 }
 
+// maxFile is the size of the largest key file that is edited here, in bytes: some 20,000 keys. An edit takes seventy times as
+// much memory for a moment, which a gate in a small container may not have.
+const maxFile = 2 << 20
+
 // read reads the key file.
 func (c *Console) read() (*file, *Problem) {
-	data, err := edit.Read(c.path)
+	data, err := watch.ReadFile(c.path, maxFile)
 	if err != nil {
-		return nil, newProblem(fileInvalid, err.Error())
+		p := newProblem(fileInvalid, keystore.ReadError(c.path, err).Error())
+		if errors.Is(err, watch.ErrTooLarge) {
+			p.Detail += "; change it by `flowlatch key`, or by the program that writes it"
+		}
+		return nil, p
 	}
 	f := &file{version: edit.Version(data), snapshot: c.opts.Store.Snapshot()}
 	if f.snapshot.Hash() == f.version[:8] { // it is what is applied, which is the usual case
