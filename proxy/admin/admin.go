@@ -28,6 +28,9 @@ type Admin struct {
 	opts    proxy.Options // of the proxy
 	started time.Time
 	history history
+	// keyHours and chatflowHours are the last hour of each.
+	keyHours, chatflowHours hours
+
 	console bool       // whether keys can be changed
 	viewing sync.Mutex // held while a status is put together
 
@@ -47,12 +50,14 @@ type Options struct {
 func New(p *proxy.Proxy, o Options) *Admin {
 	a := &Admin{proxy: p, opts: p.Options(), started: time.Now(), largeStatus: newLarge(), console: o.Door != nil}
 	a.history.begin(a.started)
+	a.sampleHours(a.started)
 	a.opts.Registry.MustRegister(&collector{a})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", a.serveReady)
 	mux.Handle("GET /metrics", newLarge().handler(promhttp.HandlerFor(a.opts.Registry, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /status", a.serveStatus)
+	mux.HandleFunc("GET /status/hours", a.serveHours)
 	mux.HandleFunc("GET /usage", a.serveUsage)
 	mux.HandleFunc("POST /-/reload", a.serveReload)
 	servePage(mux)
@@ -71,6 +76,7 @@ func (a *Admin) Run(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			a.history.add(a.sample(now))
+			a.sampleHours(now)
 		}
 	}
 }

@@ -219,6 +219,11 @@ func TestStatusAccessible(t *testing.T) {
 	g.ask(t, predict+support, "", "Hello?", 401)
 	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, row("chatflows", "support-bot"), "missing_key 1")
+	eval[bool](t, b, "location.reload(); true") // it asks for hours once a minute
+	eventually(t, "last hour of a chatflow and of a key", func() bool {
+		return strings.Contains(eval[string](t, b, "[...document.querySelectorAll('.spark')].map((e) => e.getAttribute('aria-label')).join()"), "Last hour: 2 requests, 1 refused, 0 failed; first byte after ") &&
+			eval[int](t, b, "document.querySelectorAll('#keys .spark rect').length") == 1
+	})
 	b.check(t, "status")
 	b.quiet(t)
 }

@@ -87,6 +87,9 @@ func (c *Console) apply(by operator, ch change) (*Changed, *Problem) {
 	case stop != nil:
 		return nil, stop
 	case err != nil && !errors.Is(err, edit.ErrChanged):
+		if next == nil { // nobody has looked at the ID, which may be a secret by mistake
+			ch.key, ch.chatflows = "", nil
+		}
 		by.describe(c.opts.Log.Warn().Err(err), ch).Msg("key file cannot be written; a change on the console was not made")
 		return nil, unwritten(err, next, ch.secret)
 	}

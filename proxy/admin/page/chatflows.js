@@ -1,6 +1,7 @@
 // The table of chatflows.
 
 import { $, ago, count, listCodes, plural, put, stamp, sum, turnedAway, visible } from './text.js'
+import { hourOfChatflow, showHour } from './hours.js'
 import { idLine, lines, parts, showChange, sync } from './table.js'
 
 // note says how many rows are shown, of how many.
@@ -29,7 +30,9 @@ function fill(cells, c) {
   else idLine(main, c.name ? visible(c.name) : '', c.id)
   if (!c.unlisted) showChange(change, c.change, 'Change chatflow ' + visible(c.name || c.id))
   lines(cells[1], access(c))
-  put(cells[2], count(c.requests))
+  const [requests, hour] = parts(cells[2])
+  put(requests, count(c.requests))
+  showHour(hour, c.unlisted ? null : hourOfChatflow(c.id))
   lines(cells[3], count(sum(turnedAway(c.refused))), listCodes(turnedAway(c.refused)))
   put(cells[4], count(c.failed))
   put(cells[5], count(c.streams))

@@ -1,6 +1,7 @@
 // The table of keys.
 
 import { $, ago, count, listCodes, now, plural, put, stamp, sum, turnedAway, visible, within } from './text.js'
+import { hourOfKey, showHour } from './hours.js'
 import { showLimits } from './limits.js'
 import { lines, linesIn, parts, showChange, sync } from './table.js'
 import { note } from './chatflows.js'
@@ -29,7 +30,9 @@ function fill(cells, k) {
   const [status, limits] = parts(cells[1])
   linesIn(kind, status, word, k.status === 'not_yet_valid' && k.not_before ? 'from ' + stamp(k.not_before) : '')
   showLimits(limits, k.limits || [])
-  put(cells[2], count(k.requests || 0))
+  const [requests, hour] = parts(cells[2])
+  put(requests, count(k.requests || 0))
+  showHour(hour, hourOfKey(k.id))
   lines(cells[3], count(sum(turnedAway(k.refused))), listCodes(turnedAway(k.refused)))
   lines(cells[4], k.last_used ? ago(k.last_used) : 'never', k.last_used ? stamp(k.last_used) : '')
   lines(cells[5], k.last_refused ? ago(k.last_refused) : 'never', k.last_refused ? stamp(k.last_refused) : '')
