@@ -13,7 +13,8 @@ type Key struct {
 	// ID is public: logs and metrics have it.
 	ID string
 	// Disabled says that no secret of the key is accepted.
-	Disabled bool
+	Disabled    bool
+	fromFlowise bool // and not from a key file itself
 	// From are the addresses from which it may be used; none means any.
 	From []netip.Prefix
 	// Groups are the route groups that it may use; none means all that are exposed.
@@ -21,10 +22,9 @@ type Key struct {
 	// Limits are how much it may be used; nil means without limit.
 	Limits *Limits
 
-	fromFlowise bool // and not from the key file itself
-
 	// Line is the line of the key in its file, from 1; for a key of Flowise, the line that names Flowise's file.
 	Line int
+	file *KeyFile
 
 	valid   window
 	number  uint32 // its index among the snapshot's keys
@@ -75,6 +75,12 @@ func (k *Key) NotAfter() time.Time {
 	}
 	return window{until: min(last, k.valid.until)}.notAfter()
 }
+
+// File is the path of the key file that lists the key.
+func (k *Key) File() string { return k.file.Path }
+
+// Place is the line of the key and its file, for messages.
+func (k *Key) Place() string { return k.file.place(k.Line) }
 
 // Since is the generation in which the key was added or last changed, as counted by the [Store] that published it; 0
 // outside a Store.

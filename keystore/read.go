@@ -124,7 +124,8 @@ func (f *files) holds() (keys, all time.Duration) {
 func (f *files) parse(content *io.SectionReader, explicit bool) (*Snapshot, error) {
 	from := func(keys func(name string) ([]apiKey, error)) (*Snapshot, error) {
 		var used []apiKey
-		next, err := parse(f.keys.Path(), content, parseOptions{flowise: func(name string) (_ []apiKey, err error) {
+		sources := []source{{path: f.keys.Path(), content: content}}
+		next, err := parse(f.keys.Path(), sources, parseOptions{flowise: func(_, name string) (_ []apiKey, err error) {
 			used, err = keys(name)
 			return used, err
 		}})

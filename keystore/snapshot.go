@@ -19,13 +19,14 @@ import (
 // Snapshot is one state of the key file. It never changes, so it may be used concurrently. A request gets all
 // its information from one snapshot.
 type Snapshot struct {
-	// File is the name of the key file, for messages.
+	// File is the name of the key file, or of the directory of key files, for messages.
 	File string
 	// Loaded is when a Store published the snapshot.
 	Loaded time.Time
 	// Warnings are what the operator should know about a file that is valid, each with its place.
 	Warnings []string
 
+	files     []*KeyFile
 	keys      []*Key
 	chatflows []*Chatflow
 	secrets   map[Digest]*Secret
@@ -60,6 +61,7 @@ type Chatflow struct {
 	Limits, ClientLimits *Limits
 	// Line is the line of the chatflow in its file, from 1.
 	Line int
+	file *KeyFile
 
 	keys    []*Key   // sorted by ID
 	numbers []uint32 // of the same keys, sorted: a request finds one without looking at others
@@ -67,6 +69,12 @@ type Chatflow struct {
 
 // Label is the chatflow in logs and metrics: its name, or else its ID.
 func (c *Chatflow) Label() string { return cmp.Or(c.Name, c.ID) }
+
+// File is the path of the key file that lists the chatflow.
+func (c *Chatflow) File() string { return c.file.Path }
+
+// Place is the line of the chatflow and its file, for messages.
+func (c *Chatflow) Place() string { return c.file.place(c.Line) }
 
 // Keys returns the keys listed for the chatflow itself, sorted by ID. The slice must not be changed.
 func (c *Chatflow) Keys() []*Key { return c.keys }
@@ -85,10 +93,13 @@ func (c *Chatflow) hasID(id string) bool {
 	return ok
 }
 
-// Keys returns all keys in the order of the file. The slice must not be changed.
+// Files returns the key files that the snapshot was made of, in the order of their names. The slice must not be changed.
+func (s *Snapshot) Files() []*KeyFile { return s.files }
+
+// Keys returns all keys in the order of the files, those of Flowise last. The slice must not be changed.
 func (s *Snapshot) Keys() []*Key { return s.keys }
 
-// Chatflows returns all chatflows in the order of the file. The slice must not be changed.
+// Chatflows returns all chatflows in the order of the files. The slice must not be changed.
 func (s *Snapshot) Chatflows() []*Chatflow { return s.chatflows }
 
 // FlowiseKeys is the key file of Flowise that the key file names, as it names it; or empty.
