@@ -10,6 +10,7 @@ import (
 var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body", "limits"}
 
 func (p *parser) chatflow(n *yaml.Node) {
+	p.file.Chatflows++
 	c := &Chatflow{file: p.file, Line: n.Line}
 	var id, keys *yaml.Node
 	if !p.Mapping(n, "a chatflow", chatflowFields, func(field string, n *yaml.Node) bool {
@@ -101,7 +102,6 @@ func (p *parser) addChatflow(n *yaml.Node, c *Chatflow) {
 		return
 	}
 	s.chatflows = append(s.chatflows, c)
-	p.file.Chatflows++
 	s.public = s.public || c.Public
 	if c.ID == EveryChatflow {
 		s.every = c

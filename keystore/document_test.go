@@ -37,11 +37,11 @@ func parsed(sources []source, active *Snapshot) string {
 	if err != nil {
 		return strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
-	return meaning(s)
+	return summary(s)
 }
 
-// meaning says in one line what a snapshot means: chatflows and the keys that open them, then the other keys.
-func meaning(s *Snapshot) string {
+// summary says in one line what a snapshot means: chatflows and the keys that open them, then the other keys.
+func summary(s *Snapshot) string {
 	var words []string
 	listed := map[*Key]bool{}
 	for _, c := range s.chatflows {
@@ -83,7 +83,8 @@ func TestParseSeveral(t *testing.T) {
 		{"only the first has changed", []source{changed("a", 2, part("a", "x a")), changed("b", 0, part("c", "x c"))}, `a:5: chatflow "x" is listed twice, first in b:5; one entry lists all its keys`},
 		{"every chatflow twice", []source{changed("a", 1, part("a", `"*" a`)), changed("b", 1, part("c", `"*" c`))}, `b:5: chatflow "*" is listed twice, first in a:5; one entry lists all its keys`},
 		{
-			"a secret twice", []source{changed("a", 2, part("a", "x a")), changed("b", 1, strings.Replace(part("c"), strings.Repeat("c", 64), strings.Repeat("a", 64), 1))},
+			"a secret twice",
+			[]source{changed("a", 2, part("a", "x a")), changed("b", 1, strings.Replace(part("c"), strings.Repeat("c", 64), strings.Repeat("a", 64), 1))},
 			`a:3: key "a" has the same secret as key "c" in b:3; a secret belongs to one key`,
 		},
 		{"Flowise's file twice", []source{changed("a", 1, part("a", "x a")+"flowise_api_keys: f\n"), changed("b", 2, part("c")+"flowise_api_keys: f\n")}, "b:4: flowise_api_keys: two key files name Flowise's file, first in a:6; one of them is enough"},

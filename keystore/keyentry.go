@@ -16,6 +16,7 @@ var (
 )
 
 func (p *parser) key(n *yaml.Node) {
+	p.file.Keys++
 	k := &Key{file: p.file, Line: n.Line}
 	own := secretEntry{valid: always}
 	var id, secrets *yaml.Node
@@ -103,9 +104,6 @@ func (p *parser) addKey(n *yaml.Node, k *Key) {
 	s := p.snapshot
 	k.number = uint32(len(s.keys)) //nolint:gosec // no file holds four billion keys
 	s.keys = append(s.keys, k)
-	if !k.fromFlowise {
-		p.file.Keys++
-	}
 	p.keyByID[k.ID] = k
 	for i := range k.secrets {
 		secret := &k.secrets[i]

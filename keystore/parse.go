@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -52,6 +53,12 @@ func ParseDraft(file string, data []byte) (*Snapshot, error) {
 	return parse(file, []source{{path: file, content: section(data)}}, parseOptions{draft: true})
 }
 
+// ParsePart is Parse for one file of a directory: it may list no chatflow, and the keys that its chatflows list may be in
+// other files. Those are missing in the snapshot.
+func ParsePart(file string, data []byte) (*Snapshot, error) {
+	return parse(file, []source{{path: file, content: section(data), standsIn: true}}, parseOptions{directory: true, draft: true})
+}
+
 func section(data []byte) *io.SectionReader {
 	return io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
 }
@@ -63,6 +70,7 @@ func IsJSON(file string) bool { return filepath.Ext(file) == ".json" }
 type source struct {
 	path    string // for messages
 	content *io.SectionReader
+	digest  [sha256.Size]byte // of the content, for the hash of the snapshot
 	// change says when the content was found, compared with that of other files; 0 if it is active already.
 	change uint64
 	// standsIn says that it is what is active of a file that now has another content, which cannot be applied.

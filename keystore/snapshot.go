@@ -113,6 +113,25 @@ func (s *Snapshot) Hash() string { return s.hash }
 // AnyPublic reports whether any chatflow is public.
 func (s *Snapshot) AnyPublic() bool { return s.public }
 
+// only returns what s has of the key file at path, for comparisons.
+func (s *Snapshot) only(path string) *Snapshot {
+	if len(s.files) == 1 && s.files[0].Path == path {
+		return s
+	}
+	part := &Snapshot{}
+	for _, k := range s.keys {
+		if k.file.Path == path {
+			part.keys = append(part.keys, k)
+		}
+	}
+	for _, c := range s.chatflows {
+		if c.file.Path == path {
+			part.chatflows = append(part.chatflows, c)
+		}
+	}
+	return part
+}
+
 // Key returns the key with this ID, or nil. It searches all keys, so it is for commands, not for requests.
 func (s *Snapshot) Key(id string) *Key {
 	if i := slices.IndexFunc(s.keys, func(k *Key) bool { return k.ID == id }); i >= 0 {
