@@ -94,6 +94,7 @@ func (p *parser) readFlowise(n *yaml.Node) {
 		return
 	}
 	p.flowise = &flowiseKeys{namedBy: p.file, line: n.Line}
+	p.snapshot.namesFlowise = p.path
 	var ok bool
 	if p.snapshot.flowiseName, ok = p.Text(n, "flowise_api_keys"); !ok || p.options.flowise == nil {
 		return

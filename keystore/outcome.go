@@ -38,7 +38,7 @@ func (f *files) judge(active *Snapshot, validate func(*Snapshot) error, at time.
 	if active == nil {
 		if o.next, o.err = f.first(validate); o.err == nil {
 			o.diff = Compare(nil, o.next)
-			o.addFiles(f)
+			o.addAll(f, nil, explicit)
 		}
 		return o
 	}
@@ -65,15 +65,7 @@ func (f *files) judge(active *Snapshot, validate func(*Snapshot) error, at time.
 	if o.next != active {
 		o.diff = Compare(active, o.next)
 	}
-	o.addFiles(f)
-	o.add(".", &f.directoryPrevious, judgeOther(f.directoryErr, 0, f.directoryPrevious, at, explicit))
-	if flowise != nil || o.next.flowisePath != "" {
-		o.add(cmp.Or(o.next.flowisePath, f.path), &f.flowisePrevious, judgeOther(flowise, f.flowiseHold(), f.flowisePrevious, at, explicit))
-	}
-	o.err, o.state.fault = joinFew(o.faults), joinFew(o.reported)
-	if !f.isDirectory {
-		o.applied, o.faulty, o.state.files = nil, nil, nil
-	}
+	o.addAll(f, flowise, explicit)
 	return o
 }
 
@@ -124,6 +116,19 @@ func judgeOther(err error, hold time.Duration, p previous, at time.Time, explici
 		return verdict{}
 	}
 	return judge(change{at: at, err: few(err), hold: hold}, p, explicit)
+}
+
+// addAll adds the verdicts about all files. flowise is what is wrong with the keys of Flowise.
+func (o *outcome) addAll(f *files, flowise error, explicit bool) {
+	o.addFiles(f)
+	o.add(".", &f.directoryPrevious, judgeOther(f.directoryErr, 0, f.directoryPrevious, o.at, explicit))
+	if flowise != nil || o.next.flowisePath != "" {
+		o.add(cmp.Or(o.next.flowisePath, f.path), &f.flowisePrevious, judgeOther(flowise, f.flowiseHold(), f.flowisePrevious, o.at, explicit))
+	}
+	o.err, o.state.fault = joinFew(o.faults), joinFew(o.reported)
+	if !f.isDirectory {
+		o.applied, o.faulty, o.state.files = nil, nil, nil
+	}
 }
 
 // addFiles adds the verdicts of the key files.

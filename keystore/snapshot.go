@@ -26,16 +26,18 @@ type Snapshot struct {
 	// Warnings are what the operator should know about a file that is valid, each with its place.
 	Warnings []string
 
-	files     []*KeyFile
-	keys      []*Key
-	chatflows []*Chatflow
-	secrets   map[Digest]*Secret
-	byID      map[string]*Chatflow
-	every     *Chatflow // the entry "*", or nil
-	public    bool      // some chatflow is public
-	hash      string    // empty outside a Store
+	isDirectory bool
+	files       []*KeyFile
+	keys        []*Key
+	chatflows   []*Chatflow
+	secrets     map[Digest]*Secret
+	byID        map[string]*Chatflow
+	every       *Chatflow // the entry "*", or nil
+	public      bool      // some chatflow is public
+	hash        string    // empty outside a Store
 
-	flowiseName  string // of Flowise's key file, as the key file has it; or empty
+	flowiseName  string // of Flowise's key file, as a key file has it; or empty
+	namesFlowise string // the path of that key file
 	flowisePath  string // of the same file; empty outside a Store
 	flowiseFault error  // why it is out of date, so that the keys of Flowise are those that it had before
 }
@@ -96,18 +98,21 @@ func (c *Chatflow) hasID(id string) bool {
 // Files returns the key files that the snapshot was made of, in the order of their names. The slice must not be changed.
 func (s *Snapshot) Files() []*KeyFile { return s.files }
 
+// IsDirectory reports whether File is a directory of key files.
+func (s *Snapshot) IsDirectory() bool { return s.isDirectory }
+
 // Keys returns all keys in the order of the files, those of Flowise last. The slice must not be changed.
 func (s *Snapshot) Keys() []*Key { return s.keys }
 
 // Chatflows returns all chatflows in the order of the files. The slice must not be changed.
 func (s *Snapshot) Chatflows() []*Chatflow { return s.chatflows }
 
-// FlowiseKeys is the key file of Flowise that the key file names, as it names it; or empty.
-func (s *Snapshot) FlowiseKeys() string { return s.flowiseName }
+// FlowiseKeys is the key file of Flowise that a key file names, as that one names it; or empty. in is the path of that one.
+func (s *Snapshot) FlowiseKeys() (name, in string) { return s.flowiseName, s.namesFlowise }
 
 // Hash names the content of the key file: two gates with the same hash have read the same file. It is the first 8
-// hexadecimal digits of the file's SHA-256. If the file names keys of Flowise, they go into it, too. It is empty outside
-// a Store.
+// hexadecimal digits of the file's SHA-256; of a directory, that of the names and contents of its key files. If a file
+// names keys of Flowise, they go into it, too. It is empty outside a Store.
 func (s *Snapshot) Hash() string { return s.hash }
 
 // AnyPublic reports whether any chatflow is public.
