@@ -11,11 +11,15 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// How much of a directory is read: maxFiles key files, each of which is looked at every [watch.Poll], and maxEntries names.
-const (
-	maxFiles   = 1000
-	maxEntries = 10_000
-)
+// limits are how much of a directory is read.
+type limits struct {
+	entries int   // names in it
+	files   int   // key files, each of which is looked at every [watch.Poll]
+	file    int64 // bytes of one, so that no single one can use up what all may have together
+	bytes   int64 // of all together
+}
+
+var directoryLimits = limits{entries: 10_000, files: 1000, file: 16 << 20, bytes: MaxFile}
 
 // errTogether is the error for a file with which a directory would hold more than is read of a single key file.
 var errTogether = fmt.Errorf("the key files of its directory are larger than %d MiB together, the most that is read", MaxFile>>20)
@@ -28,7 +32,7 @@ func IsKeyFile(name string) bool {
 // listDirectory looks which key files the directory has, and adds those that are new to f.list, in byte order. It returns what is wrong
 // with the directory. isUnlisted says that nothing can be said about its files.
 func (f *files) listDirectory() (isUnlisted bool, err error) {
-	entries, err := watch.ReadDir(f.path, maxEntries)
+	entries, err := watch.ReadDir(f.path, f.limits.entries)
 	if at := (*fs.PathError)(nil); errors.As(err, &at) {
 		err = at.Err // the path is there already
 	}
@@ -36,7 +40,7 @@ func (f *files) listDirectory() (isUnlisted bool, err error) {
 		return true, fmt.Errorf("reading key files of %q: %w", f.path, err)
 	}
 	for _, k := range f.list {
-		k.isListed = false
+		k.isListed = len(entries) == f.limits.entries // it may be among the others
 	}
 	found, tooMany := 0, 0
 	for _, e := range entries {
@@ -47,7 +51,7 @@ func (f *files) listDirectory() (isUnlisted bool, err error) {
 			found++
 			f.list[i].isListed = true
 		case e.IsDir():
-		case len(f.list) >= maxFiles:
+		case len(f.list) >= f.limits.files:
 			tooMany++
 		default:
 			found++
@@ -57,16 +61,18 @@ func (f *files) listDirectory() (isUnlisted bool, err error) {
 		}
 	}
 	switch {
+	case len(entries) == f.limits.entries:
+		return false, fmt.Errorf("reading key files of %q: it has %d files or more, so new ones may not be seen; move those elsewhere that are no key files", f.path, f.limits.entries)
 	case found == 0:
 		return true, fmt.Errorf("reading key files of %q: it is a directory without a key file (*.yaml, *.yml or *.json)", f.path)
 	case tooMany > 0:
-		return false, fmt.Errorf("reading key files of %q: it has more than %d key files; not read: %d; list several keys in each", f.path, maxFiles, tooMany)
+		return false, fmt.Errorf("reading key files of %q: it has more than %d key files; not read: %d; list several keys in each", f.path, f.limits.files, tooMany)
 	}
 	return false, nil
 }
 
 func (f *files) newKeyFile(path string) *keyFile {
-	return &keyFile{File: watch.NewFile(path, MaxFile), path: path, required: slices.Contains(f.require, filepath.Base(path))}
+	return &keyFile{File: watch.NewFile(path, f.limits.file), path: path, required: slices.Contains(f.require, filepath.Base(path))}
 }
 
 // look reads every file and reports whether anything has changed.
@@ -77,7 +83,7 @@ func (f *files) look() (changed bool) {
 	}
 	for _, k := range f.list {
 		others := total - k.size()
-		if k.look(f.isDirectory, f.limit-others) {
+		if k.look(f.isDirectory, f.limits.bytes-others) {
 			k.change, changed = f.looks, true
 		}
 		total = others + k.size()

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -213,9 +214,12 @@ func TestDirectoryAtTheStart(t *testing.T) {
 func TestOddFileInDirectory(t *testing.T) {
 	inDirectoryBubble(t, map[string]string{"a.yaml": part("a b", "x a b"), "b.yaml": part("c", "y c")}, Options{}, func(d *directory) {
 		for name, put := range map[string]func(path string) error{
-			"named pipe":         func(path string) error { return syscall.Mkfifo(path, 0o600) },
-			"directory":          func(path string) error { return os.Mkdir(path, 0o700) },
-			"link to a device":   func(path string) error { return os.Symlink("/dev/zero", path) },
+			"named pipe":       func(path string) error { return syscall.Mkfifo(path, 0o600) },
+			"directory":        func(path string) error { return os.Mkdir(path, 0o700) },
+			"link to a device": func(path string) error { return os.Symlink("/dev/zero", path) },
+			"too large": func(path string) error {
+				return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, directoryLimits.file+1))
+			},
 			"link to a file far": func(path string) error { return os.Symlink("/proc/self/mem", path) },
 		} {
 			d.remove("b.yaml")
@@ -235,27 +239,36 @@ func TestOddFileInDirectory(t *testing.T) {
 	})
 }
 
-// TestDirectoryIsBounded: files beyond the limits are not read, and hold up no other.
+// TestDirectoryIsBounded: what is beyond a limit is not read, and holds up no other file.
 func TestDirectoryIsBounded(t *testing.T) {
-	inDirectoryBubble(t, map[string]string{"b.yaml": part("a b", "x a b")}, Options{}, func(d *directory) {
-		for i := range maxFiles + 1 { // with b.yaml, two too many
-			d.put(fmt.Sprintf("a%04d.yaml", i), "version: 1\nchatflows: [{id: y"+fmt.Sprint(i)+", public: true}]\n")
-		}
-		d.rename("b.yaml", part("a", "x a"))
-		d.look(0)
-		if n := len(d.Snapshot().Chatflows()); n != maxFiles || d.Snapshot().Key("b") != nil || !strings.Contains(fmt.Sprint(d.Status().Err), "not read: 2;") {
-			d.Errorf("%d chatflows, key b there %t, fault %v; want %d, no, and that 2 files are not read", n, d.Snapshot().Key("b") != nil, d.Status().Err, maxFiles)
-		}
-	})
-	inDirectoryBubble(t, map[string]string{"a.yaml": part("a", "x a"), "b.yaml": part("b c", "y b c")}, Options{}, func(d *directory) {
-		d.files.limit = 1000
-		d.rename("a.yaml", part("a", "x a")+strings.Repeat("#", 800)+"\n")
-		d.rename("b.yaml", part("c", "y c"))
-		d.look(settleTime)
-		d.look(0)
-		d.want("too large", "x:a y:c", "a.yaml")
-		d.rename("a.yaml", part("d", "x d"))
-		d.look(0)
-		d.want("small again", "x:d y:c")
-	})
+	for _, test := range []struct {
+		name   string
+		limits limits
+		beyond func(d *directory)
+		fault  string
+		in     string // the file that has it
+	}{
+		{"key files", limits{entries: 100, files: 2, file: 1000, bytes: 1000}, func(d *directory) { d.put("a.yaml", part("d", "w d")); d.put("d.yaml", "-") }, "more than 2 key files; not read: 2;", "."},
+		{"names", limits{entries: 3, files: 3, file: 1000, bytes: 1000}, func(d *directory) { d.put("one", ""); d.put("two", "") }, "it has 3 files or more", "."},
+		{"all together", limits{entries: 9, files: 9, file: 1000, bytes: 500}, func(d *directory) { d.rename("c.yaml", part("c", "y c")+strings.Repeat("#", 300)+"\n") }, "c.yaml\": the key files of its directory", "c.yaml"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inDirectoryBubble(t, map[string]string{"b.yaml": part("a b", "x a b"), "c.yaml": part("c", "y c")}, Options{}, func(d *directory) {
+				d.files.limits = test.limits
+				test.beyond(d)
+				d.rename("b.yaml", part("a", "x a"))
+				d.look(settleTime)
+				d.look(0)
+				if d.want(test.name, "x:a y:c", test.in); !strings.Contains(fmt.Sprint(d.Status().Err), test.fault) {
+					d.Errorf("fault = %v, want %q", d.Status().Err, test.fault)
+				}
+				for _, name := range []string{"a.yaml", "d.yaml", "one", "two"} {
+					d.remove(name)
+				}
+				d.rename("c.yaml", part("c d", "y d"))
+				d.look(0)
+				d.want("within the limits again", "x:a y:d c")
+			})
+		})
+	}
 }

@@ -18,7 +18,7 @@ func FileOf(path, keyID string) (string, error) {
 	if !watch.IsDir(path) {
 		return path, nil
 	}
-	entries, err := watch.ReadDir(path, maxEntries)
+	entries, err := watch.ReadDir(path, directoryLimits.entries)
 	if err != nil {
 		return "", ReadError(path, err)
 	}

@@ -27,8 +27,8 @@ type files struct {
 	isDirectory bool
 	list        []*keyFile // in byte order; one if path is no directory
 	require     []string   // names of files that a directory must have
-	limit       int64      // bytes of all files of a directory together
-	looks       uint64     // counts the calls of read
+	limits      limits
+	looks       uint64 // counts the calls of read
 
 	directoryErr      error // what is wrong with the directory itself
 	directoryPrevious previous
@@ -52,7 +52,7 @@ type meaning struct {
 
 // newFiles returns the files at path, which have not been read yet.
 func newFiles(path string, o Options) (files, error) {
-	f := files{path: path, limit: MaxFile, require: o.Require, isDirectory: o.Content == nil && watch.IsDir(path)}
+	f := files{path: path, limits: directoryLimits, require: o.Require, isDirectory: o.Content == nil && watch.IsDir(path)}
 	switch {
 	case o.Content != nil:
 		f.list = []*keyFile{{File: watch.Fixed(path, o.Content), path: path}}
@@ -117,10 +117,13 @@ func (f *files) mean(active *Snapshot, explicit bool) (*Snapshot, error) {
 	return m.snapshot, m.err
 }
 
-// close closes what look left open.
+// close closes what look left open, and lets go of its memory.
 func (f *files) close() {
 	for _, k := range f.list {
 		_ = k.close() // nothing was parsed of it
+		if !f.isDirectory {
+			k.found = nil
+		}
 	}
 }
 

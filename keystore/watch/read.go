@@ -34,7 +34,7 @@ func IsDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// ReadDir returns the entries of a directory in byte order. It is an error if there are more than limit.
+// ReadDir returns the entries of a directory in byte order, or limit of them if there are more.
 func ReadDir(path string, limit int) ([]fs.DirEntry, error) {
 	return limited(path, func() ([]fs.DirEntry, error) {
 		dir, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
@@ -42,12 +42,9 @@ func ReadDir(path string, limit int) ([]fs.DirEntry, error) {
 			return nil, err
 		}
 		defer dir.Close()
-		entries, err := dir.ReadDir(limit + 1)
-		switch {
-		case errors.Is(err, io.EOF): // it is empty
-			return nil, nil
-		case err == nil && len(entries) > limit:
-			err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("there are more than %d files in it, the most that are looked through", limit)}
+		entries, err := dir.ReadDir(limit)
+		if errors.Is(err, io.EOF) { // it is empty
+			err = nil
 		}
 		slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 		return entries, err
