@@ -13,11 +13,13 @@ func (e *editor) appendItems(name string, items [][]string) {
 		return
 	}
 	e.step(func() { e.appendItem(name, items[0]) }) // into what may not be a list yet
-	e.step(func() {
-		for _, item := range items[1:] {
-			e.appendItem(name, item)
-		}
-	})
+	if len(items) > 1 {
+		e.step(func() {
+			for _, item := range items[1:] {
+				e.appendItem(name, item)
+			}
+		})
+	}
 }
 
 // appendItem adds an item to the list under name.
