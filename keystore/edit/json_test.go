@@ -84,7 +84,7 @@ func (r layouts) jsonFile() (data string, chatflows []string) {
 
 // TestEditJSONLayouts: an edit of JSON is never refused for how that is laid out, and adds or removes only what it names.
 func TestEditJSONLayouts(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range layoutsTried() {
 		r := layouts{rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // the same files at every run
 		data, chatflows := r.jsonFile()
 		before, err := keystore.Parse("keys.json", []byte(data))
