@@ -183,7 +183,7 @@ func (p *parser) warnUnused() {
 	}
 	for _, d := range p.documents { // whose keys are in this order, followed by those of Flowise
 		for i, k := range keys[:d.file.Keys] {
-			if !used[i] {
+			if !used[i] && !k.Honey {
 				d.Warn(k.Line, "key %q opens no chatflow", k.ID)
 			}
 		}

@@ -107,8 +107,11 @@ func (s *Snapshot) Keys() []*Key { return s.keys }
 // Chatflows returns all chatflows in the order of the files. The slice must not be changed.
 func (s *Snapshot) Chatflows() []*Chatflow { return s.chatflows }
 
-// FlowiseKeys is the key file of Flowise that a key file names, as that one names it; or empty. in is the path of that one.
-func (s *Snapshot) FlowiseKeys() (name, in string) { return s.flowiseName, s.namesFlowise }
+// FlowiseKeys is the key file of Flowise that a key file names, as that one names it; or empty.
+func (s *Snapshot) FlowiseKeys() string { return s.flowiseName }
+
+// NamesFlowiseKeys is the path of the key file that names Flowise's; or empty.
+func (s *Snapshot) NamesFlowiseKeys() string { return s.namesFlowise }
 
 // Hash names the content of the key file: two gates with the same hash have read the same file. It is the first 8
 // hexadecimal digits of the file's SHA-256; of a directory, that of the names and contents of its key files. If a file
@@ -175,6 +178,28 @@ func (s *Snapshot) Entry(id string) *Chatflow {
 		return s.every
 	}
 	return s.byID[id]
+}
+
+// EntryNamed is Entry for an ID that somebody typed: if there is no such chatflow, the error says what was probably meant.
+func (s *Snapshot) EntryNamed(id string) (*Chatflow, error) {
+	if c := s.Entry(id); c != nil {
+		return c, nil
+	}
+	guess := cmp.Or(s.NearChatflow(id), "; `flowlatch check` shows those there are")
+	return nil, fmt.Errorf("no chatflow %s is listed%s", strictyaml.Quote(id), guess)
+}
+
+// NearChatflow asks whether the chatflow was meant whose ID or name is nearest to a text, if one is near; otherwise it
+// returns nothing.
+func (s *Snapshot) NearChatflow(text string) string {
+	var names []string
+	for _, c := range s.chatflows {
+		names = append(names, c.ID)
+		if c.Name != "" {
+			names = append(names, c.Name)
+		}
+	}
+	return strictyaml.DidYouMean(text, names)
 }
 
 // Match says whose secret a client has sent.
