@@ -26,14 +26,16 @@ func (d Diff) Empty() bool {
 
 // shortened returns d for keeping and showing: of a long list the first IDs and how many more there are.
 func (d Diff) shortened() Diff {
-	const most = 50
 	for _, ids := range d.lists() {
-		if n := len(*ids); n > most {
-			*ids = append(slices.Clone((*ids)[:most]), fmt.Sprintf("… and %d more", n-most))
+		if n := len(*ids); n > shortList {
+			*ids = append(slices.Clone((*ids)[:shortList]), fmt.Sprintf("… and %d more", n-shortList))
 		}
 	}
 	return d
 }
+
+// shortList is how many items are kept of a list.
+const shortList = 50
 
 // Compare returns what differs between two snapshots. A nil snapshot is empty.
 func Compare(old, next *Snapshot) Diff {
@@ -156,12 +158,13 @@ func (k *Key) Equal(o *Key) bool { return k.ID == o.ID && sameKey(k, o) }
 // Equal reports whether nothing differs between c and o but the place in the file, and what keys are.
 func (c *Chatflow) Equal(o *Chatflow) bool { return c.ID == o.ID && sameChatflow(c, o) }
 
-// GainedKey reports whether c is old with key id in its list as well, and nothing else. Nil is a chatflow that is not listed.
-func (c *Chatflow) GainedKey(old *Chatflow, id string) bool {
+// GainedKeys reports whether c is old with the keys ids in its list as well, and nothing else. Nil is a chatflow that is not
+// listed.
+func (c *Chatflow) GainedKeys(old *Chatflow, ids ...string) bool {
 	if old == nil {
 		old = &Chatflow{}
 	}
 	without := *c
-	without.keys = slices.DeleteFunc(slices.Clone(c.keys), func(k *Key) bool { return k.ID == id })
-	return c.hasID(id) && sameChatflow(old, &without)
+	without.keys = slices.DeleteFunc(slices.Clone(c.keys), func(k *Key) bool { return slices.Contains(ids, k.ID) })
+	return len(without.keys)+len(ids) == len(c.keys) && sameChatflow(old, &without)
 }

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/keystore"
 )
 
 // TestListLastUse checks that key list shows when keys were last used, as the gate with this key file tells, and that
@@ -33,6 +36,18 @@ func TestListLastUse(t *testing.T) {
 	stdout, stderr = g.keyCommand(t, exitOK, "list", "--admin", strings.TrimPrefix(other.Admin, "http://"))
 	if strings.Contains(stdout, "LAST USED") || !strings.Contains(stderr, "has not applied "+g.Keys+" as it is now") {
 		t.Errorf("key list with another gate = %s, %q, want no last use, and a note", stdout, stderr)
+	}
+	// A gate that nobody has named is asked only if it has this key file.
+	store, err := keystore.Open(g.Keys, keystore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]int{g.Admin: 1, other.Admin: 0} {
+		var notes strings.Builder
+		got := lastUses(&config.Config{Admin: strings.TrimPrefix(address, "http://"), Keys: g.Keys}, store.Snapshot(), streams{err: &notes})
+		if len(got) != want || notes.Len() > 0 {
+			t.Errorf("last uses by a gate that is not named = %v, %q, want %d and no note", got, notes.String(), want)
+		}
 	}
 	// What is in use is not deleted by mistake.
 	if _, stderr = g.keyCommand(t, exitFailed, "delete", "--id", "acme-web", "--close", "--admin", admin); !strings.Contains(stderr, `key "acme-web" was used at `) {

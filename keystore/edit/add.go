@@ -4,56 +4,25 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"reflect"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// NewKey is a key to add to a key file.
-type NewKey struct {
-	ID        string
-	Digest    keystore.Digest
-	Owner     string    // empty: none is told
-	NotBefore time.Time // zero: none
-	NotAfter  time.Time // zero: none
-	// Limits are how much it may be used; nil means without limit.
-	Limits *keystore.Limits
-	// Honey says that the key is planted for thieves, and opens nothing.
-	Honey bool
-	// Chatflows are the IDs of the chatflows it opens; those not listed yet are added.
-	Chatflows []string
+// Additions are what to add to a key file.
+type Additions struct {
+	Keys      []NewKey
+	Chatflows []NewChatflow
+	// Names are names of chatflows that are listed, by their IDs.
+	Names map[string]string
 }
 
-// validate checks what is free text before it becomes part of another, where "a, b" would be two IDs.
-func (k *NewKey) validate() error {
-	var errs []error
-	if err := keystore.ValidateID(k.ID); err != nil {
-		errs = append(errs, fmt.Errorf("key ID %w", err))
-	} else if keystore.LooksLikeSecret(k.ID) {
-		errs = append(errs, errors.New("the key ID looks like a secret; choose one that may be read by anybody: it appears in logs and metrics"))
-	}
-	if k.Owner != "" {
-		errs = append(errs, keystore.ValidateOwner(k.Owner))
-	}
-	return errors.Join(append(errs, validateChatflows(k.Chatflows))...)
-}
-
-func validateChatflows(ids []string) error {
-	var errs []error
-	for _, id := range ids {
-		if err := keystore.ValidateID(id); err != nil && id != keystore.EveryChatflow {
-			errs = append(errs, fmt.Errorf("chatflow ID %w", err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// AddKey returns the key file data with one more key. Empty data stands for a file that does not
-// exist yet. file is the name to use in errors.
-func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
-	if err := k.validate(); err != nil {
+// Add returns the key file data with additions. Empty data stands for a file that does not exist yet. file is the name to use
+// in errors.
+func Add(file string, data []byte, a Additions) ([]byte, error) {
+	if err := a.validate(); err != nil {
 		return nil, err
 	}
 	data = begun(file, data)
@@ -61,33 +30,101 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if old.Key(k.ID) != nil {
-		return nil, fmt.Errorf("%s: there is a key %q already; choose another ID, or give it a new secret with `flowlatch key rotate`", file, k.ID)
-	}
-	e := newEditor(file, data)
-	item := []string{e.field("id", e.word(k.ID)), e.field("sha256", e.word(k.Digest.String()))}
-	add := func(isSet bool, name, value string) {
-		if isSet {
-			item = append(item, e.field(name, value))
-		}
-	}
-	add(k.Owner != "", "owner", e.text(k.Owner))
-	add(!k.NotBefore.IsZero(), "not_before", e.word(k.NotBefore.UTC().Format(time.RFC3339)))
-	add(!k.NotAfter.IsZero(), "not_after", e.word(k.NotAfter.UTC().Format(time.RFC3339)))
-	add(k.Honey, "honey", "true")
-	if !k.Limits.Empty() {
-		add(true, "limits", e.limits(k.Limits))
+	if err := a.fit(old); err != nil {
+		return nil, err
 	}
 	// First what is in the file, so that a step that fails names a line of the original file; then what is new.
-	listed, added := sortOut(old, k.Chatflows)
-	e.grant(k.ID, listed)
-	e.step(func() { e.appendItem("keys", item) })
-	e.addChatflows(k.ID, added)
-	return e.result(func(next *keystore.Snapshot) bool {
-		d := keystore.Compare(old, next)
-		return slices.Equal(d.KeysAdded, []string{k.ID}) && len(d.KeysRemoved)+len(d.KeysChanged) == 0 &&
-			isGranted(d, old, next, k.ID, k.Chatflows) && k.is(next.Key(k.ID))
+	e := newEditor(file, data)
+	e.step(func() {
+		for _, k := range a.Keys {
+			e.grant(k.ID, k.Chatflows)
+		}
+		for id, name := range a.Names {
+			e.setField(e.entry("chatflows", id), "name", e.text(name))
+		}
 	})
+	e.appendItems("keys", itemsOf(a.Keys, e.key))
+	e.appendItems("chatflows", itemsOf(a.Chatflows, e.chatflow))
+	return e.result(func(next *keystore.Snapshot) bool { return a.areAll(old, next) })
+}
+
+// validate checks what is free text before it becomes part of another, where "a, b" would be two IDs.
+func (a *Additions) validate() error {
+	var errs []error
+	for i := range a.Keys {
+		errs = append(errs, a.Keys[i].validate())
+	}
+	for _, c := range a.Chatflows {
+		errs = append(errs, validateChatflows([]string{c.ID}))
+	}
+	return errors.Join(errs...)
+}
+
+// fit returns an error if the key file has a part of the additions, or lacks what they name.
+func (a *Additions) fit(s *keystore.Snapshot) error {
+	for _, k := range a.Keys {
+		if s.Key(k.ID) != nil {
+			return fmt.Errorf("%s: there is a key %q already; choose another ID, or give it a new secret with `flowlatch key rotate`", s.File, k.ID)
+		}
+	}
+	isNew := func(id string) bool { return slices.ContainsFunc(a.Keys, func(k NewKey) bool { return k.ID == id }) }
+	for _, c := range a.Chatflows {
+		if was := s.Entry(c.ID); was != nil {
+			return fmt.Errorf("%s:%d: chatflow %q is listed already", s.File, was.Line, c.ID)
+		}
+		for _, id := range c.Keys {
+			if _, err := s.KeyNamed(id); err != nil && !isNew(id) {
+				return fmt.Errorf("%s: %w", s.File, err)
+			}
+		}
+	}
+	for id := range a.Names {
+		if _, err := s.EntryNamed(id); err != nil {
+			return fmt.Errorf("%s: %w", s.File, err)
+		}
+	}
+	return nil
+}
+
+// areAll reports whether the additions are all that differs between old and next.
+func (a *Additions) areAll(old, next *keystore.Snapshot) bool {
+	d := keystore.Compare(old, next)
+	var keys, chatflows []string
+	granted := map[string][]string{}
+	for _, k := range a.Keys {
+		keys = append(keys, k.ID)
+		if !k.is(next.Key(k.ID)) {
+			return false
+		}
+		for _, c := range k.Chatflows {
+			granted[c] = append(granted[c], k.ID)
+		}
+	}
+	for _, c := range a.Chatflows {
+		chatflows = append(chatflows, c.ID)
+		if !c.is(next.Entry(c.ID)) {
+			return false
+		}
+	}
+	changed := map[string]bool{}
+	for id := range granted {
+		changed[id] = true
+	}
+	for id, name := range a.Names {
+		changed[id] = changed[id] || old.Entry(id).Name != name
+	}
+	maps.DeleteFunc(changed, func(_ string, is bool) bool { return !is })
+	for id := range changed {
+		want := *old.Entry(id)
+		if name, ok := a.Names[id]; ok {
+			want.Name = name
+		}
+		if !next.Entry(id).GainedKeys(&want, granted[id]...) {
+			return false
+		}
+	}
+	return slices.Equal(d.KeysAdded, keys) && slices.Equal(d.ChatflowsAdded, chatflows) && len(d.ChatflowsChanged) == len(changed) &&
+		len(d.KeysRemoved)+len(d.KeysChanged)+len(d.ChatflowsRemoved) == 0
 }
 
 // begun returns data, or the beginning of a key file if there is nothing in it.
@@ -101,20 +138,13 @@ func begun(file string, data []byte) []byte {
 	return append(data, "version: 1\n"...)
 }
 
-// is reports whether a key is as k says.
-func (k *NewKey) is(made *keystore.Key) bool {
-	return made.Secrets()[0].Digest == k.Digest && made.Owner == k.Owner && made.Honey == k.Honey && !made.Disabled &&
-		(k.Limits.Empty() && made.Limits.Empty() || reflect.DeepEqual(made.Limits, k.Limits))
+// itemsOf returns things as items of a list, each given as its fields.
+func itemsOf[T any](things []T, fields func(T) []string) (items [][]string) {
+	for _, t := range things {
+		items = append(items, fields(t))
+	}
+	return items
 }
 
-// sortOut returns which chatflows the key file lists and which it does not, each once.
-func sortOut(s *keystore.Snapshot, ids []string) (listed, unlisted []string) {
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-		if s.Entry(id) != nil {
-			listed = append(listed, id)
-		} else {
-			unlisted = append(unlisted, id)
-		}
-	}
-	return listed, unlisted
-}
+// rfc3339 returns a time as the file has it.
+func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -3,7 +3,6 @@ package edit
 import (
 	"fmt"
 	"reflect"
-	"slices"
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
@@ -19,74 +18,48 @@ type NewChatflow struct {
 	Forward bool
 }
 
-// AddChatflow returns the key file data with one more chatflow.
+// AddChatflow is [Add] for a chatflow.
 func AddChatflow(file string, data []byte, c NewChatflow) ([]byte, error) {
-	if err := validateChatflows([]string{c.ID}); err != nil {
-		return nil, err
-	}
-	data = begun(file, data)
-	old, err := keystore.ParseDraft(file, data)
-	if err != nil {
-		return nil, err
-	}
-	if was := old.Entry(c.ID); was != nil {
-		return nil, fmt.Errorf("%s:%d: chatflow %q is listed already", file, was.Line, c.ID)
-	}
-	for _, id := range c.Keys {
-		if _, err := old.KeyNamed(id); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-	}
-	e := newEditor(file, data)
-	item := []string{e.field("id", e.word(c.ID))}
-	if c.Name != "" {
-		item = append(item, e.field("name", e.text(c.Name)))
-	}
-	if len(c.Keys) > 0 {
-		item = append(item, e.field("keys", e.list(c.Keys)))
-	}
-	if c.Public {
-		item = append(item, e.field("public", "true"))
-	}
-	if c.Forward {
-		item = append(item, e.field("upstream_authorization", e.word("forward")))
-	}
-	e.step(func() { e.appendItem("chatflows", item) })
-	return e.result(func(next *keystore.Snapshot) bool {
-		if !reflect.DeepEqual(keystore.Compare(old, next), keystore.Diff{ChatflowsAdded: []string{c.ID}}) {
-			return false
-		}
-		var keys []string
-		made := next.Entry(c.ID)
-		for _, k := range made.Keys() {
-			keys = append(keys, k.ID)
-		}
-		return made.Name == c.Name && made.Public == c.Public && slices.Equal(keys, slices.Sorted(slices.Values(c.Keys)))
-	})
+	return Add(file, data, Additions{Chatflows: []NewChatflow{c}})
 }
 
-// NameChatflow returns the key file data in which the chatflow id has a name.
+// NameChatflow is [Add] for the name of a chatflow that is listed.
 func NameChatflow(file string, data []byte, id, name string) ([]byte, error) {
-	return editChatflow(file, data, id, func(e *editor, c *keystore.Chatflow) {
-		e.setField(e.entry("chatflows", id), "name", e.text(name))
-		c.Name = name
-	})
+	return Add(file, data, Additions{Names: map[string]string{id: name}})
+}
+
+// chatflow returns the fields of a chatflow.
+func (e *editor) chatflow(c NewChatflow) []string {
+	fields := []string{e.field("id", e.word(c.ID))}
+	if c.Name != "" {
+		fields = append(fields, e.field("name", e.text(c.Name)))
+	}
+	if len(c.Keys) > 0 {
+		fields = append(fields, e.field("keys", e.list(c.Keys)))
+	}
+	if c.Public {
+		fields = append(fields, e.field("public", "true"))
+	}
+	if c.Forward {
+		fields = append(fields, e.field("upstream_authorization", e.word("forward")))
+	}
+	return fields
+}
+
+// is reports whether a chatflow is as c says.
+func (c *NewChatflow) is(made *keystore.Chatflow) bool {
+	if made == nil {
+		return false
+	}
+	want := keystore.Chatflow{ID: c.ID, Name: c.Name, Public: c.Public}
+	if c.Forward {
+		want.UpstreamAuthorization.Mode = keystore.UpstreamForward
+	}
+	return made.GainedKeys(&want, c.Keys...)
 }
 
 // PublishChatflow returns the key file data in which the chatflow id is open to everybody, or only to its keys again.
 func PublishChatflow(file string, data []byte, id string, public bool) ([]byte, error) {
-	return editChatflow(file, data, id, func(e *editor, c *keystore.Chatflow) {
-		if public {
-			e.setField(e.entry("chatflows", id), "public", "true")
-		} else {
-			e.removeField(e.entry("chatflows", id), "public", "false")
-		}
-		c.Public = public
-	})
-}
-
-// editChatflow returns the key file data with a change of one chatflow, which it makes to want as well.
-func editChatflow(file string, data []byte, id string, change func(e *editor, want *keystore.Chatflow)) ([]byte, error) {
 	old, err := parse(file, data)
 	if err != nil {
 		return nil, err
@@ -95,11 +68,18 @@ func editChatflow(file string, data []byte, id string, change func(e *editor, wa
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	e, want := newEditor(file, data), *was
-	e.step(func() { change(e, &want) })
-	if want.Equal(was) {
+	if was.Public == public {
 		return data, nil
 	}
+	e, want := newEditor(file, data), *was
+	want.Public = public
+	e.step(func() {
+		if public {
+			e.setField(e.entry("chatflows", id), "public", "true")
+		} else {
+			e.removeField(e.entry("chatflows", id), "public", "false")
+		}
+	})
 	return e.result(func(next *keystore.Snapshot) bool {
 		return reflect.DeepEqual(keystore.Compare(old, next), keystore.Diff{ChatflowsChanged: []string{id}}) && want.Equal(next.Entry(id))
 	})

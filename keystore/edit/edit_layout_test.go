@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
@@ -111,10 +112,18 @@ func (r layouts) file() (data string, chatflows []string) {
 	return data, chatflows
 }
 
+// layoutsTried is how many layouts are tried.
+func layoutsTried() uint64 {
+	if testkit.Long() {
+		return 1000
+	}
+	return 60
+}
+
 // An edit that is refused sends somebody to do by hand what the command promises. In the layouts
 // that people write it must not be.
 func TestEditLayouts(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range layoutsTried() {
 		r := layouts{rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // the same files at every run
 		data, chatflows := r.file()
 		before := mustParse(t, data)

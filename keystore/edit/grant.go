@@ -34,10 +34,10 @@ func GrantKey(file string, data []byte, id string, chatflows []string) ([]byte, 
 	if len(chatflows) == 0 {
 		return data, nil
 	}
-	e := newEditor(file, data)
 	listed, added := sortOut(old, chatflows)
-	e.grant(id, listed)
-	e.addChatflows(id, added)
+	e := newEditor(file, data)
+	e.step(func() { e.grant(id, listed) })
+	e.appendItems("chatflows", itemsOf(added, func(c string) []string { return e.chatflow(NewChatflow{ID: c, Keys: []string{id}}) }))
 	return e.result(func(next *keystore.Snapshot) bool {
 		d := keystore.Compare(old, next)
 		return len(d.KeysAdded)+len(d.KeysRemoved)+len(d.KeysChanged) == 0 && isGranted(d, old, next, id, chatflows)
@@ -46,19 +46,8 @@ func GrantKey(file string, data []byte, id string, chatflows []string) ([]byte, 
 
 // grant adds a key to the lists of chatflows.
 func (e *editor) grant(key string, chatflows []string) {
-	e.step(func() {
-		for _, c := range chatflows {
-			e.addToList(e.entry("chatflows", c), "keys", e.word(key))
-		}
-	})
-}
-
-// addChatflows adds chatflows that a key opens.
-func (e *editor) addChatflows(key string, ids []string) {
-	for _, id := range ids {
-		e.step(func() {
-			e.appendItem("chatflows", []string{e.field("id", e.word(id)), e.field("keys", e.list([]string{key}))})
-		})
+	for _, c := range chatflows {
+		e.addToList(e.entry("chatflows", c), "keys", e.word(key))
 	}
 }
 
@@ -66,7 +55,7 @@ func (e *editor) addChatflows(key string, ids []string) {
 // chatflows.
 func isGranted(d keystore.Diff, old, next *keystore.Snapshot, key string, chatflows []string) bool {
 	for _, id := range slices.Concat(d.ChatflowsAdded, d.ChatflowsChanged) {
-		if !slices.Contains(chatflows, id) || !next.Entry(id).GainedKey(old.Entry(id), key) {
+		if !slices.Contains(chatflows, id) || !next.Entry(id).GainedKeys(old.Entry(id), key) {
 			return false
 		}
 	}
@@ -184,7 +173,7 @@ func (e *editor) removeEntry(name, id string) {
 // more, and that the closed ones are gone.
 func isWithdrawn(d keystore.Diff, old, next *keystore.Snapshot, key string, closed []string) bool {
 	for _, id := range d.ChatflowsChanged {
-		if !old.Entry(id).GainedKey(next.Entry(id), key) {
+		if !old.Entry(id).GainedKeys(next.Entry(id), key) {
 			return false
 		}
 	}

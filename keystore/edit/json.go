@@ -29,7 +29,7 @@ type jsonReader struct {
 // value reads a value, or the name of a field.
 func (r *jsonReader) value() *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode}
-	begin := 0
+	var begin int
 	switch kind := r.PeekKind(); kind {
 	case '{', '[':
 		n.Kind, n.Style = yaml.MappingNode, yaml.FlowStyle

@@ -7,7 +7,22 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// appendItem adds an item, given as its fields, to the list under name.
+// appendItems adds items, each given as its fields, to the list under name.
+func (e *editor) appendItems(name string, items [][]string) {
+	if len(items) == 0 {
+		return
+	}
+	e.step(func() { e.appendItem(name, items[0]) }) // into what may not be a list yet
+	if len(items) > 1 {
+		e.step(func() {
+			for _, item := range items[1:] {
+				e.appendItem(name, item)
+			}
+		})
+	}
+}
+
+// appendItem adds an item to the list under name.
 func (e *editor) appendItem(name string, fields []string) {
 	key, list := field(e.root, name)
 	if inBrackets(e.root) || list != nil && inBrackets(list) && len(list.Content) > 0 {
