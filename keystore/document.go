@@ -89,10 +89,12 @@ func (p *parser) twice(n *yaml.Node, first *KeyFile, line int, format string, ar
 func (p *parser) missing(c *Chatflow, n *yaml.Node, id string) {
 	if !p.options.directory {
 		p.Fault(n, "chatflow %q lists key %s, which is not under `keys:`", c.ID, strictyaml.Quote(id))
+		p.Faults[len(p.Faults)-1].Across = true // if the file is one of a directory
 		return
 	}
 	holder := p.holder(id)
 	switch {
+	case p.options.part:
 	case p.standsIn && holder != p.path: // a file with a fault must not keep the keys of others alive
 		p.Warn(n.Line, "chatflow %q lists key %s, which is gone, in the older content of this file that stays active", c.ID, strictyaml.Quote(id))
 	case p.change == 0 && holder != "" && holder != p.path:

@@ -56,8 +56,11 @@ func ParseDraft(file string, data []byte) (*Snapshot, error) {
 // ParsePart is Parse for one file of a directory: it may list no chatflow, and the keys that its chatflows list may be in
 // other files. Those are missing in the snapshot.
 func ParsePart(file string, data []byte) (*Snapshot, error) {
-	return parse(file, []source{{path: file, content: section(data), standsIn: true}}, parseOptions{directory: true, draft: true})
+	return parse(file, []source{{path: file, content: section(data)}}, partOptions)
 }
+
+// partOptions are for one file of a directory, parsed alone.
+var partOptions = parseOptions{draft: true, directory: true, part: true}
 
 func section(data []byte) *io.SectionReader {
 	return io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
@@ -79,6 +82,7 @@ type source struct {
 
 type parseOptions struct {
 	draft     bool
+	part      bool // keys that chatflows list may be elsewhere
 	directory bool // the sources are the files of a directory, and each may refer to what is in another
 	// flowise returns the keys in the file of Flowise that a key file names. Nil leaves them out.
 	flowise func(keyFile, name string) ([]apiKey, error)
@@ -142,6 +146,7 @@ func (p *parser) checkEmpty() {
 		p.others = append(p.others, strictyaml.Fault{File: p.snapshot.File, Text: nothing, Across: true})
 	default:
 		p.Fault(p.root, nothing)
+		p.Faults[0].Across = true // if the file is one of a directory
 	}
 }
 

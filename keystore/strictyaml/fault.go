@@ -15,7 +15,7 @@ type Fault struct {
 	File string
 	Line int // from 1; 0 for the file as a whole
 	Text string
-	// Across says that the file contradicts another one, so that the fault may end when the other changes.
+	// Across says that the file contradicts another one, or lacks what another may have.
 	Across bool
 }
 

@@ -43,3 +43,28 @@ func TestFileOf(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckPart asks what a new content of one file would break, beside a file that is broken already.
+func TestCheckPart(t *testing.T) {
+	dir := t.TempDir()
+	const lists = "version: 1\nchatflows: [{id: x, keys: [key-b]}]\n"
+	for name, content := range map[string]string{"a.yaml": lists, "b.yaml": keyFileFor("y", "key-b", "key-c"), "broken.json": "{}"} {
+		writeFile(t, filepath.Join(dir, name), content)
+	}
+	for _, test := range []struct{ name, file, next, want string }{
+		{"a change", "b.yaml", keyFileFor("y", "key-b"), ""},
+		{"as it is", "a.yaml", lists, ""},
+		{"a new file", "c.yaml", keyFileFor("z", "key-d"), ""},
+		{"the broken file mended", "broken.json", `{"version": 1, "keys": [{"id": "key-e", "sha256": "` + digest("e") + `"}]}`, ""},
+		{"a key that another file lists", "b.yaml", keyFileFor("y", "key-c"), `a.yaml:2: chatflow "x" lists key "key-b", which no key file has`},
+		{"a key that another file has", "c.yaml", keyFileFor("z", "key-c"), `c.yaml:3: key ID "key-c" is used twice`},
+		{"a fault of its own", "c.yaml", "version: 2\n", `c.yaml:1: version "2"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := keystore.CheckPart(filepath.Join(dir, test.file), []byte(test.next))
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("CheckPart = %v, want %q", err, test.want)
+			}
+		})
+	}
+}
