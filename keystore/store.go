@@ -115,6 +115,13 @@ func (s *Store) Reload() Reload {
 	return r
 }
 
+// Refresh reads the files now and applies what has changed, as the watch does: a change that looks like an accident waits, or
+// is a fault.
+func (s *Store) Refresh() Reload {
+	r, _ := s.reload(false)
+	return r
+}
+
 // reload is the only place where a snapshot is published. An explicit reload always reports a fault; one of the watch
 // reports it only when it changes. If retryIn is not zero, the files should be looked at again after that time.
 func (s *Store) reload(explicit bool) (r Reload, retryIn time.Duration) {

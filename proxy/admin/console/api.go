@@ -90,7 +90,7 @@ func (c *Console) operate(w http.ResponseWriter, r *http.Request, op *operation)
 		return nil, "", p
 	}
 	ch.version = wanted
-	changed, p := c.apply(operator{client: signin.Client(r)}, ch)
+	changed, p := c.apply(operator{client: signin.Client(r)}, f, ch)
 	if p != nil {
 		return nil, "", p
 	}

@@ -28,6 +28,8 @@ type NewChatflow struct {
 	Name   string   `json:"name,omitempty"`
 	Keys   []string `json:"keys,omitempty"`
 	Public bool     `json:"public,omitempty"`
+	// File is the name of the file that gets it, if --keys names a directory.
+	File string `json:"file,omitempty"`
 }
 
 func (c *Console) showChatflows(r *http.Request, f *file) (any, *Problem) {
@@ -74,8 +76,12 @@ func (c *Console) addChatflow(f *file, _ string, n *NewChatflow) (change, *Probl
 	if p != nil {
 		return change{}, p
 	}
+	place, p := c.place(f, n.File)
+	if p != nil {
+		return change{}, p
+	}
 	added := edit.NewChatflow{ID: id, Name: n.Name, Keys: n.Keys, Public: n.Public}
-	return change{action: "list", chatflows: []string{id}, edit: func(file string, data []byte) ([]byte, error) {
+	return change{action: "list", file: place, chatflows: []string{id}, edit: func(file string, data []byte) ([]byte, error) {
 		return edit.AddChatflow(file, data, added)
 	}}, nil
 }
@@ -89,10 +95,11 @@ func (c *Console) makePrivate(f *file, id string) (change, *Problem) {
 }
 
 func (c *Console) setPublic(f *file, action, id string, public bool) (change, *Problem) {
-	if _, p := f.chatflow(id); p != nil {
+	entry, p := f.chatflow(id)
+	if p != nil {
 		return change{}, p
 	}
-	return change{action: action, chatflows: []string{id}, edit: func(file string, data []byte) ([]byte, error) {
+	return change{action: action, file: entry.File(), chatflows: []string{id}, edit: func(file string, data []byte) ([]byte, error) {
 		return edit.PublishChatflow(file, data, id, public)
 	}}, nil
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,11 +148,29 @@ func (c *Console) keyPage(f *file, q url.Values, r *http.Request) (name, title s
 	return "key.html", "Key " + k.ID, page, nil
 }
 
+// places are the key files of a directory, of which one gets what is new; none if there is no directory.
+type places struct {
+	Files []string
+	File  string // that was chosen
+}
+
+func (f *file) places(r *http.Request) places {
+	p := places{File: r.PostForm.Get("file")}
+	if f.snapshot.IsDirectory() {
+		for path := range f.versions {
+			p.Files = append(p.Files, filepath.Base(path))
+		}
+		slices.Sort(p.Files)
+	}
+	return p
+}
+
 // newKeyPage is the form of a new key, with what was filled in already.
 type newKeyPage struct {
 	ID, Owner, NotAfter                                string
 	Requests, Concurrent, Stream, StreamSeconds, Bytes string
 	chooser
+	places
 }
 
 // HasLimits reports whether a limit was filled in.
@@ -165,7 +184,7 @@ func (c *Console) newKeyPage(f *file, _ url.Values, r *http.Request) (name, titl
 	return "new-key.html", "New key", newKeyPage{
 		ID: v("id"), Owner: v("owner"), NotAfter: v("not_after"),
 		Requests: v("requests"), Concurrent: v("concurrent"), Stream: v("stream"), StreamSeconds: v("stream_seconds"), Bytes: v("bytes"),
-		chooser: f.chooser("Chatflows that it opens", r, nil),
+		chooser: f.chooser("Chatflows that it opens", r, nil), places: f.places(r),
 	}, nil
 }
 
@@ -197,12 +216,13 @@ func (c *Console) chatflowPage(f *file, q url.Values, r *http.Request) (name, ti
 type newChatflowPage struct {
 	ID, Name, Keys string
 	Public         bool
+	places
 }
 
-func (c *Console) newChatflowPage(_ *file, q url.Values, r *http.Request) (name, title string, content any, _ *Problem) {
+func (c *Console) newChatflowPage(f *file, q url.Values, r *http.Request) (name, title string, content any, _ *Problem) {
 	_ = r.ParseForm() // a form that cannot be parsed is empty
 	v := r.PostForm.Get
-	p := newChatflowPage{ID: v("id"), Name: v("name"), Keys: v("keys"), Public: v("public") == "true"}
+	p := newChatflowPage{ID: v("id"), Name: v("name"), Keys: v("keys"), Public: v("public") == "true", places: f.places(r)}
 	if p.ID == "" {
 		p.ID = q.Get("id")
 	}

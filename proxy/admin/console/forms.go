@@ -48,7 +48,7 @@ func (c *Console) makeChange(a asked, what func(f *file) (change, *Problem), not
 		return p
 	}
 	ch.version = version
-	changed, p := c.apply(operator{session: a.session.Name, client: signin.Client(a.Request)}, ch)
+	changed, p := c.apply(operator{session: a.session.Name, client: signin.Client(a.Request)}, f, ch)
 	if p != nil {
 		return p
 	}
@@ -108,7 +108,7 @@ func (c *Console) postKey(w http.ResponseWriter, r *http.Request, s *signin.Sess
 // postNewKey makes a key.
 func (c *Console) postNewKey(w http.ResponseWriter, r *http.Request, s *signin.Session) {
 	a := asked{r, s}
-	n := NewKey{ID: strings.TrimSpace(r.PostFormValue("id")), Owner: strings.TrimSpace(r.PostFormValue("owner")), Chatflows: a.chatflows(), NotAfter: r.PostFormValue("not_after")}
+	n := NewKey{ID: strings.TrimSpace(r.PostFormValue("id")), Owner: strings.TrimSpace(r.PostFormValue("owner")), Chatflows: a.chatflows(), NotAfter: r.PostFormValue("not_after"), File: r.PostFormValue("file")}
 	p := c.makeChange(a, func(f *file) (_ change, p *Problem) {
 		if n.Limits, p = a.limits(); p != nil {
 			return change{}, p
@@ -178,7 +178,7 @@ func (c *Console) postChatflow(w http.ResponseWriter, r *http.Request, s *signin
 // postNewChatflow lists a chatflow.
 func (c *Console) postNewChatflow(w http.ResponseWriter, r *http.Request, s *signin.Session) {
 	a := asked{r, s}
-	n := NewChatflow{ID: strings.TrimSpace(r.PostFormValue("id")), Name: strings.TrimSpace(r.PostFormValue("name")), Keys: a.lines("keys"), Public: r.PostFormValue("public") == "true"}
+	n := NewChatflow{ID: strings.TrimSpace(r.PostFormValue("id")), Name: strings.TrimSpace(r.PostFormValue("name")), Keys: a.lines("keys"), Public: r.PostFormValue("public") == "true", File: r.PostFormValue("file")}
 	next := "./"
 	p := c.makeChange(a, func(f *file) (change, *Problem) { return c.addChatflow(f, "", &n) }, func(ch change) *done {
 		next = chatflowAddress(ch.chatflows[0])

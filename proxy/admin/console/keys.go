@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 // Key is a key as the key file has it.
 type Key struct {
 	ID        string     `json:"id"`
+	File      string     `json:"file,omitempty"` // that lists it, in a directory of key files
 	Owner     string     `json:"owner,omitempty"`
 	Status    string     `json:"status"` // valid, disabled, expired, not_yet_valid
 	NotBefore *time.Time `json:"not_before,omitempty"`
@@ -52,6 +54,8 @@ type NewKey struct {
 	NotAfter  string   `json:"not_after,omitempty"`
 	// Limits are as the key file has them, such as {"requests": ["10/1s", "10000/month"], "concurrent": 4}.
 	Limits json.RawMessage `json:"limits,omitempty"`
+	// File is the name of the file that gets the key, if --keys names a directory.
+	File string `json:"file,omitempty"`
 }
 
 // Rotation gives a key a new secret.
@@ -159,6 +163,9 @@ func (c *Console) key(f *file, k *keystore.Key) Key {
 		ID: k.ID, Owner: k.Owner, Status: k.Validity(c.now()).String(), NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()),
 		Secrets: []Secret{}, Chatflows: []string{}, LastUsed: optional(c.proxy.Stats().LastUsed(k.ID)),
 	}
+	if f.snapshot.IsDirectory() {
+		shown.File = filepath.Base(k.File())
+	}
 	if !k.Limits.Empty() {
 		shown.Limits = k.Limits.String()
 	}
@@ -201,9 +208,13 @@ func (c *Console) makeKey(f *file, _ string, n *NewKey) (change, *Problem) {
 	if p != nil {
 		return change{}, p
 	}
+	place, p := c.place(f, n.File)
+	if p != nil {
+		return change{}, p
+	}
 	secret := keystore.Generate()
 	added := edit.NewKey{ID: n.ID, Owner: n.Owner, Limits: limits, Digest: keystore.DigestOf(secret), NotBefore: from, NotAfter: until, Chatflows: ids}
-	return change{action: "make", key: n.ID, chatflows: ids, secret: secret, edit: func(file string, data []byte) ([]byte, error) {
+	return change{action: "make", file: place, key: n.ID, chatflows: ids, secret: secret, edit: func(file string, data []byte) ([]byte, error) {
 		return edit.AddKey(file, data, added)
 	}}, nil
 }
@@ -240,7 +251,8 @@ func parseTime(name, text string) (time.Time, *Problem) {
 }
 
 func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem) {
-	if _, p := f.key(id); p != nil {
+	k, p := f.key(id)
+	if p != nil {
 		return change{}, p
 	}
 	overlap := defaultOverlap
@@ -251,17 +263,18 @@ func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem
 		}
 	}
 	secret := keystore.Generate()
-	return change{action: "rotate", key: id, secret: secret, edit: func(file string, data []byte) ([]byte, error) {
+	return change{action: "rotate", file: k.File(), key: id, secret: secret, edit: func(file string, data []byte) ([]byte, error) {
 		return edit.RotateKey(file, data, id, keystore.DigestOf(secret), c.now().Add(overlap))
 	}}, nil
 }
 
 // ofKey is a change of a key that needs no more than its ID.
 func ofKey(f *file, action, id string, do func(file string, data []byte, id string) ([]byte, error)) (change, *Problem) {
-	if _, p := f.key(id); p != nil {
+	k, p := f.key(id)
+	if p != nil {
 		return change{}, p
 	}
-	return change{action: action, key: id, edit: func(file string, data []byte) ([]byte, error) { return do(file, data, id) }}, nil
+	return change{action: action, file: k.File(), key: id, edit: func(file string, data []byte) ([]byte, error) { return do(file, data, id) }}, nil
 }
 
 func (c *Console) disableKey(f *file, id string) (change, *Problem) {
@@ -279,26 +292,26 @@ func (c *Console) deleteKey(f *file, id string, ask *Deletion) (change, *Problem
 }
 
 func (c *Console) grantKey(f *file, id string, ask *Grant) (change, *Problem) {
-	ids, p := c.chatflowsOf(f, id, ask.Chatflows)
-	return change{action: "grant", key: id, chatflows: ids, edit: func(file string, data []byte) ([]byte, error) {
+	return c.ofChatflows(f, "grant", id, ask.Chatflows, func(file string, data []byte, ids []string) ([]byte, error) {
 		return edit.GrantKey(file, data, id, ids)
-	}}, p
+	})
 }
 
 func (c *Console) withdrawKey(f *file, id string, ask *Withdrawal) (change, *Problem) {
-	ids, p := c.chatflowsOf(f, id, ask.Chatflows)
-	return change{action: "withdraw", key: id, chatflows: ids, edit: func(file string, data []byte) ([]byte, error) {
+	return c.ofChatflows(f, "withdraw", id, ask.Chatflows, func(file string, data []byte, ids []string) ([]byte, error) {
 		return edit.WithdrawKey(file, data, id, ids, ask.Close)
-	}}, p
+	})
 }
 
-// chatflowsOf returns the IDs of the chatflows that are to be granted to a key of the file, or withdrawn from it.
-func (c *Console) chatflowsOf(f *file, key string, texts []string) ([]string, *Problem) {
-	if _, p := f.key(key); p != nil {
-		return nil, p
+// ofChatflows is a change of what chatflows a key opens.
+func (c *Console) ofChatflows(f *file, action, key string, texts []string, do func(file string, data []byte, ids []string) ([]byte, error)) (change, *Problem) {
+	k, p := f.key(key)
+	if p != nil {
+		return change{}, p
 	}
 	if len(texts) == 0 {
-		return nil, newProblem(malformed, "chatflows: name one or more")
+		return change{}, newProblem(malformed, "chatflows: name one or more")
 	}
-	return c.chatflowIDs(f, texts)
+	ids, p := c.chatflowIDs(f, texts)
+	return change{action: action, file: k.File(), key: key, chatflows: ids, edit: func(file string, data []byte) ([]byte, error) { return do(file, data, ids) }}, p
 }

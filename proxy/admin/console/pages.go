@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,7 +26,7 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 
 // templates are the pages. Whatever they show is escaped by html/template for where it stands.
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"visible": visible, "stamp": stamp, "words": func(status string) string { return strings.ReplaceAll(status, "_", " ") },
+	"visible": visible, "base": filepath.Base, "stamp": stamp, "words": func(status string) string { return strings.ReplaceAll(status, "_", " ") },
 	"first": func(n int, list []string) []string { return list[:min(n, len(list))] },
 	"more":  func(n int, list []string) int { return max(0, len(list)-n) },
 }).ParseFS(pageFiles, "page/*.html"))

@@ -141,11 +141,8 @@ func TestFromNothing(t *testing.T) {
 	g := newGate(t, "version: 1\n")
 	b := g.browser(t)
 	wantIn(t, "first page", b.get(t, "", 200), "There are no keys yet", "all are closed")
-	w := b.send("new-key", b.fill(t, "new-key", "id=acme"))
-	if w.Code != 422 || !strings.Contains(w.Body.String(), "no chatflow is listed") {
-		t.Errorf("a key without a chatflow in an empty file = %d %s, want 422", w.Code, w.Body)
-	}
-	secret := shownSecret.FindString(b.submit(t, "new-key", "new-key", "id=acme", "pasted=https://flows.example.com/canvas/"+botA))
+	secret := shownSecret.FindString(b.submit(t, "new-key", "new-key", "id=acme"))
+	b.submit(t, "key?id=acme", "key", "id=acme", "action=grant", "pasted=https://flows.example.com/canvas/"+botA)
 	if got := g.call(t, botA, secret); got != 200 {
 		t.Errorf("request with the first key = %d, want 200", got)
 	}

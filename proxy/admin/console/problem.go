@@ -18,7 +18,8 @@ type Problem struct {
 	Code   string `json:"code"`
 	// Version is that of the key file, for version_changed.
 	Version string `json:"version,omitempty"`
-	// NewFile is the key file with the change, for not_writable.
+	// NewFile is the key file with the change, and File its path, for not_writable.
+	File    string `json:"file,omitempty"`
 	NewFile string `json:"new_file,omitempty"`
 	// Secret is the new secret of the key in NewFile, if it has one.
 	Secret string `json:"secret,omitempty"`
