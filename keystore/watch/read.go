@@ -110,7 +110,7 @@ var ErrTooLarge = errors.New("file too large")
 type tooLargeError struct{ text string }
 
 func (e tooLargeError) Error() string        { return e.text }
-func (e tooLargeError) Is(target error) bool { return target == ErrTooLarge } //nolint:errorlint // as errors.Is wants it
+func (e tooLargeError) Is(target error) bool { return target == ErrTooLarge }
 
 func tooLarge(path string, limit int64) error {
 	text := fmt.Sprintf("%d KiB", limit>>10)

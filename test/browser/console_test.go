@@ -229,4 +229,3 @@ func TestStatusAccessible(t *testing.T) {
 }
 
 func port(url string) string { return url[strings.LastIndexByte(url, ':')+1:] }
-

@@ -62,7 +62,8 @@ func pagesOf(q url.Values, name string, offset, matching int) (p pages) {
 	return p
 }
 
-func (c *Console) overview(f *file, q url.Values, _ *http.Request) (name, title string, content any, _ *Problem) {
+func (c *Console) overview(f *file, r *http.Request) (shown, *Problem) {
+	q := r.URL.Query()
 	part := func(name string) page {
 		offset, _ := strconv.Atoi(q.Get(name)) // what is not a number is the beginning
 		return page{filter: strings.ToLower(strings.TrimSpace(q.Get("filter"))), offset: max(0, offset), limit: rowsShown}
@@ -72,7 +73,7 @@ func (c *Console) overview(f *file, q url.Values, _ *http.Request) (name, title 
 	o.Keys, o.Chatflows = c.keys(f, keys), c.chatflows(f, chatflows)
 	o.KeyPages = pagesOf(q, "keys", keys.offset, o.Keys.Matching)
 	o.ChatflowPages = pagesOf(q, "chatflows", chatflows.offset, o.Chatflows.Matching)
-	return "overview.html", "Keys and chatflows", o, nil
+	return shown{"overview.html", "Keys and chatflows", o}, nil
 }
 
 // choice is a chatflow that can be picked.
@@ -118,6 +119,14 @@ type opened struct {
 	Only     bool
 }
 
+// idOf returns the ID of what a page is about, or a form on it.
+func idOf(r *http.Request) string {
+	if r.Method == http.MethodPost {
+		return r.PostFormValue("id")
+	}
+	return r.URL.Query().Get("id")
+}
+
 // keyPage is about one key.
 type keyPage struct {
 	Key
@@ -126,14 +135,11 @@ type keyPage struct {
 	chooser
 }
 
-func (c *Console) keyPage(f *file, q url.Values, r *http.Request) (name, title string, content any, _ *Problem) {
-	id := q.Get("id")
-	if r.Method == http.MethodPost {
-		id = r.PostFormValue("id")
-	}
+func (c *Console) keyPage(f *file, r *http.Request) (shown, *Problem) {
+	id := idOf(r)
 	k, p := f.key(id)
 	if p != nil {
-		return "", "", nil, p
+		return shown{}, p
 	}
 	page := keyPage{Key: c.key(f, k)}
 	for _, chatflow := range page.Chatflows {
@@ -145,7 +151,7 @@ func (c *Console) keyPage(f *file, q url.Values, r *http.Request) (name, title s
 		}
 	}
 	page.chooser = f.chooser("Open more chatflows", r, func(entry *keystore.Chatflow) bool { return entry.Lists(k) })
-	return "key.html", "Key " + k.ID, page, nil
+	return shown{"key.html", "Key " + k.ID, page}, nil
 }
 
 // places are the key files of a directory, of which one gets what is new; none if there is no directory.
@@ -178,14 +184,14 @@ func (p newKeyPage) HasLimits() bool {
 	return p.Requests+p.Concurrent+p.Stream+p.StreamSeconds+p.Bytes != ""
 }
 
-func (c *Console) newKeyPage(f *file, _ url.Values, r *http.Request) (name, title string, content any, _ *Problem) {
+func (c *Console) newKeyPage(f *file, r *http.Request) (shown, *Problem) {
 	_ = r.ParseForm() // a form that cannot be parsed is empty
 	v := r.PostForm.Get
-	return "new-key.html", "New key", newKeyPage{
+	return shown{"new-key.html", "New key", newKeyPage{
 		ID: v("id"), Owner: v("owner"), NotAfter: v("not_after"),
 		Requests: v("requests"), Concurrent: v("concurrent"), Stream: v("stream"), StreamSeconds: v("stream_seconds"), Bytes: v("bytes"),
 		chooser: f.chooser("Chatflows that it opens", r, nil), places: f.places(r),
-	}, nil
+	}}, nil
 }
 
 // chatflowPage is about one chatflow.
@@ -194,14 +200,11 @@ type chatflowPage struct {
 	Others []string // keys that it does not list
 }
 
-func (c *Console) chatflowPage(f *file, q url.Values, r *http.Request) (name, title string, content any, _ *Problem) {
-	id := q.Get("id")
-	if r.Method == http.MethodPost {
-		id = r.PostFormValue("id")
-	}
+func (c *Console) chatflowPage(f *file, r *http.Request) (shown, *Problem) {
+	id := idOf(r)
 	entry, p := f.chatflow(id)
 	if p != nil {
-		return "", "", nil, p
+		return shown{}, p
 	}
 	page := chatflowPage{Chatflow: chatflowOf(entry)}
 	for _, k := range f.snapshot.Keys() {
@@ -209,7 +212,7 @@ func (c *Console) chatflowPage(f *file, q url.Values, r *http.Request) (name, ti
 			page.Others = append(page.Others, k.ID)
 		}
 	}
-	return "chatflow.html", "Chatflow " + f.label(id), page, nil
+	return shown{"chatflow.html", "Chatflow " + f.label(id), page}, nil
 }
 
 // newChatflowPage is the form of a chatflow to list, with what was filled in already.
@@ -219,12 +222,12 @@ type newChatflowPage struct {
 	places
 }
 
-func (c *Console) newChatflowPage(f *file, q url.Values, r *http.Request) (name, title string, content any, _ *Problem) {
+func (c *Console) newChatflowPage(f *file, r *http.Request) (shown, *Problem) {
 	_ = r.ParseForm() // a form that cannot be parsed is empty
 	v := r.PostForm.Get
 	p := newChatflowPage{ID: v("id"), Name: v("name"), Keys: v("keys"), Public: v("public") == "true", places: f.places(r)}
 	if p.ID == "" {
-		p.ID = q.Get("id")
+		p.ID = r.URL.Query().Get("id")
 	}
-	return "new-chatflow.html", "List a chatflow", p, nil
+	return shown{"new-chatflow.html", "List a chatflow", p}, nil
 }

@@ -33,7 +33,7 @@ func (a asked) chatflows() []string {
 	return append(append([]string{}, a.PostForm["chatflow"]...), a.lines("pasted")...)
 }
 
-// make makes the change that a form asks for, as what says. Without a problem it leaves a note for the next page.
+// makeChange makes the change that a form asks for, as what says. Without a problem it leaves a note for the next page.
 func (c *Console) makeChange(a asked, what func(f *file) (change, *Problem), note func(ch change) *done) *Problem {
 	version := a.PostFormValue("version")
 	if version == "" { // and not any version

@@ -6,7 +6,6 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
-	"net/url"
 	"path"
 	"path/filepath"
 	"strings"
@@ -74,8 +73,14 @@ func (c *Console) registerPages(mux *http.ServeMux) {
 // mediaTypes are those of the files, whatever this machine calls them.
 var mediaTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 
-// shower makes the content of a page and says which template shows it.
-type shower func(c *Console, f *file, q url.Values, r *http.Request) (name, title string, content any, p *Problem)
+// shower makes what a page shows. p is why there is no such page.
+type shower func(c *Console, f *file, r *http.Request) (s shown, p *Problem)
+
+// shown is what a page shows, by which template.
+type shown struct {
+	template, title string
+	content         any
+}
 
 // shownPages are the pages by what follows /console/ in their address.
 var shownPages = map[string]shower{
@@ -112,19 +117,18 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, s *signin.Session
 		c.render(w, unread.Status, "problem.html", v)
 		return
 	}
-	name, title, content, missing := show(c, f, r.URL.Query(), r)
-	v.Title, v.Content, v.Version = title, content, f.version
+	page, missing := show(c, f, r)
 	if missing != nil {
-		v.Title = missing.Title
+		page = shown{template: "problem.html", title: missing.Title}
 		if p == nil {
 			v.Problem, status = missing, missing.Status
 		}
-		name = "problem.html"
 	}
+	v.Title, v.Content, v.Version = page.title, page.content, f.version
 	if note, ok := s.Take().(*done); ok {
 		v.Done = note
 	}
-	c.render(w, status, name, v)
+	c.render(w, status, page.template, v)
 }
 
 func (c *Console) render(w http.ResponseWriter, status int, name string, v view) {
