@@ -33,6 +33,11 @@ func TestKeyDirectory(t *testing.T) {
 		t.Fatalf("predict = %d, want 200", got)
 	}
 
+	_, found, _ := flowlatch(t, "doctor", "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--keys", dir)
+	if !strings.Contains(found, "the gate has applied "+dir) || !strings.Contains(found, "keys: 2, chatflows: 2") {
+		t.Errorf("doctor = %s, want that the gate has applied the directory", found)
+	}
+
 	testkit.ReplaceFile(t, batch, "version: 1\nkeys: [}\n")
 	line := g.AwaitLog(t, invalidKeyFile)
 	if text, _ := line["error"].(string); !slices.Equal(textsOf(line["files"]), []string{"batch.yaml"}) || !strings.Contains(text, batch+":2: not YAML") {
