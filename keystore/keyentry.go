@@ -1,7 +1,6 @@
 package keystore
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -74,17 +73,17 @@ func (p *parser) key(n *yaml.Node) {
 	p.addKey(n, k)
 }
 
-// maxOwner is the most characters of an owner.
-const maxOwner = 200
+// maxText is the most characters of an owner.
+const maxText = 200
 
-// ValidateOwner returns an error if s cannot be the owner of a key. It is free text, shown to people in terminals and on
-// pages.
-func ValidateOwner(s string) error {
+// ValidateText returns an error if s cannot be the owner of a key, or the name that somebody gives a chatflow. It is free
+// text, shown to people in terminals and on pages. The error begins with what.
+func ValidateText(what, s string) error {
 	switch {
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) }):
-		return errors.New("owner: it has a line break or another character that cannot be shown; write it on one line")
-	case utf8.RuneCountInString(s) > maxOwner:
-		return fmt.Errorf("owner: it has %d characters, want at most %d", utf8.RuneCountInString(s), maxOwner)
+		return fmt.Errorf("%s: it has a line break or another character that cannot be shown; write it on one line", what)
+	case utf8.RuneCountInString(s) > maxText:
+		return fmt.Errorf("%s: it has %d characters, want at most %d", what, utf8.RuneCountInString(s), maxText)
 	}
 	return nil
 }
@@ -94,7 +93,7 @@ func (p *parser) owner(k *Key, n *yaml.Node) {
 	if !ok {
 		return
 	}
-	if err := ValidateOwner(v); err != nil {
+	if err := ValidateText("owner", v); err != nil {
 		p.Fault(n, "%v", err)
 		return
 	}

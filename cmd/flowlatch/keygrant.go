@@ -48,7 +48,7 @@ func (cmd *keyGrantCmd) Run(c *config.Config, s streams) error {
 	case !changed:
 		fmt.Fprintf(s.err, "key %q is listed for %s already; %s is unchanged%s\n", cmd.ID, few(ids), c.Keys, butNot(key))
 	default:
-		fmt.Fprintf(s.err, "key %q opens %s, by %s%s\n", cmd.ID, few(ids), c.Keys, butNot(key))
+		fmt.Fprintf(s.err, "key %q is listed for %s in %s%s\n", cmd.ID, few(ids), c.Keys, butNot(key))
 	}
 	return err
 }
@@ -89,7 +89,7 @@ func (cmd *keyWithdrawCmd) Run(c *config.Config, s streams) error {
 	if err != nil || cmd.Stdout {
 		return err
 	}
-	fmt.Fprintf(s.err, "key %q does not open %s any more, by %s\n", cmd.ID, few(ids), c.Keys)
+	fmt.Fprintf(s.err, "key %q is no longer listed for %s in %s\n", cmd.ID, few(ids), c.Keys)
 	tellClosed(s, was, is)
 	if every := is.Entry(keystore.EveryChatflow); every != nil && every.Lists(is.Key(cmd.ID)) {
 		fmt.Fprintf(s.err, "warning: it is listed under \"*\", so it still opens every chatflow; `flowlatch key withdraw --id %s --chatflow \"*\"` takes that away\n", cmd.ID)

@@ -86,9 +86,12 @@ type Until struct {
 // UnmarshalText parses the value of the flag.
 func (u *Until) UnmarshalText(text []byte) (err error) {
 	now := time.Now()
-	if d, durationErr := ParseDuration(string(text)); durationErr == nil && d == 0 {
+	switch d, err := ParseDuration(string(text)); {
+	case err == nil && d == 0:
 		u.Time, u.Now = now.UTC(), true
 		return nil
+	case isNumber(string(text)): // without a unit
+		return err
 	}
 	u.Time, err = ParseTime(string(text), now)
 	return err

@@ -55,7 +55,10 @@ func (a *Additions) validate() error {
 		errs = append(errs, a.Keys[i].validate())
 	}
 	for _, c := range a.Chatflows {
-		errs = append(errs, validateChatflows([]string{c.ID}))
+		errs = append(errs, validateChatflows([]string{c.ID}), keystore.ValidateText("name", c.Name))
+	}
+	for _, name := range a.Names {
+		errs = append(errs, keystore.ValidateText("name", name))
 	}
 	return errors.Join(errs...)
 }

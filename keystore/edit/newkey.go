@@ -51,7 +51,7 @@ func (k *NewKey) validate() error {
 	} else if keystore.LooksLikeSecret(k.ID) {
 		errs = append(errs, errors.New("the key ID looks like a secret; choose one that may be read by anybody: it appears in logs and metrics"))
 	}
-	return errors.Join(append(errs, keystore.ValidateOwner(k.Owner), validateChatflows(k.Chatflows))...)
+	return errors.Join(append(errs, keystore.ValidateText("owner", k.Owner), validateChatflows(k.Chatflows))...)
 }
 
 func validateChatflows(ids []string) error {

@@ -116,7 +116,8 @@ func (e *editor) closing(n *yaml.Node) int {
 			return at
 		}
 	}
-	return at
+	e.fail("the brackets in line %d do not end", n.Line)
+	return 0
 }
 
 // nextLine returns where the line after the text of n begins.

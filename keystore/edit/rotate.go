@@ -94,7 +94,7 @@ func (e *editor) addSecret(key *yaml.Node, digest keystore.Digest) {
 	}
 	item := list.Content[len(list.Content)-1]
 	if inBrackets(list) {
-		e.appendTo(list, e.inBraces(nil, []string{e.field("sha256", e.word(digest.String()))}))
+		e.appendTo(list, e.inBraces(item, []string{e.field("sha256", e.word(digest.String()))}))
 		return
 	}
 	e.insertBelow(list, e.dashIndent(item)+"- sha256: "+digest.String()+"\n")
