@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
@@ -21,7 +20,7 @@ func (e *examination) keyFile() {
 		e.add(keyFileCheck, NotChecked, "name it with --keys to have it checked")
 		return
 	}
-	if _, err := keystore.ReadFile(e.KeyFile); err != nil && !watch.IsDir(e.KeyFile) {
+	if _, err := keystore.ReadFile(e.KeyFile); err != nil && !keystore.IsDirectory(e.KeyFile) {
 		e.add(keyFileCheck, Fault, "%v", keystore.ReadError(e.KeyFile, err))
 		return
 	}
