@@ -122,7 +122,9 @@ func judgeOther(err error, hold time.Duration, p previous, at time.Time, explici
 func (o *outcome) addAll(f *files, flowise error, explicit bool) {
 	o.addFiles(f)
 	o.add(".", &f.directoryPrevious, judgeOther(f.directoryErr, 0, f.directoryPrevious, o.at, explicit))
-	if flowise != nil || o.next.flowisePath != "" {
+	if flowise == nil && o.next.flowisePath == "" {
+		f.flowisePrevious = previous{}
+	} else {
 		o.add(cmp.Or(o.next.flowisePath, f.path), &f.flowisePrevious, judgeOther(flowise, f.flowiseHold(), f.flowisePrevious, o.at, explicit))
 	}
 	o.err, o.state.fault = joinFew(o.faults), joinFew(o.reported)

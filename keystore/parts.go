@@ -12,6 +12,9 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
+// IsDirectory reports whether there is a directory at path, of key files. It is false where that is not known.
+func IsDirectory(path string) bool { return watch.IsDir(path) }
+
 // FileOf returns the path of the key file that lists a key: path itself, or if that is a directory, one of the key files in
 // it. A file that cannot be read or has a fault is passed over, so that nobody is kept from editing another; it is named if
 // the key is not found.

@@ -110,8 +110,10 @@ func (s *Snapshot) Chatflows() []*Chatflow { return s.chatflows }
 // FlowiseKeys is the key file of Flowise that a key file names, as that one names it; or empty.
 func (s *Snapshot) FlowiseKeys() string { return s.flowiseName }
 
-// NamesFlowiseKeys is the path of the key file that names Flowise's; or empty.
-func (s *Snapshot) NamesFlowiseKeys() string { return s.namesFlowise }
+// FlowiseKeysFault returns that something is wrong with the key file that names Flowise's, which the [Store] then knows.
+func (s *Snapshot) FlowiseKeysFault(text string) error {
+	return strictyaml.Faults{{File: s.namesFlowise, Text: text}}
+}
 
 // Hash names the content of the key file: two gates with the same hash have read the same file. It is the first 8
 // hexadecimal digits of the file's SHA-256; of a directory, that of the names and contents of its key files. If a file

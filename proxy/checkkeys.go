@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
@@ -14,8 +13,7 @@ import (
 // CheckKeyFile returns what in a key file makes no sense before this kind of upstream, or nil.
 func CheckKeyFile(s *keystore.Snapshot, p *route.Preset) error {
 	if name := s.FlowiseKeys(); name != "" && !p.FlowiseKeys {
-		text := fmt.Sprintf("flowise_api_keys names Flowise's file of keys (%s), but the preset is %s; remove the line, or set the preset to flowise", name, p.Name)
-		return strictyaml.Faults{{File: s.NamesFlowiseKeys(), Text: text}} // of which the store knows whose it is
+		return s.FlowiseKeysFault(fmt.Sprintf("flowise_api_keys names Flowise's file of keys (%s), but the preset is %s; remove the line, or set the preset to flowise", name, p.Name))
 	}
 	return nil
 }

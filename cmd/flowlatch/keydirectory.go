@@ -7,12 +7,11 @@ import (
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
 // inDirectory makes c name the key file that lists a key, if --keys names a directory. An empty ID is that of no key.
 func (k *keyEdit) inDirectory(c *config.Config, id string) (err error) {
-	if !watch.IsDir(c.Keys) {
+	if !keystore.IsDirectory(c.Keys) {
 		return nil
 	}
 	if id == "" {
@@ -25,7 +24,7 @@ func (k *keyEdit) inDirectory(c *config.Config, id string) (err error) {
 
 // inNewPlace makes c name the key file for a new key, if --keys names a directory.
 func (k *keyEdit) inNewPlace(c *config.Config, file string) error {
-	switch isDirectory := watch.IsDir(c.Keys); {
+	switch isDirectory := keystore.IsDirectory(c.Keys); {
 	case file == "" && !isDirectory:
 		return nil
 	case !isDirectory:

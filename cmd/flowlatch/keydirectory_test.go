@@ -33,6 +33,11 @@ func TestKeyDirectory(t *testing.T) {
 		t.Fatalf("predict = %d, want 200", got)
 	}
 
+	_, found, _ := flowlatch(t, "doctor", "--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--keys", dir)
+	if !strings.Contains(found, "the gate has applied "+dir) || !strings.Contains(found, "keys: 2, chatflows: 2") {
+		t.Errorf("doctor = %s, want that the gate has applied the directory", found)
+	}
+
 	testkit.ReplaceFile(t, batch, "version: 1\nkeys: [}\n")
 	line := g.AwaitLog(t, invalidKeyFile)
 	if text, _ := line["error"].(string); !slices.Equal(textsOf(line["files"]), []string{"batch.yaml"}) || !strings.Contains(text, batch+":2: not YAML") {
@@ -103,4 +108,33 @@ func TestWaitForKeyDirectory(t *testing.T) {
 	}
 	testkit.ReplaceFile(t, filepath.Join(filepath.Dir(path), "b.yaml"), team("b", keystore.Generate(), batchChatflow))
 	testkit.Serving(t, p).WantExit(t, syscall.SIGTERM)
+}
+
+// TestFaultThatOnlyTheGateSees: a file that makes no sense before this kind of upstream holds up no other file.
+func TestFaultThatOnlyTheGateSees(t *testing.T) {
+	t.Parallel()
+	secret := keystore.Generate()
+	a := testkit.WriteFile(t, "a.yaml", team("a", secret, webChatflow))
+	dir := filepath.Dir(a)
+	b := filepath.Join(dir, "b.yaml")
+	testkit.ReplaceFile(t, b, team("b", keystore.Generate(), batchChatflow))
+	g := &gate{Gate: testkit.Serve(t, testkit.Options{Upstream: testkit.Upstream(t, newEcho()).URL, Args: []string{"--keys", dir, "--preset", "n8n"}})}
+	if err := os.Mkdir(filepath.Join(dir, "flowise"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "flowise", "api.json"), []byte("[]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testkit.ReplaceFile(t, b, team("b2", keystore.Generate(), batchChatflow)+"flowise_api_keys: flowise\n")
+	testkit.ReplaceFile(t, a, team("a2", keystore.Generate(), webChatflow))
+	if res := g.reload(t); res.status != http.StatusUnprocessableEntity || !strings.Contains(res.body, b+": flowise_api_keys names Flowise's file of keys") {
+		t.Errorf("reload = %d %s, want 422 and the fault of %s", res.status, res.body, b)
+	}
+	var st admin.Status
+	if err := json.Unmarshal([]byte(send(t, http.MethodGet, g.Admin+"/status", "", "").body), &st); err != nil {
+		t.Fatal(err)
+	}
+	if len(st.Keys) != 2 || st.Keys[0].ID != "a2" || st.Keys[1].ID != "b" || st.KeyFiles[0].Stale || !st.KeyFiles[1].Stale {
+		t.Errorf("keys = %+v, files %+v, want the new key of a.yaml and the old one of b.yaml", st.Keys, st.KeyFiles)
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
@@ -21,7 +20,7 @@ func (e *examination) keyFile() {
 		e.add(keyFileCheck, NotChecked, "name it with --keys to have it checked")
 		return
 	}
-	if _, err := keystore.ReadFile(e.KeyFile); err != nil && !watch.IsDir(e.KeyFile) {
+	if _, err := keystore.ReadFile(e.KeyFile); err != nil && !keystore.IsDirectory(e.KeyFile) {
 		e.add(keyFileCheck, Fault, "%v", keystore.ReadError(e.KeyFile, err))
 		return
 	}
@@ -105,12 +104,18 @@ func (e *examination) where(line int, place string) string {
 
 // plainSecrets looks for who can read the key files.
 func (e *examination) plainSecrets(keys int) {
-	result, readers := Look, ""
+	result, readers, readable := Look, "", 0
 	for _, f := range e.keys.Files() {
-		if info, err := os.Stat(f.Path); err == nil && info.Mode().Perm()&0o044 != 0 {
-			result = Open
-			readers += fmt.Sprintf(", and others than its owner can read the file (mode %04o; chmod 600 %s)", info.Mode().Perm(), f.Path)
+		info, err := os.Stat(f.Path)
+		if err != nil || info.Mode().Perm()&0o044 == 0 {
+			continue
 		}
+		if readable++; readable == 1 {
+			result, readers = Open, fmt.Sprintf(", and others than its owner can read the file (mode %04o; chmod 600 %s)", info.Mode().Perm(), f.Path)
+		}
+	}
+	if readable > 1 {
+		readers += fmt.Sprintf(" and %d more", readable-1)
 	}
 	e.add(keyFileCheck, result, "keys in plain text: %d%s; `flowlatch check` shows the digest to replace each with", keys, readers)
 }
