@@ -65,7 +65,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{},
 		},
 		"internal/config": {
-			own:   []string{"proxy", "proxy/admin/signin", "proxy/limit", "proxy/route", "proxy/certificate", "keystore", "keystore/strictyaml", "keystore/watch"},
+			own:   []string{"proxy", "proxy/admin/signin", "proxy/limit", "proxy/route", "proxy/certificate", "keystore", "keystore/flowise", "keystore/strictyaml", "keystore/watch"},
 			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
@@ -82,7 +82,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors"},
 		},
 		"proxy/admin/console": {
-			own:   []string{"proxy", "proxy/admin/signin", "proxy/problem", "proxy/route", "keystore", "keystore/edit", "keystore/watch"},
+			own:   []string{"proxy", "proxy/admin/signin", "proxy/certificate", "proxy/problem", "proxy/route", "keystore", "keystore/edit", "keystore/flowise", "keystore/watch"},
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/rs/zerolog"},
 		},
@@ -137,7 +137,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{"github.com/fsnotify/fsnotify"},
 		},
 		"keystore/flowise": {
-			own:   []string{"keystore"},
+			own:   []string{"keystore", "keystore/watch"},
 			never: []string{"github.com/alecthomas/kong", "github.com/gorilla/mux", "github.com/prometheus", "github.com/rs/zerolog"},
 			only:  []string{},
 		},

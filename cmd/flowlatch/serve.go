@@ -105,7 +105,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 	for _, run := range counting {
 		counted.Go(func() { run(background) })
 	}
-	operators := adminpage.New(gate, adminpage.Options{Door: door, ClientPort: port(data.Addr())})
+	operators := adminpage.New(gate, adminpage.Options{Door: door, ClientPort: port(data.Addr()), UpstreamAPI: c.UpstreamAPI})
 	go operators.Run(background)
 
 	listening(data.Addr(), admin.Addr())

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/flowise"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 )
@@ -132,6 +133,19 @@ func adminToken(text string) (string, error) {
 		return "", errors.New("want file:PATH, the path of a file with the admin token")
 	}
 	_, err := signin.ReadToken(path)
+	return path, err
+}
+
+// upstreamAPI parses the place of an API key of Flowise and returns the path of its file.
+func upstreamAPI(text string) (string, error) {
+	path, ok := strings.CutPrefix(text, "file:")
+	switch {
+	case text == "":
+		return "", nil
+	case !ok || path == "": // which may be the key itself
+		return "", errors.New("want file:PATH, the path of a file with an API key of Flowise")
+	}
+	_, err := flowise.ReadAPIKey(path)
 	return path, err
 }
 

@@ -43,6 +43,8 @@ type Options struct {
 	Door *signin.Door
 	// ClientPort is the port where clients connect, for the snippets that the console shows with a new key.
 	ClientPort string
+	// UpstreamAPI is the path of a file with an API key of Flowise, by which the console lists its chatflows. Empty: none.
+	UpstreamAPI string
 }
 
 // New returns the handler for a gate, and registers metrics about its keys, certificates and upstream on the gate's
@@ -61,7 +63,7 @@ func New(p *proxy.Proxy, o Options) *Admin {
 	mux.HandleFunc("GET /usage", a.serveUsage)
 	mux.HandleFunc("POST /-/reload", a.serveReload)
 	servePage(mux)
-	console.New(console.Options{Door: o.Door, Proxy: p, ClientPort: o.ClientPort}).Register(mux)
+	console.New(console.Options{Door: o.Door, Proxy: p, ClientPort: o.ClientPort, UpstreamAPI: o.UpstreamAPI}).Register(mux)
 	a.Handler = guard(mux)
 	return a
 }

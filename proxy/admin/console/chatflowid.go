@@ -36,6 +36,9 @@ func (c *Console) chatflowID(f *file, text string) (string, *Problem) {
 			named = append(named, chatflow.ID)
 		}
 	}
+	if len(named) == 0 && text != "" {
+		named = c.upstream.named(text)
+	}
 	if len(named) == 1 {
 		return named[0], nil
 	}

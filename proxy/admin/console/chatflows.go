@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -80,7 +81,7 @@ func (c *Console) addChatflow(f *file, _ string, n *NewChatflow) (change, *Probl
 	if p != nil {
 		return change{}, p
 	}
-	added := edit.NewChatflow{ID: id, Name: n.Name, Keys: n.Keys, Public: n.Public}
+	added := edit.NewChatflow{ID: id, Name: cmp.Or(n.Name, c.upstream.nameOf(id)), Keys: n.Keys, Public: n.Public}
 	return change{action: "list", file: place, chatflows: []string{id}, edit: func(file string, data []byte) ([]byte, error) {
 		return edit.AddChatflow(file, data, added)
 	}}, nil

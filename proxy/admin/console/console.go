@@ -21,6 +21,9 @@ type Options struct {
 	Proxy *proxy.Proxy
 	// ClientPort is the port where clients connect. Empty: it is not known.
 	ClientPort string
+	// UpstreamAPI is the path of a file with an API key of Flowise. The chatflows that it has are then offered by name. Empty:
+	// only those of the key file are.
+	UpstreamAPI string
 }
 
 // Console serves the pages below /console/ and the API below /api/. All methods may be called concurrently.
@@ -30,11 +33,14 @@ type Console struct {
 	opts  proxy.Options // of the proxy
 	path  string        // of the key file
 	port  string        // where clients connect
+
+	upstream upstream
 }
 
 // New returns a console.
 func New(o Options) *Console {
 	c := &Console{door: o.Door, proxy: o.Proxy, opts: o.Proxy.Options(), port: o.ClientPort}
+	c.upstream.path, c.upstream.url, c.upstream.certificates = o.UpstreamAPI, c.opts.Upstream.String(), c.opts.Certificates
 	c.path = c.opts.Store.Status().Path
 	return c
 }

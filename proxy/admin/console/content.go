@@ -87,30 +87,47 @@ type chooser struct {
 	ChooseTitle string
 	Choices     []choice
 	MoreChoices int
+	Unlisted    []choice // that Flowise has, and the key file does not
+	Fault       string   // why Flowise cannot be asked
 	Pasted      string
 }
 
-// chooser offers the chatflows of the file but some. What r has chosen stays so.
-func (f *file) chooser(title string, r *http.Request, but func(*keystore.Chatflow) bool) chooser {
+// chooser offers the chatflows of the file but some, and those of Flowise. What r has chosen stays so.
+func (c *Console) chooser(f *file, title string, r *http.Request, but func(*keystore.Chatflow) bool) chooser {
 	chosen := append(append([]string{}, r.URL.Query()["chatflow"]...), r.PostForm["chatflow"]...)
 	ch := chooser{ChooseTitle: title, Pasted: r.PostForm.Get("pasted")}
 	for _, entry := range f.snapshot.Chatflows() {
 		if but != nil && but(entry) {
 			continue
 		}
-		c := choice{entry.ID, entry.Name, slices.Contains(chosen, entry.ID)}
-		if len(ch.Choices) >= choicesShown && !c.Chosen {
+		one := choice{entry.ID, entry.Name, slices.Contains(chosen, entry.ID)}
+		if len(ch.Choices) >= choicesShown && !one.Chosen {
 			ch.MoreChoices++
 			continue
 		}
-		ch.Choices = append(ch.Choices, c)
+		ch.Choices = append(ch.Choices, one)
 	}
+	ch.Unlisted, ch.Fault = c.unlisted(f, chosen)
 	for _, id := range r.URL.Query()["chatflow"] { // of a link; it may not be listed yet
-		if f.snapshot.Entry(id) == nil {
+		if f.snapshot.Entry(id) == nil && !slices.ContainsFunc(ch.Unlisted, func(one choice) bool { return one.ID == id }) {
 			ch.Pasted = strings.TrimSpace(ch.Pasted + "\n" + id)
 		}
 	}
 	return ch
+}
+
+// unlisted returns the chatflows that Flowise has and the key file does not, or why it cannot be asked.
+func (c *Console) unlisted(f *file, chosen []string) (choices []choice, fault string) {
+	found, err := c.upstream.list()
+	if err != nil {
+		fault = err.Error()
+	}
+	for _, one := range found {
+		if f.snapshot.Entry(one.ID) == nil && len(choices) < choicesShown && c.accepts(one.ID) {
+			choices = append(choices, choice{one.ID, one.Name, slices.Contains(chosen, one.ID)})
+		}
+	}
+	return choices, fault
 }
 
 // opened is a chatflow that a key opens. Only says that no other key does, and that it is not public.
@@ -150,7 +167,7 @@ func (c *Console) keyPage(f *file, r *http.Request) (shown, *Problem) {
 			page.Only = append(page.Only, o)
 		}
 	}
-	page.chooser = f.chooser("Open more chatflows", r, func(entry *keystore.Chatflow) bool { return entry.Lists(k) })
+	page.chooser = c.chooser(f, "Open more chatflows", r, func(entry *keystore.Chatflow) bool { return entry.Lists(k) })
 	return shown{"key.html", "Key " + k.ID, page}, nil
 }
 
@@ -190,7 +207,7 @@ func (c *Console) newKeyPage(f *file, r *http.Request) (shown, *Problem) {
 	return shown{"new-key.html", "New key", newKeyPage{
 		ID: v("id"), Owner: v("owner"), NotAfter: v("not_after"),
 		Requests: v("requests"), Concurrent: v("concurrent"), Stream: v("stream"), StreamSeconds: v("stream_seconds"), Bytes: v("bytes"),
-		chooser: f.chooser("Chatflows that it opens", r, nil), places: f.places(r),
+		chooser: c.chooser(f, "Chatflows that it opens", r, nil), places: f.places(r),
 	}}, nil
 }
 
@@ -219,6 +236,7 @@ func (c *Console) chatflowPage(f *file, r *http.Request) (shown, *Problem) {
 type newChatflowPage struct {
 	ID, Name, Keys string
 	Public         bool
+	Unlisted       []choice // that Flowise has
 	places
 }
 
@@ -229,5 +247,6 @@ func (c *Console) newChatflowPage(f *file, r *http.Request) (shown, *Problem) {
 	if p.ID == "" {
 		p.ID = r.URL.Query().Get("id")
 	}
+	p.Unlisted, _ = c.unlisted(f, nil)
 	return shown{"new-chatflow.html", "List a chatflow", p}, nil
 }

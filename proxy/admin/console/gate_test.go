@@ -58,7 +58,14 @@ func newGate(t *testing.T, keys string) *gate {
 // newGateAt starts a gate with a key file that is there. Without a token nobody may change it.
 func newGateAt(t *testing.T, path, token string) *gate {
 	t.Helper()
-	to, err := url.Parse(testkit.Upstream(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).URL)
+	upstream := testkit.Upstream(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	return newGateBefore(t, upstream.URL, path, token, "")
+}
+
+// newGateBefore is newGateAt before an upstream, and with the path of a file with its API key.
+func newGateBefore(t *testing.T, upstream, path, token, upstreamAPI string) *gate {
+	t.Helper()
+	to, err := url.Parse(upstream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +86,7 @@ func newGateAt(t *testing.T, path, token string) *gate {
 			t.Fatal(err)
 		}
 	}
-	g.Handler = admin.New(p, admin.Options{Door: door, ClientPort: "8080"})
+	g.Handler = admin.New(p, admin.Options{Door: door, ClientPort: "8080", UpstreamAPI: upstreamAPI})
 	clients := httptest.NewServer(p)
 	t.Cleanup(clients.Close)
 	g.url = clients.URL

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,9 +76,11 @@ func (c *Console) makeKey(f *file, _ string, n *NewKey) (change, *Problem) {
 		return change{}, p
 	}
 	secret := keystore.Generate()
+	names := c.namesOf(f, ids)
 	added := edit.NewKey{ID: n.ID, Owner: n.Owner, Limits: limits, Digest: keystore.DigestOf(secret), NotBefore: from, NotAfter: until, Chatflows: ids}
 	return change{action: "make", file: place, key: n.ID, chatflows: ids, secret: secret, edit: func(file string, data []byte) ([]byte, error) {
-		return edit.AddKey(file, data, added)
+		next, err := edit.AddKey(file, data, added)
+		return named(names, file, next, err)
 	}}, nil
 }
 
@@ -153,8 +157,14 @@ func (c *Console) deleteKey(f *file, id string, ask *Deletion) (change, *Problem
 }
 
 func (c *Console) grantKey(f *file, id string, ask *Grant) (change, *Problem) {
-	return c.ofChatflows(f, "grant", id, ask.Chatflows, func(file string, data []byte, ids []string) ([]byte, error) {
-		return edit.GrantKey(file, data, id, ids)
+	ids, p := c.chatflowIDs(f, ask.Chatflows)
+	if p != nil {
+		return change{}, p
+	}
+	names := c.namesOf(f, ids)
+	return c.ofChatflows(f, "grant", id, ids, func(file string, data []byte, ids []string) ([]byte, error) {
+		next, err := edit.GrantKey(file, data, id, ids)
+		return named(names, file, next, err)
 	})
 }
 
@@ -162,6 +172,31 @@ func (c *Console) withdrawKey(f *file, id string, ask *Withdrawal) (change, *Pro
 	return c.ofChatflows(f, "withdraw", id, ask.Chatflows, func(file string, data []byte, ids []string) ([]byte, error) {
 		return edit.WithdrawKey(file, data, id, ids, ask.Close)
 	})
+}
+
+// namesOf returns the names that Flowise has for the chatflows that are new in the key file. It is asked before an edit, which
+// keeps others out.
+func (c *Console) namesOf(f *file, ids []string) map[string]string {
+	names := map[string]string{}
+	for _, id := range ids {
+		if f.snapshot.Entry(id) != nil {
+			continue
+		}
+		if name := c.upstream.nameOf(id); name != "" {
+			names[id] = name
+		}
+	}
+	return names
+}
+
+// named gives chatflows of a key file their names, if the edit before that has gone well.
+func named(names map[string]string, file string, data []byte, err error) ([]byte, error) {
+	for _, id := range slices.Sorted(maps.Keys(names)) {
+		if err == nil {
+			data, err = edit.NameChatflow(file, data, id, names[id])
+		}
+	}
+	return data, err
 }
 
 // ofChatflows is a change of what chatflows a key opens.
