@@ -30,8 +30,12 @@ func TestChatflowsOfFlowise(t *testing.T) {
 				return
 			}
 			list, _ := json.Marshal([]map[string]string{
-				{"id": botA, "name": "is in the file already"}, {"id": named, "name": `Orders "EU"`}, {"id": odd, "name": "<script>alert(1)</script>\n"},
-				{"id": twice, "name": "same"}, {"id": botC, "name": "same"}, {"id": "../x", "name": "no ID"},
+				{"id": botA, "name": "is in the file already"},
+				{"id": named, "name": `Orders "EU"`},
+				{"id": odd, "name": "<script>alert(1)</script>\n"},
+				{"id": twice, "name": "same"},
+				{"id": botC, "name": "same"},
+				{"id": "../x", "name": "no ID"},
 			})
 			_, _ = w.Write(list)
 		}
