@@ -1,6 +1,7 @@
 -- Counts one request against all its limits, or against none of them if it exceeds one that is enforced.
 --
--- KEYS has one counter a check. ARGV: this gate, its lease in microseconds, then six words for each check:
+-- KEYS has the gates (see gates.lua), then one counter a check. ARGV: this gate, its lease in microseconds, then six words
+-- for each check:
 --   kind      c: requests at once; q: a quota; r: a rate
 --   limit     what all gates together may have; of a rate, the microseconds of a burst
 --   value     what this gate has, with this request; of a rate, the microseconds from one request to the next
@@ -13,32 +14,35 @@
 --
 -- Returns the time in microseconds, the number of the check that refuses, the number of one that is exceeded but not
 -- enforced (0 for none), the microseconds until another try can succeed, and for each check what other gates have, or
--- when the bucket of a rate is full again.
+-- when the bucket of a rate is full again. If the gate is not known, it counts nothing and returns the time alone.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local me, lease = ARGV[1], tonumber(ARGV[2])
 local refused, observed, retry = 0, 0, 0
 local at, exceeded = {}, {}
 
+if redis.call('HEXISTS', KEYS[1], me) == 0 then return {now} end
+
 local function word(i, n) return ARGV[2 + (i - 1) * 6 + n] end
 local function number(i, n) return tonumber(word(i, n)) end
 local function whole(n) return string.format('%.0f', n) end
 
-for i = 1, #KEYS do
-  local wait = 0
+local checks = #KEYS - 1
+for i = 1, checks do
+  local key, wait = KEYS[i + 1], 0
   if word(i, 1) == 'r' then
     local burst, every = number(i, 2), number(i, 3)
-    at[i] = math.min(math.max(tonumber(redis.call('GET', KEYS[i]) or 0), now), now + burst)
+    at[i] = math.min(math.max(tonumber(redis.call('GET', key) or 0), now), now + burst)
     wait = at[i] + every - burst - now
     exceeded[i] = wait > 0
   else
     at[i] = 0
-    local all = redis.call('HGETALL', KEYS[i])
+    local all = redis.call('HGETALL', key)
     for j = 1, #all, 2 do
       local value, _, expires = string.match(all[j + 1], '^(%d+) (%d+) (%d+)$')
       if all[j] ~= me then
         if word(i, 1) == 'c' and tonumber(expires) <= now then
-          redis.call('HDEL', KEYS[i], all[j])
+          redis.call('HDEL', key, all[j])
         else
           at[i] = at[i] + tonumber(value)
         end
@@ -50,23 +54,24 @@ for i = 1, #KEYS do
   if exceeded[i] and word(i, 6) == '0' and observed == 0 then observed = i end
 end
 
-for i = 1, refused == 0 and #KEYS or 0 do
+for i = 1, refused == 0 and checks or 0 do
+  local key = KEYS[i + 1]
   if word(i, 1) ~= 'r' then
-    local was = redis.call('HGET', KEYS[i], me)
+    local was = redis.call('HGET', key, me)
     if not was or tonumber(string.match(was, '^%d+ (%d+)')) < number(i, 4) then
-      redis.call('HSET', KEYS[i], me, word(i, 3) .. ' ' .. word(i, 4) .. ' ' .. whole(now + lease))
+      redis.call('HSET', key, me, word(i, 3) .. ' ' .. word(i, 4) .. ' ' .. whole(now + lease))
     end
     if word(i, 1) == 'c' then
-      redis.call('PEXPIRE', KEYS[i], whole(lease / 1000))
+      redis.call('PEXPIRE', key, whole(lease / 1000))
     else
-      redis.call('PEXPIREAT', KEYS[i], word(i, 5))
+      redis.call('PEXPIREAT', key, word(i, 5))
     end
   elseif not exceeded[i] then
     at[i] = at[i] + number(i, 3)
-    redis.call('SET', KEYS[i], whole(at[i]), 'PX', whole(math.ceil((at[i] - now) / 1000) + 1))
+    redis.call('SET', key, whole(at[i]), 'PX', whole(math.ceil((at[i] - now) / 1000) + 1))
   end
 end
 
 local reply = {now, refused, observed, retry}
-for i = 1, #KEYS do reply[4 + i] = at[i] end
+for i = 1, checks do reply[4 + i] = at[i] end
 return reply

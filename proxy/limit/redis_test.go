@@ -22,7 +22,7 @@ import (
 // gate is a limit.Redis that runs.
 type gate struct {
 	*limit.Redis
-	stop    context.CancelFunc
+	end     func() // and waits until it has
 	changes atomic.Int64
 }
 
@@ -36,10 +36,10 @@ func startGate(t *testing.T, socket string, options limit.RedisOptions) *gate {
 	options.Changed = func(error) { g.changes.Add(1) }
 	g.Redis = limit.NewRedis(options)
 	ctx, stop := context.WithCancel(t.Context())
-	g.stop = stop
 	done := make(chan struct{})
 	go func() { defer close(done); g.Run(ctx, o) }()
-	t.Cleanup(func() { stop(); <-done })
+	g.end = func() { stop(); <-done }
+	t.Cleanup(g.end)
 	return g
 }
 
@@ -208,7 +208,7 @@ func TestRedisLease(t *testing.T) {
 	if got := word(all[1].Begin(&other, holders, time.Now())); got != "concurrent" {
 		t.Errorf("request to the other gate = %s, want it refused", got)
 	}
-	all[0].stop()
+	all[0].end()
 	testkit.Eventually(t, "free places of the gate that is gone", func() bool {
 		v := all[1].Begin(&other, holders, time.Now())
 		all[1].End(&other, limit.Use{})

@@ -30,6 +30,8 @@ type check struct {
 	period  keystore.Period
 	count   int   // of the period: a unit, or what is refused
 	ends    int64 // of the period, in seconds since 1970
+
+	value, sequence int64 // that are sent
 }
 
 // answer is what Redis says about a call.
@@ -39,16 +41,30 @@ type answer struct {
 	at                []int64       // of each check: what other gates have, or when the bucket of a rate is full again in microseconds since 1970
 }
 
+// maxCalls is how many calls of requests are under way at once. With more, the queue of a connection could be full (it has
+// room for 1,024), and the library waits for room without an end.
+const maxCalls = 512
+
+var (
+	errLate      = errors.New("its replies take too long")
+	errBusy      = errors.New("too many calls wait for its replies")
+	errReply     = errors.New("its reply is not that of the script")
+	errForgotten = errors.New("what it had counted is gone; all gates write again what they have counted")
+)
+
+// newCall makes the call for a request that was counted. The accounts are locked.
 func (r *Redis) newCall(g *Grant) *call {
-	c := &call{sequence: &r.sequence}
+	c := r.emptyCall()
 	for reason := Concurrent; reason <= Quota; reason++ {
 		for _, a := range g.accounts[:g.n] {
-			a.mu.Lock()
 			c.add(a, reason)
-			a.mu.Unlock()
 		}
 	}
 	return c
+}
+
+func (r *Redis) emptyCall() *call {
+	return &call{sequence: &r.sequence, keys: []string{gatesKey}, args: []string{*r.name.Load(), number(r.lease.Microseconds())}}
 }
 
 // add adds the checks of an account for this reason.
@@ -62,15 +78,16 @@ func (c *call) add(a *account, reason Reason) {
 		enforced = "0"
 	}
 	add := func(k check, key, kind string, limit, value, forget int64) {
-		k.account, k.holder, k.reason = a, a.kind, reason
+		k.account, k.holder, k.reason, k.value, k.sequence = a, a.kind, reason, value, c.sequence.Add(1)
 		c.checks = append(c.checks, k)
 		c.keys = append(c.keys, key)
-		c.args = append(c.args, kind, number(limit), number(value), number(c.sequence.Add(1)), number(forget), enforced)
+		c.args = append(c.args, kind, number(limit), number(value), number(k.sequence), number(forget), enforced)
 	}
 	switch reason {
 	case Concurrent:
 		if l.Concurrent > 0 {
 			add(check{limit: strconv.Itoa(l.Concurrent)}, a.key("open"), "c", int64(l.Concurrent), a.open, 0)
+			a.others.shown = c.sequence.Load()
 		}
 	case Rate:
 		for _, r := range l.Rates {
@@ -84,14 +101,18 @@ func (c *call) add(a *account, reason Reason) {
 			if q.Unit != keystore.Requests {
 				most-- // this request has not used any yet
 			}
-			add(check{limit: q.String(), period: q.Period, count: int(q.Unit), ends: p.end}, a.usageKey(q.Period, int(q.Unit)), "q", most, p.used[q.Unit], p.forget(q.Period))
+			add(check{limit: q.String(), period: q.Period, count: int(q.Unit), ends: p.end}, a.usageKey(p, q.Period, int(q.Unit)), "q", most, p.used[q.Unit], p.forget(q.Period))
 		}
 	}
 }
 
-// key returns the name of a counter. All have the same hash tag, or a cluster could not count a request in one call.
+// keyPrefix begins the names of all that is in Redis. They have the same hash tag, or a cluster could not count a request in one
+// call.
+const keyPrefix = "fl:1:{fl}:"
+
+// key returns the name of a counter.
 func (a *account) key(what string) string {
-	name := "fl:1:{fl}:" + a.kind.String() + ":" + a.id
+	name := keyPrefix + a.kind.String() + ":" + a.id
 	if a.kind == Client {
 		name += ":" + a.others.client.String()
 	}
@@ -101,8 +122,8 @@ func (a *account) key(what string) string {
 // countNames are the names of what a period counts.
 var countNames = [counts]string{"requests", "stream_seconds", "bytes", "refused"}
 
-func (a *account) usageKey(p keystore.Period, count int) string {
-	return a.key(countNames[count] + ":" + p.String() + ":" + number(a.periods[p].start(p)))
+func (a *account) usageKey(p *period, kind keystore.Period, count int) string {
+	return a.key(countNames[count] + ":" + kind.String() + ":" + number(p.start(kind)))
 }
 
 // forget returns when a counter of the period may be forgotten, in milliseconds since 1970: one of a month when no report has
@@ -117,50 +138,91 @@ func (p *period) forget(kind keystore.Period) int64 {
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
-// ask asks Redis, which then has counted the request, unless it refuses it.
-func (r *Redis) ask(c *call) (a answer, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), r.timeout)
-	defer cancel()
-	reply, err := r.run(ctx, r.admit, c, 4)
-	if err != nil {
-		return a, err
+// ask asks Redis, which then has counted the request, unless it refuses it. It returns when a request may wait no longer,
+// whatever the library does meanwhile: dial, or wait for room in a queue.
+func (r *Redis) ask(c *call) (answer, error) {
+	select {
+	case r.calls <- struct{}{}:
+	default:
+		return answer{}, errBusy
 	}
-	r.answered(reply[0])
+	type result struct {
+		reply []int64
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() { // ends within seconds, when the library gives a silent connection up
+		reply, err := r.run(context.Background(), r.admit, c, 4)
+		<-r.calls
+		done <- result{reply, err}
+	}()
+	late := time.NewTimer(r.timeout)
+	defer late.Stop()
+	select {
+	case <-late.C:
+		return answer{}, errLate
+	case got := <-done:
+		if got.err != nil {
+			return answer{}, got.err
+		}
+		r.answered(got.reply[0])
+		return c.answer(got.reply), nil
+	}
+}
+
+func (c *call) answer(reply []int64) answer {
+	a := answer{retry: time.Duration(reply[3]) * time.Microsecond, at: reply[4:]}
 	if n := reply[1]; n > 0 {
 		a.refused = &c.checks[n-1]
 	}
 	if n := reply[2]; n > 0 {
 		a.observed = &c.checks[n-1]
 	}
-	a.retry, a.at = time.Duration(reply[3])*time.Microsecond, reply[4:]
-	return a, nil
+	return a
 }
 
 // run runs a script, which replies with some numbers and one for each check.
 func (r *Redis) run(ctx context.Context, script *rueidis.Lua, c *call, some int) ([]int64, error) {
-	reply, err := script.Exec(ctx, *r.client.Load(), c.keys, append([]string{r.me, number(r.lease.Microseconds())}, c.args...)).AsIntSlice()
-	if err == nil && len(reply) != some+len(c.checks) {
-		err = errors.New("its reply is not that of the script")
+	reply, err := script.Exec(ctx, *r.client.Load(), c.keys, c.args).AsIntSlice()
+	switch {
+	case err != nil:
+		return nil, err
+	case len(reply) == 1 && some+len(c.checks) > 1:
+		return nil, errForgotten
+	case len(reply) != some+len(c.checks):
+		return nil, errReply
 	}
-	return reply, err
+	return reply, nil
 }
 
-// heard notes what Redis said of each check.
-func (c *call) heard(at []int64, now time.Time) {
-	for i, k := range c.checks {
+// heard notes what Redis said of each check, and whether it has taken what was sent.
+func (c *call) heard(at []int64, taken bool, now time.Time) {
+	for i := range c.checks {
+		k := &c.checks[i]
 		k.account.mu.Lock()
-		k.account.hear(k, at[i], now)
+		k.account.hear(k, at[i], taken, now)
 		k.account.mu.Unlock()
 	}
 }
 
-func (a *account) hear(k check, at int64, now time.Time) {
+// hear notes what Redis said of a check. What was asked earlier than something that was heard already is no news.
+func (a *account) hear(k *check, at int64, taken bool, now time.Time) {
+	if k.sequence < a.others.heard {
+		return
+	}
+	a.others.heard = k.sequence
 	switch k.reason {
 	case Concurrent:
 		a.others.open, a.others.at = at, now
+		if taken && k.value == 0 && k.sequence > a.others.shown {
+			a.others.shown = 0
+		}
 	case Quota:
 		if a.periods[k.period].end == k.ends {
 			a.others.used[k.period][k.count] = at
+			if taken {
+				a.others.kept[k.period][k.count] = k.value
+			}
 		}
 	case Rate:
 		for i := range a.buckets { // which a reload may have changed
