@@ -12,11 +12,11 @@ import (
 
 // account is what a holder uses.
 type account struct {
-	kind Kind
 	id   string
+	kind Kind
 
-	mu      sync.Mutex // guards what follows
-	gone    bool       // it has been dropped, and another may be in its place
+	gone    bool       // it has been dropped, and another may be in its place; guarded by mu, as is what follows
+	mu      sync.Mutex // these three take 16 bytes only beside each other
 	limits  *keystore.Limits
 	buckets []Bucket // of the rates of limits, in their order
 	open    int64    // requests at the upstream

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/rueidis"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
@@ -26,12 +27,17 @@ type gate struct {
 	changes atomic.Int64
 }
 
-func startGate(t *testing.T, socket string, options limit.RedisOptions) *gate {
+func startGate(t testing.TB, socket string, options limit.RedisOptions) *gate {
 	t.Helper()
 	o, err := limit.ParseRedisURL("unix://" + socket)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return runGate(t, o, options)
+}
+
+func runGate(t testing.TB, o rueidis.ClientOption, options limit.RedisOptions) *gate {
+	t.Helper()
 	g := &gate{}
 	options.Changed = func(error) { g.changes.Add(1) }
 	g.Redis = limit.NewRedis(options)
@@ -43,13 +49,13 @@ func startGate(t *testing.T, socket string, options limit.RedisOptions) *gate {
 	return g
 }
 
-func (g *gate) awaitUp(t *testing.T, up bool) {
+func (g *gate) awaitUp(t testing.TB, up bool) {
 	t.Helper()
 	testkit.Eventually(t, "that Redis answers", func() bool { return g.Up() == up })
 }
 
 // gates starts n gates that know of each other.
-func gates(t *testing.T, n int, socket string, options limit.RedisOptions) (all []*gate) {
+func gates(t testing.TB, n int, socket string, options limit.RedisOptions) (all []*gate) {
 	t.Helper()
 	for range n {
 		g := startGate(t, socket, options)

@@ -46,15 +46,17 @@ type answer struct {
 const maxCalls = 512
 
 var (
-	errLate      = errors.New("its replies take too long")
-	errBusy      = errors.New("too many calls wait for its replies")
-	errReply     = errors.New("its reply is not that of the script")
-	errForgotten = errors.New("what it had counted is gone; all gates write again what they have counted")
+	errLate  = errors.New("its replies take too long")
+	errBusy  = errors.New("too many calls wait for its replies")
+	errReply = errors.New("its reply is not that of the script")
+
+	// ErrForgotten is the reason if Redis has been emptied, or has not heard of this gate for long.
+	ErrForgotten = errors.New("what this gate had counted is not there")
 )
 
 // newCall makes the call for a request that was counted. The accounts are locked.
 func (r *Redis) newCall(g *Grant) *call {
-	c := r.emptyCall()
+	c := r.emptyCall(4) // most keys have no more limits
 	for reason := Concurrent; reason <= Quota; reason++ {
 		for _, a := range g.accounts[:g.n] {
 			c.add(a, reason)
@@ -63,8 +65,12 @@ func (r *Redis) newCall(g *Grant) *call {
 	return c
 }
 
-func (r *Redis) emptyCall() *call {
-	return &call{sequence: &r.sequence, keys: []string{gatesKey}, args: []string{*r.name.Load(), number(r.lease.Microseconds())}}
+// emptyCall returns a call with room for some checks.
+func (r *Redis) emptyCall(some int) *call {
+	c := &call{sequence: &r.sequence, checks: make([]check, 0, some), keys: make([]string, 0, 1+some), args: make([]string, 0, 2+6*some)}
+	c.keys = append(c.keys, gatesKey)
+	c.args = append(c.args, *r.name.Load(), number(r.lease.Microseconds()))
+	return c
 }
 
 // add adds the checks of an account for this reason.
@@ -188,7 +194,7 @@ func (r *Redis) run(ctx context.Context, script *rueidis.Lua, c *call, some int)
 	case err != nil:
 		return nil, err
 	case len(reply) == 1 && some+len(c.checks) > 1:
-		return nil, errForgotten
+		return nil, ErrForgotten
 	case len(reply) != some+len(c.checks):
 		return nil, errReply
 	}

@@ -97,7 +97,9 @@ func TestRedisCutOff(t *testing.T) {
 	wire.cut()
 	leaves.awaitUp(t, false)
 	send(leaves, 3)
-	testkit.EventuallyWithin(t, 20*time.Second, "the gate that was cut off counted as gone", func() bool { return fields(t, r, "*:requests:day:*") == 2 && leaves.Share().Count > 0 && hasField(t, r, "gone") })
+	testkit.EventuallyWithin(t, 20*time.Second, "the gate that was cut off counted as gone", func() bool {
+		return fields(t, r, "*:requests:day:*") == 2 && leaves.Share().Count > 0 && hasField(t, r, "gone")
+	})
 	wire.mend(t)
 	leaves.awaitUp(t, true)
 	send(leaves, 1)
@@ -105,7 +107,7 @@ func TestRedisCutOff(t *testing.T) {
 }
 
 // client returns a client of r.
-func client(t *testing.T, r *testkit.Redis) rueidis.Client {
+func client(t testing.TB, r *testkit.Redis) rueidis.Client {
 	t.Helper()
 	o, err := limit.ParseRedisURL(r.URL())
 	if err != nil {

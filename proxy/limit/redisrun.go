@@ -18,7 +18,7 @@ func (r *Redis) answered(micros int64) {
 // failed notes that Redis has not answered, or has refused. One late answer is no outage.
 func (r *Redis) failed(err error) {
 	_, refuses := rueidis.IsRedisErr(err)
-	if refuses || errors.Is(err, errForgotten) || time.Since(time.Unix(0, r.last.Load())) > 2*probeEvery {
+	if refuses || errors.Is(err, ErrForgotten) || time.Since(time.Unix(0, r.last.Load())) > 2*probeEvery {
 		r.change(false, err)
 	}
 }
@@ -90,7 +90,7 @@ func (r *Redis) connect(ctx context.Context, o rueidis.ClientOption) (rueidis.Cl
 func (r *Redis) probe(ctx context.Context) {
 	g, err := r.register(ctx)
 	if err == nil && !g.noted {
-		r.change(false, errForgotten)
+		r.change(false, ErrForgotten)
 		r.beginAnew(g.data)
 		if g, err = r.register(ctx); err == nil {
 			r.touchAll()

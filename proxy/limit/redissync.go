@@ -70,7 +70,7 @@ func (r *Redis) sync(ctx context.Context) bool {
 
 // write writes what these accounts have in use, and hears what other gates have.
 func (r *Redis) write(ctx context.Context, some []*account) error {
-	c := r.emptyCall()
+	c := r.emptyCall(6 * len(some))
 	now := r.now()
 	for _, a := range some {
 		a.mu.Lock()
