@@ -4,8 +4,8 @@
 -- this Redis has counted: once it has been emptied, that is another name. ARGV: this gate, its lease and after which time
 -- without a word a gate is gone for good, both in microseconds, and 1 if this gate has not been noted before.
 --
--- A gate that was noted before, and no longer is, is not noted again. Nothing that it sends is counted any more, so what it
--- has counted can be put to that of others that are gone. It has to go on as a new one.
+-- A gate that was noted before, and no longer is, is not noted again, and nothing that it sends is counted. What it has
+-- counted may have been put to that of others that are gone, so it may have to go on as a new one.
 --
 -- Returns the time in microseconds, 1 if the gate is noted or 0, data, and the gates that are there.
 local t = redis.call('TIME')

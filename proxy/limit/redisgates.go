@@ -27,7 +27,6 @@ type membership struct {
 func (r *Redis) rename() {
 	name := rand.Text()
 	r.name.Store(&name)
-	r.noted = false
 }
 
 // registration is the reply of gates.lua.
@@ -94,17 +93,17 @@ func (g *registration) share(name string) (s Share, found bool) {
 	return Share{Index: i, Count: len(g.gates)}, found
 }
 
-// beginAnew goes on as a new gate, because Redis does not know this one any more. Either it has lost what was counted, and
-// then all of it has to be written again. Or it did not hear of this gate for long, and has put what it had counted to that
-// of gates that are gone; the new gate has only the rest.
-func (r *Redis) beginAnew(data string) {
-	gone := data == r.data && time.Since(time.Unix(0, r.last.Load())) > r.forget
-	if gone {
+// joinAgain lets this gate be noted again, because Redis does not know it any more. Either Redis did not hear of it for
+// long, and what it had counted is put to that of gates that are gone: then it goes on as a new one, which has only the rest.
+// Or Redis has lost what was counted, and all of it has to be written again, by all gates.
+func (r *Redis) joinAgain(data string) {
+	r.noted = false
+	if data == r.data && time.Since(time.Unix(0, r.last.Load())) > r.forget {
 		r.local.eachAccount((*account).handOver)
-	} else {
-		r.ready = time.Now().Add(settle)
+		r.rename()
+		return
 	}
-	r.rename()
+	r.ready = time.Now().Add(settle)
 }
 
 // handOver leaves what Redis has of this account to gates that are gone.

@@ -241,3 +241,38 @@ func TestRedisFull(t *testing.T) {
 	}
 	exactQuota(t, []*gate{g}, holders, sent)
 }
+
+// TestRedisRestartsOlder has a Redis that comes back with what it had some time ago, when one of the gates was not there
+// yet: nothing is lost.
+func TestRedisRestartsOlder(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "requests: 100/day")}}
+	sent := int64(0)
+	var all []*gate
+	for range 2 {
+		g := startGate(t, r.Socket, patient)
+		g.awaitUp(t, true)
+		all = append(all, g)
+		if len(all) == 1 {
+			command(t, r, "SAVE\r\n")
+		}
+		for range 3 {
+			var grant limit.Grant
+			if v := g.Begin(&grant, holders, time.Now()); v.Refused.Reason != limit.None {
+				t.Errorf("request = %s, want ok", word(v))
+			}
+			g.End(&grant, limit.Use{})
+			sent++
+		}
+	}
+	r.Kill()
+	for _, g := range all {
+		g.awaitUp(t, false)
+	}
+	r.Start(t)
+	for _, g := range all {
+		g.awaitUp(t, true)
+	}
+	exactQuota(t, all, holders, sent)
+}

@@ -91,7 +91,7 @@ func (r *Redis) probe(ctx context.Context) {
 	g, err := r.register(ctx)
 	if err == nil && !g.noted {
 		r.change(false, ErrForgotten)
-		r.beginAnew(g.data)
+		r.joinAgain(g.data)
 		if g, err = r.register(ctx); err == nil {
 			r.touchAll()
 			r.sync(ctx)

@@ -107,7 +107,8 @@ func (c *call) addCounters(a *account, now time.Time) {
 		}
 		c.addMonth(a, &a.periods[keystore.Month])
 	}
-	if a.limits != nil && a.limits.Concurrent > 0 || a.others.shown > 0 {
+	limited := a.limits != nil && a.limits.Concurrent > 0
+	if a.others.shown > 0 || limited && (a.open > 0 || a.others.open > 0) {
 		c.addCounter(check{account: a, reason: Concurrent, value: a.open}, a.key("open"), "c", 0)
 		if a.open > 0 {
 			a.others.shown = c.sequence.Load()
