@@ -1,7 +1,7 @@
 -- Counts one request against all its limits, or against none of them if it exceeds one that is enforced.
 --
 -- KEYS has the gates (see gates.lua), then one counter a check. ARGV: this gate, its lease in microseconds, then six words
--- for each check:
+-- for each check, with spaces between them:
 --   kind      c: requests at once; q: a quota; r: a rate
 --   limit     what all gates together may have; of a rate, the microseconds of a burst
 --   value     what this gate has, with this request; of a rate, the microseconds from one request to the next
@@ -23,15 +23,16 @@ local at, exceeded = {}, {}
 
 if redis.call('HEXISTS', KEYS[1], me) == 0 then return {now} end
 
-local function word(i, n) return ARGV[2 + (i - 1) * 6 + n] end
-local function number(i, n) return tonumber(word(i, n)) end
 local function whole(n) return string.format('%.0f', n) end
 
 local checks = #KEYS - 1
+local words = {}
 for i = 1, checks do
   local key, wait = KEYS[i + 1], 0
-  if word(i, 1) == 'r' then
-    local burst, every = number(i, 2), number(i, 3)
+  local kind, limit, mine, sequence, forget, enforced = string.match(ARGV[i + 2], '^(%a) (%d+) (%d+) (%d+) (%d+) (%d)$')
+  words[i] = {kind = kind, value = mine, sequence = sequence, forget = forget}
+  if kind == 'r' then
+    local burst, every = tonumber(limit), tonumber(mine)
     at[i] = math.min(math.max(tonumber(redis.call('GET', key) or 0), now), now + burst)
     wait = at[i] + every - burst - now
     exceeded[i] = wait > 0
@@ -41,33 +42,33 @@ for i = 1, checks do
     for j = 1, #all, 2 do
       local value, _, expires = string.match(all[j + 1], '^(%d+) (%d+) (%d+)$')
       if all[j] ~= me then
-        if word(i, 1) == 'c' and tonumber(expires) <= now then
+        if kind == 'c' and tonumber(expires) <= now then
           redis.call('HDEL', key, all[j])
         else
           at[i] = at[i] + tonumber(value)
         end
       end
     end
-    exceeded[i] = at[i] + number(i, 3) > number(i, 2)
+    exceeded[i] = at[i] + tonumber(mine) > tonumber(limit)
   end
-  if exceeded[i] and word(i, 6) == '1' and refused == 0 then refused, retry = i, wait end
-  if exceeded[i] and word(i, 6) == '0' and observed == 0 then observed = i end
+  if exceeded[i] and enforced == '1' and refused == 0 then refused, retry = i, wait end
+  if exceeded[i] and enforced == '0' and observed == 0 then observed = i end
 end
 
 for i = 1, refused == 0 and checks or 0 do
-  local key = KEYS[i + 1]
-  if word(i, 1) ~= 'r' then
+  local key, w = KEYS[i + 1], words[i]
+  if w.kind ~= 'r' then
     local was = redis.call('HGET', key, me)
-    if not was or tonumber(string.match(was, '^%d+ (%d+)')) < number(i, 4) then
-      redis.call('HSET', key, me, word(i, 3) .. ' ' .. word(i, 4) .. ' ' .. whole(now + lease))
+    if not was or tonumber(string.match(was, '^%d+ (%d+)')) < tonumber(w.sequence) then
+      redis.call('HSET', key, me, w.value .. ' ' .. w.sequence .. ' ' .. whole(now + lease))
     end
-    if word(i, 1) == 'c' then
+    if w.kind == 'c' then
       redis.call('PEXPIRE', key, whole(lease / 1000))
     else
-      redis.call('PEXPIREAT', key, word(i, 5))
+      redis.call('PEXPIREAT', key, w.forget)
     end
   elseif not exceeded[i] then
-    at[i] = at[i] + number(i, 3)
+    at[i] = at[i] + tonumber(w.value)
     redis.call('SET', key, whole(at[i]), 'PX', whole(math.ceil((at[i] - now) / 1000) + 1))
   end
 end

@@ -1,7 +1,7 @@
 -- Writes what this gate has, and renews its lease on it.
 --
 -- KEYS has the gates (see gates.lua), then counters. ARGV: this gate, its lease in microseconds, then four words for each
--- counter: kind, value, sequence and forget, as in admit.lua. Of kind i it is no counter but a set, which gets value.
+-- counter, with spaces between them: kind, value, sequence and forget, as in admit.lua. Of kind i it is no counter but a set, which gets value.
 --
 -- What gates that are gone have of a quota is put together in the field gone, or each start of a gate would leave a field.
 --
@@ -14,14 +14,14 @@ local reply = {now}
 
 if redis.call('HEXISTS', KEYS[1], me) == 0 then return reply end
 
-local function word(i, n) return ARGV[2 + (i - 1) * 4 + n] end
 local function whole(n) return string.format('%.0f', n) end
 
 for i = 1, #KEYS - 1 do
-  local key, kind = KEYS[i + 1], word(i, 1)
+  local key = KEYS[i + 1]
+  local kind, mine, latest, forget = string.match(ARGV[i + 2], '^(%a) (%S+) (%d+) (%d+)$')
   local sum = 0
   if kind == 'i' then
-    redis.call('SADD', key, word(i, 2))
+    redis.call('SADD', key, mine)
   else
     local was, gone, dead = -1, 0, {}
     local all = redis.call('HGETALL', key)
@@ -47,14 +47,14 @@ for i = 1, #KEYS - 1 do
       redis.call('HSET', key, 'gone', whole(gone) .. ' 0 0')
       for _, field in ipairs(dead) do redis.call('HDEL', key, field) end
     end
-    if was <= tonumber(word(i, 3)) then
-      redis.call('HSET', key, me, word(i, 2) .. ' ' .. word(i, 3) .. ' ' .. whole(now + lease))
+    if was <= tonumber(latest) then
+      redis.call('HSET', key, me, mine .. ' ' .. latest .. ' ' .. whole(now + lease))
     end
   end
   if kind == 'c' then
     redis.call('PEXPIRE', key, whole(lease / 1000))
   else
-    redis.call('PEXPIREAT', key, word(i, 4))
+    redis.call('PEXPIREAT', key, forget)
   end
   reply[1 + i] = sum
 end

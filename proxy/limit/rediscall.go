@@ -23,13 +23,12 @@ type call struct {
 // check is one limit that Redis is asked about.
 type check struct {
 	account *account
-	holder  Kind
 	reason  Reason
-	limit   string
-	rate    keystore.Rate
-	period  keystore.Period
-	count   int   // of the period: a unit, or what is refused
-	ends    int64 // of the period, in seconds since 1970
+	n       int64           // the limit
+	per     time.Duration   // of a rate
+	period  keystore.Period // of a quota
+	count   int             // of the period: a unit, or what is refused
+	ends    int64           // of the period, in seconds since 1970
 
 	value, sequence int64 // that are sent
 }
@@ -67,9 +66,9 @@ func (r *Redis) newCall(g *Grant) *call {
 
 // emptyCall returns a call with room for some checks.
 func (r *Redis) emptyCall(some int) *call {
-	c := &call{sequence: &r.sequence, checks: make([]check, 0, some), keys: make([]string, 0, 1+some), args: make([]string, 0, 2+6*some)}
+	c := &call{sequence: &r.sequence, checks: make([]check, 0, some), keys: make([]string, 0, 1+some), args: make([]string, 0, 2+some)}
 	c.keys = append(c.keys, gatesKey)
-	c.args = append(c.args, *r.name.Load(), number(r.lease.Microseconds()))
+	c.args = append(c.args, *r.name.Load(), strconv.FormatInt(r.lease.Microseconds(), 10))
 	return c
 }
 
@@ -79,26 +78,22 @@ func (c *call) add(a *account, reason Reason) {
 	if l == nil {
 		return
 	}
-	enforced := "1"
+	enforced := int64(1)
 	if l.Observe {
-		enforced = "0"
-	}
-	add := func(k check, key, kind string, limit, value, forget int64) {
-		k.account, k.holder, k.reason, k.value, k.sequence = a, a.kind, reason, value, c.sequence.Add(1)
-		c.checks = append(c.checks, k)
-		c.keys = append(c.keys, key)
-		c.args = append(c.args, kind, number(limit), number(value), number(k.sequence), number(forget), enforced)
+		enforced = 0
 	}
 	switch reason {
 	case Concurrent:
-		if l.Concurrent > 0 {
-			add(check{limit: strconv.Itoa(l.Concurrent)}, a.key("open"), "c", int64(l.Concurrent), a.open, 0)
-			a.others.shown = c.sequence.Load()
+		if n := int64(l.Concurrent); n > 0 {
+			k := c.check(check{account: a, reason: reason, n: n, value: a.open}, a.key("open"))
+			c.send('c', n, a.open, k.sequence, 0, enforced)
+			a.others.shown = k.sequence
 		}
 	case Rate:
 		for _, r := range l.Rates {
 			every := max((r.Per / time.Duration(r.N)).Microseconds(), 1)
-			add(check{limit: r.String(), rate: r}, a.key("rate:"+r.String()), "r", every*r.N, every, 0)
+			k := c.check(check{account: a, reason: reason, n: r.N, per: r.Per}, a.key("rate", r.N, int64(r.Per)))
+			c.send('r', every*r.N, every, k.sequence, 0, enforced)
 		}
 	case Quota:
 		for _, q := range l.Quotas {
@@ -107,29 +102,67 @@ func (c *call) add(a *account, reason Reason) {
 			if q.Unit != keystore.Requests {
 				most-- // this request has not used any yet
 			}
-			add(check{limit: q.String(), period: q.Period, count: int(q.Unit), ends: p.end}, a.usageKey(p, q.Period, int(q.Unit)), "q", most, p.used[q.Unit], p.forget(q.Period))
+			k := c.check(checkOf(a, p, q.Period, int(q.Unit)), a.usageKey(p, q.Period, int(q.Unit)))
+			k.n = q.N
+			c.send('q', most, k.value, k.sequence, p.forget(q.Period), enforced)
 		}
 	}
 }
 
-// keyPrefix begins the names of all that is in Redis. They have the same hash tag, or a cluster could not count a request in one
-// call.
+// check adds a check of the counter with this key.
+func (c *call) check(k check, key string) *check {
+	k.sequence = c.sequence.Add(1)
+	c.checks = append(c.checks, k)
+	c.keys = append(c.keys, key)
+	return &c.checks[len(c.checks)-1]
+}
+
+// send adds what a script has to know of the check that was added last: a letter and numbers.
+func (c *call) send(kind byte, numbers ...int64) {
+	var b [128]byte
+	text := append(b[:0], kind)
+	for _, n := range numbers {
+		text = strconv.AppendInt(append(text, ' '), n, 10)
+	}
+	c.args = append(c.args, string(text))
+}
+
+// checkOf returns a check of what was used in a period.
+func checkOf(a *account, p *period, kind keystore.Period, count int) check {
+	return check{account: a, reason: Quota, period: kind, count: count, ends: p.end, value: p.used[count]}
+}
+
+// keyPrefix begins the names of all that is in Redis. They have the same hash tag, or a cluster could not count a request in
+// one call.
 const keyPrefix = "fl:1:{fl}:"
 
 // key returns the name of a counter.
-func (a *account) key(what string) string {
-	name := keyPrefix + a.kind.String() + ":" + a.id
+func (a *account) key(what string, numbers ...int64) string {
+	var b [256]byte
+	name := append(append(b[:0], keyPrefix...), a.kind.String()...)
+	name = append(append(name, ':'), a.id...)
 	if a.kind == Client {
-		name += ":" + a.others.client.String()
+		name = a.others.client.AppendTo(append(name, ':'))
 	}
-	return name + ":" + what
+	name = append(append(name, ':'), what...)
+	for _, n := range numbers {
+		name = strconv.AppendInt(append(name, ':'), n, 10)
+	}
+	return string(name)
 }
 
-// countNames are the names of what a period counts.
-var countNames = [counts]string{"requests", "stream_seconds", "bytes", "refused"}
+// usageNames are the names of what is counted in each period.
+var usageNames = func() (names [keystore.Periods][counts]string) {
+	for kind := range names {
+		for count, what := range [counts]string{"requests", "stream_seconds", "bytes", "refused"} {
+			names[kind][count] = keystore.Period(kind).String() + ":" + what
+		}
+	}
+	return names
+}()
 
 func (a *account) usageKey(p *period, kind keystore.Period, count int) string {
-	return a.key(countNames[count] + ":" + kind.String() + ":" + number(p.start(kind)))
+	return a.key(usageNames[kind][count], p.end)
 }
 
 // forget returns when a counter of the period may be forgotten, in milliseconds since 1970: one of a month when no report has
@@ -141,8 +174,6 @@ func (p *period) forget(kind keystore.Period) int64 {
 	}
 	return (p.end + days*24*3600) * 1000
 }
-
-func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 // ask asks Redis, which then has counted the request, unless it refuses it. It returns when a request may wait no longer,
 // whatever the library does meanwhile: dial, or wait for room in a queue.
@@ -232,7 +263,7 @@ func (a *account) hear(k *check, at int64, taken bool, now time.Time) {
 		}
 	case Rate:
 		for i := range a.buckets { // which a reload may have changed
-			if a.limits.Rates[i] == k.rate {
+			if a.limits.Rates[i] == (keystore.Rate{N: k.n, Per: k.per}) {
 				a.buckets[i] = max(a.buckets[i], Bucket(at*1000))
 			}
 		}
@@ -241,8 +272,16 @@ func (a *account) hear(k *check, at int64, taken bool, now time.Time) {
 
 // excess returns the limit as one that is exceeded.
 func (k *check) excess(retry time.Duration, now time.Time) Excess {
-	if k.reason == Quota {
-		retry = time.Unix(k.ends, 0).Sub(now)
+	e := Excess{Reason: k.reason, Holder: k.account.kind, RetryAfter: cmp.Or(retry, time.Second)}
+	switch k.reason {
+	case Rate:
+		e.Limit = keystore.Rate{N: k.n, Per: k.per}.String()
+	case Quota:
+		e.Unit = keystore.Unit(k.count)
+		e.Limit = keystore.Quota{N: k.n, Unit: e.Unit, Period: k.period}.String()
+		e.RetryAfter = time.Unix(k.ends, 0).Sub(now)
+	default:
+		e.Limit = strconv.FormatInt(k.n, 10)
 	}
-	return Excess{Reason: k.reason, Holder: k.holder, Limit: k.limit, Unit: keystore.Unit(k.count), RetryAfter: cmp.Or(retry, time.Second)}
+	return e
 }

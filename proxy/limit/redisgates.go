@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -46,7 +47,7 @@ func (r *Redis) register(ctx context.Context) (g registration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
 	asked := time.Now()
-	args := []string{*r.name.Load(), number(r.lease.Microseconds()), number(r.forget.Microseconds()), isNew}
+	args := []string{*r.name.Load(), strconv.FormatInt(r.lease.Microseconds(), 10), strconv.FormatInt(r.forget.Microseconds(), 10), isNew}
 	reply, err := r.gates.Exec(ctx, *r.client.Load(), []string{gatesKey}, args).ToArray()
 	if err != nil {
 		return g, err

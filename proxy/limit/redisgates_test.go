@@ -65,7 +65,7 @@ func TestRedisManyStarts(t *testing.T) {
 	g := startGate(t, r.Socket, options)
 	g.awaitUp(t, true)
 	send(g)
-	testkit.EventuallyWithin(t, 10*time.Second, "fields of gates that are gone made one", func() bool { return fields(t, r, "*:requests:day:*") == 2 })
+	testkit.EventuallyWithin(t, 10*time.Second, "fields of gates that are gone made one", func() bool { return fields(t, r, "*:day:requests:*") == 2 })
 	exactQuota(t, []*gate{g}, holders, starts+1)
 }
 
@@ -98,7 +98,7 @@ func TestRedisCutOff(t *testing.T) {
 	leaves.awaitUp(t, false)
 	send(leaves, 3)
 	testkit.EventuallyWithin(t, 20*time.Second, "the gate that was cut off counted as gone", func() bool {
-		return fields(t, r, "*:requests:day:*") == 2 && leaves.Share().Count > 0 && hasField(t, r, "gone")
+		return fields(t, r, "*:day:requests:*") == 2 && leaves.Share().Count > 0 && hasField(t, r, "gone")
 	})
 	wire.mend(t)
 	leaves.awaitUp(t, true)
@@ -129,7 +129,7 @@ func fields(t *testing.T, r *testkit.Redis, pattern string) int {
 
 func hasField(t *testing.T, r *testkit.Redis, field string) bool {
 	t.Helper()
-	_, has := hash(t, r, "*:requests:day:*")[field]
+	_, has := hash(t, r, "*:day:requests:*")[field]
 	return has
 }
 

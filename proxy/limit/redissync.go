@@ -2,6 +2,7 @@ package limit
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -109,9 +110,10 @@ func (c *call) addCounters(a *account, now time.Time) {
 	}
 	limited := a.limits != nil && a.limits.Concurrent > 0
 	if a.others.shown > 0 || limited && (a.open > 0 || a.others.open > 0) {
-		c.addCounter(check{account: a, reason: Concurrent, value: a.open}, a.key("open"), "c", 0)
+		k := c.check(check{account: a, reason: Concurrent, value: a.open}, a.key("open"))
+		c.send('c', a.open, k.sequence, 0)
 		if a.open > 0 {
-			a.others.shown = c.sequence.Load()
+			a.others.shown = k.sequence
 		}
 	}
 	if a.limits == nil {
@@ -132,21 +134,13 @@ func (c *call) addMonth(a *account, p *period) {
 	for count := range counts {
 		c.addUsed(a, p, keystore.Month, count)
 	}
-	c.checks = append(c.checks, check{account: a})
-	c.keys = append(c.keys, monthKey(p.start(keystore.Month)))
-	c.args = append(c.args, "i", a.kind.String()+":"+a.id, "0", number(p.forget(keystore.Month)))
+	c.check(check{account: a}, monthKey(p.end))
+	c.args = append(c.args, "i "+a.kind.String()+":"+a.id+" 0 "+strconv.FormatInt(p.forget(keystore.Month), 10))
 }
 
 func (c *call) addUsed(a *account, p *period, kind keystore.Period, count int) {
 	if p.end > 0 {
-		k := check{account: a, reason: Quota, period: kind, count: count, ends: p.end, value: p.used[count]}
-		c.addCounter(k, a.usageKey(p, kind, count), "q", p.forget(kind))
+		k := c.check(checkOf(a, p, kind, count), a.usageKey(p, kind, count))
+		c.send('q', k.value, k.sequence, p.forget(kind))
 	}
-}
-
-func (c *call) addCounter(k check, key, kind string, forget int64) {
-	k.sequence = c.sequence.Add(1)
-	c.checks = append(c.checks, k)
-	c.keys = append(c.keys, key)
-	c.args = append(c.args, kind, number(k.value), number(k.sequence), number(forget))
 }

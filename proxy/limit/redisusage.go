@@ -18,8 +18,8 @@ const (
 	usageAtOnce  = 1000 // counters that are read in one call
 )
 
-// monthKey returns the name of the set of keys and chatflows that used something in the month that began then.
-func monthKey(start int64) string { return keyPrefix + "month:" + number(start) }
+// monthKey returns the name of the set of keys and chatflows that used something in the month that ends then.
+func monthKey(end int64) string { return keyPrefix + "month:" + strconv.FormatInt(end, 10) }
 
 // Usage returns what all keys and chatflows used at all gates, by months, sorted. While Redis does not answer, it is what
 // this gate knows.
@@ -47,7 +47,8 @@ func (r *Redis) Usage(ctx context.Context, now time.Time) ([]Usage, error) {
 
 // usageOfMonth returns what was used in the month that began at start.
 func usageOfMonth(ctx context.Context, client rueidis.Client, start time.Time) ([]Usage, error) {
-	names, err := client.Do(ctx, client.B().Smembers().Key(monthKey(start.Unix())).Build()).AsStrSlice()
+	end := start.AddDate(0, 1, 0).Unix()
+	names, err := client.Do(ctx, client.B().Smembers().Key(monthKey(end)).Build()).AsStrSlice()
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func usageOfMonth(ctx context.Context, client rueidis.Client, start time.Time) (
 		kind, id, _ := strings.Cut(name, ":")
 		all[i] = Usage{Kind: kind, ID: id, Period: keystore.Month.String(), Start: start.Format(time.DateOnly)}
 		for count := range counts {
-			key := keyPrefix + name + ":" + countNames[count] + ":" + keystore.Month.String() + ":" + number(start.Unix())
+			key := keyPrefix + name + ":" + usageNames[keystore.Month][count] + ":" + strconv.FormatInt(end, 10) // as usageKey makes it
 			commands = append(commands, client.B().Hvals().Key(key).Build())
 		}
 	}
