@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
-	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
@@ -78,32 +77,4 @@ func calls(b *testing.B, r *testkit.Redis) (n int) {
 	rest, _, _ = strings.Cut(rest, ",")
 	n, _ = strconv.Atoi(rest)
 	return n
-}
-
-// BenchmarkMemory reports how much memory it takes that 10,000 keys have used all their limits. Run it with -benchtime 3x.
-func BenchmarkMemory(b *testing.B) {
-	const keys = 10_000
-	limits := make([]*keystore.Limits, keys)
-	ids := make([]string, keys)
-	for i := range limits { // they belong to the key file
-		limits[i], ids[i] = parse(b, "requests: [10/1s, 10000/month], concurrent: 4"), "key-"+strconv.Itoa(i)
-	}
-	for b.Loop() {
-		var l limit.Local
-		before := heap()
-		for i := range keys {
-			var g limit.Grant
-			l.Begin(&g, []limit.Holder{{Kind: limit.Key, ID: ids[i], Limits: limits[i]}}, noon)
-			l.End(&g, limit.Use{Bytes: 100, Time: time.Second})
-		}
-		b.ReportMetric(float64(heap()-before)/(1<<20), "MiB")
-		runtime.KeepAlive(&l)
-	}
-}
-
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }

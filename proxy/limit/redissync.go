@@ -109,7 +109,7 @@ func (c *call) addCounters(a *account, now time.Time) {
 		c.addMonth(a, &a.periods[keystore.Month])
 	}
 	limited := a.limits != nil && a.limits.Concurrent > 0
-	if a.others.shown > 0 || limited && (a.open > 0 || a.others.open > 0) {
+	if a.others.shown > 0 || limited && (a.kind != Client || a.open > 0 || a.others.open > 0) { // there may be very many clients
 		k := c.check(check{account: a, reason: Concurrent, value: a.open}, a.key("open"))
 		c.send('c', a.open, k.sequence, 0)
 		if a.open > 0 {
