@@ -105,6 +105,7 @@ func (r *Redis) joinAgain(data string) {
 		return
 	}
 	r.ready = time.Now().Add(settle)
+	r.touchAll()
 }
 
 // handOver leaves what Redis has of this account to gates that are gone.

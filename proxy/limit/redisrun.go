@@ -92,10 +92,7 @@ func (r *Redis) probe(ctx context.Context) {
 	if err == nil && !g.noted {
 		r.change(false, ErrForgotten)
 		r.joinAgain(g.data)
-		if g, err = r.register(ctx); err == nil {
-			r.touchAll()
-			r.sync(ctx)
-		}
+		g, err = r.register(ctx)
 	}
 	if err != nil {
 		r.failed(err)
@@ -137,6 +134,7 @@ func (r *Redis) backOff(now time.Time) {
 // comeBack makes this gate count by Redis again, once that knows what the gate has in use. It reports whether it does.
 func (r *Redis) comeBack(ctx context.Context) bool {
 	if time.Now().Before(r.ready) {
+		r.sync(ctx) // other gates come back soon, and must know of what this one has
 		return false
 	}
 	r.touchAll()
