@@ -74,3 +74,16 @@ func TestRedisRank(t *testing.T) {
 		}
 	}
 }
+
+// TestRedisSlowToConnect has a Redis to which it takes longer to connect than a request may wait, as over TLS from afar: a
+// gate connects all the same, also after the connection was cut.
+func TestRedisSlowToConnect(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, testkit.StartRedis(t), 60*time.Millisecond)
+	g := startGate(t, w.socket, limit.RedisOptions{})
+	g.awaitUp(t, true)
+	w.cut()
+	g.awaitUp(t, false)
+	w.mend(t)
+	testkit.EventuallyWithin(t, 20*time.Second, "that Redis answers", g.Up)
+}

@@ -75,7 +75,7 @@ func TestRedisCutOff(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
 	options := limit.RedisOptions{Timeout: 10 * time.Second, Lease: 300 * time.Millisecond, Forget: 300 * time.Millisecond}
-	wire := newWire(t, r)
+	wire := newWire(t, r, 0)
 	stays, leaves := startGate(t, r.Socket, options), startGate(t, wire.socket, options)
 	all := []*gate{stays, leaves}
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "requests: 100/day")}}
@@ -151,14 +151,15 @@ func hash(t *testing.T, r *testkit.Redis, pattern string) map[string]string {
 // wire is a connection to a Redis that can be cut.
 type wire struct {
 	to, socket string
+	begins     time.Duration // how long it takes until a connection carries anything
 	mu         sync.Mutex
 	listener   net.Listener
 	conns      []net.Conn
 }
 
-func newWire(t *testing.T, r *testkit.Redis) *wire {
+func newWire(t *testing.T, r *testkit.Redis, begins time.Duration) *wire {
 	t.Helper()
-	w := &wire{to: r.Socket, socket: r.Socket + "-wire"}
+	w := &wire{to: r.Socket, socket: r.Socket + "-wire", begins: begins}
 	w.mend(t)
 	t.Cleanup(w.cut)
 	return w
@@ -187,7 +188,11 @@ func (w *wire) mend(t *testing.T) {
 			w.mu.Lock()
 			w.conns = append(w.conns, in, out)
 			w.mu.Unlock()
-			go func() { _, _ = io.Copy(out, in); out.Close() }()
+			go func() {
+				time.Sleep(w.begins) // the fault that is tried
+				_, _ = io.Copy(out, in)
+				out.Close()
+			}()
 			go func() { _, _ = io.Copy(in, out); in.Close() }()
 		}
 	}()
