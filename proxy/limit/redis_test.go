@@ -198,11 +198,16 @@ func delayed(t *testing.T, r *testkit.Redis, n int) (socket string) {
 	return socket
 }
 
-// TestRedisLease ends a gate that has requests open, and never says so: their places are free again after its lease.
+// TestRedisLease cuts a gate off that has requests open: their places are free again after its lease.
 func TestRedisLease(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	all := gates(t, 2, r.Socket, limit.RedisOptions{Lease: time.Second, Timeout: 10 * time.Second})
+	w := newWire(t, r, 0)
+	options := limit.RedisOptions{Lease: time.Second, Timeout: 10 * time.Second}
+	all := []*gate{startGate(t, w.socket, options), startGate(t, r.Socket, options)}
+	for _, g := range all {
+		testkit.Eventually(t, "that each gate knows of both", func() bool { return g.Share().Count == 2 })
+	}
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 2")}}
 	var g [2]limit.Grant
 	for i := range g {
@@ -214,7 +219,7 @@ func TestRedisLease(t *testing.T) {
 	if got := word(all[1].Begin(&other, holders, time.Now())); got != "concurrent" {
 		t.Errorf("request to the other gate = %s, want it refused", got)
 	}
-	all[0].end()
+	w.cut()
 	testkit.Eventually(t, "free places of the gate that is gone", func() bool {
 		v := all[1].Begin(&other, holders, time.Now())
 		all[1].End(&other, limit.Use{})

