@@ -24,13 +24,16 @@ var directoryLimits = limits{entries: 10_000, files: 1000, file: 16 << 20, bytes
 // errTogether is the error for a file with which a directory would hold more than is read of a single key file.
 var errTogether = fmt.Errorf("the key files of its directory are larger than %d MiB together, the most that is read", MaxFile>>20)
 
-// IsKeyFile reports whether a file of this name in a directory is a key file.
-func IsKeyFile(name string) bool {
+// IsKeyFile reports whether a file of this name in a directory is a key file. Its name needs no quotes in a log line or a
+// metric label.
+func IsKeyFile(name string) bool { return looksLikeKeyFile(name) && ValidateID(name) == nil }
+
+func looksLikeKeyFile(name string) bool {
 	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name))
 }
 
-// listDirectory looks which key files the directory has, and adds those that are new to f.list, in byte order. It returns what is wrong
-// with the directory. isUnlisted says that nothing can be said about its files.
+// listDirectory looks which key files the directory has, and adds those that are new to f.list, in byte order. It returns what
+// is wrong with the directory itself. isUnlisted says that then nothing can be said about its files.
 func (f *files) listDirectory() (isUnlisted bool, err error) {
 	entries, err := watch.ReadDir(f.path, f.limits.entries)
 	if at := (*fs.PathError)(nil); errors.As(err, &at) {
@@ -42,11 +45,13 @@ func (f *files) listDirectory() (isUnlisted bool, err error) {
 	for _, k := range f.list {
 		k.isListed = len(entries) == f.limits.entries // it may be among the others
 	}
-	found, tooMany := 0, 0
+	found, tooMany, odd := 0, 0, ""
 	for _, e := range entries {
 		i, known := slices.BinarySearchFunc(f.list, e.Name(), func(k *keyFile, name string) int { return strings.Compare(k.name(), name) })
 		switch {
+		case !looksLikeKeyFile(e.Name()):
 		case !IsKeyFile(e.Name()):
+			odd = e.Name()
 		case known:
 			found++
 			f.list[i].isListed = true
@@ -63,6 +68,8 @@ func (f *files) listDirectory() (isUnlisted bool, err error) {
 	switch {
 	case len(entries) == f.limits.entries:
 		return false, fmt.Errorf("reading key files of %q: it has %d files or more, so new ones may not be seen; move those elsewhere that are no key files", f.path, f.limits.entries)
+	case odd != "":
+		return found == 0, fmt.Errorf("reading key files of %q: %q is not read: the name of a key file has only letters, digits and . _ ~ @ -, and at most 128 of them; rename it", f.path, odd)
 	case found == 0:
 		return true, fmt.Errorf("reading key files of %q: it is a directory without a key file (*.yaml, *.yml or *.json)", f.path)
 	case tooMany > 0:

@@ -250,6 +250,7 @@ func TestDirectoryIsBounded(t *testing.T) {
 	}{
 		{"key files", limits{entries: 100, files: 2, file: 1000, bytes: 1000}, func(d *directory) { d.put("a.yaml", part("d", "w d")); d.put("d.yaml", "-") }, "more than 2 key files; not read: 2;", "."},
 		{"names", limits{entries: 3, files: 3, file: 1000, bytes: 1000}, func(d *directory) { d.put("one", ""); d.put("two", "") }, "it has 3 files or more", "."},
+		{"odd name", directoryLimits, func(d *directory) { d.put("\xff\n.yaml", part("e")) }, `"\xff\n.yaml" is not read`, "."},
 		{"all together", limits{entries: 9, files: 9, file: 1000, bytes: 500}, func(d *directory) { d.rename("c.yaml", part("c", "y c")+strings.Repeat("#", 300)+"\n") }, "c.yaml\": the key files of its directory", "c.yaml"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -262,7 +263,7 @@ func TestDirectoryIsBounded(t *testing.T) {
 				if d.want(test.name, "x:a y:c", test.in); !strings.Contains(fmt.Sprint(d.Status().Err), test.fault) {
 					d.Errorf("fault = %v, want %q", d.Status().Err, test.fault)
 				}
-				for _, name := range []string{"a.yaml", "d.yaml", "one", "two"} {
+				for _, name := range []string{"a.yaml", "d.yaml", "one", "two", "\xff\n.yaml"} {
 					d.remove(name)
 				}
 				d.rename("c.yaml", part("c d", "y d"))

@@ -61,6 +61,9 @@ func (k *keyFile) look(keep bool, limit int64) (changed bool) {
 			k.settledAt = time.Now().Add(settleTime)
 		}
 	case err != nil:
+		if errors.Is(err, watch.ErrChanging) {
+			k.settledAt = time.Now().Add(settleTime)
+		}
 		k.found, k.err = nil, ReadError(k.path, err)
 		changed = was == nil || was.Error() != k.err.Error()
 	case k.InPlace():

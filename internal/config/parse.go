@@ -115,7 +115,7 @@ func keyFileNames(items []string) ([]string, error) {
 	var errs []error
 	for _, name := range items {
 		if !keystore.IsKeyFile(name) || filepath.Base(name) != name {
-			errs = append(errs, fmt.Errorf("%q: want the name of a file in the directory of --keys, such as team.yaml (*.yaml, *.yml or *.json, not hidden)", name))
+			errs = append(errs, fmt.Errorf("%q: want the name of a file in the directory of --keys, such as team.yaml (*.yaml, *.yml or *.json, not hidden; letters, digits and . _ ~ @ -)", name))
 		}
 	}
 	return items, errors.Join(errs...)

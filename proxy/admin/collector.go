@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,7 +62,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(keysStale, b2f(st.Stale))
 	}
 	for _, f := range st.Files {
-		gauge(fileStale, b2f(f.Err != nil), f.File)
+		gauge(fileStale, b2f(f.Err != nil), strings.ToValidUTF8(f.File, "?"))
 	}
 	gauge(keysHash, 1, snapshot.Hash())
 	for _, r := range []keystore.Result{keystore.Loaded, keystore.Unchanged, keystore.Failed} {
