@@ -93,7 +93,10 @@ func rehearse(ch change) *Problem {
 	for _, e := range ch.edits {
 		data, err := edit.Read(e.file)
 		if err == nil {
-			_, err = e.do(e.file, data)
+			data, err = e.do(e.file, data)
+		}
+		if err == nil {
+			err = keystore.CheckAlone(e.file, data)
 		}
 		if err != nil {
 			return newProblem(refused, err.Error())
