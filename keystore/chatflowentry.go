@@ -9,7 +9,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body", "limits"}
+var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body", "limits", "on_disconnect"}
 
 func (p *parser) chatflow(n *yaml.Node) {
 	c := &Chatflow{Line: n.Line}
@@ -30,6 +30,8 @@ func (p *parser) chatflow(n *yaml.Node) {
 			p.bodyPolicy(c, n)
 		case "limits":
 			c.Limits = p.limits(n, "limits", &c.ClientLimits)
+		case "on_disconnect":
+			p.onDisconnect(c, n)
 		default:
 			return false
 		}
@@ -71,6 +73,14 @@ func (p *parser) upstreamAuthorization(c *Chatflow, n *yaml.Node) {
 	if c.UpstreamAuthorization, err = ParseUpstreamAuthorization(v); err != nil {
 		p.Fault(n, "upstream_authorization: %v", err)
 	}
+}
+
+func (p *parser) onDisconnect(c *Chatflow, n *yaml.Node) {
+	v, ok := p.Text(n, "on_disconnect")
+	if ok && v != "abort" && v != "drain" {
+		p.Fault(n, "on_disconnect: %s is neither drain nor abort", strictyaml.Quote(v))
+	}
+	c.AbortOnDisconnect = v == "abort"
 }
 
 // keyOf adds the key that n names to chatflow c, unless it is in listed.

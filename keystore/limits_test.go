@@ -34,6 +34,9 @@ func TestLimitsCompared(t *testing.T) {
 		{chatflow, "", "limits: {concurrent: 1}", true, false},
 		{chatflow, "limits: {concurrent: 1}", "", true, true},
 		{chatflow, "limits: {concurrent: 1, per_client: {concurrent: 1}}", "limits: {concurrent: 1}", true, true},
+		{chatflow, "", "on_disconnect: abort", true, false},
+		{chatflow, "on_disconnect: abort", "on_disconnect: drain", true, true},
+		{chatflow, "", "on_disconnect: drain", false, false},
 		{chatflow, "limits: {per_client: {concurrent: 1}}", "limits: {per_client: {concurrent: 1, requests: 1/1s}}", true, false},
 	} {
 		parse := func(fields string) *Snapshot {
