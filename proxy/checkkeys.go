@@ -15,7 +15,13 @@ func CheckKeyFile(s *keystore.Snapshot, p *route.Preset) error {
 	if path := s.FlowiseKeys(); path != "" && !p.FlowiseKeys {
 		return fmt.Errorf("%s: flowise_api_keys names Flowise's file of keys (%s), but the preset is %s; remove the line, or set the preset to flowise", s.File, path, p.Name)
 	}
-	return nil
+	var errs []error
+	for _, c := range s.Chatflows() {
+		if c.AbortOnDisconnect && !p.CanAbort() {
+			errs = append(errs, fmt.Errorf("%s:%d: chatflow %q: on_disconnect: abort: %s has no route by which a request is ended; remove the line", s.File, c.Line, c.ID, p.Runner))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // CheckSnapshot looks at what a key file says of files and routes, which package keystore cannot judge: a credential

@@ -68,6 +68,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	e.addLimits(a)
 	e.add("upstream", "%s %s", a.Method, &url.URL{Scheme: upstream.Scheme, Host: upstream.Host, Path: upstream.Path + a.Path, RawQuery: a.Query})
 	e.add("credential", "%s", p.describeCredential(a, key))
+	e.addDisconnect(a)
 	return e
 }
 
@@ -92,6 +93,23 @@ func (e *Explanation) addLimits(a authorization) {
 		}
 		add("of the chatflow, for each client address", c.ClientLimits)
 	}
+}
+
+// addDisconnect adds what becomes of the request if its client leaves, where the upstream is told to end it.
+func (e *Explanation) addDisconnect(a authorization) {
+	if !a.mayAbort() {
+		return
+	}
+	how := a.Route.Abort
+	if path := a.abortPath(); path != "" {
+		e.add("if the client leaves", "%s %s", how.Method, path)
+		return
+	}
+	var members []string
+	for _, names := range how.Conversation {
+		members = append(members, strings.Join(names, "."))
+	}
+	e.add("if the client leaves", "it goes on: the body does not name its conversation (%s)", strings.Join(members, " or "))
 }
 
 // networksOf returns the networks from which a key may be used.

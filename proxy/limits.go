@@ -117,7 +117,7 @@ func (x *exchange) endLimits() {
 	if !l.begun {
 		return
 	}
-	if x.holdsPlace() {
+	if x.outlivesClient() {
 		var abandoned time.Duration
 		if at := l.abandoned.Load(); at > 0 {
 			abandoned = time.Since(time.Unix(0, at))

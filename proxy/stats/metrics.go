@@ -112,7 +112,7 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 	}, []string{"key", "chatflow", "limit"})
 	m.abandoned = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "flowlatch_abandoned_seconds_total",
-		Help: "Time for which the upstream went on with requests whose client had left, where their number at once is limited.",
+		Help: "Time for which the upstream went on with requests whose client had left, where their number at once is limited or they are aborted.",
 	}, []string{"key", "chatflow"})
 	m.usage = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "flowlatch_usage_total",
