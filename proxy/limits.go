@@ -131,8 +131,8 @@ func (x *exchange) endLimits() {
 		use.Time = time.Since(l.sent)
 	}
 	x.proxy.opts.Limiter.End(&l.grant, use)
-	if l.all[0].Kind == limit.Key && !use.Unsent {
-		x.proxy.stats.Used(l.all[0].ID, use.Time, use.Bytes)
+	if !use.Unsent {
+		x.proxy.stats.Used(&x.counted, use.Time, use.Bytes)
 	}
 }
 

@@ -24,7 +24,6 @@ type metrics struct {
 
 	exceeded  *prometheus.CounterVec
 	abandoned *prometheus.CounterVec
-	usage     *prometheus.CounterVec
 
 	mu     sync.RWMutex // guards what follows
 	series map[labels]*series
@@ -114,10 +113,6 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 		Name: "flowlatch_abandoned_seconds_total",
 		Help: "Time for which the upstream went on with requests whose client had left, where their number at once is limited or they are aborted.",
 	}, []string{"key", "chatflow"})
-	m.usage = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "flowlatch_usage_total",
-		Help: "What keys have used: requests, stream_seconds at the upstream, and bytes of request and response bodies.",
-	}, []string{"key", "unit"})
 	for _, code := range problem.Codes() {
 		m.refused = append(m.refused, m.denied.WithLabelValues(string(code))) // from the start, so that a rate has a beginning
 	}
@@ -129,7 +124,7 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 	headers := prometheus.NewRegistry()
 	headers.MustRegister(m.header)
 	m.headers = headers
-	reg.MustRegister(m.requests, m.duration, m.header, m.denied, m.streams, m.exceeded, m.abandoned, m.usage, build,
+	reg.MustRegister(m.requests, m.duration, m.header, m.denied, m.streams, m.exceeded, m.abandoned, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -171,7 +166,6 @@ func (m *metrics) prune(s *keystore.Snapshot) {
 	for key := range keys {
 		m.exceeded.DeletePartialMatch(prometheus.Labels{"key": key})
 		m.abandoned.DeletePartialMatch(prometheus.Labels{"key": key})
-		m.usage.DeletePartialMatch(prometheus.Labels{"key": key})
 	}
 	for chatflow := range chatflows {
 		m.exceeded.DeletePartialMatch(prometheus.Labels{"chatflow": chatflow})
