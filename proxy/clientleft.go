@@ -49,7 +49,7 @@ func (x *exchange) timeWithoutClient() time.Duration {
 func (x *exchange) outlivesClient() bool { return x.holdsPlace() || x.mayAbort() }
 
 // withoutClient returns a context that does not end with the client's, but that time after it; at once if it was the gate
-// that ended that one, or if the gate cuts what is open. left is called when the client has left. stop must be called when the
+// that ended that one, or if the gate cuts what is open. left, if there is one, is called when the client has left. stop must be called when the
 // request is over.
 func (x *exchange) withoutClient(limit time.Duration, left func()) (_ context.Context, cancel context.CancelCauseFunc, stop func() bool) {
 	client := x.ctx
@@ -60,7 +60,7 @@ func (x *exchange) withoutClient(limit time.Duration, left func()) (_ context.Co
 			return
 		}
 		x.limits.abandoned.Store(time.Now().UnixNano())
-		if ctx.Err() == nil {
+		if left != nil && ctx.Err() == nil {
 			left()
 		}
 		gate := serverContext(client)

@@ -52,12 +52,9 @@ func (x *exchange) forward(r *http.Request) {
 		abort := f.aborter()
 		x.ctx, x.cancel, stop = x.withoutClient(time, abort)
 		defer stop()
-		ctx := x.ctx
-		defer context.AfterFunc(ctx, func() { // it has ended, or the gate gives it up
-			if !errors.Is(context.Cause(ctx), context.Canceled) {
-				abort()
-			}
-		})()
+		if abort != nil {
+			defer context.AfterFunc(x.ctx, unlessEnded(x.ctx, abort))()
+		}
 	} else {
 		x.ctx, x.cancel = context.WithCancelCause(x.ctx)
 	}

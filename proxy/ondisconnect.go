@@ -30,11 +30,11 @@ func (a *authorization) mayAbort() bool {
 	return a.Entry != nil && a.Entry.AbortOnDisconnect && a.Route.Abort != nil
 }
 
-// aborter returns what tells the upstream to end the request. It does so the first time that it is called, and returns at once. It
-// must be made before the body is sent, which is gone then.
+// aborter returns what tells the upstream to end the request, or nil. It does so the first time that it is called, and returns at
+// once. It must be made before the body is sent, which is gone then.
 func (f *forwarding) aborter() (abort func()) {
 	if !f.mayAbort() {
-		return func() {}
+		return nil
 	}
 	p, how := f.proxy, f.Route.Abort
 	path := f.abortPath()
@@ -52,6 +52,15 @@ func (f *forwarding) aborter() (abort func()) {
 			}
 		}()
 	})
+}
+
+// unlessEnded returns what calls abort when the context of a request is over, unless that has ended: the gate has given it up.
+func unlessEnded(ctx context.Context, abort func()) func() {
+	return func() {
+		if !errors.Is(context.Cause(ctx), context.Canceled) {
+			abort()
+		}
+	}
 }
 
 // abort tells the upstream to end a request.

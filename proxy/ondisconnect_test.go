@@ -190,6 +190,21 @@ func TestAbortWhenTheGateCuts(t *testing.T) {
 		defer g.ask(t, chat, length(chat))()
 		testkit.Eventually(t, "abort", func() bool { aborts, _ := u.seen(); return len(aborts) == 1 })
 	})
+	t.Run("by --cut-streams-on-revoke", func(t *testing.T) {
+		t.Parallel()
+		u := &abortable{status: http.StatusOK, begun: true, end: make(chan struct{})}
+		file := abortFile("")
+		s := serveGateWith(t, u.serve, 0, func(o *proxy.Options) {
+			withKeys(t, file)(o)
+			o.CutRevoked = true
+		})
+		defer s.ask(t, chat, length(chat))()
+		testkit.ReplaceFile(t, s.proxy.Options().Store.Status().Path, strings.Replace(file, "{id: key-a,", "{id: key-a, disabled: true,", 1))
+		if code, body := s.adminGet(t, "POST", "/-/reload"); code != 200 {
+			t.Fatalf("reload = %d %s", code, body)
+		}
+		testkit.Eventually(t, "abort", func() bool { aborts, _ := u.seen(); return len(aborts) == 1 })
+	})
 	t.Run("not one that ends", func(t *testing.T) {
 		t.Parallel()
 		u := &abortable{status: http.StatusOK, begun: true, end: make(chan struct{})}
