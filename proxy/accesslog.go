@@ -8,7 +8,6 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
-	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/stats"
 )
@@ -85,8 +84,8 @@ func (x *exchange) log(took time.Duration) {
 			e.Str("reason", x.err.Detail)
 		}
 	}
-	if l := x.limits.exceeded(); l.Reason != limit.None {
-		e.Str("limit", excessName(l))
+	if x.limits.over != "" {
+		e.Str("limit", x.limits.over)
 	}
 	if x.hint != "" {
 		e.Str("hint", x.hint)
