@@ -47,7 +47,7 @@ func (f *forwarding) aborter() (abort func()) {
 	return sync.OnceFunc(func() {
 		go func() { // with nothing of the exchange, which may end meanwhile
 			// Whoever has no key must not be able to fill a disk.
-			if err := p.abort(how, path, header); err != nil && (withKey || p.sampler.allow(problem.AllowedWithoutKey, time.Now())) {
+			if err := p.abort(how, path, header); err != nil && (withKey || p.sampler.allow(sampled{code: problem.AllowedWithoutKey}, time.Now())) {
 				log.Info().Err(err).Msg("the upstream could not be told to end a request that nobody waits for; it goes on")
 			}
 		}()
