@@ -85,7 +85,7 @@ func (p *Proxy) abort(how *route.Abort, path string, header http.Header) error {
 	}
 	res, err := p.transport.RoundTrip(out.WithContext(ctx))
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("it did not respond within %s", abortTime)
 	case err != nil:
 		return errors.New(p.unreachable(err).Reason)
@@ -108,33 +108,38 @@ func (a *authorization) abortPath() string {
 }
 
 // conversationOf returns the ID of the conversation that a body names, or nothing.
-func conversationOf(how *route.Abort, body *bufferedBody) (id string) {
+func conversationOf(how *route.Abort, body *bufferedBody) string {
 	if body == nil {
 		return ""
 	}
 	for _, names := range how.Conversation {
-		if id = textAt(body.content(), names...); id != "" {
-			break
+		value := valueAt(body.content(), names...)
+		switch value.Kind() {
+		case '"':
+			text, _ := jsontext.AppendUnquote(nil, value) // it has been read
+			return string(text)
+		case jsontext.KindInvalid, 'n': // null is nothing, as in JavaScript's ??
+		default:
+			return ""
 		}
 	}
-	return id
+	return ""
 }
 
-// textAt returns the text to which names lead in a JSON object, or nothing.
-func textAt(raw []byte, names ...string) (text string) {
+// valueAt returns the value to which names lead in a JSON object, or nothing.
+func valueAt(raw []byte, names ...string) (found jsontext.Value) {
 	refusal := eachMember(raw, func(name string, value jsontext.Value) *problem.Error {
 		switch {
 		case name != names[0]:
 		case len(names) > 1:
-			text = textAt(value, names[1:]...)
-		case value.Kind() == '"':
-			unquoted, _ := jsontext.AppendUnquote(nil, value) // it has been read
-			text = string(unquoted)
+			found = valueAt(value, names[1:]...)
+		default:
+			found = value.Clone()
 		}
 		return nil
 	})
 	if refusal != nil {
-		return ""
+		return nil
 	}
-	return text
+	return found
 }

@@ -134,15 +134,16 @@ func TestAbortThatFails(t *testing.T) {
 		aborts       int
 		why          string
 	}{
-		"no such route":             {chat, length(chat), 404, 1, "it responds 404"},
-		"no credential":             {chat, length(chat), 401, 1, "it wants a credential of its own"},
-		"no conversation":           {`{}`, length(`{}`), 200, 0, "named no conversation"},
-		"an ID that is a path":      {`{"chatId":"../x"}`, length(`{"chatId":"../x"}`), 200, 0, "named no conversation"},
-		"an ID that is a dot":       {`{"chatId":".."}`, length(`{"chatId":".."}`), 200, 0, "named no conversation"},
-		"an ID that is a number":    {`{"chatId":12345}`, length(`{"chatId":12345}`), 200, 0, "named no conversation"},
-		"an ID that occurs twice":   {`{"chatId":"a","chatId":"b"}`, length(`{"chatId":"a","chatId":"b"}`), 200, 0, "named no conversation"},
-		"a body of no known length": {"5\r\n{\"x\":\r\n2\r\n1}\r\n0\r\n\r\n", "Transfer-Encoding: chunked", 200, 0, "named no conversation"},
-		"no JSON":                   {"{", length("{"), 200, 0, "named no conversation"},
+		"no such route":                             {chat, length(chat), 404, 1, "it responds 404"},
+		"no credential":                             {chat, length(chat), 401, 1, "it wants a credential of its own"},
+		"no conversation":                           {`{}`, length(`{}`), 200, 0, "named no conversation"},
+		"an ID that is a path":                      {`{"chatId":"../x"}`, length(`{"chatId":"../x"}`), 200, 0, "named no conversation"},
+		"an ID that is a dot":                       {`{"chatId":".."}`, length(`{"chatId":".."}`), 200, 0, "named no conversation"},
+		"an ID that is a number":                    {`{"chatId":12345}`, length(`{"chatId":12345}`), 200, 0, "named no conversation"},
+		"a chat that is a number, beside a session": {`{"chatId":1,"overrideConfig":{"sessionId":"s1"}}`, length(`{"chatId":1,"overrideConfig":{"sessionId":"s1"}}`), 200, 0, "named no conversation"},
+		"an ID that occurs twice":                   {`{"chatId":"a","chatId":"b"}`, length(`{"chatId":"a","chatId":"b"}`), 200, 0, "named no conversation"},
+		"a body of no known length":                 {"5\r\n{\"x\":\r\n2\r\n1}\r\n0\r\n\r\n", "Transfer-Encoding: chunked", 200, 0, "named no conversation"},
+		"no JSON":                                   {"{", length("{"), 200, 0, "named no conversation"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,7 +10,7 @@ type Abort struct {
 	// Method and Path are those of the request that tells it. In Path, {chatflow} and {conversation} stand for IDs.
 	Method, Path string
 	// Conversation leads to the ID of the conversation in the JSON body of the request that is to end: the names of a member
-	// and of those within it. The first that leads to a text counts.
+	// and of those within it. The first that leads to a value other than null counts, if that is a text.
 	Conversation [][]string
 }
 
