@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,21 @@ var meant = map[string]string{
 	"timeout": "stream: 10m", "duration": "stream: 10m", "seconds": "stream_seconds: 36000/month",
 	"traffic": "bytes: 2GiB/month", "bandwidth": "bytes: 2GiB/month", "size": "bytes: 2GiB/month",
 	"observe": "enforce: false", "shadow": "enforce: false", "dry_run": "enforce: false",
+}
+
+// ParseLimits reads limits as they stand in a key file, without a line: `requests: [10/1s, 10000/month], concurrent: 4`.
+// The error has all that is wrong with them.
+func ParseLimits(text string) (*Limits, error) {
+	p := &parser{Decoder: &strictyaml.Decoder{}, snapshot: &Snapshot{}}
+	var l *Limits
+	if root := p.Document([]byte("{" + text + "}")); root != nil {
+		l = p.limits(root, "limits", nil)
+	}
+	var errs []error
+	for _, f := range p.Faults {
+		errs = append(errs, errors.New(f.Text))
+	}
+	return l, errors.Join(errs...)
 }
 
 // limits reads the limits at n. perClient is nil where there can be none.

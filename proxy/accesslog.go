@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/stats"
@@ -25,7 +26,7 @@ func (x *exchange) account() {
 	took := time.Since(x.started)
 	ended := stats.Request{
 		ID: x.id, Method: logMethod(w.request.Method), Client: x.client, Started: x.started, Ended: x.started.Add(took), FirstByte: w.firstByte,
-		Route: x.routeLabel(), Chatflow: x.Entry, Key: x.Key, Secret: x.Secret, Status: w.status, Err: x.err, Allowed: x.Allowed,
+		Route: x.routeLabel(), Chatflow: x.Entry, Key: x.Key, Secret: x.Secret, Status: w.status, Err: x.err, Allowed: x.Allowed, Honey: x.isHoney(),
 	}
 	if x.refusedByUpstream() {
 		ended.UpstreamHint = x.upstreamHint
@@ -76,6 +77,9 @@ func (x *exchange) log(took time.Duration) {
 			e.Str("key_fingerprint", x.Secret.Fingerprint()) // who still uses the old one?
 		}
 	}
+	if x.isHoney() {
+		e.Bool("honey", true)
+	}
 	e.Str("decision", decision).Int("status", w.status)
 	if x.err != nil {
 		e.Str("code", string(x.err.Code))
@@ -102,7 +106,7 @@ func (x *exchange) log(took time.Duration) {
 // logLevel is how much a request's line matters: whoever is on call looks at errors, then at warnings.
 func (x *exchange) logLevel() zerolog.Level {
 	switch {
-	case x.err != nil && x.response.status >= 500:
+	case x.isHoney(), x.err != nil && x.response.status >= 500:
 		return zerolog.ErrorLevel
 	case x.err != nil && x.err.Code != problem.ClientClosed:
 		return zerolog.WarnLevel
@@ -114,9 +118,13 @@ func (x *exchange) logLevel() zerolog.Level {
 	return zerolog.InfoLevel
 }
 
+// isHoney reports whether the request presented a honey key. Whether it was allowed depends on that as little as on any
+// other wrong key.
+func (x *exchange) isHoney() bool { return x.Validity == keystore.Honey }
+
 // unremarkable reports whether a request was let in and answered as client and upstream wanted.
 func (x *exchange) unremarkable() bool {
-	return x.Allowed && x.err == nil && x.response.status < http.StatusInternalServerError && x.hint == ""
+	return x.Allowed && !x.isHoney() && x.err == nil && x.response.status < http.StatusInternalServerError && x.hint == ""
 }
 
 // logMethod returns the method if it is a usual one: any token can be sent as a method.
@@ -137,6 +145,8 @@ func (p *Proxy) mayLog(x *exchange) bool {
 		return true
 	case x.Opens:
 		return x.limits.verdict.Refused.Reason == limit.None || p.sampler.allow(sampled{x.err.Code, x.Key.ID}, x.started)
+	case x.isHoney():
+		return p.sampler.allow(sampled{code: problem.HoneyKey}, x.started)
 	case x.Allowed:
 		return p.sampler.allow(sampled{code: problem.AllowedWithoutKey}, x.started)
 	}
