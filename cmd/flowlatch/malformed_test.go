@@ -61,7 +61,7 @@ var malformed = map[string][]struct{ value, why string }{
 	"failure-limit":         {{"30", "want a number and a time"}, {"0/1m", "want a number"}, {"30/0s", "want a number"}, {"-1/1m", "want a number"}, {"30/m", "want a number"}, {"none", "want a number"}},
 	"max-connections":       {{"0", "want a number of connections"}, {"-1", "want a number"}, {"10k", "want a number"}, {"99999999", "want a number"}},
 	"limits-redis":          {{"http://localhost", "not the URL of a Redis"}, {"redis://:secret@local host", "not the URL of a Redis"}},
-	"limits-replicas":       {{"0", "from 1 to 1000"}, {"-1", "from 1 to 1000"}, {"dns:", "from 1 to 1000"}, {"many", "from 1 to 1000"}},
+	"limits-replicas":       {{"0", "from 1 to 1000"}, {"-1", "from 1 to 1000"}, {"dns:", "from 1 to 1000"}, {"many", "from 1 to 1000"}, {"3/3", "from 0"}, {"-1/3", "from 0"}, {"1/", "from 0"}, {"/3", "from 0"}, {"0/1/3", "from 0"}},
 	"limits-fallback":       {{"open", "want split, local or closed"}},
 	"cors-origins":          {{"null", "want an origin"}, {"https://a.example/", "want an origin"}, {"https://a.example,b.example", `"b.example"`}, {"*,https://a.example", "list it alone"}},
 	"wait-for-keys":         {{"5", "want a duration"}, {"-1s", "want a duration"}, {"forever", "want a duration"}},
