@@ -35,7 +35,7 @@ var meant = map[string]string{
 // ParseLimits reads limits as they stand in a key file, without a line: `requests: [10/1s, 10000/month], concurrent: 4`.
 // The error has all that is wrong with them.
 func ParseLimits(text string) (*Limits, error) {
-	p := &parser{Decoder: &strictyaml.Decoder{}, snapshot: &Snapshot{}}
+	p := &parser{document: &document{Decoder: &strictyaml.Decoder{}}}
 	var l *Limits
 	if root := p.Document([]byte("{" + text + "}")); root != nil {
 		l = p.limits(root, "limits", nil)

@@ -17,6 +17,7 @@ import (
 func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keystore.Store, error) {
 	started, keys := false, 0
 	options := keystore.Options{
+		Require: c.KeysRequire,
 		Validate: func(s *keystore.Snapshot) error {
 			if err := proxy.CheckKeyFile(s, c.Proxy.Preset); err != nil {
 				return err
@@ -80,11 +81,14 @@ func logWarnings(log zerolog.Logger, warnings []string) {
 func logReload(log zerolog.Logger, r keystore.Reload) {
 	switch r.Result {
 	case keystore.Failed:
-		log.Error().Err(r.Err).Uint64("generation", r.Generation).Msg("key file is invalid; the last good keys stay active")
+		e := log.Error().Err(r.Err).Uint64("generation", r.Generation)
+		logIDs(e, "files", r.Files)
+		e.Msg("key file is invalid; the last good keys stay active")
 	case keystore.Unchanged:
 		log.Info().Uint64("generation", r.Generation).Msg("key file unchanged")
 	case keystore.Loaded:
 		e := log.Info().Uint64("generation", r.Generation)
+		logIDs(e, "files", r.Files)
 		logIDs(e, "keys_added", r.KeysAdded)
 		logIDs(e, "keys_removed", r.KeysRemoved)
 		logIDs(e, "keys_changed", r.KeysChanged)
@@ -95,7 +99,7 @@ func logReload(log zerolog.Logger, r keystore.Reload) {
 	}
 }
 
-// logIDs adds IDs to a line, or their number if there are many.
+// logIDs adds IDs or names to a line, or their number if there are many.
 func logIDs(e *zerolog.Event, name string, ids []string) {
 	switch n := len(ids); {
 	case n > maxLogged:

@@ -28,6 +28,7 @@ type Flags struct {
 	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" help:"What becomes of the client's key: remove, forward, or file:PATH to send the credential in that file instead. A chatflow may override it."`
 	IdentityHeaders       toggle `env:"FLOWLATCH_IDENTITY_HEADERS" default:"false" help:"Whether the upstream is told who called (true): X-Flowlatch-Key-Id, the ID of the key, and X-Flowlatch-Chatflow, the ID of the chatflow. A client's own headers of these names never pass."`
 	KeysFlag
+	KeysRequire string `env:"FLOWLATCH_KEYS_REQUIRE" placeholder:"FILES" help:"Names of files that the directory of --keys must have, comma-separated: at the start, and while one is gone its last good keys stay active."`
 	AdminFlag
 	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes to expose, comma-separated: predict, widget, upsert, mcp, webhook (Flowise); run, advanced, webhook (Langflow; default run); webhook (n8n; default webhook); and those of your own routes."`
 	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open). Flowise's SDKs ask it without one."`
@@ -60,9 +61,9 @@ type PresetFlag struct {
 	Preset string `env:"FLOWLATCH_PRESET" default:"flowise" help:"The upstream's kind: flowise, langflow or n8n. It sets routes, form of IDs and headers."`
 }
 
-// KeysFlag declares the key file.
+// KeysFlag declares the key file, or the directory of key files.
 type KeysFlag struct {
-	Keys string `env:"FLOWLATCH_KEYS" default:"/etc/flowlatch/keys.yaml" help:"The key file."`
+	Keys string `env:"FLOWLATCH_KEYS" default:"/etc/flowlatch/keys.yaml" help:"The key file, or a directory of key files (*.yaml, *.yml, *.json)."`
 }
 
 // AdminFlag declares the admin listener.
@@ -105,6 +106,7 @@ func (c *Config) settings() []setting {
 		one("upstream-authorization", &p.UpstreamAuthorization, c.authorization),
 		one("identity-headers", &p.IdentityHeaders, is("true", "true", "false")),
 		one("keys", &c.Keys, required),
+		list("keys-require", &c.KeysRequire, keyFileNames),
 		one("admin", &c.Admin, Address),
 		list("expose", &p.Expose, c.groups),
 		one("discovery", &p.DiscoveryKeyed, is("keyed", "open", "keyed")),
