@@ -237,10 +237,10 @@ func TestAbortNeedsARoute(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = proxy.CheckKeyFile(s, p)
+		err = proxy.CheckSnapshot(s, p, route.Flowise().Routes)
 		want := `keys.yaml:5: chatflow "` + botA + `": on_disconnect: abort: ` + p.Runner + ` has no route by which a request is ended; remove the line`
 		if p.Name == "flowise" && err != nil || p.Name != "flowise" && (err == nil || err.Error() != want) {
-			t.Errorf("CheckKeyFile before %s = %v", p.Runner, err)
+			t.Errorf("CheckSnapshot before %s = %v", p.Runner, err)
 		}
 	}
 }
