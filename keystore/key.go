@@ -20,6 +20,8 @@ type Key struct {
 	Groups []string
 	// Limits are how much it may be used; nil means without limit.
 	Limits *Limits
+	// Browser says what browser tokens of the key may do; nil means that there are none.
+	Browser *Browser
 
 	fromFlowise bool // and not from the key file itself
 

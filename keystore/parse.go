@@ -70,7 +70,7 @@ type parseOptions struct {
 func parse(file string, content *io.SectionReader, o parseOptions) (*Snapshot, error) {
 	d := &strictyaml.Decoder{File: file}
 	p := &parser{Decoder: d, options: o, keyByID: map[string]*Key{}}
-	p.snapshot = &Snapshot{File: file, secrets: map[Digest]*Secret{}, byID: map[string]*Chatflow{}}
+	p.snapshot = &Snapshot{File: file, secrets: map[Digest]*Secret{}, byID: map[string]*Chatflow{}, browser: map[string]*Key{}}
 	content = io.NewSectionReader(content, 0, content.Size()) // from the beginning
 	var root *yaml.Node
 	if IsJSON(file) {

@@ -197,6 +197,9 @@ func printLimits(t *tabwriter.Writer, s *keystore.Snapshot) {
 		if len(k.Groups) > 0 {
 			add("key "+k.ID, "groups "+strings.Join(k.Groups, ", "))
 		}
+		if k.Browser != nil {
+			add("browser tokens of key "+k.ID, k.Browser.String())
+		}
 	}
 	for _, c := range s.Chatflows() {
 		if !c.Limits.Empty() {
