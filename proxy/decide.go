@@ -50,22 +50,18 @@ type Decision struct {
 // The order of the refusals keeps a secret: without a valid key, a chatflow that is listed cannot be told from one
 // that is not.
 func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
-	var match keystore.Match
-	switch {
-	case q.Key != nil:
-		match = keystore.Match{Key: q.Key, Validity: q.Key.Validity(now)}
-	case q.Bearer.Token != "":
-		match = s.Match(keystore.DigestOf(q.Bearer.Token), now)
-	}
+	match := q.match(s, now)
 	d := Decision{Key: match.Key, Secret: match.Secret, Validity: match.Validity}
 	listed := false
 	if q.Chatflow != "" {
 		d.Entry, listed = s.Chatflow(q.Chatflow)
 	}
 	valid := match.Validity == keystore.Valid
-	elsewhere := valid && !match.Key.MayComeFrom(q.Client) && (q.Key == nil || q.Client.IsValid())
-	otherGroup := valid && !q.OwnKey && !match.Key.MayUse(q.Group)
-	d.Opens = valid && !elsewhere && !otherGroup && (q.Access == route.AnyKey || q.InBody || q.Chatflow != "" && s.Opens(match.Key, q.Chatflow))
+	var misused *problem.Error
+	if valid {
+		misused = q.misuses(match.Key)
+	}
+	d.Opens = valid && misused == nil && (q.Access == route.AnyKey || q.InBody || q.Chatflow != "" && s.Opens(match.Key, q.Chatflow))
 	open := q.Access == route.Public ||
 		q.Access == route.ListedOnly && listed ||
 		q.Access != route.AnyKey && d.Entry != nil && d.Entry.Public ||
@@ -75,10 +71,8 @@ func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 		d.Refusal = &missingKey
 	case !valid:
 		d.Refusal = refuseKey(q, match.Validity)
-	case elsewhere:
-		d.Refusal = &keyNotForAddress
-	case otherGroup:
-		d.Refusal = &keyNotForGroup
+	case misused != nil:
+		d.Refusal = misused
 	default:
 		d.Refusal = &keyNotForChatflow
 	}
@@ -86,6 +80,28 @@ func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 		d.Allowed, d.Refusal = true, nil
 	}
 	return d
+}
+
+// match finds the key that was presented.
+func (q *Question) match(s *keystore.Snapshot, now time.Time) keystore.Match {
+	switch {
+	case q.Key != nil:
+		return keystore.Match{Key: q.Key, Validity: q.Key.Validity(now)}
+	case q.Bearer.Token != "":
+		return s.Match(keystore.DigestOf(q.Bearer.Token), now)
+	}
+	return keystore.Match{}
+}
+
+// misuses returns why a valid key must not be used for what is asked, whatever chatflows it opens; nil if it may.
+func (q *Question) misuses(k *keystore.Key) *problem.Error {
+	switch {
+	case !k.MayComeFrom(q.Client) && (q.Key == nil || q.Client.IsValid()):
+		return &keyNotForAddress
+	case !q.OwnKey && !k.MayUse(q.Group):
+		return &keyNotForGroup
+	}
+	return nil
 }
 
 // bodyPolicy is what the chatflow says of request bodies.
