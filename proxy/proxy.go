@@ -131,8 +131,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "this gate is shutting down; send the request again"})
 		return
 	}
-	if r.RequestURI == ownKeyPath {
-		p.serveOwnKey(x, r)
+	if p.serveOwn(x, r) {
 		return
 	}
 	p.authorize(&x.authorization, r, x.started, x.client, nil)
