@@ -92,7 +92,7 @@ func NewRedis(o RedisOptions) *Redis {
 		options: o, me: hex.EncodeToString(b[:]), lease: cmp.Or(o.Lease, defaultLease), timeout: cmp.Or(o.Timeout, defaultTimeout), dirty: map[*account]struct{}{},
 		admit: rueidis.NewLuaScript(admitScript), keep: rueidis.NewLuaScript(keepScript),
 	}
-	r.local.keys.shared, r.local.chatflows.shared, r.local.clients.shared = true, true, true
+	r.local.keys.shared, r.local.chatflows.shared, r.local.clients.shared, r.local.users.shared = true, true, true, true
 	return r
 }
 

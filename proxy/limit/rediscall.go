@@ -92,8 +92,11 @@ func (c *call) add(a *account, reason Reason) {
 // key returns the name of a counter. All have the same hash tag, or a cluster could not count a request in one call.
 func (a *account) key(what string) string {
 	name := "fl:1:{fl}:" + a.kind.String() + ":" + a.id
-	if a.kind == Client {
+	switch a.kind {
+	case Client:
 		name += ":" + a.others.client.String()
+	case User:
+		name += ":" + a.others.user
 	}
 	return name + ":" + what
 }

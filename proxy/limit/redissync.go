@@ -35,6 +35,7 @@ func (r *Redis) touch(due func(*account) bool) {
 	r.local.keys.each(touch)
 	r.local.chatflows.each(touch)
 	r.local.clients.each(touch)
+	r.local.users.each(touch)
 }
 
 // sync writes the accounts that have to be written. It reports whether Redis has taken them all.
@@ -107,7 +108,7 @@ func (c *call) addCounters(a *account) {
 			add(check{reason: Quota, period: kind, count: count, ends: p.end}, a.usageKey(kind, count), "q", p.used[count], p.forget(kind))
 		}
 	}
-	if a.kind != Client {
+	if !a.kind.isMember() {
 		for count := range counts {
 			used(keystore.Month, count)
 		}

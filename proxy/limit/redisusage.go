@@ -76,7 +76,7 @@ func usageOfKey(all map[string]*Usage, key string) (u *Usage, count int) {
 	kind, id, start := parts[3], parts[4], parts[7]
 	count = slices.Index(countNames[:], parts[5])
 	at, err := strconv.ParseInt(start, 10, 64)
-	if err != nil || count < 0 || kind == Client.String() {
+	if err != nil || count < 0 || kind == Client.String() || kind == User.String() {
 		return nil, 0
 	}
 	name := kind + ":" + id + ":" + start
