@@ -20,6 +20,8 @@ type Browser struct {
 	PerUser *Limits
 	// Cookie says that a token may come in a cookie, from pages of the gate's own origin.
 	Cookie bool
+	// Body is what a page may put into a request body, by Allow.
+	Body BodyPolicy
 }
 
 // DefaultBrowserTTL is how long a browser token may be valid where a key does not say.
@@ -32,12 +34,6 @@ const maxBrowserTTL = 24 * time.Hour
 // BrowserMembers are the members of a body that a page may send only where its key allows them. With them a visitor
 // replaces a chatflow's prompts and credentials, has files read, or writes what was said before.
 var BrowserMembers = []string{"overrideConfig", "uploads", "history"}
-
-// Body returns what a page may put into a request body.
-func (b *Browser) Body() BodyPolicy {
-	deny := slices.DeleteFunc(slices.Clone(BrowserMembers), func(name string) bool { return slices.Contains(b.Allow, name) })
-	return BodyPolicy{JSONOnly: len(deny) > 0, Deny: deny}
-}
 
 // String returns what tokens may do in one line, for people.
 func (b *Browser) String() string {

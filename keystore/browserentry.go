@@ -41,6 +41,8 @@ func (p *parser) browser(n *yaml.Node) *Browser {
 	if origins == nil || origins.Kind == yaml.SequenceNode && len(origins.Content) == 0 {
 		p.Fault(cmp.Or(origins, n), "browser: no origins; list those of the pages that may use its tokens, such as https://www.example.com")
 	}
+	deny := slices.DeleteFunc(slices.Clone(BrowserMembers), func(name string) bool { return slices.Contains(b.Allow, name) })
+	b.Body = BodyPolicy{JSONOnly: len(deny) > 0, Deny: deny}
 	return b
 }
 

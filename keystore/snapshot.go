@@ -177,6 +177,12 @@ func (s *Snapshot) Chatflow(id string) (c *Chatflow, listed bool) {
 	return s.every, false
 }
 
+// Warn adds a warning about what stands in a line of the file. Only those who validate a snapshot may call it, before it is
+// published.
+func (s *Snapshot) Warn(line int, format string, args ...any) {
+	s.Warnings = append(s.Warnings, fmt.Sprintf("%s:%d: ", s.File, line)+fmt.Sprintf(format, args...))
+}
+
 // Opens reports whether key k opens the chatflow id, provided that the key is valid.
 func (s *Snapshot) Opens(k *Key, id string) bool {
 	c, listed := s.Chatflow(id)

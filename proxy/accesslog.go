@@ -31,6 +31,9 @@ func (x *exchange) account() {
 		ended.UpstreamHint = x.upstreamHint
 	}
 	x.hint = x.proxy.stats.End(&x.counted, &ended)
+	if result := x.tokenResult(); result != "" {
+		x.proxy.stats.BrowserToken(x.Key.ID, result)
+	}
 	if x.isOfGone(x.proxy.opts.Store.Snapshot()) {
 		x.proxy.endedLate.Store(true)
 	}
@@ -75,6 +78,9 @@ func (x *exchange) log(took time.Duration) {
 		if x.Secret != nil && len(x.Key.Secrets()) > 1 {
 			e.Str("key_fingerprint", x.Secret.Fingerprint()) // who still uses the old one?
 		}
+	}
+	if t := x.question.Page.Token; t != nil {
+		e.Str("user", t.UserHash())
 	}
 	e.Str("decision", decision).Int("status", w.status)
 	if x.err != nil {

@@ -20,7 +20,9 @@ type ownPath struct {
 
 // ownPaths are those paths. Each has a file.
 var ownPaths = map[string]*ownPath{
-	ownKeyRoute.Path: {ownKeyRoute, (*Proxy).serveOwnKey},
+	ownKeyRoute.Path:     {ownKeyRoute, (*Proxy).serveOwnKey},
+	ownTokenRoute.Path:   {ownTokenRoute, (*Proxy).serveOwnToken},
+	ownSessionRoute.Path: {ownSessionRoute, (*Proxy).serveOwnSession},
 }
 
 // serveOwn serves a request for a path of the gate's own, and reports whether it is for one.
@@ -44,6 +46,12 @@ func (p *Proxy) serveOwn(x *exchange, r *http.Request) bool {
 	x.Request = &route.Request{Route: &own.route, Method: r.Method, Bearer: bearer}
 	own.serve(p, x, r)
 	return true
+}
+
+// refuseOwn refuses a request to the gate itself, whatever was decided about its key.
+func (x *exchange) refuseOwn(err *problem.Error) {
+	x.deny(err)
+	x.refuse(err)
 }
 
 // decideOwn decides whether a client that asks the gate itself has a valid key, whatever it opens. If not, it refuses the

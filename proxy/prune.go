@@ -50,6 +50,9 @@ func (x *exchange) isOfGone(s *keystore.Snapshot) bool {
 	if x.Key == nil {
 		return false
 	}
+	if x.Secret == nil { // a browser token was presented
+		return s.BrowserKey(x.Key.ID) == nil
+	}
 	now := s.Match(x.Secret.Digest, x.started).Key // to look for its ID would take longer
 	return now == nil || now.ID != x.Key.ID
 }

@@ -48,13 +48,13 @@ func readHeader(text string) (key string, ok bool) {
 type claims struct {
 	jwt.RegisteredClaims `json:"-"` // makes it jwt.Claims
 
-	Chatflows oneOrMore `json:"aud"`
-	Expires   int64     `json:"exp"`
-	Issued    int64     `json:"iat"`
-	User      string    `json:"sub,omitzero"`
-	Origins   oneOrMore `json:"origin"`
-	ID        string    `json:"jti"`
-	Messages  *int64    `json:"n,omitzero"`
+	Chatflows List   `json:"aud"`
+	Expires   int64  `json:"exp"`
+	Issued    int64  `json:"iat"`
+	User      string `json:"sub,omitzero"`
+	Origins   List   `json:"origin"`
+	ID        string `json:"jti"`
+	Messages  *int64 `json:"n,omitzero"`
 }
 
 // UnmarshalJSON reads claims strictly.
@@ -72,27 +72,27 @@ func (c *claims) complete() bool {
 		(c.Messages == nil || *c.Messages > 0)
 }
 
-// oneOrMore are texts. A single one stands without a list around it.
-type oneOrMore []string
+// List are texts in JSON. A single one stands without a list around it.
+type List []string
 
 // UnmarshalJSON reads a text or a list of texts.
-func (o *oneOrMore) UnmarshalJSON(data []byte) error {
+func (o *List) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
-		*o = make(oneOrMore, 1)
+		*o = make(List, 1)
 		return strict(data, &(*o)[0])
 	}
 	return strict(data, (*[]string)(o))
 }
 
 // MarshalJSON writes a text or a list of texts.
-func (o oneOrMore) MarshalJSON() ([]byte, error) {
+func (o List) MarshalJSON() ([]byte, error) {
 	if len(o) == 1 {
 		return json.Marshal(o[0])
 	}
 	return json.Marshal([]string(o))
 }
 
-func (o oneOrMore) complete() bool {
+func (o List) complete() bool {
 	for _, s := range o {
 		if s == "" {
 			return false
