@@ -57,7 +57,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		only  []string // the only modules it may import besides, if listed
 	}{
 		"cmd/flowlatch": {
-			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/limit", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/edit", "keystore/flowise"},
+			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/limit", "proxy/route", "proxy/problem", "proxy/certificate", "proxy/token", "keystore", "keystore/edit", "keystore/flowise"},
 		},
 		"internal/doctor": {
 			own:   []string{"proxy/admin", "proxy/problem", "proxy/route", "keystore", "keystore/flowise"},
@@ -65,11 +65,11 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{},
 		},
 		"internal/config": {
-			own:   []string{"proxy", "proxy/limit", "proxy/route", "proxy/certificate", "keystore", "keystore/strictyaml", "keystore/watch"},
+			own:   []string{"proxy", "proxy/limit", "proxy/route", "proxy/certificate", "proxy/token", "keystore", "keystore/strictyaml", "keystore/watch"},
 			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
-			own:   []string{"proxy", "proxy/certificate", "proxy/limit", "proxy/problem", "proxy/stats", "keystore"},
+			own:   []string{"proxy", "proxy/certificate", "proxy/limit", "proxy/problem", "proxy/stats", "proxy/token", "keystore"},
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp"},
 		},
@@ -113,7 +113,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

@@ -16,6 +16,7 @@ import (
 // openStore opens the key file of a gate and logs its reloads. Later contents are checked less strictly than the first.
 func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keystore.Store, error) {
 	started, keys := false, 0
+	noteRandomSecrets := randomSecretsNotice(c, log)
 	options := keystore.Options{
 		Validate: func(s *keystore.Snapshot) error {
 			if err := proxy.CheckKeyFile(s, c.Proxy.Preset); err != nil {
@@ -29,6 +30,8 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 				s.Warnings = append(s.Warnings, err.Error()+"; that chatflow gets 502 unless an older content was read")
 			}
 			started, keys = true, len(s.Keys())
+			proxy.CheckBrowser(s, &c.Proxy)
+			noteRandomSecrets(s)
 			logWarnings(log, s.Warnings)
 			return nil
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
 	"os"
@@ -98,6 +99,38 @@ func (g *gate) sendAll(t *testing.T) {
 	g.predict(t, batchChatflow, g.batch)
 }
 
+// sendToken asks for a browser token and sends a request with it.
+func (g *gate) sendToken(t *testing.T) {
+	t.Helper()
+	var minted struct{ Token string }
+	post := func(path, bearer, body, origin string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+bearer)
+		req.Header.Set("Content-Type", "application/json")
+		if origin != "" {
+			req.Header.Set("Origin", origin)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { res.Body.Close() })
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("POST %s = %d, want 200", path, res.StatusCode)
+		}
+		return res
+	}
+	res := post("/-/token", g.web, `{"chatflow":"`+webChatflow+`","origin":"https://www.example.com"}`, "")
+	if err := json.NewDecoder(res.Body).Decode(&minted); err != nil {
+		t.Fatal(err)
+	}
+	post("/api/v1/prediction/"+webChatflow, minted.Token, "{}", "https://www.example.com")
+}
+
 // TestRequestLineFields checks that the log line of a request has exactly the fields of docs/logs.md, and what it is for the
 // console.
 func TestRequestLineFields(t *testing.T) {
@@ -112,12 +145,13 @@ func TestRequestLineFields(t *testing.T) {
 		echo.ServeHTTP(w, r)
 	}))
 	digest := keystore.DigestOf(g.web).String() // of a key in the middle of a rotation
-	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    sha256: "+digest+"\n", "    secrets:\n      - sha256: "+digest+"\n      - sha256: "+keystore.DigestOf("next").String()+"\n    limits: {requests: 1/1h, enforce: false}\n", 1))
+	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    sha256: "+digest+"\n", "    secrets:\n      - sha256: "+digest+"\n      - sha256: "+keystore.DigestOf("next").String()+"\n    limits: {requests: 1/1h, enforce: false}\n    browser: {origins: [https://www.example.com]}\n", 1))
 	if res := g.reload(t); res.status != http.StatusOK {
 		t.Fatalf("reload = %d %s", res.status, res.body)
 	}
 	g.sendAll(t)
-	testkit.Eventually(t, "lines of the requests", func() bool { return len(g.Logged(t, "request")) == 4 })
+	g.sendToken(t)
+	testkit.Eventually(t, "lines of the requests", func() bool { return len(g.Logged(t, "request")) == 6 })
 	seen := map[string]bool{}
 	for _, line := range g.Logged(t, "request") {
 		for field := range line {

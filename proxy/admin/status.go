@@ -13,6 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/stats"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // Status is the state of the gate, as `GET /status` shows it.
@@ -84,6 +85,14 @@ type CertificateStatus struct {
 type reloadResponse struct {
 	ReloadStatus
 	Certificates []certificateReload `json:"certificates,omitempty"`
+	// BrowserSecrets are those of browser tokens, if a file has them.
+	BrowserSecrets *secretsReload `json:"browser_secrets,omitempty"`
+}
+
+// secretsReload is one reload of the secrets of browser tokens.
+type secretsReload struct {
+	token.Reload
+	Error string `json:"error,omitempty"`
 }
 
 // certificateReload is one reload of a certificate.
@@ -167,6 +176,8 @@ type KeyStatus struct {
 	CountStatus
 	// Limits are what it has used of its quotas and of its requests at once. They are left out of a status of many keys.
 	Limits []LimitStatus `json:"limits,omitempty"`
+	// Browser says in one line what browser tokens of the key may do; empty if there are none.
+	Browser string `json:"browser,omitempty"`
 	// SecretUse is when each secret was last used, if the key has more than one.
 	SecretUse []SecretStatus `json:"secret_use,omitempty"`
 }
@@ -226,6 +237,9 @@ func (a *Admin) status(v view) Status {
 	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot, validAt)
 	s.Refusals, s.RefusedKeys, s.UpstreamRefusals = a.refusalStatus(v), a.refusedKeys(now), a.upstreamRefusals(snapshot)
 	s.PublicChatflows = publicChatflows(snapshot)
+	if err := o.Tokens.Fault(); err != nil {
+		s.Warnings = append(s.Warnings, "the secrets of browser tokens are invalid, and the last good ones stay active: "+err.Error())
+	}
 	return s
 }
 
