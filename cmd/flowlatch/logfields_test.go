@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"maps"
 	"net/http"
 	"os"
@@ -99,38 +98,6 @@ func (g *gate) sendAll(t *testing.T) {
 	g.predict(t, batchChatflow, g.batch)
 }
 
-// sendToken asks for a browser token and sends a request with it.
-func (g *gate) sendToken(t *testing.T) {
-	t.Helper()
-	var minted struct{ Token string }
-	post := func(path, bearer, body, origin string) *http.Response {
-		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+bearer)
-		req.Header.Set("Content-Type", "application/json")
-		if origin != "" {
-			req.Header.Set("Origin", origin)
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { res.Body.Close() })
-		if res.StatusCode != http.StatusOK {
-			t.Fatalf("POST %s = %d, want 200", path, res.StatusCode)
-		}
-		return res
-	}
-	res := post("/-/token", g.web, `{"chatflow":"`+webChatflow+`","origin":"https://www.example.com"}`, "")
-	if err := json.NewDecoder(res.Body).Decode(&minted); err != nil {
-		t.Fatal(err)
-	}
-	post("/api/v1/prediction/"+webChatflow, minted.Token, "{}", "https://www.example.com")
-}
-
 // TestRequestLineFields checks that the log line of a request has exactly the fields of docs/logs.md, and what it is for the
 // console.
 func TestRequestLineFields(t *testing.T) {
@@ -150,7 +117,9 @@ func TestRequestLineFields(t *testing.T) {
 		t.Fatalf("reload = %d %s", res.status, res.body)
 	}
 	g.sendAll(t)
-	g.sendToken(t)
+	if status := g.predictFromPage(t, g.mint(t)); status != http.StatusOK {
+		t.Fatalf("a request with a browser token = %d, want 200", status)
+	}
 	testkit.Eventually(t, "lines of the requests", func() bool { return len(g.Logged(t, "request")) == 6 })
 	seen := map[string]bool{}
 	for _, line := range g.Logged(t, "request") {
