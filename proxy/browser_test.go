@@ -46,9 +46,10 @@ keys:
     browser: {origins: [` + pageOrigin + `]}
   - {id: plain, secret: ` + secretA + `}
   - {id: off, secret: secret-of-off-0123456789, disabled: true, browser: {origins: [` + pageOrigin + `]}}
+  - {id: trap, secret: secret-of-trap-0123456789, honey: true, browser: {origins: [` + pageOrigin + `]}}
   - {id: old, secret: secret-of-old-0123456789, not_after: 2020-01-01T00:00:00Z, browser: {origins: [` + pageOrigin + `]}}
 chatflows:
-  - {id: ` + botA + `, name: bot-a, keys: [web, free, pictures, grouped, far, plain, off, old]}
+  - {id: ` + botA + `, name: bot-a, keys: [web, free, pictures, grouped, far, plain, off, old, trap]}
   - {id: ` + botB + `, keys: [web]}
   - {id: ` + botKeyed + `, keys: [web], upstream_authorization: forward, body: {deny: [form]}}
   - {id: ` + botPublic + `, public: true}
@@ -183,6 +184,7 @@ func TestBrowserToken(t *testing.T) {
 		"of the future":                  {func(t *token.Token) { t.Issued, t.Expires = now.Add(time.Hour), now.Add(2*time.Hour) }, "POST " + predictA, question, []string{origin, jsonType}, invalid, "issued in the future"},
 		"key disabled":                   {of("off"), "POST " + predictA, question, []string{origin, jsonType}, invalid, "key is disabled"},
 		"key expired":                    {of("old"), "POST " + predictA, question, []string{origin, jsonType}, invalid, "key has expired"},
+		"key planted":                    {of("trap"), "POST " + predictA, question, []string{origin, jsonType}, invalid, "honey key"},
 		"key without tokens":             {of("plain"), "POST " + predictA, question, []string{origin, jsonType}, invalid, "not there any more"},
 		"key unknown":                    {of("gone"), "POST " + predictA, question, []string{origin, jsonType}, invalid, "not there any more"},
 

@@ -43,6 +43,7 @@ func TestOwnToken(t *testing.T) {
 		"wrong key":            {"wrong-secret-0123456789", least, nil, invalid, 0, ""},
 		"disabled key":         {"secret-of-off-0123456789", least, nil, invalid, 0, ""},
 		"expired key":          {"secret-of-old-0123456789", least, nil, invalid, 0, ""},
+		"planted key":          {"secret-of-trap-0123456789", least, nil, invalid, 0, ""},
 		"a token":              {browserToken(t, secrets, nil), least, nil, invalid, 0, ""},
 		"key from elsewhere":   {"secret-of-far-0123456789", least, nil, notFor, 0, ""},
 		"key without browser":  {secretA, least, nil, notFor, 0, "it has no `browser:`"},

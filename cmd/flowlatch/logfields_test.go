@@ -96,7 +96,10 @@ func (g *gate) sendAll(t *testing.T) {
 	g.predict(t, webChatflow, "")
 	g.predict(t, webChatflow, g.web) // more than the limit of the key
 	g.predict(t, batchChatflow, g.batch)
+	g.predict(t, batchChatflow, honeySecret)
 }
+
+const honeySecret = "secret-of-the-honey-key"
 
 // TestRequestLineFields checks that the log line of a request has exactly the fields of docs/logs.md, and what it is for the
 // console.
@@ -112,7 +115,7 @@ func TestRequestLineFields(t *testing.T) {
 		echo.ServeHTTP(w, r)
 	}))
 	digest := keystore.DigestOf(g.web).String() // of a key in the middle of a rotation
-	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    sha256: "+digest+"\n", "    secrets:\n      - sha256: "+digest+"\n      - sha256: "+keystore.DigestOf("next").String()+"\n    limits: {requests: 1/1h, enforce: false}\n    browser: {origins: [https://www.example.com]}\n", 1))
+	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    sha256: "+digest+"\n", "    secrets:\n      - sha256: "+digest+"\n      - sha256: "+keystore.DigestOf("next").String()+"\n    limits: {requests: 1/1h, enforce: false}\n    browser: {origins: ["+pageOrigin+"]}\n  - {id: trap, honey: true, sha256: "+keystore.DigestOf(honeySecret).String()+"}\n", 1))
 	if res := g.reload(t); res.status != http.StatusOK {
 		t.Fatalf("reload = %d %s", res.status, res.body)
 	}
@@ -120,7 +123,7 @@ func TestRequestLineFields(t *testing.T) {
 	if status := g.predictFromPage(t, g.mint(t)); status != http.StatusOK {
 		t.Fatalf("a request with a browser token = %d, want 200", status)
 	}
-	testkit.Eventually(t, "lines of the requests", func() bool { return len(g.Logged(t, "request")) == 6 })
+	testkit.Eventually(t, "lines of the requests", func() bool { return len(g.Logged(t, "request")) == 7 })
 	seen := map[string]bool{}
 	for _, line := range g.Logged(t, "request") {
 		for field := range line {
