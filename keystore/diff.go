@@ -119,8 +119,8 @@ func sameKey(a, b *Key) bool {
 	})
 }
 
-// losesOfKey reports whether b lacks something that a has: a secret, a limit of its use, or something that its browser tokens may do. Disabling a key, or
-// letting it expire earlier, is no loss.
+// losesOfKey reports whether b lacks something that a has: a secret, a limit of its use, or something that its browser
+// tokens may do. Disabling a key, or letting it expire earlier, is no loss.
 func losesOfKey(a, b *Key) bool {
 	return a.Disabled && !b.Disabled || a.Honey && !b.Honey || a.Owner != "" && b.Owner == "" || len(b.secrets) < len(a.secrets) || b.valid.lacks(a.valid) || b.Limits.lacks(a.Limits) || b.Browser.lacks(a.Browser) ||
 		len(a.From) > 0 && len(b.From) == 0 || len(a.Groups) > 0 && len(b.Groups) == 0 ||
