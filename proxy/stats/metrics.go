@@ -26,6 +26,8 @@ type metrics struct {
 	abandoned *prometheus.CounterVec
 	usage     *prometheus.CounterVec
 
+	browserTokens *prometheus.CounterVec
+
 	mu     sync.RWMutex // guards what follows
 	series map[labels]*series
 }
@@ -118,6 +120,10 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 		Name: "flowlatch_usage_total",
 		Help: "What keys have used: requests, stream_seconds at the upstream, and bytes of request and response bodies.",
 	}, []string{"key", "unit"})
+	m.browserTokens = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "flowlatch_browser_tokens_total",
+		Help: "Browser tokens by the ID of their key: minted, or denied to whoever asked for one; made a session; and requests with one that were allowed or refused.",
+	}, []string{"key", "result"})
 	for _, code := range problem.Codes() {
 		m.refused = append(m.refused, m.denied.WithLabelValues(string(code))) // from the start, so that a rate has a beginning
 	}
@@ -129,7 +135,7 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 	headers := prometheus.NewRegistry()
 	headers.MustRegister(m.header)
 	m.headers = headers
-	reg.MustRegister(m.requests, m.duration, m.header, m.denied, m.streams, m.exceeded, m.abandoned, m.usage, build,
+	reg.MustRegister(m.requests, m.duration, m.header, m.denied, m.streams, m.exceeded, m.abandoned, m.usage, m.browserTokens, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -172,6 +178,7 @@ func (m *metrics) prune(s *keystore.Snapshot) {
 		m.exceeded.DeletePartialMatch(prometheus.Labels{"key": key})
 		m.abandoned.DeletePartialMatch(prometheus.Labels{"key": key})
 		m.usage.DeletePartialMatch(prometheus.Labels{"key": key})
+		m.browserTokens.DeletePartialMatch(prometheus.Labels{"key": key})
 	}
 	for chatflow := range chatflows {
 		m.exceeded.DeletePartialMatch(prometheus.Labels{"chatflow": chatflow})
