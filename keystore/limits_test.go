@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestLimitsCompared changes the limits of a key and of a chatflow: each change is one, and what is missing afterwards is
+// TestLimitsCompared changes the limits of a key and of a chatflow, and what browser tokens may do: each change is one, and what is missing afterwards is
 // a loss, which a file that is half written would cause.
 func TestLimitsCompared(t *testing.T) {
 	const key = "version: 1\nkeys:\n- id: a\n  sha256: ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\n%schatflows:\n- {id: x, keys: [a]}\n"
@@ -32,6 +32,19 @@ func TestLimitsCompared(t *testing.T) {
 		{key, "from: [10.0.0.0/8]", "", true, true},
 		{key, "groups: [predict]", "groups: [widget]", true, false},
 		{key, "groups: [predict]", "", true, true},
+		{key, "", "browser: {origins: [https://a.example]}", true, false},
+		{key, "browser: {origins: [https://a.example]}", "", true, true},
+		{key, "browser: {origins: [https://a.example]}", "browser: {origins: [https://a.example], max_ttl: 15m, cookie: false}", false, false},
+		{key, "browser: {origins: [https://a.example]}", "browser: {origins: [https://a.example, https://b.example]}", true, false},
+		{key, "browser: {origins: [https://a.example, https://b.example]}", "browser: {origins: [https://b.example]}", true, true},
+		{key, "browser: {origins: [https://a.example], max_ttl: 1m}", "browser: {origins: [https://a.example], max_ttl: 2m}", true, false},
+		{key, "browser: {origins: [https://a.example], max_ttl: 1m}", "browser: {origins: [https://a.example]}", true, true},
+		{key, "browser: {origins: [https://a.example], allow: [uploads]}", "browser: {origins: [https://a.example]}", true, true},
+		{key, "browser: {origins: [https://a.example]}", "browser: {origins: [https://a.example], allow: [uploads]}", true, false},
+		{key, "browser: {origins: [https://a.example], cookie: true}", "browser: {origins: [https://a.example]}", true, true},
+		{key, "browser: {origins: [https://a.example]}", "browser: {origins: [https://a.example], cookie: true}", true, false},
+		{key, "browser: {origins: [https://a.example], per_user: {concurrent: 1}}", "browser: {origins: [https://a.example]}", true, true},
+		{key, "browser: {origins: [https://a.example], per_user: {concurrent: 1}}", "browser: {origins: [https://a.example], per_user: {concurrent: 2}}", true, false},
 		{key, "", "owner: Jane", true, false},
 		{key, "owner: Jane", "owner: Joe", true, false},
 		{key, "owner: Jane", "", true, true},

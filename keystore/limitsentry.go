@@ -77,7 +77,7 @@ func (p *parser) limits(n *yaml.Node, what string, perClient **Limits) *Limits {
 			if perClient == nil {
 				return false
 			}
-			*perClient = p.clientLimits(n)
+			*perClient = p.memberLimits(n, field, "a client address", "the chatflow")
 		default:
 			as, known := meant[field]
 			if known {
@@ -99,17 +99,17 @@ func (p *parser) limits(n *yaml.Node, what string, perClient **Limits) *Limits {
 	return l
 }
 
-// clientLimits reads the limits of each client. They have no quotas: a count that must last for a month cannot be kept
-// for any number of addresses.
-func (p *parser) clientLimits(n *yaml.Node) *Limits {
-	l := p.limits(n, "per_client", nil)
+// memberLimits reads the limits of each of any number, such as client addresses. They have no quotas: a count that must
+// last for a month cannot be kept for all of them. of is whose other limits there are.
+func (p *parser) memberLimits(n *yaml.Node, field, each, of string) *Limits {
+	l := p.limits(n, field, nil)
 	switch {
 	case l == nil:
 		return nil
 	case len(l.Quotas) > 0:
-		p.Fault(n, "per_client: a client address has no quota (%s); write how many requests in what time, such as 20/1m", l.Quotas[0])
+		p.Fault(n, "%s: %s has no quota (%s); write how many requests in what time, such as 20/1m", field, each, l.Quotas[0])
 	case l.Stream > 0:
-		p.Fault(n, "per_client: stream belongs to the limits of the chatflow")
+		p.Fault(n, "%s: stream belongs to the limits of %s", field, of)
 	}
 	return l
 }

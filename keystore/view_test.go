@@ -24,6 +24,7 @@ type keyView struct {
 	NotBefore, NotAfter string
 	From, Groups        []string
 	Limits              keystore.Limits
+	Browser             *keystore.Browser
 	Secrets             []secretView
 }
 
@@ -45,7 +46,7 @@ func viewOf(s *keystore.Snapshot) view {
 		for _, n := range k.From {
 			kv.From = append(kv.From, n.String())
 		}
-		kv.Groups, kv.Limits = k.Groups, valueOf(k.Limits)
+		kv.Groups, kv.Limits, kv.Browser = k.Groups, valueOf(k.Limits), k.Browser
 		for _, sec := range k.Secrets() {
 			kv.Secrets = append(kv.Secrets, secretView{sec.Digest.String(), stamp(sec.NotBefore()), stamp(sec.NotAfter())})
 		}
@@ -104,6 +105,7 @@ func render(v view) string {
 		line("    ", "from", list(k.From))
 		line("    ", "groups", list(k.Groups))
 		line("    ", "limits", limits(k.Limits, ""))
+		line("    ", "browser", browser(k.Browser))
 		b.WriteString("    secrets:\n")
 		for _, s := range k.Secrets {
 			line("      - ", "sha256", quote(s.Digest))
@@ -142,6 +144,21 @@ func render(v view) string {
 		}
 	}
 	return b.String()
+}
+
+// browser writes b as a mapping in one line; empty if there is nothing to write.
+func browser(b *keystore.Browser) string {
+	if b == nil {
+		return ""
+	}
+	fields := []string{"origins: " + list(b.Origins), "max_ttl: " + b.MaxTTL.String()}
+	if len(b.Allow) > 0 {
+		fields = append(fields, "allow: "+list(b.Allow))
+	}
+	if b.PerUser != nil {
+		fields = append(fields, "per_user: "+limits(*b.PerUser, ""))
+	}
+	return "{" + strings.Join(append(fields, fmt.Sprintf("cookie: %t", b.Cookie)), ", ") + "}"
 }
 
 // limits writes l and one more field as a mapping in one line; empty if there is nothing to write.

@@ -32,6 +32,9 @@ func (x *exchange) account() {
 		ended.UpstreamHint = x.upstreamHint
 	}
 	x.hint = x.proxy.stats.End(&x.counted, &ended)
+	if result := x.tokenResult(); result != "" {
+		x.proxy.stats.BrowserToken(x.Key.ID, result)
+	}
 	if x.isOfGone(x.proxy.opts.Store.Snapshot()) {
 		x.proxy.endedLate.Store(true)
 	}
@@ -76,6 +79,9 @@ func (x *exchange) log(took time.Duration) {
 		if x.Secret != nil && len(x.Key.Secrets()) > 1 {
 			e.Str("key_fingerprint", x.Secret.Fingerprint()) // who still uses the old one?
 		}
+	}
+	if t := x.question.Page.Token; t != nil {
+		e.Str("user", t.UserHash())
 	}
 	if x.isHoney() {
 		e.Bool("honey", true)

@@ -52,8 +52,13 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 	if in.ContentLength > limit {
 		return nil, tooLargeToCheck(limit)
 	}
+	return p.bufferBody(in, body, a.Opens, limit, within)
+}
+
+// bufferBody reads a body of at most limit bytes within a time, of a client with a valid key or of another.
+func (p *Proxy) bufferBody(in *http.Request, body *requestBody, hasKey bool, limit int64, within time.Duration) (*bufferedBody, *problem.Error) {
 	budget := p.anonymousBudget
-	if a.Opens {
+	if hasKey {
 		budget = p.bodyBudget
 		conn := connection.Of(in.Context())
 		conn.Hold()
@@ -61,6 +66,15 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 	}
 	body.until = time.Now().Add(within)
 	return bufferBody(budget, body.client, in.Body, limit)
+}
+
+// bodyPolicy is what the chatflow says of request bodies and, for a browser token, its key.
+func (a *authorization) bodyPolicy() keystore.BodyPolicy {
+	policy := a.browserBody()
+	if a.Entry == nil {
+		return policy
+	}
+	return policy.And(a.Entry.Body)
 }
 
 // chatflowOf returns the chatflow that a request with a buffered body is for.
@@ -118,6 +132,6 @@ func checkMembers(policy keystore.BodyPolicy, r *route.Route, body []byte) *prob
 		case !found:
 			return nil
 		}
-		return &problem.Error{Code: problem.FieldNotAllowed, Detail: "this chatflow does not accept the member " + as, Reason: "the chatflow's `body:` denies the member " + as}
+		return &problem.Error{Code: problem.FieldNotAllowed, Detail: "this chatflow does not accept the member " + as, Reason: "the chatflow's `body:`, or for a browser token its key's `browser:`, denies the member " + as}
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // Explanation says what would become of a request.
@@ -39,11 +40,8 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	}
 	if len(data) > 0 {
 		r.Header.Set("Content-Type", "application/json")
-		r.Body = io.NopCloser(bytes.NewReader(data))
 	}
-	var a authorization
-	p.authorize(&a, r, time.Now(), netip.Addr{}, key)
-	p.authorizeBody(&a, r, &requestBody{})
+	a := p.authorizeAs(r, data, assumed{key: key})
 	defer a.buffered.release()
 	e := &Explanation{Allowed: a.Allowed}
 	if a.Route != nil {
@@ -59,18 +57,44 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 		if a.Refusal.Reason != "" {
 			e.add("", "%s", a.Refusal.Reason)
 		}
-		if hint := p.hint(a, r); hint != "" {
+		if hint := p.hint(*a, r); hint != "" {
 			e.add("to do", "%s", hint)
 		}
 		return e
 	}
 	upstream := p.opts.Upstream
-	e.add("decision", "allow: %s", why(a))
-	e.addLimits(a)
+	e.add("decision", "allow: %s", why(*a))
+	e.addLimits(*a)
 	e.add("upstream", "%s %s", a.Method, &url.URL{Scheme: upstream.Scheme, Host: upstream.Host, Path: upstream.Path + a.Path, RawQuery: a.Query})
-	e.add("credential", "%s", p.describeCredential(a, key))
-	e.addDisconnect(a)
+	e.add("credential", "%s", p.describeCredential(*a, key))
+	e.addDisconnect(*a)
+	if key != nil && key.Browser != nil && a.Opens {
+		e.add("browser token", "%s", p.explainBrowser(r, data, a, key))
+	}
 	return e
+}
+
+// authorizeAs authorizes a request with a body for somebody with a key. The caller releases the body.
+func (p *Proxy) authorizeAs(r *http.Request, data []byte, as assumed) *authorization {
+	if len(data) > 0 {
+		r.Body = io.NopCloser(bytes.NewReader(data))
+	}
+	a := &authorization{}
+	p.authorize(a, r, time.Now(), netip.Addr{}, as)
+	p.authorizeBody(a, r, &requestBody{})
+	return a
+}
+
+// explainBrowser says what would become of the same request with a browser token of the key for this chatflow.
+func (p *Proxy) explainBrowser(r *http.Request, data []byte, with *authorization, key *keystore.Key) string {
+	page := key.Browser.Origins[0]
+	t := &token.Token{Key: key.ID, Chatflows: []string{with.question.Chatflow}, Origins: key.Browser.Origins}
+	a := p.authorizeAs(r, data, assumed{key: key, page: PageToken{Token: t, Origin: page}})
+	defer a.buffered.release()
+	if !a.Allowed {
+		return fmt.Sprintf("would be refused: %d %s: %s", a.Refusal.Status(), a.Refusal.Code, cmp.Or(a.Refusal.Reason, a.Refusal.Detail))
+	}
+	return "one of this key for the chatflow would be let through, too; tokens are for " + key.Browser.String()
 }
 
 // addLimits adds the limits that the request counts against.

@@ -28,7 +28,7 @@ type Limiter interface {
 // limits are what a request counts against. It keeps its place among the requests at once until the upstream has ended: see
 // timeWithoutClient.
 type limits struct {
-	all     [3]limit.Holder
+	all     [limit.Holders]limit.Holder
 	n       int
 	begun   bool
 	grant   limit.Grant
@@ -70,6 +70,9 @@ func (x *exchange) beginLimits() {
 		if c.ClientLimits != nil {
 			l.add(limit.Holder{Kind: limit.Client, ID: c.ID, Client: network(x.client), Limits: c.ClientLimits})
 		}
+	}
+	if t := x.question.Page.Token; t != nil && x.Opens && x.Key.Browser.PerUser != nil {
+		l.add(limit.Holder{Kind: limit.User, ID: x.Key.ID, User: t.UserHash(), Limits: x.Key.Browser.PerUser})
 	}
 	if l.n == 0 {
 		return

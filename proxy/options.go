@@ -12,6 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // Options are what a Proxy is made of.
@@ -61,6 +62,8 @@ type Options struct {
 	FailureLimit FailureLimit
 	// Limiter counts what keys, chatflows and clients use. Nil means a [limit.Local].
 	Limiter Limiter
+	// Tokens sign and verify browser tokens. Nil means a secret of this process.
+	Tokens *token.Secrets
 	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id count.
 	TrustedProxies []netip.Prefix
 	// Log is where lines go. The zero value discards them.
@@ -91,6 +94,9 @@ func (o *Options) setDefaults() {
 	setDefault(&o.FailureLimit, DefaultFailureLimit)
 	if o.Limiter == nil {
 		o.Limiter = &limit.Local{}
+	}
+	if o.Tokens == nil {
+		o.Tokens = token.Random()
 	}
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()

@@ -103,6 +103,7 @@ func (cmd *checkCmd) verdict(s streams, keys *keystore.Snapshot, warned int) err
 func readKeys(c *config.Config, s streams) (*keystore.Store, error) {
 	o := keystore.Options{Require: c.KeysRequire, MayBeEmpty: c.AdminToken != "", Validate: func(keys *keystore.Snapshot) error {
 		proxy.WarnOfShares(keys, c.LimitsReplicas.Count)
+		proxy.CheckBrowser(keys, &c.Proxy)
 		return errors.Join(proxy.CheckKeyFile(keys, c.Proxy.Preset), proxy.CheckSnapshot(keys, c.Proxy.Preset, c.Proxy.Routes))
 	}}
 	if isPipe(c.Keys) {
@@ -212,6 +213,9 @@ func printLimits(t *tabwriter.Writer, s *keystore.Snapshot) {
 		}
 		if len(k.Groups) > 0 {
 			add("key "+k.ID, "groups "+strings.Join(k.Groups, ", "))
+		}
+		if k.Browser != nil {
+			add("browser tokens of key "+k.ID, k.Browser.String())
 		}
 	}
 	for _, c := range s.Chatflows() {

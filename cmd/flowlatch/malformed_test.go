@@ -76,6 +76,7 @@ var malformed = map[string][]struct{ value, why string }{
 	"limits-redis":          {{"http://localhost", "not the URL of a Redis"}, {"redis://:secret@local host", "not the URL of a Redis"}},
 	"limits-replicas":       {{"0", "from 1 to 1000"}, {"-1", "from 1 to 1000"}, {"dns:", "from 1 to 1000"}, {"many", "from 1 to 1000"}, {"3/3", "from 0"}, {"-1/3", "from 0"}, {"1/", "from 0"}, {"/3", "from 0"}, {"0/1/3", "from 0"}},
 	"limits-fallback":       {{"open", "want split, local or closed"}},
+	"browser-secrets":       {{"testdata/none", "reading the secrets of browser tokens"}, {"testdata", "a directory"}},
 	"cors-origins":          {{"null", "want an origin"}, {"https://a.example/", "want an origin"}, {"https://a.example,b.example", `"b.example"`}, {"*,https://a.example", "list it alone"}},
 	"keys-require":          {{"a.yaml,../b.yaml", `"../b.yaml"`}, {"a.txt", "want the name of a file"}, {".a.yaml", "not hidden"}, {"dir/a.yaml", "want the name of a file"}},
 	"wait-for-keys":         {{"5", "want a duration"}, {"-1s", "want a duration"}, {"forever", "want a duration"}},

@@ -98,6 +98,8 @@ type CertificateStatus struct {
 type reloadResponse struct {
 	ReloadStatus
 	Certificates []certificateReload `json:"certificates,omitempty"`
+	// BrowserSecrets are those of browser tokens, if a file has them.
+	BrowserSecrets *secretsReload `json:"browser_secrets,omitempty"`
 }
 
 // certificateReload is one reload of a certificate.
@@ -181,6 +183,8 @@ type KeyStatus struct {
 	CountStatus
 	// Limits are what it has used of its quotas and of its requests at once. They are left out of a status of many keys.
 	Limits []LimitStatus `json:"limits,omitempty"`
+	// Browser says in one line what browser tokens of the key may do; empty if there are none.
+	Browser string `json:"browser,omitempty"`
 	// SecretUse is when each secret was last used, if the key has more than one.
 	SecretUse []SecretStatus `json:"secret_use,omitempty"`
 }
@@ -241,6 +245,7 @@ func (a *Admin) status(v view) Status {
 	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot, validAt)
 	s.Refusals, s.RefusedKeys, s.UpstreamRefusals = a.refusalStatus(v), a.refusedKeys(now), a.upstreamRefusals(snapshot)
 	s.PublicChatflows = publicChatflows(snapshot)
+	s.Warnings = append(s.Warnings, secretsWarning(o.Tokens)...)
 	return s
 }
 

@@ -29,6 +29,7 @@ type account struct {
 // others is what other gates use, as last heard.
 type others struct {
 	client netip.Addr // of the account
+	user   string     // likewise
 	open   int64
 	at     time.Time // when open was heard
 	used   [keystore.Periods][counts]int64
@@ -104,7 +105,7 @@ func (a *account) beginPeriod(kind keystore.Period, now time.Time) {
 
 // keepPast keeps a month that has ended, if it was used.
 func (a *account) keepPast(month period) {
-	if a.kind == Client || month.unused() {
+	if a.kind.isMember() || month.unused() {
 		return
 	}
 	a.past = append(a.past, month)
@@ -243,11 +244,11 @@ func (a *account) end(u Use, began int64) (frees bool) {
 func (a *account) idle() bool { return a.open == 0 && (a.others == nil || a.others.shown == 0) }
 
 // atRest reports whether a new account would be the same, so that nothing is lost if this one is dropped. What a client
-// used in a period is of no account: it has no quotas.
+// or user has used in a period is of no account: it has no quotas.
 func (a *account) atRest(now time.Time) bool {
 	return a.idle() &&
 		!slices.ContainsFunc(a.buckets, func(b Bucket) bool { return int64(b) > now.UnixNano() }) &&
-		(a.kind == Client || len(a.past) == 0 && !slices.ContainsFunc(a.periods[:], func(p period) bool { return !p.unused() }))
+		(a.kind.isMember() || len(a.past) == 0 && !slices.ContainsFunc(a.periods[:], func(p period) bool { return !p.unused() }))
 }
 
 // dropIf marks a as gone if idle returns true for it, and reports whether it is.

@@ -124,15 +124,16 @@ func TestQuotasOfUse(t *testing.T) {
 	}
 }
 
-// TestAllOrNone has a request with three holders: what one refuses, the others do not count.
+// TestAllOrNone has a request with a holder of each kind: what one refuses, the others do not count.
 func TestAllOrNone(t *testing.T) {
-	for refusing, want := range []string{"key", "chatflow", "client"} {
-		limits := []*keystore.Limits{parse(t, "requests: 3/1h"), parse(t, "requests: [3/1h, 3/day]"), parse(t, "requests: 3/1h, concurrent: 3")}
+	for refusing, want := range []string{"key", "chatflow", "client", "user"} {
+		limits := []*keystore.Limits{parse(t, "requests: 3/1h"), parse(t, "requests: [3/1h, 3/day]"), parse(t, "requests: 3/1h, concurrent: 3"), parse(t, "requests: [3/1h, 3/1m]")}
 		limits[refusing] = parse(t, "requests: 1/1h")
 		holders := []limit.Holder{
 			{Kind: limit.Key, ID: "x", Limits: limits[0]},
 			{Kind: limit.Chatflow, ID: "x", Limits: limits[1]},
 			{Kind: limit.Client, ID: "x", Client: netip.MustParseAddr("192.0.2.1"), Limits: limits[2]},
+			{Kind: limit.User, ID: "x", User: "0123456789abcdef", Limits: limits[3]},
 		}
 		var l limit.Local
 		var g limit.Grant
@@ -255,13 +256,24 @@ func TestPruneLosesNothing(t *testing.T) {
 	}
 }
 
-// TestClientsAreBounded has more clients than are kept: those with open requests are.
+// TestClientsAreBounded has more clients, and more users, than are kept: those with open requests are.
 func TestClientsAreBounded(t *testing.T) {
-	var l limit.Local
 	limits := parse(t, "concurrent: 1")
-	holder := func(n int) []limit.Holder {
-		return []limit.Holder{{Kind: limit.Client, ID: "x", Client: netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), Limits: limits}}
-	}
+	t.Run("clients", func(t *testing.T) {
+		testBounded(t, func(n int) []limit.Holder {
+			return []limit.Holder{{Kind: limit.Client, ID: "x", Client: netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), Limits: limits}}
+		})
+	})
+	t.Run("users", func(t *testing.T) {
+		testBounded(t, func(n int) []limit.Holder {
+			return []limit.Holder{{Kind: limit.User, ID: "x", User: fmt.Sprint(n), Limits: limits}}
+		})
+	})
+}
+
+func testBounded(t *testing.T, holder func(n int) []limit.Holder) {
+	t.Helper()
+	var l limit.Local
 	var open [10]limit.Grant
 	for n := range open {
 		l.Begin(&open[n], holder(n), noon)

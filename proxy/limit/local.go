@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// MaxClients is for how many client addresses, each at one chatflow, what they use is kept. If there are more, those that
-// have nothing open are forgotten in no order, and may begin anew.
+// MaxClients is for how many client addresses, each at one chatflow, what they use is kept, and for how many users. If there
+// are more, those that have nothing open are forgotten in no order, and may begin anew.
 const MaxClients = 1 << 16
 
 // Local counts in this process. The zero value is ready; all methods may be called concurrently.
 type Local struct {
 	keys, chatflows accounts[string]
 	clients         accounts[client]
+	users           accounts[user]
 	share           atomic.Pointer[Share]
 	pruned          atomic.Int64 // when Prune was first called, in nanoseconds since 1970
 }
@@ -25,9 +26,12 @@ type client struct {
 	address  netip.Addr
 }
 
+// user is a user of a key's browser tokens.
+type user struct{ key, user string }
+
 // Grant is a request that has been counted. The zero value is of none.
 type Grant struct {
-	accounts [3]*account
+	accounts [Holders]*account
 	n        int
 	began    int64 // when it was counted, in seconds since 1970
 }
@@ -124,6 +128,8 @@ func (l *Local) account(h Holder) *account {
 		return l.keys.of(h.ID, h)
 	case Chatflow:
 		return l.chatflows.of(h.ID, h)
+	case User:
+		return l.users.of(user{h.ID, h.User}, h)
 	default:
 		return l.clients.of(client{h.ID, h.Client}, h)
 	}
@@ -167,6 +173,7 @@ func (l *Local) Prune(now time.Time) {
 	l.keys.prune(atRest)
 	l.chatflows.prune(atRest)
 	l.clients.prune(atRest)
+	l.users.prune(atRest)
 }
 
 // accounts are those of one kind of holder.
@@ -192,12 +199,12 @@ func (s *accounts[K]) of(k K, h Holder) *account {
 	if s.m == nil {
 		s.m = map[K]*account{}
 	}
-	if _, bounded := any(k).(client); bounded && len(s.m) >= MaxClients {
+	if h.Kind.isMember() && len(s.m) >= MaxClients {
 		s.drop((*account).idle, 1)
 	}
 	a = &account{kind: h.Kind, id: h.ID}
 	if s.shared {
-		a.others = &others{client: h.Client}
+		a.others = &others{client: h.Client, user: h.User}
 	}
 	s.m[k] = a
 	return a
@@ -217,6 +224,7 @@ func (l *Local) eachAccount(do func(*account)) {
 	l.keys.each(do)
 	l.chatflows.each(do)
 	l.clients.each(do)
+	l.users.each(do)
 }
 
 // prune drops the accounts that idle returns true for.
@@ -252,9 +260,11 @@ func (l *Local) Open(key string) int64 {
 	return a.open
 }
 
-// Clients returns of how many client addresses, each at one chatflow, something is kept.
-func (l *Local) Clients() int {
-	l.clients.mu.RLock()
-	defer l.clients.mu.RUnlock()
-	return len(l.clients.m)
+// Clients returns of how many client addresses, each at one chatflow, and of how many users something is kept.
+func (l *Local) Clients() int { return l.clients.count() + l.users.count() }
+
+func (s *accounts[K]) count() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.m)
 }

@@ -59,6 +59,10 @@ type Route struct {
 	UpstreamKey string
 	// UpstreamNeeds is what the upstream means by 401 on this route, in words, where no credential would help.
 	UpstreamNeeds string
+	// Message says that a request is a message to the chatflow, of which a browser token may send a number.
+	Message bool
+	// Upload says that the body is an upload, which browser tokens may send where they may send uploads.
+	Upload bool
 	// Websocket allows the request to upgrade to the websocket protocol.
 	Websocket bool
 }

@@ -125,6 +125,11 @@ func (s *Stats) Abandoned(key, chatflow string, d time.Duration) {
 	s.metrics.abandoned.WithLabelValues(key, chatflow).Add(d.Seconds())
 }
 
+// BrowserToken counts a browser token of a key: one that was minted, or what became of a request with one.
+func (s *Stats) BrowserToken(key, result string) {
+	s.metrics.browserTokens.WithLabelValues(key, result).Inc()
+}
+
 // Prune forgets what is counted for keys and chatflows that a snapshot does not have, unless they have open requests.
 func (s *Stats) Prune(snapshot *keystore.Snapshot) {
 	s.chatflows.prune(snapshot)
