@@ -17,7 +17,8 @@ import (
 func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keystore.Store, error) {
 	started, keys := false, 0
 	options := keystore.Options{
-		Require: c.KeysRequire,
+		Require:    c.KeysRequire,
+		MayBeEmpty: c.AdminToken != "", // and filled on the console
 		Validate: func(s *keystore.Snapshot) error {
 			if err := proxy.CheckKeyFile(s, c.Proxy.Preset); err != nil {
 				return err
