@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // How the text of a setting is parsed. Every error says what is wanted instead.
@@ -108,6 +109,8 @@ func origin(text string) (*url.URL, error) {
 }
 
 func origins(items []string) ([]string, error) { return items, proxy.ValidateOrigins(items) }
+
+func prefix(text string) (string, error) { return text, route.ValidatePrefix(text) }
 
 func timeout(text string) (time.Duration, error) {
 	d, err := ParseDuration(text)
