@@ -23,6 +23,7 @@ var ownPaths = map[string]*ownPath{
 	ownKeyRoute.Path:     {ownKeyRoute, (*Proxy).serveOwnKey},
 	ownTokenRoute.Path:   {ownTokenRoute, (*Proxy).serveOwnToken},
 	ownSessionRoute.Path: {ownSessionRoute, (*Proxy).serveOwnSession},
+	widgetRoute.Path:     {widgetRoute, (*Proxy).serveWidget},
 }
 
 // serveOwn serves a request for a path of the gate's own, and reports whether it is for one.
