@@ -52,6 +52,7 @@ func TestFlowise(t *testing.T) {
 		{"a key holder aborts a stream", abort},
 		{"a file goes up and comes down with a key", files},
 		{"the widget does what its page says", widgets},
+		{"the widget uses a private chatflow by tokens", privateWidgets},
 		{"clients that people use get responses", clientPrograms},
 		{"an SDK asks about streaming without a key", openDiscovery},
 		{"keyed discovery asks for a key", keyedDiscovery},
