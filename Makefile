@@ -1,5 +1,5 @@
 # Targets of flowlatch. Go is enough for them but where help says what else is needed; manifests uses promtool, Node, Python, PHP, nginx and Caddy where
-# they are installed, proxies nginx and HAProxy, bench Caddy as well, release git.
+# they are installed, proxies nginx and HAProxy, bench Caddy as well, bench-limits Redis too, release git.
 
 GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT   = go run mvdan.cc/gofumpt@v0.12.0
@@ -95,12 +95,16 @@ e2e-n8n: ## run the end-to-end test of the preset n8n against a real n8n (needs 
 	go test -tags e2e -count=1 -timeout 20m -v ./test/e2e/n8n
 
 .PHONY: bench-keys
-bench-keys: ## measure what keys cost: large key files, 100 reloads a second, a decision (7 minutes)
+bench-keys: ## measure what keys cost: large key files, 100 reloads a second, a decision, counting, memory (7 minutes)
 	go run -tags bench ./tools/bench keys $(BENCH_ARGS)
 
 .PHONY: bench
 bench: ## measure what the gate costs beside httputil, nginx, HAProxy and Caddy (10 minutes; with BENCH_ARGS=-quick 2; see tools/bench)
 	go run -tags bench ./tools/bench $(BENCH_ARGS)
+
+.PHONY: bench-limits
+bench-limits: ## measure what limits cost, counted here and in Redis, beside nginx, HAProxy and Caddy (4 minutes; with BENCH_ARGS=-quick 1)
+	go run -tags bench ./tools/bench limits $(BENCH_ARGS)
 
 .PHONY: bench-oracle
 bench-oracle: ## measure whether the time of a refusal tells what the gate knows (1 minute)

@@ -37,13 +37,10 @@ func caddy(ctx context.Context) (string, error) {
 	return path, nil
 }
 
-// gate returns the flowlatch to measure: the one that -bin names, or one built from this tree as it is shipped.
-func gate(ctx context.Context, o *options) (string, error) {
-	if o.binary != "" {
-		return o.binary, nil
-	}
+// build builds flowlatch from this tree, as it is shipped.
+func build(ctx context.Context, dir string) (string, error) {
 	progress("building flowlatch")
-	path := filepath.Join(o.dir, "flowlatch")
+	path := filepath.Join(dir, "flowlatch")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "github.com/flowlatch/flowlatch/cmd/flowlatch")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

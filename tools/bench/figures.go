@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// figures holds what was measured, by figure and product, a value for each turn.
+// figures holds what was measured, by figure and product, a value for each round, or turn.
 type figures map[string]map[string][]float64
 
 func (f figures) note(figure, product string, v float64) {
@@ -21,17 +21,28 @@ func (f figures) note(figure, product string, v float64) {
 	f[figure][product] = append(f[figure][product], v)
 }
 
-// of returns the spread of a product's figure over the turns.
+// of returns the spread of a product's figure over the rounds.
 func (f figures) of(figure, product string) spread { return spreadOf(f[figure][product]) }
 
-// ratio returns the spread of one product's figure over another's, turn by turn.
+// ratio returns the spread of one product's figure over another's, round by round.
 func (f figures) ratio(figure, product, over string) spread {
-	var ratios []float64
-	a, b := f[figure][product], f[figure][over]
+	return ratio(f[figure][product], f[figure][over])
+}
+
+// ratio returns the spread of a over b, which were measured in the same rounds.
+func ratio(a, b []float64) spread { return compared(a, b, func(a, b float64) float64 { return a / b }) }
+
+// difference returns the spread of a less b, which were measured in the same rounds.
+func difference(a, b []float64) spread {
+	return compared(a, b, func(a, b float64) float64 { return a - b })
+}
+
+func compared(a, b []float64, how func(a, b float64) float64) spread {
+	var values []float64
 	for i := range min(len(a), len(b)) {
-		ratios = append(ratios, a[i]/b[i])
+		values = append(values, how(a[i], b[i]))
 	}
-	return spreadOf(ratios)
+	return spreadOf(values)
 }
 
 // spread is a median with its range. Its median is NaN if there is no value.
@@ -81,7 +92,9 @@ type reading struct {
 // none is the limit of what has none.
 var none = math.Inf(1)
 
-func millis(d time.Duration) float64 { return d.Seconds() * 1000 }
+func millis(d time.Duration) float64 { return d.Seconds() * 1e3 }
+
+func micros(d time.Duration) float64 { return d.Seconds() * 1e6 }
 
 // table is lines of cells, the first of which is the header.
 type table [][]string

@@ -34,6 +34,9 @@ func chatflowOf(i int) string {
 	return fmt.Sprintf("%08x-1111-4222-8333-444455556666", i/keysPerChatflow)
 }
 
+// pathOf returns the path of predictions of that chatflow.
+func pathOf(i int) string { return "/api/v1/prediction/" + chatflowOf(i) }
+
 // post returns a prediction request. ask is what the upstream does; empty means a short response.
 func post(chatflow, token, ask string) string {
 	body := `{"question":"Hello?"}`
@@ -61,6 +64,14 @@ func unknown(n int) (requests []string) {
 	return requests
 }
 
+// usedUp returns requests for the last chatflow with each of its keys.
+func (f *fixture) usedUp(ask string) (requests []string) {
+	for k := manyKeys - keysPerChatflow; k < manyKeys; k++ {
+		requests = append(requests, post(chatflowOf(k), f.tokens[k], ask))
+	}
+	return requests
+}
+
 // The parts of a key file that are used here.
 type (
 	keyFile struct {
@@ -71,11 +82,12 @@ type (
 	key struct {
 		ID     string `json:"id"`
 		SHA256 string `json:"sha256"`
-		More   string `json:"-"` // of a key in YAML
+		More   string `json:"-"` // in YAML
 	}
 	chatflow struct {
 		ID   string   `json:"id"`
 		Keys []string `json:"keys"`
+		More string   `json:"-"` // in YAML
 	}
 )
 
@@ -97,6 +109,23 @@ func (f *fixture) keyFile(n int, more ...key) keyFile {
 	return file
 }
 
+// wide are limits that no load reaches.
+const wide = "requests: 1000000/1s, concurrent: 100000"
+
+// limit limits all keys, chatflows and clients, so widely that nothing is refused, but for the last chatflow: it lets one request in.
+func (k keyFile) limit() {
+	for n := range k.Keys {
+		k.Keys[n].More = "    limits: {" + wide + "}\n"
+	}
+	for n := range k.Chatflows {
+		limits := wide
+		if n == len(k.Chatflows)-1 {
+			limits = "requests: 1/744h, concurrent: 100000"
+		}
+		k.Chatflows[n].More = "    limits: {" + limits + ", per_client: {" + wide + "}}\n"
+	}
+}
+
 // write writes a key file, as JSON or YAML by the name's extension.
 func (k keyFile) write(path string) error {
 	file, err := os.Create(path)
@@ -114,7 +143,7 @@ func (k keyFile) write(path string) error {
 	}
 	fmt.Fprint(w, "chatflows:\n")
 	for _, c := range k.Chatflows {
-		fmt.Fprintf(w, "  - id: %s\n    keys: [%s]\n", c.ID, strings.Join(c.Keys, ", "))
+		fmt.Fprintf(w, "  - id: %s\n    keys: [%s]\n%s", c.ID, strings.Join(c.Keys, ", "), c.More)
 	}
 	return w.Flush()
 }

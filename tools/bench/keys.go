@@ -7,16 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
-
-	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/proxy"
-	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // keyFiles are the key files that are measured: what people write, and what a program writes.
@@ -30,26 +24,18 @@ var keyFiles = []struct {
 	{"keys.json", 1_000_000, 5, 400},
 }
 
-// keys measures what keys cost: large key files that replace a small one under load, a hundred reloads a second, and a decision.
+// keys measures what keys cost: large key files that replace a small one under load, a hundred reloads a second, a decision,
+// and limits.
 func keys(ctx context.Context, o *options, out io.Writer) error {
-	binary, err := gate(ctx, o)
-	if err != nil {
-		return err
-	}
-	up, err := startUpstream(ctx, o.dir)
-	if err != nil {
-		return err
-	}
-	defer up.end()
 	count := 0
 	for _, f := range keyFiles {
 		count = max(count, f.count)
 	}
 	progress("making %d keys", count)
-	l := &keyLab{options: o, gate: flowlatch(flowlatchName, binary), upstream: up.addr, keys: newFixture(count)}
+	l := &keyLab{options: o, gate: flowlatch(flowlatchName, o.binary), keys: newFixture(count)}
 	fmt.Fprintf(out, "%s.\n\n", machine())
 	var failed []error
-	for _, measure := range []func(context.Context) (table, error){l.files, l.storm, l.decisions} {
+	for _, measure := range []func(context.Context) (table, error){l.files, l.storm, l.decisions, l.counting, l.memory} {
 		t, err := measure(ctx)
 		t.print(out)
 		failed = append(failed, err)
@@ -60,9 +46,8 @@ func keys(ctx context.Context, o *options, out io.Writer) error {
 // keyLab is what the measurements of keys share.
 type keyLab struct {
 	*options
-	gate     *product
-	upstream string
-	keys     *fixture
+	gate *product
+	keys *fixture
 }
 
 // start starts a gate with few keys in a key file of the given name.
@@ -75,7 +60,7 @@ func (l *keyLab) start(ctx context.Context, name string) (*instance, error) {
 	if err := l.keys.keyFile(fewKeys).write(path); err != nil {
 		return nil, err
 	}
-	return l.gate.start(ctx, l.dir, l.upstream, l.keys, fewKeys, path)
+	return l.gate.start(ctx, l.dir, l.upstream.addr, l.keys, fewKeys, path)
 }
 
 // paced is a load of keys that every key file has, at times fixed beforehand: a gate that stalls is charged with all requests that are due meanwhile.
@@ -233,48 +218,4 @@ func (l *keyLab) storm(ctx context.Context) (t table, err error) {
 		{"requests, slowest", millis(saw.Max), none, " ms"},
 	}, after.left(before)...))
 	return t, errors.Join(err, saw.err("during the reloads"))
-}
-
-// decisions measures what deciding on a request costs, the digest of the token included. The keys are used in random order, so that with many of them nothing
-// that is stored of a key is in a cache of the processor. The token is, as that of a request which was just read.
-func (l *keyLab) decisions(context.Context) (table, error) {
-	const decisions = 1_000_000
-	t := table{{"CPU of a decision", "measured"}}
-	for _, count := range []int{fewKeys, manyKeys, len(l.keys.tokens)} {
-		progress("decisions with %d keys", count)
-		path := filepath.Join(l.dir, "decide.json")
-		if err := l.keys.keyFile(count).write(path); err != nil {
-			return t, err
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return t, err
-		}
-		snapshot, err := keystore.Parse(path, content)
-		if err != nil {
-			return t, err
-		}
-		var text strings.Builder
-		for _, k := range rand.Perm(count) {
-			text.WriteString(l.keys.tokens[k] + chatflowOf(k))
-		}
-		asked, size, token, now := text.String(), text.Len()/count, len(l.keys.tokens[0]), time.Now()
-		var times []float64
-		for range 9 {
-			before := ownCPU() // and not the time, in which other programs run, too
-			for n := range decisions {
-				q := asked[n%count*size:][:size]
-				if !proxy.Decide(snapshot, proxy.Question{Chatflow: q[token:], Bearer: route.Bearer{Token: q[:token], Present: true}}, now).Allowed {
-					return t, fmt.Errorf("a valid key of %d is refused", count)
-				}
-			}
-			times = append(times, float64((ownCPU()-before).Nanoseconds())/decisions)
-		}
-		limit := 500.0
-		if count > manyKeys {
-			limit = none // of a million keys, none is in a cache
-		}
-		t.judge(fmt.Sprintf("%d keys", count), spreadOf(times), limit, " ns")
-	}
-	return t, nil
 }

@@ -30,6 +30,7 @@ type options struct {
 	samples  int           // of each kind of refusal
 	quick    bool
 	dir      string // for temporary files, removed in the end
+	upstream *upstream
 }
 
 // measurements are the subcommands for people, children are those that measurements start.
@@ -37,6 +38,7 @@ var (
 	measurements = map[string]func(context.Context, *options, io.Writer) error{
 		"compare": compare,
 		"keys":    keys,
+		"limits":  limits,
 		"oracle":  oracle,
 		"soak":    soak,
 	}
@@ -70,10 +72,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	measure := measurements[name]
 	if measure == nil {
-		return fmt.Errorf("unknown measurement %q, want compare, keys, oracle or soak", name)
+		return fmt.Errorf("unknown measurement %q, want compare, keys, limits, oracle or soak", name)
 	}
 	o := options{turns: 3, duration: time.Second, idle: 4000}
 	switch {
+	case name == "limits":
+		o.duration = 600 * time.Millisecond
 	case name != "compare":
 		o.duration = 30 * time.Second
 	case slices.Contains(args, "-quick"):
@@ -81,10 +85,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	flags := flag.NewFlagSet("bench "+name, flag.ExitOnError)
 	flags.Func("bin", "a flowlatch to measure instead of one built from this tree", absolute(&o.binary))
-	flags.Func("baseline", "compare: another flowlatch, such as of the commit before a change", absolute(&o.baseline))
-	flags.BoolVar(&o.quick, "quick", false, "compare: 2 minutes, without nginx, HAProxy and Caddy")
-	flags.IntVar(&o.turns, "turns", o.turns, "compare, keys: how often each product is started and measured")
-	flags.DurationVar(&o.duration, "for", o.duration, "compare, keys, soak: how long each load lasts")
+	flags.Func("baseline", "compare, limits: another flowlatch, such as of the commit before a change", absolute(&o.baseline))
+	flags.BoolVar(&o.quick, "quick", false, "compare, limits: without nginx, HAProxy and Caddy; compare: with fewer and shorter loads")
+	flags.IntVar(&o.turns, "turns", o.turns, "compare, keys, limits: how often each product is started and measured")
+	flags.DurationVar(&o.duration, "for", o.duration, "compare, keys, limits, soak: how long each load lasts")
 	flags.IntVar(&o.idle, "streams", o.idle, "compare: idle streams")
 	flags.IntVar(&o.samples, "samples", 40_000, "oracle: requests of each kind")
 	_ = flags.Parse(args) // exits
@@ -99,6 +103,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(o.dir)
+	if o.binary == "" {
+		if o.binary, err = build(ctx, o.dir); err != nil {
+			return err
+		}
+	}
+	if o.upstream, err = startUpstream(ctx, o.dir); err != nil {
+		return err
+	}
+	defer o.upstream.end()
 	return measure(ctx, &o, out)
 }
 

@@ -29,15 +29,6 @@ type refusal struct {
 // oracle measures whether a client without a valid key can tell by the time of a refusal what the gate knows: whether a chatflow is listed, and what is
 // wrong with a key. Kinds of refusals are sent in random order over one connection, so that whatever else the machine does hits all of them alike.
 func oracle(ctx context.Context, o *options, out io.Writer) error {
-	binary, err := gate(ctx, o)
-	if err != nil {
-		return err
-	}
-	up, err := startUpstream(ctx, o.dir)
-	if err != nil {
-		return err
-	}
-	defer up.end()
 	keys := newFixture(1000)
 	secrets := map[string]string{}
 	var refused []key
@@ -49,7 +40,7 @@ func oracle(ctx context.Context, o *options, out io.Writer) error {
 	if err := keys.keyFile(len(keys.tokens), refused...).write(file); err != nil {
 		return err
 	}
-	i, err := flowlatch(flowlatchName, binary).start(ctx, o.dir, up.addr, keys, 1, file)
+	i, err := flowlatch(flowlatchName, o.binary).start(ctx, o.dir, o.upstream.addr, keys, 1, file)
 	if err != nil {
 		return err
 	}

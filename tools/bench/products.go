@@ -7,6 +7,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -25,6 +26,10 @@ type product struct {
 	args   string   // of its start in the foreground, with the names of site
 	files  []string // of its configuration, templates in products/
 	single bool     // it checks one key only
+
+	limited bool   // requests in a time and at once are limited: of keys, chatflows and clients
+	shared  bool   // by a redis-server of its own
+	without string // the name of the same product without limits
 }
 
 // Names of products that bars speak of.
@@ -41,6 +46,8 @@ var templates embed.FS
 type site struct {
 	Dir, Upstream string
 	Port, Admin   int
+	Limited       bool
+	UsedUp        string // the path of the chatflow that lets nothing in any more, if the product has limits
 	KeyFile       string // of flowlatch; empty means one with the keys of Tokens
 	Tokens        []string
 	keys          *fixture
@@ -49,6 +56,7 @@ type site struct {
 // instance is a running product.
 type instance struct {
 	*process
+	redis *process // nil if it has none
 	*product
 	site
 	ready time.Duration // from its start to the first response
@@ -64,7 +72,7 @@ func flowlatch(name, binary string) *product {
 
 // start starts a product before an upstream with the first count keys and waits for its first response.
 func (p *product) start(ctx context.Context, dir, upstream string, keys *fixture, count int, keyFile string) (i *instance, err error) {
-	s := site{Upstream: upstream, KeyFile: keyFile, keys: keys, Tokens: keys.tokens[:count]}
+	s := site{Upstream: upstream, KeyFile: keyFile, keys: keys, Tokens: keys.tokens[:count], Limited: p.limited, UsedUp: pathOf(manyKeys - 1)}
 	if s.Dir, err = os.MkdirTemp(dir, "site-"); err != nil {
 		return nil, err
 	}
@@ -79,7 +87,11 @@ func (p *product) start(ctx context.Context, dir, upstream string, keys *fixture
 		if err := os.Mkdir(filepath.Dir(s.KeyFile), 0o755); err != nil {
 			return nil, err
 		}
-		if err := keys.keyFile(count).write(s.KeyFile); err != nil {
+		file := keys.keyFile(count)
+		if p.limited {
+			file.limit()
+		}
+		if err := file.write(s.KeyFile); err != nil {
 			return nil, err
 		}
 	}
@@ -92,16 +104,27 @@ func (p *product) start(ctx context.Context, dir, upstream string, keys *fixture
 			return nil, err
 		}
 	}
-	child, err := start(ctx, coreOfProduct, s.Dir, append([]string{p.binary}, strings.Fields(string(s.fill(p.args)))...)...)
-	if err != nil {
-		return nil, err
-	}
-	i = &instance{process: child, product: p, site: s}
-	if err := i.firstResponse(ctx); err != nil {
+	i = &instance{product: p, site: s}
+	if err := i.run(ctx); err != nil {
 		i.close()
 		return nil, fmt.Errorf("%s: %w", p.name, err)
 	}
 	return i, nil
+}
+
+// run starts the processes and waits for the first response.
+func (i *instance) run(ctx context.Context) (err error) {
+	if i.shared {
+		if i.redis, err = startRedis(ctx, i.Dir); err != nil {
+			return err
+		}
+	}
+	if i.process, err = start(ctx, coreOfProduct, i.Dir, append([]string{i.binary}, strings.Fields(string(i.fill(i.args)))...)...); err != nil {
+		return err
+	}
+	err = i.serves(ctx, post(chatflowOf(0), i.Tokens[0], ""))
+	i.ready = time.Since(i.began)
+	return err
 }
 
 // fill fills in a template of this program.
@@ -113,22 +136,20 @@ func (s site) fill(text string) []byte {
 	return b.Bytes()
 }
 
-// firstResponse sends requests until there is a response.
-func (i *instance) firstResponse(ctx context.Context) error {
-	request := []byte(post(chatflowOf(0), i.Tokens[0], ""))
-	return i.wait(ctx, time.Minute, time.Millisecond, "first response", func() (bool, error) {
+// serves sends a request until there is a response.
+func (i *instance) serves(ctx context.Context, request string) error {
+	return i.wait(ctx, time.Minute, time.Millisecond, "response", func() (bool, error) {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(i.Port))
 		if err != nil {
 			return false, err
 		}
 		defer conn.Close()
 		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-		if _, err := conn.Write(request); err != nil {
+		if _, err := io.WriteString(conn, request); err != nil {
 			return false, err
 		}
 		got := make([]byte, 4096)
 		n, err := conn.Read(got)
-		i.ready = time.Since(i.began)
 		if err != nil || !strings.HasPrefix(string(got[:n]), "HTTP/1.1 200 ") {
 			return false, fmt.Errorf("response %q, %w", got[:n], err)
 		}
@@ -139,7 +160,14 @@ func (i *instance) firstResponse(ctx context.Context) error {
 // close stops the instance and removes what it wrote.
 func (i *instance) close() {
 	i.end()
+	i.redis.end()
 	os.RemoveAll(i.Dir)
+}
+
+func closeAll(instances []*instance) {
+	for _, i := range instances {
+		i.close()
+	}
 }
 
 // products returns those that are to be measured, and their versions. One that is not installed is left out.
@@ -148,11 +176,7 @@ func products(ctx context.Context, o *options) (all []*product, versions []strin
 	if err != nil {
 		return nil, nil, err
 	}
-	binary, err := gate(ctx, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	all = []*product{flowlatch(flowlatchName, binary)}
+	all = []*product{flowlatch(flowlatchName, o.binary)}
 	if o.baseline != "" {
 		all = append(all, flowlatch(baselineName, o.baseline))
 	}
@@ -172,10 +196,9 @@ func products(ctx context.Context, o *options) (all []*product, versions []strin
 			continue
 		}
 		all = append(all, p)
-		out, _ := exec.CommandContext(ctx, p.binary, "-v").CombinedOutput()
-		versions = append(versions, p.name+" "+regexp.MustCompile(`\d+\.\d+[-+.\w~]*`).FindString(string(out)))
+		versions = append(versions, p.name+" "+versionOf(ctx, p.binary))
 	}
-	binary, err = caddy(ctx)
+	binary, err := caddy(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -184,6 +207,12 @@ func products(ctx context.Context, o *options) (all []*product, versions []strin
 		args: "run --adapter caddyfile --config {{.Dir}}/Caddyfile", files: []string{"Caddyfile"},
 	})
 	return all, append(versions, "Caddy "+caddyVersion), nil
+}
+
+// versionOf returns the version that a program prints with -v.
+func versionOf(ctx context.Context, binary string) string {
+	out, _ := exec.CommandContext(ctx, binary, "-v").CombinedOutput() // without it, the version is empty
+	return regexp.MustCompile(`\d+\.\d+[-+.\w~]*`).FindString(string(out))
 }
 
 // lookPath finds a program, also where only root's PATH leads.

@@ -61,8 +61,7 @@ func (c *comparison) report(out io.Writer) {
 		if b.over == "" {
 			limits.judge(b.figure, c.figures.of(b.figure, flowlatchName), b.limit, b.unit)
 		} else {
-			what, _, _ := strings.Cut(b.figure, ", µs")
-			limits.judge(what+", to "+b.over, c.figures.ratio(b.figure, flowlatchName, b.over), b.limit, b.unit)
+			limits.judge(b.figure+", to "+b.over, c.figures.ratio(b.figure, flowlatchName, b.over), b.limit, b.unit)
 		}
 	}
 	ratios, all := table{{"ratio of flowlatch to"}}, table{{"figure"}}

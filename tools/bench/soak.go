@@ -17,17 +17,8 @@ import (
 
 // soak sends flowlatch a load of all kinds while its key file changes every second, and looks at what it holds before and after.
 func soak(ctx context.Context, o *options, out io.Writer) error {
-	binary, err := gate(ctx, o)
-	if err != nil {
-		return err
-	}
-	up, err := startUpstream(ctx, o.dir)
-	if err != nil {
-		return err
-	}
-	defer up.end()
 	keys := newFixture(fewKeys)
-	i, err := flowlatch(flowlatchName, binary).start(ctx, o.dir, up.addr, keys, fewKeys, "")
+	i, err := flowlatch(flowlatchName, o.binary).start(ctx, o.dir, o.upstream.addr, keys, fewKeys, "")
 	if err != nil {
 		return err
 	}
