@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -236,9 +237,9 @@ func (v *visitor) tries() {
 	if left := time.Until(time.Unix(got.Expires, 0)); left < 9*time.Minute || left > 10*time.Minute {
 		v.t.Errorf("the token ends in %v, want 10 minutes", left)
 	}
-	bearer := append(asJSON, "Authorization", "Bearer "+got.Token)
+	bearer := slices.Concat(asJSON, []string{"Authorization", "Bearer " + got.Token})
 	v.want(200, "POST", path, question, bearer...)
-	v.want(403, "POST", path, question, append(bearer, "Origin", "https://evil.example")...)
+	v.want(403, "POST", path, question, slices.Concat(bearer, []string{"Origin", "https://evil.example"})...)
 
 	res, text = v.do("POST", "/chat/-/session", "", "Authorization", "Bearer "+got.Token)
 	session, _ := http.ParseSetCookie(res.Header.Get("Set-Cookie"))
@@ -247,5 +248,5 @@ func (v *visitor) tries() {
 	}
 	v.cookie += "; " + session.Name + "=" + session.Value
 	v.want(200, "POST", path, question, asJSON...)
-	v.want(401, "POST", path, question, append(asJSON, "Sec-Fetch-Site", "same-site")...)
+	v.want(401, "POST", path, question, slices.Concat(asJSON, []string{"Sec-Fetch-Site", "same-site"})...)
 }
