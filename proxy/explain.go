@@ -194,6 +194,9 @@ func (p *Proxy) idForm(r *route.Route) string {
 
 // unknownPath says what a path that no route has may be.
 func (p *Proxy) unknownPath(path string) string {
+	if own := ownPaths[path]; own != nil {
+		return fmt.Sprintf("the gate itself responds to %s %s, and sends it nowhere; what it needs is in docs/routes.md", strings.Join(own.route.AllMethods(), ", "), path)
+	}
 	without := &http.Request{URL: &url.URL{Path: strings.TrimSuffix(path, "/")}}
 	if strings.HasSuffix(path, "/") && p.known.Methods(without) != nil {
 		return fmt.Sprintf("remove the slash at the end: %s is a route, and with the slash it is another path", without.URL.Path)
