@@ -1,23 +1,24 @@
-/* Starts Flowise's chat widget with tokens from the page's own server: flowlatch's docs/widget.md. */
+/* Starts Flowise's chat widget with tokens from the page's server: flowlatch's docs/widget.md. */
 (() => {
-  const { src, dataset: data } = document.currentScript, gate = src.replace('/-/widget.js', ''), session = 'session' in data
+  // The script is /-/widget.js of the gate.
+  const { src, dataset: data } = document.currentScript, gate = src.slice(0, -12), session = 'session' in data
   const sentences = { 401: 'Please sign in to chat.', 403: 'You may not chat here.', 429: 'Please try again later.' }
   const root = document.documentElement, element = (name, fields) => Object.assign(document.createElement(name), fields)
   const now = () => Date.now()
   let token, renewAt = 0, endsAt = 0, pending, started, notice
 
   function fail(error) {
-    console.error('flowlatch: no token:', error)
+    console.error('flowlatch:', error)
     renewAt = now() + (error == 401 || error == 403 ? 3e5 : 15e3)
     if (now() < endsAt) return
     notice?.remove()
-    notice = element('p', { textContent: data['message-' + error] ?? sentences[error] ?? 'The chat is not available.', role: 'status' })
+    notice = element('p', { textContent: data['message-' + error] ?? sentences[error] ?? 'The chat is unavailable.', role: 'status' })
     notice.style.cssText = 'position:fixed;right:1em;bottom:0;padding:1em;background:#fff;color:#333'
     if (notice.textContent) root.append(notice)
   }
 
   async function post(url, headers) {
-    const response = await fetch(url, { method: 'POST', headers, cache: 'no-store', redirect: 'manual', signal: AbortSignal.timeout(1e4) })
+    const response = await fetch(url, { method: 'POST', headers, redirect: 'manual', signal: AbortSignal.timeout(1e4) })
     // A redirect has no status here. It leads to a page to sign in.
     if (!response.ok) throw response.status || 401
     return response
@@ -27,7 +28,7 @@
     const response = await post(data.token), got = await response.json()
     // The visitor's clock may be wrong.
     const life = got.expires_at * 1e3 - (Date.parse(response.headers.get('Date')) || now())
-    if (!got.token || !(life > 0)) throw 'malformed'
+    if (!(got.token && life > 0)) throw 'malformed'
     if (session) await post(gate + '/-/session', { Authorization: 'Bearer ' + got.token })
     token = got.token
     endsAt = now() + life
@@ -37,12 +38,12 @@
 
   // Renews the token when it is time. Only without a live one must this be waited for.
   function fresh() {
-    if (data.token && now() >= renewAt) pending ||= renew().catch(fail).finally(() => { pending = null })
+    if (data.token && now() >= renewAt) pending ||= renew().catch(fail).finally(() => { pending = 0 })
     if (now() >= endsAt) return pending
   }
 
   async function onRequest(request) {
-    window.flowlatchAsked ||= /"(question|form)"/.test(request.body)
+    window.flowlatch ||= /"(question|form)"/.test(request.body)
     await fresh()
     if (!token || session) return
     request.headers = new Headers(request.headers)
@@ -70,10 +71,13 @@
   setInterval(look, 15e3)
   document.addEventListener('visibilitychange', look)
 
-  // One flag for all chats of the page: their questions look alike here.
-  new PerformanceObserver((list, observer) => {
-    if (session || window.flowlatchAsked || !list.getEntriesByName(`${gate}/api/v1/prediction/${data.chatflow}`)[0]) return
-    observer.disconnect()
-    console.warn('flowlatch: this widget asks without a token; use 3.1.3 or newer, or data-session')
+  // What became of questions. One flag for all chats of the page, because their questions look alike here.
+  new PerformanceObserver((list) => {
+    const [entry] = list.getEntriesByName(`${gate}/api/v1/prediction/${data.chatflow}`)
+    // The gate may have been restarted, and the token be dead.
+    if (entry?.responseStatus == 401) endsAt = renewAt = 0
+    if (!entry || session || window.flowlatch) return
+    window.flowlatch = 1
+    console.warn('flowlatch: this widget asks without a token; use 3.1.3 or newer or data-session')
   }).observe({ type: 'resource' })
 })()

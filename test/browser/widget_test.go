@@ -240,7 +240,7 @@ func TestWidgetWithWrongClock(t *testing.T) {
 func TestWidgetWithoutToken(t *testing.T) {
 	const (
 		signIn, mayNot = "Please sign in to chat.", "You may not chat here."
-		later, none    = "Please try again later.", "The chat is not available."
+		later, none    = "Please try again later.", "The chat is unavailable."
 	)
 	html := func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "<!doctype html><title>Welcome</title>")
@@ -318,7 +318,25 @@ func TestWidgetWithSlowTokens(t *testing.T) {
 	if got := b.text(t, "#page"); got != "page" {
 		t.Errorf("page = %q, want it shown", got)
 	}
-	b.shows(t, "p[role=status]", "The chat is not available.")
+	b.shows(t, "p[role=status]", "The chat is unavailable.")
+}
+
+// TestWidgetAfterRestart: a gate that does not know the token any more, as after a restart with a new secret, costs the
+// visitor one question.
+func TestWidgetAfterRestart(t *testing.T) {
+	s := startSite(t, scriptLine(`data-token="/token/x"`))
+	b := visit(t, s.URL, wide)
+	b.chats(t, 1)
+	b.asks(t, 0, "200")
+	s.gate.replace(t, strings.Replace(widgetKeys, "{id: one, secret: secret-of-one-0123456789}", "{id: one, secret: another-secret-0123456789}", 1))
+	s.respond(giveToken("two", 1000))
+	b.asks(t, 0, "401")
+	eventually(t, "question with the new token", func() bool {
+		return strings.HasPrefix(eval[string](t, b, "chats[0].ask('hello')"), "200")
+	})
+	if n := s.asked(); n != 2 {
+		t.Errorf("requests for tokens = %d, want 2", n)
+	}
 }
 
 // TestOldWidget: one that sends questions without the token is told about on the console, once.
@@ -332,7 +350,7 @@ func TestOldWidget(t *testing.T) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, m := range b.messages {
-			if strings.Contains(m, "this widget asks without a token; use 3.1.3 or newer, or data-session") {
+			if strings.Contains(m, "this widget asks without a token; use 3.1.3 or newer or data-session") {
 				n++
 			}
 		}
