@@ -9,7 +9,7 @@
 
   function fail(error) {
     console.error('flowlatch:', error)
-    renewAt = now() + (error == 401 || error == 403 ? 3e5 : 15e3)
+    renewAt = now() + 6e4
     if (now() < endsAt) return
     notice?.remove()
     notice = element('p', { textContent: data['message-' + error] ?? sentences[error] ?? 'The chat is unavailable.', role: 'status' })
@@ -26,13 +26,13 @@
 
   async function renew() {
     const response = await post(data.token), got = await response.json()
-    // The visitor's clock may be wrong.
-    const life = got.expires_at * 1e3 - (Date.parse(response.headers.get('Date')) || now())
+    // The visitor's clock may be wrong. Both times are whole seconds, and the response was under way.
+    const life = got.expires_at * 1e3 - (Date.parse(response.headers.get('Date')) || now()) - 2e3, ends = now() + life
     if (!(got.token && life > 0)) throw 'malformed'
     if (session) await post(gate + '/-/session', { Authorization: 'Bearer ' + got.token })
     token = got.token
-    endsAt = now() + life
-    renewAt = endsAt - life / 5
+    endsAt = ends
+    renewAt = ends - life / 5
     notice?.remove()
   }
 
