@@ -113,16 +113,16 @@ func pairs[T any](old, next []*T, id func(*T) string, each func(was, is *T)) {
 }
 
 func sameKey(a, b *Key) bool {
-	return a.Disabled == b.Disabled && a.fromFlowise == b.fromFlowise && a.valid == b.valid && a.Limits.equal(b.Limits) && a.Browser.equal(b.Browser) &&
+	return a.Owner == b.Owner && a.Disabled == b.Disabled && a.Honey == b.Honey && a.fromFlowise == b.fromFlowise && a.valid == b.valid && a.Limits.equal(b.Limits) && a.Browser.equal(b.Browser) &&
 		slices.Equal(a.From, b.From) && slices.Equal(a.Groups, b.Groups) && slices.EqualFunc(a.secrets, b.secrets, func(a, b Secret) bool {
 		return a.Digest == b.Digest && a.valid == b.valid
 	})
 }
 
-// losesOfKey reports whether b lacks something that a has: a secret, a limit of its use, or something that its browser tokens may do. Disabling a key, or
-// letting it expire earlier, is no loss.
+// losesOfKey reports whether b lacks something that a has: a secret, a limit of its use, or something that its browser
+// tokens may do. Disabling a key, or letting it expire earlier, is no loss.
 func losesOfKey(a, b *Key) bool {
-	return a.Disabled && !b.Disabled || len(b.secrets) < len(a.secrets) || b.valid.lacks(a.valid) || b.Limits.lacks(a.Limits) || b.Browser.lacks(a.Browser) ||
+	return a.Disabled && !b.Disabled || a.Honey && !b.Honey || a.Owner != "" && b.Owner == "" || len(b.secrets) < len(a.secrets) || b.valid.lacks(a.valid) || b.Limits.lacks(a.Limits) || b.Browser.lacks(a.Browser) ||
 		len(a.From) > 0 && len(b.From) == 0 || len(a.Groups) > 0 && len(b.Groups) == 0 ||
 		slices.ContainsFunc(a.secrets, func(s Secret) bool {
 			i := slices.IndexFunc(b.secrets, func(t Secret) bool { return t.Digest == s.Digest })
@@ -150,12 +150,19 @@ func losesOfChatflow(a, b *Chatflow) bool {
 		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.hasID(k.ID) })
 }
 
-// GainedKey reports whether c is old with key id in its list as well, and nothing else. Nil is a chatflow that is not listed.
-func (c *Chatflow) GainedKey(old *Chatflow, id string) bool {
+// Equal reports whether nothing differs between k and o but the place in the file.
+func (k *Key) Equal(o *Key) bool { return k.ID == o.ID && sameKey(k, o) }
+
+// Equal reports whether nothing differs between c and o but the place in the file, and what keys are.
+func (c *Chatflow) Equal(o *Chatflow) bool { return c.ID == o.ID && sameChatflow(c, o) }
+
+// GainedKeys reports whether c is old with the keys ids in its list as well, and nothing else. Nil is a chatflow that is not
+// listed.
+func (c *Chatflow) GainedKeys(old *Chatflow, ids ...string) bool {
 	if old == nil {
 		old = &Chatflow{}
 	}
 	without := *c
-	without.keys = slices.DeleteFunc(slices.Clone(c.keys), func(k *Key) bool { return k.ID == id })
-	return c.hasID(id) && sameChatflow(old, &without)
+	without.keys = slices.DeleteFunc(slices.Clone(c.keys), func(k *Key) bool { return slices.Contains(ids, k.ID) })
+	return len(without.keys)+len(ids) == len(c.keys) && sameChatflow(old, &without)
 }

@@ -12,8 +12,16 @@ import (
 type Key struct {
 	// ID is public: logs and metrics have it.
 	ID string
+	// Owner says who has the key, for people; it may be empty.
+	Owner string
 	// Disabled says that no secret of the key is accepted.
 	Disabled bool
+	// Honey says that the key was planted where only a thief looks. No secret of it is accepted, and whoever sends one is
+	// reported.
+	Honey bool
+
+	fromFlowise bool // and not from the key file itself
+
 	// From are the addresses from which it may be used; none means any.
 	From []netip.Prefix
 	// Groups are the route groups that it may use; none means all that are exposed.
@@ -22,8 +30,6 @@ type Key struct {
 	Limits *Limits
 	// Browser says what browser tokens of the key may do; nil means that there are none.
 	Browser *Browser
-
-	fromFlowise bool // and not from the key file itself
 
 	// Line is the line of the key in its file, from 1; for a key of Flowise, the line that names Flowise's file.
 	Line int
@@ -102,6 +108,7 @@ type Validity uint8
 // The validities, from the worst to the best.
 const (
 	Unknown Validity = iota // no key has this secret
+	Honey
 	Disabled
 	NotYetValid
 	Expired
@@ -110,7 +117,7 @@ const (
 
 // String returns the validity as logs have it.
 func (v Validity) String() string {
-	return [...]string{"unknown", "disabled", "not_yet_valid", "expired", "valid"}[v]
+	return [...]string{"unknown", "honey", "disabled", "not_yet_valid", "expired", "valid"}[v]
 }
 
 // Validity returns the best validity of the key's secrets at now.
@@ -128,6 +135,8 @@ func (s *Secret) Validity(now time.Time) Validity {
 	switch {
 	case s.key.Disabled:
 		return Disabled
+	case s.key.Honey:
+		return Honey
 	case t < s.valid.from || t < s.key.valid.from:
 		return NotYetValid
 	case t >= s.valid.until || t >= s.key.valid.until:

@@ -61,7 +61,7 @@ func TestKeyTimes(t *testing.T) {
 
 func TestValidityString(t *testing.T) {
 	for v, want := range map[keystore.Validity]string{
-		keystore.Unknown: "unknown", keystore.Disabled: "disabled", keystore.NotYetValid: "not_yet_valid",
+		keystore.Unknown: "unknown", keystore.Honey: "honey", keystore.Disabled: "disabled", keystore.NotYetValid: "not_yet_valid",
 		keystore.Expired: "expired", keystore.Valid: "valid",
 	} {
 		if got := v.String(); got != want {

@@ -1,8 +1,12 @@
 package keystore
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -12,7 +16,7 @@ import (
 // The names of fields, to guess what was meant by others.
 var (
 	secretFields = []string{"sha256", "secret", "not_before", "not_after"}
-	keyFields    = append([]string{"id", "secrets", "disabled", "from", "groups", "limits", "browser"}, secretFields...)
+	keyFields    = append([]string{"id", "secrets", "owner", "disabled", "honey", "from", "groups", "limits", "browser"}, secretFields...)
 )
 
 func (p *parser) key(n *yaml.Node) {
@@ -25,8 +29,12 @@ func (p *parser) key(n *yaml.Node) {
 			id = n
 		case "secrets":
 			secrets = n
+		case "owner":
+			p.owner(k, n)
 		case "disabled":
 			k.Disabled = p.Bool(n, "disabled")
+		case "honey":
+			k.Honey = p.Bool(n, "honey")
 		case "from":
 			p.Sequence(n, "from", func(n *yaml.Node) { p.network(k, n) })
 		case "groups":
@@ -64,6 +72,33 @@ func (p *parser) key(n *yaml.Node) {
 		}
 	}
 	p.addKey(n, k)
+}
+
+// maxText is the most characters of an owner.
+const maxText = 200
+
+// ValidateText returns an error if s cannot be the owner of a key, or the name that somebody gives a chatflow. It is free
+// text, shown to people in terminals and on pages. The error begins with what.
+func ValidateText(what, s string) error {
+	switch {
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) }):
+		return fmt.Errorf("%s: it has a line break or another character that cannot be shown; write it on one line", what)
+	case utf8.RuneCountInString(s) > maxText:
+		return fmt.Errorf("%s: it has %d characters, want at most %d", what, utf8.RuneCountInString(s), maxText)
+	}
+	return nil
+}
+
+func (p *parser) owner(k *Key, n *yaml.Node) {
+	v, ok := p.Text(n, "owner")
+	if !ok {
+		return
+	}
+	if err := ValidateText("owner", v); err != nil {
+		p.Fault(n, "%v", err)
+		return
+	}
+	k.Owner = v
 }
 
 // network reads an address or network from which k may be used.

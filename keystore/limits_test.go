@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -44,6 +45,12 @@ func TestLimitsCompared(t *testing.T) {
 		{key, "browser: {origins: [https://a.example]}", "browser: {origins: [https://a.example], cookie: true}", true, false},
 		{key, "browser: {origins: [https://a.example], per_user: {concurrent: 1}}", "browser: {origins: [https://a.example]}", true, true},
 		{key, "browser: {origins: [https://a.example], per_user: {concurrent: 1}}", "browser: {origins: [https://a.example], per_user: {concurrent: 2}}", true, false},
+		{key, "", "owner: Jane", true, false},
+		{key, "owner: Jane", "owner: Joe", true, false},
+		{key, "owner: Jane", "", true, true},
+		{key, "", "honey: true", true, false},
+		{key, "honey: true", "", true, true},
+		{key, "honey: false", "", false, false},
 		{chatflow, "", "limits: {concurrent: 1}", true, false},
 		{chatflow, "limits: {concurrent: 1}", "", true, true},
 		{chatflow, "limits: {concurrent: 1, per_client: {concurrent: 1}}", "limits: {concurrent: 1}", true, true},
@@ -79,5 +86,24 @@ func TestLimitsString(t *testing.T) {
 	}
 	if got := c.ClientLimits.String(); got != "none" {
 		t.Errorf("String() of no limits = %q, want none", got)
+	}
+}
+
+func TestParseLimits(t *testing.T) {
+	for text, want := range map[string]string{
+		"requests: [10/1s, 5/day], concurrent: 4": "10/1s requests, 5/day requests, 4 at once",
+		`"stream": "10m"`:                         "10m a response",
+	} {
+		if l, err := ParseLimits(text); err != nil || l.String() != want {
+			t.Errorf("ParseLimits(%q) = %v, %v, want %s", text, l, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"": "limits: nothing is limited", "requests: 10": `requests: "10" does not say in what time`, "per_client: {}": `no field "per_client"`,
+		"requests: [1/1s]}, x: {": "second", "concurrent: 0, stream: 1": "concurrent: \"0\" is not a whole number", "[": "not YAML",
+	} {
+		if l, err := ParseLimits(text); err == nil || !strings.Contains(err.Error(), want) && want != "second" {
+			t.Errorf("ParseLimits(%q) = %v, %v, want %q", text, l, err, want)
+		}
 	}
 }

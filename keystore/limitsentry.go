@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -21,6 +22,21 @@ const (
 )
 
 var limitFields = []string{"requests", "concurrent", "stream", "stream_seconds", "bytes", "enforce"}
+
+// ParseLimits reads limits as they stand in a key file, without a line: `requests: [10/1s, 10000/month], concurrent: 4`.
+// The error has all that is wrong with them.
+func ParseLimits(text string) (*Limits, error) {
+	p := &parser{Decoder: &strictyaml.Decoder{}, snapshot: &Snapshot{}}
+	var l *Limits
+	if root := p.Document([]byte("{" + text + "}")); root != nil {
+		l = p.limits(root, "limits", nil)
+	}
+	var errs []error
+	for _, f := range p.Faults {
+		errs = append(errs, errors.New(f.Text))
+	}
+	return l, errors.Join(errs...)
+}
 
 // limits reads the limits at n. perClient is nil where there can be none.
 func (p *parser) limits(n *yaml.Node, what string, perClient **Limits) *Limits {

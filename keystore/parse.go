@@ -145,7 +145,7 @@ func (p *parser) warnUnused() {
 		}
 	}
 	for i, k := range p.snapshot.keys {
-		if !used[i] && !k.fromFlowise {
+		if !used[i] && !k.fromFlowise && !k.Honey {
 			p.Warn(k.Line, "key %q opens no chatflow", k.ID)
 		}
 	}

@@ -150,6 +150,28 @@ func (s *Snapshot) Entry(id string) *Chatflow {
 	return s.byID[id]
 }
 
+// EntryNamed is Entry for an ID that somebody typed: if there is no such chatflow, the error says what was probably meant.
+func (s *Snapshot) EntryNamed(id string) (*Chatflow, error) {
+	if c := s.Entry(id); c != nil {
+		return c, nil
+	}
+	guess := cmp.Or(s.NearChatflow(id), "; `flowlatch check` shows those there are")
+	return nil, fmt.Errorf("no chatflow %s is listed%s", strictyaml.Quote(id), guess)
+}
+
+// NearChatflow asks whether the chatflow was meant whose ID or name is nearest to a text, if one is near; otherwise it
+// returns nothing.
+func (s *Snapshot) NearChatflow(text string) string {
+	var names []string
+	for _, c := range s.chatflows {
+		names = append(names, c.ID)
+		if c.Name != "" {
+			names = append(names, c.Name)
+		}
+	}
+	return strictyaml.DidYouMean(text, names)
+}
+
 // Match says whose secret a client has sent.
 type Match struct {
 	Validity Validity

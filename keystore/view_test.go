@@ -19,8 +19,8 @@ type view struct {
 }
 
 type keyView struct {
-	ID                  string
-	Disabled            bool
+	ID, Owner           string
+	Disabled, Honey     bool
 	NotBefore, NotAfter string
 	From, Groups        []string
 	Limits              keystore.Limits
@@ -41,7 +41,7 @@ type chatflowView struct {
 func viewOf(s *keystore.Snapshot) view {
 	v := view{Public: s.AnyPublic()}
 	for _, k := range s.Keys() {
-		kv := keyView{ID: k.ID, Disabled: k.Disabled, NotBefore: stamp(k.NotBefore()), NotAfter: stamp(k.OwnNotAfter())}
+		kv := keyView{ID: k.ID, Owner: k.Owner, Disabled: k.Disabled, Honey: k.Honey, NotBefore: stamp(k.NotBefore()), NotAfter: stamp(k.OwnNotAfter())}
 		for _, n := range k.From {
 			kv.From = append(kv.From, n.String())
 		}
@@ -94,6 +94,12 @@ func render(v view) string {
 		line("    ", "not_after", k.NotAfter)
 		if k.Disabled {
 			line("    ", "disabled", "true")
+		}
+		if k.Honey {
+			line("    ", "honey", "true")
+		}
+		if k.Owner != "" {
+			line("    ", "owner", quote(k.Owner))
 		}
 		line("    ", "from", list(k.From))
 		line("    ", "groups", list(k.Groups))

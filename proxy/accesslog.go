@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/stats"
@@ -25,7 +26,7 @@ func (x *exchange) account() {
 	took := time.Since(x.started)
 	ended := stats.Request{
 		ID: x.id, Method: logMethod(w.request.Method), Client: x.client, Started: x.started, Ended: x.started.Add(took), FirstByte: w.firstByte,
-		Route: x.routeLabel(), Chatflow: x.Entry, Key: x.Key, Secret: x.Secret, Status: w.status, Err: x.err, Allowed: x.Allowed,
+		Route: x.routeLabel(), Chatflow: x.Entry, Key: x.Key, Secret: x.Secret, Status: w.status, Err: x.err, Allowed: x.Allowed, Honey: x.isHoney(),
 	}
 	if x.refusedByUpstream() {
 		ended.UpstreamHint = x.upstreamHint
@@ -82,6 +83,9 @@ func (x *exchange) log(took time.Duration) {
 	if t := x.question.Page.Token; t != nil {
 		e.Str("user", t.UserHash())
 	}
+	if x.isHoney() {
+		e.Bool("honey", true)
+	}
 	e.Str("decision", decision).Int("status", w.status)
 	if x.err != nil {
 		e.Str("code", string(x.err.Code))
@@ -108,7 +112,7 @@ func (x *exchange) log(took time.Duration) {
 // logLevel is how much a request's line matters: whoever is on call looks at errors, then at warnings.
 func (x *exchange) logLevel() zerolog.Level {
 	switch {
-	case x.err != nil && x.response.status >= 500:
+	case x.isHoney(), x.err != nil && x.response.status >= 500:
 		return zerolog.ErrorLevel
 	case x.err != nil && x.err.Code != problem.ClientClosed:
 		return zerolog.WarnLevel
@@ -120,9 +124,13 @@ func (x *exchange) logLevel() zerolog.Level {
 	return zerolog.InfoLevel
 }
 
+// isHoney reports whether the request presented a honey key. Whether it was allowed depends on that as little as on any
+// other wrong key.
+func (x *exchange) isHoney() bool { return x.Validity == keystore.Honey }
+
 // unremarkable reports whether a request was let in and answered as client and upstream wanted.
 func (x *exchange) unremarkable() bool {
-	return x.Allowed && x.err == nil && x.response.status < http.StatusInternalServerError && x.hint == ""
+	return x.Allowed && !x.isHoney() && x.err == nil && x.response.status < http.StatusInternalServerError && x.hint == ""
 }
 
 // logMethod returns the method if it is a usual one: any token can be sent as a method.
@@ -141,6 +149,8 @@ func (p *Proxy) mayLog(x *exchange) bool {
 	switch {
 	case p.opts.Log.GetLevel() <= zerolog.DebugLevel || x.Opens:
 		return true
+	case x.isHoney():
+		return p.sampler.allow(problem.HoneyKey, x.started)
 	case x.Allowed:
 		return p.sampler.allow(problem.AllowedWithoutKey, x.started)
 	}

@@ -80,7 +80,7 @@ func (t *PageToken) exceeds(q *Question, k *keystore.Key) *problem.Error {
 	if k.Browser == nil {
 		return &tokenWithoutKey
 	}
-	fromPage := t.Origin == "" && t.SameSite || slices.Contains(t.Token.Origins, t.Origin) && slices.Contains(k.Browser.Origins, t.Origin)
+	fromPage := t.SameSite || slices.Contains(t.Token.Origins, t.Origin) && slices.Contains(k.Browser.Origins, t.Origin)
 	switch {
 	case t.Token.Life() > k.Browser.MaxTTL:
 		return &tokenTooLong

@@ -55,8 +55,8 @@ func malformedTokens(t *testing.T) map[string]string {
 		}
 		return signedBy(signingBytes, goodHeader, strings.Replace(claims, old, next, 1))
 	}
-	exp := claims[strings.Index(claims, `"exp":`)+6:]
-	exp = exp[:strings.Index(exp, ",")]
+	_, exp, _ := strings.Cut(claims, `"exp":`)
+	exp, _, _ = strings.Cut(exp, ",")
 	sha := func(text string, sum func([]byte) []byte) string {
 		return text + "." + base64.RawURLEncoding.EncodeToString(sum([]byte(text)))
 	}

@@ -46,9 +46,10 @@ keys:
     browser: {origins: [` + pageOrigin + `]}
   - {id: plain, secret: ` + secretA + `}
   - {id: off, secret: secret-of-off-0123456789, disabled: true, browser: {origins: [` + pageOrigin + `]}}
+  - {id: trap, secret: secret-of-trap-0123456789, honey: true, browser: {origins: [` + pageOrigin + `]}}
   - {id: old, secret: secret-of-old-0123456789, not_after: 2020-01-01T00:00:00Z, browser: {origins: [` + pageOrigin + `]}}
 chatflows:
-  - {id: ` + botA + `, name: bot-a, keys: [web, free, pictures, grouped, far, plain, off, old]}
+  - {id: ` + botA + `, name: bot-a, keys: [web, free, pictures, grouped, far, plain, off, old, trap]}
   - {id: ` + botB + `, keys: [web]}
   - {id: ` + botKeyed + `, keys: [web], upstream_authorization: forward, body: {deny: [form]}}
   - {id: ` + botPublic + `, public: true}
@@ -122,21 +123,22 @@ func TestBrowserToken(t *testing.T) {
 		want    string // code; empty if it is allowed
 		reason  string // in the log
 	}{
-		"its chatflow":          {nil, "POST " + predictA, question, []string{origin, jsonType}, "", ""},
-		"config of the chat":    {nil, "GET /api/v1/public-chatbotConfig/" + botA, "", []string{origin}, "", ""},
-		"without Origin":        {nil, "GET /api/v1/public-chatbotConfig/" + botA, "", []string{sameOrigin}, "", ""},
-		"of the same site":      {nil, "GET /api/v1/public-chatbotConfig/" + botA, "", []string{sameSite}, "", ""},
-		"an image":              {nil, "GET /api/v1/get-upload-file?chatflowId=" + botA + "&chatId=c&fileName=f.png", "", []string{sameOrigin}, "", ""},
-		"chatflow in the body":  {nil, "POST /api/v1/leads", `{"chatflowid":"` + botA + `","name":"x"}`, []string{origin, jsonType}, "", ""},
-		"two chatflows":         {func(t *token.Token) { t.Chatflows = []string{botB, botA} }, "POST " + predictA, question, []string{origin, jsonType}, "", ""},
-		"two origins":           {func(t *token.Token) { t.Origins = []string{"https://b.example.com", pageOrigin} }, "POST " + predictA, question, []string{origin, jsonType}, "", ""},
-		"uploads where allowed": {of("pictures"), "POST " + predictA, `{"question":"x","uploads":[]}`, []string{origin, jsonType}, "", ""},
-		"a file where allowed":  {of("pictures"), "POST /api/v1/attachments/" + botA + "/c", "--x--", []string{origin, form}, "", ""},
-		"anything if allowed":   {of("free"), "POST " + predictA, `{"overrideConfig":{},"history":[]}`, []string{origin, jsonType}, "", ""},
-		"a form if allowed":     {of("free"), "POST " + predictA, "--x--", []string{origin, form}, "", ""},
-		"group of its key":      {of("grouped"), "GET /api/v1/public-chatbotConfig/" + botA, "", []string{origin}, "", ""},
-		"network of its key":    {of("far"), "POST " + predictA, question, []string{origin, jsonType, elsewhere}, "", ""},
-		"public, not its own":   {nil, "POST /api/v1/prediction/" + botPublic, question, []string{origin, jsonType}, "", ""},
+		"its chatflow":             {nil, "POST " + predictA, question, []string{origin, jsonType}, "", ""},
+		"config of the chat":       {nil, "GET /api/v1/public-chatbotConfig/" + botA, "", []string{origin}, "", ""},
+		"without Origin":           {nil, "GET /api/v1/public-chatbotConfig/" + botA, "", []string{sameOrigin}, "", ""},
+		"of the same site":         {nil, "GET /api/v1/public-chatbotConfig/" + botA, "", []string{sameSite}, "", ""},
+		"an image":                 {nil, "GET /api/v1/get-upload-file?chatflowId=" + botA + "&chatId=c&fileName=f.png", "", []string{sameOrigin}, "", ""},
+		"chatflow in the body":     {nil, "POST /api/v1/leads", `{"chatflowid":"` + botA + `","name":"x"}`, []string{origin, jsonType}, "", ""},
+		"two chatflows":            {func(t *token.Token) { t.Chatflows = []string{botB, botA} }, "POST " + predictA, question, []string{origin, jsonType}, "", ""},
+		"two origins":              {func(t *token.Token) { t.Origins = []string{"https://b.example.com", pageOrigin} }, "POST " + predictA, question, []string{origin, jsonType}, "", ""},
+		"uploads where allowed":    {of("pictures"), "POST " + predictA, `{"question":"x","uploads":[]}`, []string{origin, jsonType}, "", ""},
+		"a file where allowed":     {of("pictures"), "POST /api/v1/attachments/" + botA + "/c", "--x--", []string{origin, form}, "", ""},
+		"anything if allowed":      {of("free"), "POST " + predictA, `{"overrideConfig":{},"history":[]}`, []string{origin, jsonType}, "", ""},
+		"a form if allowed":        {of("free"), "POST " + predictA, "--x--", []string{origin, form}, "", ""},
+		"group of its key":         {of("grouped"), "GET /api/v1/public-chatbotConfig/" + botA, "", []string{origin}, "", ""},
+		"network of its key":       {of("far"), "POST " + predictA, question, []string{origin, jsonType, elsewhere}, "", ""},
+		"a chatflow that forwards": {func(t *token.Token) { t.Chatflows = []string{botKeyed} }, "POST /api/v1/prediction/" + botKeyed, question, []string{origin, jsonType}, "", ""},
+		"public, not its own":      {nil, "POST /api/v1/prediction/" + botPublic, question, []string{origin, jsonType}, "", ""},
 
 		"another chatflow of its key":    {nil, "POST /api/v1/prediction/" + botB, question, []string{origin, jsonType}, notFor, "browser token is not for the chatflow"},
 		"chatflow that its key lacks":    {func(t *token.Token) { t.Key, t.Chatflows = "free", []string{botB} }, "POST /api/v1/prediction/" + botB, question, []string{origin, jsonType}, notFor, "key is not listed"},
@@ -182,6 +184,7 @@ func TestBrowserToken(t *testing.T) {
 		"of the future":                  {func(t *token.Token) { t.Issued, t.Expires = now.Add(time.Hour), now.Add(2*time.Hour) }, "POST " + predictA, question, []string{origin, jsonType}, invalid, "issued in the future"},
 		"key disabled":                   {of("off"), "POST " + predictA, question, []string{origin, jsonType}, invalid, "key is disabled"},
 		"key expired":                    {of("old"), "POST " + predictA, question, []string{origin, jsonType}, invalid, "key has expired"},
+		"key planted":                    {of("trap"), "POST " + predictA, question, []string{origin, jsonType}, invalid, "honey key"},
 		"key without tokens":             {of("plain"), "POST " + predictA, question, []string{origin, jsonType}, invalid, "not there any more"},
 		"key unknown":                    {of("gone"), "POST " + predictA, question, []string{origin, jsonType}, invalid, "not there any more"},
 
@@ -285,116 +288,4 @@ func TestBrowserTokenStreams(t *testing.T) {
 	store.Reload()
 	testkit.Eventually(t, "the end of the stream", func() bool { return g.proxy.Stats().KeyUse("web").Streams == 0 })
 	testkit.Eventually(t, "its log line", func() bool { return strings.Contains(g.log.String(), `"code":"key_revoked"`) })
-}
-
-// TestBrowserTokenLimits: the limits of each user, the number of messages, and those of the key for all.
-func TestBrowserTokenLimits(t *testing.T) {
-	t.Parallel()
-	g, secrets := browserGate(t, nil, func(o *proxy.Options) {
-		withKeys(t, strings.Replace(browserFile, "    secret: "+secretWeb+"\n", "    secret: "+secretWeb+"\n    limits: {requests: 9/1h}\n", 1))(o)
-	})
-	user := func(name string, messages int64) string {
-		return browserToken(t, secrets, func(tok *token.Token) { tok.User, tok.Messages = name, messages })
-	}
-	limited, few, again := user("42", 0), user("43", 2), user("43", 2)
-	const config = "/api/v1/public-chatbotConfig/" + botA
-	for n, step := range []struct{ token, path, want string }{
-		{limited, "", ""},
-		{limited, "", ""},
-		{user("42", 0), "", ""}, // another token of the same user
-		{limited, "", string(problem.RateLimited)},
-		{limited, config, string(problem.RateLimited)},
-		{few, "", ""},
-		{few, config, ""}, // no message
-		{few, "", ""},
-		{user("44", 1), "", ""},
-		{user("44", 1), "", ""},
-		{again, "", string(problem.RateLimited)}, // the user's limit holds before the messages are counted
-		{user("45", 1), "", ""},                  // the ninth with the key
-		{user("46", 1), "", string(problem.RateLimited)},
-	} {
-		var res *response
-		if step.path == "" {
-			res = g.predict(t, botA, step.token, "Origin: "+pageOrigin)
-		} else {
-			res = g.request(t, "GET", step.path, "", bearerOf(step.token), "Origin: "+pageOrigin)
-		}
-		if res.problem.Code != step.want {
-			t.Errorf("request %d = %d %q %s, want %q", n+1, res.status, res.problem.Code, res.problem.Detail, step.want)
-		}
-	}
-}
-
-// TestBrowserTokenMessages: a token sends as many messages as it may, and its client is told not to try again.
-func TestBrowserTokenMessages(t *testing.T) {
-	t.Parallel()
-	g, secrets := browserGate(t, nil, nil)
-	text := browserToken(t, secrets, func(tok *token.Token) { tok.Key, tok.Messages = "free", 3 })
-	for n := range 5 {
-		res := g.predict(t, botA, text, "Origin: "+pageOrigin)
-		if n < 3 {
-			if res.status != 200 {
-				t.Errorf("message %d = %d %s, want 200", n+1, res.status, res.body)
-			}
-			continue
-		}
-		checkProblem(t, res, 429, problem.QuotaExceeded)
-		if res.header.Get("X-Should-Retry") != "false" || res.header.Get("Retry-After") == "" {
-			t.Errorf("message %d: header %v, want no other try", n+1, res.header)
-		}
-	}
-	if _, _, n := g.upstream.last(); n != 3 {
-		t.Errorf("messages that reached the upstream = %d, want 3", n)
-	}
-}
-
-// TestBrowserTokenCounted: metrics and log name the key, and the user by a hash alone.
-func TestBrowserTokenCounted(t *testing.T) {
-	t.Parallel()
-	g, secrets := browserGate(t, nil, nil)
-	text := browserToken(t, secrets, func(tok *token.Token) { tok.User = "jane@example.com" })
-	g.predict(t, botA, text, "Origin: "+pageOrigin)
-	g.predict(t, botB, text, "Origin: "+pageOrigin)
-	g.predict(t, botA, browserToken(t, secrets, of("gone")), "Origin: "+pageOrigin)
-	g.predict(t, botA, secretWeb)
-	testkit.Eventually(t, "four log lines", func() bool { return strings.Count(g.log.String(), `"message":"request"`) == 4 })
-	_, metrics := g.adminGet(t, "GET", "/metrics")
-	for _, want := range []string{
-		`flowlatch_browser_tokens_total{key="web",result="allowed"} 1`, `flowlatch_browser_tokens_total{key="web",result="refused"} 1`,
-		`flowlatch_requests_total{chatflow="bot-a",code="200",key="web",route="prediction"} 2`,
-	} {
-		if !strings.Contains(metrics, want+"\n") {
-			t.Errorf("metrics lack %s", want)
-		}
-	}
-	if strings.Contains(metrics, "gone") || strings.Contains(metrics, "jane") || strings.Contains(g.log.String(), "jane") {
-		t.Error("metrics or log have the user, or a key that is not there")
-	}
-	// printf 'web\0jane@example.com' | sha256sum | cut -c1-16
-	if n := strings.Count(g.log.String(), `"key":"web","user":"38c0220c050df8a6"`); n != 2 {
-		t.Errorf("log lines with the hash of the user = %d, want 2:\n%s", n, g.log.String())
-	}
-	if use := g.proxy.Stats().KeyUse("web"); use.Requests != 3 || use.LastUsed.IsZero() {
-		t.Errorf("use of the key = %+v, want that of its tokens as well", use)
-	}
-}
-
-// TestKeyFileMintsNothing: what stands in the key file signs no token that the gate accepts.
-func TestKeyFileMintsNothing(t *testing.T) {
-	t.Parallel()
-	g, _ := browserGate(t, nil, nil)
-	digest := keystore.DigestOf(secretWeb)
-	for name, secret := range map[string][]byte{
-		"secret": []byte(secretWeb), "digest": digest[:], "digest in hexadecimal": []byte(digest.String()), "fingerprint": []byte(digest.Fingerprint()),
-		"ID": []byte("web"), "nothing": {}, "key file": []byte(browserFile), "line": []byte("    secret: " + secretWeb),
-		"hash": []byte(g.proxy.Options().Store.Snapshot().Hash()),
-	} {
-		res := g.predict(t, botA, signedBy(secret, goodHeader, goodClaims()), "Origin: "+pageOrigin)
-		if res.status != 401 {
-			t.Errorf("a token signed with the %s = %d, want 401", name, res.status)
-		}
-	}
-	if res := g.predict(t, botA, signedBy(signingBytes, goodHeader, goodClaims()), "Origin: "+pageOrigin); res.status != 200 {
-		t.Errorf("a token signed with the gate's secret = %d %s, want 200", res.status, res.body)
-	}
 }

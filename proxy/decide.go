@@ -120,6 +120,7 @@ var (
 	keyNotForGroup    = notForKey("key may not use routes of this group, which is not in its `groups`")
 	invalidKeys       = map[keystore.Validity]*problem.Error{
 		keystore.Unknown:     invalidKey("unknown key"),
+		keystore.Honey:       invalidKey("honey key: whoever sends it has found it where it was planted"),
 		keystore.Disabled:    invalidKey("key is disabled"),
 		keystore.NotYetValid: invalidKey("key is not valid yet"),
 		keystore.Expired:     invalidKey("key has expired"),

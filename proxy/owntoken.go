@@ -71,7 +71,8 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 	h := x.response.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
-	_ = json.MarshalWrite(&x.response, tokenResponse{text, t.Expires.Unix()}) // a client that has left cannot be told
+	body, _ := json.Marshal(tokenResponse{text, t.Expires.Unix()}) // never fails
+	_, _ = x.response.Write(append(body, '\n'))                    // a client that has left cannot be told
 }
 
 // tokenForm is what a client is told that may be asked for.

@@ -10,7 +10,7 @@ import (
 // How often it is looked whether there is something to forget.
 const (
 	pruneEvery  = time.Second
-	forgetEvery = 10 * time.Second // of limits: requests wait while all that is counted is looked at
+	forgetEvery = 10 * time.Second // of limits and browser tokens: requests wait while all that is counted is looked at
 )
 
 // pruneGone forgets what is counted for keys and chatflows that left the key file, until ctx is done. A request that
@@ -26,7 +26,10 @@ func (p *Proxy) pruneGone(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-forget.C:
-			p.opts.Limiter.Prune(p.now())
+			now := p.now()
+			p.opts.Limiter.Prune(now)
+			p.opts.Tokens.Forget(now)
+			p.messages.Forget(now)
 			continue
 		case <-tick.C:
 		}

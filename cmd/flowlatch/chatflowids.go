@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -48,14 +49,51 @@ func chatflowID(text string, c *config.Config, keys []byte) (id, note string, er
 		return "", "", fmt.Errorf("--chatflow: %.60q is a URL or a path in which no single ID can be told; give the ID alone", text)
 	}
 	if err := keystore.ValidateID(text); err != nil {
-		return "", "", fmt.Errorf("chatflow ID %w; the chatflow IDs of %s are %s", err, c.Proxy.Preset.Runner, c.Proxy.Preset.IDs)
+		return "", "", fmt.Errorf("chatflow ID %w; the chatflow IDs of %s are %s%s", err, c.Proxy.Preset.Runner, c.Proxy.Preset.IDs, nearChatflow(text, c.Keys, keys))
 	}
 	p := c.Proxy.Preset
+	guess := nearChatflow(text, c.Keys, keys)
 	why := fmt.Sprintf("no route of %s takes a chatflow ID like %q: its IDs are %s", p.Runner, text, p.IDs)
 	if c.Given("preset") {
-		return "", "", fmt.Errorf("--chatflow: %s; give the chatflow's ID, not its name", why)
+		return "", "", fmt.Errorf("--chatflow: %s; give the chatflow's ID, not its name%s", why, guess)
 	}
-	return text, fmt.Sprintf("warning: %s; name the upstream with --preset if it is another, otherwise this key opens nothing", why), nil
+	return text, fmt.Sprintf("warning: %s; name the upstream with --preset if it is another, otherwise this key opens nothing%s", why, guess), nil
+}
+
+// listedChatflows is chatflowIDs for chatflows that the key file lists.
+func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Writer) (ids []string, err error) {
+	s, err := keystore.Parse(c.Keys, keys)
+	if err != nil { // the edit reports the fault
+		return nil, nil //nolint:nilerr // as the comment says
+	}
+	var errs []error
+	for _, value := range values {
+		for text := range strings.SplitSeq(value, ",") {
+			text = strings.TrimSpace(text)
+			id := cmp.Or(chatflowNamed(text, c.Keys, keys), onlyUUID(text), text)
+			if s.Entry(text) != nil {
+				id = text
+			}
+			if _, err := s.EntryNamed(id); err != nil {
+				errs = append(errs, fmt.Errorf("--chatflow: %s: %w", c.Keys, err))
+				continue
+			}
+			if id != text {
+				fmt.Fprintf(notes, "taking %q for chatflow %s\n", text, id)
+			}
+			ids = append(ids, id)
+		}
+	}
+	return ids, errors.Join(errs...)
+}
+
+// nearChatflow asks whether a chatflow of the key file with a similar name was meant, if there is one.
+func nearChatflow(text, file string, keys []byte) string {
+	s, err := keystore.ParseDraft(file, keys)
+	if err != nil || s.Entry(text) != nil {
+		return ""
+	}
+	return s.NearChatflow(text)
 }
 
 func acceptsID(c *config.Config, id string) bool {

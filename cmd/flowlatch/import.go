@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/keystore/flowise"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
@@ -23,7 +24,9 @@ type importCmd struct {
 	PasswordFile      string          `placeholder:"FILE" help:"File with the password of the user or account; or set FLOWLATCH_IMPORT_PASSWORD."`
 	APIKeyFile        string          `name:"api-key-file" xor:"credential" placeholder:"FILE" help:"File with an API key of Flowise, instead of user or account; or set FLOWLATCH_IMPORT_API_KEY."`
 	PublicStaysPublic bool            `help:"Leave chatflows that have no key in Flowise open to anyone. Without it they are closed."`
-	DryRun            bool            `aliases:"stdout" help:"Print the key file to standard output and write nothing."`
+	Update            bool            `help:"Add what is new in Flowise to a key file that exists: chatflows, their names, keys. Nothing is taken away. It shows what it would add, and asks."`
+	Yes               bool            `xor:"ask" help:"With --update, do not ask."`
+	DryRun            bool            `xor:"ask" aliases:"stdout" help:"Print the key file to standard output and write nothing."`
 	Timeout           config.Duration `default:"1m" help:"How long Flowise may take for one response."`
 	UpstreamCA        string          `name:"upstream-ca" env:"FLOWLATCH_UPSTREAM_CA" placeholder:"FILE" help:"PEM file of the CA certificates that Flowise's HTTPS certificate is verified with. Default: those of the system."`
 	keyFile
@@ -39,19 +42,22 @@ Examples:
 
   flowlatch import http://127.0.0.1:3000 --user admin --password-file ./password --dry-run
   flowlatch import http://127.0.0.1:3000 --email me@example.com --password-file ./password --keys ./keys.yaml
-  flowlatch import https://flowise.example.com --api-key-file ./flowise.key --keys ./keys.yaml --public-stays-public`
+  flowlatch import https://flowise.example.com --api-key-file ./flowise.key --keys ./keys.yaml --public-stays-public
+  flowlatch import http://127.0.0.1:3000 --user admin --password-file ./password --keys ./keys.yaml --update`
 }
 
 func (cmd *importCmd) Run(c *config.Config, s streams) error {
-	if err := edit.CheckName(c.Keys); err != nil {
-		return err
+	switch {
+	case cmd.Update:
+		return cmd.update(c, s)
+	case cmd.Yes:
+		return usageError{errors.New("--yes: an import asks with --update only")}
+	case keystore.IsJSON(c.Keys):
+		return fmt.Errorf("%s: an import writes a new key file in YAML; name one whose name does not end in .json", c.Keys)
 	}
 	credential, err := cmd.credential(s)
 	if err != nil {
 		return err
-	}
-	if cmd.Timeout <= 0 {
-		return usageError{errors.New("--timeout: must be more than zero")}
 	}
 	if !cmd.DryRun {
 		if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
@@ -65,15 +71,9 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 			return fmt.Errorf("--keys %s: the directory of the new key file: %w", c.Keys, err)
 		}
 	}
-	certificates, err := certificate.Open(c.Certificates, certificate.Options{})
+	found, err := cmd.read(c, credential)
 	if err != nil {
 		return err
-	}
-	found, err := flowise.Read(context.Background(), flowise.Options{
-		URL: cmd.URL, Credential: credential, RootCAs: certificates.Upstream().RootCAs, Timeout: time.Duration(cmd.Timeout),
-	})
-	if err != nil {
-		return fmt.Errorf("reading Flowise: %w", err)
 	}
 	made, err := flowise.Convert(found, c.Keys, cmd.PublicStaysPublic)
 	if err != nil && !errors.Is(err, flowise.ErrNothingOpen) {
@@ -89,7 +89,7 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 		_, err = s.out.Write(made.Text)
 		return err
 	}
-	if err := edit.File(c.Keys, edit.Options{Waiting: tellWaiting(c.Keys, s)}, func(data []byte) ([]byte, error) {
+	if _, err := edit.File(c.Keys, edit.Options{Waiting: tellWaiting(c.Keys, s)}, func(data []byte) ([]byte, error) {
 		if data != nil { // made while Flowise was read
 			return nil, existsError(c.Keys, nil)
 		}
@@ -106,12 +106,30 @@ func existsError(path string, err error) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%s exists already, and an import makes a new key file; name another with --keys, or use --dry-run and put what is missing into yours by hand", path)
+	return fmt.Errorf("%s exists already, and an import makes a new key file; add what is new in Flowise with --update, name another file with --keys, or look first with --dry-run", path)
+}
+
+// read reads the chatflows and keys of the Flowise.
+func (cmd *importCmd) read(c *config.Config, credential flowise.Credential) (*flowise.Installation, error) {
+	certificates, err := certificate.Open(c.Certificates, certificate.Options{})
+	if err != nil {
+		return nil, err
+	}
+	found, err := flowise.Read(context.Background(), flowise.Options{
+		URL: cmd.URL, Credential: credential, RootCAs: certificates.Upstream().RootCAs, Timeout: time.Duration(cmd.Timeout),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading Flowise: %w", err)
+	}
+	return found, nil
 }
 
 // credential reads the secret of the user, account or key that the flags name. No flag takes one as
 // its value: other users of the machine see the flags of a process.
 func (cmd *importCmd) credential(s streams) (c flowise.Credential, err error) {
+	if cmd.Timeout <= 0 {
+		return c, usageError{errors.New("--timeout: must be more than zero")}
+	}
 	c.User, c.Email = cmd.User, cmd.Email
 	switch {
 	case cmd.User != "" || cmd.Email != "":

@@ -120,3 +120,75 @@ func TestImportRace(t *testing.T) {
 		t.Errorf("run(import) = %d, %q, and the file is %q, want 1 and the file kept", code, stderr, data)
 	}
 }
+
+// TestImportUpdate checks that an update adds what is new to a key file, once somebody has agreed, and nothing besides.
+func TestImportUpdate(t *testing.T) {
+	url := flowiseToImport(t, func() {})
+	t.Setenv(config.ImportAPIKey, importedKey)
+	const before = "# mine\nversion: 1\nkeys:\n  - id: ops # of mine\n    secret: a-secret-of-mine-0123456789\nchatflows:\n  - id: " + importedOpen + "\n    keys: [ops]\n"
+	const name = "  - id: " + importedOpen + "\n    name: \"sales\"\n"
+	digest := keystore.DigestOf(importedKey).String()
+	after := strings.Replace(before, "  - id: "+importedOpen+"\n", name, 1)
+	after = strings.Replace(after, "chatflows:", "  - id: Web-site\n    sha256: "+digest+"\nchatflows:", 1)
+	after += "  - id: " + importedKeyed + "\n    name: \"support\"\n    keys: [Web-site]\n    upstream_authorization: forward\n"
+	for _, tt := range []struct {
+		name, input string
+		args        []string
+		code        int
+		wantFile    string
+		wantErr     string
+	}{
+		{"yes", "y\n", nil, exitOK, after, "1 key, 1 chatflow, 1 name"},
+		{"no", "n\n", nil, exitFailed, before, "is unchanged: the answer was not yes"},
+		{"nobody answers", "", nil, exitFailed, before, "is unchanged: nobody has answered on standard input; --yes"},
+		{"not asked", "", []string{"--yes"}, exitOK, after, "+ Web-site, in Flowise \"Web site\""},
+		{"looked at", "", []string{"--dry-run"}, exitOK, before, "New chatflows: 1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			keys := testkit.WriteFile(t, "keys.yaml", before)
+			answer(t, tt.input)
+			args := append([]string{"import", url, "--keys", keys, "--update"}, tt.args...)
+			code, stdout, stderr := flowlatch(t, args...)
+			got, err := os.ReadFile(keys)
+			if code != tt.code || string(got) != tt.wantFile || err != nil || !strings.Contains(stderr, tt.wantErr) {
+				t.Fatalf("import --update = %d, %q, and left\n%s\nwant %d, %q and\n%s", code, stderr, got, tt.code, tt.wantErr, tt.wantFile)
+			}
+			if tt.name == "looked at" && stdout != after {
+				t.Errorf("import --update --dry-run = %s, want %s", stdout, after)
+			}
+			if strings.Contains(stdout+stderr, importedKey) {
+				t.Error("a secret was printed")
+			}
+			if tt.wantFile == before {
+				return
+			}
+			if code, _, stderr = flowlatch(t, args...); code != exitOK || !strings.Contains(stderr, "lacks nothing that Flowise has, and is unchanged") {
+				t.Errorf("import --update again = %d, %q, want that there is nothing to do", code, stderr)
+			}
+		})
+	}
+}
+
+// answer makes a text what is read from standard input.
+func answer(t *testing.T, text string) {
+	t.Helper()
+	file, err := os.Open(testkit.WriteFile(t, "answer", text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := os.Stdin
+	os.Stdin = file
+	t.Cleanup(func() { os.Stdin = was; file.Close() })
+}
+
+// TestImportUpdateRace checks that a key file which changes while Flowise is read is not overwritten.
+func TestImportUpdateRace(t *testing.T) {
+	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nchatflows:\n  - {id: x, public: true}\n")
+	const mine = "version: 1\nchatflows:\n  - {id: y, public: true}\n"
+	url := flowiseToImport(t, func() { _ = os.WriteFile(keys, []byte(mine), 0o600) })
+	t.Setenv(config.ImportAPIKey, importedKey)
+	code, _, stderr := flowlatch(t, "import", url, "--keys", keys, "--update", "--yes")
+	if data, err := os.ReadFile(keys); code != exitFailed || string(data) != mine || err != nil || !strings.Contains(stderr, "has changed since it was read, so nothing was done") {
+		t.Errorf("import --update = %d, %q, and the file is %q, want 1 and the file kept", code, stderr, data)
+	}
+}

@@ -125,7 +125,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		"keystore/edit": {
 			own:   []string{"keystore", "keystore/strictyaml"},
 			never: []string{"net/http", "github.com/rs/zerolog", "github.com/alecthomas/kong"},
-			only:  []string{"go.yaml.in/yaml/v4"},
+			only:  []string{"go.yaml.in/yaml/v4", "github.com/go-json-experiment/json/jsontext"},
 		},
 		"keystore/watch": {
 			never: []string{"net/http", "go.yaml.in/yaml", "github.com/rs/zerolog"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,7 @@ type keyPruneCmd struct {
 	keyEdit
 	ID     string `name:"id" placeholder:"ID" help:"Only this key's secrets. Default: those of all keys."`
 	DryRun bool   `help:"Print what would be removed, and change nothing."`
+	JSON   bool   `name:"json" help:"Print what is removed as JSON."`
 }
 
 func (keyPruneCmd) Help() string {
@@ -25,6 +27,9 @@ Examples:
 }
 
 func (cmd *keyPruneCmd) Run(c *config.Config, s streams) error {
+	if cmd.JSON && cmd.Stdout {
+		return usageError{errors.New("--json: standard output has the file of --stdout; leave one of them out")}
+	}
 	var pruned []edit.Pruned
 	prune := func(data []byte) (next []byte, err error) {
 		next, pruned, err = edit.PruneSecrets(c.Keys, data, cmd.ID, time.Now())
@@ -43,6 +48,13 @@ func (cmd *keyPruneCmd) Run(c *config.Config, s streams) error {
 	} else if err := cmd.edit(c.Keys, s, prune); err != nil {
 		return err
 	}
+	if cmd.JSON {
+		removed := []prunedSecret{}
+		for _, p := range pruned {
+			removed = append(removed, prunedSecret{p.Key, p.Secret.Fingerprint(), p.Secret.NotAfter()})
+		}
+		return printJSON(s.out, removed)
+	}
 	if len(pruned) == 0 {
 		fmt.Fprintf(s.err, "nothing to remove from %s: no secret has expired, but for the last one of a key\n", c.Keys)
 		return nil
@@ -60,4 +72,10 @@ func (cmd *keyPruneCmd) Run(c *config.Config, s streams) error {
 	}
 	fmt.Fprintf(s.err, "these secrets %s %s\n", done, c.Keys)
 	return nil
+}
+
+type prunedSecret struct {
+	Key         string    `json:"key"`
+	Fingerprint string    `json:"fingerprint"`
+	Expired     time.Time `json:"expired"`
 }

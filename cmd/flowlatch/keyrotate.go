@@ -12,8 +12,8 @@ import (
 type keyRotateCmd struct {
 	keyEdit
 	newSecret
-	ID      string          `name:"id" required:"" placeholder:"ID" help:"The key to give a new secret."`
-	Overlap config.Duration `default:"24h" help:"How long the old secret stays valid, such as 24h or 7d; 0 ends it at once."`
+	ID      string       `name:"id" required:"" placeholder:"ID" help:"The key to give a new secret."`
+	Overlap config.Until `default:"24h" help:"How long the old secret stays valid, such as 24h or 7d, or until when: 2027-01-31 (00:00 UTC) or 2027-01-31T18:00:00Z; 0 ends it at once."`
 }
 
 func (keyRotateCmd) Help() string {
@@ -28,7 +28,10 @@ Examples:
 }
 
 func (cmd *keyRotateCmd) Run(c *config.Config, s streams) error {
-	secret, until := keystore.Generate(), time.Now().Add(time.Duration(cmd.Overlap))
+	secret, until := keystore.Generate(), cmd.Overlap.Time
+	if !cmd.Overlap.Now && !until.After(time.Now()) {
+		return usageError{fmt.Errorf("--overlap: %s is in the past; 0 ends the old secret at once", when(until))}
+	}
 	err := cmd.deliver(&cmd.keyEdit, c.Keys, s, secret, func(data []byte) ([]byte, error) {
 		next, err := edit.RotateKey(c.Keys, data, cmd.ID, keystore.DigestOf(secret), until)
 		warnForwarded(s.err, c.Keys, next, cmd.ID)
@@ -38,7 +41,7 @@ func (cmd *keyRotateCmd) Run(c *config.Config, s streams) error {
 		return err
 	}
 	old := "the old one expires at " + when(until.UTC())
-	if cmd.Overlap == 0 {
+	if cmd.Overlap.Now {
 		old = "the old one is not valid any more"
 	}
 	cmd.tell(&cmd.keyEdit, s, fmt.Sprintf("key %q has a new secret in %s, %s", cmd.ID, c.Keys, old))

@@ -27,7 +27,8 @@ func TestKeyWaits(t *testing.T) {
 	p := start(t, nil, "key", "new", "--keys", keys, "--id", "late", "--chatflow", webChatflow)
 	holder := "another process"
 	if runtime.GOOS == "linux" {
-		holder = fmt.Sprintf("process %d", os.Getpid())
+		command, _ := os.ReadFile("/proc/self/comm")
+		holder = fmt.Sprintf("process %d (%s)", os.Getpid(), strings.TrimSpace(string(command)))
 	}
 	want := fmt.Sprintf("waiting for %s, which edits key files in the directory of %s\n", holder, keys)
 	testkit.Eventually(t, want, func() bool { return p.Stderr.String() == want })

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"maps"
 	"net/http"
 	"os"
@@ -97,39 +96,10 @@ func (g *gate) sendAll(t *testing.T) {
 	g.predict(t, webChatflow, "")
 	g.predict(t, webChatflow, g.web) // more than the limit of the key
 	g.predict(t, batchChatflow, g.batch)
+	g.predict(t, batchChatflow, honeySecret)
 }
 
-// sendToken asks for a browser token and sends a request with it.
-func (g *gate) sendToken(t *testing.T) {
-	t.Helper()
-	var minted struct{ Token string }
-	post := func(path, bearer, body, origin string) *http.Response {
-		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+bearer)
-		req.Header.Set("Content-Type", "application/json")
-		if origin != "" {
-			req.Header.Set("Origin", origin)
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { res.Body.Close() })
-		if res.StatusCode != http.StatusOK {
-			t.Fatalf("POST %s = %d, want 200", path, res.StatusCode)
-		}
-		return res
-	}
-	res := post("/-/token", g.web, `{"chatflow":"`+webChatflow+`","origin":"https://www.example.com"}`, "")
-	if err := json.NewDecoder(res.Body).Decode(&minted); err != nil {
-		t.Fatal(err)
-	}
-	post("/api/v1/prediction/"+webChatflow, minted.Token, "{}", "https://www.example.com")
-}
+const honeySecret = "secret-of-the-honey-key"
 
 // TestRequestLineFields checks that the log line of a request has exactly the fields of docs/logs.md, and what it is for the
 // console.
@@ -145,13 +115,15 @@ func TestRequestLineFields(t *testing.T) {
 		echo.ServeHTTP(w, r)
 	}))
 	digest := keystore.DigestOf(g.web).String() // of a key in the middle of a rotation
-	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    sha256: "+digest+"\n", "    secrets:\n      - sha256: "+digest+"\n      - sha256: "+keystore.DigestOf("next").String()+"\n    limits: {requests: 1/1h, enforce: false}\n    browser: {origins: [https://www.example.com]}\n", 1))
+	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    sha256: "+digest+"\n", "    secrets:\n      - sha256: "+digest+"\n      - sha256: "+keystore.DigestOf("next").String()+"\n    limits: {requests: 1/1h, enforce: false}\n    browser: {origins: ["+pageOrigin+"]}\n  - {id: trap, honey: true, sha256: "+keystore.DigestOf(honeySecret).String()+"}\n", 1))
 	if res := g.reload(t); res.status != http.StatusOK {
 		t.Fatalf("reload = %d %s", res.status, res.body)
 	}
 	g.sendAll(t)
-	g.sendToken(t)
-	testkit.Eventually(t, "lines of the requests", func() bool { return len(g.Logged(t, "request")) == 6 })
+	if status := g.predictFromPage(t, g.mint(t)); status != http.StatusOK {
+		t.Fatalf("a request with a browser token = %d, want 200", status)
+	}
+	testkit.Eventually(t, "lines of the requests", func() bool { return len(g.Logged(t, "request")) == 7 })
 	seen := map[string]bool{}
 	for _, line := range g.Logged(t, "request") {
 		for field := range line {

@@ -36,7 +36,7 @@ type commands struct {
 	Demo        demoCmd        `cmd:"" help:"Run the gate in front of a stand-in for Flowise, with a key to try it."`
 	Check       checkCmd       `cmd:"" help:"Check the settings and the key file, and show what would apply."`
 	Explain     explainCmd     `cmd:"" help:"Say what would become of a request, and why."`
-	Key         keyCmd         `cmd:"" help:"Make, list, rotate and revoke keys, and remove their expired secrets."`
+	Key         keyCmd         `cmd:"" help:"Make, list, change, rotate, revoke and delete keys."`
 	Token       tokenCmd       `cmd:"" help:"Mint a browser token, which a web page may hold in place of a key."`
 	Usage       usageCmd       `cmd:"" help:"Show what keys and chatflows used, by month."`
 	Import      importCmd      `cmd:"" help:"Make a key file from the keys that a Flowise has."`
@@ -127,10 +127,15 @@ func firstLines(text string, most int) string {
 	return text
 }
 
-var secretPattern = regexp.MustCompile(`fl_[0-9A-Za-z]{13,}`)
+var (
+	secretPattern     = regexp.MustCompile(`fl_[0-9A-Za-z]{13,}`)
+	unexpectedPattern = regexp.MustCompile(`(unexpected argument \S{4})\S{12,}`) // perhaps a secret that was not made here
+)
 
 // redact hides secrets in a message, which may show arguments: somebody may have mixed them up.
-func redact(text string) string { return secretPattern.ReplaceAllString(text, "fl_…") }
+func redact(text string) string {
+	return unexpectedPattern.ReplaceAllString(secretPattern.ReplaceAllString(text, "fl_…"), "${1}…")
+}
 
 func newParser(options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(&commands{}, append([]kong.Option{

@@ -68,7 +68,7 @@ func TestDocsSettings(t *testing.T) {
 // commandRow matches a row of the table in docs/commands.md; shownCommand a command in it or elsewhere.
 var (
 	commandRow   = regexp.MustCompile("(?m)^\\| (`flowlatch .*?) \\|")
-	shownCommand = regexp.MustCompile(`(?m)(?:^|\$ |&& |; )(?:sudo -u flowlatch )?(?:\./|/)?flowlatch ([a-z]+(?: (?:new|list|rotate|revoke|prune)\b)?)`)
+	shownCommand = regexp.MustCompile(`(?m)(?:^|\$ |&& |; )(?:sudo -u flowlatch )?(?:\./|/)?flowlatch ([a-z]+(?: (?:new|list|which|grant|withdraw|rotate|revoke|enable|delete|prune)\b)?)`)
 )
 
 // TestDocsCommands compares the table in docs/commands.md with the commands, and looks for those that pages show.

@@ -53,9 +53,7 @@ func (cmd *usageCmd) Run(c *config.Config, s streams) error {
 	})
 	switch {
 	case cmd.JSON:
-		e := json.NewEncoder(s.out)
-		e.SetIndent("", "  ")
-		return e.Encode(months)
+		return printJSON(s.out, months)
 	case cmd.CSV:
 		return writeUsageCSV(s.out, months)
 	case len(months) == 0:

@@ -76,6 +76,27 @@ func (t *Time) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// Until is the value of a flag that takes a time until which something lasts: as [Time], or 0 for not at all. It has no zero
+// value of its own.
+type Until struct {
+	time.Time
+	Now bool // it was 0
+}
+
+// UnmarshalText parses the value of the flag.
+func (u *Until) UnmarshalText(text []byte) (err error) {
+	now := time.Now()
+	switch d, err := ParseDuration(string(text)); {
+	case err == nil && d == 0:
+		u.Time, u.Now = now.UTC(), true
+		return nil
+	case isNumber(string(text)): // without a unit
+		return err
+	}
+	u.Time, err = ParseTime(string(text), now)
+	return err
+}
+
 // PastTime is the value of a flag that takes a time at which something began: a duration is one before now. The zero value is none.
 type PastTime struct{ time.Time }
 

@@ -83,6 +83,7 @@ func (e *examination) chatflow(c *keystore.Chatflow) {
 func (e *examination) key(k *keystore.Key, used bool) {
 	end := k.NotAfter()
 	switch v := k.Validity(e.now); {
+	case v == keystore.Honey:
 	case !used:
 		e.add(keyFileCheck, Look, "key %s opens no chatflow (line %d); list it under one, or remove it", k.ID, k.Line)
 	case v == keystore.Valid && !end.IsZero() && end.Before(e.now.Add(admin.ExpiresSoon)):

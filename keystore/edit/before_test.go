@@ -19,7 +19,7 @@ func TestEditBefore(t *testing.T) {
 	refused := errors.New("the secret cannot be handed out")
 	for _, want := range []error{refused, nil} {
 		calls := 0
-		err := edit.File(path, edit.Options{Before: func() error {
+		_, err := edit.File(path, edit.Options{Before: func() error {
 			calls++
 			if contentOf(t, path) != "old" {
 				t.Errorf("the file holds %q already", contentOf(t, path))
@@ -51,7 +51,7 @@ func TestEditWithoutChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := edit.File(path, edit.Options{}, func(data []byte) ([]byte, error) { return data, nil }); err != nil {
+	if _, err := edit.File(path, edit.Options{}, func(data []byte) ([]byte, error) { return data, nil }); err != nil {
 		t.Fatal(err)
 	}
 	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
@@ -65,7 +65,7 @@ func TestEditIrregular(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := edit.File(path, edit.Options{}, to("new")); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := edit.File(path, edit.Options{}, to("new")); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("File of a pipe = %v, want that it is no file", err)
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
@@ -22,6 +24,9 @@ type entry struct{ id, says string } // of a chatflow, its keys at the end
 func meaningOf(s *keystore.Snapshot) (m meaning) {
 	for _, k := range s.Keys() {
 		says := describeKey(k.Disabled, k.NotBefore(), k.OwnNotAfter())
+		if k.Owner != "" || k.Honey || !k.Limits.Empty() {
+			says += fmt.Sprintf("; owner %q, honey %t, limits %v", k.Owner, k.Honey, k.Limits)
+		}
 		for _, s := range k.Secrets() {
 			says += describeSecret(s.Digest, s.NotBefore(), s.NotAfter())
 		}
@@ -79,7 +84,7 @@ func checkDisabled(t *testing.T, before, after []byte, id string) {
 
 // meaningOfDraft is the meaning of a file before it is edited. It need not exist, nor list a chatflow.
 func meaningOfDraft(data []byte) meaning {
-	s, err := keystore.ParseDraft("keys.yaml", data)
+	s, err := keystore.ParseDraft(fileOf(data), data)
 	if err != nil {
 		s = &keystore.Snapshot{}
 	}
@@ -88,16 +93,34 @@ func meaningOfDraft(data []byte) meaning {
 
 func checkEdited(t *testing.T, want meaning, before, after []byte) {
 	t.Helper()
-	s, err := keystore.Parse("keys.yaml", after)
-	if err != nil {
-		t.Fatalf("what came out is not valid: %v\n%s", err, after)
-	}
-	if diff := cmp.Diff(want, meaningOf(s), cmp.AllowUnexported(meaning{}, entry{})); diff != "" {
-		t.Errorf("meaning (-want +got):\n%s\nof\n%s\nfrom\n%s", diff, after, before)
-	}
+	checkMeaning(t, want, before, after)
 	if line, ok := kept(string(before), string(after)); !ok {
 		t.Errorf("line %q is lost in\n%s\nfrom\n%s", line, after, before)
 	}
+}
+
+func checkMeaning(t *testing.T, want meaning, before, after []byte) {
+	t.Helper()
+	if isJSON(before) && !isJSON(after) {
+		t.Errorf("JSON became\n%s\nfrom\n%s", after, before)
+	}
+	s, err := keystore.Parse(fileOf(after), after)
+	if err != nil {
+		t.Fatalf("what came out is not valid: %v\n%s", err, after)
+	}
+	if diff := cmp.Diff(want, meaningOf(s), cmp.AllowUnexported(meaning{}, entry{}), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("meaning (-want +got):\n%s\nof\n%s\nfrom\n%s", diff, after, before)
+	}
+}
+
+func isJSON(data []byte) bool { return jsontext.Value(data).IsValid() }
+
+// fileOf is a name for a key file with data in it.
+func fileOf(data []byte) string {
+	if isJSON(data) {
+		return "keys.json"
+	}
+	return "keys.yaml"
 }
 
 var emptyList = regexp.MustCompile(`^([^#]*?)[ \t]*\[[ \t]*\](.*)$`)

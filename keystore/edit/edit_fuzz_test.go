@@ -23,26 +23,47 @@ func FuzzEdit(f *testing.F) {
 		f.Add(strings.ReplaceAll(s, "\n", "\r\n"), "ops", "* new z")
 		f.Add(strings.TrimSpace(s), "@", "new")
 	}
-	f.Fuzz(func(t *testing.T, data, id, chatflows string) {
-		s, err := keystore.Parse("keys.yaml", []byte(data))
-		k := edit.NewKey{ID: id, Digest: keystore.DigestOf(secret("new")), Chatflows: strings.Fields(chatflows)}
-		added, addErr := edit.AddKey("keys.yaml", []byte(data), k)
+	f.Fuzz(func(t *testing.T, text, id, chatflows string) {
+		data, some := []byte(text), strings.Fields(chatflows)
+		file := fileOf(data)
+		s, err := keystore.Parse(file, data)
+		k := edit.NewKey{ID: id, Digest: keystore.DigestOf(secret("new")), Chatflows: some}
+		added, addErr := edit.AddKey(file, data, k)
 		if (added == nil) == (addErr == nil) {
 			t.Fatalf("AddKey = %q, %v, want one of them", added, addErr)
 		}
 		if addErr == nil {
-			checkAdded(t, []byte(data), added, k)
+			checkAdded(t, data, added, k)
 		}
 		if err != nil {
 			return
 		}
-		for _, k := range s.Keys() {
-			off, err := edit.DisableKey("keys.yaml", []byte(data), k.ID)
+		for _, k := range s.Keys()[:min(len(s.Keys()), 3)] {
+			off, err := edit.DisableKey(file, data, k.ID)
 			if (off == nil) == (err == nil) {
 				t.Fatalf("DisableKey = %q, %v, want one of them", off, err)
 			}
 			if err == nil {
-				checkDisabled(t, []byte(data), off, k.ID)
+				checkDisabled(t, data, off, k.ID)
+			}
+			var opens []string
+			for _, c := range s.Chatflows() {
+				if c.Lists(k) {
+					opens = append(opens, c.ID)
+				}
+			}
+			for name, e := range edits {
+				to := some
+				if name != "grant" {
+					to = opens
+				}
+				next, err := e.edit(file, data, k.ID, to)
+				if (next == nil) == (err == nil) {
+					t.Fatalf("%s = %q, %v, want one of them", name, next, err)
+				}
+				if err == nil {
+					e.check(t, data, next, k.ID, to)
+				}
 			}
 		}
 	})

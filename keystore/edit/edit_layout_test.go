@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
@@ -111,10 +112,18 @@ func (r layouts) file() (data string, chatflows []string) {
 	return data, chatflows
 }
 
+// layoutsTried is how many layouts are tried.
+func layoutsTried() uint64 {
+	if testkit.Long() {
+		return 1000
+	}
+	return 60
+}
+
 // An edit that is refused sends somebody to do by hand what the command promises. In the layouts
 // that people write it must not be.
 func TestEditLayouts(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range layoutsTried() {
 		r := layouts{rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // the same files at every run
 		data, chatflows := r.file()
 		before := mustParse(t, data)
@@ -136,6 +145,22 @@ func TestEditLayouts(t *testing.T) {
 				t.Fatalf("seed %d: DisableKey(%q) = %v, of\n%s", seed, key.ID, err, after)
 			}
 			checkDisabled(t, after, off, key.ID)
+		}
+		for name, e := range edits {
+			if name == "enable" || name == "withdraw" { // of what is disabled, and not from what has no other key
+				continue
+			}
+			for _, key := range before.Keys() {
+				some := slices.DeleteFunc(slices.Clone(chatflows), func(id string) bool { return name == "close" && !before.Entry(id).Lists(key) })
+				next, err := e.edit("keys.yaml", after, key.ID, some)
+				if err != nil && strings.Contains(err.Error(), "no chatflow is listed") {
+					continue // all of them would be closed
+				}
+				if err != nil {
+					t.Fatalf("seed %d: %s of %q and %q = %v, of\n%s", seed, name, key.ID, some, err, after)
+				}
+				e.check(t, after, next, key.ID, some)
+			}
 		}
 		if t.Failed() {
 			t.Fatalf("at seed %d", seed)

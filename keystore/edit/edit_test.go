@@ -56,17 +56,24 @@ func parseScript(t *testing.T, data []byte) script {
 			s.after = bytes.ReplaceAll(s.after, []byte("\n"), []byte("\r\n"))
 		case words[0] == "add" && len(words) > 1:
 			k := newKey(t, words[1:])
-			s.edit = func(data []byte) ([]byte, error) { return edit.AddKey("keys.yaml", data, k) }
+			s.edit = func(data []byte) ([]byte, error) { return edit.AddKey(fileOf(data), data, k) }
 			s.check = func(t *testing.T, before, after []byte) { t.Helper(); checkAdded(t, before, after, k) }
 		case words[0] == "disable" && len(words) == 2:
-			s.edit = func(data []byte) ([]byte, error) { return edit.DisableKey("keys.yaml", data, words[1]) }
+			s.edit = func(data []byte) ([]byte, error) { return edit.DisableKey(fileOf(data), data, words[1]) }
 			s.check = func(t *testing.T, before, after []byte) { t.Helper(); checkDisabled(t, before, after, words[1]) }
+		case len(words) > 1 && edits[words[0]].edit != nil:
+			e := edits[words[0]]
+			s.edit = func(data []byte) ([]byte, error) { return e.edit(fileOf(data), data, words[1], words[2:]) }
+			s.check = func(t *testing.T, before, after []byte) {
+				t.Helper()
+				e.check(t, before, after, words[1], words[2:])
+			}
 		default:
 			t.Fatalf("unknown command %q", command)
 		}
 	}
 	if s.edit == nil {
-		t.Fatal("nothing is done: no line `> add …` or `> disable …`")
+		t.Fatal("nothing is done: no line `> add …` or the like")
 	}
 	return s
 }
@@ -178,22 +185,6 @@ func TestAddKeyEmptyDigest(t *testing.T) {
 	k := edit.NewKey{ID: "a", Digest: keystore.DigestOf(""), Chatflows: []string{"x"}}
 	if got, err := edit.AddKey("f", nil, k); !strings.Contains(fmt.Sprint(err), "empty secret") {
 		t.Errorf("AddKey with the digest of nothing = %q, %v, want an error", got, err)
-	}
-}
-
-// A key file in JSON is for programs; nobody must think that it was changed.
-func TestEditJSON(t *testing.T) {
-	data := []byte(`{"version": 1, "keys": [{"id": "a", "sha256": "` + digest("a") + `"}], "chatflows": [{"id": "x", "keys": ["a"]}]}`)
-	for name, attempt := range map[string]func() ([]byte, error){
-		"AddKey":     func() ([]byte, error) { return edit.AddKey("keys.json", data, newKey(t, []string{"b", "x"})) },
-		"DisableKey": func() ([]byte, error) { return edit.DisableKey("keys.json", data, "a") },
-		"RotateKey": func() ([]byte, error) {
-			return edit.RotateKey("keys.json", data, "a", keystore.DigestOf("b"), time.Now())
-		},
-	} {
-		if got, err := attempt(); got != nil || err == nil || !strings.Contains(err.Error(), "keys.json: flowlatch edits key files in YAML only") {
-			t.Errorf("%s of a file in JSON = %q, %v, want an error that says so", name, got, err)
-		}
 	}
 }
 

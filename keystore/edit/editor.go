@@ -6,19 +6,22 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// editor replaces parts of the text of a YAML document, at places that its nodes tell. It takes one step after
-// another and parses the document again before each, so a step sees what the last one did.
+// editor replaces parts of the text of a document, at places that its nodes tell. It takes one step after another and
+// parses the document again before each, so a step sees what the last one did.
 type editor struct {
 	file    string
+	json    bool
 	data    []byte
 	newline string // as the file ends its lines
 	lines   []int  // where each line begins in data
 	root    *yaml.Node
+	spans   map[*yaml.Node]span // where each node stands, of JSON
 	changes []change
 	err     error // the first; whatever a step does after it has no effect
 }
@@ -30,11 +33,12 @@ type change struct {
 }
 
 func newEditor(file string, data []byte) *editor {
-	e := &editor{file: file, data: data, newline: "\n"}
+	// What is JSON stays JSON, whatever the file is called: YAML has JSON in it.
+	e := &editor{file: file, json: jsontext.Value(data).IsValid(), data: data, newline: "\n"}
 	if i := bytes.IndexByte(data, '\n'); i > 0 && data[i-1] == '\r' {
 		e.newline = "\r\n"
 	}
-	if !bytes.HasSuffix(data, []byte("\n")) {
+	if !e.json && !bytes.HasSuffix(data, []byte("\n")) {
 		e.data = slices.Concat(data, []byte(e.newline))
 	}
 	return e
@@ -45,34 +49,55 @@ func (e *editor) step(do func()) {
 	if e.err != nil {
 		return
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(e.data, &doc); err != nil || len(doc.Content) != 1 {
-		e.fail("it is not YAML any more") // an earlier step has broken it
-		return
-	}
-	e.root = doc.Content[0]
-	if e.root.Kind != yaml.MappingNode || e.root.Style&yaml.FlowStyle != 0 {
-		e.fail("the file is not written as lines of fields")
-		return
-	}
-	if bytes.ContainsAny(bytes.ReplaceAll(e.data, []byte("\r\n"), nil), "\r\u0085\u2028\u2029") { // YAML 1.1 breaks lines at these
-		e.fail("it has line breaks that are neither LF nor CRLF")
-		return
-	}
 	e.lines, e.changes = []int{0}, nil
 	for i, c := range e.data {
 		if c == '\n' {
 			e.lines = append(e.lines, i+1)
 		}
 	}
-	do()
-	if e.err != nil {
+	if e.json {
+		e.readJSON()
+	} else {
+		e.readYAML()
+	}
+	if e.err == nil {
+		do()
+	}
+	if e.err == nil {
+		e.apply()
+	}
+}
+
+func (e *editor) readYAML() {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(e.data, &doc); err != nil || len(doc.Content) != 1 {
+		e.fail("it is not YAML any more") // an earlier step has broken it
 		return
 	}
-	slices.SortStableFunc(e.changes, func(a, b change) int { return a.at - b.at })
-	for _, c := range slices.Backward(e.changes) {
-		e.data = slices.Concat(e.data[:c.at], []byte(c.text), e.data[c.end:])
+	e.root = doc.Content[0]
+	if e.root.Kind != yaml.MappingNode {
+		e.fail("the file is not a mapping of fields")
+		return
 	}
+	if bytes.ContainsAny(bytes.ReplaceAll(e.data, []byte("\r\n"), nil), "\r\u0085\u2028\u2029") { // YAML 1.1 breaks lines at these
+		e.fail("it has line breaks that are neither LF nor CRLF")
+	}
+}
+
+// apply makes the changes of a step.
+func (e *editor) apply() {
+	slices.SortStableFunc(e.changes, func(a, b change) int { return a.at - b.at })
+	var next []byte
+	at := 0
+	for _, c := range e.changes {
+		if c.at < at {
+			e.fail("two changes overlap")
+			return
+		}
+		next = append(append(next, e.data[at:c.at]...), c.text...)
+		at = c.end
+	}
+	e.data = append(next, e.data[at:]...)
 }
 
 func (e *editor) insert(at int, text string) { e.replace(at, at, text) }

@@ -16,6 +16,8 @@ import (
 
 // Options say what else happens while a file is edited. With the zero value, nothing does.
 type Options struct {
+	// Version is that of the content on which the edit is made; any other is a [ConflictError]. Empty means any.
+	Version string
 	// Before is called when the new content is safe on disk in a file of its own, just before that replaces the key
 	// file. With an error from it the key file stays as it is.
 	Before func() error
@@ -32,33 +34,37 @@ var ErrChanged = errors.New("the file is changed, but that may not survive a pow
 // file does not exist. The replacement is atomic and durable: readers see the old file or the new
 // one, and once File has returned the new one survives a power failure. Mode, owner and a symbolic
 // link are kept. Edits exclude each other, so a second one sees what the first one wrote. After an error
-// that is not [ErrChanged], the file is as it was. If change returns what it was given, nothing is written.
-func File(path string, o Options, change func(data []byte) ([]byte, error)) error {
+// that is not [ErrChanged], the file is as it was. If change returns what it was given, nothing is written. File returns
+// the content that the file now has.
+func File(path string, o Options, change func(data []byte) ([]byte, error)) ([]byte, error) {
 	target := followLinks(path)
 	dir, err := o.lock(filepath.Dir(target))
 	if err != nil {
-		return fileError(path, err)
+		return nil, fileError(path, err)
 	}
 	defer dir.Close() // and unlock it
 	removeLeftovers(target)
 	data, err := Read(path)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if have := Version(data); o.Version != "" && have != o.Version {
+		return nil, &ConflictError{path, o.Version, have}
 	}
 	next, err := change(data)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if data != nil && bytes.Equal(data, next) {
-		return nil
+		return next, nil
 	}
 	if err := replace(target, next, o.Before); err != nil {
-		return fileError(path, err)
+		return nil, fileError(path, err)
 	}
 	if err := syncDir(dir); err != nil {
-		return fileError(path, fmt.Errorf("%w: %w", ErrChanged, err))
+		return next, fileError(path, fmt.Errorf("%w: %w", ErrChanged, err))
 	}
-	return nil
+	return next, nil
 }
 
 // Read returns the content of the key file at path, or nil if it does not exist.

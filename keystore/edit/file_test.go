@@ -42,7 +42,7 @@ func TestEditFile(t *testing.T) {
 	path := filepath.Join(dir, "keys.yaml")
 	for _, test := range []struct{ before, after string }{{"", "one"}, {"one", "two, longer than one"}, {"two, longer than one", "3"}, {"3", ""}} {
 		var seen []byte
-		err := edit.File(path, edit.Options{}, func(data []byte) ([]byte, error) { seen = bytes.Clone(data); return []byte(test.after), nil })
+		_, err := edit.File(path, edit.Options{}, func(data []byte) ([]byte, error) { seen = bytes.Clone(data); return []byte(test.after), nil })
 		if err != nil || string(seen) != test.before || contentOf(t, path) != test.after {
 			t.Errorf("Edit saw %q and left %q, %v, want %q and %q", seen, contentOf(t, path), err, test.before, test.after)
 		}
@@ -55,7 +55,7 @@ func TestEditFile(t *testing.T) {
 // What is read and what is written may be a secret: nobody else reads a file that was not there.
 func TestEditNewFileMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
-	if err := edit.File(path, edit.Options{}, to("x")); err != nil {
+	if _, err := edit.File(path, edit.Options{}, to("x")); err != nil {
 		t.Fatal(err)
 	}
 	checkMode(t, path, 0o600)
@@ -68,7 +68,7 @@ func TestEditKeepsMode(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if err := edit.File(path, edit.Options{}, to("y")); err != nil {
+		if _, err := edit.File(path, edit.Options{}, to("y")); err != nil {
 			t.Fatal(err)
 		}
 		checkMode(t, path, mode)
@@ -105,7 +105,7 @@ func TestEditKeepsSymlink(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := edit.File(filepath.Join(dir, "keys.yaml"), edit.Options{}, to("new")); err != nil {
+			if _, err := edit.File(filepath.Join(dir, "keys.yaml"), edit.Options{}, to("new")); err != nil {
 				t.Fatal(err)
 			}
 			if got, _ := os.Readlink(filepath.Join(dir, "keys.yaml")); got != "middle" {
@@ -145,7 +145,7 @@ func TestEditIsAtomic(t *testing.T) {
 		})
 	}
 	for i := range 40 {
-		if err := edit.File(path, edit.Options{}, to(contents[i%len(contents)])); err != nil {
+		if _, err := edit.File(path, edit.Options{}, to(contents[i%len(contents)])); err != nil {
 			t.Error(err)
 		}
 	}
@@ -196,7 +196,8 @@ func TestEditRefusedByChange(t *testing.T) {
 	path := filepath.Join(dir, "keys.yaml")
 	refused := errors.New("refused")
 	attempt := func() error {
-		return edit.File(path, edit.Options{}, func([]byte) ([]byte, error) { return []byte("half"), refused })
+		_, err := edit.File(path, edit.Options{}, func([]byte) ([]byte, error) { return []byte("half"), refused })
+		return err
 	}
 	if err := attempt(); !errors.Is(err, refused) || entries(t, dir) != "" {
 		t.Errorf("Edit = %v and left %q, want %v and nothing", err, entries(t, dir), refused)
@@ -206,7 +207,7 @@ func TestEditRefusedByChange(t *testing.T) {
 		t.Errorf("Edit = %v and left %q in %s, want the old file", err, contentOf(t, path), entries(t, dir))
 	}
 	// It gave the lock back: another edit does not wait for it.
-	if err := edit.File(path, edit.Options{}, to("new")); err != nil {
+	if _, err := edit.File(path, edit.Options{}, to("new")); err != nil {
 		t.Error(err)
 	}
 }
@@ -240,7 +241,7 @@ func TestEditErrors(t *testing.T) {
 		{"a file for a directory", filepath.Join(file, "keys.yaml")},
 		{"links in a circle", loop},
 	} {
-		err := edit.File(test.path, edit.Options{}, func([]byte) ([]byte, error) { t.Errorf("%s: change was called", test.name); return nil, nil })
+		_, err := edit.File(test.path, edit.Options{}, func([]byte) ([]byte, error) { t.Errorf("%s: change was called", test.name); return nil, nil })
 		if err == nil || !strings.Contains(err.Error(), `key file "`+test.path+`"`) {
 			t.Errorf("Edit of %s = %v, want an error that names it", test.name, err)
 		}

@@ -21,7 +21,7 @@ func editWithFullDisk(path, _ string) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 100, Max: 100}); err != nil {
 		return err
 	}
-	err := edit.File(path, edit.Options{}, func(data []byte) ([]byte, error) { return append(data, make([]byte, 1000)...), nil })
+	_, err := edit.File(path, edit.Options{}, func(data []byte) ([]byte, error) { return append(data, make([]byte, 1000)...), nil })
 	if !errors.Is(err, syscall.EFBIG) {
 		return fmt.Errorf("Edit = %w, want %w", err, syscall.EFBIG)
 	}
@@ -35,7 +35,8 @@ func editAsNobody(path, _ string) error {
 			return err
 		}
 	}
-	fmt.Print(edit.File(path, edit.Options{}, func(data []byte) ([]byte, error) { return append(data, "new"...), nil }))
+	_, err := edit.File(path, edit.Options{}, func(data []byte) ([]byte, error) { return append(data, "new"...), nil })
+	fmt.Print(err)
 	return nil
 }
 
@@ -102,7 +103,7 @@ func TestEditKeepsOwner(t *testing.T) {
 	if err := os.Chown(path, nobody, nobody-1); err != nil {
 		t.Fatal(err)
 	}
-	if err := edit.File(path, edit.Options{}, to("new")); err != nil {
+	if _, err := edit.File(path, edit.Options{}, to("new")); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)

@@ -15,7 +15,8 @@ import (
 // editAndDie is killed in an edit, when its temporary file is complete.
 func editAndDie(path, _ string) error {
 	die := func() error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) }
-	return edit.File(path, edit.Options{Before: die}, func(data []byte) ([]byte, error) { return append(data, "new"...), nil })
+	_, err := edit.File(path, edit.Options{Before: die}, func(data []byte) ([]byte, error) { return append(data, "new"...), nil })
+	return err
 }
 
 // However many edits are killed, one temporary file is left at most; and what only looks like one stays.
@@ -42,7 +43,7 @@ func TestKilledEdits(t *testing.T) {
 	if want := 1 + 3; left != want { // three that a user made
 		t.Errorf("the directory holds %s, want one temporary file", entries(t, dir))
 	}
-	if err := edit.File(path, edit.Options{}, to("new")); err != nil {
+	if _, err := edit.File(path, edit.Options{}, to("new")); err != nil {
 		t.Fatal(err)
 	}
 	want := ".keys.yaml.123 .keys.yaml.flowlatch-1.bak .keys.yaml.flowlatch-7 .keys.yaml.flowlatch-notes .keys.yaml.swp .other.yaml.flowlatch-1 keys.yaml keys.yaml.flowlatch-1"

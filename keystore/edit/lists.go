@@ -2,27 +2,37 @@ package edit
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
 
-// word returns an ID as it is written in YAML: in quotes if it would not be text without.
-func word(id string) string {
-	if strings.ContainsAny(id[:1], "*@~.-_") || strings.EqualFold(id, "null") {
-		return strconv.Quote(id)
+// appendItems adds items, each given as its fields, to the list under name.
+func (e *editor) appendItems(name string, items [][]string) {
+	if len(items) == 0 {
+		return
 	}
-	return id
+	e.step(func() { e.appendItem(name, items[0]) }) // into what may not be a list yet
+	if len(items) > 1 {
+		e.step(func() {
+			for _, item := range items[1:] {
+				e.appendItem(name, item)
+			}
+		})
+	}
 }
 
-// appendItem adds an item, given as its fields, to the list under name.
+// appendItem adds an item to the list under name.
 func (e *editor) appendItem(name string, fields []string) {
 	key, list := field(e.root, name)
+	if inBrackets(e.root) || list != nil && inBrackets(list) && len(list.Content) > 0 {
+		e.appendInBrackets(name, list, fields)
+		return
+	}
 	indent := "  "
 	if list != nil && len(list.Content) > 0 {
 		item := list.Content[len(list.Content)-1]
-		if list.Style&yaml.FlowStyle != 0 || item.Style&yaml.FlowStyle != 0 && item.Line == list.Line && item.Column == list.Column {
+		if inBrackets(item) && item.Line == list.Line && item.Column == list.Column {
 			e.fail("the list %q in line %d is written in one piece", name, list.Line)
 			return
 		}
@@ -35,8 +45,7 @@ func (e *editor) appendItem(name string, fields []string) {
 	case len(list.Content) > 0:
 		e.insertBelow(list, text)
 	case list.Kind == yaml.SequenceNode: // []
-		begin := e.begin(list)
-		end := begin + bytes.IndexByte(e.data[begin:], ']') + 1
+		begin, end := e.begin(list), e.end(list)
 		if list.Line != key.Line || bytes.IndexByte(e.data[begin:end], '\n') >= 0 {
 			e.fail("the empty list in line %d is not on one line with its name", list.Line)
 			return
@@ -54,12 +63,12 @@ func (e *editor) addToList(entry *yaml.Node, name, item string) {
 	switch {
 	case list == nil:
 		e.setField(entry, name, "["+item+"]")
+	case inBrackets(list):
+		e.appendTo(list, item)
 	case list.Kind != yaml.SequenceNode || len(list.Content) == 0:
 		e.fail("%q in line %d is not a list with something in it", name, list.Line)
-	case list.Style&yaml.FlowStyle != 0:
-		e.insert(e.end(last(list)), ", "+item)
 	default:
-		end := last(list)
+		end := list.Content[len(list.Content)-1]
 		indent := string(e.data[e.lines[end.Line-1]:e.begin(end)]) // up to the word, dash included
 		if strings.TrimSpace(indent) != "-" {
 			e.fail("line %d has more than a dash and a value", end.Line)
@@ -77,13 +86,59 @@ func (e *editor) setField(entry *yaml.Node, name, value string) {
 		e.replace(e.begin(old), e.end(old), value)
 	case len(entry.Content) == 0:
 		e.fail("an entry is empty")
-	case entry.Style&yaml.FlowStyle != 0:
-		e.insert(e.end(last(entry)), ", "+name+": "+value)
+	case inBrackets(entry):
+		e.appendTo(entry, e.field(name, value))
 	default:
 		_, above := field(entry, "id")
 		if above == nil || above.Kind != yaml.ScalarNode {
 			above = entry.Content[1]
 		}
-		e.insertBelow(above, strings.Repeat(" ", entry.Content[0].Column-1)+name+": "+value+"\n")
+		e.insertBelow(above, strings.Repeat(" ", entry.Content[0].Column-1)+e.field(name, value)+"\n")
+	}
+}
+
+// removeItem removes an item of a list, which is the value of the field with the name key. Comments on lines of their own
+// stay.
+func (e *editor) removeItem(key, list *yaml.Node, i int) {
+	item := list.Content[i]
+	if inBrackets(list) {
+		e.cutFromBrackets(list, i, 1)
+		return
+	}
+	e.dashIndent(item) // fails if something else stands in the line
+	e.removeLines(e.lines[item.Line-1], e.nextLine(item))
+	if len(list.Content) == 1 {
+		e.insert(e.end(key)+1, " []") // behind the colon
+	}
+}
+
+// removeField removes the field at a place of an entry if it stands on a line of its own and has no comment, or in
+// brackets. Otherwise it gives it another value.
+func (e *editor) removeField(entry *yaml.Node, name, otherwise string) {
+	for i := 0; i+1 < len(entry.Content); i += 2 {
+		key, value := entry.Content[i], entry.Content[i+1]
+		if key.Value != name {
+			continue
+		}
+		if inBrackets(entry) {
+			e.cutFromBrackets(entry, i, 2)
+			return
+		}
+		begin, end := e.lines[key.Line-1], e.nextLine(value)
+		if e.end(value)-e.begin(key) == len(bytes.TrimSpace(e.data[begin:end])) {
+			e.replace(begin, end, "")
+			return
+		}
+		e.replace(e.begin(value), e.end(value), otherwise)
+	}
+}
+
+// removeLines removes what stands between the beginnings of two lines, but for lines that are comments.
+func (e *editor) removeLines(begin, end int) {
+	for line := range bytes.Lines(e.data[begin:max(begin, end)]) {
+		if !bytes.HasPrefix(bytes.TrimLeft(line, " "), []byte("#")) {
+			e.replace(begin, begin+len(line), "")
+		}
+		begin += len(line)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 const (
@@ -85,8 +86,18 @@ func holderOf(dir *os.File) string {
 	for line := range strings.Lines(string(locks)) { // 1: FLOCK ADVISORY WRITE 4711 08:01:131104 0 EOF
 		f := strings.Fields(line)
 		if len(f) > 5 && f[1] == "FLOCK" && strings.HasSuffix(f[5], inode) && f[4] != "0" && f[4] != "-1" {
-			return "process " + f[4]
+			return "process " + f[4] + commandOf(f[4])
 		}
 	}
 	return unknown
+}
+
+// commandOf returns the name of a process's program, in parentheses, or nothing if it is not known.
+func commandOf(pid string) string {
+	name, err := os.ReadFile("/proc/" + pid + "/comm")
+	text := strings.TrimSpace(string(name)) // whatever its program has chosen
+	if err != nil || text == "" || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return " (" + text + ")"
 }

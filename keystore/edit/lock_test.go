@@ -30,7 +30,8 @@ func lockDirectory(t *testing.T, path string) (unlock func()) {
 // lockHolder is how an error names this process.
 func lockHolder() string {
 	if runtime.GOOS == "linux" {
-		return fmt.Sprintf("process %d", os.Getpid())
+		command, _ := os.ReadFile("/proc/self/comm")
+		return fmt.Sprintf("process %d (%s)", os.Getpid(), strings.TrimSpace(string(command)))
 	}
 	return "another process"
 }
@@ -42,7 +43,7 @@ func TestEditWaits(t *testing.T) {
 	writeFile(t, path, "old")
 	unlock := lockDirectory(t, path)
 	told := ""
-	err := edit.File(path, edit.Options{Wait: time.Hour, Waiting: func(holder string) {
+	_, err := edit.File(path, edit.Options{Wait: time.Hour, Waiting: func(holder string) {
 		told = holder
 		unlock()
 	}}, to("new"))
@@ -56,14 +57,14 @@ func TestEditGivesUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
 	writeFile(t, path, "old")
 	unlock := lockDirectory(t, path)
-	err := edit.File(path, edit.Options{Wait: time.Millisecond}, to("new"))
+	_, err := edit.File(path, edit.Options{Wait: time.Millisecond}, to("new"))
 	want := fmt.Sprintf("editing key file %q: %s has held the lock on the directory for 1ms; wait until it ends, or end it", path, lockHolder())
 	if err == nil || !strings.HasPrefix(err.Error(), want) || contentOf(t, path) != "old" {
 		t.Errorf("File = %v, want %s", err, want)
 	}
 	unlock()
 	// Whoever gave up does not keep the lock when it comes after all.
-	if err := edit.File(path, edit.Options{Wait: time.Hour}, to("new")); err != nil {
+	if _, err := edit.File(path, edit.Options{Wait: time.Hour}, to("new")); err != nil {
 		t.Error(err)
 	}
 }

@@ -50,7 +50,7 @@ const editsOfOne = 8
 // addKeys adds keys with IDs that begin with word to the file.
 func addKeys(path, word string) error {
 	for i := range editsOfOne {
-		if err := edit.File(path, edit.Options{Wait: time.Minute}, addKey(fmt.Sprint(word, i))); err != nil {
+		if _, err := edit.File(path, edit.Options{Wait: time.Minute}, addKey(fmt.Sprint(word, i))); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package edit
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -22,19 +23,38 @@ func field(mapping *yaml.Node, name string) (key, value *yaml.Node) {
 
 // entry returns the entry with this ID of the list under name, which has one.
 func (e *editor) entry(name, id string) *yaml.Node {
-	if _, list := field(e.root, name); list != nil {
-		for _, item := range list.Content {
-			if _, v := field(item, "id"); v != nil && strictyaml.Follow(v).Value == id {
-				return item
-			}
+	if list, i := e.find(name, id); i >= 0 {
+		return list.Content[i]
+	}
+	return &yaml.Node{Kind: yaml.MappingNode}
+}
+
+// find returns the list under name, and the place of the entry with this ID in it. If there is none, the edit fails and
+// the place is negative.
+func (e *editor) find(name, id string) (list *yaml.Node, i int) {
+	if _, list = field(e.root, name); list != nil {
+		i = slices.IndexFunc(list.Content, func(item *yaml.Node) bool { return idOf(item) == id })
+		if i >= 0 {
+			return list, i
 		}
 	}
 	e.fail("%q is behind an alias", id)
-	return &yaml.Node{Kind: yaml.MappingNode}
+	return nil, -1
+}
+
+// idOf returns the ID of an entry.
+func idOf(entry *yaml.Node) string {
+	if _, v := field(entry, "id"); v != nil {
+		return strictyaml.Follow(v).Value
+	}
+	return ""
 }
 
 // begin returns where in the data a node begins. Columns count characters, from 1.
 func (e *editor) begin(n *yaml.Node) int {
+	if s, ok := e.spans[n]; ok {
+		return s.begin
+	}
 	at := e.lines[n.Line-1]
 	for range n.Column - 1 {
 		_, size := utf8.DecodeRune(e.data[at:])
@@ -43,8 +63,14 @@ func (e *editor) begin(n *yaml.Node) int {
 	return at
 }
 
-// end returns where in the data the text of a scalar ends.
+// end returns where in the data the text of a scalar, or of a list or mapping in brackets, ends.
 func (e *editor) end(n *yaml.Node) int {
+	if s, ok := e.spans[n]; ok {
+		return s.end
+	}
+	if inBrackets(n) {
+		return e.closing(n) + 1
+	}
 	at := e.begin(n)
 	switch {
 	case n.Kind != yaml.ScalarNode || n.Anchor != "" || n.Style&(yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) != 0:
@@ -68,22 +94,42 @@ func (e *editor) end(n *yaml.Node) int {
 	return at + len(n.Value)
 }
 
-// last returns the last scalar of a node.
-func last(n *yaml.Node) *yaml.Node {
-	for len(n.Content) > 0 {
-		n = n.Content[len(n.Content)-1]
+// inBrackets reports whether n is a list or a mapping that is written in brackets.
+func inBrackets(n *yaml.Node) bool {
+	return n.Style&yaml.FlowStyle != 0 && (n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode)
+}
+
+// closing returns where the bracket stands that closes a list or mapping.
+func (e *editor) closing(n *yaml.Node) int {
+	at := e.begin(n) + 1
+	if len(n.Content) > 0 {
+		at = e.end(n.Content[len(n.Content)-1])
 	}
-	return n
+	for comment := false; at < len(e.data); at++ {
+		switch c := e.data[at]; {
+		case comment, c == '#':
+			comment = c != '\n'
+		case c == ']' || c == '}':
+			return at
+		case bytes.IndexByte([]byte(" \t\r\n,"), c) < 0:
+			e.fail("the brackets in line %d end in an odd way", n.Line)
+			return at
+		}
+	}
+	e.fail("the brackets in line %d do not end", n.Line)
+	return 0
 }
 
 // nextLine returns where the line after the text of n begins.
 func (e *editor) nextLine(n *yaml.Node) int {
-	l := last(n)
-	at := e.begin(l) // of [] or {}
-	if l.Kind == yaml.ScalarNode {
-		at = e.end(l)
+	for len(n.Content) > 0 && !inBrackets(n) {
+		n = n.Content[len(n.Content)-1]
 	}
-	return at + bytes.IndexByte(e.data[at:], '\n') + 1
+	at := e.begin(n) // of an alias
+	if n.Kind != yaml.AliasNode {
+		at = e.end(n)
+	}
+	return at + bytes.IndexByte(e.data[min(at, len(e.data)):], '\n') + 1
 }
 
 // dashIndent returns what stands before the dash of a list's item.

@@ -1,7 +1,6 @@
 package edit
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -115,25 +114,14 @@ func (e *editor) removeSecrets(key *yaml.Node, places []int) {
 		for len(places) > 0 && places[0] == end {
 			places, end = places[1:], end+1
 		}
-		switch inLine := list.Style&yaml.FlowStyle != 0; {
+		switch inLine := inBrackets(list); {
 		case inLine && end < len(items):
 			e.replace(e.begin(items[first]), e.begin(items[end]), "")
 		case inLine:
-			e.replace(e.endOfMapping(items[first-1]), e.endOfMapping(items[end-1]), "")
+			e.replace(e.end(items[first-1]), e.end(items[end-1]), "")
 		default:
 			e.dashIndent(items[first]) // fails if something else stands in the line
-			e.replace(e.lines[items[first].Line-1], e.nextLine(items[end-1]), "")
+			e.removeLines(e.lines[items[first].Line-1], e.nextLine(items[end-1]))
 		}
 	}
-}
-
-// endOfMapping returns where a mapping in braces ends.
-func (e *editor) endOfMapping(n *yaml.Node) int {
-	if n.Kind != yaml.MappingNode || len(n.Content) == 0 {
-		e.fail("line %d has something else than a secret in braces", n.Line)
-		return e.begin(n)
-	}
-	at := e.end(last(n))
-	i := bytes.IndexByte(e.data[at:], '}')
-	return at + i + 1
 }

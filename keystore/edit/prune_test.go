@@ -36,6 +36,11 @@ func TestPruneSecrets(t *testing.T) {
 			"  - {id: k, secrets: [{sha256: " + c + "} ]} # all\n",
 			[]string{a, b, d},
 		},
+		"two that stand together, with a comment between": {
+			"  - id: k\n    secrets:\n    - sha256: " + a + "\n      " + over + "\n    # of 2026\n    - {sha256: " + b + ", " + over + "}\n    - sha256: " + c + "\n",
+			"  - id: k\n    secrets:\n    # of 2026\n    - sha256: " + c + "\n",
+			[]string{a, b},
+		},
 		"on one line each": {
 			"  - id: k\n    secrets:\n    - {sha256: " + a + ", " + over + "}\n    - {sha256: " + b + "}\n",
 			"  - id: k\n    secrets:\n    - {sha256: " + b + "}\n",

@@ -17,6 +17,9 @@ func RotateKey(file string, data []byte, id string, digest keystore.Digest, unti
 	if err != nil {
 		return nil, err
 	}
+	if key.Honey {
+		return nil, fmt.Errorf("%s:%d: key %q is a honey key, so a new secret would not open anything; plant another one with `flowlatch key new --honey`", file, key.Line, id)
+	}
 	if end := key.OwnNotAfter(); !end.IsZero() && !end.After(until) {
 		return nil, fmt.Errorf("%s:%d: key %q itself expires at %s, its new secret with it; raise its not_after first", file, key.Line, id, end.Format(time.RFC3339))
 	}
@@ -60,7 +63,7 @@ func (e *editor) expireSecret(key *yaml.Node, i int, until string) {
 			e.fail("the secrets in line %d are not written as a list", list.Line)
 			return
 		}
-		e.setField(list.Content[i], "not_after", until)
+		e.setField(list.Content[i], "not_after", e.word(until))
 		return
 	}
 	name, value := field(key, "sha256")
@@ -72,9 +75,9 @@ func (e *editor) expireSecret(key *yaml.Node, i int, until string) {
 		return
 	}
 	at, end := e.begin(name), e.end(value)
-	if key.Style&yaml.FlowStyle != 0 {
-		e.insert(at, "secrets: [{")
-		e.insert(end, ", not_after: "+until+"}]")
+	if inBrackets(key) {
+		e.insert(at, e.field("secrets", "[{"))
+		e.insert(end, ", "+e.field("not_after", e.word(until))+"}]")
 		return
 	}
 	indent := strings.Repeat(" ", name.Column-1)
@@ -90,12 +93,8 @@ func (e *editor) addSecret(key *yaml.Node, digest keystore.Digest) {
 		return
 	}
 	item := list.Content[len(list.Content)-1]
-	if list.Style&yaml.FlowStyle != 0 {
-		at := e.end(last(item)) // the mapping ends somewhere after its last value
-		for at < len(e.data) && e.data[at] != '}' {
-			at++
-		}
-		e.insert(min(at+1, len(e.data)), ", {sha256: "+digest.String()+"}")
+	if inBrackets(list) {
+		e.appendTo(list, e.inBraces(item, []string{e.field("sha256", e.word(digest.String()))}))
 		return
 	}
 	e.insertBelow(list, e.dashIndent(item)+"- sha256: "+digest.String()+"\n")

@@ -86,3 +86,30 @@ func TestRotateKey(t *testing.T) {
 		t.Errorf("RotateKey without a file = %v, want that it does not exist", err)
 	}
 }
+
+// TestRotateJSON: a key file in JSON is rotated and pruned as one in YAML is, and laid out as it was.
+func TestRotateJSON(t *testing.T) {
+	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	before := `{"version": 1, "keys": [{"id": "k", "sha256": "` + digest("a") + `", "disabled": false}], "chatflows": [{"id": "x", "keys": ["k"]}]}` + "\n"
+	got, err := edit.RotateKey("keys.json", []byte(before), "k", keystore.DigestOf("new"), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	added := `, {"sha256": "` + keystore.DigestOf("new").String() + `"}`
+	want := strings.Replace(before, `"sha256": "`+digest("a")+`"`, `"secrets": [{"sha256": "`+digest("a")+`", "not_after": "2026-06-01T12:00:00Z"}`+added+`]`, 1)
+	if d := cmp.Diff(want, string(got)); d != "" {
+		t.Errorf("RotateKey (-want +got):\n%s", d)
+	}
+	got, pruned, err := edit.PruneSecrets("keys.json", got, "", now)
+	want = strings.Replace(before, `"sha256": "`+digest("a")+`"`, `"secrets": [`+added[2:]+`]`, 1)
+	if d := cmp.Diff(want, string(got)); err != nil || len(pruned) != 1 || d != "" {
+		t.Errorf("PruneSecrets = %v, %v (-want +got):\n%s", pruned, err, d)
+	}
+}
+
+func TestRotateHoney(t *testing.T) {
+	data := "version: 1\nkeys:\n- {id: k, honey: true, sha256: " + digest("a") + "}\nchatflows:\n- {id: x, public: true}\n"
+	if got, err := edit.RotateKey("f", []byte(data), "k", keystore.DigestOf("new"), time.Now()); got != nil || err == nil || !strings.Contains(err.Error(), `f:3: key "k" is a honey key`) {
+		t.Errorf("RotateKey of a honey key = %q, %v, want an error", got, err)
+	}
+}

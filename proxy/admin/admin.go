@@ -16,7 +16,6 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
-	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // Admin is the handler of the admin listener. It has no authentication: it belongs on loopback or a network of the
@@ -126,16 +125,12 @@ func (a *Admin) serveReady(w http.ResponseWriter, _ *http.Request) {
 
 func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
 	r, certificates := a.opts.Store.Reload(), a.opts.Certificates.Reload()
-	secrets, hasSecrets := a.opts.Tokens.Reload()
+	secrets := a.reloadSecrets()
 	status := http.StatusOK
-	if r.Result == keystore.Failed || secrets.Result == token.Failed || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == certificate.Failed }) {
+	if r.Result == keystore.Failed || secrets.failed() || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == certificate.Failed }) {
 		status = http.StatusUnprocessableEntity
 	}
-	response := reloadResponse{ReloadStatus: reloadStatus(r), Certificates: certificateReloads(certificates)}
-	if hasSecrets {
-		response.BrowserSecrets = &secretsReload{secrets, reason(secrets.Err)}
-	}
-	writeJSON(w, status, response)
+	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates), secrets})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

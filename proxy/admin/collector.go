@@ -22,6 +22,7 @@ var (
 	keyExpiry       = prometheus.NewDesc("flowlatch_key_expiry_timestamp_seconds", "When the key's last secret expires, for keys that do.", []string{"key"}, nil)
 	keyDenied       = prometheus.NewDesc("flowlatch_key_denied_total", "Requests with the key that flowlatch refused or could not serve, by code.", []string{"key", "code"}, nil)
 	keyLastRefused  = prometheus.NewDesc("flowlatch_key_last_refused_timestamp_seconds", "When flowlatch last refused a request with the key or could not serve it, since the start.", []string{"key"}, nil)
+	honey           = prometheus.NewDesc("flowlatch_honey_total", "Requests that presented the honey key. Each honey key has it from the start.", []string{"key"}, nil)
 	concurrent      = prometheus.NewDesc("flowlatch_concurrent", "Requests of the key that are at the upstream now, of keys that have used it.", []string{"key"}, nil)
 	backendUp       = prometheus.NewDesc("flowlatch_limits_backend_up", "1 if the Redis that limits are shared through answers.", nil, nil)
 	degraded        = prometheus.NewDesc("flowlatch_limits_degraded", "1 while limits hold by --limits-fallback, because Redis does not answer.", nil, nil)
@@ -32,7 +33,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{keysLoaded, keysGeneration, keysReloads, keysLastSuccess, keysStale, keysHash, keyLastUsed, keyExpiry, keyDenied, keyLastRefused, concurrent, backendUp, degraded, certExpiry, certStale, upstreamUp} {
+	for _, d := range []*prometheus.Desc{keysLoaded, keysGeneration, keysReloads, keysLastSuccess, keysStale, keysHash, keyLastUsed, keyExpiry, keyDenied, keyLastRefused, honey, concurrent, backendUp, degraded, certExpiry, certStale, upstreamUp} {
 		ch <- d
 	}
 }
@@ -55,7 +56,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		if t := k.NotAfter(); !t.IsZero() {
 			gauge(keyExpiry, float64(t.Unix()), k.ID)
 		}
-		c.collectUse(ch, k.ID)
+		c.collectUse(ch, k)
 		if !c.proxy.Stats().LastUsed(k.ID).IsZero() {
 			gauge(concurrent, float64(c.opts.Limiter.Open(k.ID)), k.ID)
 		}
@@ -74,7 +75,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 }
 
 // collectUse reports how a key was used.
-func (c *collector) collectUse(ch chan<- prometheus.Metric, id string) {
+func (c *collector) collectUse(ch chan<- prometheus.Metric, k *keystore.Key) {
+	id := k.ID
 	use := c.proxy.Stats().KeyUse(id)
 	at := func(d *prometheus.Desc, t time.Time) {
 		if !t.IsZero() {
@@ -83,6 +85,9 @@ func (c *collector) collectUse(ch chan<- prometheus.Metric, id string) {
 	}
 	at(keyLastUsed, use.LastUsed)
 	at(keyLastRefused, use.LastRefused)
+	if k.Honey {
+		ch <- prometheus.MustNewConstMetric(honey, prometheus.CounterValue, float64(use.Honey), id)
+	}
 	for code, n := range use.RefusedByCode() {
 		ch <- prometheus.MustNewConstMetric(keyDenied, prometheus.CounterValue, float64(n), id, string(code))
 	}

@@ -7,12 +7,15 @@ import (
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, keyFile, nil)
+	g := newGate(t, strings.Replace(keyFile, "chatflows:\n", "  - {id: trap, secret: secret-of-honey-0123456789, honey: true}\n  - {id: quiet, secret: quiet-honey-0123456789, honey: true}\nchatflows:\n", 1), nil)
 	g.post(t, predict+botA, secretA, "")
+	g.post(t, predict+botA, "secret-of-honey-0123456789", "")
 	g.post(t, predict+botA, "secret-expired-0123456789", "")
 	metrics := g.ask("GET", "/metrics", "localhost").Body.String()
 	for _, want := range []string{
-		`flowlatch_keys_loaded 6`,
+		`flowlatch_keys_loaded 8`,
+		`flowlatch_honey_total{key="trap"} 1`,
+		`flowlatch_honey_total{key="quiet"} 0`, // so that a rate has a beginning
 		`flowlatch_keys_generation 1`,
 		`flowlatch_keys_reloads_total{result="success"} 1`,
 		`flowlatch_keys_reloads_total{result="failure"} 0`,
@@ -26,6 +29,9 @@ func TestMetrics(t *testing.T) {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("metrics have no %s:\n%s", want, metrics)
 		}
+	}
+	if strings.Contains(metrics, `flowlatch_honey_total{key="key-a"}`) {
+		t.Error("a key that is no honey key has its counter")
 	}
 	if strings.Contains(metrics, `last_used_timestamp_seconds{key="old"}`) {
 		t.Error("a key that was refused counts as used")

@@ -13,7 +13,6 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/stats"
-	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // Status is the state of the gate, as `GET /status` shows it.
@@ -87,12 +86,6 @@ type reloadResponse struct {
 	Certificates []certificateReload `json:"certificates,omitempty"`
 	// BrowserSecrets are those of browser tokens, if a file has them.
 	BrowserSecrets *secretsReload `json:"browser_secrets,omitempty"`
-}
-
-// secretsReload is one reload of the secrets of browser tokens.
-type secretsReload struct {
-	token.Reload
-	Error string `json:"error,omitempty"`
 }
 
 // certificateReload is one reload of a certificate.
@@ -238,9 +231,7 @@ func (a *Admin) status(v view) Status {
 	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot, validAt)
 	s.Refusals, s.RefusedKeys, s.UpstreamRefusals = a.refusalStatus(v), a.refusedKeys(now), a.upstreamRefusals(snapshot)
 	s.PublicChatflows = publicChatflows(snapshot)
-	if err := o.Tokens.Fault(); err != nil {
-		s.Warnings = append(s.Warnings, "the secrets of browser tokens are invalid, and the last good ones stay active: "+err.Error())
-	}
+	s.Warnings = append(s.Warnings, secretsWarning(o.Tokens)...)
 	return s
 }
 

@@ -39,7 +39,8 @@ const (
 	DrainTimeout      Code = "drain_timeout"
 	KeyRevoked        Code = "key_revoked"
 	StreamLimit       Code = "stream_limit"
-	AllowedWithoutKey Code = "allowed_without_key" // counts log lines that were left out
+	AllowedWithoutKey Code = "allowed_without_key" // these two count log lines that were left out
+	HoneyKey          Code = "honey_key"
 )
 
 // kind is what all responses with one code have in common.

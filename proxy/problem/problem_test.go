@@ -112,7 +112,7 @@ func TestError(t *testing.T) {
 	if got, want := e.Error(), "not_exposed: no such route"; got != want {
 		t.Errorf("Error() = %q, want %q", got, want)
 	}
-	for _, code := range []Code{ClientClosed, UpstreamBroken, DrainTimeout, KeyRevoked, AllowedWithoutKey, "unknown", ""} {
+	for _, code := range []Code{ClientClosed, UpstreamBroken, DrainTimeout, KeyRevoked, AllowedWithoutKey, HoneyKey, "unknown", ""} {
 		if got := (&Error{Code: code}).Status(); got != 0 || code.Index() != -1 {
 			t.Errorf("%q: Status() = %d, Index() = %d, want 0, -1: no response has it", code, got, code.Index())
 		}

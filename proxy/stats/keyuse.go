@@ -16,6 +16,8 @@ type KeyUse struct {
 	LastUsed time.Time
 	// Open are the requests that the key opened and that have not ended.
 	Open int64
+	// Honey are the requests that presented it while it was a honey key.
+	Honey uint64
 
 	secrets []*secretUse
 }
@@ -36,6 +38,7 @@ type keyUse struct {
 	counters
 	used    atomic.Int64 // seconds since 1970; 0 for never
 	open    atomic.Int64
+	honey   atomic.Uint64
 	secrets atomic.Pointer[[]*secretUse] // seldom more than two; replaced by a longer one, never changed
 }
 
@@ -78,7 +81,7 @@ func (u *keyUse) addSecret(known *[]*secretUse, d keystore.Digest) *secretUse {
 }
 
 func (u *keyUse) read() KeyUse {
-	use := KeyUse{Counts: u.counters.read(), LastUsed: unix(&u.used), Open: u.open.Load()}
+	use := KeyUse{Counts: u.counters.read(), LastUsed: unix(&u.used), Open: u.open.Load(), Honey: u.honey.Load()}
 	if known := u.secrets.Load(); known != nil {
 		use.secrets = *known
 	}

@@ -39,6 +39,7 @@ type Request struct {
 	Status         int
 	Err            *problem.Error // why it was refused, or failed; nil if it did not
 	Allowed        bool
+	Honey          bool          // the key is a honey key
 	UpstreamHint   func() string // says what the upstream wants, which refused the request; nil if it did not
 }
 
@@ -103,7 +104,11 @@ func (s *Stats) End(o *Open, r *Request) (hint string) {
 		o.key.note(r.Secret, r.Ended)
 		o.key.open.Add(-1)
 	case r.Key != nil: // it opened nothing
-		s.keys.of(r.Key.ID).count(r)
+		use := s.keys.of(r.Key.ID)
+		use.count(r)
+		if r.Honey {
+			use.honey.Add(1)
+		}
 	}
 	return chatflow.upstreamRefusal.note(r)
 }

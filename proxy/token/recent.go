@@ -1,6 +1,9 @@
 package token
 
-import "sync"
+import (
+	"maps"
+	"sync"
+)
 
 // recent remembers values by their keys: the last ones that were asked for or added, half of most at least and most at most.
 // Its methods may be called concurrently.
@@ -43,6 +46,15 @@ func (r *recent[K, V]) of(k K, v V) V {
 	}
 	r.add(k, v)
 	return v
+}
+
+// drop forgets the values that over returns true for.
+func (r *recent[K, V]) drop(over func(V) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, values := range []map[K]V{r.young, r.old} {
+		maps.DeleteFunc(values, func(_ K, v V) bool { return over(v) })
+	}
 }
 
 // add adds a value. The caller holds mu.

@@ -101,6 +101,11 @@ func (s *Secrets) Verify(text string, now time.Time) (*Token, error) {
 	return t, t.valid(now)
 }
 
+// Forget forgets the tokens that have expired at now.
+func (s *Secrets) Forget(now time.Time) {
+	s.state.Load().seen.drop(func(t *Token) bool { return !now.Before(t.Expires) })
+}
+
 // valid returns why the token is not valid at now, or nil.
 func (t *Token) valid(now time.Time) error {
 	switch {

@@ -230,6 +230,29 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// TestForget: what has expired is forgotten, and nothing else.
+func TestForget(t *testing.T) {
+	s, m := secretsOf(t, secretText(1)), NewMessages()
+	short, long := aToken(), aToken()
+	short.Messages, long.Messages, long.Expires = 1, 1, issued.Add(time.Hour)
+	for _, token := range []Token{short, long} {
+		got, err := s.Verify(s.mint(t, token), issued)
+		if err != nil || !m.Take(got) {
+			t.Fatalf("Verify and Take = %v", err)
+		}
+	}
+	for _, tt := range []struct {
+		after time.Duration
+		want  int
+	}{{10*time.Minute - 1, 2}, {10 * time.Minute, 1}, {time.Hour, 0}} {
+		s.Forget(issued.Add(tt.after))
+		m.Forget(issued.Add(tt.after))
+		if seen, counted := len(s.state.Load().seen.young), len(m.counts.young); seen != tt.want || counted != tt.want {
+			t.Errorf("after %s, %d tokens and messages of %d are remembered, want %d", tt.after, seen, counted, tt.want)
+		}
+	}
+}
+
 // BenchmarkVerify verifies a token that is new, and one that was seen.
 func BenchmarkVerify(b *testing.B) {
 	s := Random()

@@ -24,6 +24,9 @@ keys:
     secret: ` + secret + `
     not_after: 2100-01-01T00:00:00Z
     limits: {requests: 1/1h, concurrent: 1, enforce: false}
+  - id: trap
+    secret: ` + secret + `-honey
+    honey: true
 chatflows:
   - id: ` + chatflow + `
     name: support-bot

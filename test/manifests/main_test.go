@@ -89,7 +89,7 @@ func TestVariablesExist(t *testing.T) {
 }
 
 // commandLine matches a command line of flowlatch on a page.
-var commandLine = regexp.MustCompile(`(?m)(?:flowlatch|-T) (serve|check|doctor|explain|import|healthcheck|usage|key new|key list|key rotate|key revoke|key prune)\b([^|>\n` + "`" + `]*)`)
+var commandLine = regexp.MustCompile(`(?m)(?:flowlatch|-T) (serve|check|doctor|explain|import|healthcheck|usage|key new|key list|key which|key grant|key withdraw|key rotate|key revoke|key enable|key delete|key prune)\b([^|>\n` + "`" + `]*)`)
 
 // TestPages checks that command lines of flowlatch on the pages have flags that exist, and that links lead to files that exist.
 func TestPages(t *testing.T) {

@@ -10,7 +10,7 @@ export function showKeys(s) {
   sync($('keys'), s.keys, (k) => k.id, fill, s.key_counts.total ? 'No key ID matches the filter.' : 'The key file has no keys; `flowlatch key new` makes one.')
 }
 
-const states = { valid: ['valid', 'good'], disabled: ['disabled', 'muted'], expired: ['expired', 'muted'], not_yet_valid: ['not valid yet', 'muted'], unknown: ['no secret', 'warn'] }
+const states = { valid: ['valid', 'good'], disabled: ['disabled', 'muted'], expired: ['expired', 'muted'], not_yet_valid: ['not valid yet', 'muted'], unknown: ['no secret', 'warn'], honey: ['honey', 'muted'] }
 
 // state returns the word for a key's state and its color: amber if somebody should do something about it.
 function state(k) {

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
+)
+
+type keyDeleteCmd struct {
+	keyEdit
+	unusedOnly
+	ID    string `name:"id" required:"" placeholder:"ID" help:"The key to delete."`
+	Close bool   `help:"Close chatflows that no other key opens: remove their entries, with name and limits."`
+}
+
+func (keyDeleteCmd) Help() string {
+	return `Removes the key from the file, and from the lists of chatflows. Its secrets are gone, and its ID is free: flowlatch key revoke
+keeps both. Comments on lines of their own stay. As with revoke, the gate's admin listener is asked when the key was last used.
+
+Example:
+
+  flowlatch key delete --keys ./keys.yaml --id acme-web`
+}
+
+func (cmd *keyDeleteCmd) Run(c *config.Config, s streams) error {
+	var was, is *keystore.Snapshot
+	remove := func(data []byte) ([]byte, error) {
+		next, err := edit.DeleteKey(c.Keys, data, cmd.ID, cmd.Close)
+		if err == nil {
+			was, _ = keystore.Parse(c.Keys, data) // both were read before
+			is, _ = keystore.Parse(c.Keys, next)
+		}
+		return next, err
+	}
+	if err := cmd.check(c, cmd.ID, s, remove); err != nil {
+		return err
+	}
+	if err := cmd.edit(c.Keys, s, remove); err != nil || cmd.Stdout {
+		return err
+	}
+	opened := labelsOf(was, was.Key(cmd.ID))
+	fmt.Fprintf(s.err, "key %q is deleted from %s; it was listed for: %s\n", cmd.ID, c.Keys, few(opened))
+	tellClosed(s, was, is)
+	return nil
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/internal/doctor"
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
+)
+
+// unusedOnly has the flags of commands that take a key away, and do not do that to one that is in use.
+type unusedOnly struct {
+	config.AdminFlag
+	Force bool `help:"Do it even if the key was used within the last 10 minutes, or if the gate does not say."`
+}
+
+// check tries a change, and asks the gate whether the key is in use. With --force it does neither.
+func (u *unusedOnly) check(c *config.Config, id string, s streams, change func(data []byte) ([]byte, error)) error {
+	if u.Force {
+		return nil
+	}
+	data, err := edit.Read(c.Keys)
+	if err == nil {
+		_, err = change(data) // a mistyped ID is reported before a gate is asked about it
+	}
+	if err == nil {
+		err = inUse(c, id, s)
+	}
+	return err
+}
+
+// recently is how long after its last use a key counts as in use.
+const recently = 10 * time.Minute
+
+// inUse asks the gate whether a key is in use. It is an error if it is, and if there is no telling: something listens
+// there and does not say. Where nothing listens, no gate is running, or it is out of reach; it prints so and returns nil.
+func inUse(c *config.Config, id string, s streams) error {
+	one, err := doctor.Key(c.Admin, id)
+	k := one.Key
+	if err == nil && one.KeysHash != "" { // of a gate that tells
+		if store, err := keystore.Open(c.Keys, keystore.Options{}); err == nil && store.Snapshot().Hash() != one.KeysHash {
+			fmt.Fprintf(s.err, "the gate at %s has not applied %s as it is now, so what it says may be of another key; --admin names another gate\n", c.Admin, c.Keys)
+		}
+	}
+	switch {
+	case errors.Is(err, doctor.ErrNoGate):
+		fmt.Fprintf(s.err, "no gate listens at %s, so nobody can say whether the key is in use; --admin names another address\n", c.Admin)
+	case err != nil:
+		return fmt.Errorf("the gate at %s does not say whether key %q is in use: %w; ask again, name the gate's address with --admin, or do it nevertheless with --force", c.Admin, id, err)
+	case k == nil:
+		fmt.Fprintf(s.err, "the gate at %s does not have key %q, so it cannot say whether it is in use\n", c.Admin, id)
+	case k.OpenRequests > 0:
+		return fmt.Errorf("key %q is in use now, according to the gate at %s: open requests: %d; --force does it nevertheless", id, c.Admin, k.OpenRequests)
+	case k.LastUsed != nil && time.Since(*k.LastUsed) < recently:
+		return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force does it nevertheless", id, k.LastUsed.Format(time.RFC3339), c.Admin)
+	}
+	return nil
+}

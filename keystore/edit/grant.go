@@ -1,0 +1,181 @@
+package edit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
+)
+
+// GrantKey returns the key file data in which the key id opens chatflows as well; those not listed yet are added. If it
+// is listed for all of them already, data is returned as it is.
+func GrantKey(file string, data []byte, id string, chatflows []string) ([]byte, error) {
+	if err := validateChatflows(chatflows); err != nil {
+		return nil, err
+	}
+	if data == nil {
+		_, err := parse(file, data)
+		return nil, err
+	}
+	old, err := keystore.ParseDraft(file, data)
+	if err != nil {
+		return nil, err
+	}
+	k, err := old.KeyNamed(id)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	chatflows = slices.DeleteFunc(slices.Clone(chatflows), func(c string) bool { return old.Entry(c) != nil && old.Entry(c).Lists(k) })
+	if len(chatflows) == 0 {
+		return data, nil
+	}
+	listed, added := sortOut(old, chatflows)
+	e := newEditor(file, data)
+	e.step(func() { e.grant(id, listed) })
+	e.appendItems("chatflows", itemsOf(added, func(c string) []string { return e.chatflow(NewChatflow{ID: c, Keys: []string{id}}) }))
+	return e.result(func(next *keystore.Snapshot) bool {
+		d := keystore.Compare(old, next)
+		return len(d.KeysAdded)+len(d.KeysRemoved)+len(d.KeysChanged) == 0 && isGranted(d, old, next, id, chatflows)
+	})
+}
+
+// grant adds a key to the lists of chatflows.
+func (e *editor) grant(key string, chatflows []string) {
+	for _, c := range chatflows {
+		e.addToList(e.entry("chatflows", c), "keys", e.word(key))
+	}
+}
+
+// isGranted reports whether a key is listed for chatflows in next, and d, the difference from old, has nothing else of
+// chatflows.
+func isGranted(d keystore.Diff, old, next *keystore.Snapshot, key string, chatflows []string) bool {
+	for _, id := range slices.Concat(d.ChatflowsAdded, d.ChatflowsChanged) {
+		if !slices.Contains(chatflows, id) || !next.Entry(id).GainedKeys(old.Entry(id), key) {
+			return false
+		}
+	}
+	for _, id := range chatflows {
+		if c := next.Entry(id); c == nil || !c.Lists(next.Key(key)) {
+			return false
+		}
+	}
+	return len(d.ChatflowsRemoved) == 0
+}
+
+// OnlyKeyError says that a key cannot be taken from chatflows which list no other one: a chatflow that nobody may call is
+// closed by not listing it.
+type OnlyKeyError struct {
+	File, Key string
+	// Chatflows are the IDs of the chatflows.
+	Chatflows []string
+	labels    []string
+}
+
+func (e *OnlyKeyError) Error() string {
+	const most = 6
+	labels := strings.Join(e.labels[:min(len(e.labels), most)], ", ")
+	if more := len(e.labels) - most; more > 0 {
+		labels += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("%s: key %q is the only key of %s, and a chatflow without a key cannot be listed; grant it to another key first, or close it with --close: that removes its entry, name and limits included",
+		e.File, e.Key, labels)
+}
+
+// WithdrawKey returns the key file data in which the key id is not listed for chatflows any more. Of those that list no
+// other key the entry is removed if closes is set; otherwise they are an [OnlyKeyError].
+func WithdrawKey(file string, data []byte, id string, chatflows []string, closes bool) ([]byte, error) {
+	old, k, err := keyOf(file, data, id)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, c := range chatflows {
+		if entry := old.Entry(c); entry == nil || !entry.Lists(k) {
+			errs = append(errs, fmt.Errorf("%s: chatflow %q does not list key %q; `flowlatch key list` shows what it opens", file, c, id))
+		}
+	}
+	if errs != nil {
+		return nil, errors.Join(errs...)
+	}
+	e := newEditor(file, data)
+	closed := e.withdraw(old, id, func(c string) bool { return slices.Contains(chatflows, c) }, closes)
+	return e.result(func(next *keystore.Snapshot) bool {
+		d := keystore.Compare(old, next)
+		return len(d.KeysAdded)+len(d.KeysRemoved)+len(d.KeysChanged) == 0 && isWithdrawn(d, old, next, id, closed) &&
+			len(d.ChatflowsChanged)+len(closed) == len(slices.Compact(slices.Sorted(slices.Values(chatflows))))
+	})
+}
+
+// DeleteKey returns the key file data without the key id, also in the lists of chatflows. For those that list no other key
+// closes is what it is for [WithdrawKey].
+func DeleteKey(file string, data []byte, id string, closes bool) ([]byte, error) {
+	old, _, err := keyOf(file, data, id)
+	if err != nil {
+		return nil, err
+	}
+	e := newEditor(file, data)
+	closed := e.withdraw(old, id, func(string) bool { return true }, closes)
+	e.step(func() { e.removeEntry("keys", id) })
+	return e.result(func(next *keystore.Snapshot) bool {
+		d := keystore.Compare(old, next)
+		return slices.Equal(d.KeysRemoved, []string{id}) && len(d.KeysAdded)+len(d.KeysChanged) == 0 && isWithdrawn(d, old, next, id, closed)
+	})
+}
+
+// withdraw removes a key from the lists of chatflows. It returns those whose entries are removed instead.
+func (e *editor) withdraw(old *keystore.Snapshot, key string, from func(chatflow string) bool, closes bool) (closed []string) {
+	only := &OnlyKeyError{File: e.file, Key: key}
+	e.step(func() {
+		_, chatflows := field(e.root, "chatflows")
+		done := map[*yaml.Node]bool{}
+		for _, entry := range chatflows.Content {
+			id := idOf(entry)
+			name, list := field(entry, "keys")
+			if list == nil || !from(id) {
+				continue
+			}
+			list = strictyaml.Follow(list)
+			i := slices.IndexFunc(list.Content, func(n *yaml.Node) bool { return strictyaml.Follow(n).Value == key })
+			switch {
+			case i < 0 || done[list]: // a list may be written once for several chatflows
+			case len(list.Content) == 1 && !old.Entry(id).Public:
+				only.Chatflows = append(only.Chatflows, id)
+				only.labels = append(only.labels, old.Entry(id).Label())
+			default:
+				e.removeItem(name, list, i)
+			}
+			done[list] = true
+		}
+		if only.Chatflows != nil && !closes {
+			e.err = only
+		}
+	})
+	for _, id := range only.Chatflows {
+		e.step(func() { e.removeEntry("chatflows", id) })
+	}
+	return only.Chatflows
+}
+
+// removeEntry removes an entry of the list under name.
+func (e *editor) removeEntry(name, id string) {
+	key, _ := field(e.root, name)
+	if list, i := e.find(name, id); i >= 0 {
+		e.removeItem(key, list, i)
+	}
+}
+
+// isWithdrawn reports whether d, the difference from old to next, has nothing of chatflows but that a key is not listed any
+// more, and that the closed ones are gone.
+func isWithdrawn(d keystore.Diff, old, next *keystore.Snapshot, key string, closed []string) bool {
+	for _, id := range d.ChatflowsChanged {
+		if !old.Entry(id).GainedKeys(next.Entry(id), key) {
+			return false
+		}
+	}
+	return len(d.ChatflowsAdded) == 0 && slices.Equal(slices.Sorted(slices.Values(d.ChatflowsRemoved)), slices.Sorted(slices.Values(closed)))
+}
