@@ -5,14 +5,13 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
-
-	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
 var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body", "limits"}
 
 func (p *parser) chatflow(n *yaml.Node) {
-	c := &Chatflow{Line: n.Line}
+	p.file.Chatflows++
+	c := &Chatflow{file: p.file, Line: n.Line}
 	var id, keys *yaml.Node
 	if !p.Mapping(n, "a chatflow", chatflowFields, func(field string, n *yaml.Node) bool {
 		switch field {
@@ -87,7 +86,7 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 	}
 	switch {
 	case k == nil:
-		p.Fault(n, "chatflow %q lists key %s, which is not under `keys:`", c.ID, strictyaml.Quote(v))
+		p.missing(c, n, v)
 	case !listed[k]:
 		listed[k] = true
 		c.keys = append(c.keys, k)
@@ -99,7 +98,7 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 func (p *parser) addChatflow(n *yaml.Node, c *Chatflow) {
 	s := p.snapshot
 	if other := s.Entry(c.ID); other != nil && c.ID != "" {
-		p.Fault(n, "chatflow %q is listed twice, first in line %d; one entry lists all its keys", c.ID, other.Line)
+		p.twice(n, other.file, other.Line, "chatflow %q is listed twice, first in %s; one entry lists all its keys", c.ID)
 		return
 	}
 	s.chatflows = append(s.chatflows, c)

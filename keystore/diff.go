@@ -26,14 +26,16 @@ func (d Diff) Empty() bool {
 
 // shortened returns d for keeping and showing: of a long list the first IDs and how many more there are.
 func (d Diff) shortened() Diff {
-	const most = 50
 	for _, ids := range d.lists() {
-		if n := len(*ids); n > most {
-			*ids = append(slices.Clone((*ids)[:most]), fmt.Sprintf("… and %d more", n-most))
+		if n := len(*ids); n > shortList {
+			*ids = append(slices.Clone((*ids)[:shortList]), fmt.Sprintf("… and %d more", n-shortList))
 		}
 	}
 	return d
 }
+
+// shortList is how many items are kept of a list.
+const shortList = 50
 
 // Compare returns what differs between two snapshots. A nil snapshot is empty.
 func Compare(old, next *Snapshot) Diff {

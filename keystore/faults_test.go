@@ -87,13 +87,17 @@ func provoked(t *testing.T) string {
 	return all.String()
 }
 
+// elsewhere are faults of key files in a directory, which TestParseSeveral provokes.
+var elsewhere = []string{"neither a key nor a chatflow is listed; to take away all that a file lists, remove the file"}
+
 // A fault that no test provokes is a fault of which nobody knows whether it is found.
 func TestEveryFaultIsProvoked(t *testing.T) {
 	all := provoked(t)
 	for path, functions := range map[string][]string{
+		"document.go":          {"Fault"},
 		"parse.go":             {"Fault"},
-		"keyentry.go":          {"Fault"},
-		"chatflowentry.go":     {"Fault"},
+		"keyentry.go":          {"Fault", "twice"},
+		"chatflowentry.go":     {"Fault", "twice"},
 		"bodypolicy.go":        {"Fault"},
 		"flowisekeys.go":       {"Fault"},
 		"strictyaml/decode.go": {"Fault"},
@@ -105,7 +109,7 @@ func TestEveryFaultIsProvoked(t *testing.T) {
 			for _, part := range verb.Split(format, -1) {
 				parts = append(parts, regexp.QuoteMeta(part))
 			}
-			if !regexp.MustCompile(strings.Join(parts, ".*")).MatchString(all) {
+			if !slices.Contains(elsewhere, format) && !regexp.MustCompile(strings.Join(parts, ".*")).MatchString(all) {
 				t.Errorf("%s: nothing in testdata provokes %q", path, format)
 			}
 		}

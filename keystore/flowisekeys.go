@@ -79,15 +79,27 @@ func isReset(old, next []apiKey, before bool) bool {
 type flowiseKeys struct {
 	byName map[string]*Key // nil for a name that several keys have
 	byID   map[string]*Key // nil if they were not read
+
+	namedBy *KeyFile
+	line    int // in which it names their file
 }
 
+// readFlowise reads the keys of Flowise, if the key file names their file at n.
 func (p *parser) readFlowise(n *yaml.Node) {
-	p.flowise = &flowiseKeys{}
+	if n == nil {
+		return
+	}
+	if p.flowise != nil {
+		p.twice(n, p.flowise.namedBy, p.flowise.line, "flowise_api_keys: two key files name Flowise's file, first in %s; one of them is enough")
+		return
+	}
+	p.flowise = &flowiseKeys{namedBy: p.file, line: n.Line}
+	p.snapshot.namesFlowise = p.path
 	var ok bool
 	if p.snapshot.flowiseName, ok = p.Text(n, "flowise_api_keys"); !ok || p.options.flowise == nil {
 		return
 	}
-	keys, err := p.options.flowise(p.snapshot.flowiseName)
+	keys, err := p.options.flowise(p.path, p.snapshot.flowiseName)
 	if err != nil {
 		p.Fault(n, "flowise_api_keys: %v", err)
 		return
@@ -98,7 +110,7 @@ func (p *parser) readFlowise(n *yaml.Node) {
 // addFlowiseKeys adds keys of Flowise. One that cannot be used is left out with a warning: the file belongs to
 // Flowise, and its other keys should not be out of date for that.
 func (p *parser) addFlowiseKeys(n *yaml.Node, entries []apiKey) {
-	p.flowise = &flowiseKeys{byName: map[string]*Key{}, byID: map[string]*Key{}}
+	p.flowise.byName, p.flowise.byID = map[string]*Key{}, map[string]*Key{}
 	for i, entry := range entries {
 		what := fmt.Sprintf("key %d of Flowise's file", i+1)
 		if ValidateID(entry.ID) != nil {
@@ -122,7 +134,7 @@ func (p *parser) addFlowiseKeys(n *yaml.Node, entries []apiKey) {
 			p.Warn(n.Line, "%s is left out: its id is there twice", what)
 			continue
 		}
-		k := &Key{ID: p.flowiseID(entry), fromFlowise: true, Line: n.Line, valid: always, secrets: []Secret{{Digest: digest, valid: always}}}
+		k := &Key{ID: p.flowiseID(entry), fromFlowise: true, file: p.file, Line: n.Line, valid: always, secrets: []Secret{{Digest: digest, valid: always}}}
 		p.addKey(n, k)
 		p.flowise.byID[entry.ID] = k
 		if _, twice := p.flowise.byName[entry.Name]; twice {

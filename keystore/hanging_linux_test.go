@@ -2,6 +2,7 @@ package keystore_test
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,5 +36,31 @@ func TestFlowiseFileHangs(t *testing.T) {
 	testkit.Eventually(t, "end of the fault", func() bool { return s.Reload().Err == nil })
 	if opens(s, secretA) || !opens(s, secretB) || s.Status().Stale {
 		t.Errorf("after it: stale = %t, want the keys that are in the file", s.Status().Stale)
+	}
+}
+
+// TestFileOfDirectoryHangs revokes a key while another file hangs: that is held up once, and no longer.
+func TestFileOfDirectoryHangs(t *testing.T) {
+	t.Parallel()
+	hangs := testkit.WriteFile(t, "a.yaml", keyFileFor("x", "key-a"))
+	path := filepath.Join(filepath.Dir(hangs), "b.yaml")
+	testkit.ReplaceFile(t, path, keyFileFor("y", "key-b", "key-c"))
+	s, err := keystore.Open(filepath.Dir(hangs), keystore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease := testkit.TakeLease(t, hangs)
+	for _, ids := range []string{"key-b", "key-c"} {
+		testkit.ReplaceFile(t, path, keyFileFor("y", ids))
+		r := s.Reload()
+		if got := snapshotIDs(s.Snapshot()); got != "key-a "+ids || r.Err == nil || !strings.Contains(r.Err.Error(), hangs+`": `+watch.ErrTimeout.Error()) {
+			t.Errorf("Reload = %v with keys %s, want key-a and %s, and that %s hangs", r.Err, got, ids, hangs)
+		}
+	}
+	lease.Write(t, keyFileFor("x", "key-d"))
+	lease.Release(t)
+	testkit.Eventually(t, "end of the fault", func() bool { return s.Reload().Err == nil })
+	if got := snapshotIDs(s.Snapshot()); got != "key-d key-c" {
+		t.Errorf("keys after it = %s, want key-d key-c", got)
 	}
 }

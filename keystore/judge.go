@@ -7,22 +7,21 @@ import "time"
 // lacks half of the keys.
 const settleTime = 1500 * time.Millisecond
 
-// change is what the files hold at a time, compared with the active snapshot.
+// change is what was found in a file at a time, compared with what is active of it.
 type change struct {
 	at   time.Time
-	next *Snapshot // valid and not active, or nil
-	err  error     // why the key file, or beside next that of Flowise, cannot be used
-	diff Diff      // from the active snapshot to next
-	// isSuspect says that something of the active snapshot is missing in next, so that next may be
-	// the beginning of a file that is being written.
+	next *Snapshot // what it means; nil if it has a fault
+	err  error     // why it cannot be used; nil if it can
+	// isSuspect says that something that is active is missing in next, so that the file may be the beginning of one that is
+	// being written.
 	isSuspect bool
-	// keysHold is how much longer the key file must be unchanged if it is written in place; anyHold is that of all files.
-	keysHold, anyHold time.Duration
+	// hold is how much longer the file must be unchanged if it is written in place.
+	hold time.Duration
 }
 
 // previous is what earlier judgements left behind.
 type previous struct {
-	fault        error     // as it was reported; nil if the files are what is active
+	fault        error     // as it was reported; nil if there is none
 	pending      *Snapshot // not applied yet because it is suspect; nil if there is none
 	pendingSince time.Time
 	faultSince   time.Time // when a fault that is not reported yet was first seen; zero if there is none
@@ -30,7 +29,7 @@ type previous struct {
 
 // verdict is what to do about a change.
 type verdict struct {
-	apply    bool          // publish the next snapshot
+	apply    bool          // use what was found
 	err      error         // report this fault
 	isNews   bool          // err is not the fault that was reported before
 	retryIn  time.Duration // look again after this time; zero: after the next change
@@ -41,42 +40,32 @@ type verdict struct {
 // explicitly. A file that is written in place again and again is never unchanged, so it is enough that it means the
 // same, or has nothing but faults, for the settleTime.
 func judge(c change, p previous, explicit bool) verdict {
-	v := verdict{previous: previous{fault: p.fault}}
-	if c.next != nil && (c.err == nil || !c.diff.Empty()) {
-		v.apply = true
-		if c.isSuspect && !explicit {
-			since := c.at
-			if p.pending != nil && Compare(p.pending, c.next).Empty() {
-				since = p.pendingSince
-			}
-			if v.retryIn = remainingHold(c.keysHold, since, c.at); v.retryIn > 0 {
-				v.apply = false
-				v.previous.pending, v.previous.pendingSince = c.next, since
-			}
+	if c.err != nil {
+		return judgeFault(c, p, explicit)
+	}
+	if c.isSuspect && !explicit {
+		since := c.at
+		if p.pending != nil && Compare(p.pending, c.next).Empty() {
+			since = p.pendingSince
+		}
+		if hold := remainingHold(c.hold, since, c.at); hold > 0 {
+			return verdict{retryIn: hold, previous: previous{fault: p.fault, pending: c.next, pendingSince: since}}
 		}
 	}
-	if c.err == nil {
-		if v.apply {
-			v.previous.fault = nil
-		}
-		return v
-	}
+	return verdict{apply: true}
+}
+
+func judgeFault(c change, p previous, explicit bool) verdict {
 	if p.fault == nil && !explicit {
 		since := p.faultSince
 		if since.IsZero() {
 			since = c.at
 		}
-		if hold := remainingHold(c.anyHold, since, c.at); hold > 0 {
-			v.previous.faultSince = since
-			if v.retryIn == 0 || hold < v.retryIn {
-				v.retryIn = hold
-			}
-			return v
+		if hold := remainingHold(c.hold, since, c.at); hold > 0 {
+			return verdict{retryIn: hold, previous: previous{faultSince: since}}
 		}
 	}
-	v.err, v.previous.fault = c.err, c.err
-	v.isNews = p.fault == nil || p.fault.Error() != c.err.Error()
-	return v
+	return verdict{err: c.err, isNews: p.fault == nil || p.fault.Error() != c.err.Error(), previous: previous{fault: c.err}}
 }
 
 // remainingHold returns how much longer to wait for a file, if what is in it was first seen at since.

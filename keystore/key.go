@@ -20,7 +20,7 @@ type Key struct {
 	// reported.
 	Honey bool
 
-	fromFlowise bool // and not from the key file itself
+	fromFlowise bool // and not from a key file itself
 
 	// From are the addresses from which it may be used; none means any.
 	From []netip.Prefix
@@ -33,6 +33,7 @@ type Key struct {
 
 	// Line is the line of the key in its file, from 1; for a key of Flowise, the line that names Flowise's file.
 	Line int
+	file *KeyFile
 
 	valid   window
 	number  uint32 // its index among the snapshot's keys
@@ -83,6 +84,12 @@ func (k *Key) NotAfter() time.Time {
 	}
 	return window{until: min(last, k.valid.until)}.notAfter()
 }
+
+// File is the path of the key file that lists the key.
+func (k *Key) File() string { return k.file.Path }
+
+// Place is the line of the key and its file, for messages.
+func (k *Key) Place() string { return k.file.place(k.Line) }
 
 // Since is the generation in which the key was added or last changed, as counted by the [Store] that published it; 0
 // outside a Store.

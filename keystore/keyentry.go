@@ -20,7 +20,8 @@ var (
 )
 
 func (p *parser) key(n *yaml.Node) {
-	k := &Key{Line: n.Line}
+	p.file.Keys++
+	k := &Key{file: p.file, Line: n.Line}
 	own := secretEntry{valid: always}
 	var id, secrets *yaml.Node
 	if !p.Mapping(n, "a key", keyFields, func(field string, n *yaml.Node) bool {
@@ -54,7 +55,7 @@ func (p *parser) key(n *yaml.Node) {
 	k.valid = own.valid // without a list of secrets, the times of the key are those of its secret
 	p.checkWindow(n, "", k.ID, k.valid)
 	if first := p.keyByID[k.ID]; first != nil && k.ID != "" {
-		p.Fault(id, "key ID %q is used twice, first in line %d; several secrets of one key go under `secrets:`", k.ID, first.Line)
+		p.twice(id, first.file, first.Line, "key ID %q is used twice, first in %s; several secrets of one key go under `secrets:`", k.ID)
 		return
 	}
 	switch {
@@ -153,7 +154,7 @@ func (p *parser) addKey(n *yaml.Node, k *Key) {
 		case other.key == k:
 			p.Fault(n, "key %q has the same secret twice", k.ID)
 		default:
-			p.Fault(n, "key %q has the same secret as key %q in line %d; a secret belongs to one key", k.ID, other.key.ID, other.key.Line)
+			p.twice(n, other.key.file, other.key.Line, "key %q has the same secret as key %q in %s; a secret belongs to one key", k.ID, other.key.ID)
 		}
 	}
 }

@@ -26,7 +26,7 @@ var limitFields = []string{"requests", "concurrent", "stream", "stream_seconds",
 // ParseLimits reads limits as they stand in a key file, without a line: `requests: [10/1s, 10000/month], concurrent: 4`.
 // The error has all that is wrong with them.
 func ParseLimits(text string) (*Limits, error) {
-	p := &parser{Decoder: &strictyaml.Decoder{}, snapshot: &Snapshot{}}
+	p := &parser{document: &document{Decoder: &strictyaml.Decoder{}}}
 	var l *Limits
 	if root := p.Document([]byte("{" + text + "}")); root != nil {
 		l = p.limits(root, "limits", nil)

@@ -2,11 +2,10 @@ package keystore
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -46,13 +45,22 @@ func ValidateID(s string) error {
 // Parse does not read the key file of Flowise that data may name. Its keys are missing in the snapshot; a
 // [Store] reads them.
 func Parse(file string, data []byte) (*Snapshot, error) {
-	return parse(file, section(data), parseOptions{})
+	return parse(file, []source{{path: file, content: section(data)}}, parseOptions{})
 }
 
 // ParseDraft is Parse for a file that does not list its chatflows yet.
 func ParseDraft(file string, data []byte) (*Snapshot, error) {
-	return parse(file, section(data), parseOptions{draft: true})
+	return parse(file, []source{{path: file, content: section(data)}}, parseOptions{draft: true})
 }
+
+// ParsePart is Parse for one file of a directory: it may list no chatflow, and the keys that its chatflows list may be in
+// other files. Those are missing in the snapshot.
+func ParsePart(file string, data []byte) (*Snapshot, error) {
+	return parse(file, []source{{path: file, content: section(data)}}, partOptions)
+}
+
+// partOptions are for one file of a directory, parsed alone.
+var partOptions = parseOptions{draft: true, directory: true, part: true}
 
 func section(data []byte) *io.SectionReader {
 	return io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
@@ -61,73 +69,106 @@ func section(data []byte) *io.SectionReader {
 // IsJSON reports whether the key file with this name is JSON.
 func IsJSON(file string) bool { return filepath.Ext(file) == ".json" }
 
-type parseOptions struct {
-	draft bool
-	// flowise returns the keys in the file of Flowise that the key file names. Nil leaves them out.
-	flowise func(name string) ([]apiKey, error)
+// source is a key file to be parsed.
+type source struct {
+	path    string // for messages
+	content *io.SectionReader
+	digest  [sha256.Size]byte // of the content, for the hash of the snapshot
+	// change says when the content was found, compared with that of other files; 0 if it is active already.
+	change uint64
+	// standsIn says that it is what is active of a file that now has another content, which cannot be applied.
+	standsIn bool
 }
 
-func parse(file string, content *io.SectionReader, o parseOptions) (*Snapshot, error) {
-	d := &strictyaml.Decoder{File: file}
-	p := &parser{Decoder: d, options: o, keyByID: map[string]*Key{}}
-	p.snapshot = &Snapshot{File: file, secrets: map[Digest]*Secret{}, byID: map[string]*Chatflow{}, browser: map[string]*Key{}}
-	content = io.NewSectionReader(content, 0, content.Size()) // from the beginning
-	var root *yaml.Node
-	if IsJSON(file) {
-		root = d.JSON(content)
-	} else {
-		data, err := io.ReadAll(content)
-		if err != nil {
+type parseOptions struct {
+	draft     bool
+	part      bool // keys that chatflows list may be elsewhere
+	directory bool // the sources are the files of a directory, and each may refer to what is in another
+	// flowise returns the keys in the file of Flowise that a key file names. Nil leaves them out.
+	flowise func(keyFile, name string) ([]apiKey, error)
+	active  *Snapshot // nil if there is none
+}
+
+// parse makes a snapshot of key files. name is what they are called together.
+func parse(name string, sources []source, o parseOptions) (*Snapshot, error) {
+	p := &parser{options: o, keyByID: map[string]*Key{}}
+	p.snapshot = &Snapshot{File: name, isDirectory: o.directory, secrets: map[Digest]*Secret{}, byID: map[string]*Chatflow{}, browser: map[string]*Key{}}
+	for _, s := range sources {
+		d := &document{source: s, Decoder: &strictyaml.Decoder{File: s.path}, file: &KeyFile{Path: s.path}}
+		p.documents = append(p.documents, d)
+		p.snapshot.files = append(p.snapshot.files, d.file)
+		if err := d.read(); err != nil {
 			return nil, err
 		}
-		root = d.Document(data)
 	}
-	if root != nil {
-		p.file(root)
-	}
-	if len(d.Faults) > 0 {
-		d.Faults.Sort()
-		return nil, d.Faults
-	}
-	p.snapshot.Warnings = d.Warnings
-	return p.snapshot, nil
+	// A chatflow may list the keys of every file, so all keys are read first.
+	p.eachDocument(func(d *document) { p.list(d.keyList, "keys", p.key) })
+	p.eachDocument(func(d *document) { p.readFlowise(d.flowiseName) })
+	p.eachDocument(func(d *document) { p.list(d.chatflowList, "chatflows", p.chatflow) })
+	p.checkEmpty()
+	return p.result()
 }
 
 type parser struct {
-	*strictyaml.Decoder
-	options  parseOptions
-	snapshot *Snapshot
-	keyByID  map[string]*Key
-	flowise  *flowiseKeys // nil if there are none
+	*document // that is being read
+	documents []*document
+	options   parseOptions
+	snapshot  *Snapshot
+	keyByID   map[string]*Key
+	flowise   *flowiseKeys      // nil if there are none
+	others    strictyaml.Faults // of files that are none of the documents
+	holders   map[string]string // see holder
 }
 
-func (p *parser) file(root *yaml.Node) {
-	fields := map[string]*yaml.Node{"version": nil, "keys": nil, "chatflows": nil, "flowise_api_keys": nil}
-	if !p.Mapping(root, "the key file", slices.Sorted(maps.Keys(fields)), func(field string, n *yaml.Node) bool {
-		_, known := fields[field]
-		if known {
-			fields[field] = n
+// eachDocument calls read for each document of which something can be read.
+func (p *parser) eachDocument(read func(*document)) {
+	for _, d := range p.documents {
+		if p.document = d; d.root != nil {
+			read(d)
 		}
-		return known
-	}) {
+	}
+}
+
+// checkEmpty looks for files that were probably not written completely.
+func (p *parser) checkEmpty() {
+	if p.options.draft {
 		return
 	}
-	switch version := fields["version"]; {
-	case version == nil:
-		p.Fault(root, "no version; this gate reads `version: 1`")
-	case version.Value != "1":
-		p.Fault(version, "version %s is not known; this gate reads `version: 1`", strictyaml.Quote(version.Value))
-		return // every field of another version could be a fault
+	p.eachDocument(func(d *document) {
+		if p.options.directory && len(d.Faults) == 0 && d.file.Keys+d.file.Chatflows == 0 && d.flowiseName == nil {
+			d.Fault(d.root, "neither a key nor a chatflow is listed; to take away all that a file lists, remove the file")
+		}
+	})
+	const nothing = "no chatflow is listed, so nothing could be let through; list one under `chatflows:` (`flowlatch key new --chatflow ID` does)"
+	switch {
+	case len(p.snapshot.chatflows) > 0 || len(p.faults()) > 0:
+	case p.options.directory:
+		p.others = append(p.others, strictyaml.Fault{File: p.snapshot.File, Text: nothing, Across: true})
+	default:
+		p.Fault(p.root, nothing)
+		p.Faults[0].Across = true // if the file is one of a directory
 	}
-	p.list(fields["keys"], "keys", p.key)
-	if n := fields["flowise_api_keys"]; n != nil {
-		p.readFlowise(n)
+}
+
+// faults returns everything that is wrong, file by file.
+func (p *parser) faults() (all strictyaml.Faults) {
+	for _, d := range p.documents {
+		d.Faults.Sort()
+		all = append(all, d.Faults...)
 	}
-	p.list(fields["chatflows"], "chatflows", p.chatflow)
-	if !p.options.draft && len(p.Faults) == 0 && len(p.snapshot.chatflows) == 0 {
-		p.Fault(root, "no chatflow is listed, so nothing could be let through; list one under `chatflows:` (`flowlatch key new --chatflow ID` does)")
+	return append(all, p.others...)
+}
+
+// result returns the snapshot, or everything that is wrong.
+func (p *parser) result() (*Snapshot, error) {
+	if faults := p.faults(); len(faults) > 0 {
+		return nil, faults
 	}
 	p.warnUnused()
+	for _, d := range p.documents {
+		p.snapshot.Warnings = append(p.snapshot.Warnings, d.Warnings...)
+	}
+	return p.snapshot, nil
 }
 
 func (p *parser) list(n *yaml.Node, name string, item func(*yaml.Node)) {
@@ -138,16 +179,20 @@ func (p *parser) list(n *yaml.Node, name string, item func(*yaml.Node)) {
 
 // warnUnused warns of keys that open no chatflow.
 func (p *parser) warnUnused() {
-	used := make([]bool, len(p.snapshot.keys))
+	keys := p.snapshot.keys
+	used := make([]bool, len(keys))
 	for _, c := range p.snapshot.chatflows {
 		for _, n := range c.numbers {
 			used[n] = true
 		}
 	}
-	for i, k := range p.snapshot.keys {
-		if !used[i] && !k.fromFlowise && !k.Honey {
-			p.Warn(k.Line, "key %q opens no chatflow", k.ID)
+	for _, d := range p.documents { // whose keys are in this order, followed by those of Flowise
+		for i, k := range keys[:d.file.Keys] {
+			if !used[i] && !k.Honey {
+				d.Warn(k.Line, "key %q opens no chatflow", k.ID)
+			}
 		}
+		keys, used = keys[d.file.Keys:], used[d.file.Keys:]
 	}
 }
 

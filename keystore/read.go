@@ -8,8 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
@@ -22,122 +23,147 @@ const (
 
 // files are the files that a Store reads.
 type files struct {
-	keys    *watch.File
-	flowise *flowiseFile // nil if the key file names none
-	// snapshot and err are what the files meant when they were last read: one of them is nil.
-	snapshot *Snapshot
-	err      error
+	path        string
+	isDirectory bool
+	list        []*keyFile // in byte order; one if path is no directory
+	require     []string   // names of files that a directory must have
+	limits      limits
+	looks       uint64 // counts the calls of read
+
+	directoryErr      error // what is wrong with the directory itself
+	directoryPrevious previous
+	isUnlisted        bool // so wrong that nothing is known about its files
+
+	flowise         *flowiseFile // nil if no key file names one
+	flowisePrevious previous
 	// lastPath and lastKeys are the file of Flowise, and the keys in it, as the active snapshot has them.
 	lastPath string
 	lastKeys []apiKey
+
+	// meanings are what the files meant since they last changed, by the choice of new contents.
+	meanings map[string]meaning
 }
 
-// read returns what the files mean, which is the same as before if they have not changed. An explicit reading takes
-// Flowise's as it is.
-func (f *files) read(explicit bool) (*Snapshot, error) {
-	content, changed, err := f.keys.Open()
-	if err != nil {
-		f.snapshot, f.err = nil, ReadError(f.keys.Path(), err)
-		return nil, f.err
+// meaning is what files mean together: one of the two is nil.
+type meaning struct {
+	snapshot *Snapshot
+	err      error
+}
+
+// newFiles returns the files at path, which have not been read yet.
+func newFiles(path string, o Options) (files, error) {
+	f := files{path: path, limits: directoryLimits, require: o.Require, isDirectory: o.Content == nil && watch.IsDir(path)}
+	switch {
+	case o.Content != nil:
+		f.list = []*keyFile{{File: watch.Fixed(path, o.Content), path: path}}
+	case !f.isDirectory:
+		f.list = []*keyFile{{File: watch.NewFile(path, MaxFile), path: path}}
 	}
+	if !f.isDirectory && len(o.Require) > 0 {
+		return f, fmt.Errorf("key file %q: --keys-require names files of a directory, and this is none; name the directory with --keys", path)
+	}
+	for _, name := range o.Require {
+		f.list = append(f.list, f.newKeyFile(filepath.Join(path, name)))
+	}
+	slices.SortFunc(f.list, func(a, b *keyFile) int { return strings.Compare(a.path, b.path) })
+	return f, nil
+}
+
+// read reads all files. An explicit reading takes Flowise's as it is.
+func (f *files) read(explicit bool) {
+	f.looks++
+	f.isUnlisted = false
+	if f.isDirectory {
+		f.isUnlisted, f.directoryErr = f.listDirectory()
+	}
+	changed := !f.isUnlisted && f.look()
 	if f.flowise != nil {
 		changed = f.readFlowise(explicit) || changed
 	}
 	if changed {
-		f.snapshot, f.err = f.parse(content.SectionReader, explicit)
+		f.meanings = map[string]meaning{}
 	}
-	if err := content.Close(); err != nil && changed {
-		f.snapshot, f.err = nil, ReadError(f.keys.Path(), err)
-	}
-	return f.snapshot, f.err
 }
 
-// flowiseFile is a key file of Flowise and what it holds.
-type flowiseFile struct {
-	*watch.File
-	keys   []apiKey
-	err    error
-	isLost bool // Flowise has lost its keys, and none of those that are active is back
+// mean returns what the files mean, with what was found in those that use it, and else with what is active of them. If
+// nothing is new, that is the active snapshot.
+func (f *files) mean(active *Snapshot, explicit bool) (*Snapshot, error) {
+	var choice strings.Builder
+	for i, k := range f.list {
+		if k.use {
+			fmt.Fprint(&choice, i, " ")
+		}
+	}
+	if m, known := f.meanings[choice.String()]; known {
+		return m.snapshot, m.err
+	}
+	var sources []source
+	for _, k := range f.list {
+		if s, ok := k.source(); ok {
+			sources = append(sources, s)
+		}
+	}
+	if choice.Len() == 0 && (f.flowise == nil || !f.flowise.isNew) || sources == nil {
+		return active, nil
+	}
+	var m meaning
+	m.snapshot, m.err = f.parse(sources, active, explicit)
+	for _, k := range f.list {
+		if err := k.close(); err != nil {
+			m = meaning{err: ReadError(k.path, err)}
+		}
+	}
+	f.meanings[choice.String()] = m
+	return m.snapshot, m.err
 }
 
-// readFlowise reads the key file of Flowise and reports whether it holds anything else than before.
-func (f *files) readFlowise(explicit bool) (changed bool) {
-	keys, err := f.flowise.read()
-	if err == nil {
-		f.flowise.isLost = !explicit && f.flowise.Path() == f.lastPath && isReset(f.lastKeys, keys, f.flowise.isLost)
+// close closes what look left open, and lets go of its memory.
+func (f *files) close() {
+	for _, k := range f.list {
+		_ = k.close() // nothing was parsed of it
+		if !f.isDirectory {
+			k.found = nil
+		}
 	}
-	if err == nil && f.flowise.isLost {
-		err = fmt.Errorf("%s: Flowise has lost its keys and made a fresh %s, so its old keys stay active; if that was meant, reload by SIGHUP or POST /-/reload, and if not, put the file back", f.lastPath, flowiseDefault)
-	}
-	changed = !slices.Equal(keys, f.flowise.keys) || fmt.Sprint(err) != fmt.Sprint(f.flowise.err)
-	f.flowise.keys, f.flowise.err = keys, err
-	return changed
 }
 
-func (f *flowiseFile) read() ([]apiKey, error) {
-	content, _, err := f.Open()
-	if err != nil {
-		return nil, err
+// applied notes that what the files mean is active.
+func (f *files) applied(next *Snapshot) {
+	for _, k := range f.list {
+		k.applied(f.isDirectory)
 	}
-	data, err := io.ReadAll(content)
-	if err = errors.Join(err, content.Close()); err != nil {
-		return nil, err
+	f.list = slices.DeleteFunc(f.list, func(k *keyFile) bool { return k.isGone && !k.isNew })
+	f.meanings = map[string]meaning{}
+	if next.flowiseName == "" {
+		f.flowise = nil
 	}
-	keys, err := parseFlowiseKeys(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Path(), err)
-	}
-	return keys, nil
-}
-
-// flowiseKeys returns the keys in the file of Flowise that the key file calls by this name.
-func (f *files) flowiseKeys(name string, explicit bool) ([]apiKey, error) {
-	path := flowiseKeysPath(f.keys.Path(), name)
-	if f.flowise == nil || f.flowise.Path() != path {
-		f.flowise = &flowiseFile{File: watch.NewFile(path, maxFlowiseFile)}
-		f.readFlowise(explicit)
-	}
-	return f.flowise.keys, f.flowise.err
-}
-
-// keepFlowise remembers the keys of Flowise, now that they are active.
-func (f *files) keepFlowise() {
-	f.lastPath, f.lastKeys = "", nil
 	if f.flowise != nil {
-		f.lastPath, f.lastKeys = f.flowise.Path(), f.flowise.keys
+		f.flowise.isNew = false
+	}
+	if next.flowiseFault == nil {
+		f.keepFlowise()
 	}
 }
 
-// holds returns how much longer the key file must be unchanged if it is written in place, and how much longer all of the
-// files. Flowise's is JSON, of which no beginning is valid, so this matters only for a fault.
-func (f *files) holds() (keys, all time.Duration) {
-	if f.keys.InPlace() {
-		keys = settleTime - f.keys.Age()
-	}
-	if f.flowise != nil && f.flowise.InPlace() {
-		return keys, max(keys, settleTime-f.flowise.Age())
-	}
-	return keys, keys
-}
-
-// parse makes a snapshot of the key file, with the keys of Flowise if it names them.
-func (f *files) parse(content *io.SectionReader, explicit bool) (*Snapshot, error) {
-	from := func(keys func(name string) ([]apiKey, error)) (*Snapshot, error) {
+// parse makes a snapshot of key files, with the keys of Flowise if one names them.
+func (f *files) parse(sources []source, active *Snapshot, explicit bool) (*Snapshot, error) {
+	from := func(keys func(keyFile, name string) ([]apiKey, error)) (*Snapshot, error) {
 		var used []apiKey
-		next, err := parse(f.keys.Path(), content, parseOptions{flowise: func(name string) (_ []apiKey, err error) {
-			used, err = keys(name)
+		options := parseOptions{directory: f.isDirectory, active: active, flowise: func(keyFile, name string) (_ []apiKey, err error) {
+			used, err = keys(keyFile, name)
 			return used, err
-		}})
+		}}
+		next, err := parse(f.path, sources, options)
 		if err == nil {
-			next.hash = hashOf(f.keys.Digest(), used)
+			next.hash = hashOf(f.isDirectory, sources, used)
 		}
 		return next, err
 	}
-	next, err := from(func(name string) ([]apiKey, error) { return f.flowiseKeys(name, explicit) })
+	next, err := from(func(keyFile, name string) ([]apiKey, error) { return f.flowiseKeys(keyFile, name, explicit) })
 	if err != nil && f.flowise != nil && f.flowise.Path() == f.lastPath &&
 		(f.flowise.err != nil || !slices.Equal(f.flowise.keys, f.lastKeys)) {
 		// Flowise may be the cause. That must not keep a key from being revoked here, so its last keys stay.
-		if last, lastErr := from(func(string) ([]apiKey, error) { return f.lastKeys, nil }); lastErr == nil {
+		if last, lastErr := from(func(string, string) ([]apiKey, error) { return f.lastKeys, nil }); lastErr == nil {
 			last.flowiseFault = err
 			next, err = last, nil
 		}
@@ -145,23 +171,30 @@ func (f *files) parse(content *io.SectionReader, explicit bool) (*Snapshot, erro
 	if err != nil {
 		return nil, err
 	}
-	if next.flowiseName == "" {
-		f.flowise = nil
-	} else {
+	if next.flowiseName != "" {
 		next.flowisePath = f.flowise.Path()
 	}
 	return next, nil
 }
 
-// hashOf returns the hash of a snapshot by the digest of the key file and the keys of Flowise, of which there may be none.
-func hashOf(file [sha256.Size]byte, flowise []apiKey) string {
-	if flowise != nil {
+// hashOf returns the hash of a snapshot by the digests of the key files, in a directory with their names, and the keys of
+// Flowise, of which there may be none.
+func hashOf(isDirectory bool, sources []source, flowise []apiKey) string {
+	sum := sources[0].digest
+	if isDirectory || flowise != nil {
 		h := sha256.New()
-		h.Write(file[:])
-		_ = json.NewEncoder(h).Encode(flowise) // neither texts nor a hash fail
-		h.Sum(file[:0])
+		for _, s := range sources {
+			if isDirectory {
+				_ = json.NewEncoder(h).Encode(filepath.Base(s.path))
+			}
+			h.Write(s.digest[:])
+		}
+		if flowise != nil {
+			_ = json.NewEncoder(h).Encode(flowise) // neither texts nor a hash fail
+		}
+		h.Sum(sum[:0])
 	}
-	return hex.EncodeToString(file[:4])
+	return hex.EncodeToString(sum[:4])
 }
 
 // ReadFile returns the content of the key file at path, for those who edit it.

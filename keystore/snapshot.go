@@ -19,23 +19,26 @@ import (
 // Snapshot is one state of the key file. It never changes, so it may be used concurrently. A request gets all
 // its information from one snapshot.
 type Snapshot struct {
-	// File is the name of the key file, for messages.
+	// File is the name of the key file, or of the directory of key files, for messages.
 	File string
 	// Loaded is when a Store published the snapshot.
 	Loaded time.Time
 	// Warnings are what the operator should know about a file that is valid, each with its place.
 	Warnings []string
 
-	keys      []*Key
-	chatflows []*Chatflow
-	secrets   map[Digest]*Secret
-	byID      map[string]*Chatflow
-	browser   map[string]*Key // those that browser tokens may be minted with, by ID
-	every     *Chatflow       // the entry "*", or nil
-	public    bool            // some chatflow is public
-	hash      string          // empty outside a Store
+	isDirectory bool
+	files       []*KeyFile
+	keys        []*Key
+	chatflows   []*Chatflow
+	secrets     map[Digest]*Secret
+	byID        map[string]*Chatflow
+	browser     map[string]*Key // those that browser tokens may be minted with, by ID
+	every       *Chatflow       // the entry "*", or nil
+	public      bool            // some chatflow is public
+	hash        string          // empty outside a Store
 
-	flowiseName  string // of Flowise's key file, as the key file has it; or empty
+	flowiseName  string // of Flowise's key file, as a key file has it; or empty
+	namesFlowise string // the path of that key file
 	flowisePath  string // of the same file; empty outside a Store
 	flowiseFault error  // why it is out of date, so that the keys of Flowise are those that it had before
 }
@@ -61,6 +64,7 @@ type Chatflow struct {
 	Limits, ClientLimits *Limits
 	// Line is the line of the chatflow in its file, from 1.
 	Line int
+	file *KeyFile
 
 	keys    []*Key   // sorted by ID
 	numbers []uint32 // of the same keys, sorted: a request finds one without looking at others
@@ -68,6 +72,12 @@ type Chatflow struct {
 
 // Label is the chatflow in logs and metrics: its name, or else its ID.
 func (c *Chatflow) Label() string { return cmp.Or(c.Name, c.ID) }
+
+// File is the path of the key file that lists the chatflow.
+func (c *Chatflow) File() string { return c.file.Path }
+
+// Place is the line of the chatflow and its file, for messages.
+func (c *Chatflow) Place() string { return c.file.place(c.Line) }
 
 // Keys returns the keys listed for the chatflow itself, sorted by ID. The slice must not be changed.
 func (c *Chatflow) Keys() []*Key { return c.keys }
@@ -86,22 +96,52 @@ func (c *Chatflow) hasID(id string) bool {
 	return ok
 }
 
-// Keys returns all keys in the order of the file. The slice must not be changed.
+// Files returns the key files that the snapshot was made of, in the order of their names. The slice must not be changed.
+func (s *Snapshot) Files() []*KeyFile { return s.files }
+
+// IsDirectory reports whether File is a directory of key files.
+func (s *Snapshot) IsDirectory() bool { return s.isDirectory }
+
+// Keys returns all keys in the order of the files, those of Flowise last. The slice must not be changed.
 func (s *Snapshot) Keys() []*Key { return s.keys }
 
-// Chatflows returns all chatflows in the order of the file. The slice must not be changed.
+// Chatflows returns all chatflows in the order of the files. The slice must not be changed.
 func (s *Snapshot) Chatflows() []*Chatflow { return s.chatflows }
 
-// FlowiseKeys is the key file of Flowise that the key file names, as it names it; or empty.
+// FlowiseKeys is the key file of Flowise that a key file names, as that one names it; or empty.
 func (s *Snapshot) FlowiseKeys() string { return s.flowiseName }
 
+// FlowiseKeysFault returns that something is wrong with the key file that names Flowise's, which the [Store] then knows.
+func (s *Snapshot) FlowiseKeysFault(text string) error {
+	return strictyaml.Faults{{File: s.namesFlowise, Text: text}}
+}
+
 // Hash names the content of the key file: two gates with the same hash have read the same file. It is the first 8
-// hexadecimal digits of the file's SHA-256. If the file names keys of Flowise, they go into it, too. It is empty outside
-// a Store.
+// hexadecimal digits of the file's SHA-256; of a directory, that of the names and contents of its key files. If a file
+// names keys of Flowise, they go into it, too. It is empty outside a Store.
 func (s *Snapshot) Hash() string { return s.hash }
 
 // AnyPublic reports whether any chatflow is public.
 func (s *Snapshot) AnyPublic() bool { return s.public }
+
+// only returns what s has of the key file at path, for comparisons.
+func (s *Snapshot) only(path string) *Snapshot {
+	if len(s.files) == 1 && s.files[0].Path == path {
+		return s
+	}
+	part := &Snapshot{}
+	for _, k := range s.keys {
+		if k.file.Path == path {
+			part.keys = append(part.keys, k)
+		}
+	}
+	for _, c := range s.chatflows {
+		if c.file.Path == path {
+			part.chatflows = append(part.chatflows, c)
+		}
+	}
+	return part
+}
 
 // Key returns the key with this ID, or nil. It searches all keys, so it is for commands, not for requests.
 func (s *Snapshot) Key(id string) *Key {
@@ -197,12 +237,6 @@ func (s *Snapshot) Chatflow(id string) (c *Chatflow, listed bool) {
 		return c, true
 	}
 	return s.every, false
-}
-
-// Warn adds a warning about what stands in a line of the file. Only those who validate a snapshot may call it, before it is
-// published.
-func (s *Snapshot) Warn(line int, format string, args ...any) {
-	s.Warnings = append(s.Warnings, fmt.Sprintf("%s:%d: ", s.File, line)+fmt.Sprintf(format, args...))
 }
 
 // Opens reports whether key k opens the chatflow id, provided that the key is valid.

@@ -18,6 +18,8 @@ type Reload struct {
 	Err error `json:"-"`
 	// Generation counts the snapshots published, from 1.
 	Generation uint64 `json:"generation"`
+	// Files are the names of the files that changed, or that have a fault, in a directory.
+	Files []string `json:"files,omitempty"`
 	// Diff is what changed, for Loaded.
 	Diff
 }
@@ -45,6 +47,18 @@ type Status struct {
 	// first.
 	Reloads map[Result]uint64
 	Recent  []Reload
+	// Files are the key files of a directory in byte order, followed by "." for the directory itself and by the file of
+	// Flowise's own keys, if there is one.
+	Files []FileStatus
+}
+
+// FileStatus is the state of one key file in a directory.
+type FileStatus struct {
+	File string // its name
+	// Err says why what is in the file is not what is active of it; nil if it is.
+	Err error
+	// Keys and Chatflows are how many of the active ones it lists.
+	Keys, Chatflows int
 }
 
 const recentReloads = 10
@@ -56,24 +70,20 @@ func (s *Store) Status() Status {
 	st := s.status
 	st.Reloads = maps.Clone(st.Reloads)
 	st.Recent = slices.Clone(st.Recent)
+	st.Files = slices.Clone(st.Files)
 	return st
 }
 
-// tell records r in the status, and tells OnReload of it if it is worth a word. isStale says that the keys of Flowise in
-// a snapshot that was loaded are out of date.
-func (s *Store) tell(r Reload, worthAWord, isStale bool) {
+// tell records r in the status, and tells OnReload of it if it is worth a word. now is the state after r.
+func (s *Store) tell(r Reload, worthAWord bool, now state) {
 	kept := r
-	kept.Diff = r.shortened()
+	kept.Diff, kept.Files = r.shortened(), slices.Clone(r.Files[:min(len(r.Files), shortList)])
 	s.mu.Lock()
 	st := &s.status
 	st.Generation = r.Generation
-	switch {
-	case r.Result == Failed:
-		st.Stale, st.Err = true, r.Err
-	case r.Result == Unchanged:
+	st.Stale, st.Err, st.Files = now.fault != nil, now.fault, now.files
+	if now.fault == nil && !now.isPending {
 		st.LastSuccess = r.Time
-	case !isStale:
-		st.Stale, st.Err, st.LastSuccess = false, nil, r.Time
 	}
 	if worthAWord {
 		st.Reloads[r.Result]++

@@ -2,7 +2,7 @@ package keystore
 
 import (
 	"context"
-	"errors"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,17 +10,16 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// Store holds the active snapshot of a key file and replaces it when the file changes, or the key file of Flowise that it
-// names. A file that cannot be read or is not valid changes nothing but [Status]. All methods may be called
-// concurrently, and none of Snapshot and Status waits for a reload.
+// Store holds the active snapshot of a key file, or of a directory of key files, and replaces it when a file changes, or the
+// key file of Flowise that one names. A file that cannot be read or is not valid changes nothing but [Status]: what was
+// active of it stays active. All methods may be called concurrently, and none of Snapshot and Status waits for a reload.
 type Store struct {
 	path     string
 	opts     Options
 	snapshot atomic.Pointer[Snapshot]
 
-	turn     chan struct{} // has room for one reload, which alone uses what follows
-	files    files
-	previous previous
+	turn  chan struct{} // has room for one reload, which alone uses what follows
+	files files
 
 	mu     sync.Mutex
 	status Status // guarded by mu; only a reload changes it
@@ -35,16 +34,21 @@ type Options struct {
 	Validate func(*Snapshot) error
 	// Content is the content of the key file, if it was read already, as from a pipe. Such a store is not for Run.
 	Content []byte
+	// Require names files that a directory of key files must have: at the start, and later their last good content stays
+	// active while they are gone.
+	Require []string
 	// OnReload is told of every explicit reload, and of those of the watch that changed something: a new
 	// snapshot, a new fault, or the end of one. It is called during a reload and must not ask for another.
 	OnReload func(Reload)
 }
 
-// Open reads the key file at path. There is no snapshot to keep yet, so any fault is an error.
+// Open reads the key file at path, or all key files in the directory at path. There is no snapshot to keep yet, so any fault
+// is an error.
 func Open(path string, opts Options) (*Store, error) {
-	s := &Store{path: path, opts: opts, turn: make(chan struct{}, 1), files: files{keys: watch.NewFile(path, MaxFile)}}
-	if opts.Content != nil {
-		s.files.keys = watch.Fixed(path, opts.Content)
+	s := &Store{path: path, opts: opts, turn: make(chan struct{}, 1)}
+	var err error
+	if s.files, err = newFiles(path, opts); err != nil {
+		return nil, err
 	}
 	s.status = Status{Path: path, Reloads: map[Result]uint64{}}
 	if r := s.Reload(); r.Result != Loaded {
@@ -63,7 +67,12 @@ func Wait(ctx context.Context, path string, opts Options, fault func(error)) (*S
 		return s, nil
 	}
 	fault(few(err))
-	watch.Run(ctx, opts.Poll, func() []string { return []string{path} }, func() time.Duration {
+	watch.Run(ctx, opts.Poll, func() []string {
+		if watch.IsDir(path) {
+			return []string{inDirectory(path)}
+		}
+		return []string{path}
+	}, func() time.Duration {
 		was := err
 		if s, err = Open(path, opts); err == nil {
 			stop()
@@ -80,11 +89,15 @@ func (s *Store) Snapshot() *Snapshot { return s.snapshot.Load() }
 
 // Run reloads the files when they change, until ctx is done.
 func (s *Store) Run(ctx context.Context) {
+	keys := s.path
+	if s.files.isDirectory {
+		keys = inDirectory(s.path)
+	}
 	paths := func() []string {
 		if flowise := s.Snapshot().flowisePath; flowise != "" {
-			return []string{s.path, flowise}
+			return []string{keys, flowise}
 		}
-		return []string{s.path}
+		return []string{keys}
 	}
 	watch.Run(ctx, s.opts.Poll, paths, func() (retryIn time.Duration) {
 		_, retryIn = s.reload(false)
@@ -105,48 +118,25 @@ func (s *Store) reload(explicit bool) (r Reload, retryIn time.Duration) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
 
-	next, err := s.files.read(explicit)
-	c := s.compare(next, err, time.Now())
-	v := judge(c, s.previous, explicit)
-	if v.apply {
-		if err := s.validate(c.next); err != nil {
-			c.next, c.err = nil, errors.Join(c.err, err)
-			v = judge(c, s.previous, explicit)
-		}
-	}
+	active := s.Snapshot()
+	s.files.read(explicit)
+	defer s.files.close()
+	v := s.files.judge(active, s.validate, time.Now(), explicit)
 
-	r = Reload{Time: c.at, Result: Unchanged, Generation: s.status.Generation}
-	if v.apply {
-		r.Result, r.Generation, r.Diff = Loaded, r.Generation+1, c.diff
-		s.publish(c.next, r)
-		s.tell(r, true, c.err != nil)
+	r = Reload{Time: v.at, Result: Unchanged, Generation: s.status.Generation}
+	if v.next != active {
+		r.Result, r.Generation, r.Diff, r.Files = Loaded, r.Generation+1, v.diff, v.applied
+		s.publish(v.next, r)
+		s.tell(r, true, v.state)
 	}
 	if v.err != nil {
-		r.Result, r.Err, r.Diff = Failed, v.err, Diff{}
-		s.tell(r, explicit || v.isNews, false)
+		r.Result, r.Err, r.Diff, r.Files = Failed, v.err, Diff{}, v.faulty
+		s.tell(r, explicit || v.isNews, v.state)
 	}
 	if r.Result == Unchanged && v.retryIn == 0 {
-		s.tell(r, explicit, false)
+		s.tell(r, explicit, v.state)
 	}
-	s.previous = v.previous
 	return r, v.retryIn
-}
-
-// compare says what change the files are for the active snapshot.
-func (s *Store) compare(next *Snapshot, err error, at time.Time) change {
-	c := change{at: at, err: err}
-	if next != nil {
-		c.err = next.flowiseFault
-		if active := s.Snapshot(); next != active {
-			c.next = next
-			c.diff, c.isSuspect = compare(active, next)
-		}
-	}
-	if s.status.Generation > 0 { // Open returns all faults
-		c.err = few(c.err)
-	}
-	c.keysHold, c.anyHold = s.files.holds()
-	return c
 }
 
 func (s *Store) validate(next *Snapshot) error {
@@ -164,7 +154,11 @@ func (s *Store) validate(next *Snapshot) error {
 
 // warnOfMounts warns of files that will never change here.
 func (s *Snapshot) warnOfMounts() {
-	for _, path := range []string{s.File, s.flowisePath} {
+	paths := []string{s.flowisePath}
+	for _, f := range s.files {
+		paths = append(paths, f.Path)
+	}
+	for _, path := range paths {
 		if path != "" && watch.IsMountPoint(path) {
 			s.Warnings = append(s.Warnings, path+": this file is mounted by itself (a single-file volume, or a Kubernetes subPath), so changes made outside never arrive here; mount its directory instead")
 		}
@@ -175,7 +169,9 @@ func (s *Store) publish(next *Snapshot, r Reload) {
 	next.Loaded = r.Time
 	next.date(s.Snapshot(), r.Generation)
 	s.snapshot.Store(next)
-	if next.flowiseFault == nil {
-		s.files.keepFlowise()
-	}
+	s.files.applied(next)
 }
+
+// inDirectory returns a path by which a directory is watched: the link that the kubelet swaps in a mounted one, and in
+// every other a file that is not there.
+func inDirectory(dir string) string { return filepath.Join(dir, "..data") }

@@ -16,12 +16,15 @@ import (
 )
 
 // keyFile is a key file with the keys named, all of which open chatflow x.
-func keyFile(ids ...string) string {
+func keyFile(ids ...string) string { return keyFileFor("x", ids...) }
+
+// keyFileFor is keyFile for another chatflow.
+func keyFileFor(chatflow string, ids ...string) string {
 	var v view
 	for _, id := range ids {
 		v.Keys = append(v.Keys, keyView{ID: id, Secrets: []secretView{{Digest: digest(id)}}})
 	}
-	v.Chatflows = []chatflowView{{ID: "x", Keys: ids, Public: len(ids) == 0}}
+	v.Chatflows = []chatflowView{{ID: chatflow, Keys: ids, Public: len(ids) == 0}}
 	return render(v)
 }
 

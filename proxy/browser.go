@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -168,15 +169,18 @@ func CheckBrowser(s *keystore.Snapshot, o *Options) {
 	exposed := slices.ContainsFunc(o.Routes, func(r *route.Route) bool {
 		return slices.Contains(browserGroups, r.Group) && slices.Contains(o.Expose, r.Group)
 	})
+	warn := func(k *keystore.Key, text string) {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s: key %q: browser: %s", k.Place(), k.ID, text))
+	}
 	for _, k := range s.Keys() {
 		switch {
 		case k.Browser == nil:
 		case !exposed:
-			s.Warn(k.Line, "key %q: browser: no route is exposed that browser tokens are for, which are those of the groups predict and widget", k.ID)
+			warn(k, "no route is exposed that browser tokens are for, which are those of the groups predict and widget")
 		case k.Browser.Cookie && o.PublicURL == nil:
-			s.Warn(k.Line, "key %q: browser: no cookie is accepted without --public-url, the origin of the pages that send it", k.ID)
+			warn(k, "no cookie is accepted without --public-url, the origin of the pages that send it")
 		case k.Browser.Cookie && !slices.Contains(k.Browser.Origins, originOf(o.PublicURL)):
-			s.Warn(k.Line, "key %q: browser: no cookie is accepted unless origins has that of --public-url, %s", k.ID, originOf(o.PublicURL))
+			warn(k, "no cookie is accepted unless origins has that of --public-url, "+originOf(o.PublicURL))
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package proxy_test
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -120,5 +122,30 @@ func TestKeyFileMintsNothing(t *testing.T) {
 	}
 	if res := g.predict(t, botA, signedBy(signingBytes, goodHeader, goodClaims()), "Origin: "+pageOrigin); res.status != 200 {
 		t.Errorf("a token signed with the gate's secret = %d %s, want 200", res.status, res.body)
+	}
+}
+
+// TestBrowserTokenFeedback: a comment to feedback is for the chatflow for which the gate saw it made, or else for none that a
+// token is for.
+func TestBrowserTokenFeedback(t *testing.T) {
+	t.Parallel()
+	const id = "11111111-2222-4333-8444-555555555555"
+	g, secrets := browserGate(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"id":"%s","chatflowid":"%s"}`, id, botA)
+	}, withKeys(t, strings.Replace(browserFile, "requests: 3/1h", "requests: 100/1h", 1)))
+	own := browserToken(t, secrets, nil)
+	other := browserToken(t, secrets, func(tok *token.Token) { tok.Chatflows = []string{botB} })
+	for n, step := range []struct{ method, path, body, token, want string }{
+		{"PUT", "/" + id, `{"rating":"THUMBS_UP"}`, own, string(problem.KeyNotForChatflow)},
+		{"POST", "/" + botA, `{"chatflowid":"` + botA + `"}`, other, string(problem.KeyNotForChatflow)},
+		{"POST", "/" + botA, `{"chatflowid":"` + botA + `"}`, own, ""},
+		{"PUT", "/" + id, `{"content":"good"}`, own, ""},
+		{"PUT", "/" + id, `{"content":"good"}`, other, string(problem.KeyNotForChatflow)},
+	} {
+		res := g.request(t, step.method, "/api/v1/feedback"+step.path, step.body, bearerOf(step.token), "Origin: "+pageOrigin, jsonType)
+		if res.problem.Code != step.want {
+			t.Errorf("request %d = %d %s, want %q", n+1, res.status, res.body, step.want)
+		}
 	}
 }

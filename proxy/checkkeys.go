@@ -12,8 +12,8 @@ import (
 
 // CheckKeyFile returns what in a key file makes no sense before this kind of upstream, or nil.
 func CheckKeyFile(s *keystore.Snapshot, p *route.Preset) error {
-	if path := s.FlowiseKeys(); path != "" && !p.FlowiseKeys {
-		return fmt.Errorf("%s: flowise_api_keys names Flowise's file of keys (%s), but the preset is %s; remove the line, or set the preset to flowise", s.File, path, p.Name)
+	if name := s.FlowiseKeys(); name != "" && !p.FlowiseKeys {
+		return s.FlowiseKeysFault(fmt.Sprintf("flowise_api_keys names Flowise's file of keys (%s), but the preset is %s; remove the line, or set the preset to flowise", name, p.Name))
 	}
 	return nil
 }
@@ -32,18 +32,18 @@ func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route)
 				read[u.Path] = err
 			}
 			if err != nil {
-				errs = append(errs, fmt.Errorf("%s:%d: chatflow %q: %w", s.File, c.Line, c.ID, err))
+				errs = append(errs, fmt.Errorf("%s: chatflow %q: %w", c.Place(), c.ID, err))
 			}
 			hangs = errors.Is(err, watch.ErrTimeout) // the others may be on the same mount, and a reload must end
 		}
 		if c.ID != keystore.EveryChatflow && !slices.ContainsFunc(routes, func(r *route.Route) bool { return r.AcceptsID(c.ID) }) {
-			s.Warnings = append(s.Warnings, fmt.Sprintf("%s:%d: no route accepts a chatflow ID like %q (%s's are %s), so nobody can call it", s.File, c.Line, c.ID, p.Runner, p.IDs))
+			s.Warnings = append(s.Warnings, fmt.Sprintf("%s: no route accepts a chatflow ID like %q (%s's are %s), so nobody can call it", c.Place(), c.ID, p.Runner, p.IDs))
 		}
 	}
 	for _, k := range s.Keys() {
 		for _, group := range k.Groups {
 			if !slices.ContainsFunc(routes, func(r *route.Route) bool { return r.Group == group }) {
-				errs = append(errs, fmt.Errorf("%s:%d: key %q: groups: there is no group %q of routes", s.File, k.Line, k.ID, group))
+				errs = append(errs, fmt.Errorf("%s: key %q: groups: there is no group %q of routes", k.Place(), k.ID, group))
 			}
 		}
 	}

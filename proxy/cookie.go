@@ -17,7 +17,7 @@ const sessionCookie = "__Host-flowlatch"
 // counts only if the browser says that a page of the gate's own origin sent the request. SameSite=Strict alone does not
 // suffice: the pages of another port or subdomain are of the same site.
 func (p *Proxy) cookieToken(in *http.Request) (text, fault string) {
-	text, n := cookieNamed(in.Header["Cookie"], sessionCookie)
+	text, n := sessionOf(in.Header["Cookie"])
 	switch {
 	case n == 0:
 		return "", ""
@@ -46,12 +46,12 @@ func (p *Proxy) notFromOwnPage(in *http.Request) string {
 	return ""
 }
 
-// cookieNamed returns the value of a cookie, and how many there are of its name. There may be several headers: HTTP/2 splits
-// them (RFC 9113, section 8.2.3).
-func cookieNamed(headers []string, name string) (value string, n int) {
+// sessionOf returns the value of the session cookie, and how many there are of its name. There may be several headers:
+// HTTP/2 splits them (RFC 9113, section 8.2.3).
+func sessionOf(headers []string) (value string, n int) {
 	for _, header := range headers {
 		for cookie := range strings.SplitSeq(header, ";") {
-			if is, v, _ := strings.Cut(cookie, "="); strings.TrimSpace(is) == name {
+			if is, v, _ := strings.Cut(cookie, "="); strings.TrimSpace(is) == sessionCookie {
 				value = strings.TrimSpace(v)
 				n++
 			}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -49,7 +50,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	if id := cmp.Or(a.question.Chatflow, a.Chatflow); id != "" {
 		e.add("chatflow", "%s", describeChatflow(p.opts.Store.Snapshot(), id))
 	}
-	e.add("key", "%s", describeKey(key, a.Decision))
+	e.add("key", "%s", describeKey(p.opts.Store.Snapshot(), key, a.Decision))
 	if !a.Allowed {
 		e.add("decision", "refuse: %d %s", a.Refusal.Status(), a.Refusal.Code)
 		e.add("because", "%s", a.Refusal.Detail)
@@ -135,19 +136,27 @@ func describeChatflow(s *keystore.Snapshot, id string) string {
 	case !listed:
 		return id + ` (not listed; the keys of "*" open it)`
 	case c.Name != "":
-		return id + " (" + c.Name + ")"
+		id += " (" + c.Name + ")"
 	}
-	return id
+	return id + inFile(s, c.Place())
 }
 
-func describeKey(k *keystore.Key, d Decision) string {
+func describeKey(s *keystore.Snapshot, k *keystore.Key, d Decision) string {
 	switch {
 	case k == nil:
 		return "none"
 	case d.Key == nil: // refused before anybody asked for a key
-		return k.ID
+		return k.ID + inFile(s, k.Place())
 	}
-	return k.ID + " (" + d.Validity.String() + ")"
+	return k.ID + " (" + d.Validity.String() + ")" + inFile(s, k.Place())
+}
+
+// inFile says where something stands, if there are several key files.
+func inFile(s *keystore.Snapshot, place string) string {
+	if !s.IsDirectory() {
+		return ""
+	}
+	return ", in " + filepath.Base(place)
 }
 
 func why(a authorization) string {

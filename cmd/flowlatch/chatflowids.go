@@ -11,6 +11,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -62,7 +63,7 @@ func chatflowID(text string, c *config.Config, keys []byte) (id, note string, er
 
 // listedChatflows is chatflowIDs for chatflows that the key file lists.
 func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Writer) (ids []string, err error) {
-	s, err := keystore.Parse(c.Keys, keys)
+	s, err := edit.Parse(c.Keys, keys)
 	if err != nil { // the edit reports the fault
 		return nil, nil //nolint:nilerr // as the comment says
 	}
@@ -89,7 +90,7 @@ func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Wr
 
 // nearChatflow asks whether a chatflow of the key file with a similar name was meant, if there is one.
 func nearChatflow(text, file string, keys []byte) string {
-	s, err := keystore.ParseDraft(file, keys)
+	s, err := keystore.ParsePart(file, keys)
 	if err != nil || s.Entry(text) != nil {
 		return ""
 	}
@@ -102,8 +103,16 @@ func acceptsID(c *config.Config, id string) bool {
 
 // chatflowNamed returns the ID of the one chatflow in the key file that has a name, or nothing.
 func chatflowNamed(name, file string, keys []byte) (id string) {
-	s, err := keystore.ParseDraft(file, keys)
-	if err != nil || name == "" { // AddKey reports the fault
+	s, err := keystore.ParsePart(file, keys)
+	if err != nil { // AddKey reports the fault
+		return ""
+	}
+	return onlyChatflowNamed(name, s)
+}
+
+// onlyChatflowNamed returns the ID of the one chatflow of a snapshot that has a name, or nothing.
+func onlyChatflowNamed(name string, s *keystore.Snapshot) (id string) {
+	if name == "" {
 		return ""
 	}
 	for _, c := range s.Chatflows() {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -60,6 +62,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	printRoutes(t, c)
 	fmt.Fprintln(t)
 	now := time.Now()
+	printFiles(t, store.Snapshot())
 	printKeys(t, store.Snapshot(), now)
 	fmt.Fprintln(t)
 	printChatflows(t, store.Snapshot(), now)
@@ -98,7 +101,8 @@ func (cmd *checkCmd) verdict(s streams, keys *keystore.Snapshot, warned int) err
 
 // readKeys reads the key file once, as strictly as serve does at the start. Unlike serve's, it may be a pipe.
 func readKeys(c *config.Config, s streams) (*keystore.Store, error) {
-	o := keystore.Options{Validate: func(keys *keystore.Snapshot) error {
+	o := keystore.Options{Require: c.KeysRequire, Validate: func(keys *keystore.Snapshot) error {
+		proxy.WarnOfShares(keys, c.LimitsReplicas.Count)
 		proxy.CheckBrowser(keys, &c.Proxy)
 		return errors.Join(proxy.CheckKeyFile(keys, c.Proxy.Preset), proxy.CheckSnapshot(keys, c.Proxy.Preset, c.Proxy.Routes))
 	}}
@@ -132,6 +136,18 @@ func printRoutes(t *tabwriter.Writer, c *config.Config) {
 		}
 		row(t, r.Path, strings.Join(r.Methods, ", "), r.Group, id)
 	}
+}
+
+// printFiles prints the key files of a directory.
+func printFiles(t *tabwriter.Writer, s *keystore.Snapshot) {
+	if !s.IsDirectory() {
+		return
+	}
+	row(t, "KEY FILE", "KEYS", "CHATFLOWS")
+	for _, f := range s.Files() {
+		row(t, filepath.Base(f.Path), strconv.Itoa(f.Keys), strconv.Itoa(f.Chatflows))
+	}
+	fmt.Fprintln(t)
 }
 
 func printKeys(t *tabwriter.Writer, s *keystore.Snapshot, now time.Time) {

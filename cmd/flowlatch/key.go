@@ -29,6 +29,8 @@ type keyFile struct {
 // keyEdit has the flags of commands that change the key file.
 type keyEdit struct {
 	keyFile
+	directory string // of the key file, if --keys names that
+
 	Stdout bool `help:"Leave the file unchanged and print the new content to standard output; a secret then goes to standard error."`
 }
 
@@ -40,6 +42,7 @@ func (k *keyEdit) edit(path string, s streams, change func(data []byte) ([]byte,
 // editAfter is edit that calls before, unless it is nil, when nothing is left to do but to replace the file or to print
 // the new content. With an error from it neither happens.
 func (k *keyEdit) editAfter(before func() error, path string, s streams, change func(data []byte) ([]byte, error)) error {
+	change = k.checked(path, change)
 	if !k.Stdout {
 		_, err := edit.File(path, edit.Options{Before: before, Waiting: tellWaiting(path, s)}, change)
 		return err

@@ -25,16 +25,19 @@ Example:
 }
 
 func (cmd *keyDeleteCmd) Run(c *config.Config, s streams) error {
+	if err := cmd.inDirectory(c, cmd.ID); err != nil {
+		return err
+	}
 	var was, is *keystore.Snapshot
 	remove := func(data []byte) ([]byte, error) {
 		next, err := edit.DeleteKey(c.Keys, data, cmd.ID, cmd.Close)
 		if err == nil {
-			was, _ = keystore.Parse(c.Keys, data) // both were read before
-			is, _ = keystore.Parse(c.Keys, next)
+			was, _ = edit.Parse(c.Keys, data) // both were read before
+			is, _ = edit.Parse(c.Keys, next)
 		}
 		return next, err
 	}
-	if err := cmd.check(c, cmd.ID, s, remove); err != nil {
+	if err := cmd.check(c, cmd.all(c), cmd.ID, s, remove); err != nil {
 		return err
 	}
 	if err := cmd.edit(c.Keys, s, remove); err != nil || cmd.Stdout {

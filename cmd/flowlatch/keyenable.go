@@ -23,6 +23,9 @@ Example:
 }
 
 func (cmd *keyEnableCmd) Run(c *config.Config, s streams) error {
+	if err := cmd.inDirectory(c, cmd.ID); err != nil {
+		return err
+	}
 	var key *keystore.Key
 	err := cmd.edit(c.Keys, s, func(data []byte) ([]byte, error) {
 		next, err := edit.EnableKey(c.Keys, data, cmd.ID)
@@ -37,7 +40,7 @@ func (cmd *keyEnableCmd) Run(c *config.Config, s streams) error {
 
 // keyIn returns the key of a key file that was edited, or nil if that failed.
 func keyIn(file string, data []byte, id string) *keystore.Key {
-	s, err := keystore.Parse(file, data)
+	s, err := edit.Parse(file, data)
 	if err != nil {
 		return nil
 	}

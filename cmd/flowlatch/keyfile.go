@@ -18,6 +18,7 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 	started, keys := false, 0
 	noteRandomSecrets := randomSecretsNotice(c, log)
 	options := keystore.Options{
+		Require: c.KeysRequire,
 		Validate: func(s *keystore.Snapshot) error {
 			if err := proxy.CheckKeyFile(s, c.Proxy.Preset); err != nil {
 				return err
@@ -29,6 +30,7 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 			if err != nil { // must not keep the revocation of some other key from being applied
 				s.Warnings = append(s.Warnings, err.Error()+"; that chatflow gets 502 unless an older content was read")
 			}
+			proxy.WarnOfShares(s, c.LimitsReplicas.Count)
 			started, keys = true, len(s.Keys())
 			proxy.CheckBrowser(s, &c.Proxy)
 			noteRandomSecrets(s)
@@ -82,11 +84,14 @@ func logWarnings(log zerolog.Logger, warnings []string) {
 func logReload(log zerolog.Logger, r keystore.Reload) {
 	switch r.Result {
 	case keystore.Failed:
-		log.Error().Err(r.Err).Uint64("generation", r.Generation).Msg("key file is invalid; the last good keys stay active")
+		e := log.Error().Err(r.Err).Uint64("generation", r.Generation)
+		logIDs(e, "files", r.Files)
+		e.Msg("key file is invalid; the last good keys stay active")
 	case keystore.Unchanged:
 		log.Info().Uint64("generation", r.Generation).Msg("key file unchanged")
 	case keystore.Loaded:
 		e := log.Info().Uint64("generation", r.Generation)
+		logIDs(e, "files", r.Files)
 		logIDs(e, "keys_added", r.KeysAdded)
 		logIDs(e, "keys_removed", r.KeysRemoved)
 		logIDs(e, "keys_changed", r.KeysChanged)
@@ -97,7 +102,7 @@ func logReload(log zerolog.Logger, r keystore.Reload) {
 	}
 }
 
-// logIDs adds IDs to a line, or their number if there are many.
+// logIDs adds IDs or names to a line, or their number if there are many.
 func logIDs(e *zerolog.Event, name string, ids []string) {
 	switch n := len(ids); {
 	case n > maxLogged:

@@ -26,6 +26,9 @@ Examples:
 }
 
 func (cmd *keyGrantCmd) Run(c *config.Config, s streams) error {
+	if err := cmd.inDirectory(c, cmd.ID); err != nil {
+		return err
+	}
 	var ids []string
 	var key *keystore.Key
 	changed := false
@@ -67,6 +70,9 @@ Example:
 }
 
 func (cmd *keyWithdrawCmd) Run(c *config.Config, s streams) error {
+	if err := cmd.inDirectory(c, cmd.ID); err != nil {
+		return err
+	}
 	var ids []string
 	var was, is *keystore.Snapshot
 	err := cmd.edit(c.Keys, s, func(data []byte) (next []byte, err error) {
@@ -76,8 +82,8 @@ func (cmd *keyWithdrawCmd) Run(c *config.Config, s streams) error {
 		if next, err = edit.WithdrawKey(c.Keys, data, cmd.ID, ids, cmd.Close); err != nil {
 			return nil, err
 		}
-		was, _ = keystore.Parse(c.Keys, data) // both were read before
-		is, _ = keystore.Parse(c.Keys, next)
+		was, _ = edit.Parse(c.Keys, data) // both were read before
+		is, _ = edit.Parse(c.Keys, next)
 		return next, nil
 	})
 	if err != nil || cmd.Stdout {

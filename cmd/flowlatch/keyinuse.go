@@ -18,7 +18,7 @@ type unusedOnly struct {
 }
 
 // check tries a change, and asks the gate whether the key is in use. With --force it does neither.
-func (u *unusedOnly) check(c *config.Config, id string, s streams, change func(data []byte) ([]byte, error)) error {
+func (u *unusedOnly) check(c *config.Config, keys, id string, s streams, change func(data []byte) ([]byte, error)) error {
 	if u.Force {
 		return nil
 	}
@@ -27,7 +27,7 @@ func (u *unusedOnly) check(c *config.Config, id string, s streams, change func(d
 		_, err = change(data) // a mistyped ID is reported before a gate is asked about it
 	}
 	if err == nil {
-		err = inUse(c, id, s)
+		err = inUse(c, keys, id, s)
 	}
 	return err
 }
@@ -37,12 +37,12 @@ const recently = 10 * time.Minute
 
 // inUse asks the gate whether a key is in use. It is an error if it is, and if there is no telling: something listens
 // there and does not say. Where nothing listens, no gate is running, or it is out of reach; it prints so and returns nil.
-func inUse(c *config.Config, id string, s streams) error {
+func inUse(c *config.Config, keys, id string, s streams) error {
 	one, err := doctor.Key(c.Admin, id)
 	k := one.Key
 	if err == nil && one.KeysHash != "" { // of a gate that tells
-		if store, err := keystore.Open(c.Keys, keystore.Options{}); err == nil && store.Snapshot().Hash() != one.KeysHash {
-			fmt.Fprintf(s.err, "the gate at %s has not applied %s as it is now, so what it says may be of another key; --admin names another gate\n", c.Admin, c.Keys)
+		if store, err := keystore.Open(keys, keystore.Options{}); err == nil && store.Snapshot().Hash() != one.KeysHash {
+			fmt.Fprintf(s.err, "the gate at %s has not applied %s as it is now, so what it says may be of another key; --admin names another gate\n", c.Admin, keys)
 		}
 	}
 	switch {

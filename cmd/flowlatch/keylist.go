@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -44,6 +45,7 @@ func (cmd *keyListCmd) Run(c *config.Config, s streams) error {
 	}{
 		{"KEY", true, func(k listedKey) string { return k.ID }},
 		{"STATUS", true, func(k listedKey) string { return k.Status }},
+		{"FILE", shown(func(k listedKey) bool { return k.File != "" }), func(k listedKey) string { return k.File }},
 		{"OWNER", shown(func(k listedKey) bool { return k.Owner != "" }), func(k listedKey) string { return orDash(k.Owner) }},
 		{"NOT BEFORE", true, func(k listedKey) string { return when(k.key.NotBefore()) }},
 		{"NOT AFTER", true, func(k listedKey) string { return when(k.key.NotAfter()) }},
@@ -75,6 +77,7 @@ func (cmd *keyListCmd) Run(c *config.Config, s streams) error {
 // listedKey is a key as it is listed.
 type listedKey struct {
 	ID        string           `json:"id"`
+	File      string           `json:"file,omitempty"` // of a directory of key files
 	Owner     string           `json:"owner,omitempty"`
 	Status    string           `json:"status"`
 	NotBefore *time.Time       `json:"not_before,omitempty"`
@@ -114,6 +117,9 @@ func listKeys(s *keystore.Snapshot, used map[string]time.Time, now time.Time) []
 		listed := listedKey{
 			ID: k.ID, Owner: k.Owner, Status: k.Validity(now).String(), NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()),
 			LastUsed: optional(used[k.ID]), From: k.From, Groups: k.Groups, Opens: opens[k], key: k,
+		}
+		if s.IsDirectory() {
+			listed.File = filepath.Base(k.File())
 		}
 		if listed.Opens == nil {
 			listed.Opens = []listedChatflow{}

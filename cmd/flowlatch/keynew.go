@@ -15,6 +15,7 @@ type keyNewCmd struct {
 	newSecret
 	config.PresetFlag
 	ID        string      `name:"id" required:"" placeholder:"ID" help:"The key's public ID, which appears in logs and metrics."`
+	File      string      `placeholder:"NAME" help:"Where --keys names a directory: the key file in it that gets the key. It is created if it does not exist."`
 	Chatflow  []string    `sep:"none" placeholder:"ID" help:"A chatflow that the key opens; repeat it for several. \"*\" means every chatflow."`
 	Owner     string      `placeholder:"TEXT" help:"Who has the key, for people: at most 200 characters."`
 	Limits    string      `placeholder:"LIMITS" help:"How much it may be used, as in the key file: \"requests: [10/1s, 10000/month], concurrent: 4\"."`
@@ -47,6 +48,9 @@ func (cmd *keyNewCmd) Run(c *config.Config, s streams) error {
 		if limits, err = keystore.ParseLimits(cmd.Limits); err != nil {
 			return usageError{fmt.Errorf("--limits: %w", err)}
 		}
+	}
+	if err := cmd.inNewPlace(c, cmd.File); err != nil {
+		return err
 	}
 	secret := keystore.Generate()
 	err := cmd.deliver(&cmd.keyEdit, c.Keys, s, secret, func(data []byte) ([]byte, error) {

@@ -30,6 +30,9 @@ func (cmd *keyPruneCmd) Run(c *config.Config, s streams) error {
 	if cmd.JSON && cmd.Stdout {
 		return usageError{errors.New("--json: standard output has the file of --stdout; leave one of them out")}
 	}
+	if err := cmd.inDirectory(c, cmd.ID); err != nil {
+		return err
+	}
 	var pruned []edit.Pruned
 	prune := func(data []byte) (next []byte, err error) {
 		next, pruned, err = edit.PruneSecrets(c.Keys, data, cmd.ID, time.Now())

@@ -25,8 +25,11 @@ Examples:
 }
 
 func (cmd *keyRevokeCmd) Run(c *config.Config, s streams) error {
+	if err := cmd.inDirectory(c, cmd.ID); err != nil {
+		return err
+	}
 	disable := func(data []byte) ([]byte, error) { return edit.DisableKey(c.Keys, data, cmd.ID) }
-	if err := cmd.check(c, cmd.ID, s, disable); err != nil {
+	if err := cmd.check(c, cmd.all(c), cmd.ID, s, disable); err != nil {
 		return err
 	}
 	err := cmd.edit(c.Keys, s, disable)

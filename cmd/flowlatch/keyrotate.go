@@ -28,6 +28,9 @@ Examples:
 }
 
 func (cmd *keyRotateCmd) Run(c *config.Config, s streams) error {
+	if err := cmd.inDirectory(c, cmd.ID); err != nil {
+		return err
+	}
 	secret, until := keystore.Generate(), cmd.Overlap.Time
 	if !cmd.Overlap.Now && !until.After(time.Now()) {
 		return usageError{fmt.Errorf("--overlap: %s is in the past; 0 ends the old secret at once", when(until))}

@@ -62,6 +62,9 @@ func (cmd *keyWhichCmd) Run(c *config.Config, s streams) error {
 	}
 	t := newTable(s.out)
 	row(t, "key", found.Key.ID)
+	if found.Key.File != "" {
+		row(t, "file", found.Key.File)
+	}
 	if found.Key.Owner != "" {
 		row(t, "owner", found.Key.Owner)
 	}

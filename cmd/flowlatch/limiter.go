@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ func openLimiter(c *config.Config, log zerolog.Logger) (l proxy.Limiter, run []f
 			limit.FollowReplicas(ctx, replicas.Name, own, local.SetShare, func(s limit.Share, err error) { logShare(log, replicas.Name, s, err) })
 		})
 	case replicas.Count > 1:
-		local.SetShare(limit.Share{Index: replicas.Count, Count: replicas.Count}) // rounded down: no gate knows which one it is
+		local.SetShare(limit.Share{Index: replicas.Index, Count: replicas.Count}) // rounded down if the index is not known
 	}
 	if c.UsageFile != "" {
 		f, err := limit.OpenFile(c.UsageFile, local, time.Now())
@@ -70,8 +71,12 @@ func logRedis(c *config.Config, log zerolog.Logger, err error) {
 		log.Info().Msg("limits and usage are shared through Redis")
 		return
 	}
-	log.Error().Err(err).Str("limits_fallback", c.LimitsFallback.String()).
-		Msg("Redis does not answer; limits hold by --limits-fallback until it does, and usage is kept here meanwhile")
+	line := log.Error().Err(err).Str("limits_fallback", c.LimitsFallback.String())
+	if errors.Is(err, limit.ErrForgotten) {
+		line.Msg("Redis has lost what was counted; limits hold by --limits-fallback for a second, until all gates have written it again")
+		return
+	}
+	line.Msg("Redis does not answer; limits hold by --limits-fallback until it does, and usage is kept here meanwhile")
 }
 
 func logShare(log zerolog.Logger, name string, s limit.Share, err error) {

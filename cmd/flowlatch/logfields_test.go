@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -171,8 +172,11 @@ func TestOtherLines(t *testing.T) {
 	page := readLogPage(t)
 	s := &stream{events: make(chan string, 1), ended: make(chan struct{})}
 	s.events <- "one"
-	g := startGate(t, s, "--drain", "0s")
+	g := &gate{web: keystore.Generate(), batch: keystore.Generate()}
 	base := g.keyFile()
+	keys := testkit.WriteFile(t, "keys.yaml", base) // in a directory of key files, whose lines have one field more
+	g.Gate = testkit.Serve(t, testkit.Options{Upstream: testkit.Upstream(t, s).URL, Args: []string{"--drain", "0s", "--keys", filepath.Dir(keys)}})
+	g.Keys = keys
 	in := func(content string) { // replaces the key file and reloads it
 		testkit.ReplaceFile(t, g.Keys, content)
 		g.Signal(t, syscall.SIGHUP)

@@ -107,7 +107,7 @@ func (n *newSecret) tell(k *keyEdit, s streams, done string) {
 // warnForwarded warns of a chatflow that sends the key's new secret on to the upstream. If that checks it, as Flowise does
 // after an import, it refuses a secret that was made here.
 func warnForwarded(w io.Writer, file string, data []byte, id string) {
-	s, err := keystore.Parse(file, data)
+	s, err := edit.Parse(file, data)
 	if err != nil { // the edit has failed
 		return
 	}

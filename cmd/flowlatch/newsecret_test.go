@@ -24,7 +24,7 @@ func TestSecretOfFailedEdit(t *testing.T) {
 			if err := os.Remove(keys); err != nil {
 				t.Fatal(err)
 			}
-			return []byte("new"), os.MkdirAll(filepath.Join(keys, "full"), 0o700) // which no file replaces
+			return []byte(publicKeyFile + "# new\n"), os.MkdirAll(filepath.Join(keys, "full"), 0o700) // which no file replaces
 		})
 		if err == nil || !strings.HasPrefix(err.Error(), "editing key file") {
 			t.Errorf("deliver = %v, want an error of the edit", err)

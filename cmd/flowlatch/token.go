@@ -9,7 +9,6 @@ import (
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
@@ -42,14 +41,11 @@ func (cmd *tokenCmd) Run(c *config.Config, s streams) error {
 	if c.BrowserSecrets == "" {
 		return usageError{errors.New("--browser-secrets: name the file of the gate; a gate without one has a random secret, and mints by POST /-/token alone")}
 	}
-	data, err := edit.Read(c.Keys)
+	store, err := keystore.Open(c.Keys, keystore.Options{})
 	if err != nil {
 		return err
 	}
-	snapshot, err := keystore.Parse(c.Keys, data)
-	if err != nil {
-		return err
-	}
+	snapshot := store.Snapshot()
 	key, err := snapshot.KeyNamed(cmd.KeyID)
 	if err != nil {
 		return usageError{fmt.Errorf("--key-id: %s: %w", c.Keys, err)}
@@ -65,7 +61,10 @@ func (cmd *tokenCmd) Run(c *config.Config, s streams) error {
 	if cmd.Messages != nil {
 		request.Messages = cmp.Or(*cmd.Messages, -1) // likewise
 	}
-	if request.Chatflows, err = chatflowIDs(cmd.Chatflow, c, data, s.err); err != nil {
+	for i, name := range cmd.Chatflow {
+		cmd.Chatflow[i] = cmp.Or(onlyChatflowNamed(name, snapshot), name)
+	}
+	if request.Chatflows, err = chatflowIDs(cmd.Chatflow, c, nil, s.err); err != nil {
 		return err
 	}
 	t, err := request.Of(key, snapshot, now)

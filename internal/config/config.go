@@ -27,7 +27,8 @@ type Config struct {
 	FileRoutes    []*route.Route    // that the settings file adds to those of the preset; Proxy.Routes has both
 	Certificates  certificate.Files // that TLS is set up from
 	Limits
-	Keys        string        // path of the key file
+	Keys        string        // path of the key file, or of a directory of key files
+	KeysRequire []string      // names of files that the directory must have
 	WaitForKeys time.Duration // for a key file that is missing or invalid at the start
 	// BrowserSecrets is the path of the secrets that sign browser tokens; empty for random ones.
 	BrowserSecrets string

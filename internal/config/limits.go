@@ -18,10 +18,11 @@ type Limits struct {
 	UsageFile      string // empty for none
 }
 
-// Replicas says how many gates share limits without Redis: a number, or the name of a headless Service that has an address
-// for each.
+// Replicas says how many gates share limits without Redis: a number, with the place of this gate among them or without, or
+// the name of a headless Service that has an address for each.
 type Replicas struct {
 	Count int // zero for one
+	Index int // of this gate, from 0; Count if it is not known
 	Name  string
 }
 
@@ -33,8 +34,15 @@ func replicas(text string) (r Replicas, err error) {
 	if name, ok := strings.CutPrefix(text, "dns:"); ok && name != "" {
 		return Replicas{Name: name}, nil
 	}
-	if r.Count, err = strconv.Atoi(text); err != nil || r.Count < 1 || r.Count > 1000 {
-		return r, fmt.Errorf("%q: want a number of replicas from 1 to 1000, or dns:NAME with the name of a headless Service", text)
+	index, count, found := strings.Cut(text, "/")
+	if !found {
+		index, count = text, text
+	}
+	if r.Count, err = strconv.Atoi(count); err == nil {
+		r.Index, err = strconv.Atoi(index)
+	}
+	if err != nil || r.Count < 1 || r.Count > 1000 || r.Index < 0 || found && r.Index >= r.Count {
+		return r, fmt.Errorf("%q: want a number of replicas from 1 to 1000; or the place of this one among them from 0, as in 0/3; or dns:NAME with the name of a headless Service", text)
 	}
 	return r, nil
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
@@ -106,6 +108,16 @@ func origin(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("%q: want an origin such as https://flows.example.com, without a path", text)
 	}
 	return u, nil
+}
+
+func keyFileNames(items []string) ([]string, error) {
+	var errs []error
+	for _, name := range items {
+		if !keystore.IsKeyFile(name) || filepath.Base(name) != name {
+			errs = append(errs, fmt.Errorf("%q: want the name of a file in the directory of --keys, such as team.yaml (*.yaml, *.yml or *.json, not hidden; letters, digits and . _ ~ @ -)", name))
+		}
+	}
+	return items, errors.Join(errs...)
 }
 
 func origins(items []string) ([]string, error) { return items, proxy.ValidateOrigins(items) }

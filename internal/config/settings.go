@@ -29,6 +29,7 @@ type Flags struct {
 	UpstreamAuthorization string `env:"FLOWLATCH_UPSTREAM_AUTHORIZATION" default:"remove" help:"What becomes of the client's key: remove, forward, or file:PATH to send the credential in that file instead. A chatflow may override it."`
 	IdentityHeaders       toggle `env:"FLOWLATCH_IDENTITY_HEADERS" default:"false" help:"Whether the upstream is told who called (true): X-Flowlatch-Key-Id, the ID of the key, and X-Flowlatch-Chatflow, the ID of the chatflow. A client's own headers of these names never pass."`
 	KeysFlag
+	KeysRequire string `env:"FLOWLATCH_KEYS_REQUIRE" placeholder:"FILES" help:"Names of files that the directory of --keys must have, comma-separated: at the start, and while one is gone its last good keys stay active."`
 	AdminFlag
 	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes to expose, comma-separated: predict, widget, upsert, mcp, webhook (Flowise); run, advanced, webhook (Langflow; default run); webhook (n8n; default webhook); and those of your own routes."`
 	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open). Flowise's SDKs ask it without one."`
@@ -42,7 +43,7 @@ type Flags struct {
 	MaxConnections string `env:"FLOWLATCH_MAX_CONNECTIONS" default:"10000" help:"How many client connections may be open; fewer if the file descriptors do not suffice for two each. Beyond it those are closed that were idle for longest."`
 	FailureLimit   string `env:"FLOWLATCH_FAILURE_LIMIT" default:"30/1m" help:"How many requests without a valid key a client address (for IPv6, its /64 network) may send in a time before it gets 429, as N/TIME; or off. Requests with a valid key are never counted or refused."`
 	LimitsRedis    string `env:"FLOWLATCH_LIMITS_REDIS" placeholder:"URL" help:"Redis that counts limits and usage for all replicas: redis://, rediss:// or unix://. Without it each gate counts alone."`
-	LimitsReplicas string `env:"FLOWLATCH_LIMITS_REPLICAS" placeholder:"N" help:"Without Redis, how many replicas share the limits: a number, or dns:NAME of a headless Service. Each takes its share."`
+	LimitsReplicas string `env:"FLOWLATCH_LIMITS_REPLICAS" placeholder:"N" help:"Without Redis, how many replicas share the limits: a number N, with the place of this one among them I/N, or dns:NAME of a headless Service. Each takes its share."`
 	LimitsFallback string `env:"FLOWLATCH_LIMITS_FALLBACK" default:"split" help:"What holds while Redis does not answer: split (each replica its share, by their last known number), local (each the whole) or closed (429 where there is a limit)."`
 	UsageFile      string `env:"FLOWLATCH_USAGE_FILE" placeholder:"FILE" help:"Where usage and quotas are kept over restarts without Redis. Written every 10 s and at the end; made if it is not there."`
 	BrowserSecretsFlag
@@ -63,9 +64,9 @@ type PresetFlag struct {
 	Preset string `env:"FLOWLATCH_PRESET" default:"flowise" help:"The upstream's kind: flowise, langflow or n8n. It sets routes, form of IDs and headers."`
 }
 
-// KeysFlag declares the key file.
+// KeysFlag declares the key file, or the directory of key files.
 type KeysFlag struct {
-	Keys string `env:"FLOWLATCH_KEYS" default:"/etc/flowlatch/keys.yaml" help:"The key file."`
+	Keys string `env:"FLOWLATCH_KEYS" default:"/etc/flowlatch/keys.yaml" help:"The key file, or a directory of key files (*.yaml, *.yml, *.json)."`
 }
 
 // BrowserSecretsFlag declares the secrets of browser tokens.
@@ -113,6 +114,7 @@ func (c *Config) settings() []setting {
 		one("upstream-authorization", &p.UpstreamAuthorization, c.authorization),
 		one("identity-headers", &p.IdentityHeaders, is("true", "true", "false")),
 		one("keys", &c.Keys, required),
+		list("keys-require", &c.KeysRequire, keyFileNames),
 		one("admin", &c.Admin, Address),
 		list("expose", &p.Expose, c.groups),
 		one("discovery", &p.DiscoveryKeyed, is("keyed", "open", "keyed")),

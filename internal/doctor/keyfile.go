@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ func (e *examination) keyFile() {
 		e.add(keyFileCheck, NotChecked, "name it with --keys to have it checked")
 		return
 	}
-	if _, err := keystore.ReadFile(e.KeyFile); err != nil {
+	if _, err := keystore.ReadFile(e.KeyFile); err != nil && !keystore.IsDirectory(e.KeyFile) {
 		e.add(keyFileCheck, Fault, "%v", keystore.ReadError(e.KeyFile, err))
 		return
 	}
@@ -73,9 +74,9 @@ func (e *examination) sameKeys() {
 func (e *examination) chatflow(c *keystore.Chatflow) {
 	switch {
 	case c.Public:
-		e.add(keyFileCheck, Look, "chatflow %s asks for no key (line %d: public); anyone can use it and spend on its model", c.Label(), c.Line)
+		e.add(keyFileCheck, Look, "chatflow %s asks for no key (%s: public); anyone can use it and spend on its model", c.Label(), e.where(c.Line, c.Place()))
 	case c.ID == keystore.EveryChatflow:
-		e.add(keyFileCheck, Look, `keys that open every chatflow, also those made tomorrow (line %d: "*"): %d`, c.Line, len(c.Keys()))
+		e.add(keyFileCheck, Look, `keys that open every chatflow, also those made tomorrow (%s: "*"): %d`, e.where(c.Line, c.Place()), len(c.Keys()))
 	}
 }
 
@@ -85,19 +86,36 @@ func (e *examination) key(k *keystore.Key, used bool) {
 	switch v := k.Validity(e.now); {
 	case v == keystore.Honey:
 	case !used:
-		e.add(keyFileCheck, Look, "key %s opens no chatflow (line %d); list it under one, or remove it", k.ID, k.Line)
+		e.add(keyFileCheck, Look, "key %s opens no chatflow (%s); list it under one, or remove it", k.ID, e.where(k.Line, k.Place()))
 	case v == keystore.Valid && !end.IsZero() && end.Before(e.now.Add(admin.ExpiresSoon)):
 		e.add(keyFileCheck, Look, "key %s expires at %s; `flowlatch key rotate --id %s` makes its next secret", k.ID, end.Format(time.RFC3339), k.ID)
 	case v == keystore.Expired:
-		e.add(keyFileCheck, Look, "key %s expired at %s; remove it if nobody needs it (line %d)", k.ID, end.Format(time.RFC3339), k.Line)
+		e.add(keyFileCheck, Look, "key %s expired at %s; remove it if nobody needs it (%s)", k.ID, end.Format(time.RFC3339), e.where(k.Line, k.Place()))
 	}
 }
 
-// plainSecrets looks for who can read the key file.
+// where says in which line something stands, and in which file if there are several.
+func (e *examination) where(line int, place string) string {
+	if e.keys.IsDirectory() {
+		return filepath.Base(place)
+	}
+	return fmt.Sprintf("line %d", line)
+}
+
+// plainSecrets looks for who can read the key files.
 func (e *examination) plainSecrets(keys int) {
-	result, readers := Look, ""
-	if info, err := os.Stat(e.KeyFile); err == nil && info.Mode().Perm()&0o044 != 0 {
-		result, readers = Open, fmt.Sprintf(", and others than its owner can read the file (mode %04o; chmod 600 %s)", info.Mode().Perm(), e.KeyFile)
+	result, readers, readable := Look, "", 0
+	for _, f := range e.keys.Files() {
+		info, err := os.Stat(f.Path)
+		if err != nil || info.Mode().Perm()&0o044 == 0 {
+			continue
+		}
+		if readable++; readable == 1 {
+			result, readers = Open, fmt.Sprintf(", and others than its owner can read the file (mode %04o; chmod 600 %s)", info.Mode().Perm(), f.Path)
+		}
+	}
+	if readable > 1 {
+		readers += fmt.Sprintf(" and %d more", readable-1)
 	}
 	e.add(keyFileCheck, result, "keys in plain text: %d%s; `flowlatch check` shows the digest to replace each with", keys, readers)
 }

@@ -26,7 +26,7 @@ func Add(file string, data []byte, a Additions) ([]byte, error) {
 		return nil, err
 	}
 	data = begun(file, data)
-	old, err := keystore.ParseDraft(file, data)
+	old, err := keystore.ParsePart(file, data)
 	if err != nil {
 		return nil, err
 	}

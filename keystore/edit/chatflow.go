@@ -60,7 +60,7 @@ func (c *NewChatflow) is(made *keystore.Chatflow) bool {
 
 // PublishChatflow returns the key file data in which the chatflow id is open to everybody, or only to its keys again.
 func PublishChatflow(file string, data []byte, id string, public bool) ([]byte, error) {
-	old, err := parse(file, data)
+	old, err := Parse(file, data)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ package edit
 
 import (
 	"fmt"
-	"io/fs"
 	"reflect"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -58,7 +57,7 @@ func enabledKey(file string, data []byte, id, ifDisabled string) (*keystore.Snap
 
 // keyOf returns what the key file means, and the key id in it.
 func keyOf(file string, data []byte, id string) (*keystore.Snapshot, *keystore.Key, error) {
-	s, err := parse(file, data)
+	s, err := Parse(file, data)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -67,14 +66,6 @@ func keyOf(file string, data []byte, id string) (*keystore.Snapshot, *keystore.K
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return s, k, nil
-}
-
-// parse returns what the key file data means; nil is a file that does not exist.
-func parse(file string, data []byte) (*keystore.Snapshot, error) {
-	if data == nil {
-		return nil, keystore.ReadError(file, fs.ErrNotExist)
-	}
-	return keystore.Parse(file, data)
 }
 
 // changesOnly reports whether old and next differ in the key id and nothing else.

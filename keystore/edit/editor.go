@@ -17,6 +17,7 @@ import (
 type editor struct {
 	file    string
 	json    bool
+	before  []byte // the file as it was
 	data    []byte
 	newline string // as the file ends its lines
 	lines   []int  // where each line begins in data
@@ -34,7 +35,7 @@ type change struct {
 
 func newEditor(file string, data []byte) *editor {
 	// What is JSON stays JSON, whatever the file is called: YAML has JSON in it.
-	e := &editor{file: file, json: jsontext.Value(data).IsValid(), data: data, newline: "\n"}
+	e := &editor{file: file, json: jsontext.Value(data).IsValid(), before: data, data: data, newline: "\n"}
 	if i := bytes.IndexByte(data, '\n'); i > 0 && data[i-1] == '\r' {
 		e.newline = "\r\n"
 	}
@@ -120,7 +121,7 @@ func (e *editor) result(isAsItShould func(next *keystore.Snapshot) bool) ([]byte
 	if e.err != nil {
 		return nil, e.err
 	}
-	next, err := keystore.Parse(e.file, e.data)
+	next, err := parseNext(e.file, e.before, e.data)
 	if err != nil {
 		return nil, fmt.Errorf("the file would not be valid any more, so it is left as it is:\n%w", err)
 	}

@@ -19,10 +19,10 @@ func GrantKey(file string, data []byte, id string, chatflows []string) ([]byte, 
 		return nil, err
 	}
 	if data == nil {
-		_, err := parse(file, data)
+		_, err := Parse(file, data)
 		return nil, err
 	}
-	old, err := keystore.ParseDraft(file, data)
+	old, err := keystore.ParsePart(file, data)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +132,9 @@ func (e *editor) withdraw(old *keystore.Snapshot, key string, from func(chatflow
 	only := &OnlyKeyError{File: e.file, Key: key}
 	e.step(func() {
 		_, chatflows := field(e.root, "chatflows")
+		if chatflows == nil { // they are in other files of the directory
+			return
+		}
 		done := map[*yaml.Node]bool{}
 		for _, entry := range chatflows.Content {
 			id := idOf(entry)

@@ -30,7 +30,7 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 	if err := k.validate(); err != nil { // before its IDs become those of chatflows
 		return nil, err
 	}
-	old, err := keystore.ParseDraft(file, begun(file, data))
+	old, err := keystore.ParsePart(file, begun(file, data))
 	if err != nil {
 		return nil, err
 	}

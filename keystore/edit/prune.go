@@ -20,7 +20,7 @@ type Pruned struct {
 // only those of that key are removed. A key keeps its last secret, even if that has expired: without one it would be a
 // fault. If there is nothing to remove, data is returned as it is. file is the name to use in errors.
 func PruneSecrets(file string, data []byte, id string, now time.Time) ([]byte, []Pruned, error) {
-	old, err := parse(file, data)
+	old, err := Parse(file, data)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,6 +15,8 @@ type Fault struct {
 	File string
 	Line int // from 1; 0 for the file as a whole
 	Text string
+	// Across says that the file contradicts another one, or lacks what another may have.
+	Across bool
 }
 
 func (f Fault) String() string {

@@ -47,6 +47,7 @@ type Content struct {
 	of   *File
 	info fs.FileInfo
 	file *os.File // nil if the content is in memory
+	data []byte   // the content, if it is in memory
 }
 
 // Open returns the content of the file and reports whether it differs from that of the last Open. After an
@@ -94,7 +95,7 @@ func openContent(path string, limit int64) (*Content, error) {
 	if err == nil && len(data) > large {
 		err = ErrChanging
 	}
-	c.SectionReader = io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
+	c.SectionReader, c.data = io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), data
 	return c, err
 }
 
@@ -104,6 +105,9 @@ func (f *File) digestOf(c *Content, known bool) (digest [sha256.Size]byte, err e
 		return f.digest, nil
 	}
 	f.hashed = time.Now()
+	if c.file == nil {
+		return sha256.Sum256(c.data), nil
+	}
 	h := sha256.New()
 	_, err = io.Copy(h, io.NewSectionReader(c, 0, c.Size()))
 	return [sha256.Size]byte(h.Sum(nil)), err

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -30,6 +32,23 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 func IsDir(path string) bool {
 	info, err := limited(path, func() (fs.FileInfo, error) { return os.Stat(path) }, nil)
 	return err == nil && info.IsDir()
+}
+
+// ReadDir returns the entries of a directory in byte order, or limit of them if there are more.
+func ReadDir(path string, limit int) ([]fs.DirEntry, error) {
+	return limited(path, func() ([]fs.DirEntry, error) {
+		dir, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer dir.Close()
+		entries, err := dir.ReadDir(limit)
+		if errors.Is(err, io.EOF) { // it is empty
+			err = nil
+		}
+		slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+		return entries, err
+	}, nil)
 }
 
 // open opens a regular file of at most limit bytes. A named pipe that nobody writes to must not make it wait, nor a

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,7 @@ var (
 	keysReloads     = prometheus.NewDesc("flowlatch_keys_reloads_total", "Reloads of the key file by result: success, unchanged (asked for, nothing new), failure (a new fault).", []string{"result"}, nil)
 	keysLastSuccess = prometheus.NewDesc("flowlatch_keys_last_reload_success_timestamp_seconds", "When the key file was last found to be what is applied.", nil, nil)
 	keysStale       = prometheus.NewDesc("flowlatch_keys_stale", "1 if the key file is invalid and an older version of it stays active.", nil, nil)
+	fileStale       = prometheus.NewDesc("flowlatch_keys_stale", "1 if the key file is invalid and an older version of it stays active. The file \".\" is the directory itself.", []string{"file"}, nil)
 	keysHash        = prometheus.NewDesc("flowlatch_keys_hash_info", "Always 1. The hash of the applied key file: the first 8 hexadecimal digits of its SHA-256.", []string{"hash"}, nil)
 	keyLastUsed     = prometheus.NewDesc("flowlatch_key_last_used_timestamp_seconds", "When the key last let a request through, since the start.", []string{"key"}, nil)
 	keyExpiry       = prometheus.NewDesc("flowlatch_key_expiry_timestamp_seconds", "When the key's last secret expires, for keys that do.", []string{"key"}, nil)
@@ -33,9 +35,18 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{keysLoaded, keysGeneration, keysReloads, keysLastSuccess, keysStale, keysHash, keyLastUsed, keyExpiry, keyDenied, keyLastRefused, honey, concurrent, backendUp, degraded, certExpiry, certStale, upstreamUp} {
+	ch <- c.keysStale()
+	for _, d := range []*prometheus.Desc{keysLoaded, keysGeneration, keysReloads, keysLastSuccess, keysHash, keyLastUsed, keyExpiry, keyDenied, keyLastRefused, honey, concurrent, backendUp, degraded, certExpiry, certStale, upstreamUp} {
 		ch <- d
 	}
+}
+
+// keysStale describes the metric, which has a series for each file of a directory.
+func (c *collector) keysStale() *prometheus.Desc {
+	if c.opts.Store.Snapshot().IsDirectory() {
+		return fileStale
+	}
+	return keysStale
 }
 
 // Collect implements prometheus.Collector.
@@ -47,7 +58,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(keysLoaded, float64(len(snapshot.Keys())))
 	gauge(keysGeneration, float64(st.Generation))
 	gauge(keysLastSuccess, float64(st.LastSuccess.Unix()))
-	gauge(keysStale, b2f(st.Stale))
+	if !snapshot.IsDirectory() {
+		gauge(keysStale, b2f(st.Stale))
+	}
+	for _, f := range st.Files {
+		gauge(fileStale, b2f(f.Err != nil), strings.ToValidUTF8(f.File, "?"))
+	}
 	gauge(keysHash, 1, snapshot.Hash())
 	for _, r := range []keystore.Result{keystore.Loaded, keystore.Unchanged, keystore.Failed} {
 		ch <- prometheus.MustNewConstMetric(keysReloads, prometheus.CounterValue, float64(st.Reloads[r]), string(r))

@@ -30,6 +30,7 @@ type Status struct {
 	KeysHash       string         `json:"keys_hash"` // see keystore.Snapshot.Hash
 	Stale          bool           `json:"stale"`
 	Fault          string         `json:"fault,omitempty"`
+	KeyFiles       []FileStatus   `json:"key_files,omitempty"` // of a directory
 	LastReload     ReloadStatus   `json:"last_reload"`
 	RecentReloads  []ReloadStatus `json:"recent_reloads"`
 	Warnings       []string       `json:"warnings"`
@@ -63,6 +64,17 @@ type UpstreamStatus struct {
 	Up    *bool      `json:"up"` // null until it was tried
 	Since *time.Time `json:"since,omitempty"`
 	Error string     `json:"error,omitempty"`
+}
+
+// FileStatus is one key file of a directory; "." is the directory itself.
+type FileStatus struct {
+	File string `json:"file"`
+	// Stale says that the file is invalid and an older version of it stays active, and Fault why.
+	Stale bool   `json:"stale"`
+	Fault string `json:"fault,omitempty"`
+	// Keys and Chatflows are how many of the active ones it lists.
+	Keys      int `json:"keys"`
+	Chatflows int `json:"chatflows"`
 }
 
 // ReloadStatus is one reload of the key file.
@@ -221,6 +233,7 @@ func (a *Admin) status(v view) Status {
 	}
 	s.OpenRequests, s.Draining = a.proxy.OpenRequests()
 	s.Settings.Keys = st.Path
+	s.KeyFiles = v.keyFiles(st.Files)
 	for _, r := range st.Recent {
 		s.RecentReloads = append(s.RecentReloads, reloadStatus(r))
 	}

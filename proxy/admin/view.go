@@ -229,6 +229,16 @@ func validKeys(c *keystore.Chatflow, now time.Time) (valid []*keystore.Key) {
 
 func count(n uint64) int64 { return int64(n) } //nolint:gosec // not in this universe's lifetime
 
+// keyFiles returns the state of the key files of a directory; where there is a limit, of many those that have a fault.
+func (v view) keyFiles(files []keystore.FileStatus) (shown []FileStatus) {
+	for _, f := range files {
+		if v.limit == 0 || len(files) <= v.limit || f.Err != nil && len(shown) < v.limit {
+			shown = append(shown, FileStatus{File: f.File, Stale: f.Err != nil, Fault: reason(f.Err), Keys: f.Keys, Chatflows: f.Chatflows})
+		}
+	}
+	return shown
+}
+
 // idsOf returns the IDs of a chatflow's keys; where there is a limit, of many those that the filter is about come first.
 func (v view) idsOf(keys []*keystore.Key) []string {
 	most := len(keys)

@@ -12,11 +12,11 @@ import (
 
 // account is what a holder uses.
 type account struct {
-	kind Kind
 	id   string
+	kind Kind
 
-	mu      sync.Mutex // guards what follows
-	gone    bool       // it has been dropped, and another may be in its place
+	gone    bool       // it has been dropped, and another may be in its place; guarded by mu, as is what follows
+	mu      sync.Mutex // these three take 16 bytes only beside each other
 	limits  *keystore.Limits
 	buckets []Bucket // of the rates of limits, in their order
 	open    int64    // requests at the upstream
@@ -32,6 +32,9 @@ type others struct {
 	open   int64
 	at     time.Time // when open was heard
 	used   [keystore.Periods][counts]int64
+	kept   [keystore.Periods][counts]int64 // what Redis had of this gate then
+	heard  int64                           // the sequence of what was heard last
+	shown  int64                           // the sequence of the last call by which they may see requests open here; 0 for none
 }
 
 // used returns how much was used in a period, by all gates.
@@ -78,7 +81,7 @@ func (a *account) enterPeriods(now time.Time) {
 		_, end := bounds(kind, now)
 		*p = period{end: end.Unix()}
 		if a.others != nil {
-			a.others.used[kind] = [counts]int64{}
+			a.others.used[kind], a.others.kept[kind] = [counts]int64{}, [counts]int64{}
 		}
 	}
 }
@@ -125,12 +128,22 @@ func (a *account) exceeds(reason Reason, r rule, now time.Time) (e Excess) {
 		}
 	case reason == Quota:
 		for _, q := range l.Quotas {
-			if until := time.Duration(a.periods[q.Period].end-now.Unix()) * time.Second; a.used(q.Period, int(q.Unit)) >= r.quotas.of(q.N)*milli[q.Unit] && until > e.RetryAfter {
+			if until := time.Duration(a.periods[q.Period].end-now.Unix()) * time.Second; a.used(q.Period, int(q.Unit)) >= a.most(q, r) && until > e.RetryAfter {
 				e = Excess{Reason: Quota, Limit: q.String(), Unit: q.Unit, RetryAfter: until}
 			}
 		}
 	}
 	return e
+}
+
+// most returns up to which use a quota lets requests through.
+func (a *account) most(q keystore.Quota, r rule) int64 {
+	most := r.quotas.of(q.N) * milli[q.Unit]
+	if a.others == nil {
+		return most
+	}
+	known := a.others.kept[q.Period][q.Unit] + a.others.used[q.Period][q.Unit]
+	return min(known, most) + r.rest.of(max(most-known, 0))
 }
 
 // begin counts a request. It reports whether less than a quarter is left of a limit.
@@ -149,7 +162,7 @@ func (a *account) begin(r rule, now time.Time) (low bool) {
 		low = low || a.buckets[i].left(pace, now.UnixNano())*4 < r.rates.of(of.N)
 	}
 	for _, q := range l.Quotas {
-		n := r.quotas.of(q.N) * milli[q.Unit]
+		n := a.most(q, r)
 		low = low || (n-a.used(q.Period, int(q.Unit)))*4 < n
 	}
 	return low && !l.Observe
@@ -178,8 +191,8 @@ func (a *account) undo(r rule) {
 	}
 }
 
-// end counts what a request has used.
-func (a *account) end(u Use) {
+// end counts what a request has used. It reports whether it gives a place back that others may wait for.
+func (a *account) end(u Use) (frees bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.open--
@@ -191,12 +204,16 @@ func (a *account) end(u Use) {
 		used[keystore.StreamSeconds] += u.Time.Milliseconds()
 		used[keystore.Bytes] += u.Bytes
 	}
+	return a.limits != nil && a.limits.Concurrent > 0
 }
+
+// idle reports whether no request is at the upstream, and other gates see none.
+func (a *account) idle() bool { return a.open == 0 && (a.others == nil || a.others.shown == 0) }
 
 // atRest reports whether a new account would be the same, so that nothing is lost if this one is dropped. What a client
 // or user has used in a period is of no account: it has no quotas.
 func (a *account) atRest(now time.Time) bool {
-	return a.open == 0 &&
+	return a.idle() &&
 		!slices.ContainsFunc(a.buckets, func(b Bucket) bool { return int64(b) > now.UnixNano() }) &&
 		(a.kind.isMember() || len(a.past) == 0 && !slices.ContainsFunc(a.periods[:], func(p period) bool { return p.used != [counts]int64{} }))
 }

@@ -1,6 +1,7 @@
 -- Counts one request against all its limits, or against none of them if it exceeds one that is enforced.
 --
--- KEYS has one counter a check. ARGV: this gate, its lease in microseconds, then six words for each check:
+-- KEYS has the gates (see gates.lua), then one counter a check. ARGV: this gate, its lease in microseconds, then six words
+-- for each check, with spaces between them:
 --   kind      c: requests at once; q: a quota; r: a rate
 --   limit     what all gates together may have; of a rate, the microseconds of a burst
 --   value     what this gate has, with this request; of a rate, the microseconds from one request to the next
@@ -13,60 +14,65 @@
 --
 -- Returns the time in microseconds, the number of the check that refuses, the number of one that is exceeded but not
 -- enforced (0 for none), the microseconds until another try can succeed, and for each check what other gates have, or
--- when the bucket of a rate is full again.
+-- when the bucket of a rate is full again. If the gate is not known, it counts nothing and returns the time alone.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local me, lease = ARGV[1], tonumber(ARGV[2])
 local refused, observed, retry = 0, 0, 0
 local at, exceeded = {}, {}
 
-local function word(i, n) return ARGV[2 + (i - 1) * 6 + n] end
-local function number(i, n) return tonumber(word(i, n)) end
+if redis.call('HEXISTS', KEYS[1], me) == 0 then return {now} end
+
 local function whole(n) return string.format('%.0f', n) end
 
-for i = 1, #KEYS do
-  local wait = 0
-  if word(i, 1) == 'r' then
-    local burst, every = number(i, 2), number(i, 3)
-    at[i] = math.min(math.max(tonumber(redis.call('GET', KEYS[i]) or 0), now), now + burst)
+local checks = #KEYS - 1
+local words = {}
+for i = 1, checks do
+  local key, wait = KEYS[i + 1], 0
+  local kind, limit, mine, sequence, forget, enforced = string.match(ARGV[i + 2], '^(%a) (%d+) (%d+) (%d+) (%d+) (%d)$')
+  words[i] = {kind = kind, value = mine, sequence = sequence, forget = forget}
+  if kind == 'r' then
+    local burst, every = tonumber(limit), tonumber(mine)
+    at[i] = math.min(math.max(tonumber(redis.call('GET', key) or 0), now), now + burst)
     wait = at[i] + every - burst - now
     exceeded[i] = wait > 0
   else
     at[i] = 0
-    local all = redis.call('HGETALL', KEYS[i])
+    local all = redis.call('HGETALL', key)
     for j = 1, #all, 2 do
       local value, _, expires = string.match(all[j + 1], '^(%d+) (%d+) (%d+)$')
       if all[j] ~= me then
-        if word(i, 1) == 'c' and tonumber(expires) <= now then
-          redis.call('HDEL', KEYS[i], all[j])
+        if kind == 'c' and tonumber(expires) <= now then
+          redis.call('HDEL', key, all[j])
         else
           at[i] = at[i] + tonumber(value)
         end
       end
     end
-    exceeded[i] = at[i] + number(i, 3) > number(i, 2)
+    exceeded[i] = at[i] + tonumber(mine) > tonumber(limit)
   end
-  if exceeded[i] and word(i, 6) == '1' and refused == 0 then refused, retry = i, wait end
-  if exceeded[i] and word(i, 6) == '0' and observed == 0 then observed = i end
+  if exceeded[i] and enforced == '1' and refused == 0 then refused, retry = i, wait end
+  if exceeded[i] and enforced == '0' and observed == 0 then observed = i end
 end
 
-for i = 1, refused == 0 and #KEYS or 0 do
-  if word(i, 1) ~= 'r' then
-    local was = redis.call('HGET', KEYS[i], me)
-    if not was or tonumber(string.match(was, '^%d+ (%d+)')) < number(i, 4) then
-      redis.call('HSET', KEYS[i], me, word(i, 3) .. ' ' .. word(i, 4) .. ' ' .. whole(now + lease))
+for i = 1, refused == 0 and checks or 0 do
+  local key, w = KEYS[i + 1], words[i]
+  if w.kind ~= 'r' then
+    local was = redis.call('HGET', key, me)
+    if not was or tonumber(string.match(was, '^%d+ (%d+)')) < tonumber(w.sequence) then
+      redis.call('HSET', key, me, w.value .. ' ' .. w.sequence .. ' ' .. whole(now + lease))
     end
-    if word(i, 1) == 'c' then
-      redis.call('PEXPIRE', KEYS[i], whole(lease / 1000))
+    if w.kind == 'c' then
+      redis.call('PEXPIRE', key, whole(lease / 1000))
     else
-      redis.call('PEXPIREAT', KEYS[i], word(i, 5))
+      redis.call('PEXPIREAT', key, w.forget)
     end
   elseif not exceeded[i] then
-    at[i] = at[i] + number(i, 3)
-    redis.call('SET', KEYS[i], whole(at[i]), 'PX', whole(math.ceil((at[i] - now) / 1000) + 1))
+    at[i] = at[i] + tonumber(w.value)
+    redis.call('SET', key, whole(at[i]), 'PX', whole(math.ceil((at[i] - now) / 1000) + 1))
   end
 end
 
 local reply = {now, refused, observed, retry}
-for i = 1, #KEYS do reply[4 + i] = at[i] end
+for i = 1, checks do reply[4 + i] = at[i] end
 return reply

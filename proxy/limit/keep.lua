@@ -1,37 +1,60 @@
 -- Writes what this gate has, and renews its lease on it.
 --
--- KEYS has counters. ARGV: this gate, its lease in microseconds, then four words for each counter: kind (c or q), value,
--- sequence and forget, as in admit.lua.
+-- KEYS has the gates (see gates.lua), then counters. ARGV: this gate, its lease in microseconds, then four words for each
+-- counter, with spaces between them: kind, value, sequence and forget, as in admit.lua. Of kind i it is no counter but a set, which gets value.
 --
--- Returns the time in microseconds, and for each counter what other gates have.
+-- What gates that are gone have of a quota is put together in the field gone, or each start of a gate would leave a field.
+--
+-- Returns the time in microseconds, and for each counter what other gates have. If the gate is not known, it writes nothing
+-- and returns the time alone.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local me, lease = ARGV[1], tonumber(ARGV[2])
 local reply = {now}
 
-local function word(i, n) return ARGV[2 + (i - 1) * 4 + n] end
+if redis.call('HEXISTS', KEYS[1], me) == 0 then return reply end
+
 local function whole(n) return string.format('%.0f', n) end
 
-for i = 1, #KEYS do
-  local sum, was = 0, -1
-  local all = redis.call('HGETALL', KEYS[i])
-  for j = 1, #all, 2 do
-    local value, sequence, expires = string.match(all[j + 1], '^(%d+) (%d+) (%d+)$')
-    if all[j] == me then
-      was = tonumber(sequence)
-    elseif word(i, 1) == 'c' and tonumber(expires) <= now then
-      redis.call('HDEL', KEYS[i], all[j])
-    else
-      sum = sum + tonumber(value)
+for i = 1, #KEYS - 1 do
+  local key = KEYS[i + 1]
+  local kind, mine, latest, forget = string.match(ARGV[i + 2], '^(%a) (%S+) (%d+) (%d+)$')
+  local sum = 0
+  if kind == 'i' then
+    redis.call('SADD', key, mine)
+  else
+    local was, gone, dead = -1, 0, {}
+    local all = redis.call('HGETALL', key)
+    for j = 1, #all, 2 do
+      local value, sequence, expires = string.match(all[j + 1], '^(%d+) (%d+) (%d+)$')
+      if all[j] == me then
+        was = tonumber(sequence)
+      elseif all[j] == 'gone' then
+        gone = gone + tonumber(value)
+      elseif tonumber(expires) > now then
+        sum = sum + tonumber(value)
+      elseif kind == 'c' then
+        redis.call('HDEL', key, all[j])
+      elseif redis.call('HEXISTS', KEYS[1], all[j]) == 1 then
+        sum = sum + tonumber(value)
+      else
+        gone = gone + tonumber(value)
+        table.insert(dead, all[j])
+      end
+    end
+    sum = sum + gone
+    if #dead > 0 then
+      redis.call('HSET', key, 'gone', whole(gone) .. ' 0 0')
+      for _, field in ipairs(dead) do redis.call('HDEL', key, field) end
+    end
+    if was <= tonumber(latest) then
+      redis.call('HSET', key, me, mine .. ' ' .. latest .. ' ' .. whole(now + lease))
     end
   end
-  if was <= tonumber(word(i, 3)) then
-    redis.call('HSET', KEYS[i], me, word(i, 2) .. ' ' .. word(i, 3) .. ' ' .. whole(now + lease))
-  end
-  if word(i, 1) == 'c' then
-    redis.call('PEXPIRE', KEYS[i], whole(lease / 1000))
+  if kind == 'c' then
+    redis.call('PEXPIRE', key, whole(lease / 1000))
   else
-    redis.call('PEXPIREAT', KEYS[i], word(i, 4))
+    redis.call('PEXPIREAT', key, forget)
   end
   reply[1 + i] = sum
 end

@@ -133,11 +133,15 @@ func (l *Local) account(h Holder) *account {
 }
 
 // End counts what a request has used. It must be called once for each grant, when the upstream has ended.
-func (l *Local) End(g *Grant, u Use) {
+func (l *Local) End(g *Grant, u Use) { l.end(g, u) }
+
+// end reports whether it gives a place back that others may wait for.
+func (l *Local) end(g *Grant, u Use) (frees bool) {
 	for _, a := range g.accounts[:g.n] {
-		a.end(u)
+		frees = a.end(u) || frees
 	}
 	*g = Grant{}
+	return frees
 }
 
 // Share returns the part of all limits that this gate has.
@@ -183,7 +187,7 @@ func (s *accounts[K]) of(k K, h Holder) *account {
 		s.m = map[K]*account{}
 	}
 	if h.Kind.isMember() && len(s.m) >= MaxClients {
-		s.drop(func(a *account) bool { return a.open == 0 }, 1)
+		s.drop((*account).idle, 1)
 	}
 	a = &account{kind: h.Kind, id: h.ID}
 	if s.shared {
@@ -200,6 +204,14 @@ func (s *accounts[K]) each(do func(*account)) {
 	for _, a := range s.m {
 		do(a)
 	}
+}
+
+// eachAccount calls do with each account.
+func (l *Local) eachAccount(do func(*account)) {
+	l.keys.each(do)
+	l.chatflows.each(do)
+	l.clients.each(do)
+	l.users.each(do)
 }
 
 // prune drops the accounts that idle returns true for.

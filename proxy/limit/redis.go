@@ -2,9 +2,7 @@ package limit
 
 import (
 	"cmp"
-	"crypto/rand"
 	_ "embed"
-	"encoding/hex"
 	"errors"
 	"net"
 	"slices"
@@ -38,6 +36,8 @@ type RedisOptions struct {
 	Timeout time.Duration
 	// Lease is after which time what a gate that died had open no longer counts. Zero means 30 s.
 	Lease time.Duration
+	// Forget is after which time without a word a gate is gone for good. Zero means an hour.
+	Forget time.Duration
 	// Changed is told when Redis does not answer, with the reason, and when it answers again, with nil. It must not wait.
 	Changed func(error)
 }
@@ -46,11 +46,13 @@ type RedisOptions struct {
 const (
 	defaultTimeout = 25 * time.Millisecond
 	probeEvery     = 250 * time.Millisecond // so that it is known within a second that Redis is gone, or back
-	syncEvery      = 50 * time.Millisecond  // after which what has ended is written
-	syncTimeout    = time.Second
-	hearEvery      = time.Second // how often it is asked what other gates have open, where they had some
+	syncEvery      = 50 * time.Millisecond  // after which what was used is written
+	placeEvery     = 5 * time.Millisecond   // after which it is if a place has come free, so that there are few calls under load
+	runTimeout     = 2 * probeEvery         // of calls that no request waits for
+	hearEvery      = time.Second            // how often it is asked what other gates have open, where they had some
 
-	defaultLease = 30 * time.Second
+	defaultLease  = 30 * time.Second
+	defaultForget = time.Hour
 )
 
 // Redis counts for all gates that share a Redis. What this gate counts is kept in this process, too: by it, what other
@@ -59,10 +61,11 @@ const (
 type Redis struct {
 	local          Local
 	options        RedisOptions
-	me             string // another one after each start
 	lease, timeout time.Duration
+	forget         time.Duration
 
 	client atomic.Pointer[rueidis.Client] // nil until there is a connection
+	name   atomic.Pointer[string]         // of this gate in Redis; another one after each start
 	up     atomic.Bool
 	told   atomic.Pointer[bool] // what Changed was last told; nil at first
 	last   atomic.Int64         // when Redis last answered, in nanoseconds since 1970
@@ -71,10 +74,14 @@ type Redis struct {
 	sequence atomic.Int64 // of what is written: what is newer has a higher number
 	share    atomic.Pointer[Share]
 
-	admit, keep *rueidis.Lua
+	admit, keep, gates *rueidis.Lua
+	calls              chan struct{} // has one for each call of a request that is under way
+	ended              chan struct{} // has one if a place has come free since all was written
 
 	mu    sync.Mutex
 	dirty map[*account]struct{} // what has to be written; guarded by mu
+
+	membership // used by Run alone
 }
 
 var (
@@ -82,16 +89,18 @@ var (
 	admitScript string
 	//go:embed keep.lua
 	keepScript string
+	//go:embed gates.lua
+	gatesScript string
 )
 
 // NewRedis returns a Redis, which decides alone until [Redis.Run] has connected it.
 func NewRedis(o RedisOptions) *Redis {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails since Go 1.24
 	r := &Redis{
-		options: o, me: hex.EncodeToString(b[:]), lease: cmp.Or(o.Lease, defaultLease), timeout: cmp.Or(o.Timeout, defaultTimeout), dirty: map[*account]struct{}{},
-		admit: rueidis.NewLuaScript(admitScript), keep: rueidis.NewLuaScript(keepScript),
+		options: o, lease: cmp.Or(o.Lease, defaultLease), timeout: cmp.Or(o.Timeout, defaultTimeout), forget: cmp.Or(o.Forget, defaultForget),
+		admit: rueidis.NewLuaScript(admitScript), keep: rueidis.NewLuaScript(keepScript), gates: rueidis.NewLuaScript(gatesScript),
+		calls: make(chan struct{}, maxCalls), ended: make(chan struct{}, 1), dirty: map[*account]struct{}{},
 	}
+	r.rename()
 	r.local.keys.shared, r.local.chatflows.shared, r.local.clients.shared, r.local.users.shared = true, true, true, true
 	return r
 }
@@ -118,13 +127,12 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 	if limited && !r.up.Load() {
 		return r.alone(g, holders, now)
 	}
-	v := r.local.begin(g, holders, rule{}, now)
-	if !limited || v.Refused.Reason != None {
-		return v // what other gates have counted can only add to it
+	if !limited {
+		return r.local.begin(g, holders, rule{}, now)
 	}
-	c := r.newCall(g)
-	if len(c.checks) == 0 {
-		return v
+	v, c := r.beginCall(g, holders, now)
+	if v.Refused.Reason != None || len(c.checks) == 0 {
+		return v // what other gates have counted can only add to a refusal
 	}
 	reply, err := r.ask(c)
 	if err != nil {
@@ -143,8 +151,23 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 	} else if reply.observed != nil && v.Observed.Reason == None {
 		v.Observed = reply.observed.excess(0, now)
 	}
-	c.heard(reply.at, now)
+	c.heard(reply.at, reply.refused == nil, now)
 	return v
+}
+
+// beginCall counts a request here, unless it exceeds a limit, and makes the call that asks whether it does at all gates.
+func (r *Redis) beginCall(g *Grant, holders []Holder, now time.Time) (v Verdict, c *call) {
+	r.local.lock(g, holders)
+	v = g.begin(holders, rule{}, now)
+	if v.Refused.Reason == None {
+		// Still locked: of two requests at once, the second asks for one place more than the first, so one of them gets the last.
+		c = r.newCall(g)
+	}
+	g.unlock()
+	if v.Refused.Reason != None {
+		*g = Grant{}
+	}
+	return v, c
 }
 
 // alone decides while Redis does not answer.
@@ -162,16 +185,23 @@ func (r *Redis) alone(g *Grant, holders []Holder, now time.Time) Verdict {
 		return r.local.begin(g, holders, rule{}, now)
 	default:
 		// What other gates had open may go on: within their lease, it counts.
-		return r.local.begin(g, holders, rule{rates: r.Share(), others: r.lease}, now)
+		return r.local.begin(g, holders, rule{rates: r.Share(), rest: r.Share(), others: r.lease}, now)
 	}
 }
 
 // End is as of [Local].
 func (r *Redis) End(g *Grant, u Use) {
 	ended := *g
-	r.local.End(g, u)
-	if r.up.Load() { // else all is written when Redis answers again; until then, accounts that were dropped must not be kept
-		r.touchGrant(&ended)
+	frees := r.local.end(g, u)
+	if !r.up.Load() {
+		return // all is written when Redis answers again; until then, accounts that were dropped must not be kept
+	}
+	r.touchGrant(&ended)
+	if frees && r.Share().Count > 1 { // somebody may wait for the place at another gate
+		select {
+		case r.ended <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -205,6 +235,9 @@ func (r *Redis) Prune(now time.Time) { r.local.Prune(now.Add(r.ahead())) }
 
 // Open returns how many requests of a key this gate has at the upstream.
 func (r *Redis) Open(key string) int64 { return r.local.Open(key) }
+
+// Clients is as of [Local].
+func (r *Redis) Clients() int { return r.local.Clients() }
 
 // Up reports whether Redis answers.
 func (r *Redis) Up() bool { return r.up.Load() }

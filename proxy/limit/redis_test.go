@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/rueidis"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
@@ -22,34 +23,39 @@ import (
 // gate is a limit.Redis that runs.
 type gate struct {
 	*limit.Redis
-	stop    context.CancelFunc
+	end     func() // and waits until it has
 	changes atomic.Int64
 }
 
-func startGate(t *testing.T, socket string, options limit.RedisOptions) *gate {
+func startGate(t testing.TB, socket string, options limit.RedisOptions) *gate {
 	t.Helper()
 	o, err := limit.ParseRedisURL("unix://" + socket)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return runGate(t, o, options)
+}
+
+func runGate(t testing.TB, o rueidis.ClientOption, options limit.RedisOptions) *gate {
+	t.Helper()
 	g := &gate{}
 	options.Changed = func(error) { g.changes.Add(1) }
 	g.Redis = limit.NewRedis(options)
 	ctx, stop := context.WithCancel(t.Context())
-	g.stop = stop
 	done := make(chan struct{})
 	go func() { defer close(done); g.Run(ctx, o) }()
-	t.Cleanup(func() { stop(); <-done })
+	g.end = func() { stop(); <-done }
+	t.Cleanup(g.end)
 	return g
 }
 
-func (g *gate) awaitUp(t *testing.T, up bool) {
+func (g *gate) awaitUp(t testing.TB, up bool) {
 	t.Helper()
 	testkit.Eventually(t, "that Redis answers", func() bool { return g.Up() == up })
 }
 
 // gates starts n gates that know of each other.
-func gates(t *testing.T, n int, socket string, options limit.RedisOptions) (all []*gate) {
+func gates(t testing.TB, n int, socket string, options limit.RedisOptions) (all []*gate) {
 	t.Helper()
 	for range n {
 		g := startGate(t, socket, options)
@@ -192,11 +198,16 @@ func delayed(t *testing.T, r *testkit.Redis, n int) (socket string) {
 	return socket
 }
 
-// TestRedisLease ends a gate that has requests open, and never says so: their places are free again after its lease.
+// TestRedisLease cuts a gate off that has requests open: their places are free again after its lease.
 func TestRedisLease(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	all := gates(t, 2, r.Socket, limit.RedisOptions{Lease: time.Second, Timeout: 10 * time.Second})
+	w := newWire(t, r, 0)
+	options := limit.RedisOptions{Lease: time.Second, Timeout: 10 * time.Second}
+	all := []*gate{startGate(t, w.socket, options), startGate(t, r.Socket, options)}
+	for _, g := range all {
+		testkit.Eventually(t, "that each gate knows of both", func() bool { return g.Share().Count == 2 })
+	}
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 2")}}
 	var g [2]limit.Grant
 	for i := range g {
@@ -208,7 +219,7 @@ func TestRedisLease(t *testing.T) {
 	if got := word(all[1].Begin(&other, holders, time.Now())); got != "concurrent" {
 		t.Errorf("request to the other gate = %s, want it refused", got)
 	}
-	all[0].stop()
+	w.cut()
 	testkit.Eventually(t, "free places of the gate that is gone", func() bool {
 		v := all[1].Begin(&other, holders, time.Now())
 		all[1].End(&other, limit.Use{})

@@ -23,13 +23,14 @@ type call struct {
 // check is one limit that Redis is asked about.
 type check struct {
 	account *account
-	holder  Kind
 	reason  Reason
-	limit   string
-	rate    keystore.Rate
-	period  keystore.Period
-	count   int   // of the period: a unit, or what is refused
-	ends    int64 // of the period, in seconds since 1970
+	n       int64           // the limit
+	per     time.Duration   // of a rate
+	period  keystore.Period // of a quota
+	count   int             // of the period: a unit, or what is refused
+	ends    int64           // of the period, in seconds since 1970
+
+	value, sequence int64 // that are sent
 }
 
 // answer is what Redis says about a call.
@@ -39,15 +40,35 @@ type answer struct {
 	at                []int64       // of each check: what other gates have, or when the bucket of a rate is full again in microseconds since 1970
 }
 
+// maxCalls is how many calls of requests are under way at once. With more, the queue of a connection could be full (it has
+// room for 1,024), and the library waits for room without an end.
+const maxCalls = 512
+
+var (
+	errLate  = errors.New("its replies take too long")
+	errBusy  = errors.New("too many calls wait for its replies")
+	errReply = errors.New("its reply is not that of the script")
+
+	// ErrForgotten is the reason if Redis has been emptied, or has not heard of this gate for long.
+	ErrForgotten = errors.New("what this gate had counted is not there")
+)
+
+// newCall makes the call for a request that was counted. The accounts are locked.
 func (r *Redis) newCall(g *Grant) *call {
-	c := &call{sequence: &r.sequence}
+	c := r.emptyCall(4) // most keys have no more limits
 	for reason := Concurrent; reason <= Quota; reason++ {
 		for _, a := range g.accounts[:g.n] {
-			a.mu.Lock()
 			c.add(a, reason)
-			a.mu.Unlock()
 		}
 	}
+	return c
+}
+
+// emptyCall returns a call with room for some checks.
+func (r *Redis) emptyCall(some int) *call {
+	c := &call{sequence: &r.sequence, checks: make([]check, 0, some), keys: make([]string, 0, 1+some), args: make([]string, 0, 2+some)}
+	c.keys = append(c.keys, gatesKey)
+	c.args = append(c.args, *r.name.Load(), strconv.FormatInt(r.lease.Microseconds(), 10))
 	return c
 }
 
@@ -57,25 +78,22 @@ func (c *call) add(a *account, reason Reason) {
 	if l == nil {
 		return
 	}
-	enforced := "1"
+	enforced := int64(1)
 	if l.Observe {
-		enforced = "0"
-	}
-	add := func(k check, key, kind string, limit, value, forget int64) {
-		k.account, k.holder, k.reason = a, a.kind, reason
-		c.checks = append(c.checks, k)
-		c.keys = append(c.keys, key)
-		c.args = append(c.args, kind, number(limit), number(value), number(c.sequence.Add(1)), number(forget), enforced)
+		enforced = 0
 	}
 	switch reason {
 	case Concurrent:
-		if l.Concurrent > 0 {
-			add(check{limit: strconv.Itoa(l.Concurrent)}, a.key("open"), "c", int64(l.Concurrent), a.open, 0)
+		if n := int64(l.Concurrent); n > 0 {
+			k := c.check(check{account: a, reason: reason, n: n, value: a.open}, a.key("open"))
+			c.send('c', n, a.open, k.sequence, 0, enforced)
+			a.others.shown = k.sequence
 		}
 	case Rate:
 		for _, r := range l.Rates {
 			every := max((r.Per / time.Duration(r.N)).Microseconds(), 1)
-			add(check{limit: r.String(), rate: r}, a.key("rate:"+r.String()), "r", every*r.N, every, 0)
+			k := c.check(check{account: a, reason: reason, n: r.N, per: r.Per}, a.key("rate", r.N, int64(r.Per)))
+			c.send('r', every*r.N, every, k.sequence, 0, enforced)
 		}
 	case Quota:
 		for _, q := range l.Quotas {
@@ -84,28 +102,70 @@ func (c *call) add(a *account, reason Reason) {
 			if q.Unit != keystore.Requests {
 				most-- // this request has not used any yet
 			}
-			add(check{limit: q.String(), period: q.Period, count: int(q.Unit), ends: p.end}, a.usageKey(q.Period, int(q.Unit)), "q", most, p.used[q.Unit], p.forget(q.Period))
+			k := c.check(checkOf(a, p, q.Period, int(q.Unit)), a.usageKey(p, q.Period, int(q.Unit)))
+			k.n = q.N
+			c.send('q', most, k.value, k.sequence, p.forget(q.Period), enforced)
 		}
 	}
 }
 
-// key returns the name of a counter. All have the same hash tag, or a cluster could not count a request in one call.
-func (a *account) key(what string) string {
-	name := "fl:1:{fl}:" + a.kind.String() + ":" + a.id
-	switch a.kind {
-	case Client:
-		name += ":" + a.others.client.String()
-	case User:
-		name += ":" + a.others.user
-	}
-	return name + ":" + what
+// check adds a check of the counter with this key.
+func (c *call) check(k check, key string) *check {
+	k.sequence = c.sequence.Add(1)
+	c.checks = append(c.checks, k)
+	c.keys = append(c.keys, key)
+	return &c.checks[len(c.checks)-1]
 }
 
-// countNames are the names of what a period counts.
-var countNames = [counts]string{"requests", "stream_seconds", "bytes", "refused"}
+// send adds what a script has to know of the check that was added last: a letter and numbers.
+func (c *call) send(kind byte, numbers ...int64) {
+	var b [128]byte
+	text := append(b[:0], kind)
+	for _, n := range numbers {
+		text = strconv.AppendInt(append(text, ' '), n, 10)
+	}
+	c.args = append(c.args, string(text))
+}
 
-func (a *account) usageKey(p keystore.Period, count int) string {
-	return a.key(countNames[count] + ":" + p.String() + ":" + number(a.periods[p].start(p)))
+// checkOf returns a check of what was used in a period.
+func checkOf(a *account, p *period, kind keystore.Period, count int) check {
+	return check{account: a, reason: Quota, period: kind, count: count, ends: p.end, value: p.used[count]}
+}
+
+// keyPrefix begins the names of all that is in Redis. They have the same hash tag, or a cluster could not count a request in
+// one call.
+const keyPrefix = "fl:1:{fl}:"
+
+// key returns the name of a counter.
+func (a *account) key(what string, numbers ...int64) string {
+	var b [256]byte
+	name := append(append(b[:0], keyPrefix...), a.kind.String()...)
+	name = append(append(name, ':'), a.id...)
+	switch a.kind {
+	case Client:
+		name = a.others.client.AppendTo(append(name, ':'))
+	case User:
+		name = append(append(name, ':'), a.others.user...)
+	}
+	name = append(append(name, ':'), what...)
+	for _, n := range numbers {
+		name = strconv.AppendInt(append(name, ':'), n, 10)
+	}
+	return string(name)
+}
+
+// usageNames are the names of what is counted in each period.
+var usageNames = func() (names [keystore.Periods][counts]string) {
+	for kind := range names {
+		for count, what := range [counts]string{"requests", "stream_seconds", "bytes", "refused"} {
+			names[kind][count] = keystore.Period(kind).String() + ":" + what
+		}
+	}
+	return names
+}()
+
+func (a *account) usageKey(p *period, kind keystore.Period, count int) string {
+	return a.key(usageNames[kind][count], p.end)
 }
 
 // forget returns when a counter of the period may be forgotten, in milliseconds since 1970: one of a month when no report has
@@ -118,56 +178,95 @@ func (p *period) forget(kind keystore.Period) int64 {
 	return (p.end + days*24*3600) * 1000
 }
 
-func number(n int64) string { return strconv.FormatInt(n, 10) }
-
-// ask asks Redis, which then has counted the request, unless it refuses it.
-func (r *Redis) ask(c *call) (a answer, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), r.timeout)
-	defer cancel()
-	reply, err := r.run(ctx, r.admit, c, 4)
-	if err != nil {
-		return a, err
+// ask asks Redis, which then has counted the request, unless it refuses it. It returns when a request may wait no longer,
+// whatever the library does meanwhile: dial, or wait for room in a queue.
+func (r *Redis) ask(c *call) (answer, error) {
+	select {
+	case r.calls <- struct{}{}:
+	default:
+		return answer{}, errBusy
 	}
-	r.answered(reply[0])
+	type result struct {
+		reply []int64
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() { // ends within seconds, when the library gives a silent connection up
+		reply, err := r.run(context.Background(), r.admit, c, 4)
+		<-r.calls
+		done <- result{reply, err}
+	}()
+	late := time.NewTimer(r.timeout)
+	defer late.Stop()
+	select {
+	case <-late.C:
+		return answer{}, errLate
+	case got := <-done:
+		if got.err != nil {
+			return answer{}, got.err
+		}
+		r.answered(got.reply[0])
+		return c.answer(got.reply), nil
+	}
+}
+
+func (c *call) answer(reply []int64) answer {
+	a := answer{retry: time.Duration(reply[3]) * time.Microsecond, at: reply[4:]}
 	if n := reply[1]; n > 0 {
 		a.refused = &c.checks[n-1]
 	}
 	if n := reply[2]; n > 0 {
 		a.observed = &c.checks[n-1]
 	}
-	a.retry, a.at = time.Duration(reply[3])*time.Microsecond, reply[4:]
-	return a, nil
+	return a
 }
 
 // run runs a script, which replies with some numbers and one for each check.
 func (r *Redis) run(ctx context.Context, script *rueidis.Lua, c *call, some int) ([]int64, error) {
-	reply, err := script.Exec(ctx, *r.client.Load(), c.keys, append([]string{r.me, number(r.lease.Microseconds())}, c.args...)).AsIntSlice()
-	if err == nil && len(reply) != some+len(c.checks) {
-		err = errors.New("its reply is not that of the script")
+	reply, err := script.Exec(ctx, *r.client.Load(), c.keys, c.args).AsIntSlice()
+	switch {
+	case err != nil:
+		return nil, err
+	case len(reply) == 1 && some+len(c.checks) > 1:
+		return nil, ErrForgotten
+	case len(reply) != some+len(c.checks):
+		return nil, errReply
 	}
-	return reply, err
+	return reply, nil
 }
 
-// heard notes what Redis said of each check.
-func (c *call) heard(at []int64, now time.Time) {
-	for i, k := range c.checks {
+// heard notes what Redis said of each check, and whether it has taken what was sent.
+func (c *call) heard(at []int64, taken bool, now time.Time) {
+	for i := range c.checks {
+		k := &c.checks[i]
 		k.account.mu.Lock()
-		k.account.hear(k, at[i], now)
+		k.account.hear(k, at[i], taken, now)
 		k.account.mu.Unlock()
 	}
 }
 
-func (a *account) hear(k check, at int64, now time.Time) {
+// hear notes what Redis said of a check. What was asked earlier than something that was heard already is no news.
+func (a *account) hear(k *check, at int64, taken bool, now time.Time) {
+	if k.sequence < a.others.heard {
+		return
+	}
+	a.others.heard = k.sequence
 	switch k.reason {
 	case Concurrent:
 		a.others.open, a.others.at = at, now
+		if taken && k.value == 0 && k.sequence > a.others.shown {
+			a.others.shown = 0
+		}
 	case Quota:
 		if a.periods[k.period].end == k.ends {
 			a.others.used[k.period][k.count] = at
+			if taken {
+				a.others.kept[k.period][k.count] = k.value
+			}
 		}
 	case Rate:
 		for i := range a.buckets { // which a reload may have changed
-			if a.limits.Rates[i] == k.rate {
+			if a.limits.Rates[i] == (keystore.Rate{N: k.n, Per: k.per}) {
 				a.buckets[i] = max(a.buckets[i], Bucket(at*1000))
 			}
 		}
@@ -176,8 +275,16 @@ func (a *account) hear(k check, at int64, now time.Time) {
 
 // excess returns the limit as one that is exceeded.
 func (k *check) excess(retry time.Duration, now time.Time) Excess {
-	if k.reason == Quota {
-		retry = time.Unix(k.ends, 0).Sub(now)
+	e := Excess{Reason: k.reason, Holder: k.account.kind, RetryAfter: cmp.Or(retry, time.Second)}
+	switch k.reason {
+	case Rate:
+		e.Limit = keystore.Rate{N: k.n, Per: k.per}.String()
+	case Quota:
+		e.Unit = keystore.Unit(k.count)
+		e.Limit = keystore.Quota{N: k.n, Unit: e.Unit, Period: k.period}.String()
+		e.RetryAfter = time.Unix(k.ends, 0).Sub(now)
+	default:
+		e.Limit = strconv.FormatInt(k.n, 10)
 	}
-	return Excess{Reason: k.reason, Holder: k.holder, Limit: k.limit, Unit: keystore.Unit(k.count), RetryAfter: cmp.Or(retry, time.Second)}
+	return e
 }

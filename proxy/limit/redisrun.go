@@ -2,7 +2,7 @@ package limit
 
 import (
 	"context"
-	"slices"
+	"errors"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -15,9 +15,10 @@ func (r *Redis) answered(micros int64) {
 	r.offset.Store(micros*1000 - now.UnixNano())
 }
 
-// failed notes that Redis has not answered. One late answer is no outage.
+// failed notes that Redis has not answered, or has refused. One late answer is no outage.
 func (r *Redis) failed(err error) {
-	if time.Since(time.Unix(0, r.last.Load())) > 2*probeEvery {
+	_, refuses := rueidis.IsRedisErr(err)
+	if refuses || errors.Is(err, ErrForgotten) || time.Since(time.Unix(0, r.last.Load())) > 2*probeEvery {
 		r.change(false, err)
 	}
 }
@@ -38,25 +39,28 @@ func (r *Redis) Run(ctx context.Context, o rueidis.ClientOption) {
 	defer client.Close()
 	r.client.Store(&client)
 	r.last.Store(time.Now().UnixNano()) // its first answer may be late, as any other
-	probe, sync, renew, hear := time.NewTicker(probeEvery), time.NewTicker(syncEvery), time.NewTicker(r.lease/3), time.NewTicker(hearEvery)
+	probe, sync, renew, hear := time.NewTicker(probeEvery), time.NewTimer(syncEvery), time.NewTicker(r.lease/3), time.NewTicker(hearEvery)
 	defer hear.Stop()
 	defer probe.Stop()
 	defer sync.Stop()
 	defer renew.Stop()
 	r.probe(ctx)
+	written := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), syncTimeout)
-			defer cancel()
-			r.sync(last)
+			r.leave(context.WithoutCancel(ctx))
 			return
 		case <-probe.C:
 			r.probe(ctx)
+		case <-r.ended:
+			sync.Reset(time.Until(written.Add(placeEvery)))
 		case <-sync.C:
 			if r.up.Load() {
 				r.sync(ctx)
 			}
+			written = time.Now()
+			sync.Reset(syncEvery)
 		case <-renew.C:
 			r.touchAll()
 		case <-hear.C:
@@ -84,33 +88,71 @@ func (r *Redis) connect(ctx context.Context, o rueidis.ClientOption) (rueidis.Cl
 // probe finds out whether Redis answers, and which gates share it. When it answers again, it first gets to know what
 // this gate has in use.
 func (r *Redis) probe(ctx context.Context) {
-	const gates = "fl:1:{fl}:gates"
-	quick, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	client := *r.client.Load()
-	reply, err := r.keep.Exec(quick, client, []string{gates}, []string{r.me, number(r.lease.Microseconds()), "c", "1", number(r.sequence.Add(1)), "0"}).AsIntSlice()
+	g, err := r.register(ctx)
+	if err == nil && !g.noted {
+		r.change(false, ErrForgotten)
+		r.joinAgain(g.data)
+		g, err = r.register(ctx)
+	}
 	if err != nil {
 		r.failed(err)
 		return
 	}
-	all, err := client.Do(quick, client.B().Hkeys().Key(gates).Build()).AsStrSlice()
-	if err != nil {
-		r.failed(err)
-		return
+	r.data = g.data
+	if r.counts && !r.up.Load() {
+		r.backOff(time.Now())
 	}
-	slices.Sort(all)
-	if i, found := slices.BinarySearch(all, r.me); found {
-		r.share.Store(&Share{Index: i, Count: len(all)})
-	}
-	if !r.up.Load() {
-		r.touchAll()
-		if !r.sync(ctx) {
-			return
+	if r.up.Load() || r.comeBack(ctx) {
+		if share, found := g.share(*r.name.Load()); found {
+			r.share.Store(&share)
 		}
+		r.answered(g.micros)
 	}
-	r.answered(reply[0])
-	if !r.up.Load() {
-		r.change(true, nil)
-		r.touchAll() // what ended meanwhile
+}
+
+// The pauses of a gate before it counts by Redis again.
+const (
+	// settle is the pause after Redis has lost what was counted, so that all other gates write it again, too.
+	settle = time.Second
+	// steady is after which time of counting by Redis the next pause is none, and the longest pause.
+	steady = time.Minute
+)
+
+// backOff notes that Redis failed. If it does so again and again, because it is full now and then, say, the pauses get
+// longer.
+func (r *Redis) backOff(now time.Time) {
+	r.counts = false
+	if now.Sub(r.since) > steady {
+		r.pause = 0
+	}
+	if ready := now.Add(r.pause); ready.After(r.ready) {
+		r.ready = ready
+	}
+	r.pause = min(max(2*r.pause, settle), steady)
+}
+
+// comeBack makes this gate count by Redis again, once that knows what the gate has in use. It reports whether it does.
+func (r *Redis) comeBack(ctx context.Context) bool {
+	if time.Now().Before(r.ready) {
+		r.sync(ctx) // other gates come back soon, and must know of what this one has
+		return false
+	}
+	r.touchAll()
+	if !r.sync(ctx) {
+		return false
+	}
+	r.counts, r.since = true, time.Now()
+	r.change(true, nil)
+	r.touchAll() // what ended meanwhile
+	return true
+}
+
+// leave writes what has to be written, and tells other gates that this one is gone.
+func (r *Redis) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if r.sync(ctx) {
+		client := *r.client.Load()
+		client.Do(ctx, client.B().Hdel().Key(gatesKey).Field(*r.name.Load()).Build()) // else it is gone once its lease has ended
 	}
 }

@@ -2,6 +2,7 @@ package limit
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -25,17 +26,17 @@ func (r *Redis) touchShared() {
 
 // touch notes that the accounts that due returns true for have to be written.
 func (r *Redis) touch(due func(*account) bool) {
-	touch := func(a *account) {
+	var all []*account
+	r.local.eachAccount(func(a *account) {
 		if due(a) {
-			r.dirty[a] = struct{}{}
+			all = append(all, a)
 		}
-	}
+	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.local.keys.each(touch)
-	r.local.chatflows.each(touch)
-	r.local.clients.each(touch)
-	r.local.users.each(touch)
+	for _, a := range all {
+		r.dirty[a] = struct{}{}
+	}
 }
 
 // sync writes the accounts that have to be written. It reports whether Redis has taken them all.
@@ -70,18 +71,19 @@ func (r *Redis) sync(ctx context.Context) bool {
 
 // write writes what these accounts have in use, and hears what other gates have.
 func (r *Redis) write(ctx context.Context, some []*account) error {
-	c := &call{sequence: &r.sequence}
+	c := r.emptyCall(6 * len(some))
+	now := r.now()
 	for _, a := range some {
 		a.mu.Lock()
 		if !a.gone { // or another may be in its place
-			c.addCounters(a)
+			c.addCounters(a, now)
 		}
 		a.mu.Unlock()
 	}
 	if len(c.checks) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	ctx, cancel := context.WithTimeout(ctx, max(runTimeout, r.timeout))
 	defer cancel()
 	asked := time.Now()
 	reply, err := r.run(ctx, r.keep, c, 1)
@@ -89,39 +91,56 @@ func (r *Redis) write(ctx context.Context, some []*account) error {
 		if time.Since(asked) <= r.timeout { // or it is too slow for requests
 			r.answered(reply[0])
 		}
-		c.heard(reply[1:], r.now())
+		c.heard(reply[1:], true, r.now())
 	}
 	return err
 }
 
+// pastFor is for how long after its end a month is still written: it may have ended while Redis did not answer.
+const pastFor = 24 * time.Hour
+
 // addCounters adds what other gates have to know of a: what it has open, and what it used in periods that have a quota and
-// in this month.
-func (c *call) addCounters(a *account) {
-	add := func(k check, key, kind string, value, forget int64) {
-		k.account = a
-		c.checks = append(c.checks, k)
-		c.keys = append(c.keys, key)
-		c.args = append(c.args, kind, number(value), number(c.sequence.Add(1)), number(forget))
-	}
-	used := func(kind keystore.Period, count int) {
-		if p := &a.periods[kind]; p.end > 0 {
-			add(check{reason: Quota, period: kind, count: count, ends: p.end}, a.usageKey(kind, count), "q", p.used[count], p.forget(kind))
-		}
-	}
+// in this month. The account is locked.
+func (c *call) addCounters(a *account, now time.Time) {
 	if !a.kind.isMember() {
-		for count := range counts {
-			used(keystore.Month, count)
+		if n := len(a.past); n > 0 && now.Unix()-a.past[n-1].end < int64(pastFor.Seconds()) {
+			c.addMonth(a, &a.past[n-1])
+		}
+		c.addMonth(a, &a.periods[keystore.Month])
+	}
+	limited := a.limits != nil && a.limits.Concurrent > 0
+	if a.others.shown > 0 || limited && (!a.kind.isMember() || a.open > 0 || a.others.open > 0) { // there may be very many clients
+		k := c.check(check{account: a, reason: Concurrent, value: a.open}, a.key("open"))
+		c.send('c', a.open, k.sequence, 0)
+		if a.open > 0 {
+			a.others.shown = k.sequence
 		}
 	}
 	if a.limits == nil {
 		return
 	}
-	if a.limits.Concurrent > 0 {
-		add(check{reason: Concurrent}, a.key("open"), "c", a.open, 0)
-	}
 	for _, q := range a.limits.Quotas {
 		if q.Period != keystore.Month {
-			used(q.Period, int(q.Unit))
+			c.addUsed(a, &a.periods[q.Period], q.Period, int(q.Unit))
 		}
+	}
+}
+
+// addMonth adds all that was used in a month, and that the account used something in it.
+func (c *call) addMonth(a *account, p *period) {
+	if p.end == 0 {
+		return
+	}
+	for count := range counts {
+		c.addUsed(a, p, keystore.Month, count)
+	}
+	c.check(check{account: a}, monthKey(p.end))
+	c.args = append(c.args, "i "+a.kind.String()+":"+a.id+" 0 "+strconv.FormatInt(p.forget(keystore.Month), 10))
+}
+
+func (c *call) addUsed(a *account, p *period, kind keystore.Period, count int) {
+	if p.end > 0 {
+		k := c.check(checkOf(a, p, kind, count), a.usageKey(p, kind, count))
+		c.send('q', k.value, k.sequence, p.forget(kind))
 	}
 }

@@ -12,6 +12,15 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
+// The reading of usage.
+const (
+	usageTimeout = 10 * time.Second
+	usageAtOnce  = 1000 // counters that are read in one call
+)
+
+// monthKey returns the name of the set of keys and chatflows that used something in the month that ends then.
+func monthKey(end int64) string { return keyPrefix + "month:" + strconv.FormatInt(end, 10) }
+
 // Usage returns what all keys and chatflows used at all gates, by months, sorted. While Redis does not answer, it is what
 // this gate knows.
 func (r *Redis) Usage(ctx context.Context, now time.Time) ([]Usage, error) {
@@ -19,69 +28,59 @@ func (r *Redis) Usage(ctx context.Context, now time.Time) ([]Usage, error) {
 	if client == nil || !r.up.Load() {
 		return r.local.Usage(ctx, now)
 	}
+	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
+	defer cancel()
 	r.touchAll()
 	r.sync(ctx) // what it does not take now, it takes later
-	all := map[string]*Usage{}
-	for cursor := uint64(0); ; {
-		page, err := (*client).Do(ctx, (*client).B().Scan().Cursor(cursor).Match("fl:1:{fl}:*:month:*").Count(1000).Build()).AsScanEntry()
+	var all []Usage
+	start, _ := bounds(keystore.Month, now)
+	for n := range monthsKept + 1 {
+		month, err := usageOfMonth(ctx, *client, start.AddDate(0, -n, 0))
 		if err != nil {
 			return nil, err
 		}
-		if err := addCounters(ctx, *client, all, page.Elements); err != nil {
-			return nil, err
-		}
-		if cursor = page.Cursor; cursor == 0 {
-			break
-		}
+		all = append(all, month...)
 	}
-	list := make([]Usage, 0, len(all))
-	for _, u := range all {
-		list = append(list, *u)
-	}
-	sortUsage(list)
-	return list, nil
+	sortUsage(all)
+	return all, nil
 }
 
-// addCounters adds the counters with these keys to the usage that they belong to.
-func addCounters(ctx context.Context, client rueidis.Client, all map[string]*Usage, keys []string) error {
-	commands := make(rueidis.Commands, len(keys))
-	for i, key := range keys {
-		commands[i] = client.B().Hvals().Key(key).Build()
+// usageOfMonth returns what was used in the month that began at start.
+func usageOfMonth(ctx context.Context, client rueidis.Client, start time.Time) ([]Usage, error) {
+	end := start.AddDate(0, 1, 0).Unix()
+	names, err := client.Do(ctx, client.B().Smembers().Key(monthKey(end)).Build()).AsStrSlice()
+	if err != nil {
+		return nil, err
 	}
-	for i, reply := range client.DoMulti(ctx, commands...) {
-		values, err := reply.AsStrSlice()
-		if err != nil {
-			return err
-		}
-		u, count := usageOfKey(all, keys[i])
-		if u == nil {
-			continue
-		}
-		for _, v := range values {
-			number, _, _ := strings.Cut(v, " ")
-			n, _ := strconv.ParseInt(number, 10, 64) // what is no number, no gate has written
-			*u.count(count) += n
+	all := make([]Usage, len(names))
+	var commands rueidis.Commands
+	for i, name := range names {
+		kind, id, _ := strings.Cut(name, ":")
+		all[i] = Usage{Kind: kind, ID: id, Period: keystore.Month.String(), Start: start.Format(time.DateOnly)}
+		for count := range counts {
+			key := keyPrefix + name + ":" + usageNames[keystore.Month][count] + ":" + strconv.FormatInt(end, 10) // as usageKey makes it
+			commands = append(commands, client.B().Hvals().Key(key).Build())
 		}
 	}
-	return nil
+	n := 0
+	for some := range slices.Chunk(commands, usageAtOnce) {
+		for _, reply := range client.DoMulti(ctx, some...) {
+			if *all[n/counts].count(n % counts), err = sum(reply); err != nil {
+				return nil, err
+			}
+			n++
+		}
+	}
+	return all, nil
 }
 
-// usageOfKey returns the usage to which a counter belongs, and which of its numbers it is; nil if it is none of ours. See
-// account.usageKey.
-func usageOfKey(all map[string]*Usage, key string) (u *Usage, count int) {
-	parts := strings.Split(key, ":")
-	if len(parts) != 8 {
-		return nil, 0
+// sum returns what all gates together have in a counter.
+func sum(counter rueidis.RedisResult) (n int64, err error) {
+	values, err := counter.AsStrSlice()
+	for _, v := range values {
+		number, _, _ := strings.Cut(v, " ")
+		used, _ := strconv.ParseInt(number, 10, 64) // what is no number, no gate has written
+		n += used
 	}
-	kind, id, start := parts[3], parts[4], parts[7]
-	count = slices.Index(countNames[:], parts[5])
-	at, err := strconv.ParseInt(start, 10, 64)
-	if err != nil || count < 0 || kind == Client.String() || kind == User.String() {
-		return nil, 0
-	}
-	name := kind + ":" + id + ":" + start
-	if all[name] == nil {
-		all[name] = &Usage{Kind: kind, ID: id, Period: keystore.Month.String(), Start: time.Unix(at, 0).UTC().Format(time.DateOnly)}
-	}
-	return all[name], count
+	return n, err
 }

@@ -24,6 +24,7 @@ func (s Share) of(n int64) int64 {
 type rule struct {
 	rates  Share // of rates and of requests at once
 	quotas Share
+	rest   Share // of what was left of quotas when it was last heard what other gates had used
 	// others is how long what other gates had open, as last heard, counts as well.
 	others time.Duration
 }

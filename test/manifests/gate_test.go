@@ -39,6 +39,7 @@ type container struct {
 	env         map[string]string
 	args        []string
 	keys        string   // where the directory of the key file is mounted
+	files       []string // names of the key files, if the gate reads a directory of them
 	healthcheck []string // the command
 	redis       string   // URL of what runs here instead of the manifest's Redis; empty without one
 }
@@ -62,14 +63,7 @@ func (c container) environ(replaced map[string]string) (env []string) {
 // the kubelet and the healthcheck do. It returns the text of /metrics.
 func try(t *testing.T, c container) string {
 	t.Helper()
-	dir := t.TempDir()
-	keys := filepath.Join(dir, "keys.yaml")
-	if err := os.WriteFile(keys, []byte(keyFile), 0o444); err != nil {
-		t.Fatal(err)
-	}
-	if def := helpKeys.FindStringSubmatch(help(t, "serve")); def == nil || filepath.Dir(def[1]) != c.keys || c.env["FLOWLATCH_KEYS"] != "" {
-		t.Errorf("the key file is at %q and the directory mounted at %s", def, c.keys)
-	}
+	keys := c.writeKeys(t)
 	if len(c.args) == 0 || c.args[0] != "serve" {
 		t.Fatalf("arguments = %q, want serve", c.args)
 	}
@@ -141,6 +135,30 @@ func try(t *testing.T, c container) string {
 	}
 	gate.WantExit(t, syscall.SIGTERM)
 	return metrics
+}
+
+// writeKeys writes what the gate reads, and returns its path: the key file at the default place in what is mounted, or a
+// directory of key files.
+func (c container) writeKeys(t *testing.T) (path string) {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, content string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o444); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.files == nil {
+		if def := helpKeys.FindStringSubmatch(help(t, "serve")); def == nil || filepath.Dir(def[1]) != c.keys || c.env["FLOWLATCH_KEYS"] != "" {
+			t.Errorf("the key file is at %q and the directory mounted at %s", def, c.keys)
+		}
+		write("keys.yaml", keyFile)
+		return filepath.Join(dir, "keys.yaml")
+	}
+	write(c.files[0], keyFile)
+	for _, name := range c.files[1:] {
+		write(name, "version: 1\nkeys: [{id: key-of-"+name+", secret: secret-of-"+name+"}]\n")
+	}
+	return dir
 }
 
 func do(t *testing.T, req *http.Request) (status int, body string) {

@@ -1,0 +1,51 @@
+package edit
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
+)
+
+// Parse returns what the key file data means; nil is a file that does not exist. The file may be one of a directory: keys
+// that its chatflows list may be in the others, and so may all chatflows.
+func Parse(file string, data []byte) (*keystore.Snapshot, error) {
+	if data == nil {
+		return nil, keystore.ReadError(file, fs.ErrNotExist)
+	}
+	s, err := keystore.Parse(file, data)
+	if lacking(err) != nil {
+		return keystore.ParsePart(file, data)
+	}
+	return s, err
+}
+
+// lacking returns what is wrong with a file, if that is nothing but what another file of its directory may have.
+func lacking(err error) (texts []string) {
+	var faults strictyaml.Faults
+	_ = errors.As(err, &faults)
+	for _, f := range faults {
+		if !f.Across {
+			return nil
+		}
+		texts = append(texts, f.Text)
+	}
+	return texts
+}
+
+// parseNext is Parse for what has become of a file: it may not lack more than it did before.
+func parseNext(file string, before, data []byte) (*keystore.Snapshot, error) {
+	s, err := keystore.Parse(file, data)
+	lacks := lacking(err)
+	if lacks == nil {
+		return s, err
+	}
+	_, errBefore := keystore.Parse(file, before)
+	was := lacking(errBefore)
+	if slices.ContainsFunc(lacks, func(text string) bool { return !slices.Contains(was, text) }) {
+		return nil, err
+	}
+	return keystore.ParsePart(file, data)
+}

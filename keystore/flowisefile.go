@@ -1,0 +1,79 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore/watch"
+)
+
+// flowiseFile is a key file of Flowise and what it holds.
+type flowiseFile struct {
+	*watch.File
+	keys   []apiKey
+	err    error
+	isNew  bool // it holds something else than is active
+	isLost bool // Flowise has lost its keys, and none of those that are active is back
+}
+
+// readFlowise reads the key file of Flowise and reports whether it holds anything else than before. An explicit reading takes
+// it as it is.
+func (f *files) readFlowise(explicit bool) (changed bool) {
+	keys, err := f.flowise.read()
+	if err == nil {
+		f.flowise.isLost = !explicit && f.flowise.Path() == f.lastPath && isReset(f.lastKeys, keys, f.flowise.isLost)
+	}
+	if err == nil && f.flowise.isLost {
+		err = fmt.Errorf("%s: Flowise has lost its keys and made a fresh %s, so its old keys stay active; if that was meant, reload by SIGHUP or POST /-/reload, and if not, put the file back", f.lastPath, flowiseDefault)
+	}
+	changed = !slices.Equal(keys, f.flowise.keys) || fmt.Sprint(err) != fmt.Sprint(f.flowise.err)
+	f.flowise.keys, f.flowise.err = keys, err
+	f.flowise.isNew = f.flowise.isNew || changed
+	return changed
+}
+
+func (f *flowiseFile) read() ([]apiKey, error) {
+	content, _, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(content)
+	if err = errors.Join(err, content.Close()); err != nil {
+		return nil, err
+	}
+	keys, err := parseFlowiseKeys(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Path(), err)
+	}
+	return keys, nil
+}
+
+// flowiseKeys returns the keys in the file of Flowise that a key file calls by this name.
+func (f *files) flowiseKeys(keyFile, name string, explicit bool) ([]apiKey, error) {
+	path := flowiseKeysPath(keyFile, name)
+	if f.flowise == nil || f.flowise.Path() != path {
+		f.flowise = &flowiseFile{File: watch.NewFile(path, maxFlowiseFile)}
+		f.readFlowise(explicit)
+	}
+	return f.flowise.keys, f.flowise.err
+}
+
+// keepFlowise remembers the keys of Flowise, now that they are active.
+func (f *files) keepFlowise() {
+	f.lastPath, f.lastKeys = "", nil
+	if f.flowise != nil {
+		f.lastPath, f.lastKeys = f.flowise.Path(), f.flowise.keys
+	}
+}
+
+// flowiseHold returns how much longer Flowise's file must be unchanged before a fault is reported. It is JSON, of which no
+// beginning is valid, so a change of it need not wait.
+func (f *files) flowiseHold() time.Duration {
+	if f.flowise != nil && f.flowise.InPlace() {
+		return settleTime - f.flowise.Age()
+	}
+	return 0
+}

@@ -1,0 +1,101 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
+	"github.com/flowlatch/flowlatch/keystore/watch"
+)
+
+// IsDirectory reports whether there is a directory at path, of key files. It is false where that is not known.
+func IsDirectory(path string) bool { return watch.IsDir(path) }
+
+// FileOf returns the path of the key file that lists a key: path itself, or if that is a directory, one of the key files in
+// it. A file that cannot be read or has a fault is passed over, so that nobody is kept from editing another; it is named if
+// the key is not found.
+func FileOf(path, keyID string) (string, error) {
+	if !watch.IsDir(path) {
+		return path, nil
+	}
+	parts, unread, err := readParts(path)
+	if err != nil {
+		return "", err
+	}
+	var found, ids []string
+	for _, part := range parts {
+		s, err := parse(part.path, []source{part}, partOptions)
+		if err != nil {
+			unread = append(unread, err)
+			continue
+		}
+		for _, k := range s.Keys() {
+			ids = append(ids, k.ID)
+		}
+		if s.Key(keyID) != nil {
+			found = append(found, part.path)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		guess := strictyaml.DidYouMean(keyID, slices.Compact(slices.Sorted(slices.Values(ids))))
+		return "", errors.Join(slices.Insert(unread, 0, fmt.Errorf("%s: no key file in it lists key %s%s", path, strictyaml.Quote(keyID), guess))...)
+	}
+	return "", fmt.Errorf("%s: key %q is in several files (%s); remove it from all but one", path, keyID, strings.Join(found, ", "))
+}
+
+// CheckPart returns what would be wrong with the key files of a directory, and is not yet, if the file at path, which is one
+// of them or a new one, had the content next.
+func CheckPart(path string, next []byte) error {
+	dir := filepath.Dir(path)
+	now, _, err := readParts(dir)
+	if err != nil {
+		return err
+	}
+	then := slices.DeleteFunc(slices.Clone(now), func(s source) bool { return filepath.Base(s.path) == filepath.Base(path) })
+	then = append(then, source{path: filepath.Join(dir, filepath.Base(path)), content: section(next), change: 1})
+	slices.SortFunc(then, func(a, b source) int { return strings.Compare(a.path, b.path) })
+	var before, after strictyaml.Faults
+	_, err = parse(dir, now, parseOptions{directory: true})
+	_ = errors.As(err, &before)
+	_, err = parse(dir, then, parseOptions{directory: true})
+	if !errors.As(err, &after) {
+		return err
+	}
+	after = slices.DeleteFunc(after, func(f strictyaml.Fault) bool {
+		return slices.ContainsFunc(before, func(b strictyaml.Fault) bool { return b.File == f.File && b.Text == f.Text })
+	})
+	if len(after) == 0 {
+		return nil
+	}
+	return after
+}
+
+// readParts reads the key files of a directory. unread are those that cannot be read.
+func readParts(dir string) (parts []source, unread []error, err error) {
+	entries, err := watch.ReadDir(dir, directoryLimits.entries)
+	if err != nil {
+		return nil, nil, ReadError(dir, err)
+	}
+	for _, e := range entries {
+		if !IsKeyFile(e.Name()) || e.IsDir() {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		data, err := ReadFile(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			unread = append(unread, ReadError(path, err))
+		default:
+			parts = append(parts, source{path: path, content: section(data)})
+		}
+	}
+	return parts, unread, nil
+}
