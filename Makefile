@@ -61,12 +61,12 @@ manifests: ## read compose files, Kubernetes manifests, alert rules and dashboar
 	cd test/manifests && go test ./...
 
 .PHONY: browser
-browser: ## look at the status page in a browser (needs Chromium)
+browser: ## look at the status page and the console in a browser (needs Chromium, and npm for axe-core)
 	cd test/browser && go test -count=1 ./...
 
 .PHONY: screenshot
-screenshot: ## draw the README's picture of the status page anew (needs Chromium)
-	cd test/browser && BROWSER_SCREENSHOT=../../docs/status.png go test -count=1 -run TestScreenshot ./...
+screenshot: ## draw the pages' pictures of status page and console anew (needs Chromium)
+	cd test/browser && BROWSER_SCREENSHOT=../../docs go test -count=1 -run Screenshot ./...
 
 .PHONY: proxies
 proxies: ## send refused requests through nginx and HAProxy: every response must arrive (needs both; 1 minute)

@@ -31,6 +31,9 @@ func ParseLimits(text string) (*Limits, error) {
 	if root := p.Document([]byte("{" + text + "}")); root != nil {
 		l = p.limits(root, "limits", nil)
 	}
+	if l != nil { // as an edit writes them, in whatever order they were given
+		slices.SortStableFunc(l.Quotas, func(a, b Quota) int { return cmp.Compare(a.Unit, b.Unit) })
+	}
 	var errs []error
 	for _, f := range p.Faults {
 		errs = append(errs, errors.New(f.Text))

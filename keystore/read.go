@@ -28,6 +28,7 @@ type files struct {
 	list        []*keyFile // in byte order; one if path is no directory
 	require     []string   // names of files that a directory must have
 	limits      limits
+	mayBeEmpty  bool   // see Options
 	looks       uint64 // counts the calls of read
 
 	directoryErr      error // what is wrong with the directory itself
@@ -52,7 +53,7 @@ type meaning struct {
 
 // newFiles returns the files at path, which have not been read yet.
 func newFiles(path string, o Options) (files, error) {
-	f := files{path: path, limits: directoryLimits, require: o.Require, isDirectory: o.Content == nil && watch.IsDir(path)}
+	f := files{path: path, limits: directoryLimits, require: o.Require, mayBeEmpty: o.MayBeEmpty, isDirectory: o.Content == nil && watch.IsDir(path)}
 	switch {
 	case o.Content != nil:
 		f.list = []*keyFile{{File: watch.Fixed(path, o.Content), path: path}}
@@ -149,7 +150,8 @@ func (f *files) applied(next *Snapshot) {
 func (f *files) parse(sources []source, active *Snapshot, explicit bool) (*Snapshot, error) {
 	from := func(keys func(keyFile, name string) ([]apiKey, error)) (*Snapshot, error) {
 		var used []apiKey
-		options := parseOptions{directory: f.isDirectory, active: active, flowise: func(keyFile, name string) (_ []apiKey, err error) {
+		draft := f.mayBeEmpty && (active == nil || len(active.chatflows) == 0)
+		options := parseOptions{directory: f.isDirectory, draft: draft, active: active, flowise: func(keyFile, name string) (_ []apiKey, err error) {
 			used, err = keys(keyFile, name)
 			return used, err
 		}}

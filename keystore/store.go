@@ -34,6 +34,9 @@ type Options struct {
 	Validate func(*Snapshot) error
 	// Content is the content of the key file, if it was read already, as from a pipe. Such a store is not for Run.
 	Content []byte
+	// MayBeEmpty lets the key file list no chatflow, as one that a console is to fill. Once it lists one, a file that does not
+	// is a fault.
+	MayBeEmpty bool
 	// Require names files that a directory of key files must have: at the start, and later their last good content stays
 	// active while they are gone.
 	Require []string
@@ -109,6 +112,13 @@ func (s *Store) Run(ctx context.Context) {
 // them: a change that looks like an accident is neither delayed nor refused.
 func (s *Store) Reload() Reload {
 	r, _ := s.reload(true)
+	return r
+}
+
+// Refresh reads the files now and applies what has changed, as the watch does: a change that looks like an accident waits, or
+// is a fault.
+func (s *Store) Refresh() Reload {
+	r, _ := s.reload(false)
 	return r
 }
 

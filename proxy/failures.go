@@ -19,30 +19,31 @@ type FailureLimit struct {
 // DefaultFailureLimit is the limit of a client address.
 var DefaultFailureLimit = FailureLimit{Burst: 30, Per: time.Minute}
 
-// failures counts requests without a valid key by client address. It does not remember addresses: each is hashed to one
+// Failures counts requests without a valid key by client address. It does not remember addresses: each is hashed to one
 // of a fixed number of counters, so no number of addresses makes it grow. Two with the same counter share a limit; an
 // outsider cannot arrange that, because the seed is random. All that is at stake is whether a refusal is a 401 or a 429:
-// a request with a valid key is never counted and never refused by this.
+// a request with a valid key is never counted and never refused by this. All methods may be called concurrently.
 //
 // A counter is a [limit.Bucket].
-type failures struct {
+type Failures struct {
 	limited  bool
 	pace     limit.Pace
 	seed     maphash.Seed
 	counters [1 << 14]atomic.Int64
 }
 
-func newFailures(l FailureLimit) *failures {
-	f := &failures{seed: maphash.MakeSeed()}
+// NewFailures returns counters for a limit, of which a Burst of zero or less is none.
+func NewFailures(l FailureLimit) *Failures {
+	f := &Failures{seed: maphash.MakeSeed()}
 	if l.Burst > 0 && l.Per > 0 {
 		f.limited, f.pace = true, limit.NewPace(int64(l.Burst), l.Per)
 	}
 	return f
 }
 
-// count counts a failure of client at now. It reports whether that is one too many, and then after which time the next
+// Count counts a failure of client at now. It reports whether that is one too many, and then after which time the next
 // one would not be.
-func (f *failures) count(client netip.Addr, now time.Time) (after time.Duration, tooMany bool) {
+func (f *Failures) Count(client netip.Addr, now time.Time) (after time.Duration, tooMany bool) {
 	if !f.limited {
 		return 0, false
 	}

@@ -136,7 +136,7 @@ func newGate(t *testing.T, handler http.HandlerFunc, change func(*proxy.Options)
 	if g.proxy, err = proxy.New(o); err != nil {
 		t.Fatal(err)
 	}
-	g.admin = admin.New(g.proxy)
+	g.admin = admin.New(g.proxy, admin.Options{})
 	g.Server = httptest.NewServer(g.proxy)
 	g.Config.DisableGeneralOptionsHandler = true
 	g.address = g.Listener.Addr().String()

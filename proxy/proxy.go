@@ -43,7 +43,7 @@ type Proxy struct {
 	anonymousBudget *share          // for bodies of others, for chatflows that may be public
 	unread          *share          // refusals that were not read
 	credentials     credentials
-	failures        *failures
+	failures        *Failures
 	unreadable      unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
 	cors            *cors.Cors      // nil if the upstream answers browsers
 
@@ -64,7 +64,7 @@ type Proxy struct {
 func New(o Options) (*Proxy, error) {
 	o.setDefaults()
 	p := &Proxy{
-		opts: o, dial: dialUpstream, failures: newFailures(o.FailureLimit), cors: newCORS(o.CORSOrigins),
+		opts: o, dial: dialUpstream, failures: NewFailures(o.FailureLimit), cors: newCORS(o.CORSOrigins),
 		sampler: logSampler{log: o.Log}, errorLog: log.New(logWriter{o.Log}, "", 0),
 	}
 	var err error
@@ -163,7 +163,7 @@ func (p *Proxy) limitFailures(x *exchange) *problem.Error {
 	if x.Refusal.Code != problem.MissingKey && x.Refusal.Code != problem.InvalidKey {
 		return x.Refusal
 	}
-	after, tooMany := p.failures.count(x.client, x.started)
+	after, tooMany := p.failures.Count(x.client, x.started)
 	if !tooMany {
 		return x.Refusal
 	}

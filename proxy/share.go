@@ -7,7 +7,7 @@ import (
 )
 
 // share is an amount of something that clients take a part of and give back. It has a limit for all of them together,
-// and one for each client address, so that no single client can take it all. Like failures, it does not remember
+// and one for each client address, so that no single client can take it all. Like Failures, it does not remember
 // addresses: two with the same counter share a limit, which an outsider cannot arrange. All methods may be called
 // concurrently.
 type share struct {

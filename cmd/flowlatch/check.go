@@ -101,7 +101,7 @@ func (cmd *checkCmd) verdict(s streams, keys *keystore.Snapshot, warned int) err
 
 // readKeys reads the key file once, as strictly as serve does at the start. Unlike serve's, it may be a pipe.
 func readKeys(c *config.Config, s streams) (*keystore.Store, error) {
-	o := keystore.Options{Require: c.KeysRequire, Validate: func(keys *keystore.Snapshot) error {
+	o := keystore.Options{Require: c.KeysRequire, MayBeEmpty: c.AdminToken != "", Validate: func(keys *keystore.Snapshot) error {
 		proxy.WarnOfShares(keys, c.LimitsReplicas.Count)
 		proxy.CheckBrowser(keys, &c.Proxy)
 		return errors.Join(proxy.CheckKeyFile(keys, c.Proxy.Preset), proxy.CheckSnapshot(keys, c.Proxy.Preset, c.Proxy.Routes))

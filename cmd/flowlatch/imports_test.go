@@ -57,7 +57,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		only  []string // the only modules it may import besides, if listed
 	}{
 		"cmd/flowlatch": {
-			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/limit", "proxy/route", "proxy/problem", "proxy/certificate", "proxy/token", "keystore", "keystore/edit", "keystore/flowise"},
+			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/admin/signin", "proxy/limit", "proxy/route", "proxy/problem", "proxy/certificate", "proxy/token", "keystore", "keystore/edit", "keystore/flowise"},
 		},
 		"internal/doctor": {
 			own:   []string{"proxy/admin", "proxy/problem", "proxy/route", "keystore", "keystore/flowise"},
@@ -65,11 +65,11 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{},
 		},
 		"internal/config": {
-			own:   []string{"proxy", "proxy/limit", "proxy/route", "proxy/certificate", "proxy/token", "keystore", "keystore/strictyaml", "keystore/watch"},
+			own:   []string{"proxy", "proxy/admin/signin", "proxy/limit", "proxy/route", "proxy/certificate", "proxy/token", "keystore", "keystore/flowise", "keystore/strictyaml", "keystore/watch"},
 			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
-			own:   []string{"proxy", "proxy/certificate", "proxy/limit", "proxy/problem", "proxy/stats", "proxy/token", "keystore"},
+			own:   []string{"proxy", "proxy/admin/console", "proxy/admin/signin", "proxy/certificate", "proxy/limit", "proxy/problem", "proxy/stats", "proxy/token", "keystore"},
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp"},
 		},
@@ -80,6 +80,16 @@ func TestImportsRunOneWay(t *testing.T) {
 			own:   []string{"proxy/problem", "keystore"},
 			avoid: []string{"net/http", "github.com/rs/zerolog"},
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors"},
+		},
+		"proxy/admin/console": {
+			own:   []string{"proxy", "proxy/admin/signin", "proxy/certificate", "proxy/problem", "proxy/route", "keystore", "keystore/edit", "keystore/flowise", "keystore/watch"},
+			never: []string{"github.com/alecthomas/kong"},
+			only:  []string{"github.com/rs/zerolog"},
+		},
+		"proxy/admin/signin": {
+			own:   []string{"proxy", "keystore", "keystore/watch"},
+			never: []string{"github.com/alecthomas/kong"},
+			only:  []string{"github.com/rs/zerolog"},
 		},
 		"proxy/limit": {
 			own:   []string{"keystore", "keystore/watch"},
@@ -132,7 +142,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{"github.com/fsnotify/fsnotify"},
 		},
 		"keystore/flowise": {
-			own:   []string{"keystore"},
+			own:   []string{"keystore", "keystore/watch"},
 			never: []string{"github.com/alecthomas/kong", "github.com/gorilla/mux", "github.com/prometheus", "github.com/rs/zerolog"},
 			only:  []string{},
 		},

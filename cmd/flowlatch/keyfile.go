@@ -18,7 +18,8 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 	started, keys := false, 0
 	noteRandomSecrets := randomSecretsNotice(c, log)
 	options := keystore.Options{
-		Require: c.KeysRequire,
+		Require:    c.KeysRequire,
+		MayBeEmpty: c.AdminToken != "", // and filled on the console
 		Validate: func(s *keystore.Snapshot) error {
 			if err := proxy.CheckKeyFile(s, c.Proxy.Preset); err != nil {
 				return err

@@ -25,6 +25,19 @@ var malformed = map[string][]struct{ value, why string }{
 	},
 	"preset": {{"dify", "want flowise or langflow or n8n"}, {"Flowise", "want flowise"}, {"flowise,n8n", "want flowise"}},
 	"admin":  {{"9901", "want HOST:PORT"}, {"127.0.0.1:99999", "from 0 to 65535"}},
+	"admin-token": {
+		{"0123456789abcdef0123456789abcdef", "want file:PATH"},
+		{"file:", "want file:PATH"},
+		{"file:missing", "no such file"},
+		{"file:malformed_test.go", "larger than 4 KiB"},
+		{"file:.", "a directory, not a regular file"},
+	},
+	"upstream-api": {
+		{"the-key-itself", "want file:PATH"},
+		{"file:", "want file:PATH"},
+		{"file:missing", "no such file"},
+		{"file:malformed_test.go", "does not hold one API key"},
+	},
 	"upstream": {
 		{"127.0.0.1:3000", "want a URL, which begins with http:// or https://, as in http://127.0.0.1:3000"},
 		{"runner", "want a URL"},
@@ -186,4 +199,11 @@ func settingFlags(t *testing.T) map[string]*kong.Flag {
 		}
 	}
 	return flags
+}
+
+// TestUpstreamAPIAlone sets what is for the console of a gate in front of Flowise where there is none.
+func TestUpstreamAPIAlone(t *testing.T) {
+	keys, key := testkit.WriteFile(t, "keys.yaml", publicKeyFile), testkit.WriteFile(t, "flowise.key", "an-api-key-of-flowise")
+	wantFault(t, "--upstream-api", "it is for the console, which needs --admin-token", "--keys", keys, "--upstream-api=file:"+key)
+	wantFault(t, "--upstream-api", "it is for Flowise; leave it out with the preset n8n", "--keys", keys, "--preset=n8n", "--upstream-api=file:"+key)
 }

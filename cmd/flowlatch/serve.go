@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/proxy"
 	adminpage "github.com/flowlatch/flowlatch/proxy/admin"
+	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 )
 
 type serveCmd struct{ config.Flags }
@@ -76,6 +78,10 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 	if err != nil {
 		return err
 	}
+	door, err := openDoor(c, log)
+	if err != nil {
+		return err
+	}
 	data, err := listen("--listen", c.Listen)
 	if err != nil {
 		return err
@@ -90,6 +96,9 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 	defer stop()
 	go store.Run(background)
 	go certificates.Run(background)
+	if door != nil {
+		go door.Run(background)
+	}
 	go tokens.Run(background)
 	go func() {
 		for range hangup {
@@ -102,7 +111,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 	for _, run := range counting {
 		counted.Go(func() { run(background) })
 	}
-	operators := adminpage.New(gate)
+	operators := adminpage.New(gate, adminpage.Options{Door: door, ClientPort: port(data.Addr()), UpstreamAPI: c.UpstreamAPI})
 	go operators.Run(background)
 
 	listening(data.Addr(), admin.Addr())
@@ -113,6 +122,19 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 		return servedError{err}
 	}
 	return nil
+}
+
+// openDoor opens the way to change keys on the admin listener, or returns nil if there is none.
+func openDoor(c *config.Config, log zerolog.Logger) (*signin.Door, error) {
+	if c.AdminToken == "" {
+		return nil, nil //nolint:nilnil // none is a setting
+	}
+	return signin.Open(signin.Options{File: c.AdminToken, Log: log})
+}
+
+func port(a net.Addr) string {
+	_, port, _ := net.SplitHostPort(a.String())
+	return port
 }
 
 // servedError is why a gate ended that had been serving. Whoever reads its standard error may have stopped.

@@ -29,6 +29,8 @@ type Config struct {
 	Limits
 	Keys        string        // path of the key file, or of a directory of key files
 	KeysRequire []string      // names of files that the directory must have
+	AdminToken  string        // path of the file with the admin token; empty if nobody may change keys on the admin listener
+	UpstreamAPI string        // path of a file with an API key of Flowise, by which the console lists its chatflows; empty for none
 	WaitForKeys time.Duration // for a key file that is missing or invalid at the start
 	// BrowserSecrets is the path of the secrets that sign browser tokens; empty for random ones.
 	BrowserSecrets string
@@ -76,6 +78,13 @@ func Resolve(ctx *kong.Context) (*Config, error) {
 	faults = append(faults, c.checkLimits()...)
 	if place := c.place("discovery"); place != byDefault && !preset.HasDiscovery() {
 		faults = append(faults, fmt.Errorf("%s: %s has no route that clients ask before they use their key; leave this out with the preset %s", place, preset.Runner, preset.Name))
+	}
+	switch {
+	case c.UpstreamAPI == "":
+	case !preset.FlowiseKeys:
+		faults = append(faults, fmt.Errorf("%s: it is for Flowise; leave it out with the preset %s", c.place("upstream-api"), preset.Name))
+	case c.AdminToken == "":
+		faults = append(faults, fmt.Errorf("%s: it is for the console, which needs --admin-token; set both, or neither", c.place("upstream-api")))
 	}
 	if overlap(c.Listen, c.Admin) {
 		faults = append(faults, errors.New("--listen and --admin are the same address; the admin listener must not be where clients connect"))

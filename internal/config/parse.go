@@ -16,7 +16,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/flowise"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -123,6 +125,32 @@ func keyFileNames(items []string) ([]string, error) {
 func origins(items []string) ([]string, error) { return items, proxy.ValidateOrigins(items) }
 
 func prefix(text string) (string, error) { return text, route.ValidatePrefix(text) }
+
+// adminToken parses the place of the admin token and returns the path of its file.
+func adminToken(text string) (string, error) {
+	path, ok := strings.CutPrefix(text, "file:")
+	switch {
+	case text == "":
+		return "", nil
+	case !ok || path == "": // which may be the token itself
+		return "", errors.New("want file:PATH, the path of a file with the admin token")
+	}
+	_, err := signin.ReadToken(path)
+	return path, err
+}
+
+// upstreamAPI parses the place of an API key of Flowise and returns the path of its file.
+func upstreamAPI(text string) (string, error) {
+	path, ok := strings.CutPrefix(text, "file:")
+	switch {
+	case text == "":
+		return "", nil
+	case !ok || path == "": // which may be the key itself
+		return "", errors.New("want file:PATH, the path of a file with an API key of Flowise")
+	}
+	_, err := flowise.ReadAPIKey(path)
+	return path, err
+}
 
 func timeout(text string) (time.Duration, error) {
 	d, err := ParseDuration(text)

@@ -31,6 +31,8 @@ type Flags struct {
 	KeysFlag
 	KeysRequire string `env:"FLOWLATCH_KEYS_REQUIRE" placeholder:"FILES" help:"Names of files that the directory of --keys must have, comma-separated: at the start, and while one is gone its last good keys stay active."`
 	AdminFlag
+	AdminToken     string `name:"admin-token" env:"FLOWLATCH_ADMIN_TOKEN" placeholder:"file:PATH" help:"File with the admin token, as file:PATH: whoever has it may change keys, on the console at /console/ and by the API. Read again when it changes. Without it the admin listener changes nothing."`
+	UpstreamAPI    string `name:"upstream-api" env:"FLOWLATCH_UPSTREAM_API" placeholder:"file:PATH" help:"File with an API key of Flowise that may list chatflows (chatflows:view), as file:PATH: the console then offers the chatflows that Flowise has, by name."`
 	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes to expose, comma-separated: predict, widget, upsert, mcp, webhook (Flowise); run, advanced, webhook (Langflow; default run); webhook (n8n; default webhook); and those of your own routes."`
 	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open). Flowise's SDKs ask it without one."`
 	PublicURL      string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"Origin that clients know the gate by, sent to the upstream as Host and X-Forwarded-*. Default: the upstream's own."`
@@ -116,6 +118,8 @@ func (c *Config) settings() []setting {
 		one("keys", &c.Keys, required),
 		list("keys-require", &c.KeysRequire, keyFileNames),
 		one("admin", &c.Admin, Address),
+		one("admin-token", &c.AdminToken, adminToken),
+		one("upstream-api", &c.UpstreamAPI, upstreamAPI),
 		list("expose", &p.Expose, c.groups),
 		one("discovery", &p.DiscoveryKeyed, is("keyed", "open", "keyed")),
 		one("public-url", &p.PublicURL, origin),

@@ -2,6 +2,7 @@ package flowise
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -34,7 +35,7 @@ func newClient(o Options) (*client, error) {
 	}
 	return &client{
 		base: strings.TrimRight(o.URL, "/"), credential: o.Credential,
-		maxResponse: 1 << 30, // a chatflow comes with its whole drawing, and a 2.x lists all at once
+		maxResponse: cmp.Or(o.MaxResponse, 1<<30),
 		http: &http.Client{
 			Timeout: o.Timeout,
 			Transport: &http.Transport{ // and no proxy from the environment

@@ -27,6 +27,9 @@ type Options struct {
 	RootCAs *x509.CertPool
 	// Timeout is how long one response may take. Zero means no limit.
 	Timeout time.Duration
+	// MaxResponse is the size of the largest response that is read, in bytes. Zero means 1 GiB: a chatflow comes with its whole
+	// drawing, and a 2.x lists all at once.
+	MaxResponse int64
 }
 
 // Credential is one of the ways to authenticate to Flowise. The zero value is none, which a

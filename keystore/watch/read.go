@@ -104,10 +104,18 @@ func kindOf(mode fs.FileMode) string {
 	return "something else"
 }
 
+// ErrTooLarge is what the error of a file is that is larger than the limit.
+var ErrTooLarge = errors.New("file too large")
+
+type tooLargeError struct{ text string }
+
+func (e tooLargeError) Error() string        { return e.text }
+func (e tooLargeError) Is(target error) bool { return target == ErrTooLarge }
+
 func tooLarge(path string, limit int64) error {
 	text := fmt.Sprintf("%d KiB", limit>>10)
 	if limit >= 1<<20 {
 		text = fmt.Sprintf("%d MiB", limit>>20)
 	}
-	return &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is larger than %s, the most that is read", text)}
+	return &fs.PathError{Op: "read", Path: path, Err: tooLargeError{"it is larger than " + text + ", the most that is read"}}
 }

@@ -1,5 +1,5 @@
 // Package admin is what an operator sees of a gate: probes, metrics, the status as JSON and as a page, and the order to
-// reload. It decides nothing about requests.
+// reload. It decides nothing about requests. Keys are changed by package console.
 package admin
 
 import (
@@ -15,10 +15,12 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin/console"
+	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
-// Admin is the handler of the admin listener. It has no authentication: it belongs on loopback or a network of the
+// Admin is the handler of the admin listener. Without a token it shows and reloads, and changes nothing; so it belongs on loopback or a network of the
 // operator's, never on the data port. All methods may be called concurrently.
 type Admin struct {
 	http.Handler
@@ -26,25 +28,42 @@ type Admin struct {
 	opts    proxy.Options // of the proxy
 	started time.Time
 	history history
+	// keyHours and chatflowHours are the last hour of each.
+	keyHours, chatflowHours hours
+
+	console bool       // whether keys can be changed
 	viewing sync.Mutex // held while a status is put together
 
 	largeStatus large
 }
 
+// Options say who may change keys. With the zero value, nobody may.
+type Options struct {
+	// Door lets in whoever has the admin token. Nil: pages and API of the console say that they are read only.
+	Door *signin.Door
+	// ClientPort is the port where clients connect, for the snippets that the console shows with a new key.
+	ClientPort string
+	// UpstreamAPI is the path of a file with an API key of Flowise, by which the console lists its chatflows. Empty: none.
+	UpstreamAPI string
+}
+
 // New returns the handler for a gate, and registers metrics about its keys, certificates and upstream on the gate's
 // registry. There can be one for a gate.
-func New(p *proxy.Proxy) *Admin {
-	a := &Admin{proxy: p, opts: p.Options(), started: time.Now(), largeStatus: newLarge()}
+func New(p *proxy.Proxy, o Options) *Admin {
+	a := &Admin{proxy: p, opts: p.Options(), started: time.Now(), largeStatus: newLarge(), console: o.Door != nil}
 	a.history.begin(a.started)
+	a.sampleHours(a.started)
 	a.opts.Registry.MustRegister(&collector{a})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", a.serveReady)
 	mux.Handle("GET /metrics", newLarge().handler(promhttp.HandlerFor(a.opts.Registry, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /status", a.serveStatus)
+	mux.HandleFunc("GET /status/hours", a.serveHours)
 	mux.HandleFunc("GET /usage", a.serveUsage)
 	mux.HandleFunc("POST /-/reload", a.serveReload)
 	servePage(mux)
+	console.New(console.Options{Door: o.Door, Proxy: p, ClientPort: o.ClientPort, UpstreamAPI: o.UpstreamAPI}).Register(mux)
 	a.Handler = guard(mux)
 	return a
 }
@@ -59,6 +78,7 @@ func (a *Admin) Run(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			a.history.add(a.sample(now))
+			a.sampleHours(now)
 		}
 	}
 }

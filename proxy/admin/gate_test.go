@@ -67,7 +67,7 @@ func newGate(t *testing.T, keys string, upstream http.HandlerFunc) *gate {
 	if g.proxy, err = proxy.New(proxy.Options{Store: store, Upstream: to, Version: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	g.Admin = admin.New(g.proxy)
+	g.Admin = admin.New(g.proxy, admin.Options{})
 	clients := httptest.NewServer(g.proxy)
 	t.Cleanup(clients.Close)
 	g.url = clients.URL

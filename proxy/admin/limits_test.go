@@ -93,7 +93,7 @@ func TestStatusLimitsDegraded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := admin.New(p).Status(); !s.LimitsDegraded {
+	if s := admin.New(p, admin.Options{}).Status(); !s.LimitsDegraded {
 		t.Error("limits_degraded = false, want true: Redis was never there")
 	}
 }

@@ -35,6 +35,8 @@ type Status struct {
 	RecentReloads  []ReloadStatus `json:"recent_reloads"`
 	Warnings       []string       `json:"warnings"`
 	Settings       SettingsStatus `json:"settings"`
+	// Console says that whoever has the admin token can change keys below /console/.
+	Console bool `json:"console"`
 	// Totals are of all requests, Unlisted of those for no chatflow that the key file lists.
 	Totals         CountStatus      `json:"totals"`
 	Unlisted       CountStatus      `json:"unlisted"`
@@ -228,7 +230,7 @@ func (a *Admin) status(v view) Status {
 	s := Status{
 		Version: o.Version, Preset: o.Preset.Name, StartedAt: a.started.UTC(), Now: validAt.UTC(),
 		Generation: st.Generation, KeysHash: snapshot.Hash(), Stale: st.Stale, Fault: reason(st.Err), Upstream: upstreamStatus(o.Upstream, a.proxy.Health()),
-		Warnings: v.warnings(snapshot), RecentReloads: []ReloadStatus{}, Settings: settingsStatus(o), LimitsDegraded: a.degraded(), Certificates: certificateStatus(o.Certificates.Status()),
+		Warnings: v.warnings(snapshot), RecentReloads: []ReloadStatus{}, Settings: settingsStatus(o), LimitsDegraded: a.degraded(), Certificates: certificateStatus(o.Certificates.Status()), Console: a.console,
 		Totals: countStatus(all), Unlisted: countStatus(unlisted), Recent: a.history.lastMinute(all, now), History: a.history.lastHour(sample),
 	}
 	s.OpenRequests, s.Draining = a.proxy.OpenRequests()

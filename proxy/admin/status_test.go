@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -133,4 +134,25 @@ func TestStatusCountsAcrossReloads(t *testing.T) {
 		c := g.chatflow(t, botB)
 		return c.Streams == 0 && c.Requests == 1 && g.status(t, "").Totals.Streams == 0
 	})
+}
+
+// TestHoursOfKeys asks for the last hour of keys and chatflows as the page does.
+func TestHoursOfKeys(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, keyFile, nil)
+	g.post(t, predict+botA, secretA, "")
+	g.post(t, predict+botA, secretA, "")
+	g.post(t, predict+botA, secretB, "")
+	testkit.Eventually(t, "last count", func() bool { return g.status(t, "").Totals.Requests == 3 })
+	body := g.ask("GET", "/status/hours?limit=100", "localhost").Body.String()
+	// A slot may end meanwhile, and what is counted is then in two.
+	if !regexp.MustCompile(`"keys":\{"key-a":\{"requests":\[[120,]+\],"ms":\[[0-9,]+\]\},"key-b":\{"requests":\[1(,0)?\],"refused":\[1(,0)?\]\}\},"chatflows":\{"` + botA + `":\{"requests":\[`).MatchString(body) {
+		t.Errorf("hours = %s, want those of key-a, key-b and bot-a", body)
+	}
+	if w := g.ask("GET", "/status/hours?filter=key-b", "localhost"); strings.Contains(w.Body.String(), `"key-a"`) {
+		t.Errorf("hours of a filter = %s, want no key-a", w.Body)
+	}
+	if w := g.ask("GET", "/status/hours?limit=0", "localhost"); w.Code != 400 {
+		t.Errorf("hours of a bad query = %d, want 400", w.Code)
+	}
 }

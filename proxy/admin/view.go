@@ -21,6 +21,7 @@ type view struct {
 	filter      string // lower case: what an ID, a name or the ID of a chatflow's key has in it
 	keysBy      string
 	chatflowsBy string
+	idsOnly     bool   // leaves out what costs more, and nobody looks at
 	requestID   string // of the refusals, which are then all that is shown; or how it begins
 }
 
@@ -130,7 +131,7 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyS
 	keys := []KeyStatus{}
 	for _, r := range first.list() {
 		one := a.oneKey(r.value, now)
-		if v.small() { // of many keys, that would cost memory here and in Redis, also for those that nobody uses
+		if v.small() && !v.idsOnly { // of many keys, that would cost memory here and in Redis, also for those that nobody uses
 			one.Limits = a.limitStatus(r.value, now)
 		}
 		keys = append(keys, one)

@@ -15,6 +15,9 @@ type Counts struct {
 	Requests, Failed uint64
 	// Refused are those that the gate refused or could not serve, by the index of their code.
 	Refused [codes]uint64
+	// Responses are those of allowed requests, and Waited is how long all of them together took to begin.
+	Responses uint64
+	Waited    time.Duration
 	// Streams are open now.
 	Streams int64
 	// LastRequest and LastRefused are when the last such request began; zero for none.
@@ -42,6 +45,8 @@ const codes = 20
 type counters struct {
 	requests, failed  atomic.Uint64
 	refused           [codes]atomic.Uint64
+	responses         atomic.Uint64
+	waited            atomic.Int64 // nanoseconds
 	streams           atomic.Int64
 	last, lastRefused atomic.Int64 // seconds since 1970; 0 for none
 	upstreamRefusal   upstreamRefusal
@@ -54,6 +59,10 @@ func (c *counters) count(r *Request) {
 	storeMax(&c.last, at)
 	if r.Status >= 500 {
 		c.failed.Add(1)
+	}
+	if r.Allowed && !r.FirstByte.IsZero() {
+		c.responses.Add(1)
+		c.waited.Add(int64(r.FirstByte.Sub(r.Started)))
 	}
 	if r.Err == nil {
 		return
@@ -73,6 +82,7 @@ func storeMax(v *atomic.Int64, at int64) {
 func (c *counters) read() Counts {
 	counts := Counts{
 		Requests: c.requests.Load(), Failed: c.failed.Load(), Streams: c.streams.Load(),
+		Responses: c.responses.Load(), Waited: time.Duration(c.waited.Load()),
 		LastRequest: unix(&c.last), LastRefused: unix(&c.lastRefused),
 	}
 	for i := range c.refused {
@@ -131,4 +141,9 @@ func (s *Stats) ChatflowCounts(id string) Counts {
 		return found.(*counters).read()
 	}
 	return Counts{}
+}
+
+// EachChatflow calls do with the counts of every chatflow that got requests, in any order, until it returns false.
+func (s *Stats) EachChatflow(do func(id string, counts Counts) bool) {
+	s.chatflows.byID.Range(func(id, found any) bool { return do(id.(string), found.(*counters).read()) })
 }

@@ -159,3 +159,8 @@ func (s *Stats) LastUsed(id string) time.Time {
 	}
 	return time.Time{}
 }
+
+// EachKey calls do with the counts of every key that was presented, in any order, until it returns false.
+func (s *Stats) EachKey(do func(id string, counts Counts) bool) {
+	s.keys.byID.Range(func(id, found any) bool { return do(id.(string), found.(*keyUse).counters.read()) })
+}

@@ -48,7 +48,7 @@ func TestSort(t *testing.T) {
 	}
 	g.ask(t, predict+support, webSecret, "Hello?", 200)
 	b := visit(t, g.Admin+"/", wide)
-	b.shows(t, row("chatflows", "docs-search"), "\t3\t")
+	b.shows(t, row("chatflows", "docs-search"), "\n3\n")
 	sorted := func(table, text string) string {
 		return eval[string](t, b, header(table, text)+".parentNode.getAttribute('aria-sort') ?? ''")
 	}

@@ -220,7 +220,7 @@ func TestHidden(t *testing.T) {
 	}
 	eval[bool](t, b, "window.away = false; document.dispatchEvent(new Event('visibilitychange')); true")
 	eventually(t, "the request", func() bool {
-		return strings.Contains(b.text(t, row("chatflows", "support-bot")), "\t1\t")
+		return strings.Contains(b.text(t, row("chatflows", "support-bot")), "\n1\n")
 	})
 	b.quiet(t)
 }

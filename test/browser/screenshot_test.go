@@ -11,6 +11,7 @@ import (
 	"image/png"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,19 @@ const madeUpHour = `(() => {
   window.fetch = async (...args) => {
     const res = await ask(...args)
     const s = await res.json()
+    if (args[0].startsWith('status/hours')) {
+      const seed = (id) => [...id].reduce((n, c) => (n * 31 + c.charCodeAt(0)) % 97, 7)
+      for (const list of [s.keys, s.chatflows]) {
+        for (const [id, h] of Object.entries(list)) {
+          const k = seed(id)
+          const of = (f) => [...Array(30)].map((_, i) => Math.max(0, Math.round(f(i))))
+          h.requests = of((i) => 40 + k / 3 + 18 * Math.sin((i + k) / 3) + 9 * Math.sin(i * 2.3 + k))
+          h.refused = h.refused ? of((i) => (i % 5 === 0 ? 6 : 0)) : undefined
+          h.ms = of((i) => 900 + 500 * Math.sin((i + k) / 4))
+        }
+      }
+      return { ok: true, json: async () => s }
+    }
     const minute = Math.floor(Date.parse(s.now) / 60e3) * 60e3
     const first = s.history.length
     for (let i = first; i < 60; i++) {
@@ -42,8 +56,8 @@ const madeUpHour = `(() => {
   return true
 })()`
 
-// TestScreenshot draws the README's picture of the status page from made-up data. `make screenshot` names the file in
-// BROWSER_SCREENSHOT; without it, only what the picture shows is checked.
+// TestScreenshot draws the README's picture of the status page from made-up data. `make screenshot` names the
+// directory in BROWSER_SCREENSHOT; without it, only what the picture shows is checked.
 func TestScreenshot(t *testing.T) {
 	soon := time.Now().Add(9 * 24 * time.Hour).UTC().Format("2006-01-02T00:00:00Z")
 	keys := strings.NewReplacer(
@@ -81,8 +95,34 @@ func TestScreenshot(t *testing.T) {
 	b.shows(t, "#alerts", "Key old-partner was refused: key has expired", "Key acme-web expires in 8 d")
 	b.shows(t, "#about", "up 26 h")
 	b.quiet(t)
-	file := os.Getenv("BROWSER_SCREENSHOT")
-	if file == "" {
+	b.screenshot(t, "status.png")
+}
+
+// TestConsoleScreenshot draws the picture of the console: a new key with its secret and a snippet.
+func TestConsoleScreenshot(t *testing.T) {
+	g := startConsole(t, strings.NewReplacer("secret: "+webSecret, "sha256: "+digest(webSecret)).Replace(keyFile))
+	b := visit(t, g.Admin+"/console/new-key", look{1100, 1050, "light"})
+	b.fill(t, "#token", adminToken)
+	b.press(t, "form[action=sign-in] button")
+	b.fill(t, "#id", "acme-app")
+	b.fill(t, "#owner", "Jane, Acme Inc.")
+	eval[bool](t, b, "document.querySelector('[value=\""+support+"\"]').click(); document.querySelector('details').open = true; true")
+	b.fill(t, "#requests", "60/1m, 10000/month")
+	b.press(t, "form.card button:not([type])")
+	b.shows(t, ".facts", "Jane, Acme Inc.", "60/1m requests, 10000/month requests")
+	eval[bool](t, b, `document.querySelector('.secret details').open = true
+    for (const e of document.querySelectorAll('.secret pre')) e.textContent = e.textContent.replace(/fl_[0-9A-Za-z]{38}/, 'fl_4kWvDqN0sXy1BzT7eRgUoLcJmHaPiF2bZ8nVQ5').replace(/http:.*\/api/, 'https://flows.example.com/api')
+    document.querySelector('footer').remove()
+    true`)
+	b.quiet(t)
+	b.screenshot(t, "console.png")
+}
+
+// screenshot writes what the browser shows into a directory of BROWSER_SCREENSHOT, if that is set.
+func (b *browser) screenshot(t *testing.T, name string) {
+	t.Helper()
+	dir := os.Getenv("BROWSER_SCREENSHOT")
+	if dir == "" {
 		return
 	}
 	shot, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
@@ -93,7 +133,7 @@ func TestScreenshot(t *testing.T) {
 	if len(shot) > 150<<10 {
 		t.Errorf("size of the picture = %d bytes, want at most 150 KiB", len(shot))
 	}
-	if err := os.WriteFile(file, shot, 0o644); err != nil { //nolint:gosec // it is to be read by all
+	if err := os.WriteFile(filepath.Join(dir, name), shot, 0o644); err != nil { //nolint:gosec // it is to be read by all
 		t.Fatal(err)
 	}
 }

@@ -15,6 +15,7 @@ export function showAlerts(s) {
   while (list.children.length < alerts.length) {
     const li = make('li')
     li.append(make('strong'), make('span'), make('pre'))
+    li.lastChild.tabIndex = 0 // it may scroll
     list.append(li)
   }
   alerts.forEach((a, i) => {

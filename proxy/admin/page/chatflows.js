@@ -1,7 +1,8 @@
 // The table of chatflows.
 
 import { $, ago, count, listCodes, plural, put, stamp, sum, turnedAway, visible } from './text.js'
-import { idLine, lines, sync } from './table.js'
+import { hourOfChatflow, showHour } from './hours.js'
+import { idLine, lines, parts, showChange, sync } from './table.js'
 
 // note says how many rows are shown, of how many.
 export function note(shown, counts, one, many) {
@@ -16,18 +17,22 @@ export function note(shown, counts, one, many) {
 export function showChatflows(s) {
   const every = s.chatflow_counts.every_open_to > 0
   put($('chatflows-note'), note(s.chatflows.length, s.chatflow_counts, 'chatflow', 'chatflows') + (every ? ' Keys of “*” open every chatflow.' : ' Chatflows that are not listed are closed.'))
-  const rows = s.chatflows.map((c) => ({ ...c, every }))
+  const rows = s.chatflows.map((c) => ({ ...c, every, change: s.console ? 'console/chatflow?id=' + encodeURIComponent(c.id) : '' }))
   if (s.unlisted.requests > 0) rows.push({ ...s.unlisted, unlisted: true })
   sync($('chatflows'), rows, (c) => (c.unlisted ? 'unlisted' : 'id ' + c.id), fill,
     s.chatflow_counts.total ? 'No chatflow matches the filter by ID, name or key ID.' : 'The key file lists no chatflows, so all are closed.')
 }
 
 function fill(cells, c) {
-  if (c.unlisted) lines(cells[0], 'not listed', 'chatflows that the key file does not list, other paths, malformed requests')
-  else if (c.id === '*') lines(cells[0], c.name ? visible(c.name) : 'every chatflow', '* (requests for chatflows that are not listed)')
-  else idLine(cells[0], c.name ? visible(c.name) : '', c.id)
+  const [main, change] = parts(cells[0])
+  if (c.unlisted) lines(main, 'not listed', 'chatflows that the key file does not list, other paths, malformed requests')
+  else if (c.id === '*') lines(main, c.name ? visible(c.name) : 'every chatflow', '* (requests for chatflows that are not listed)')
+  else idLine(main, c.name ? visible(c.name) : '', c.id)
+  if (!c.unlisted) showChange(change, c.change, 'Change chatflow ' + visible(c.name || c.id))
   lines(cells[1], access(c))
-  put(cells[2], count(c.requests))
+  const [requests, hour] = parts(cells[2])
+  put(requests, count(c.requests))
+  showHour(hour, c.unlisted ? null : hourOfChatflow(c.id))
   lines(cells[3], count(sum(turnedAway(c.refused))), listCodes(turnedAway(c.refused)))
   put(cells[4], count(c.failed))
   put(cells[5], count(c.streams))

@@ -1,13 +1,15 @@
 // The table of keys.
 
-import { $, ago, count, listCodes, make, now, plural, put, stamp, sum, turnedAway, visible, within } from './text.js'
+import { $, ago, count, listCodes, now, plural, put, stamp, sum, turnedAway, visible, within } from './text.js'
+import { hourOfKey, showHour } from './hours.js'
 import { showLimits } from './limits.js'
-import { lines, linesIn, sync } from './table.js'
+import { lines, linesIn, parts, showChange, sync } from './table.js'
 import { note } from './chatflows.js'
 
 export function showKeys(s) {
   put($('keys-note'), note(s.keys.length, s.key_counts, 'key', 'keys') + ' Counts and last uses are since the gate started.')
-  sync($('keys'), s.keys, (k) => k.id, fill, s.key_counts.total ? 'No key ID matches the filter.' : 'The key file has no keys; `flowlatch key new` makes one.')
+  const keys = s.keys.map((k) => ({ ...k, change: s.console ? 'console/key?id=' + encodeURIComponent(k.id) : '' }))
+  sync($('keys'), keys, (k) => k.id, fill, s.key_counts.total ? 'No key ID matches the filter.' : 'The key file has no keys; `flowlatch key new` makes one.')
 }
 
 const states = { valid: ['valid', 'good'], disabled: ['disabled', 'muted'], expired: ['expired', 'muted'], not_yet_valid: ['not valid yet', 'muted'], unknown: ['no secret', 'warn'], honey: ['honey', 'muted'] }
@@ -21,22 +23,20 @@ function state(k) {
 }
 
 function fill(cells, k) {
-  lines(cells[0], visible(k.id), secrets(k))
+  const [main, change] = parts(cells[0])
+  lines(main, visible(k.id), secrets(k))
+  showChange(change, k.change, 'Change key ' + visible(k.id))
   const [word, kind] = state(k)
   const [status, limits] = parts(cells[1])
   linesIn(kind, status, word, k.status === 'not_yet_valid' && k.not_before ? 'from ' + stamp(k.not_before) : '')
   showLimits(limits, k.limits || [])
-  put(cells[2], count(k.requests || 0))
+  const [requests, hour] = parts(cells[2])
+  put(requests, count(k.requests || 0))
+  showHour(hour, hourOfKey(k.id))
   lines(cells[3], count(sum(turnedAway(k.refused))), listCodes(turnedAway(k.refused)))
   lines(cells[4], k.last_used ? ago(k.last_used) : 'never', k.last_used ? stamp(k.last_used) : '')
   lines(cells[5], k.last_refused ? ago(k.last_refused) : 'never', k.last_refused ? stamp(k.last_refused) : '')
   lines(cells[6], k.not_after ? within(k.not_after) : 'never', k.not_after ? stamp(k.not_after) : '')
-}
-
-// parts returns the two parts of a cell: its text, and what is used of limits.
-function parts(cell) {
-  if (!cell.firstChild) cell.append(make('div'), make('div'))
-  return cell.children
 }
 
 // secrets says since which generation of the key file the key is as it is and, of several secrets, when each was used.

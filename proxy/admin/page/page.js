@@ -4,6 +4,7 @@ import { $, clock, now, put, setClock, span, visible } from './text.js'
 import { showOrder, sortable } from './table.js'
 import { showAlerts } from './alerts.js'
 import { showTiles } from './tiles.js'
+import { askHours } from './hours.js'
 import { showCharts } from './chart.js'
 import { showChatflows } from './chatflows.js'
 import { showKeys } from './keys.js'
@@ -66,7 +67,8 @@ async function poll() {
   const abort = setTimeout(() => mine.abort(), timeout)
   const begin = Date.now()
   try {
-    const res = await fetch('status?' + new URLSearchParams({ limit, ...chosen }), { signal: mine.signal, credentials: 'omit' })
+    const query = new URLSearchParams({ limit, ...chosen })
+    const res = await fetch('status?' + query, { signal: mine.signal, credentials: 'omit' })
     const body = res.ok ? await res.json() : await res.text()
     if (polling !== mine) return
     fault = res.status === 400 ? body : '' // what is in the address does not fit
@@ -75,6 +77,7 @@ async function poll() {
     last = body
     lostSince = 0
     show(body)
+    if (await askHours(query) && polling === mine) show(body)
   } catch (err) {
     if (polling !== mine) return // another request took its place
     lostSince = lostSince || begin

@@ -43,6 +43,20 @@ function emptyRow(headers) {
   return row
 }
 
+// parts returns the two parts of a cell: what it shows, and what can be done about it or is used of it.
+export function parts(cell) {
+  if (!cell.firstChild) cell.append(make('div'), make('div'))
+  return cell.children
+}
+
+// showChange shows a link to where something is changed on the console, if address is not empty.
+export function showChange(box, address, label) {
+  if (!box.firstChild && address) box.append(make('a', 'sub', 'Change'))
+  if (!address) return box.replaceChildren()
+  attr(box.firstChild, 'href', address)
+  attr(box.firstChild, 'aria-label', label)
+}
+
 // lines fills a cell with a main text and smaller ones below it.
 export function lines(cell, main, ...subs) {
   while (cell.children.length < 1 + subs.length) cell.append(make('bdi', cell.firstChild ? 'sub clamp' : 'clamp'))
@@ -83,7 +97,7 @@ export function idLine(cell, name, id) {
 }
 
 // copy copies a text. Where the browser does not let it, because the page came by HTTP from another machine, it selects it.
-async function copy(button, node) {
+export async function copy(button, node) {
   let done = 'Copied'
   try {
     await navigator.clipboard.writeText(node.textContent)

@@ -1,0 +1,87 @@
+// Package console changes keys through the admin listener: by pages for people, which work without JavaScript, and by an API
+// for programs. Both make the same edits of the key file. Who may do that, package signin knows.
+package console
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/flowlatch/flowlatch/proxy"
+	"github.com/flowlatch/flowlatch/proxy/admin/signin"
+)
+
+// Options are what a Console is made of.
+type Options struct {
+	// Door lets in whoever may change keys. Nil means nobody: pages and API then say how to change that.
+	Door *signin.Door
+	// Proxy has the keys that are active, and their use. Required.
+	Proxy *proxy.Proxy
+	// ClientPort is the port where clients connect. Empty: it is not known.
+	ClientPort string
+	// UpstreamAPI is the path of a file with an API key of Flowise. The chatflows that it has are then offered by name. Empty:
+	// only those of the key file are.
+	UpstreamAPI string
+}
+
+// Console serves the pages below /console/ and the API below /api/. All methods may be called concurrently.
+type Console struct {
+	door  *signin.Door
+	proxy *proxy.Proxy
+	opts  proxy.Options // of the proxy
+	path  string        // of the key file
+	port  string        // where clients connect
+
+	upstream upstream
+}
+
+// New returns a console.
+func New(o Options) *Console {
+	c := &Console{door: o.Door, proxy: o.Proxy, opts: o.Proxy.Options(), port: o.ClientPort}
+	c.upstream.path, c.upstream.url, c.upstream.certificates = o.UpstreamAPI, c.opts.Upstream.String(), c.opts.Certificates
+	c.path = c.opts.Store.Status().Path
+	return c
+}
+
+// Register adds pages and API to the admin listener.
+func (c *Console) Register(mux *http.ServeMux) {
+	c.registerPages(mux)
+	for _, op := range operations {
+		mux.HandleFunc(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) { c.serveAPI(w, r, op) })
+	}
+}
+
+// operator is who asks for a change.
+type operator struct {
+	session string // its name; empty for a program with the token
+	client  netip.Addr
+}
+
+// describe adds to a log line who changes what, and from where.
+func (o operator) describe(e *zerolog.Event, ch change) *zerolog.Event {
+	e.Str("action", ch.action).Str("client", o.client.String())
+	if o.session == "" {
+		e.Str("by", "admin token")
+	} else {
+		e.Str("by", "session "+o.session)
+	}
+	if ch.key != "" {
+		e.Str("key", ch.key)
+	}
+	if len(ch.chatflows) > 0 {
+		e.Strs("chatflows", ch.chatflows[:min(len(ch.chatflows), maxLogged)])
+	}
+	return e
+}
+
+// maxLogged is how many chatflows of a change are logged.
+const maxLogged = 20
+
+func (c *Console) now() time.Time {
+	if c.opts.Now != nil {
+		return c.opts.Now()
+	}
+	return time.Now()
+}

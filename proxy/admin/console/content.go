@@ -1,0 +1,252 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// How much of long lists a page shows.
+const (
+	rowsShown    = 100 // of a table
+	choicesShown = 200 // chatflows or keys to pick
+)
+
+// overview is the first page: the keys and the chatflows that the filter lets through.
+type overview struct {
+	Filter                  string
+	Keys                    KeyList
+	Chatflows               ChatflowList
+	KeyPages, ChatflowPages pages
+
+	file *file
+}
+
+// Label is how the file calls a chatflow.
+func (o overview) Label(id string) string { return o.file.label(id) }
+
+func (f *file) label(id string) string {
+	switch entry := f.snapshot.Entry(id); {
+	case id == keystore.EveryChatflow:
+		return "every chatflow"
+	case entry != nil:
+		return visible(entry.Label())
+	}
+	return id
+}
+
+// pages are the addresses of what stands before and after the part of a list that is shown; empty if nothing does.
+type pages struct{ Earlier, Later string }
+
+// pagesOf returns the addresses for the list whose offset has this name in the query.
+func pagesOf(q url.Values, name string, offset, matching int) (p pages) {
+	to := func(offset int) string {
+		other := url.Values{}
+		for k, v := range q {
+			other[k] = v
+		}
+		other.Set(name, strconv.Itoa(offset))
+		return "./?" + other.Encode()
+	}
+	if offset > 0 {
+		p.Earlier = to(max(0, offset-rowsShown))
+	}
+	if offset+rowsShown < matching {
+		p.Later = to(offset + rowsShown)
+	}
+	return p
+}
+
+func (c *Console) overview(f *file, r *http.Request) (shown, *Problem) {
+	q := r.URL.Query()
+	part := func(name string) page {
+		offset, _ := strconv.Atoi(q.Get(name)) // what is not a number is the beginning
+		return page{filter: strings.ToLower(strings.TrimSpace(q.Get("filter"))), offset: max(0, offset), limit: rowsShown}
+	}
+	o := overview{Filter: q.Get("filter"), file: f}
+	keys, chatflows := part("keys"), part("chatflows")
+	o.Keys, o.Chatflows = c.keys(f, keys), c.chatflows(f, chatflows)
+	o.KeyPages = pagesOf(q, "keys", keys.offset, o.Keys.Matching)
+	o.ChatflowPages = pagesOf(q, "chatflows", chatflows.offset, o.Chatflows.Matching)
+	return shown{"overview.html", "Keys and chatflows", o}, nil
+}
+
+// choice is a chatflow that can be picked.
+type choice struct {
+	ID, Name string
+	Chosen   bool
+}
+
+// chooser is the part of a form in which chatflows are picked or pasted.
+type chooser struct {
+	ChooseTitle string
+	Choices     []choice
+	MoreChoices int
+	Unlisted    []choice // that Flowise has, and the key file does not
+	Fault       string   // why Flowise cannot be asked
+	Pasted      string
+}
+
+// chooser offers the chatflows of the file but some, and those of Flowise. What r has chosen stays so.
+func (c *Console) chooser(f *file, title string, r *http.Request, but func(*keystore.Chatflow) bool) chooser {
+	chosen := append(append([]string{}, r.URL.Query()["chatflow"]...), r.PostForm["chatflow"]...)
+	ch := chooser{ChooseTitle: title, Pasted: r.PostForm.Get("pasted")}
+	for _, entry := range f.snapshot.Chatflows() {
+		if but != nil && but(entry) {
+			continue
+		}
+		one := choice{entry.ID, entry.Name, slices.Contains(chosen, entry.ID)}
+		if len(ch.Choices) >= choicesShown && !one.Chosen {
+			ch.MoreChoices++
+			continue
+		}
+		ch.Choices = append(ch.Choices, one)
+	}
+	ch.Unlisted, ch.Fault = c.unlisted(f, chosen)
+	for _, id := range r.URL.Query()["chatflow"] { // of a link; it may not be listed yet
+		if f.snapshot.Entry(id) == nil && !slices.ContainsFunc(ch.Unlisted, func(one choice) bool { return one.ID == id }) {
+			ch.Pasted = strings.TrimSpace(ch.Pasted + "\n" + id)
+		}
+	}
+	return ch
+}
+
+// unlisted returns the chatflows that Flowise has and the key file does not, or why it cannot be asked.
+func (c *Console) unlisted(f *file, chosen []string) (choices []choice, fault string) {
+	found, err := c.upstream.list()
+	if err != nil {
+		fault = err.Error()
+	}
+	for _, one := range found {
+		if f.snapshot.Entry(one.ID) == nil && len(choices) < choicesShown && c.accepts(one.ID) {
+			choices = append(choices, choice{one.ID, one.Name, slices.Contains(chosen, one.ID)})
+		}
+	}
+	return choices, fault
+}
+
+// opened is a chatflow that a key opens. Only says that no other key does, and that it is not public.
+type opened struct {
+	ID, Name string
+	Only     bool
+}
+
+// idOf returns the ID of what a page is about, or a form on it.
+func idOf(r *http.Request) string {
+	if r.Method == http.MethodPost {
+		return r.PostFormValue("id")
+	}
+	return r.URL.Query().Get("id")
+}
+
+// keyPage is about one key.
+type keyPage struct {
+	Key
+	Opens []opened
+	Only  []opened // of these
+	chooser
+}
+
+func (c *Console) keyPage(f *file, r *http.Request) (shown, *Problem) {
+	id := idOf(r)
+	k, p := f.key(id)
+	if p != nil {
+		return shown{}, p
+	}
+	page := keyPage{Key: c.key(f, k)}
+	for _, chatflow := range page.Chatflows {
+		entry := f.snapshot.Entry(chatflow)
+		o := opened{chatflow, entry.Name, len(entry.Keys()) == 1 && !entry.Public}
+		page.Opens = append(page.Opens, o)
+		if o.Only {
+			page.Only = append(page.Only, o)
+		}
+	}
+	page.chooser = c.chooser(f, "Open more chatflows", r, func(entry *keystore.Chatflow) bool { return entry.Lists(k) })
+	return shown{"key.html", "Key " + k.ID, page}, nil
+}
+
+// places are the key files of a directory, of which one gets what is new; none if there is no directory.
+type places struct {
+	Files []string
+	File  string // that was chosen
+}
+
+func (f *file) places(r *http.Request) places {
+	p := places{File: r.PostForm.Get("file")}
+	if f.snapshot.IsDirectory() {
+		for path := range f.versions {
+			p.Files = append(p.Files, filepath.Base(path))
+		}
+		slices.Sort(p.Files)
+	}
+	return p
+}
+
+// newKeyPage is the form of a new key, with what was filled in already.
+type newKeyPage struct {
+	ID, Owner, NotAfter                                string
+	Requests, Concurrent, Stream, StreamSeconds, Bytes string
+	chooser
+	places
+}
+
+// HasLimits reports whether a limit was filled in.
+func (p newKeyPage) HasLimits() bool {
+	return p.Requests+p.Concurrent+p.Stream+p.StreamSeconds+p.Bytes != ""
+}
+
+func (c *Console) newKeyPage(f *file, r *http.Request) (shown, *Problem) {
+	_ = r.ParseForm() // a form that cannot be parsed is empty
+	v := r.PostForm.Get
+	return shown{"new-key.html", "New key", newKeyPage{
+		ID: v("id"), Owner: v("owner"), NotAfter: v("not_after"),
+		Requests: v("requests"), Concurrent: v("concurrent"), Stream: v("stream"), StreamSeconds: v("stream_seconds"), Bytes: v("bytes"),
+		chooser: c.chooser(f, "Chatflows that it opens", r, nil), places: f.places(r),
+	}}, nil
+}
+
+// chatflowPage is about one chatflow.
+type chatflowPage struct {
+	Chatflow
+	Others []string // keys that it does not list
+}
+
+func (c *Console) chatflowPage(f *file, r *http.Request) (shown, *Problem) {
+	id := idOf(r)
+	entry, p := f.chatflow(id)
+	if p != nil {
+		return shown{}, p
+	}
+	page := chatflowPage{Chatflow: chatflowOf(entry)}
+	for _, k := range f.snapshot.Keys() {
+		if len(page.Others) < choicesShown && !entry.Lists(k) {
+			page.Others = append(page.Others, k.ID)
+		}
+	}
+	return shown{"chatflow.html", "Chatflow " + f.label(id), page}, nil
+}
+
+// newChatflowPage is the form of a chatflow to list, with what was filled in already.
+type newChatflowPage struct {
+	ID, Name, Keys string
+	Public         bool
+	Unlisted       []choice // that Flowise has
+	places
+}
+
+func (c *Console) newChatflowPage(f *file, r *http.Request) (shown, *Problem) {
+	_ = r.ParseForm() // a form that cannot be parsed is empty
+	v := r.PostForm.Get
+	p := newChatflowPage{ID: v("id"), Name: v("name"), Keys: v("keys"), Public: v("public") == "true", places: f.places(r)}
+	if p.ID == "" {
+		p.ID = r.URL.Query().Get("id")
+	}
+	p.Unlisted, _ = c.unlisted(f, nil)
+	return shown{"new-chatflow.html", "List a chatflow", p}, nil
+}

@@ -1,0 +1,99 @@
+package console_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
+)
+
+// TestDirectory changes keys in a directory of key files: each change is one of the file that lists the key.
+func TestDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(name string) string {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	const secretB = "secret-of-b-0123456789"
+	a := "version: 1\nkeys:\n  - {id: key-a, secret: " + secretA + "}\nchatflows:\n  - {id: " + botA + ", name: support, keys: [key-a]}\n"
+	b := "version: 1 # of team B\nkeys:\n  - {id: key-b, secret: " + secretB + "}\nchatflows:\n  - {id: " + botB + ", keys: [key-b]}\n"
+	write("a.yaml", a)
+	write("b.yaml", b)
+	g := newGateAt(t, dir, token)
+
+	if _, key := g.api(t, "GET", "/api/keys/key-b", "", ""); key["file"] != "b.yaml" {
+		t.Errorf("key-b = %v, want that it is in b.yaml", key)
+	}
+	for name, want := range map[string]string{"": "say which key file", "../x.yaml": "want the name of a file", ".x.yaml": "want the name of a file", "x.txt": "want the name of a file"} {
+		if status, p := g.api(t, "POST", "/api/keys", "*", `{"id": "new", "file": "`+name+`"}`); status != 400 || !strings.Contains(fmt.Sprint(p["detail"]), want) {
+			t.Errorf("new key in %q = %d %v, want 400", name, status, p)
+		}
+	}
+	secret := g.do(t, "POST", "/api/keys", `{"id": "new", "chatflows": ["`+botC+`"], "file": "c.yaml"}`)["secret"].(string)
+	if got := g.call(t, botC, secret); got != 200 || read("a.yaml") != a || read("b.yaml") != b {
+		t.Errorf("request with a key of a new file = %d, want 200, and the other files as they were", got)
+	}
+	if status, p := g.api(t, "POST", "/api/keys", "*", `{"id": "key-a", "file": "c.yaml"}`); status != 422 {
+		t.Errorf("a key of another file once more = %d %v, want 422", status, p)
+	}
+	if status, p := g.api(t, "POST", "/api/keys/new/grant", "*", `{"chatflows": ["support"]}`); status != 422 {
+		t.Errorf("granting a chatflow of another file = %d %v, want 422", status, p)
+	}
+	seen := g.version(t)
+	g.do(t, "POST", "/api/chatflows/"+botB+"/public", "")
+	if got := g.call(t, botB, ""); got != 200 || !strings.HasPrefix(read("b.yaml"), "version: 1 # of team B\n") {
+		t.Errorf("request for a chatflow that was made public = %d, want 200, and b.yaml edited: %s", got, read("b.yaml"))
+	}
+	if status, p := g.api(t, "POST", "/api/keys/key-a/disable", seen, ""); status != 412 || p["version"] != strings.Trim(g.version(t), `"`) {
+		t.Errorf("change for a version that another file has left = %d %v, want 412", status, p)
+	}
+
+	testkit.ReplaceFile(t, filepath.Join(dir, "b.yaml"), "version: 1\nkeys: [")
+	g.request("POST", "/-/reload", "")
+	if status, p := g.api(t, "POST", "/api/keys/key-a/disable", g.version(t), ""); status != 200 {
+		t.Errorf("disabling a key while the file of another team is broken = %d %v, want 200", status, p)
+	}
+	if old, other := g.call(t, botA, secretA), g.call(t, botB, secretB); old != 401 || other != 200 {
+		t.Errorf("requests = %d with the disabled key and %d with that of the broken file, want 401 and 200", old, other)
+	}
+	page := g.browser(t)
+	wantIn(t, "form of a new key", page.get(t, "new-key", 200), `name="file"`, `<option value="a.yaml">`)
+	wantIn(t, "page of the key", page.get(t, "key?id=key-a", 200), "Key file", "a.yaml", "disabled")
+}
+
+// TestFlowiseLosesKeys changes a key while Flowise has lost its own: that is applied, and does not mean that the loss was
+// meant.
+func TestFlowiseLosesKeys(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const web = "a-secret-of-flowise-000000000"
+	write("api.json", `[{"keyName":"Web","id":"1","apiKey":"`+web+`"}]`)
+	g := newGateAt(t, write("keys.yaml", strings.Replace(keyFile, "keys:\n", "flowise_api_keys: api.json\nkeys:\n", 1)+"  - {id: "+botC+", keys: [Web]}\n"), token)
+	testkit.ReplaceFile(t, filepath.Join(dir, "api.json"), `[{"keyName":"DefaultKey","id":"2","apiKey":"a-fresh-secret-000000000"}]`)
+	g.do(t, "POST", "/api/keys/key-a/disable", "")
+	if own, flowise := g.call(t, botA, secretA), g.call(t, botC, web); own != 401 || flowise != 200 {
+		t.Errorf("requests = %d with the disabled key and %d with a key that Flowise has lost, want 401 and 200", own, flowise)
+	}
+}

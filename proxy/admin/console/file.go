@@ -1,0 +1,94 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
+	"github.com/flowlatch/flowlatch/keystore/watch"
+)
+
+// file is the key file as it is on disk, which need not be what is applied; or all of a directory of key files.
+type file struct {
+	version  string            // of all together: see edit.Version
+	versions map[string]string // of each, by its path
+	snapshot *keystore.Snapshot
+}
+
+// maxFile is the size of the largest key file that is edited here, in bytes, or of all in a directory: some 20,000 keys. An
+// edit takes seventy times as much memory for a moment, which a gate in a small container may not have.
+const maxFile = 2 << 20
+
+// read reads the key file, or all of the directory.
+func (c *Console) read() (*file, *Problem) {
+	if c.opts.Store.Snapshot().IsDirectory() {
+		return c.readDirectory()
+	}
+	data, err := watch.ReadFile(c.path, maxFile)
+	if err != nil {
+		return nil, unreadable(c.path, err)
+	}
+	f := &file{version: edit.Version(data), snapshot: c.opts.Store.Snapshot()}
+	f.versions = map[string]string{c.path: f.version}
+	if f.snapshot.Hash() == f.version[:8] { // it is what is applied, which is the usual case
+		return f, nil
+	}
+	if f.snapshot, err = keystore.ParseDraft(c.path, data); err != nil {
+		return nil, newProblem(fileInvalid, fmt.Sprintf("the key file is invalid, so it cannot be changed here; the last good keys stay active. Correct it by hand:\n%v", err))
+	}
+	return f, nil
+}
+
+// unreadable is the problem of a key file that cannot be read.
+func unreadable(path string, err error) *Problem {
+	p := newProblem(fileInvalid, keystore.ReadError(path, err).Error())
+	if errors.Is(err, watch.ErrTooLarge) {
+		p.Detail += "; change it by `flowlatch key`, or by the program that writes it"
+	}
+	return p
+}
+
+// readDirectory reads the key files of the directory. If one of them has a fault, what is applied is shown in place of what is
+// there: a broken file of one team must not keep another from revoking a key.
+func (c *Console) readDirectory() (*file, *Problem) {
+	f := &file{versions: map[string]string{}}
+	var all strings.Builder // all versions
+	size := 0
+	for _, st := range c.opts.Store.Status().Files {
+		if !keystore.IsKeyFile(st.File) {
+			continue // the directory itself, or the file of Flowise
+		}
+		path := filepath.Join(c.path, st.File)
+		data, err := watch.ReadFile(path, maxFile)
+		if size += len(data); errors.Is(err, watch.ErrTooLarge) || size > maxFile {
+			return nil, unreadable(c.path, watch.ErrTooLarge)
+		}
+		f.versions[path] = edit.Version(data)
+		fmt.Fprintln(&all, st.File, f.versions[path])
+	}
+	f.version = edit.Version([]byte(all.String()))
+	f.snapshot = c.opts.Store.Snapshot()
+	if store, err := keystore.Open(c.path, keystore.Options{MayBeEmpty: true}); err == nil {
+		f.snapshot = store.Snapshot()
+	}
+	return f, nil
+}
+
+// place returns the path of the file that gets what is new. name is that of one in the directory, if there is one; it need not
+// exist.
+func (c *Console) place(f *file, name string) (string, *Problem) {
+	switch isDirectory := f.snapshot.IsDirectory(); {
+	case !isDirectory && name == "":
+		return c.path, nil
+	case !isDirectory:
+		return "", newProblem(malformed, "file: it is for a directory of key files, and --keys names a file; leave it out")
+	case name == "":
+		return "", newProblem(malformed, "file: --keys names a directory; say which key file in it gets this, such as team.yaml")
+	case !keystore.IsKeyFile(name) || filepath.Base(name) != name:
+		return "", newProblem(malformed, fmt.Sprintf("file: %.100q: want the name of a file in the directory, such as team.yaml (*.yaml, *.yml or *.json, not hidden)", name))
+	}
+	return filepath.Join(c.path, name), nil
+}

@@ -1,0 +1,213 @@
+package console
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
+)
+
+// NewKey is a key to make.
+type NewKey struct {
+	ID        string   `json:"id"`
+	Owner     string   `json:"owner,omitempty"`
+	Chatflows []string `json:"chatflows,omitempty"` // IDs, names, or addresses of Flowise
+	NotBefore string   `json:"not_before,omitempty"`
+	NotAfter  string   `json:"not_after,omitempty"`
+	// Limits are as the key file has them, such as {"requests": ["10/1s", "10000/month"], "concurrent": 4}.
+	Limits json.RawMessage `json:"limits,omitempty"`
+	// File is the name of the file that gets the key, if --keys names a directory.
+	File string `json:"file,omitempty"`
+}
+
+// Rotation gives a key a new secret.
+type Rotation struct {
+	// Overlap is how long the other secrets stay valid, such as "24h". Empty means 24 hours.
+	Overlap string `json:"overlap,omitempty"`
+}
+
+// Grant names chatflows that a key is to open.
+type Grant struct {
+	Chatflows []string `json:"chatflows"` // IDs, names, or addresses of Flowise
+}
+
+// Withdrawal names chatflows that a key is not to open any more.
+type Withdrawal struct {
+	Chatflows []string `json:"chatflows"`
+	// Close removes the entries of chatflows that list no other key; otherwise they refuse the change.
+	Close bool `json:"close,omitempty"`
+}
+
+// Deletion removes a key.
+type Deletion struct {
+	Close bool `json:"close,omitempty"` // as for a Withdrawal
+}
+
+const defaultOverlap = 24 * time.Hour
+
+func (c *Console) makeKey(f *file, _ string, n *NewKey) (change, *Problem) {
+	if k := f.snapshot.Key(n.ID); k != nil {
+		return change{}, newProblem(refused, fmt.Sprintf("there is a key %q already; choose another ID, or give that one a new secret", n.ID))
+	}
+	ids, p := c.chatflowIDs(f, n.Chatflows)
+	if p != nil {
+		return change{}, p
+	}
+	from, p1 := parseTime("not_before", n.NotBefore)
+	until, p2 := parseTime("not_after", n.NotAfter)
+	if p := cmp.Or(p1, p2); p != nil {
+		return change{}, p
+	}
+	if !until.IsZero() && !until.After(c.now()) {
+		return change{}, newProblem(refused, "not_after is in the past, so the key would never be valid")
+	}
+	limits, p := parseLimits(n.Limits)
+	if p != nil {
+		return change{}, p
+	}
+	place, p := c.place(f, n.File)
+	if p != nil {
+		return change{}, p
+	}
+	secret := keystore.Generate()
+	names := c.namesOf(f, ids)
+	added := edit.NewKey{ID: n.ID, Owner: n.Owner, Limits: limits, Digest: keystore.DigestOf(secret), NotBefore: from, NotAfter: until, Chatflows: ids}
+	return change{action: "make", file: place, key: n.ID, chatflows: ids, secret: secret, edit: func(file string, data []byte) ([]byte, error) {
+		next, err := edit.AddKey(file, data, added)
+		return named(names, file, next, err)
+	}}, nil
+}
+
+// parseLimits parses an object of JSON, which is a part of a key file in YAML as well.
+func parseLimits(object json.RawMessage) (*keystore.Limits, *Problem) {
+	text := strings.TrimSpace(string(object))
+	if text == "" || text == "null" {
+		return nil, nil //nolint:nilnil // none is a limit, too
+	}
+	inner, opens := strings.CutPrefix(text, "{")
+	inner, closes := strings.CutSuffix(inner, "}")
+	if !opens || !closes {
+		return nil, newProblem(malformed, `limits: want an object such as {"requests": ["10/1s"], "concurrent": 4}`)
+	}
+	limits, err := keystore.ParseLimits(inner)
+	if err != nil {
+		return nil, newProblem(refused, err.Error())
+	}
+	return limits, nil
+}
+
+// parseTime parses a time as RFC 3339 writes it, or a day, which stands for its beginning in UTC. Empty is none.
+func parseTime(name, text string) (time.Time, *Problem) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, newProblem(malformed, fmt.Sprintf("%s: %.40q: want a day such as 2027-01-31, or a time such as 2027-01-31T18:00:00Z", name, text))
+}
+
+func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem) {
+	k, p := f.key(id)
+	if p != nil {
+		return change{}, p
+	}
+	overlap := defaultOverlap
+	if ask.Overlap != "" {
+		var err error
+		if overlap, err = time.ParseDuration(ask.Overlap); err != nil || overlap < 0 {
+			return change{}, newProblem(malformed, fmt.Sprintf("overlap: %.40q: want how long the old secret stays valid, such as 24h or 30m", ask.Overlap))
+		}
+	}
+	secret := keystore.Generate()
+	return change{action: "rotate", file: k.File(), key: id, secret: secret, edit: func(file string, data []byte) ([]byte, error) {
+		return edit.RotateKey(file, data, id, keystore.DigestOf(secret), c.now().Add(overlap))
+	}}, nil
+}
+
+// ofKey is a change of a key that needs no more than its ID.
+func ofKey(f *file, action, id string, do func(file string, data []byte, id string) ([]byte, error)) (change, *Problem) {
+	k, p := f.key(id)
+	if p != nil {
+		return change{}, p
+	}
+	return change{action: action, file: k.File(), key: id, edit: func(file string, data []byte) ([]byte, error) { return do(file, data, id) }}, nil
+}
+
+func (c *Console) disableKey(f *file, id string) (change, *Problem) {
+	return ofKey(f, "disable", id, edit.DisableKey)
+}
+
+func (c *Console) enableKey(f *file, id string) (change, *Problem) {
+	return ofKey(f, "enable", id, edit.EnableKey)
+}
+
+func (c *Console) deleteKey(f *file, id string, ask *Deletion) (change, *Problem) {
+	return ofKey(f, "delete", id, func(file string, data []byte, id string) ([]byte, error) {
+		return edit.DeleteKey(file, data, id, ask.Close)
+	})
+}
+
+func (c *Console) grantKey(f *file, id string, ask *Grant) (change, *Problem) {
+	ids, p := c.chatflowIDs(f, ask.Chatflows)
+	if p != nil {
+		return change{}, p
+	}
+	names := c.namesOf(f, ids)
+	return c.ofChatflows(f, "grant", id, ids, func(file string, data []byte, ids []string) ([]byte, error) {
+		next, err := edit.GrantKey(file, data, id, ids)
+		return named(names, file, next, err)
+	})
+}
+
+func (c *Console) withdrawKey(f *file, id string, ask *Withdrawal) (change, *Problem) {
+	return c.ofChatflows(f, "withdraw", id, ask.Chatflows, func(file string, data []byte, ids []string) ([]byte, error) {
+		return edit.WithdrawKey(file, data, id, ids, ask.Close)
+	})
+}
+
+// namesOf returns the names that Flowise has for the chatflows that are new in the key file. It is asked before an edit, which
+// keeps others out.
+func (c *Console) namesOf(f *file, ids []string) map[string]string {
+	names := map[string]string{}
+	for _, id := range ids {
+		if f.snapshot.Entry(id) != nil {
+			continue
+		}
+		if name := c.upstream.nameOf(id); name != "" {
+			names[id] = name
+		}
+	}
+	return names
+}
+
+// named gives chatflows of a key file their names, if the edit before that has gone well.
+func named(names map[string]string, file string, data []byte, err error) ([]byte, error) {
+	for _, id := range slices.Sorted(maps.Keys(names)) {
+		if err == nil {
+			data, err = edit.NameChatflow(file, data, id, names[id])
+		}
+	}
+	return data, err
+}
+
+// ofChatflows is a change of what chatflows a key opens.
+func (c *Console) ofChatflows(f *file, action, key string, texts []string, do func(file string, data []byte, ids []string) ([]byte, error)) (change, *Problem) {
+	k, p := f.key(key)
+	if p != nil {
+		return change{}, p
+	}
+	if len(texts) == 0 {
+		return change{}, newProblem(malformed, "chatflows: name one or more")
+	}
+	ids, p := c.chatflowIDs(f, texts)
+	return change{action: action, file: k.File(), key: key, chatflows: ids, edit: func(file string, data []byte) ([]byte, error) { return do(file, data, ids) }}, p
+}

@@ -1,0 +1,148 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// Key is a key as the key file has it.
+type Key struct {
+	ID        string     `json:"id"`
+	File      string     `json:"file,omitempty"` // that lists it, in a directory of key files
+	Owner     string     `json:"owner,omitempty"`
+	Status    string     `json:"status"` // valid, disabled, expired, not_yet_valid
+	NotBefore *time.Time `json:"not_before,omitempty"`
+	NotAfter  *time.Time `json:"not_after,omitempty"`
+	Secrets   []Secret   `json:"secrets"`
+	Limits    string     `json:"limits,omitempty"` // in words
+	// Chatflows are the IDs of those that list the key; "*" stands for all.
+	Chatflows []string   `json:"chatflows"`
+	LastUsed  *time.Time `json:"last_used,omitempty"` // since the start of this gate
+}
+
+// Secret is one secret of a key, by its public fingerprint.
+type Secret struct {
+	Fingerprint string     `json:"fingerprint"`
+	NotBefore   *time.Time `json:"not_before,omitempty"`
+	NotAfter    *time.Time `json:"not_after,omitempty"`
+}
+
+// KeyList is some of the keys, in the order of the key file.
+type KeyList struct {
+	Total    int   `json:"total"`
+	Matching int   `json:"matching"` // the filter
+	Keys     []Key `json:"keys"`
+}
+
+// maxShown is how many keys or chatflows a list has at most.
+const maxShown = 1000
+
+// page is which part of a list is asked for.
+type page struct {
+	filter        string // lower case
+	offset, limit int
+}
+
+func parsePage(q url.Values, limit int) (page, *Problem) {
+	p := page{filter: strings.ToLower(strings.TrimSpace(q.Get("filter"))), limit: limit}
+	for name, to := range map[string]*int{"offset": &p.offset, "limit": &p.limit} {
+		text := q.Get(name)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return p, newProblem(malformed, fmt.Sprintf("%s: %.20q: want a number from 0", name, text))
+		}
+		*to = n
+	}
+	p.limit = min(p.limit, maxShown)
+	return p, nil
+}
+
+func (p page) has(texts ...string) bool {
+	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), p.filter) })
+}
+
+// cut returns the part of a list.
+func cut[T any](p page, all []T) []T {
+	from := min(p.offset, len(all))
+	return all[from:min(from+p.limit, len(all))]
+}
+
+func (c *Console) showKeys(r *http.Request, f *file) (any, *Problem) {
+	p, problem := parsePage(r.URL.Query(), 100)
+	if problem != nil {
+		return nil, problem
+	}
+	return c.keys(f, p), nil
+}
+
+func (c *Console) keys(f *file, p page) KeyList {
+	var matching []*keystore.Key
+	for _, k := range f.snapshot.Keys() {
+		if p.has(k.ID, k.Owner) {
+			matching = append(matching, k)
+		}
+	}
+	list := KeyList{Total: len(f.snapshot.Keys()), Matching: len(matching), Keys: []Key{}}
+	for _, k := range cut(p, matching) {
+		list.Keys = append(list.Keys, c.key(f, k))
+	}
+	return list
+}
+
+func (c *Console) showKey(r *http.Request, f *file) (any, *Problem) {
+	k, p := f.key(r.PathValue("id"))
+	if p != nil {
+		return nil, p
+	}
+	return c.key(f, k), nil
+}
+
+// key finds a key of the file.
+func (f *file) key(id string) (*keystore.Key, *Problem) {
+	k, err := f.snapshot.KeyNamed(id)
+	if err != nil {
+		return nil, newProblem(notFound, err.Error())
+	}
+	return k, nil
+}
+
+func (c *Console) key(f *file, k *keystore.Key) Key {
+	shown := Key{
+		ID: k.ID, Owner: k.Owner, Status: k.Validity(c.now()).String(), NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()),
+		Secrets: []Secret{}, Chatflows: []string{}, LastUsed: optional(c.proxy.Stats().LastUsed(k.ID)),
+	}
+	if f.snapshot.IsDirectory() {
+		shown.File = filepath.Base(k.File())
+	}
+	if !k.Limits.Empty() {
+		shown.Limits = k.Limits.String()
+	}
+	for _, s := range k.Secrets() {
+		shown.Secrets = append(shown.Secrets, Secret{s.Fingerprint(), optional(s.NotBefore()), optional(s.NotAfter())})
+	}
+	for _, chatflow := range f.snapshot.Chatflows() {
+		if chatflow.Lists(k) {
+			shown.Chatflows = append(shown.Chatflows, chatflow.ID)
+		}
+	}
+	return shown
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

@@ -1,0 +1,103 @@
+package console
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/flowise"
+	"github.com/flowlatch/flowlatch/proxy/certificate"
+)
+
+// The bounds of asking Flowise for its chatflows.
+const (
+	upstreamAge     = 30 * time.Second // of a list that is asked for again
+	upstreamTimeout = 5 * time.Second
+	maxUpstreamList = 16 << 20 // bytes; each chatflow comes with its drawing
+)
+
+// upstream lists the chatflows that Flowise has. Its methods may be called concurrently.
+type upstream struct {
+	path         string // of the file with an API key; empty: nothing is listed
+	url          string
+	certificates *certificate.Store
+
+	mu    sync.Mutex // guards what follows; not held while Flowise is asked
+	asked time.Time
+	done  chan struct{} // closed when the list that is asked for is there; nil if none is
+	found []flowise.Chatflow
+	err   error
+}
+
+// list returns the chatflows of Flowise: those that it had a moment ago or, of callers at once, one asks and the others wait.
+// With an error, they are those that it had when it was last asked.
+func (u *upstream) list() ([]flowise.Chatflow, error) {
+	if u.path == "" {
+		return nil, nil
+	}
+	u.mu.Lock()
+	done := u.done
+	if done == nil && time.Since(u.asked) < upstreamAge {
+		defer u.mu.Unlock()
+		return u.found, u.err
+	}
+	if done == nil {
+		done = make(chan struct{})
+		u.done = done
+		go u.ask(done)
+	}
+	u.mu.Unlock()
+	<-done // it has an end: see ask
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.found, u.err
+}
+
+// ask asks Flowise, and closes done.
+func (u *upstream) ask(done chan struct{}) {
+	found, err := u.chatflows()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.err = err; err == nil {
+		u.found = found
+	}
+	u.asked, u.done = time.Now(), nil
+	close(done)
+}
+
+func (u *upstream) chatflows() ([]flowise.Chatflow, error) {
+	credential, err := flowise.ReadAPIKey(u.path) // anew, since it may have changed
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), upstreamTimeout)
+	defer cancel()
+	o := flowise.Options{URL: u.url, Credential: credential, Timeout: upstreamTimeout, MaxResponse: maxUpstreamList}
+	if tls := u.certificates.Upstream(); tls != nil {
+		o.RootCAs = tls.RootCAs
+	}
+	return flowise.Chatflows(ctx, o)
+}
+
+// nameOf returns the name that Flowise has for a chatflow, if that can be the name in a key file.
+func (u *upstream) nameOf(id string) string {
+	found, _ := u.list()
+	for _, c := range found {
+		if c.ID == id && keystore.ValidateText("name", c.Name) == nil {
+			return c.Name
+		}
+	}
+	return ""
+}
+
+// named returns the IDs of the chatflows that Flowise calls by a name.
+func (u *upstream) named(name string) (ids []string) {
+	found, _ := u.list()
+	for _, c := range found {
+		if c.Name == name {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}

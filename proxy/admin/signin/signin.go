@@ -1,0 +1,113 @@
+// Package signin knows who may change keys on the admin listener: whoever has the admin token, which a program sends with
+// each request as Bearer and a person once, to get a session. What may be changed is left to package console.
+package signin
+
+import (
+	"context"
+	"crypto/subtle"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/watch"
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// Options are what a Door is made of.
+type Options struct {
+	// File has the admin token. It is read again when it changes. Required.
+	File string
+	// Poll is how often the file is looked at without an event. Zero means [watch.Poll].
+	Poll time.Duration
+	// Failures is how often a client address may try a wrong token before it gets 429. The zero value means
+	// [proxy.DefaultFailureLimit].
+	Failures proxy.FailureLimit
+	// Log is where lines go. The zero value discards them.
+	Log zerolog.Logger
+	// Now is the clock of sessions. Nil means [time.Now].
+	Now func() time.Time
+}
+
+// Door lets in whoever has the admin token. All methods may be called concurrently.
+type Door struct {
+	opts     Options
+	token    atomic.Pointer[keystore.Digest] // the last good one
+	fault    fault                           // of the file; only Run uses it
+	failures *proxy.Failures
+	sessions sessions
+}
+
+// Open reads the file with the token. A file that cannot be read, or has no good token, is an error.
+func Open(o Options) (*Door, error) {
+	token, err := ReadToken(o.File)
+	if err != nil {
+		return nil, err
+	}
+	if o.Failures == (proxy.FailureLimit{}) {
+		o.Failures = proxy.DefaultFailureLimit
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	d := &Door{opts: o, failures: proxy.NewFailures(o.Failures), sessions: sessions{byDigest: map[keystore.Digest]*Session{}}}
+	d.token.Store(&token)
+	return d, nil
+}
+
+// Run reads the file again when it changes, until ctx is done. A changed token ends all sessions.
+func (d *Door) Run(ctx context.Context) {
+	watch.Run(ctx, d.opts.Poll, func() []string { return []string{d.opts.File} }, d.reload)
+}
+
+// Refusal is why somebody was not let in.
+type Refusal struct {
+	// RetryAfter is not zero if the address has tried too many wrong tokens; it is told when to try again.
+	RetryAfter time.Duration
+}
+
+// Bearer returns nil if the request has the token as Bearer (RFC 6750, section 2.1). Like a request with a valid key, one
+// with the right token is never refused because others of its address had a wrong one.
+func (d *Door) Bearer(r *http.Request) *Refusal {
+	return d.check(r, bearer(r.Header))
+}
+
+// bearer returns the token of a request, or nothing.
+func bearer(h http.Header) string {
+	values := h["Authorization"]
+	if len(values) != 1 {
+		return ""
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
+}
+
+// check compares digests, so its time tells nothing about the token.
+func (d *Door) check(r *http.Request, token string) *Refusal {
+	given := keystore.DigestOf(token)
+	if subtle.ConstantTimeCompare(given[:], d.token.Load()[:]) == 1 {
+		return nil
+	}
+	client := Client(r)
+	after, tooMany := d.failures.Count(client, time.Now())
+	if !tooMany { // those beyond would fill the log
+		d.opts.Log.Warn().Str("client", client.String()).Bool("token", token != "").Msg("admin token missing or wrong; a request to change keys was refused")
+	}
+	return &Refusal{RetryAfter: after}
+}
+
+// Client returns the address that a request came from. The admin listener believes no proxy.
+func Client(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil { // a unix socket
+		return netip.Addr{}
+	}
+	return peer.Addr().Unmap()
+}
