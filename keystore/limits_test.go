@@ -54,6 +54,9 @@ func TestLimitsCompared(t *testing.T) {
 		{chatflow, "", "limits: {concurrent: 1}", true, false},
 		{chatflow, "limits: {concurrent: 1}", "", true, true},
 		{chatflow, "limits: {concurrent: 1, per_client: {concurrent: 1}}", "limits: {concurrent: 1}", true, true},
+		{chatflow, "", "on_disconnect: abort", true, false},
+		{chatflow, "on_disconnect: abort", "on_disconnect: drain", true, true},
+		{chatflow, "", "on_disconnect: drain", false, false},
 		{chatflow, "limits: {per_client: {concurrent: 1}}", "limits: {per_client: {concurrent: 1, requests: 1/1s}}", true, false},
 	} {
 		parse := func(fields string) *Snapshot {
@@ -80,7 +83,7 @@ func TestLimitsString(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, _ := s.Chatflow("x")
-	const want = "3/1m30s requests, 600/1h requests, 10/day requests, 1024/week bytes, 5/month stream seconds, 2 at once, 10m a response, not enforced"
+	const want = "3/1m30s requests, 600/1h requests, 10/day requests, 1KiB/week bytes, 5/month stream seconds, 2 at once, 10m a response, not enforced"
 	if got := c.Limits.String(); got != want {
 		t.Errorf("String() = %q, want %q", got, want)
 	}

@@ -62,6 +62,9 @@ type Chatflow struct {
 	// Limits are how much all its keys together may use it, and ClientLimits how much each client address may; nil means
 	// without limit.
 	Limits, ClientLimits *Limits
+	// AbortOnDisconnect says that the upstream is told to end what a request has begun whose client leaves. Otherwise it
+	// goes on.
+	AbortOnDisconnect bool
 	// Line is the line of the chatflow in its file, from 1.
 	Line int
 	file *KeyFile

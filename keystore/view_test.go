@@ -36,6 +36,7 @@ type chatflowView struct {
 	Keys               []string
 	Body               keystore.BodyPolicy
 	Limits, Client     keystore.Limits
+	Abort              bool
 }
 
 func viewOf(s *keystore.Snapshot) view {
@@ -53,7 +54,7 @@ func viewOf(s *keystore.Snapshot) view {
 	}
 	for _, c := range s.Chatflows() {
 		cv := chatflowView{ID: c.ID, Name: c.Name, Public: c.Public, Upstream: c.UpstreamAuthorization.String(), Body: c.Body}
-		cv.Limits, cv.Client = valueOf(c.Limits), valueOf(c.ClientLimits)
+		cv.Limits, cv.Client, cv.Abort = valueOf(c.Limits), valueOf(c.ClientLimits), c.AbortOnDisconnect
 		for _, k := range c.Keys() {
 			cv.Keys = append(cv.Keys, k.ID)
 		}
@@ -135,6 +136,9 @@ func render(v view) string {
 			perClient = "per_client: " + perClient
 		}
 		line("    ", "limits", limits(c.Limits, perClient))
+		if c.Abort {
+			line("    ", "on_disconnect", "abort")
+		}
 		if len(c.Keys) > 0 {
 			line("    ", "keys", "["+strings.Join(quoteAll(c.Keys), ", ")+"]")
 		}

@@ -27,8 +27,9 @@ const (
 	maxAddressBodies   = 2  // of these, of a client address
 )
 
-// readBody reads the body where it must be understood before it is forwarded: where it names the chatflow, or where
-// the chatflow denies members. What is checked is what is sent upstream. Where nobody asks, it returns nil.
+// readBody reads the body where it must be understood before it is forwarded: where it names the chatflow, where the
+// chatflow denies members, or, if it is short, where it names the conversation that may have to be ended. What is checked is
+// what is sent upstream. Where nobody asks, it returns nil.
 // Clients without a valid key have memory of their own for it, which the others do not miss, and each address of theirs
 // has a part of it.
 func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) (*bufferedBody, *problem.Error) {
@@ -42,6 +43,8 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 		if refusal := checkForm(a, in); refusal != nil {
 			return nil, refusal
 		}
+		limit, within = p.opts.MaxCheckedBody, checkedBodyTime
+	case a.mayAbort() && isPlainJSON(in.Header) && in.ContentLength > 0 && in.ContentLength <= p.opts.MaxCheckedBody:
 		limit, within = p.opts.MaxCheckedBody, checkedBodyTime
 	default:
 		return nil, nil

@@ -70,6 +70,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	if key != nil && key.Browser != nil && a.Opens {
 		e.add("browser token", "%s", p.explainBrowser(r, data, a, key))
 	}
+	e.addDisconnect(*a)
 	return e
 }
 
@@ -117,6 +118,23 @@ func (e *Explanation) addLimits(a authorization) {
 		}
 		add("of the chatflow, for each client address", c.ClientLimits)
 	}
+}
+
+// addDisconnect adds what becomes of the request if its client leaves, where the upstream is told to end it.
+func (e *Explanation) addDisconnect(a authorization) {
+	if !a.mayAbort() {
+		return
+	}
+	how := a.Route.Abort
+	if path := a.abortPath(); path != "" {
+		e.add("if the client leaves", "%s %s", how.Method, path)
+		return
+	}
+	var members []string
+	for _, names := range how.Conversation {
+		members = append(members, strings.Join(names, "."))
+	}
+	e.add("if the client leaves", "it goes on: the body does not name its conversation (%s)", strings.Join(members, " or "))
 }
 
 // networksOf returns the networks from which a key may be used.

@@ -57,7 +57,8 @@ type Proxy struct {
 	sampler   logSampler
 	errorLog  *log.Logger // of net/http
 
-	endedLate atomic.Bool // a request has ended and was counted whose key or chatflow is gone
+	aborts    atomic.Int64 // requests by which the upstream is told to end others
+	endedLate atomic.Bool  // a request has ended and was counted whose key or chatflow is gone
 }
 
 // New returns a gate, or everything that is wrong with the options.

@@ -225,6 +225,9 @@ func printLimits(t *tabwriter.Writer, s *keystore.Snapshot) {
 		if !c.ClientLimits.Empty() {
 			add("chatflow "+c.Label(), c.ClientLimits.String()+", for each client address")
 		}
+		if c.AbortOnDisconnect {
+			add("chatflow "+c.Label(), "requests whose client leaves are ended")
+		}
 	}
 	if rows == nil {
 		return

@@ -92,9 +92,9 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{"github.com/rs/zerolog"},
 		},
 		"proxy/limit": {
-			own:   []string{"keystore", "keystore/watch"},
+			own:   []string{"keystore", "keystore/edit", "keystore/watch"},
 			avoid: []string{"net/http"},
-			only:  []string{"github.com/redis/rueidis"},
+			only:  []string{"github.com/redis/rueidis", "github.com/go-json-experiment/json/jsontext"},
 		},
 		"proxy/route": {
 			own:   []string{"proxy/problem", "keystore"},

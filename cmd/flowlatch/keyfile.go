@@ -29,7 +29,7 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 				return err
 			}
 			if err != nil { // must not keep the revocation of some other key from being applied
-				s.Warnings = append(s.Warnings, err.Error()+"; that chatflow gets 502 unless an older content was read")
+				s.Warnings = append(s.Warnings, err.Error()+"; the rest is applied")
 			}
 			proxy.WarnOfShares(s, c.LimitsReplicas.Count)
 			started, keys = true, len(s.Keys())

@@ -369,7 +369,7 @@ func TestStandings(t *testing.T) {
 		{Reason: limit.Concurrent, Limit: "3", N: 3, Left: 2, Observed: true},
 		{Reason: limit.Rate, Limit: "4/1s", N: 4, Left: 2, Window: time.Second, Reset: 150 * ms, Observed: true},
 		{Reason: limit.Quota, Limit: "10/day", Unit: keystore.Requests, N: 10, Left: 8, Window: day, Reset: day/2 - 100*ms, Observed: true},
-		{Reason: limit.Quota, Limit: "1024/month", Unit: keystore.Bytes, N: 1024, Left: 1000, Window: 30 * day, Reset: 2*day + day/2 - 100*ms, Observed: true},
+		{Reason: limit.Quota, Limit: "1KiB/month", Unit: keystore.Bytes, N: 1024, Left: 1000, Window: 30 * day, Reset: 2*day + day/2 - 100*ms, Observed: true},
 		{Reason: limit.Quota, Limit: "60/week", Unit: keystore.StreamSeconds, N: 60, Left: 59, Window: 7 * day, Reset: day + day/2 - 100*ms, Observed: true},
 	}
 	sortQuotas := cmp.Transformer("sort", func(s []limit.Standing) map[string]limit.Standing {

@@ -17,6 +17,7 @@ type Local struct {
 	clients         accounts[client]
 	users           accounts[user]
 	share           atomic.Pointer[Share]
+	pruned          atomic.Int64 // when Prune was first called, in nanoseconds since 1970
 }
 
 // client is a client address at a chatflow.
@@ -32,6 +33,7 @@ type user struct{ key, user string }
 type Grant struct {
 	accounts [Holders]*account
 	n        int
+	began    int64 // when it was counted, in seconds since 1970
 }
 
 // SetShare sets the part of all limits that this gate has. It takes effect with the next request.
@@ -56,6 +58,7 @@ func (l *Local) begin(g *Grant, holders []Holder, r rule, now time.Time) Verdict
 // begin counts a request, unless it exceeds a limit. The accounts are locked.
 func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 	accounts := g.accounts[:g.n]
+	g.began = now.Unix()
 	for i, a := range accounts {
 		a.enter(holders[i].Limits, r, now)
 	}
@@ -87,7 +90,7 @@ func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 func (g *Grant) undo(r rule, isRefused bool) {
 	for _, a := range g.accounts[:g.n] {
 		a.mu.Lock()
-		a.undo(r)
+		a.undo(r, g.began)
 		if isRefused {
 			a.refuse()
 		}
@@ -138,7 +141,7 @@ func (l *Local) End(g *Grant, u Use) { l.end(g, u) }
 // end reports whether it gives a place back that others may wait for.
 func (l *Local) end(g *Grant, u Use) (frees bool) {
 	for _, a := range g.accounts[:g.n] {
-		frees = a.end(u) || frees
+		frees = a.end(u, g.began) || frees
 	}
 	*g = Grant{}
 	return frees
@@ -154,9 +157,19 @@ func (l *Local) Share() Share {
 
 func (l *Local) rule() rule { return rule{rates: l.Share(), quotas: l.Share()} }
 
-// Prune forgets holders that are as good as new. It should be called now and then.
+// Prune forgets months for which usage is no longer kept, and holders that are as good as new. It should be called now and
+// then. In its first day it forgets no months: by then a clock that was wrong at the start has been set.
 func (l *Local) Prune(now time.Time) {
-	atRest := func(a *account) bool { return a.atRest(now) }
+	l.pruned.CompareAndSwap(0, now.UnixNano())
+	before := int64(0)
+	if now.UnixNano()-l.pruned.Load() > int64(24*time.Hour) {
+		before = now.AddDate(0, -monthsKept, 0).Unix()
+	}
+	atRest := func(a *account) bool {
+		a.enterPeriods(now)
+		a.forget(before)
+		return a.atRest(now)
+	}
 	l.keys.prune(atRest)
 	l.chatflows.prune(atRest)
 	l.clients.prune(atRest)

@@ -35,7 +35,7 @@ func Flowise() *Preset {
 	// they agree with each other, not with the row (services/feedback/validation.ts at 2.2.8 and 3.1.4).
 	rowAndMessage := []string{"id", "chatflowid", "chatId", "messageId"}
 	routes := []*Route{
-		{Group: "predict", Name: "prediction", Methods: []string{post}, Path: "prediction/" + inPath, Message: true},
+		{Group: "predict", Name: "prediction", Methods: []string{post}, Path: "prediction/" + inPath, Message: true, Abort: flowiseAbort},
 		{Group: "predict", Name: "chatflows-streaming", Methods: []string{get}, Path: "chatflows-streaming/" + inPath, Discovery: true},
 		{Group: "predict", Name: "chatflows-uploads", Methods: []string{get}, Path: "chatflows-uploads/" + inPath},
 		{Group: "predict", Name: "abort", Methods: []string{put}, Path: "chatmessage/abort/" + inPath + "/{chatId}"},

@@ -49,6 +49,8 @@ type Route struct {
 	// Nested are members of the JSON body in which the upstream looks for the body's other members as well. A body
 	// that has one is refused if the chatflow denies any member.
 	Nested []string
+	// Abort is how the upstream is told to end a request on this route. Nil: it cannot be told.
+	Abort *Abort
 	// Access is what a client must show. The zero value is ChatflowKey.
 	Access Access
 	// Discovery marks a route that official clients call before they use their key.
