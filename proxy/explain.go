@@ -221,6 +221,9 @@ func (p *Proxy) idForm(r *route.Route) string {
 
 // unknownPath says what a path that no route has may be.
 func (p *Proxy) unknownPath(path string) string {
+	if own := ownPaths[path]; own != nil {
+		return fmt.Sprintf("the gate itself responds to %s %s, and sends it nowhere; what it needs is in docs/routes.md", strings.Join(own.route.AllMethods(), ", "), path)
+	}
 	without := &http.Request{URL: &url.URL{Path: strings.TrimSuffix(path, "/")}}
 	if strings.HasSuffix(path, "/") && p.known.Methods(without) != nil {
 		return fmt.Sprintf("remove the slash at the end: %s is a route, and with the slash it is another path", without.URL.Path)
@@ -243,13 +246,18 @@ func (p *Proxy) unknownPath(path string) string {
 func (p *Proxy) hint(a authorization, in *http.Request) string {
 	switch d := a.Decision; d.Refusal.Code {
 	case problem.NotExposed:
+		path, below := route.CutPrefix(in.URL.Path, p.opts.PathPrefix)
+		if !below {
+			return fmt.Sprintf("clients put %s before every path, by --path-prefix, so the URL must have it, too", p.opts.PathPrefix)
+		}
+		in = &http.Request{Method: in.Method, URL: &url.URL{Path: path}}
 		if r, _ := p.known.Find(in); r != nil {
 			return fmt.Sprintf("the route %q is in group %s: expose it with --expose, if clients are to use it", r.Label(), r.Group)
 		}
 		if methods := p.known.Methods(in); methods != nil {
 			return "there is such a path in a group that is not exposed, for " + strings.Join(methods, ", ")
 		}
-		return p.unknownPath(in.URL.Path)
+		return p.unknownPath(path)
 	case problem.MissingKey:
 		return "ask again with --key-id to see what a key may do"
 	case problem.MethodNotAllowed:

@@ -34,6 +34,8 @@ type Options struct {
 	DiscoveryKeyed bool
 	// PublicURL is the origin under which clients know the gate. Nil: the upstream is told its own host.
 	PublicURL *url.URL
+	// PathPrefix is what clients put before every path, such as /chat. The upstream never sees it. Empty: nothing.
+	PathPrefix string
 	// UpstreamAuthorization is the credential sent upstream where a chatflow does not say. The zero value means none.
 	UpstreamAuthorization keystore.UpstreamAuthorization
 	// IdentityHeaders tells the upstream the ID of the key that opened the chatflow, and the chatflow's ID.

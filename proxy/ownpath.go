@@ -23,14 +23,16 @@ var ownPaths = map[string]*ownPath{
 	ownKeyRoute.Path:     {ownKeyRoute, (*Proxy).serveOwnKey},
 	ownTokenRoute.Path:   {ownTokenRoute, (*Proxy).serveOwnToken},
 	ownSessionRoute.Path: {ownSessionRoute, (*Proxy).serveOwnSession},
+	widgetRoute.Path:     {widgetRoute, (*Proxy).serveWidget},
 }
 
 // serveOwn serves a request for a path of the gate's own, and reports whether it is for one.
 func (p *Proxy) serveOwn(x *exchange, r *http.Request) bool {
-	if !strings.HasPrefix(r.RequestURI, ownPrefixPath) {
+	path, below := route.CutPrefix(r.RequestURI, p.opts.PathPrefix)
+	if !below || !strings.HasPrefix(path, ownPrefixPath) {
 		return false
 	}
-	own := ownPaths[r.RequestURI]
+	own := ownPaths[path]
 	if own == nil {
 		return false
 	}

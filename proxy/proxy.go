@@ -101,7 +101,7 @@ func New(o Options) (*Proxy, error) {
 // tables returns the table of the exposed routes and that of all.
 func tables(o Options) (exposed, known *route.Table, err error) {
 	known, err = route.NewTable(o.Routes)
-	if err := errors.Join(route.ValidateExpose(o.Expose, o.Routes), ValidateOrigins(o.CORSOrigins), err); err != nil {
+	if err := errors.Join(route.ValidateExpose(o.Expose, o.Routes), ValidateOrigins(o.CORSOrigins), route.ValidatePrefix(o.PathPrefix), err); err != nil {
 		return nil, nil, err
 	}
 	var open []*route.Route
@@ -119,7 +119,9 @@ func tables(o Options) (exposed, known *route.Table, err error) {
 	if exposed, err = route.NewTable(open); err != nil {
 		return nil, nil, err
 	}
-	exposed.PublicURL, known.PublicURL = o.PublicURL, o.PublicURL
+	for _, t := range []*route.Table{exposed, known} {
+		t.PublicURL, t.Prefix = o.PublicURL, o.PathPrefix
+	}
 	return exposed, known, nil
 }
 

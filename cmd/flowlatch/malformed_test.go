@@ -61,6 +61,17 @@ var malformed = map[string][]struct{ value, why string }{
 	"discovery":              {{"shut", "want open or keyed"}, {"Open", "want open or keyed"}},
 	"identity-headers":       {{"on", "want true or false"}, {"True", "want true or false"}},
 	"public-url":             {{"https://flows.example.com/path", "want an origin"}, {"flows.example.com", "want an origin"}, {"ftp://flows.example.com", "want an origin"}},
+	"path-prefix": {
+		{"chat", "want a path such as /chat"},
+		{"/", "none at the end"},
+		{"/chat/", "none at the end"},
+		{"//chat", "single slashes"},
+		{"/a/../b", "want a path such as /chat"},
+		{"/ch%61t", "want a path such as /chat"},
+		{"/chat?x", "want a path such as /chat"},
+		{"/" + strings.Repeat("a", 256), "at most 256 bytes"},
+		{"https://www.example.com/chat", "want a path such as /chat"},
+	},
 	"max-body": {
 		{"0", "more than nothing"},
 		{"lots", "want a size"},

@@ -36,6 +36,7 @@ type Flags struct {
 	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes to expose, comma-separated: predict, widget, upsert, mcp, webhook (Flowise); run, advanced, webhook (Langflow; default run); webhook (n8n; default webhook); and those of your own routes."`
 	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open). Flowise's SDKs ask it without one."`
 	PublicURL      string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"Origin that clients know the gate by, sent to the upstream as Host and X-Forwarded-*. Default: the upstream's own."`
+	PathPrefix     string `env:"FLOWLATCH_PATH_PREFIX" placeholder:"PATH" help:"What clients put before every path, such as /chat, where the gate is below a path of a site's own origin. The upstream never sees it. Other paths are 404."`
 	MaxBody        string `env:"FLOWLATCH_MAX_BODY" default:"50MiB" help:"Larger request bodies are refused."`
 	MaxCheckedBody string `env:"FLOWLATCH_MAX_CHECKED_BODY" default:"1MiB" help:"Largest request body for a chatflow that denies members of it; such a body is held in memory while it is checked. Larger ones are refused."`
 	WaitForKeys    string `env:"FLOWLATCH_WAIT_FOR_KEYS" default:"0s" help:"How long to wait at the start for a key file that is missing or invalid. Without it that is an error."`
@@ -122,6 +123,7 @@ func (c *Config) settings() []setting {
 		list("expose", &p.Expose, c.groups),
 		one("discovery", &p.DiscoveryKeyed, is("keyed", "open", "keyed")),
 		one("public-url", &p.PublicURL, origin),
+		one("path-prefix", &p.PathPrefix, prefix),
 		one("max-body", &p.MaxBody, size),
 		one("max-checked-body", &p.MaxCheckedBody, size),
 		one("wait-for-keys", &c.WaitForKeys, ParseDuration),

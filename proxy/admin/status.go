@@ -117,6 +117,7 @@ type SettingsStatus struct {
 	Discovery             string         `json:"discovery"`
 	UpstreamAuthorization string         `json:"upstream_authorization"`
 	PublicURL             string         `json:"public_url,omitempty"`
+	PathPrefix            string         `json:"path_prefix,omitempty"`
 	CORSOrigins           []string       `json:"cors_origins"`
 	TrustedProxies        []netip.Prefix `json:"trusted_proxies"`
 	FailureLimit          string         `json:"failure_limit"`
@@ -287,6 +288,7 @@ func countStatus(c stats.Counts) CountStatus {
 func settingsStatus(o proxy.Options) SettingsStatus {
 	s := SettingsStatus{
 		Expose: o.Expose, Discovery: "open", UpstreamAuthorization: cmp.Or(o.UpstreamAuthorization.String(), "remove"), PublicURL: o.PublicURL.Redacted(),
+		PathPrefix:  o.PathPrefix,
 		CORSOrigins: append([]string{}, o.CORSOrigins...), TrustedProxies: append([]netip.Prefix{}, o.TrustedProxies...), FailureLimit: "off",
 		MaxBody: o.MaxBody, MaxCheckedBody: o.MaxCheckedBody, CutStreamsOnRevoke: o.CutRevoked,
 	}

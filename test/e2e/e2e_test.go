@@ -57,6 +57,7 @@ func TestFlowise(t *testing.T) {
 		{"usage is what Flowise ran", countedUsage},
 		{"a file goes up and comes down with a key", files},
 		{"the widget does what its page says", widgets},
+		{"the widget uses a private chatflow by tokens", privateWidgets},
 		{"clients that people use get responses", clientPrograms},
 		{"an SDK asks about streaming without a key", openDiscovery},
 		{"keyed discovery asks for a key", keyedDiscovery},

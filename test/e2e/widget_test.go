@@ -52,7 +52,7 @@ var widgetVersions = []struct {
 // happens with docs/widget.md.
 func widgets(t *testing.T, l *lab) {
 	flows := l.widgetFlows(t)
-	page := startPage(t)
+	page := startPage(t, nil)
 	const secret = "secret-of-the-page-0123456789"
 	l.secrets = append(l.secrets, secret)
 	public, keyed := l.widgetGate(t, flows, page.url, "public: true", "", "off"), l.widgetGate(t, flows, page.url, "keys: [page]", secret, "off")
