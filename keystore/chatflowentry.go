@@ -5,9 +5,11 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body", "limits"}
+var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body", "limits", "on_disconnect"}
 
 func (p *parser) chatflow(n *yaml.Node) {
 	p.file.Chatflows++
@@ -29,6 +31,8 @@ func (p *parser) chatflow(n *yaml.Node) {
 			p.bodyPolicy(c, n)
 		case "limits":
 			c.Limits = p.limits(n, "limits", &c.ClientLimits)
+		case "on_disconnect":
+			p.onDisconnect(c, n)
 		default:
 			return false
 		}
@@ -70,6 +74,14 @@ func (p *parser) upstreamAuthorization(c *Chatflow, n *yaml.Node) {
 	if c.UpstreamAuthorization, err = ParseUpstreamAuthorization(v); err != nil {
 		p.Fault(n, "upstream_authorization: %v", err)
 	}
+}
+
+func (p *parser) onDisconnect(c *Chatflow, n *yaml.Node) {
+	v, ok := p.Text(n, "on_disconnect")
+	if ok && v != "abort" && v != "drain" {
+		p.Fault(n, "on_disconnect: %s is neither drain nor abort", strictyaml.Quote(v))
+	}
+	c.AbortOnDisconnect = v == "abort"
 }
 
 // keyOf adds the key that n names to chatflow c, unless it is in listed.

@@ -92,7 +92,7 @@ type parseOptions struct {
 // parse makes a snapshot of key files. name is what they are called together.
 func parse(name string, sources []source, o parseOptions) (*Snapshot, error) {
 	p := &parser{options: o, keyByID: map[string]*Key{}}
-	p.snapshot = &Snapshot{File: name, isDirectory: o.directory, secrets: map[Digest]*Secret{}, byID: map[string]*Chatflow{}}
+	p.snapshot = &Snapshot{File: name, isDirectory: o.directory, secrets: map[Digest]*Secret{}, byID: map[string]*Chatflow{}, browser: map[string]*Key{}}
 	for _, s := range sources {
 		d := &document{source: s, Decoder: &strictyaml.Decoder{File: s.path}, file: &KeyFile{Path: s.path}}
 		p.documents = append(p.documents, d)

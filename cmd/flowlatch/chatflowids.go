@@ -104,7 +104,15 @@ func acceptsID(c *config.Config, id string) bool {
 // chatflowNamed returns the ID of the one chatflow in the key file that has a name, or nothing.
 func chatflowNamed(name, file string, keys []byte) (id string) {
 	s, err := keystore.ParsePart(file, keys)
-	if err != nil || name == "" { // AddKey reports the fault
+	if err != nil { // AddKey reports the fault
+		return ""
+	}
+	return onlyChatflowNamed(name, s)
+}
+
+// onlyChatflowNamed returns the ID of the one chatflow of a snapshot that has a name, or nothing.
+func onlyChatflowNamed(name string, s *keystore.Snapshot) (id string) {
+	if name == "" {
 		return ""
 	}
 	for _, c := range s.Chatflows() {

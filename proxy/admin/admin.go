@@ -145,11 +145,12 @@ func (a *Admin) serveReady(w http.ResponseWriter, _ *http.Request) {
 
 func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
 	r, certificates := a.opts.Store.Reload(), a.opts.Certificates.Reload()
+	secrets := a.reloadSecrets()
 	status := http.StatusOK
-	if r.Result == keystore.Failed || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == certificate.Failed }) {
+	if r.Result == keystore.Failed || secrets.failed() || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == certificate.Failed }) {
 		status = http.StatusUnprocessableEntity
 	}
-	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates)})
+	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates), secrets})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

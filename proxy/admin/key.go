@@ -37,6 +37,9 @@ func (a *Admin) oneKey(k *keystore.Key, now time.Time) KeyStatus {
 		NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()), LastUsed: optional(use.LastUsed),
 		OpenRequests: use.Open, CountStatus: countStatus(use.Counts),
 	}
+	if k.Browser != nil {
+		s.Browser = k.Browser.String()
+	}
 	if len(k.Secrets()) > 1 {
 		for _, secret := range k.Secrets() {
 			s.SecretUse = append(s.SecretUse, SecretStatus{

@@ -101,7 +101,7 @@ func NewRedis(o RedisOptions) *Redis {
 		calls: make(chan struct{}, maxCalls), ended: make(chan struct{}, 1), dirty: map[*account]struct{}{},
 	}
 	r.rename()
-	r.local.keys.shared, r.local.chatflows.shared, r.local.clients.shared = true, true, true
+	r.local.keys.shared, r.local.chatflows.shared, r.local.clients.shared, r.local.users.shared = true, true, true, true
 	return r
 }
 

@@ -382,6 +382,36 @@ func TestParseRedisURL(t *testing.T) {
 	}
 }
 
+// TestRedisUsers has users of a key at two gates: each is counted by both, apart from the others and from those of other
+// keys, and none shows as usage.
+func TestRedisUsers(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	all := gates(t, 2, r.Socket, patient)
+	limits := parse(t, "requests: 9/1h, concurrent: 2")
+	for n, step := range []struct {
+		gate      int
+		key, user string
+		want      limit.Reason
+	}{
+		{0, "a", "0123456789abcdef", limit.None},
+		{1, "a", "0123456789abcdef", limit.None},
+		{0, "a", "0123456789abcdef", limit.Concurrent},
+		{1, "a", "0123456789abcdef", limit.Concurrent},
+		{1, "a", "0000000000000000", limit.None},
+		{1, "b", "0123456789abcdef", limit.None},
+	} {
+		var g limit.Grant
+		v := all[step.gate].Begin(&g, []limit.Holder{{Kind: limit.User, ID: step.key, User: step.user, Limits: limits}}, time.Now())
+		if v.Refused.Reason != step.want {
+			t.Errorf("request %d = %+v, want the reason %d", n+1, v, step.want)
+		}
+	}
+	if got, err := all[0].Usage(t.Context(), time.Now()); err != nil || len(got) > 0 {
+		t.Errorf("Usage = %v, %v, want none of users", got, err)
+	}
+}
+
 // TestRedisUsage has requests to two gates: each knows of all.
 func TestRedisUsage(t *testing.T) {
 	t.Parallel()

@@ -35,11 +35,11 @@ func Flowise() *Preset {
 	// they agree with each other, not with the row (services/feedback/validation.ts at 2.2.8 and 3.1.4).
 	rowAndMessage := []string{"id", "chatflowid", "chatId", "messageId"}
 	routes := []*Route{
-		{Group: "predict", Name: "prediction", Methods: []string{post}, Path: "prediction/" + inPath},
+		{Group: "predict", Name: "prediction", Methods: []string{post}, Path: "prediction/" + inPath, Message: true, Abort: flowiseAbort},
 		{Group: "predict", Name: "chatflows-streaming", Methods: []string{get}, Path: "chatflows-streaming/" + inPath, Discovery: true},
 		{Group: "predict", Name: "chatflows-uploads", Methods: []string{get}, Path: "chatflows-uploads/" + inPath},
 		{Group: "predict", Name: "abort", Methods: []string{put}, Path: "chatmessage/abort/" + inPath + "/{chatId}"},
-		{Group: "predict", Name: "attachments", Methods: []string{post}, Path: "attachments/" + inPath + "/{chatId}"},
+		{Group: "predict", Name: "attachments", Methods: []string{post}, Path: "attachments/" + inPath + "/{chatId}", Upload: true},
 		{Group: "predict", Name: "get-upload-file", Methods: []string{get}, Path: "get-upload-file", Query: []Param{
 			{Name: "chatflowId", Chatflow: true},
 			{Name: "chatId", Pattern: segment},
