@@ -78,6 +78,7 @@ func (x *exchange) beginLimits() {
 		return
 	}
 	l.begun = true
+	l.grant.Placeless = x.Route.Ends // or what takes the places could not be ended
 	l.verdict = x.proxy.opts.Limiter.Begin(&l.grant, l.holders(), x.proxy.now())
 	over := l.verdict.Observed
 	if e := l.verdict.Refused; e.Reason != limit.None {
@@ -100,8 +101,11 @@ func whoseLimit(k limit.Kind, r limit.Reason, u keystore.Unit, value string) str
 	return k.String() + " " + fieldOf(r, u) + ": " + value
 }
 
-// holdsPlace reports whether the number of requests at once is limited.
+// holdsPlace reports whether the number of requests at once is limited, and this one is one of them.
 func (x *exchange) holdsPlace() bool {
+	if x.limits.grant.Placeless {
+		return false
+	}
 	for _, h := range x.limits.holders() {
 		if h.Limits != nil && h.Limits.Concurrent > 0 {
 			return true
