@@ -24,6 +24,7 @@ func TestBrowserTokenLimits(t *testing.T) {
 	}
 	limited, few, again := user("42", 0), user("43", 2), user("43", 2)
 	const config = "/api/v1/public-chatbotConfig/" + botA
+	told := false
 	for n, step := range []struct{ token, path, want string }{
 		{limited, "", ""},
 		{limited, "", ""},
@@ -48,6 +49,13 @@ func TestBrowserTokenLimits(t *testing.T) {
 		if res.problem.Code != step.want {
 			t.Errorf("request %d = %d %q %s, want %q", n+1, res.status, res.problem.Code, res.problem.Detail, step.want)
 		}
+		if policy := res.header.Get("RateLimit-Policy"); strings.Contains(policy, "key ") || strings.Contains(res.header.Get("RateLimit"), "key ") {
+			t.Errorf("request %d: RateLimit-Policy %q tells a visitor of the key's limits", n+1, policy)
+		}
+		told = told || strings.Contains(res.header.Get("RateLimit"), "user requests: ")
+	}
+	if !told {
+		t.Error("no response told a visitor of the limits that are the visitor's own")
 	}
 }
 
