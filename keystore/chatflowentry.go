@@ -96,6 +96,9 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 			return
 		}
 	}
+	if k == nil && p.options.part {
+		k = p.elsewhere(v)
+	}
 	switch {
 	case k == nil:
 		p.missing(c, n, v)
@@ -105,6 +108,13 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 	case !k.fromFlowise: // a key of Flowise may be listed by its name and by its ID
 		p.Fault(n, "chatflow %q lists key %q twice", c.ID, v)
 	}
+}
+
+// elsewhere returns what stands for a key of another file in one that is parsed alone. It is not among the keys of the snapshot.
+func (p *parser) elsewhere(id string) *Key {
+	k := &Key{ID: id, file: p.file, number: uint32(len(p.keyByID))} //nolint:gosec // no file holds four billion keys
+	p.keyByID[id] = k
+	return k
 }
 
 func (p *parser) addChatflow(n *yaml.Node, c *Chatflow) {

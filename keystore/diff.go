@@ -149,7 +149,7 @@ func losesOfChatflow(a, b *Chatflow) bool {
 	return a.Public && !b.Public || a.Name != "" && b.Name == "" ||
 		a.UpstreamAuthorization.Mode != UpstreamDefault && b.UpstreamAuthorization.Mode == UpstreamDefault ||
 		a.AbortOnDisconnect && !b.AbortOnDisconnect || b.Body.lacks(a.Body) || b.Limits.lacks(a.Limits) || b.ClientLimits.lacks(a.ClientLimits) ||
-		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.hasID(k.ID) })
+		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.ListsID(k.ID) })
 }
 
 // Equal reports whether nothing differs between k and o but the place in the file.

@@ -93,8 +93,8 @@ func (c *Chatflow) has(k *Key) bool {
 // Lists reports whether k is listed for the chatflow itself.
 func (c *Chatflow) Lists(k *Key) bool { return c.has(k) }
 
-// hasID is has for a key of another snapshot.
-func (c *Chatflow) hasID(id string) bool {
+// ListsID is Lists for a key of another snapshot.
+func (c *Chatflow) ListsID(id string) bool {
 	_, ok := slices.BinarySearchFunc(c.keys, id, func(k *Key, id string) int { return strings.Compare(k.ID, id) })
 	return ok
 }

@@ -145,6 +145,7 @@ type KeyCounts struct {
 	Disabled    int `json:"disabled"`
 	NotYetValid int `json:"not_yet_valid"`
 	Expired     int `json:"expired"`
+	Honey       int `json:"honey"`
 	// Expiring are the valid keys that end within 14 days.
 	Expiring int `json:"expiring"`
 	// Matching are those that the filter lets through, of which Keys has the first.
@@ -170,7 +171,8 @@ type ExpiringStatus struct {
 // KeyStatus is one key, without its secrets and their digests.
 type KeyStatus struct {
 	ID        string     `json:"id"`
-	Status    string     `json:"status"`
+	Owner     string     `json:"owner,omitempty"`
+	Status    string     `json:"status"` // as "valid", "disabled", "expired", "not_yet_valid" or "honey"
 	Secrets   int        `json:"secrets"`
 	NotBefore *time.Time `json:"not_before,omitempty"`
 	NotAfter  *time.Time `json:"not_after,omitempty"`

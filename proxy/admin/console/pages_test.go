@@ -265,3 +265,15 @@ func TestTenThousandKeys(t *testing.T) {
 	wantIn(t, "filtered", b.get(t, "?filter=customer+"+fmt.Sprint(n-1), 200), last, "1 of "+fmt.Sprint(n)+" match the filter")
 	b.submit(t, "key?id="+last, "key", "id="+last, "action=disable")
 }
+
+// TestKeyWithBrowserTokens shows what cannot be changed on the console: browser tokens and that a key is a honey key.
+func TestKeyWithBrowserTokens(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, strings.Replace(keyFile, "keys:\n", "keys:\n  - {id: trap, secret: secret-of-honey-0123456789, honey: true}\n  - {id: shop, secret: secret-of-shop-0123456789, browser: {origins: [\"https://www.example.com\"], max_ttl: 1h}}\n", 1))
+	page := g.browser(t)
+	wantIn(t, "page of a honey key", page.get(t, "key?id=trap", 200), "honey: it opens nothing")
+	wantIn(t, "page of a key with browser tokens", page.get(t, "key?id=shop", 200), "Browser tokens", "pages of https://www.example.com; for 1h")
+	if _, key := g.api(t, "GET", "/api/keys/shop", "", ""); key["browser"] != "pages of https://www.example.com; for 1h" {
+		t.Errorf("key of the API = %v, want what its browser tokens may do", key)
+	}
+}
