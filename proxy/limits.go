@@ -198,8 +198,8 @@ func inWords(d time.Duration) string {
 }
 
 // addLimitHeader tells the client how much is left of its limits, if it was refused for one or little is left: the fields
-// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits of the chatflow, which others share, are
-// not told.
+// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits that others share are not told: those of the
+// chatflow and, to a page with a browser token, those of the key.
 func (x *exchange) addLimitHeader(h http.Header) {
 	l := &x.limits
 	if l.n == 0 || !l.verdict.Low && l.verdict.Refused.Reason == limit.None {
@@ -207,7 +207,7 @@ func (x *exchange) addLimitHeader(h http.Header) {
 	}
 	policies, standings := make([]byte, 0, 256), make([]byte, 0, 256) // enough for most, without garbage
 	for _, s := range x.proxy.opts.Limiter.Standings(l.holders(), x.proxy.now()) {
-		if s.Observed || s.Holder == limit.Chatflow {
+		if s.Observed || s.Holder == limit.Chatflow || s.Holder == limit.Key && x.question.Page.Token != nil {
 			continue
 		}
 		if len(policies) > 0 {
