@@ -67,10 +67,10 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	e.addLimits(*a)
 	e.add("upstream", "%s %s", a.Method, &url.URL{Scheme: upstream.Scheme, Host: upstream.Host, Path: upstream.Path + a.Path, RawQuery: a.Query})
 	e.add("credential", "%s", p.describeCredential(*a, key))
+	e.addDisconnect(*a)
 	if key != nil && key.Browser != nil && a.Opens {
 		e.add("browser token", "%s", p.explainBrowser(r, data, a, key))
 	}
-	e.addDisconnect(*a)
 	return e
 }
 

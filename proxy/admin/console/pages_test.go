@@ -85,7 +85,7 @@ func TestPages(t *testing.T) {
 	shown := b.submit(t, "new-key?chatflow="+botA, "new-key", "id=acme", "owner=Jane & <Co>", "chatflow="+botA, "pasted=https://flows.example.com/canvas/"+botC+"\n\n",
 		"not_after=2099-01-01", "requests=1000/1s, 10000/month", "concurrent=4", "stream=", "bytes=2GiB/month")
 	secret := shownSecret.FindString(shown)
-	wantIn(t, "page of the new key", shown, "Key acme is made, and applied (generation 2)", "Jane & <Co>", "until 2099-01-01 00:00", "4 at once", "2147483648/month bytes", "support", botC,
+	wantIn(t, "page of the new key", shown, "Key acme is made, and applied (generation 2)", "Jane & <Co>", "until 2099-01-01 00:00", "4 at once", "2GiB/month bytes", "support", botC,
 		`curl -s 'http://127.0.0.1:8080/api/v1/prediction/`, "Authorization: Bearer "+secret, "flowise-sdk", "import requests", "Chatbot.init(")
 	if again := b.get(t, "key?id=acme", 200); strings.Contains(again, secret) || strings.Contains(again, "is made") {
 		t.Error("the secret, or what was done, is shown again")
