@@ -202,8 +202,8 @@ func inWords(d time.Duration) string {
 }
 
 // addLimitHeader tells the client how much is left of its limits, if it was refused for one or little is left: the fields
-// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits that others share are
-// not told: those of the chatflow, and to the page of a browser token those of the key.
+// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits that others share are not told: those of the
+// chatflow and, to a page with a browser token, those of the key.
 func (x *exchange) addLimitHeader(h http.Header) {
 	l := &x.limits
 	if l.n == 0 || !l.verdict.Low && l.verdict.Refused.Reason == limit.None {
