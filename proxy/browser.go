@@ -35,11 +35,18 @@ func (p *Proxy) pageToken(bearer route.Bearer, in *http.Request, now time.Time) 
 		return t
 	}
 	text := bearer.Token
-	if len(in.Header["Authorization"]) == 0 {
+	switch {
+	case len(in.Header["Authorization"]) == 0:
 		if text, t.CookieFault = p.cookieToken(in); text == "" || t.CookieFault != "" {
 			return t
 		}
 		t.Cookie = true
+	case !bearer.Present:
+		// Browsers send the password of a site that asks for one (HTTP Basic) with every request.
+		if _, n := sessionOf(in.Header["Cookie"]); n > 0 {
+			t.CookieFault = "a credential that is no key decides in its place (Authorization)"
+		}
+		return t
 	}
 	if !t.Cookie && !token.Is(text) {
 		return t
@@ -101,7 +108,7 @@ func (t *PageToken) exceeds(q *Question, k *keystore.Key) *problem.Error {
 
 // Refusals of browser tokens.
 var (
-	tokenWithoutKey     = *invalidKey("the key of the browser token is not there any more, or has no `browser:`")
+	tokenWithoutKey     = *invalidKey("the key of the browser token is not there any more, or has no `browser:`, or for a token in a cookie no `cookie: true` there")
 	tokenTooLong        = notForKey("browser token is valid for longer than the key's `max_ttl`")
 	tokenNotForPage     = notForKey("browser token is not for the page that sent it, or the browser does not say which page that is; see `origins`")
 	tokenNotForGroup    = notForKey("browser token is not for routes of this group")

@@ -24,6 +24,7 @@ func TestBrowserTokenLimits(t *testing.T) {
 	}
 	limited, few, again := user("42", 0), user("43", 2), user("43", 2)
 	const config = "/api/v1/public-chatbotConfig/" + botA
+	told := false
 	for n, step := range []struct{ token, path, want string }{
 		{limited, "", ""},
 		{limited, "", ""},
@@ -48,6 +49,42 @@ func TestBrowserTokenLimits(t *testing.T) {
 		if res.problem.Code != step.want {
 			t.Errorf("request %d = %d %q %s, want %q", n+1, res.status, res.problem.Code, res.problem.Detail, step.want)
 		}
+		if policy := res.header.Get("RateLimit-Policy"); strings.Contains(policy, "key ") || strings.Contains(res.header.Get("RateLimit"), "key ") {
+			t.Errorf("request %d: RateLimit-Policy %q tells a visitor of the key's limits", n+1, policy)
+		}
+		told = told || strings.Contains(res.header.Get("RateLimit"), "user requests: ")
+	}
+	if !told {
+		t.Error("no response told a visitor of the limits that are the visitor's own")
+	}
+}
+
+// TestBrowserTokenLimitHeaders: a page is told of the limits of its user alone. Those of the key are for all users together,
+// and with a token nobody may ask for them.
+func TestBrowserTokenLimitHeaders(t *testing.T) {
+	t.Parallel()
+	g, secrets := browserGate(t, nil, func(o *proxy.Options) {
+		withKeys(t, strings.Replace(browserFile, "    secret: "+secretWeb+"\n", "    secret: "+secretWeb+"\n    limits: {requests: 4/1h}\n", 1))(o)
+	})
+	user := func(name string) string {
+		return browserToken(t, secrets, func(tok *token.Token) { tok.User = name })
+	}
+	for n, step := range []struct{ user, code, tells string }{
+		{"42", "", ""},
+		{"42", "", ""},
+		{"42", "", "user"}, // nothing is left to the user
+		{"42", "rate_limited", "user"},
+		{"43", "", ""}, // nothing is left to the key
+		{"43", "rate_limited", ""},
+	} {
+		res := g.predict(t, botA, user(step.user), "Origin: "+pageOrigin)
+		policy, left := res.header.Get("RateLimit-Policy"), res.header.Get("RateLimit")
+		if res.problem.Code != step.code || strings.Contains(policy+left, "key ") || step.tells != "" && !strings.Contains(policy, step.tells+" ") {
+			t.Errorf("request %d = %d %q with limits %q and %q, want %q and of limits %q", n+1, res.status, res.problem.Code, policy, left, step.code, step.tells)
+		}
+	}
+	if res := g.predict(t, botA, secretWeb); !strings.Contains(res.header.Get("RateLimit-Policy"), `"key requests: 4/1h"`) {
+		t.Errorf("with the key = %d %v, want its limit", res.status, res.header)
 	}
 }
 

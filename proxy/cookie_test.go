@@ -104,7 +104,7 @@ func TestCookie(t *testing.T) {
 		"no token":                     {get, []string{cookieOf("x"), same, empty}, invalid, "malformed"},
 		"in quotes":                    {get, []string{cookieOf(`"` + text + `"`), same, empty}, invalid, "malformed"},
 		"signed by others":             {get, []string{cookieOf(browserToken(t, token.Random(), nil)), same, empty}, invalid, "wrong signature"},
-		"of a key without cookies":     {get, []string{cookieOf(browserToken(t, secrets, of("free"))), same, empty}, invalid, "not there any more"},
+		"of a key without cookies":     {get, []string{cookieOf(browserToken(t, secrets, of("free"))), same, empty}, invalid, "no `cookie: true`"},
 		"of a disabled key":            {get, []string{cookieOf(browserToken(t, secrets, of("off"))), same, empty}, invalid, "not there any more"},
 		"another chatflow":             {strings.Replace(get, botA, botB, 1), []string{cookie, same, empty}, notFor, "not for the chatflow"},
 		"another page's":               {post, []string{cookieOf(browserToken(t, secrets, func(tok *token.Token) { tok.Origins = []string{"https://b.example.com"} })), same, empty, origin}, notFor, "not for the page"},
@@ -112,8 +112,9 @@ func TestCookie(t *testing.T) {
 		"a key beside it, from afar":   {get, []string{cookie, cross, bearerOf(secretA)}, "", ""},
 		"a wrong key beside it":        {get, []string{cookie, same, empty, bearerOf("wrong-secret-0123456789")}, invalid, "unknown key"},
 		"a malformed key beside it":    {get, []string{cookie, same, empty, "Authorization: Bearer "}, invalid, "malformed bearer token"},
-		"another scheme beside it":     {get, []string{cookie, same, empty, "Authorization: Basic eDp5"}, missing, "no bearer token"},
-		"an empty header beside it":    {get, []string{cookie, same, empty, "Authorization: "}, missing, "no bearer token"},
+		"another scheme beside it":     {get, []string{cookie, same, empty, "Authorization: Basic eDp5"}, missing, "decides in its place (Authorization)"},
+		"an empty header beside it":    {get, []string{cookie, same, empty, "Authorization: "}, missing, "decides in its place (Authorization)"},
+		"another scheme alone":         {get, []string{same, empty, "Authorization: Basic eDp5"}, missing, `"reason":"no bearer token"`},
 		"a public chatflow, from afar": {strings.Replace(get, botA, botPublic, 1), []string{cookie, cross}, "", ""},
 	} {
 		_, _, before := g.upstream.last()

@@ -78,6 +78,7 @@ func (x *exchange) beginLimits() {
 		return
 	}
 	l.begun = true
+	l.grant.Placeless = x.Route.Ends // or what takes the places could not be ended
 	l.verdict = x.proxy.opts.Limiter.Begin(&l.grant, l.holders(), x.proxy.now())
 	over := l.verdict.Observed
 	if e := l.verdict.Refused; e.Reason != limit.None {
@@ -100,8 +101,11 @@ func whoseLimit(k limit.Kind, r limit.Reason, u keystore.Unit, value string) str
 	return k.String() + " " + fieldOf(r, u) + ": " + value
 }
 
-// holdsPlace reports whether the number of requests at once is limited.
+// holdsPlace reports whether the number of requests at once is limited, and this one is one of them.
 func (x *exchange) holdsPlace() bool {
+	if x.limits.grant.Placeless {
+		return false
+	}
 	for _, h := range x.limits.holders() {
 		if h.Limits != nil && h.Limits.Concurrent > 0 {
 			return true
@@ -198,8 +202,8 @@ func inWords(d time.Duration) string {
 }
 
 // addLimitHeader tells the client how much is left of its limits, if it was refused for one or little is left: the fields
-// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits of the chatflow, which others share, are
-// not told.
+// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits that others share are not told: those of the
+// chatflow and, to a page with a browser token, those of the key.
 func (x *exchange) addLimitHeader(h http.Header) {
 	l := &x.limits
 	if l.n == 0 || !l.verdict.Low && l.verdict.Refused.Reason == limit.None {
@@ -207,7 +211,7 @@ func (x *exchange) addLimitHeader(h http.Header) {
 	}
 	policies, standings := make([]byte, 0, 256), make([]byte, 0, 256) // enough for most, without garbage
 	for _, s := range x.proxy.opts.Limiter.Standings(l.holders(), x.proxy.now()) {
-		if s.Observed || s.Holder == limit.Chatflow {
+		if s.Observed || s.Holder == limit.Chatflow || s.Holder == limit.Key && x.question.Page.Token != nil {
 			continue
 		}
 		if len(policies) > 0 {

@@ -32,6 +32,9 @@ func (p *Proxy) serveOwn(x *exchange, r *http.Request) bool {
 	if !below || !strings.HasPrefix(path, ownPrefixPath) {
 		return false
 	}
+	if script, _, _ := strings.Cut(path, "?"); script == widgetRoute.Path {
+		path = script // site builders add a version to the URLs of scripts, such as WordPress ?ver=6.8.1
+	}
 	own := ownPaths[path]
 	if own == nil {
 		return false

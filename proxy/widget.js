@@ -1,7 +1,7 @@
 /* Starts Flowise's chat widget with tokens from the page's server: flowlatch's docs/widget.md. */
 (() => {
-  // The script is /-/widget.js of the gate.
-  const { src, dataset: data } = document.currentScript, gate = src.slice(0, -12), session = 'session' in data
+  // The script is /-/widget.js of the gate, perhaps with a query.
+  const { src, dataset: data } = document.currentScript, gate = src.replace(/\/-\/widget.*/, ''), session = 'session' in data
   const sentences = { 401: 'Please sign in to chat.', 403: 'You may not chat here.', 429: 'Please try again later.' }
   const root = document.documentElement, element = (name, fields) => Object.assign(document.createElement(name), fields)
   const now = () => Date.now()

@@ -54,6 +54,7 @@ func TestWhatStopsWhom(t *testing.T) {
 		"another site, with a token that it got hold of":        {ask(403, bearer, evil), ask(403, bearer, "Origin: null"), ask(200, bearer, page)},
 		"a stolen token":                                        {ask(401, bearerOf(expired), page), ask(200, bearer, page), ask(401, bearerOf(browserToken(t, secrets, of("off"))), page)},
 		"a scraper with many accounts":                          {ask(200, another("1"), page), ask(200, another("2"), page), ask(200, another("3"), page), ask(200, another("4"), page), ask(429, another("5"), page)},
+		"whoever signs in next at the same browser":             {ask(200, cookie, same, empty, page), ask(401, same, empty, page)}, // with the cookie and without
 		"a site that shows your page in a frame":                {ask(401, same, empty, page)},
 		"a script in your page (XSS, advertisement, extension)": {ask(200, cookie, same, empty, page)},
 		"whoever listens to plain http":                         {ask(401, cookie, page), ask(401, cookie, empty, page)},

@@ -172,9 +172,9 @@ func (a *account) most(q keystore.Quota, r rule) int64 {
 	return min(known, most) + r.rest.of(max(most-known, 0))
 }
 
-// begin counts a request. It reports whether less than a quarter is left of a limit.
-func (a *account) begin(r rule, now time.Time) (low bool) {
-	a.open++
+// begin counts a request, which takes so many places. It reports whether less than a quarter is left of a limit.
+func (a *account) begin(r rule, places int64, now time.Time) (low bool) {
+	a.open += places
 	for kind := range a.periods {
 		a.periods[kind].used[keystore.Requests]++
 	}
@@ -202,8 +202,8 @@ func (a *account) refuse() {
 }
 
 // undo takes back what begin counted at a time, in seconds since 1970.
-func (a *account) undo(r rule, began int64) {
-	a.open--
+func (a *account) undo(r rule, places, began int64) {
+	a.open -= places
 	a.uncount(began)
 	if a.limits == nil {
 		return
@@ -225,10 +225,10 @@ func (a *account) uncount(began int64) {
 
 // end counts what a request has used that began at a time, in seconds since 1970. It reports whether it gives a place back
 // that others may wait for.
-func (a *account) end(u Use, began int64) (frees bool) {
+func (a *account) end(u Use, places, began int64) (frees bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.open--
+	a.open -= places
 	if u.Unsent {
 		a.uncount(began)
 	}
@@ -237,7 +237,7 @@ func (a *account) end(u Use, began int64) (frees bool) {
 		used[keystore.StreamSeconds] += u.Time.Milliseconds()
 		used[keystore.Bytes] += u.Bytes
 	}
-	return a.limits != nil && a.limits.Concurrent > 0
+	return places > 0 && a.limits != nil && a.limits.Concurrent > 0
 }
 
 // idle reports whether no request is at the upstream, and other gates see none.

@@ -31,6 +31,9 @@ type user struct{ key, user string }
 
 // Grant is a request that has been counted. The zero value is of none.
 type Grant struct {
+	// Placeless says that the request takes no place among those at once. It must be set before the request is counted.
+	Placeless bool
+
 	accounts [Holders]*account
 	n        int
 	began    int64 // when it was counted, in seconds since 1970
@@ -62,7 +65,7 @@ func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 	for i, a := range accounts {
 		a.enter(holders[i].Limits, r, now)
 	}
-	for reason := Concurrent; reason <= Quota; reason++ {
+	for reason := g.firstReason(); reason <= Quota; reason++ {
 		for i, a := range accounts {
 			e := a.exceeds(reason, r, now)
 			if e.Reason == None {
@@ -81,7 +84,7 @@ func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 		}
 	}
 	for _, a := range accounts {
-		v.Low = a.begin(r, now) || v.Low
+		v.Low = a.begin(r, g.places(), now) || v.Low
 	}
 	return v
 }
@@ -90,13 +93,29 @@ func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 func (g *Grant) undo(r rule, isRefused bool) {
 	for _, a := range g.accounts[:g.n] {
 		a.mu.Lock()
-		a.undo(r, g.began)
+		a.undo(r, g.places(), g.began)
 		if isRefused {
 			a.refuse()
 		}
 		a.mu.Unlock()
 	}
-	*g = Grant{}
+	*g = Grant{Placeless: g.Placeless}
+}
+
+// places returns how many places the request takes among those at once.
+func (g *Grant) places() int64 {
+	if g.Placeless {
+		return 0
+	}
+	return 1
+}
+
+// firstReason returns the reason that is looked at first.
+func (g *Grant) firstReason() Reason {
+	if g.Placeless {
+		return Rate
+	}
+	return Concurrent
 }
 
 // lock finds the accounts of all holders and locks them. Everybody locks them in the same order, that of their kinds.
@@ -141,7 +160,7 @@ func (l *Local) End(g *Grant, u Use) { l.end(g, u) }
 // end reports whether it gives a place back that others may wait for.
 func (l *Local) end(g *Grant, u Use) (frees bool) {
 	for _, a := range g.accounts[:g.n] {
-		frees = a.end(u, g.began) || frees
+		frees = a.end(u, g.places(), g.began) || frees
 	}
 	*g = Grant{}
 	return frees

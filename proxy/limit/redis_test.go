@@ -155,6 +155,35 @@ func TestRedisConcurrent(t *testing.T) {
 	}
 }
 
+// TestRedisPlaceless: a request that takes no place is let through where all are taken, counts against other limits, and
+// gives no place back when it ends.
+func TestRedisPlaceless(t *testing.T) {
+	t.Parallel()
+	all := gates(t, 2, testkit.StartRedis(t).Socket, patient)
+	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 1, requests: 4/1h")}}
+	var first limit.Grant
+	begin := func(gate int, g *limit.Grant, want string) {
+		t.Helper()
+		if got := word(all[gate].Begin(g, holders, time.Now())); got != want {
+			t.Errorf("at gate %d = %s, want %s", gate, got, want)
+		}
+	}
+	begin(0, &first, "ok")
+	placeless := func(gate int, want string) {
+		t.Helper()
+		g := limit.Grant{Placeless: true}
+		begin(gate, &g, want)
+		all[gate].End(&g, limit.Use{})
+		begin(0, &limit.Grant{}, "concurrent")
+	}
+	placeless(0, "ok")
+	placeless(1, "ok")
+	begin(1, &limit.Grant{}, "concurrent")
+	placeless(0, "ok")
+	placeless(1, "rate")
+	all[0].End(&first, limit.Use{})
+}
+
 // delayed returns the address of a proxy before r, whose connections pause after each n-th answer for longer than a
 // request may wait. With zero, it is r.
 func delayed(t *testing.T, r *testkit.Redis, n int) (socket string) {

@@ -56,7 +56,7 @@ var (
 // newCall makes the call for a request that was counted. The accounts are locked.
 func (r *Redis) newCall(g *Grant) *call {
 	c := r.emptyCall(4) // most keys have no more limits
-	for reason := Concurrent; reason <= Quota; reason++ {
+	for reason := g.firstReason(); reason <= Quota; reason++ {
 		for _, a := range g.accounts[:g.n] {
 			c.add(a, reason)
 		}

@@ -51,6 +51,8 @@ type Route struct {
 	Nested []string
 	// Abort is how the upstream is told to end a request on this route. Nil: it cannot be told.
 	Abort *Abort
+	// Ends says that a request ends another. It must be let through where as many are open as may be at once.
+	Ends bool
 	// Access is what a client must show. The zero value is ChatflowKey.
 	Access Access
 	// Discovery marks a route that official clients call before they use their key.

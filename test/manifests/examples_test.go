@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -62,10 +63,26 @@ chatflows:
 			startServer(t, tt.server, alone, "http://"+freeAddress(t)) // where there is no gate
 			v = visitor{t: t, site: "http://" + alone}
 			testkit.Eventually(t, "site", func() bool { return v.status("GET", "/", "") == http.StatusOK })
+			breakOff(t, alone)
 			v.signIn()
 			v.want(502, "POST", "/chat-token", "")
 		})
 	}
+}
+
+// breakOff begins to sign in and leaves in the middle of the form, which must not end the server.
+func breakOff(t *testing.T, address string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = io.WriteString(conn, "POST /login HTTP/1.1\r\nHost: "+address+"\r\nContent-Length: 100\r\n\r\nuser=j")
+	if err = errors.Join(err, conn.(*net.TCPConn).CloseWrite(), conn.SetReadDeadline(time.Now().Add(10*time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.ReadAll(conn) // until the server has noticed, in whatever way it closes
 }
 
 // tool returns the path of a program. If it is not installed, the test fails in CI and is skipped elsewhere.

@@ -7,7 +7,7 @@ const { KEY_FILE, PASSWORD, ORIGIN = 'http://127.0.0.1:8000', GATE = 'http://127
 const key = readFileSync(KEY_FILE, 'utf8').trim(), page = readFileSync(new URL('../page.html', import.meta.url))
 const sessions = new Map(), chatflow = '3f1c2a9e-1111-4222-8333-444455556666'
 
-createServer(async (request, response) => {
+async function serve(request, response) {
   const respond = (status, body = '', header = {}) => response.writeHead(status, { 'Cache-Control': 'no-store', ...header }).end(body)
   const { method, url, headers } = request, user = sessions.get(/(?:^|; )session=([^;]+)/.exec(headers.cookie)?.[1])
   if (method === 'GET') return respond(200, page, { 'Content-Type': 'text/html', 'Content-Security-Policy': "frame-ancestors 'none'" })
@@ -23,4 +23,6 @@ createServer(async (request, response) => {
   }).catch(() => null)
   if (!minted?.ok) return respond(minted?.status === 429 ? 429 : 502)
   respond(200, await minted.text(), { 'Content-Type': 'application/json' })
-}).listen(PORT, '127.0.0.1')
+}
+// A visitor who leaves in the middle of a request ends that alone.
+createServer((request, response) => serve(request, response).catch(() => response.destroy())).listen(PORT, '127.0.0.1')
