@@ -110,6 +110,7 @@ func TestAPIRefuses(t *testing.T) {
 		{"an address without an ID", "POST", "/api/keys", `{"id": "x", "chatflows": ["https://flows.example.com/canvas/"]}`, "refused", "neither the name"},
 		{"a time that is none", "POST", "/api/keys", `{"id": "x", "not_after": "tomorrow"}`, "malformed", "want a day"},
 		{"a time in the past", "POST", "/api/keys", `{"id": "x", "not_after": "2020-01-01"}`, "refused", "in the past"},
+		{"the time that Go takes for none", "POST", "/api/keys", `{"id": "x", "not_after": "0001-01-01"}`, "malformed", "want a day"},
 		{"never valid", "POST", "/api/keys", `{"id": "x", "chatflows": ["support"], "not_before": "2099-01-02", "not_after": "2099-01-01"}`, "refused", "is never valid"},
 		{"limits that are none", "POST", "/api/keys", `{"id": "x", "limits": {"requests": "often"}}`, "refused", "often"},
 		{"limits of more", "POST", "/api/keys", `{"id": "x", "limits": {"concurrent": 1}, "honey": true}`, "malformed", "unknown field"},

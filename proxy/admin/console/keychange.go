@@ -108,7 +108,7 @@ func parseTime(name, text string) (time.Time, *Problem) {
 		return time.Time{}, nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
+		if t, err := time.Parse(layout, text); err == nil && !t.IsZero() { // which would mean none
 			return t, nil
 		}
 	}
