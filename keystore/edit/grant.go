@@ -26,9 +26,9 @@ func GrantKey(file string, data []byte, id string, chatflows []string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	k, err := old.KeyNamed(id)
+	k, err := keyNamed(old, file, id)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, err
 	}
 	chatflows = slices.DeleteFunc(slices.Clone(chatflows), func(c string) bool { return old.Entry(c) != nil && old.Entry(c).Lists(k) })
 	if len(chatflows) == 0 {
