@@ -50,6 +50,24 @@ func FileOf(path, keyID string) (string, error) {
 	return "", fmt.Errorf("%s: key %q is in several files (%s); remove it from all but one", path, keyID, strings.Join(found, ", "))
 }
 
+// PlaceOfChatflow returns file and line at which a key file of a directory lists a chatflow, by its ID or name; nothing if
+// none does that is in order by itself.
+func PlaceOfChatflow(dir, chatflow string) string {
+	parts, _, _ := readParts(dir) // what cannot be read lists nothing
+	for _, part := range parts {
+		s, err := parse(part.path, []source{part}, partOptions)
+		if err != nil {
+			continue
+		}
+		for _, c := range s.Chatflows() {
+			if c.ID == chatflow || c.Name == chatflow {
+				return c.Place()
+			}
+		}
+	}
+	return ""
+}
+
 // CheckPart returns what would be wrong with the key files of a directory, and is not yet, if the file at path, which is one
 // of them or a new one, had the content next.
 func CheckPart(path string, next []byte) error {

@@ -76,7 +76,7 @@ func (cmd *keyWithdrawCmd) Run(c *config.Config, s streams) error {
 	var ids []string
 	var was, is *keystore.Snapshot
 	err := cmd.edit(c.Keys, s, func(data []byte) (next []byte, err error) {
-		if ids, err = listedChatflows(cmd.Chatflow, c, data, s.err); err != nil {
+		if ids, err = listedChatflows(cmd.Chatflow, c, data, s.err, func(id string) error { return cmd.elsewhere(c, id, cmd.ID) }); err != nil {
 			return nil, err
 		}
 		if next, err = edit.WithdrawKey(c.Keys, data, cmd.ID, ids, cmd.Close); err != nil {
