@@ -116,7 +116,7 @@ func parseTime(name, text string) (time.Time, *Problem) {
 }
 
 func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem) {
-	k, p := f.key(id)
+	k, p := f.ownKey(id)
 	if p != nil {
 		return change{}, p
 	}
@@ -135,7 +135,7 @@ func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem
 
 // ofKey is a change of a key that needs no more than its ID.
 func ofKey(f *file, action, id string, do func(file string, data []byte, id string) ([]byte, error)) (change, *Problem) {
-	k, p := f.key(id)
+	k, p := f.ownKey(id)
 	if p != nil {
 		return change{}, p
 	}
@@ -201,7 +201,7 @@ func named(names map[string]string, file string, data []byte, err error) ([]byte
 
 // ofChatflows is a change of what chatflows a key opens.
 func (c *Console) ofChatflows(f *file, action, key string, texts []string, do func(file string, data []byte, ids []string) ([]byte, error)) (change, *Problem) {
-	k, p := f.key(key)
+	k, p := f.ownKey(key)
 	if p != nil {
 		return change{}, p
 	}
@@ -209,5 +209,10 @@ func (c *Console) ofChatflows(f *file, action, key string, texts []string, do fu
 		return change{}, newProblem(malformed, "chatflows: name one or more")
 	}
 	ids, p := c.chatflowIDs(f, texts)
+	for _, id := range ids {
+		if entry := f.snapshot.Entry(id); entry != nil && entry.File() != k.File() {
+			return change{}, newProblem(refused, fmt.Sprintf("chatflow %q is listed in %s, and key %q in another file, %s; change the chatflow's list of keys by hand", id, entry.Place(), key, k.File()))
+		}
+	}
 	return change{action: action, file: k.File(), key: key, chatflows: ids, edit: func(file string, data []byte) ([]byte, error) { return do(file, data, ids) }}, p
 }
