@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/proxy/admin/console"
 )
 
@@ -216,6 +217,11 @@ func TestAPIFileNotWritable(t *testing.T) {
 	}
 	if !strings.Contains(g.log.String(), "key file cannot be written; a change on the console was not made") {
 		t.Error("the log does not say that the file cannot be written")
+	}
+	// What a command says to do instead is not for a page, which has the new file.
+	err := fmt.Errorf("writing: %w", &edit.UnwritableError{File: "keys.yaml", Why: "it is on a read-only file system"})
+	if got, want := console.DetailOf(err), "keys.yaml: it is on a read-only file system"; got != want {
+		t.Errorf("detail of a file that cannot be written = %q, want %q", got, want)
 	}
 }
 

@@ -62,15 +62,20 @@ func (c *Console) apply(by operator, f *file, ch change) (*Changed, *Problem) {
 	conflict := (*edit.ConflictError)(nil)
 	switch {
 	case errors.As(err, &conflict):
-		return nil, changedMeanwhile(conflict.Have)
+		version := conflict.Have
+		if now, p := c.read(); p == nil { // that of the whole directory, if it is one
+			version = now.version
+		}
+		return nil, changedMeanwhile(version)
 	case stop != nil:
 		return nil, stop
 	case err != nil && !errors.Is(err, edit.ErrChanged):
 		if next == nil { // nobody has looked at the ID, which may be a secret by mistake
 			ch.key, ch.chatflows = "", nil
 		}
-		by.describe(c.opts.Log.Warn().Err(err), ch).Msg("key file cannot be written; a change on the console was not made")
-		return nil, unwritten(err, next, ch)
+		p := unwritten(err, next, ch)
+		by.describe(c.opts.Log.Warn().AnErr("error", p), ch).Msg("key file cannot be written; a change on the console was not made")
+		return nil, p
 	}
 	c.opts.Store.Refresh()
 	st := c.opts.Store.Status()
@@ -120,6 +125,9 @@ func (c *Console) check(path string, data []byte) error {
 // unwritten is the problem of a key file that cannot be written. next is what it should become, if it came to that.
 func unwritten(err error, next []byte, ch change) *Problem {
 	p := newProblem(notWritable, err.Error())
+	if unwritable := (*edit.UnwritableError)(nil); errors.As(err, &unwritable) { // what to do instead is on the page
+		p.Detail = fmt.Sprintf("%s: %s", unwritable.File, unwritable.Why)
+	}
 	if next != nil {
 		p.File, p.NewFile, p.Secret = ch.file, string(next), ch.secret
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
@@ -63,6 +64,22 @@ func TestDirectory(t *testing.T) {
 	}
 	if status, p := g.api(t, "POST", "/api/keys/key-a/disable", seen, ""); status != 412 || p["version"] != strings.Trim(g.version(t), `"`) {
 		t.Errorf("change for a version that another file has left = %d %v, want 412", status, p)
+	}
+
+	seen = g.version(t)
+	var wait sync.WaitGroup
+	versions := make([]any, 30)
+	for i := range versions { // of one version, so that one is made
+		wait.Go(func() {
+			_, p := g.api(t, "POST", "/api/keys/key-b/rotate", seen, "")
+			versions[i] = p["version"]
+		})
+	}
+	wait.Wait()
+	for _, version := range versions {
+		if now := strings.Trim(g.version(t), `"`); version != now {
+			t.Errorf("version after one of many changes at once = %v, want that of the directory, %s", version, now)
+		}
 	}
 
 	testkit.ReplaceFile(t, filepath.Join(dir, "b.yaml"), "version: 1\nkeys: [")

@@ -22,3 +22,6 @@ func Codes() map[string]string {
 	}
 	return codes
 }
+
+// DetailOf returns the detail of the problem that a key file cannot be written because of err.
+func DetailOf(err error) string { return unwritten(err, nil, change{}).Detail }
