@@ -150,7 +150,9 @@ func TestConsole(t *testing.T) {
 // TestConsoleFromNothing begins with a key file that lists nothing, by keyboard alone.
 func TestConsoleFromNothing(t *testing.T) {
 	g := startConsole(t, "version: 1\n")
-	b := visit(t, g.Admin+"/console/", wide)
+	b := visit(t, g.Admin+"/", wide)
+	b.shows(t, "#alerts", "Make a key under Keys and chatflows.")
+	b.press(t, "nav a[href='console/']")
 	b.do(t, chromedp.KeyEvent(adminToken), chromedp.KeyEvent(kb.Enter)) // the field has the focus
 	b.shows(t, "main", "There are no keys yet")
 	b.check(t, "empty")
