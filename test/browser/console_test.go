@@ -198,7 +198,7 @@ func TestConsoleTrouble(t *testing.T) {
 	b.press(t, "a[href=new-key]")
 	b.fill(t, "#id", "batch")
 	b.press(t, "form.card button:not([type])")
-	b.shows(t, ".alert", "here is a key")
+	b.shows(t, ".alert", "there is a key")
 	testkit.ReplaceFile(t, g.Keys, "version: 1\nkeys: [\n")
 	b.press(t, "nav a[href='./']")
 	b.shows(t, ".alert", "Key file is invalid")

@@ -92,7 +92,12 @@ func TestDirectory(t *testing.T) {
 	}
 	page := g.browser(t)
 	wantIn(t, "form of a new key", page.get(t, "new-key", 200), `name="file"`, `<option value="a.yaml">`)
-	wantIn(t, "page of the key", page.get(t, "key?id=key-a", 200), "Key file", "a.yaml", "disabled")
+	wantIn(t, "form of a new key", page.get(t, "new-key", 200), `<span class="sub">a.yaml</span>`)
+	html := page.get(t, "key?id=key-a", 200)
+	wantIn(t, "page of the key", html, "Key file", "a.yaml", "disabled")
+	if strings.Contains(html, `value="`+botB) {
+		t.Errorf("page of the key offers a chatflow of another file, which cannot be granted there:\n%s", html)
+	}
 }
 
 // TestFlowiseKeys shows the keys of Flowise's own file, which only Flowise changes.
