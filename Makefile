@@ -1,5 +1,5 @@
-# Targets of flowlatch. Go is enough for them but where help says what else is needed; manifests uses promtool where it is installed,
-# proxies nginx and HAProxy, bench Caddy as well, bench-limits Redis too, release git.
+# Targets of flowlatch. Go is enough for them but where help says what else is needed; manifests uses promtool, Node, Python, PHP, nginx and Caddy where
+# they are installed, proxies nginx and HAProxy, bench Caddy as well, bench-limits Redis too, release git.
 
 GOLANGCI  = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT   = go run mvdan.cc/gofumpt@v0.12.0
@@ -50,14 +50,14 @@ lint: ## look for mistakes: format, vet, linters
 	go vet -tags bench ./tools/bench
 	$(GOLANGCI) run ./...
 	cd test/manifests && go vet ./... && $(GOLANGCI) run ./...
-	cd test/browser && go vet ./... && $(GOLANGCI) run ./...
+	cd test/browser && go vet -tags e2e ./... && $(GOLANGCI) run ./...
 
 .PHONY: fuzz
 fuzz: ## fuzz each fuzz test for FUZZTIME
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
 .PHONY: manifests
-manifests: ## read compose files, Kubernetes manifests, alert rules and dashboard, and try the gate as they run it
+manifests: ## read compose files, Kubernetes manifests, alert rules and dashboard, try the gate as they run it, and the example sites
 	cd test/manifests && go test ./...
 
 .PHONY: browser

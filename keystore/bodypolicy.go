@@ -17,6 +17,18 @@ type BodyPolicy struct {
 	Deny []string
 }
 
+// And returns what both b and o allow.
+func (b BodyPolicy) And(o BodyPolicy) BodyPolicy {
+	both := BodyPolicy{JSONOnly: b.JSONOnly || o.JSONOnly, Deny: b.Deny}
+	switch {
+	case len(b.Deny) == 0:
+		both.Deny = o.Deny
+	case len(o.Deny) > 0:
+		both.Deny = slices.Concat(b.Deny, o.Deny)
+	}
+	return both
+}
+
 // lacks reports whether b allows something that o denies.
 func (b BodyPolicy) lacks(o BodyPolicy) bool {
 	return o.JSONOnly && !b.JSONOnly || slices.ContainsFunc(o.Deny, func(d string) bool { return !slices.Contains(b.Deny, d) })

@@ -5,9 +5,11 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body", "limits"}
+var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body", "limits", "on_disconnect"}
 
 func (p *parser) chatflow(n *yaml.Node) {
 	p.file.Chatflows++
@@ -29,6 +31,8 @@ func (p *parser) chatflow(n *yaml.Node) {
 			p.bodyPolicy(c, n)
 		case "limits":
 			c.Limits = p.limits(n, "limits", &c.ClientLimits)
+		case "on_disconnect":
+			p.onDisconnect(c, n)
 		default:
 			return false
 		}
@@ -72,6 +76,14 @@ func (p *parser) upstreamAuthorization(c *Chatflow, n *yaml.Node) {
 	}
 }
 
+func (p *parser) onDisconnect(c *Chatflow, n *yaml.Node) {
+	v, ok := p.Text(n, "on_disconnect")
+	if ok && v != "abort" && v != "drain" {
+		p.Fault(n, "on_disconnect: %s is neither drain nor abort", strictyaml.Quote(v))
+	}
+	c.AbortOnDisconnect = v == "abort"
+}
+
 // keyOf adds the key that n names to chatflow c, unless it is in listed.
 func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 	v, ok := p.Text(n, "a key ID")
@@ -84,6 +96,9 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 			return
 		}
 	}
+	if k == nil && p.options.part {
+		k = p.elsewhere(v)
+	}
 	switch {
 	case k == nil:
 		p.missing(c, n, v)
@@ -93,6 +108,13 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 	case !k.fromFlowise: // a key of Flowise may be listed by its name and by its ID
 		p.Fault(n, "chatflow %q lists key %q twice", c.ID, v)
 	}
+}
+
+// elsewhere returns what stands for a key of another file in one that is parsed alone. It is not among the keys of the snapshot.
+func (p *parser) elsewhere(id string) *Key {
+	k := &Key{ID: id, file: p.file, number: uint32(len(p.keyByID))} //nolint:gosec // no file holds four billion keys
+	p.keyByID[id] = k
+	return k
 }
 
 func (p *parser) addChatflow(n *yaml.Node, c *Chatflow) {

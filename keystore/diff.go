@@ -115,16 +115,16 @@ func pairs[T any](old, next []*T, id func(*T) string, each func(was, is *T)) {
 }
 
 func sameKey(a, b *Key) bool {
-	return a.Owner == b.Owner && a.Disabled == b.Disabled && a.Honey == b.Honey && a.fromFlowise == b.fromFlowise && a.valid == b.valid && a.Limits.equal(b.Limits) &&
+	return a.Owner == b.Owner && a.Disabled == b.Disabled && a.Honey == b.Honey && a.fromFlowise == b.fromFlowise && a.valid == b.valid && a.Limits.equal(b.Limits) && a.Browser.equal(b.Browser) &&
 		slices.Equal(a.From, b.From) && slices.Equal(a.Groups, b.Groups) && slices.EqualFunc(a.secrets, b.secrets, func(a, b Secret) bool {
 		return a.Digest == b.Digest && a.valid == b.valid
 	})
 }
 
-// losesOfKey reports whether b lacks something that a has: a secret, or a limit of its use. Disabling a key, or
-// letting it expire earlier, is no loss.
+// losesOfKey reports whether b lacks something that a has: a secret, a limit of its use, or something that its browser
+// tokens may do. Disabling a key, or letting it expire earlier, is no loss.
 func losesOfKey(a, b *Key) bool {
-	return a.Disabled && !b.Disabled || a.Honey && !b.Honey || a.Owner != "" && b.Owner == "" || len(b.secrets) < len(a.secrets) || b.valid.lacks(a.valid) || b.Limits.lacks(a.Limits) ||
+	return a.Disabled && !b.Disabled || a.Honey && !b.Honey || a.Owner != "" && b.Owner == "" || len(b.secrets) < len(a.secrets) || b.valid.lacks(a.valid) || b.Limits.lacks(a.Limits) || b.Browser.lacks(a.Browser) ||
 		len(a.From) > 0 && len(b.From) == 0 || len(a.Groups) > 0 && len(b.Groups) == 0 ||
 		slices.ContainsFunc(a.secrets, func(s Secret) bool {
 			i := slices.IndexFunc(b.secrets, func(t Secret) bool { return t.Digest == s.Digest })
@@ -139,7 +139,7 @@ func (w window) lacks(o window) bool {
 
 func sameChatflow(a, b *Chatflow) bool {
 	return a.Name == b.Name && a.Public == b.Public && a.UpstreamAuthorization == b.UpstreamAuthorization &&
-		a.Limits.equal(b.Limits) && a.ClientLimits.equal(b.ClientLimits) &&
+		a.Limits.equal(b.Limits) && a.ClientLimits.equal(b.ClientLimits) && a.AbortOnDisconnect == b.AbortOnDisconnect &&
 		a.Body.JSONOnly == b.Body.JSONOnly && slices.Equal(a.Body.Deny, b.Body.Deny) &&
 		slices.EqualFunc(a.keys, b.keys, func(a, b *Key) bool { return a.ID == b.ID })
 }
@@ -148,8 +148,8 @@ func sameChatflow(a, b *Chatflow) bool {
 func losesOfChatflow(a, b *Chatflow) bool {
 	return a.Public && !b.Public || a.Name != "" && b.Name == "" ||
 		a.UpstreamAuthorization.Mode != UpstreamDefault && b.UpstreamAuthorization.Mode == UpstreamDefault ||
-		b.Body.lacks(a.Body) || b.Limits.lacks(a.Limits) || b.ClientLimits.lacks(a.ClientLimits) ||
-		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.hasID(k.ID) })
+		a.AbortOnDisconnect && !b.AbortOnDisconnect || b.Body.lacks(a.Body) || b.Limits.lacks(a.Limits) || b.ClientLimits.lacks(a.ClientLimits) ||
+		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.ListsID(k.ID) })
 }
 
 // Equal reports whether nothing differs between k and o but the place in the file.

@@ -94,7 +94,6 @@ func (p *parser) missing(c *Chatflow, n *yaml.Node, id string) {
 	}
 	holder := p.holder(id)
 	switch {
-	case p.options.part:
 	case p.standsIn && holder != p.path: // a file with a fault must not keep the keys of others alive
 		p.Warn(n.Line, "chatflow %q lists key %s, which is gone, in the older content of this file that stays active", c.ID, strictyaml.Quote(id))
 	case p.change == 0 && holder != "" && holder != p.path:

@@ -28,6 +28,8 @@ type Key struct {
 	Groups []string
 	// Limits are how much it may be used; nil means without limit.
 	Limits *Limits
+	// Browser says what browser tokens of the key may do; nil means that there are none.
+	Browser *Browser
 
 	// Line is the line of the key in its file, from 1; for a key of Flowise, the line that names Flowise's file.
 	Line int

@@ -16,7 +16,7 @@ import (
 // The names of fields, to guess what was meant by others.
 var (
 	secretFields = []string{"sha256", "secret", "not_before", "not_after"}
-	keyFields    = append([]string{"id", "secrets", "owner", "disabled", "honey", "from", "groups", "limits"}, secretFields...)
+	keyFields    = append([]string{"id", "secrets", "owner", "disabled", "honey", "from", "groups", "limits", "browser"}, secretFields...)
 )
 
 func (p *parser) key(n *yaml.Node) {
@@ -42,6 +42,8 @@ func (p *parser) key(n *yaml.Node) {
 			p.Sequence(n, "groups", func(n *yaml.Node) { p.group(k, n) })
 		case "limits":
 			k.Limits = p.limits(n, "limits", nil)
+		case "browser":
+			k.Browser = p.browser(n)
 		default:
 			return p.secretField(&own, field, n)
 		}
@@ -140,6 +142,9 @@ func (p *parser) addKey(n *yaml.Node, k *Key) {
 	k.number = uint32(len(s.keys)) //nolint:gosec // no file holds four billion keys
 	s.keys = append(s.keys, k)
 	p.keyByID[k.ID] = k
+	if k.Browser != nil {
+		s.browser[k.ID] = k
+	}
 	for i := range k.secrets {
 		secret := &k.secrets[i]
 		secret.key = k

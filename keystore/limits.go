@@ -39,8 +39,26 @@ type Quota struct {
 	Period Period
 }
 
-// String returns the quota as a key file has it, without its unit.
-func (q Quota) String() string { return strconv.FormatInt(q.N, 10) + "/" + q.Period.String() }
+// String returns the quota as a key file has it, without the name of its unit.
+func (q Quota) String() string { return amountString(q.N, q.Unit) + "/" + q.Period.String() }
+
+// byteUnits are what numbers of bytes may be given in, each 1024 times the one before, the first 1024 bytes.
+var byteUnits = []string{"KiB", "MiB", "GiB", "TiB"}
+
+// amountString returns so many of a unit as a key file has them: bytes in the largest unit of which they are a whole number.
+func amountString(n int64, unit Unit) string {
+	suffix := ""
+	if unit == Bytes {
+		for i := 0; i < len(byteUnits) && n%1024 == 0; i++ {
+			n, suffix = n/1024, byteUnits[i]
+		}
+	}
+	return strconv.FormatInt(n, 10) + suffix
+}
+
+// MaxCount is the largest number that is counted exactly everywhere: Redis, and much that reads JSON, know numbers as
+// floating-point ones of 64 bits.
+const MaxCount = 1 << 53
 
 // Unit is what a [Quota] counts.
 type Unit uint8

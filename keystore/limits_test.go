@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestLimitsCompared changes the limits of a key and of a chatflow: each change is one, and what is missing afterwards is
+// TestLimitsCompared changes the limits of a key and of a chatflow, and what browser tokens may do: each change is one, and what is missing afterwards is
 // a loss, which a file that is half written would cause.
 func TestLimitsCompared(t *testing.T) {
 	const key = "version: 1\nkeys:\n- id: a\n  sha256: ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\n%schatflows:\n- {id: x, keys: [a]}\n"
@@ -32,6 +32,19 @@ func TestLimitsCompared(t *testing.T) {
 		{key, "from: [10.0.0.0/8]", "", true, true},
 		{key, "groups: [predict]", "groups: [widget]", true, false},
 		{key, "groups: [predict]", "", true, true},
+		{key, "", "browser: {origins: [https://a.example]}", true, false},
+		{key, "browser: {origins: [https://a.example]}", "", true, true},
+		{key, "browser: {origins: [https://a.example]}", "browser: {origins: [https://a.example], max_ttl: 15m, cookie: false}", false, false},
+		{key, "browser: {origins: [https://a.example]}", "browser: {origins: [https://a.example, https://b.example]}", true, false},
+		{key, "browser: {origins: [https://a.example, https://b.example]}", "browser: {origins: [https://b.example]}", true, true},
+		{key, "browser: {origins: [https://a.example], max_ttl: 1m}", "browser: {origins: [https://a.example], max_ttl: 2m}", true, false},
+		{key, "browser: {origins: [https://a.example], max_ttl: 1m}", "browser: {origins: [https://a.example]}", true, true},
+		{key, "browser: {origins: [https://a.example], allow: [uploads]}", "browser: {origins: [https://a.example]}", true, true},
+		{key, "browser: {origins: [https://a.example]}", "browser: {origins: [https://a.example], allow: [uploads]}", true, false},
+		{key, "browser: {origins: [https://a.example], cookie: true}", "browser: {origins: [https://a.example]}", true, true},
+		{key, "browser: {origins: [https://a.example]}", "browser: {origins: [https://a.example], cookie: true}", true, false},
+		{key, "browser: {origins: [https://a.example], per_user: {concurrent: 1}}", "browser: {origins: [https://a.example]}", true, true},
+		{key, "browser: {origins: [https://a.example], per_user: {concurrent: 1}}", "browser: {origins: [https://a.example], per_user: {concurrent: 2}}", true, false},
 		{key, "", "owner: Jane", true, false},
 		{key, "owner: Jane", "owner: Joe", true, false},
 		{key, "owner: Jane", "", true, true},
@@ -41,6 +54,9 @@ func TestLimitsCompared(t *testing.T) {
 		{chatflow, "", "limits: {concurrent: 1}", true, false},
 		{chatflow, "limits: {concurrent: 1}", "", true, true},
 		{chatflow, "limits: {concurrent: 1, per_client: {concurrent: 1}}", "limits: {concurrent: 1}", true, true},
+		{chatflow, "", "on_disconnect: abort", true, false},
+		{chatflow, "on_disconnect: abort", "on_disconnect: drain", true, true},
+		{chatflow, "", "on_disconnect: drain", false, false},
 		{chatflow, "limits: {per_client: {concurrent: 1}}", "limits: {per_client: {concurrent: 1, requests: 1/1s}}", true, false},
 	} {
 		parse := func(fields string) *Snapshot {
@@ -67,7 +83,7 @@ func TestLimitsString(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, _ := s.Chatflow("x")
-	const want = "3/1m30s requests, 600/1h requests, 10/day requests, 1024/week bytes, 5/month stream seconds, 2 at once, 10m a response, not enforced"
+	const want = "3/1m30s requests, 600/1h requests, 10/day requests, 1KiB/week bytes, 5/month stream seconds, 2 at once, 10m a response, not enforced"
 	if got := c.Limits.String(); got != want {
 		t.Errorf("String() = %q, want %q", got, want)
 	}

@@ -3,7 +3,6 @@ package keystore
 import (
 	"cmp"
 	"errors"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +21,16 @@ const (
 )
 
 var limitFields = []string{"requests", "concurrent", "stream", "stream_seconds", "bytes", "enforce"}
+
+// meant has what people write for the fields of limits, and how to write it.
+var meant = map[string]string{
+	"rate": "requests: 10/1s", "rates": "requests: 10/1s", "rate_limit": "requests: 10/1s", "rps": "requests: 10/1s", "rpm": "requests: 600/1m",
+	"quota": "requests: 10000/month", "quotas": "requests: 10000/month", "daily": "requests: 500/day", "monthly": "requests: 10000/month",
+	"concurrency": "concurrent: 4", "max_concurrent": "concurrent: 4", "parallel": "concurrent: 4",
+	"timeout": "stream: 10m", "duration": "stream: 10m", "seconds": "stream_seconds: 36000/month",
+	"traffic": "bytes: 2GiB/month", "bandwidth": "bytes: 2GiB/month", "size": "bytes: 2GiB/month",
+	"observe": "enforce: false", "shadow": "enforce: false", "dry_run": "enforce: false",
+}
 
 // ParseLimits reads limits as they stand in a key file, without a line: `requests: [10/1s, 10000/month], concurrent: 4`.
 // The error has all that is wrong with them.
@@ -68,9 +77,13 @@ func (p *parser) limits(n *yaml.Node, what string, perClient **Limits) *Limits {
 			if perClient == nil {
 				return false
 			}
-			*perClient = p.clientLimits(n)
+			*perClient = p.memberLimits(n, field, "a client address", "the chatflow")
 		default:
-			return false
+			as, known := meant[field]
+			if known {
+				p.Fault(n, "%s has no field %s; write it as `%s`", what, strictyaml.Quote(field), as)
+			}
+			return known
 		}
 		return true
 	}) {
@@ -86,17 +99,17 @@ func (p *parser) limits(n *yaml.Node, what string, perClient **Limits) *Limits {
 	return l
 }
 
-// clientLimits reads the limits of each client. They have no quotas: a count that must last for a month cannot be kept
-// for any number of addresses.
-func (p *parser) clientLimits(n *yaml.Node) *Limits {
-	l := p.limits(n, "per_client", nil)
+// memberLimits reads the limits of each of any number, such as client addresses. They have no quotas: a count that must
+// last for a month cannot be kept for all of them. of is whose other limits there are.
+func (p *parser) memberLimits(n *yaml.Node, field, each, of string) *Limits {
+	l := p.limits(n, field, nil)
 	switch {
 	case l == nil:
 		return nil
 	case len(l.Quotas) > 0:
-		p.Fault(n, "per_client: a client address has no quota (%s); write how many requests in what time, such as 20/1m", l.Quotas[0])
+		p.Fault(n, "%s: %s has no quota (%s); write how many requests in what time, such as 20/1m", field, each, l.Quotas[0])
 	case l.Stream > 0:
-		p.Fault(n, "per_client: stream belongs to the limits of the chatflow")
+		p.Fault(n, "%s: stream belongs to the limits of %s", field, of)
 	}
 	return l
 }
@@ -165,17 +178,22 @@ func (p *parser) amount(n *yaml.Node, unit Unit) (count int64, per string, ok bo
 	if !ok {
 		return 0, "", false
 	}
-	number, per, found := strings.Cut(v, "/")
+	written, per, found := strings.Cut(v, "/")
 	if !found {
 		p.Fault(n, "%s: %s does not say in what time; write it as 600/1h or 10000/month", unit, strictyaml.Quote(v))
 		return 0, "", false
 	}
-	scale := int64(1)
-	if unit == Bytes {
+	number, scale, largest := written, int64(1), int64(MaxCount)
+	switch unit {
+	case Bytes:
 		number, scale = byteUnit(number)
+	case StreamSeconds:
+		largest /= 1000 // milliseconds are counted
 	}
-	count, ok = wholeNumber(number, math.MaxInt64/scale)
+	count, ok = wholeNumber(number, largest/scale)
 	switch {
+	case !ok && strings.TrimLeft(number, "0") != "" && strings.Trim(number, "0123456789") == "":
+		p.Fault(n, "%s: %s is more than can be counted, which is %s", unit, strictyaml.Quote(v), amountString(largest, unit))
 	case !ok && unit == Bytes:
 		p.Fault(n, "%s: %s does not begin with a size such as 500MiB or 2GiB", unit, strictyaml.Quote(v))
 	case !ok:
@@ -186,7 +204,7 @@ func (p *parser) amount(n *yaml.Node, unit Unit) (count int64, per string, ok bo
 
 // byteUnit splits the unit off a number of bytes.
 func byteUnit(s string) (number string, scale int64) {
-	for i, suffix := range []string{"KiB", "MiB", "GiB", "TiB"} {
+	for i, suffix := range byteUnits {
 		if number, ok := strings.CutSuffix(s, suffix); ok {
 			return number, 1 << (10 * (i + 1))
 		}

@@ -54,7 +54,7 @@ func ParseDraft(file string, data []byte) (*Snapshot, error) {
 }
 
 // ParsePart is Parse for one file of a directory: it may list no chatflow, and the keys that its chatflows list may be in
-// other files. Those are missing in the snapshot.
+// other files. The snapshot has those by their IDs, in the lists of chatflows alone.
 func ParsePart(file string, data []byte) (*Snapshot, error) {
 	return parse(file, []source{{path: file, content: section(data)}}, partOptions)
 }
@@ -92,7 +92,7 @@ type parseOptions struct {
 // parse makes a snapshot of key files. name is what they are called together.
 func parse(name string, sources []source, o parseOptions) (*Snapshot, error) {
 	p := &parser{options: o, keyByID: map[string]*Key{}}
-	p.snapshot = &Snapshot{File: name, isDirectory: o.directory, secrets: map[Digest]*Secret{}, byID: map[string]*Chatflow{}}
+	p.snapshot = &Snapshot{File: name, isDirectory: o.directory, secrets: map[Digest]*Secret{}, byID: map[string]*Chatflow{}, browser: map[string]*Key{}}
 	for _, s := range sources {
 		d := &document{source: s, Decoder: &strictyaml.Decoder{File: s.path}, file: &KeyFile{Path: s.path}}
 		p.documents = append(p.documents, d)
@@ -164,7 +164,9 @@ func (p *parser) result() (*Snapshot, error) {
 	if faults := p.faults(); len(faults) > 0 {
 		return nil, faults
 	}
-	p.warnUnused()
+	if !p.options.part { // in which chatflows of other files are not known
+		p.warnUnused()
+	}
 	for _, d := range p.documents {
 		p.snapshot.Warnings = append(p.snapshot.Warnings, d.Warnings...)
 	}

@@ -22,23 +22,17 @@ func FileOf(path, keyID string) (string, error) {
 	if !watch.IsDir(path) {
 		return path, nil
 	}
-	parts, unread, err := readParts(path)
-	if err != nil {
-		return "", err
-	}
 	var found, ids []string
-	for _, part := range parts {
-		s, err := parse(part.path, []source{part}, partOptions)
-		if err != nil {
-			unread = append(unread, err)
-			continue
-		}
+	unread, err := eachPart(path, func(s *Snapshot) {
 		for _, k := range s.Keys() {
 			ids = append(ids, k.ID)
 		}
 		if s.Key(keyID) != nil {
-			found = append(found, part.path)
+			found = append(found, s.File)
 		}
+	})
+	if err != nil {
+		return "", err
 	}
 	switch len(found) {
 	case 1:
@@ -50,22 +44,25 @@ func FileOf(path, keyID string) (string, error) {
 	return "", fmt.Errorf("%s: key %q is in several files (%s); remove it from all but one", path, keyID, strings.Join(found, ", "))
 }
 
-// PlaceOfChatflow returns file and line at which a key file of a directory lists a chatflow, by its ID or name; nothing if
-// none does that is in order by itself.
-func PlaceOfChatflow(dir, chatflow string) string {
-	parts, _, _ := readParts(dir) // what cannot be read lists nothing
+// ChatflowsIn returns the chatflows that the key files in a directory list. A file that cannot be read or has a fault is passed
+// over.
+func ChatflowsIn(dir string) (chatflows []*Chatflow, err error) {
+	_, err = eachPart(dir, func(s *Snapshot) { chatflows = append(chatflows, s.Chatflows()...) })
+	return chatflows, err
+}
+
+// eachPart calls do for what each key file in a directory means alone. unread are those that cannot be read or have a fault.
+func eachPart(dir string, do func(s *Snapshot)) (unread []error, err error) {
+	parts, unread, err := readParts(dir)
 	for _, part := range parts {
 		s, err := parse(part.path, []source{part}, partOptions)
 		if err != nil {
+			unread = append(unread, err)
 			continue
 		}
-		for _, c := range s.Chatflows() {
-			if c.ID == chatflow || c.Name == chatflow {
-				return c.Place()
-			}
-		}
+		do(s)
 	}
-	return ""
+	return unread, err
 }
 
 // CheckPart returns what would be wrong with the key files of a directory, and is not yet, if the file at path, which is one
@@ -94,6 +91,9 @@ func CheckPart(path string, next []byte) error {
 	}
 	return after
 }
+
+// CheckAlone is [CheckPart] without what other files have to do with it, which may change as well.
+func CheckAlone(path string, next []byte) error { return withoutAcross(CheckPart(path, next)) }
 
 // readParts reads the key files of a directory. unread are those that cannot be read.
 func readParts(dir string) (parts []source, unread []error, err error) {

@@ -32,9 +32,10 @@ type Snapshot struct {
 	chatflows   []*Chatflow
 	secrets     map[Digest]*Secret
 	byID        map[string]*Chatflow
-	every       *Chatflow // the entry "*", or nil
-	public      bool      // some chatflow is public
-	hash        string    // empty outside a Store
+	browser     map[string]*Key // those that browser tokens may be minted with, by ID
+	every       *Chatflow       // the entry "*", or nil
+	public      bool            // some chatflow is public
+	hash        string          // empty outside a Store
 
 	flowiseName  string // of Flowise's key file, as a key file has it; or empty
 	namesFlowise string // the path of that key file
@@ -61,6 +62,9 @@ type Chatflow struct {
 	// Limits are how much all its keys together may use it, and ClientLimits how much each client address may; nil means
 	// without limit.
 	Limits, ClientLimits *Limits
+	// AbortOnDisconnect says that the upstream is told to end what a request has begun whose client leaves. Otherwise it
+	// goes on.
+	AbortOnDisconnect bool
 	// Line is the line of the chatflow in its file, from 1.
 	Line int
 	file *KeyFile
@@ -89,8 +93,8 @@ func (c *Chatflow) has(k *Key) bool {
 // Lists reports whether k is listed for the chatflow itself.
 func (c *Chatflow) Lists(k *Key) bool { return c.has(k) }
 
-// hasID is has for a key of another snapshot.
-func (c *Chatflow) hasID(id string) bool {
+// ListsID is Lists for a key of another snapshot.
+func (c *Chatflow) ListsID(id string) bool {
 	_, ok := slices.BinarySearchFunc(c.keys, id, func(k *Key, id string) int { return strings.Compare(k.ID, id) })
 	return ok
 }
@@ -149,6 +153,13 @@ func (s *Snapshot) Key(id string) *Key {
 	}
 	return nil
 }
+
+// BrowserKey returns the key with this ID if browser tokens may be minted with it, or nil. Its time does not depend on the
+// number of keys.
+func (s *Snapshot) BrowserKey(id string) *Key { return s.browser[id] }
+
+// AnyBrowser reports whether browser tokens may be minted with any key.
+func (s *Snapshot) AnyBrowser() bool { return len(s.browser) > 0 }
 
 // KeyNamed is Key for an ID that somebody typed: if there is no such key, the error says what was probably meant. It
 // does not show a secret that was given in place of an ID.

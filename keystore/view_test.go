@@ -24,6 +24,7 @@ type keyView struct {
 	NotBefore, NotAfter string
 	From, Groups        []string
 	Limits              keystore.Limits
+	Browser             *keystore.Browser
 	Secrets             []secretView
 }
 
@@ -35,6 +36,7 @@ type chatflowView struct {
 	Keys               []string
 	Body               keystore.BodyPolicy
 	Limits, Client     keystore.Limits
+	Abort              bool
 }
 
 func viewOf(s *keystore.Snapshot) view {
@@ -44,7 +46,7 @@ func viewOf(s *keystore.Snapshot) view {
 		for _, n := range k.From {
 			kv.From = append(kv.From, n.String())
 		}
-		kv.Groups, kv.Limits = k.Groups, valueOf(k.Limits)
+		kv.Groups, kv.Limits, kv.Browser = k.Groups, valueOf(k.Limits), k.Browser
 		for _, sec := range k.Secrets() {
 			kv.Secrets = append(kv.Secrets, secretView{sec.Digest.String(), stamp(sec.NotBefore()), stamp(sec.NotAfter())})
 		}
@@ -52,7 +54,7 @@ func viewOf(s *keystore.Snapshot) view {
 	}
 	for _, c := range s.Chatflows() {
 		cv := chatflowView{ID: c.ID, Name: c.Name, Public: c.Public, Upstream: c.UpstreamAuthorization.String(), Body: c.Body}
-		cv.Limits, cv.Client = valueOf(c.Limits), valueOf(c.ClientLimits)
+		cv.Limits, cv.Client, cv.Abort = valueOf(c.Limits), valueOf(c.ClientLimits), c.AbortOnDisconnect
 		for _, k := range c.Keys() {
 			cv.Keys = append(cv.Keys, k.ID)
 		}
@@ -103,6 +105,7 @@ func render(v view) string {
 		line("    ", "from", list(k.From))
 		line("    ", "groups", list(k.Groups))
 		line("    ", "limits", limits(k.Limits, ""))
+		line("    ", "browser", browser(k.Browser))
 		b.WriteString("    secrets:\n")
 		for _, s := range k.Secrets {
 			line("      - ", "sha256", quote(s.Digest))
@@ -133,11 +136,29 @@ func render(v view) string {
 			perClient = "per_client: " + perClient
 		}
 		line("    ", "limits", limits(c.Limits, perClient))
+		if c.Abort {
+			line("    ", "on_disconnect", "abort")
+		}
 		if len(c.Keys) > 0 {
 			line("    ", "keys", "["+strings.Join(quoteAll(c.Keys), ", ")+"]")
 		}
 	}
 	return b.String()
+}
+
+// browser writes b as a mapping in one line; empty if there is nothing to write.
+func browser(b *keystore.Browser) string {
+	if b == nil {
+		return ""
+	}
+	fields := []string{"origins: " + list(b.Origins), "max_ttl: " + b.MaxTTL.String()}
+	if len(b.Allow) > 0 {
+		fields = append(fields, "allow: "+list(b.Allow))
+	}
+	if b.PerUser != nil {
+		fields = append(fields, "per_user: "+limits(*b.PerUser, ""))
+	}
+	return "{" + strings.Join(append(fields, fmt.Sprintf("cookie: %t", b.Cookie)), ", ") + "}"
 }
 
 // limits writes l and one more field as a mapping in one line; empty if there is nothing to write.

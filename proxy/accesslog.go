@@ -32,6 +32,9 @@ func (x *exchange) account() {
 		ended.UpstreamHint = x.upstreamHint
 	}
 	x.hint = x.proxy.stats.End(&x.counted, &ended)
+	if result := x.tokenResult(); result != "" {
+		x.proxy.stats.BrowserToken(x.Key.ID, result)
+	}
 	if x.isOfGone(x.proxy.opts.Store.Snapshot()) {
 		x.proxy.endedLate.Store(true)
 	}
@@ -77,6 +80,9 @@ func (x *exchange) log(took time.Duration) {
 			e.Str("key_fingerprint", x.Secret.Fingerprint()) // who still uses the old one?
 		}
 	}
+	if t := x.question.Page.Token; t != nil {
+		e.Str("user", t.UserHash())
+	}
 	if x.isHoney() {
 		e.Bool("honey", true)
 	}
@@ -89,8 +95,8 @@ func (x *exchange) log(took time.Duration) {
 			e.Str("reason", x.err.Detail)
 		}
 	}
-	if l := x.limits.exceeded(); l.Reason != limit.None {
-		e.Str("limit", excessName(l))
+	if x.limits.over != "" {
+		e.Str("limit", x.limits.over)
 	}
 	if x.hint != "" {
 		e.Str("hint", x.hint)
@@ -137,53 +143,61 @@ func logMethod(m string) string {
 	return "other"
 }
 
-// mayLog reports whether a request gets a log line: whoever has no valid key must not be able to fill a disk, unless
-// the operator is looking for something.
+// mayLog reports whether a request gets a log line: neither whoever has no valid key nor whoever has used up what a key may
+// must be able to fill a disk, unless the operator is looking for something.
 func (p *Proxy) mayLog(x *exchange) bool {
 	switch {
-	case p.opts.Log.GetLevel() <= zerolog.DebugLevel || x.Opens:
+	case p.opts.Log.GetLevel() <= zerolog.DebugLevel:
 		return true
+	case x.Opens:
+		return x.limits.verdict.Refused.Reason == limit.None || p.sampler.allow(sampled{x.err.Code, x.Key.ID}, x.started)
 	case x.isHoney():
-		return p.sampler.allow(problem.HoneyKey, x.started)
+		return p.sampler.allow(sampled{code: problem.HoneyKey}, x.started)
 	case x.Allowed:
-		return p.sampler.allow(problem.AllowedWithoutKey, x.started)
+		return p.sampler.allow(sampled{code: problem.AllowedWithoutKey}, x.started)
 	}
-	return x.err == nil || p.sampler.allow(x.err.Code, x.started)
+	return x.err == nil || p.sampler.allow(sampled{code: x.err.Code}, x.started)
 }
 
-// The log lines of requests without a valid key: so many at once, and so many a second after that, of each code. The
-// others are counted in one line every summaryTime.
+// The log lines of requests without a valid key, and of those that exceed a limit: so many at once, and so many a second after
+// that, of each code and key. The others are counted in one line every summaryTime.
 const (
 	sampleBurst = 100
 	sampleRate  = 10
 	summaryTime = 10 * time.Second
 )
 
-// logSampler says which requests without a valid key get a log line. Each code has an allowance of its own: a flood of
-// one does not hide the others. Its methods may be called concurrently.
+// logSampler says which of these requests get a log line. Each code has an allowance of its own for each key, and for all
+// clients without one: a flood of one does not hide the others. Its methods may be called concurrently.
 type logSampler struct {
 	log zerolog.Logger
 
 	mu      sync.Mutex // guards what follows
-	codes   map[problem.Code]*sampledCode
+	kinds   map[sampled]*sampledKind
 	pending bool // a summary is due
 }
 
-type sampledCode struct {
+// sampled is a kind of request.
+type sampled struct {
+	code problem.Code
+	key  string // ID of the key that would have opened what the request asked for; empty for none
+}
+
+type sampledKind struct {
 	limiter *rate.Limiter
 	omitted int64 // since the last summary
 }
 
-func (s *logSampler) allow(code problem.Code, now time.Time) bool {
+func (s *logSampler) allow(kind sampled, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.codes[code]
+	c := s.kinds[kind]
 	if c == nil {
-		if s.codes == nil {
-			s.codes = map[problem.Code]*sampledCode{}
+		if s.kinds == nil {
+			s.kinds = map[sampled]*sampledKind{}
 		}
-		c = &sampledCode{limiter: rate.NewLimiter(sampleRate, sampleBurst)}
-		s.codes[code] = c
+		c = &sampledKind{limiter: rate.NewLimiter(sampleRate, sampleBurst)}
+		s.kinds[kind] = c
 	}
 	if c.limiter.AllowN(now, 1) {
 		return true
@@ -198,19 +212,25 @@ func (s *logSampler) allow(code problem.Code, now time.Time) bool {
 
 // summarize logs how many requests got no line since it last did.
 func (s *logSampler) summarize() {
-	codes := zerolog.Dict()
 	var all int64
+	omitted := map[problem.Code]int64{}
 	s.mu.Lock()
-	for code, c := range s.codes {
+	for kind, c := range s.kinds {
 		if c.omitted > 0 {
-			codes.Int64(string(code), c.omitted)
+			omitted[kind.code] += c.omitted
 			all += c.omitted
 			c.omitted = 0
+		} else if c.limiter.Tokens() >= sampleBurst {
+			delete(s.kinds, kind) // a new one is the same
 		}
 	}
 	s.pending = false
 	s.mu.Unlock()
 	if all > 0 {
+		codes := zerolog.Dict()
+		for code, n := range omitted {
+			codes.Int64(string(code), n)
+		}
 		s.log.Warn().Int64("requests", all).Dict("codes", codes).
 			Msg("requests that were refused, or let in without a key, too many to log one by one; flowlatch_requests_total counts them all")
 	}

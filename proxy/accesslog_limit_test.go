@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/keystore"
 )
 
 // logOf returns the log of a gate that serves requests in no time: do sends them by get, which returns the status.
@@ -71,6 +74,62 @@ func TestLogLinesOfRefusalsAreLimited(t *testing.T) {
 	}
 	if lines+counted != flood || counted == 0 || notFound != 1 {
 		t.Errorf("%d lines and %d requests counted, %d lines of another code, want %d in all, some of them only counted, and 1", lines, counted, notFound, flood)
+	}
+}
+
+// TestLogLinesOfLimitsAreLimited: whoever hammers past the limit of a key cannot fill a disk, and does not hide what becomes of
+// another key.
+func TestLogLinesOfLimitsAreLimited(t *testing.T) {
+	t.Parallel()
+	const flood = 400
+	log := &testkit.Buffer{}
+	store, err := keystore.Open(testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys:\n"+
+		"  - {id: hammer, secret: secret-of-hammer-0123456789, limits: {requests: 1/day}}\n"+
+		"  - {id: other, secret: secret-of-other-0123456789, limits: {requests: 1/day}}\n"+
+		"chatflows:\n  - {id: "+bubbleBot+", keys: [hammer, other]}\n"), keystore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	upstream, _ := url.Parse("http://upstream")
+	p, err := New(Options{Store: store, Upstream: upstream, Log: zerolog.New(log).Level(zerolog.InfoLevel)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.transport = noUpstream{}
+	ask := func(secret string) {
+		r := httptest.NewRequest(http.MethodPost, "/api/v1/prediction/"+bubbleBot, strings.NewReader(benchBody))
+		r.RequestURI = r.URL.Path
+		r.Header.Set("Authorization", "Bearer "+secret)
+		p.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	for range flood + 1 {
+		ask("secret-of-hammer-0123456789")
+	}
+	for range 2 {
+		ask("secret-of-other-0123456789")
+	}
+	p.sampler.summarize()
+	var summary struct{ Codes map[string]int }
+	lines := map[string]int{}
+	for line := range strings.Lines(log.String()) {
+		var l struct {
+			Code, Key string
+			Codes     map[string]int
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("log line %q: %v", line, err)
+		}
+		if l.Codes != nil {
+			summary.Codes = l.Codes
+		}
+		lines[l.Key+" "+l.Code]++
+	}
+	counted := summary.Codes["quota_exceeded"]
+	if n := lines["hammer quota_exceeded"]; n+counted != flood || n < sampleBurst || counted == 0 {
+		t.Errorf("%d lines and %d counted of the key that hammers, want %d in all, some of them only counted", n, counted, flood)
+	}
+	if lines["other quota_exceeded"] != 1 || lines["hammer "] != 1 || lines["other "] != 1 {
+		t.Errorf("lines = %v, want one of the other key, and one of each request that was let in", lines)
 	}
 }
 

@@ -23,9 +23,15 @@ type authorization struct {
 	buffered *bufferedBody      // nil unless the body was read to decide; whoever called authorize releases it
 }
 
-// authorize parses a request, decides about it by its request line and headers, and fills in a, which is empty. With a
-// key, the request counts as having presented one of its secrets.
-func (p *Proxy) authorize(a *authorization, in *http.Request, started time.Time, client netip.Addr, key *keystore.Key) {
+// assumed is what a request counts as having presented, to ask what a key may do without having a secret: one of its
+// secrets or, with a page, a browser token. The zero value is what the request itself has.
+type assumed struct {
+	key  *keystore.Key
+	page PageToken
+}
+
+// authorize parses a request, decides about it by its request line and headers, and fills in a, which is empty.
+func (p *Proxy) authorize(a *authorization, in *http.Request, started time.Time, client netip.Addr, as assumed) {
 	var refusal *problem.Error
 	if a.Request, refusal = p.exposed.Parse(in); refusal != nil {
 		a.deny(refusal)
@@ -41,7 +47,10 @@ func (p *Proxy) authorize(a *authorization, in *http.Request, started time.Time,
 	}
 	a.question = Question{
 		Access: access, Chatflow: chatflow, InBody: a.Route.Body != "" && a.Chatflow == "", Bearer: a.Bearer,
-		Group: a.Route.Group, Client: client, Key: key,
+		Group: a.Route.Group, Client: client, Key: as.key, Page: as.page,
+	}
+	if as.key == nil {
+		a.question.Page = p.pageToken(a.Bearer, in, p.at(started))
 	}
 	a.decide(p, started)
 }
@@ -74,9 +83,7 @@ func (p *Proxy) authorizeBody(a *authorization, in *http.Request, body *requestB
 
 // decide decides by the keys that are valid now.
 func (a *authorization) decide(p *Proxy, now time.Time) {
-	if p.opts.Now != nil {
-		now = p.opts.Now()
-	}
+	now = p.at(now)
 	a.now, a.snapshot = now, p.opts.Store.Snapshot()
 	a.Decision = Decide(a.snapshot, a.question, now)
 }

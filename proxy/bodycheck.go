@@ -27,8 +27,9 @@ const (
 	maxAddressBodies   = 2  // of these, of a client address
 )
 
-// readBody reads the body where it must be understood before it is forwarded: where it names the chatflow, or where
-// the chatflow denies members. What is checked is what is sent upstream. Where nobody asks, it returns nil.
+// readBody reads the body where it must be understood before it is forwarded: where it names the chatflow, where the
+// chatflow denies members, or, if it is short, where it names the conversation that may have to be ended. What is checked is
+// what is sent upstream. Where nobody asks, it returns nil.
 // Clients without a valid key have memory of their own for it, which the others do not miss, and each address of theirs
 // has a part of it.
 func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) (*bufferedBody, *problem.Error) {
@@ -43,14 +44,21 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 			return nil, refusal
 		}
 		limit, within = p.opts.MaxCheckedBody, checkedBodyTime
+	case a.mayAbort() && isPlainJSON(in.Header) && in.ContentLength > 0 && in.ContentLength <= p.opts.MaxCheckedBody:
+		limit, within = p.opts.MaxCheckedBody, checkedBodyTime
 	default:
 		return nil, nil
 	}
 	if in.ContentLength > limit {
 		return nil, tooLargeToCheck(limit)
 	}
+	return p.bufferBody(in, body, a.Opens, limit, within)
+}
+
+// bufferBody reads a body of at most limit bytes within a time, of a client with a valid key or of another.
+func (p *Proxy) bufferBody(in *http.Request, body *requestBody, hasKey bool, limit int64, within time.Duration) (*bufferedBody, *problem.Error) {
 	budget := p.anonymousBudget
-	if a.Opens {
+	if hasKey {
 		budget = p.bodyBudget
 		conn := connection.Of(in.Context())
 		conn.Hold()
@@ -58,6 +66,15 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 	}
 	body.until = time.Now().Add(within)
 	return bufferBody(budget, body.client, in.Body, limit)
+}
+
+// bodyPolicy is what the chatflow says of request bodies and, for a browser token, its key.
+func (a *authorization) bodyPolicy() keystore.BodyPolicy {
+	policy := a.browserBody()
+	if a.Entry == nil {
+		return policy
+	}
+	return policy.And(a.Entry.Body)
 }
 
 // chatflowOf returns the chatflow that a request with a buffered body is for.
@@ -115,6 +132,6 @@ func checkMembers(policy keystore.BodyPolicy, r *route.Route, body []byte) *prob
 		case !found:
 			return nil
 		}
-		return &problem.Error{Code: problem.FieldNotAllowed, Detail: "this chatflow does not accept the member " + as, Reason: "the chatflow's `body:` denies the member " + as}
+		return &problem.Error{Code: problem.FieldNotAllowed, Detail: "this chatflow does not accept the member " + as, Reason: "the chatflow's `body:`, or for a browser token its key's `browser:`, denies the member " + as}
 	})
 }

@@ -19,7 +19,8 @@ func CheckKeyFile(s *keystore.Snapshot, p *route.Preset) error {
 }
 
 // CheckSnapshot looks at what a key file says of files and routes, which package keystore cannot judge: a credential
-// file that cannot be read is an error; a chatflow that no route accepts is a warning, added to the snapshot's; a group that no route has is an error.
+// file that cannot be read is an error; a chatflow that no route accepts is a warning, added to the snapshot's; a group that no route has is an error,
+// and so is on_disconnect: abort before an upstream that cannot be told.
 func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route) error {
 	var errs []error
 	read := map[string]error{} // by path: many chatflows may name one file
@@ -35,6 +36,9 @@ func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route)
 				errs = append(errs, fmt.Errorf("%s: chatflow %q: %w", c.Place(), c.ID, err))
 			}
 			hangs = errors.Is(err, watch.ErrTimeout) // the others may be on the same mount, and a reload must end
+		}
+		if c.AbortOnDisconnect && !p.CanAbort() {
+			errs = append(errs, fmt.Errorf("%s: chatflow %q: on_disconnect: abort: %s has no route by which a request is ended; remove the line", c.Place(), c.ID, p.Runner))
 		}
 		if c.ID != keystore.EveryChatflow && !slices.ContainsFunc(routes, func(r *route.Route) bool { return r.AcceptsID(c.ID) }) {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("%s: no route accepts a chatflow ID like %q (%s's are %s), so nobody can call it", c.Place(), c.ID, p.Runner, p.IDs))

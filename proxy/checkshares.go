@@ -18,21 +18,21 @@ func WarnOfShares(s *keystore.Snapshot, gates int) {
 		return
 	}
 	warned := 0
-	warn := func(line int, whose string, l *keystore.Limits) {
+	warn := func(place, whose string, l *keystore.Limits) {
 		for _, name := range belowShares(l, int64(gates)) {
 			if warned++; warned > maxShareWarnings {
 				return
 			}
-			s.Warnings = append(s.Warnings, fmt.Sprintf("%s:%d: %s: limit %q is less than the %d of --limits-replicas, so gates without a share refuse every request; raise it, or count with --limits-redis",
-				s.File, line, whose, name, gates))
+			s.Warnings = append(s.Warnings, fmt.Sprintf("%s: %s: limit %q is less than the %d of --limits-replicas, so gates without a share refuse every request; raise it, or count with --limits-redis",
+				place, whose, name, gates))
 		}
 	}
 	for _, k := range s.Keys() {
-		warn(k.Line, fmt.Sprintf("key %q", k.ID), k.Limits)
+		warn(k.Place(), fmt.Sprintf("key %q", k.ID), k.Limits)
 	}
 	for _, c := range s.Chatflows() {
-		warn(c.Line, fmt.Sprintf("chatflow %q", c.ID), c.Limits)
-		warn(c.Line, fmt.Sprintf("chatflow %q, per_client", c.ID), c.ClientLimits)
+		warn(c.Place(), fmt.Sprintf("chatflow %q", c.ID), c.Limits)
+		warn(c.Place(), fmt.Sprintf("chatflow %q, per_client", c.ID), c.ClientLimits)
 	}
 }
 

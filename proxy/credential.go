@@ -21,7 +21,7 @@ func (p *Proxy) upstreamCredential(a authorization) (string, *problem.Error) {
 	chatflow := a.Entry
 	switch u := p.authorizationFor(chatflow); u.Mode {
 	case keystore.UpstreamForward:
-		if a.Bearer.Token != "" {
+		if a.Bearer.Token != "" && a.question.Page.Token == nil { // a browser token is the gate's own
 			return credentialOf(p.opts.Preset, a.Bearer.Token), nil
 		}
 	case keystore.UpstreamFile:

@@ -17,13 +17,15 @@ type Question struct {
 	// be read.
 	InBody bool
 	Bearer route.Bearer
+	// Page is the browser token that stands in the place of a key.
+	Page PageToken
 	// OwnKey says that the key is asked about itself, which no route group limits.
 	OwnKey bool
 	// Group is the group of the route, Client the address of the client: a key may be for some of them only.
 	Group  string
 	Client netip.Addr
 	// Key stands for one of its secrets, to ask what a key may do without having a secret. Without a Client, it is asked
-	// about one from which the key may be used.
+	// about one from which the key may be used. With a Page, it is that of the token.
 	Key *keystore.Key
 }
 
@@ -34,7 +36,7 @@ type Decision struct {
 	Refusal *problem.Error
 	// Key is the key that was presented, valid or not; nil if it is unknown.
 	Key *keystore.Key
-	// Secret is the secret that was presented; nil if it is unknown.
+	// Secret is the secret that was presented; nil if it is unknown, or if a browser token was.
 	Secret *keystore.Secret
 	// Opens says that the key is valid and opens what was asked for.
 	Opens bool
@@ -50,35 +52,29 @@ type Decision struct {
 // The order of the refusals keeps a secret: without a valid key, a chatflow that is listed cannot be told from one
 // that is not.
 func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
-	var match keystore.Match
-	switch {
-	case q.Key != nil:
-		match = keystore.Match{Key: q.Key, Validity: q.Key.Validity(now)}
-	case q.Bearer.Token != "":
-		match = s.Match(keystore.DigestOf(q.Bearer.Token), now)
-	}
+	match := q.match(s, now)
 	d := Decision{Key: match.Key, Secret: match.Secret, Validity: match.Validity}
 	listed := false
 	if q.Chatflow != "" {
 		d.Entry, listed = s.Chatflow(q.Chatflow)
 	}
 	valid := match.Validity == keystore.Valid
-	elsewhere := valid && !match.Key.MayComeFrom(q.Client) && (q.Key == nil || q.Client.IsValid())
-	otherGroup := valid && !q.OwnKey && !match.Key.MayUse(q.Group)
-	d.Opens = valid && !elsewhere && !otherGroup && (q.Access == route.AnyKey || q.InBody || q.Chatflow != "" && s.Opens(match.Key, q.Chatflow))
+	var misused *problem.Error
+	if valid {
+		misused = q.misuses(match.Key)
+	}
+	d.Opens = valid && misused == nil && (q.Access == route.AnyKey || q.InBody || q.Chatflow != "" && s.Opens(match.Key, q.Chatflow))
 	open := q.Access == route.Public ||
 		q.Access == route.ListedOnly && listed ||
 		q.Access != route.AnyKey && d.Entry != nil && d.Entry.Public ||
 		q.InBody && s.AnyPublic() // the body may name one that is
 	switch {
-	case !q.Bearer.Present && q.Key == nil:
-		d.Refusal = &missingKey
+	case !q.Bearer.Present && q.Key == nil && q.Page.Token == nil && q.Page.Err == nil:
+		d.Refusal = q.missing()
 	case !valid:
-		d.Refusal = refuseKey(q, match.Validity)
-	case elsewhere:
-		d.Refusal = &keyNotForAddress
-	case otherGroup:
-		d.Refusal = &keyNotForGroup
+		d.Refusal = q.invalid(match.Validity)
+	case misused != nil:
+		d.Refusal = misused
 	default:
 		d.Refusal = &keyNotForChatflow
 	}
@@ -88,12 +84,30 @@ func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 	return d
 }
 
-// bodyPolicy is what the chatflow says of request bodies.
-func (d Decision) bodyPolicy() keystore.BodyPolicy {
-	if d.Entry == nil {
-		return keystore.BodyPolicy{}
+// match finds the key that was presented.
+func (q *Question) match(s *keystore.Snapshot, now time.Time) keystore.Match {
+	switch {
+	case q.Key != nil:
+		return keystore.Match{Key: q.Key, Validity: q.Key.Validity(now)}
+	case q.Page.Token != nil:
+		return q.Page.match(s, now)
+	case q.Bearer.Token != "":
+		return s.Match(keystore.DigestOf(q.Bearer.Token), now)
 	}
-	return d.Entry.Body
+	return keystore.Match{}
+}
+
+// misuses returns why a valid key must not be used for what is asked, whatever chatflows it opens; nil if it may.
+func (q *Question) misuses(k *keystore.Key) *problem.Error {
+	switch {
+	case !k.MayComeFrom(q.Client) && (q.Key == nil || q.Client.IsValid()):
+		return &keyNotForAddress
+	case !q.OwnKey && !k.MayUse(q.Group):
+		return &keyNotForGroup
+	case q.Page.Token != nil:
+		return q.Page.exceeds(q, k)
+	}
+	return nil
 }
 
 // Refusals that are the same each time.
@@ -126,8 +140,22 @@ func invalidKey(reason string) *problem.Error {
 	return &problem.Error{Code: problem.InvalidKey, Detail: "this API key is not valid", Reason: reason}
 }
 
-func refuseKey(q Question, v keystore.Validity) *problem.Error {
+// missing returns the response to a client without a key. Why its cookie does not count, only the operator learns.
+func (q *Question) missing() *problem.Error {
+	if q.Page.CookieFault == "" {
+		return &missingKey
+	}
+	refusal := missingKey
+	refusal.Reason = "no bearer token, and the cookie does not count: " + q.Page.CookieFault
+	return &refusal
+}
+
+// invalid returns the response to a client whose key has this validity.
+func (q *Question) invalid(v keystore.Validity) *problem.Error {
 	mistyped := keystore.Mistyped(q.Bearer.Token) // computed whether it matters or not: the time it takes must not tell
+	if refusal := q.Page.refusal(v); refusal != nil {
+		return refusal
+	}
 	switch {
 	case q.Key == nil && q.Bearer.Token == "":
 		return malformedKey

@@ -32,6 +32,7 @@ type exchange struct {
 	response responseWriter
 	authorization
 	counted stats.Open
+	browser string // what became of a browser token that was asked for; empty if none was
 	limits  limits
 
 	ctx    context.Context

@@ -16,6 +16,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // Explanation says what would become of a request.
@@ -39,11 +40,8 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	}
 	if len(data) > 0 {
 		r.Header.Set("Content-Type", "application/json")
-		r.Body = io.NopCloser(bytes.NewReader(data))
 	}
-	var a authorization
-	p.authorize(&a, r, time.Now(), netip.Addr{}, key)
-	p.authorizeBody(&a, r, &requestBody{})
+	a := p.authorizeAs(r, data, assumed{key: key})
 	defer a.buffered.release()
 	e := &Explanation{Allowed: a.Allowed}
 	if a.Route != nil {
@@ -59,17 +57,44 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 		if a.Refusal.Reason != "" {
 			e.add("", "%s", a.Refusal.Reason)
 		}
-		if hint := p.hint(a, r); hint != "" {
+		if hint := p.hint(*a, r); hint != "" {
 			e.add("to do", "%s", hint)
 		}
 		return e
 	}
 	upstream := p.opts.Upstream
-	e.add("decision", "allow: %s", why(a))
-	e.addLimits(a)
+	e.add("decision", "allow: %s", why(*a))
+	e.addLimits(*a)
 	e.add("upstream", "%s %s", a.Method, &url.URL{Scheme: upstream.Scheme, Host: upstream.Host, Path: upstream.Path + a.Path, RawQuery: a.Query})
-	e.add("credential", "%s", p.describeCredential(a, key))
+	e.add("credential", "%s", p.describeCredential(*a, key))
+	e.addDisconnect(*a)
+	if key != nil && key.Browser != nil && a.Opens {
+		e.add("browser token", "%s", p.explainBrowser(r, data, a, key))
+	}
 	return e
+}
+
+// authorizeAs authorizes a request with a body for somebody with a key. The caller releases the body.
+func (p *Proxy) authorizeAs(r *http.Request, data []byte, as assumed) *authorization {
+	if len(data) > 0 {
+		r.Body = io.NopCloser(bytes.NewReader(data))
+	}
+	a := &authorization{}
+	p.authorize(a, r, time.Now(), netip.Addr{}, as)
+	p.authorizeBody(a, r, &requestBody{})
+	return a
+}
+
+// explainBrowser says what would become of the same request with a browser token of the key for this chatflow.
+func (p *Proxy) explainBrowser(r *http.Request, data []byte, with *authorization, key *keystore.Key) string {
+	page := key.Browser.Origins[0]
+	t := &token.Token{Key: key.ID, Chatflows: []string{with.question.Chatflow}, Origins: key.Browser.Origins}
+	a := p.authorizeAs(r, data, assumed{key: key, page: PageToken{Token: t, Origin: page}})
+	defer a.buffered.release()
+	if !a.Allowed {
+		return fmt.Sprintf("would be refused: %d %s: %s", a.Refusal.Status(), a.Refusal.Code, cmp.Or(a.Refusal.Reason, a.Refusal.Detail))
+	}
+	return "one of this key for the chatflow would be let through, too; tokens are for " + key.Browser.String()
 }
 
 // addLimits adds the limits that the request counts against.
@@ -93,6 +118,23 @@ func (e *Explanation) addLimits(a authorization) {
 		}
 		add("of the chatflow, for each client address", c.ClientLimits)
 	}
+}
+
+// addDisconnect adds what becomes of the request if its client leaves, where the upstream is told to end it.
+func (e *Explanation) addDisconnect(a authorization) {
+	if !a.mayAbort() {
+		return
+	}
+	how := a.Route.Abort
+	if path := a.abortPath(); path != "" {
+		e.add("if the client leaves", "%s %s", how.Method, path)
+		return
+	}
+	var members []string
+	for _, names := range how.Conversation {
+		members = append(members, strings.Join(names, "."))
+	}
+	e.add("if the client leaves", "it goes on: the body does not name its conversation (%s)", strings.Join(members, " or "))
 }
 
 // networksOf returns the networks from which a key may be used.
@@ -179,6 +221,9 @@ func (p *Proxy) idForm(r *route.Route) string {
 
 // unknownPath says what a path that no route has may be.
 func (p *Proxy) unknownPath(path string) string {
+	if own := ownPaths[path]; own != nil {
+		return fmt.Sprintf("the gate itself responds to %s %s, and sends it nowhere; what it needs is in docs/routes.md", strings.Join(own.route.AllMethods(), ", "), path)
+	}
 	without := &http.Request{URL: &url.URL{Path: strings.TrimSuffix(path, "/")}}
 	if strings.HasSuffix(path, "/") && p.known.Methods(without) != nil {
 		return fmt.Sprintf("remove the slash at the end: %s is a route, and with the slash it is another path", without.URL.Path)
@@ -201,13 +246,18 @@ func (p *Proxy) unknownPath(path string) string {
 func (p *Proxy) hint(a authorization, in *http.Request) string {
 	switch d := a.Decision; d.Refusal.Code {
 	case problem.NotExposed:
+		path, below := route.CutPrefix(in.URL.Path, p.opts.PathPrefix)
+		if !below {
+			return fmt.Sprintf("clients put %s before every path, by --path-prefix, so the URL must have it, too", p.opts.PathPrefix)
+		}
+		in = &http.Request{Method: in.Method, URL: &url.URL{Path: path}}
 		if r, _ := p.known.Find(in); r != nil {
 			return fmt.Sprintf("the route %q is in group %s: expose it with --expose, if clients are to use it", r.Label(), r.Group)
 		}
 		if methods := p.known.Methods(in); methods != nil {
 			return "there is such a path in a group that is not exposed, for " + strings.Join(methods, ", ")
 		}
-		return p.unknownPath(in.URL.Path)
+		return p.unknownPath(path)
 	case problem.MissingKey:
 		return "ask again with --key-id to see what a key may do"
 	case problem.MethodNotAllowed:

@@ -49,8 +49,12 @@ func (x *exchange) forward(r *http.Request) {
 	f := &forwarding{exchange: x, in: r, credential: credential}
 	if time := x.timeWithoutClient(); time > 0 {
 		var stop func() bool
-		x.ctx, x.cancel, stop = x.withoutClient(time)
+		abort := f.aborter()
+		x.ctx, x.cancel, stop = x.withoutClient(time, abort)
 		defer stop()
+		if abort != nil {
+			defer context.AfterFunc(x.ctx, unlessEnded(x.ctx, abort))()
+		}
 	} else {
 		x.ctx, x.cancel = context.WithCancelCause(x.ctx)
 	}
@@ -150,7 +154,7 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 		f.noteCreated(res)
 		f.proxy.cleanTrailers(res.Trailer) // those announced
 		f.upstream = upstreamBody{ReadCloser: res.Body, response: res, proxy: f.proxy, header: f.response.Header()}
-		if f.holdsPlace() {
+		if f.outlivesClient() {
 			f.upstream.outlives = f.exchange
 		}
 		res.Body = &f.upstream

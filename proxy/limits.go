@@ -28,11 +28,12 @@ type Limiter interface {
 // limits are what a request counts against. It keeps its place among the requests at once until the upstream has ended: see
 // timeWithoutClient.
 type limits struct {
-	all     [3]limit.Holder
+	all     [limit.Holders]limit.Holder
 	n       int
 	begun   bool
 	grant   limit.Grant
 	verdict limit.Verdict
+	over    string        // the limit that the request exceeds, enforced or not, for logs and metrics; empty for none
 	stream  time.Duration // how long the response may last; zero for no limit
 	sent    time.Time     // when the request was sent upstream; zero if it was not
 
@@ -70,39 +71,41 @@ func (x *exchange) beginLimits() {
 			l.add(limit.Holder{Kind: limit.Client, ID: c.ID, Client: network(x.client), Limits: c.ClientLimits})
 		}
 	}
+	if t := x.question.Page.Token; t != nil && x.Opens && x.Key.Browser.PerUser != nil {
+		l.add(limit.Holder{Kind: limit.User, ID: x.Key.ID, User: t.UserHash(), Limits: x.Key.Browser.PerUser})
+	}
 	if l.n == 0 {
 		return
 	}
 	l.begun = true
+	l.grant.Placeless = x.Route.Ends // or what takes the places could not be ended
 	l.verdict = x.proxy.opts.Limiter.Begin(&l.grant, l.holders(), x.proxy.now())
+	over := l.verdict.Observed
 	if e := l.verdict.Refused; e.Reason != limit.None {
-		l.begun = false
-		x.deny(limitExceeded(e))
+		over = e
 	}
-	if e := l.exceeded(); e.Reason != limit.None {
-		key, chatflow := x.labels()
-		x.proxy.stats.Limited(key, chatflow, excessName(e))
+	if over.Reason == limit.None {
+		return
 	}
-}
-
-// exceeded returns the limit that the request exceeds, enforced or not.
-func (l *limits) exceeded() limit.Excess {
+	l.over = whoseLimit(over.Holder, over.Reason, over.Unit, over.Limit)
+	key, chatflow := x.labels()
+	x.proxy.stats.Limited(key, chatflow, l.over)
 	if l.verdict.Refused.Reason != limit.None {
-		return l.verdict.Refused
+		l.begun = false
+		x.deny(limitExceeded(over, l.over))
 	}
-	return l.verdict.Observed
 }
-
-// excessName is a limit that is exceeded, in logs and metrics.
-func excessName(e limit.Excess) string { return whoseLimit(e.Holder, e.Reason, e.Unit, e.Limit) }
 
 // whoseLimit is a limit with its holder, such as "key requests: 10/1s".
 func whoseLimit(k limit.Kind, r limit.Reason, u keystore.Unit, value string) string {
-	return k.String() + " " + LimitName(r, u, value)
+	return k.String() + " " + fieldOf(r, u) + ": " + value
 }
 
-// holdsPlace reports whether the number of requests at once is limited.
+// holdsPlace reports whether the number of requests at once is limited, and this one is one of them.
 func (x *exchange) holdsPlace() bool {
+	if x.limits.grant.Placeless {
+		return false
+	}
 	for _, h := range x.limits.holders() {
 		if h.Limits != nil && h.Limits.Concurrent > 0 {
 			return true
@@ -117,7 +120,7 @@ func (x *exchange) endLimits() {
 	if !l.begun {
 		return
 	}
-	if x.holdsPlace() {
+	if x.outlivesClient() {
 		var abandoned time.Duration
 		if at := l.abandoned.Load(); at > 0 {
 			abandoned = time.Since(time.Unix(0, at))
@@ -131,8 +134,8 @@ func (x *exchange) endLimits() {
 		use.Time = time.Since(l.sent)
 	}
 	x.proxy.opts.Limiter.End(&l.grant, use)
-	if l.all[0].Kind == limit.Key && !use.Unsent {
-		x.proxy.stats.Used(l.all[0].ID, use.Time, use.Bytes)
+	if !use.Unsent {
+		x.proxy.stats.Used(&x.counted, use.Time, use.Bytes)
 	}
 }
 
@@ -147,9 +150,10 @@ func (x *exchange) labels() (key, chatflow string) {
 	return key, chatflow
 }
 
-// limitExceeded returns the response to a request that exceeds a limit. Its sentences are for the visitor of a web page.
-func limitExceeded(e limit.Excess) *problem.Error {
-	err := &problem.Error{RetryAfter: max(e.RetryAfter, time.Second), Reason: "limit exceeded: " + excessName(e)}
+// limitExceeded returns the response to a request that exceeds a limit, which is named so in the log. Its sentences are for the
+// visitor of a web page.
+func limitExceeded(e limit.Excess, name string) *problem.Error {
+	err := &problem.Error{RetryAfter: max(e.RetryAfter, time.Second), Reason: "limit exceeded: " + name}
 	wait := "try again in " + inWords(err.RetryAfter)
 	switch e.Reason {
 	case limit.Concurrent:
@@ -169,10 +173,14 @@ func periodOf(quota string) string {
 
 // LimitName returns a limit as the key file has it, with its field, such as "requests: 10/1s".
 func LimitName(r limit.Reason, u keystore.Unit, value string) string {
+	return fieldOf(r, u) + ": " + value
+}
+
+func fieldOf(r limit.Reason, u keystore.Unit) string {
 	if r == limit.Concurrent {
-		return "concurrent: " + value
+		return "concurrent"
 	}
-	return u.String() + ": " + value
+	return u.String()
 }
 
 // inWords returns a time for people, rounded up.
@@ -194,35 +202,51 @@ func inWords(d time.Duration) string {
 }
 
 // addLimitHeader tells the client how much is left of its limits, if it was refused for one or little is left: the fields
-// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits of the chatflow, which others share, are
-// not told.
+// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits that others share are not told: those of the
+// chatflow and, to a page with a browser token, those of the key.
 func (x *exchange) addLimitHeader(h http.Header) {
 	l := &x.limits
 	if l.n == 0 || !l.verdict.Low && l.verdict.Refused.Reason == limit.None {
 		return
 	}
-	var policies, standings []string
+	policies, standings := make([]byte, 0, 256), make([]byte, 0, 256) // enough for most, without garbage
 	for _, s := range x.proxy.opts.Limiter.Standings(l.holders(), x.proxy.now()) {
-		if s.Observed || s.Holder == limit.Chatflow {
+		if s.Observed || s.Holder == limit.Chatflow || s.Holder == limit.Key && x.question.Page.Token != nil {
 			continue
 		}
-		name := strconv.Quote(whoseLimit(s.Holder, s.Reason, s.Unit, s.Limit))
-		policy, standing := name+";q="+strconv.FormatInt(s.N, 10), name+";r="+strconv.FormatInt(s.Left, 10)
-		if s.Reason == limit.Concurrent {
-			policy += `;qu="concurrent-requests"`
-		} else {
-			policy += ";w=" + strconv.FormatInt(problem.Seconds(s.Window), 10)
-			standing += ";t=" + strconv.FormatInt(problem.Seconds(s.Reset), 10)
+		if len(policies) > 0 {
+			policies, standings = append(policies, ", "...), append(standings, ", "...)
 		}
-		switch {
-		case s.Reason == limit.Quota && s.Unit == keystore.Bytes:
-			policy += `;qu="content-bytes"`
-		case s.Reason == limit.Quota && s.Unit == keystore.StreamSeconds:
-			policy += `;qu="stream-seconds"`
-		}
-		policies, standings = append(policies, policy), append(standings, standing)
+		name := whoseLimit(s.Holder, s.Reason, s.Unit, s.Limit)
+		policies, standings = appendPolicy(policies, name, &s), appendStanding(standings, name, &s)
 	}
-	if policies != nil {
-		h["Ratelimit-Policy"], h["Ratelimit"] = []string{strings.Join(policies, ", ")}, []string{strings.Join(standings, ", ")}
+	if len(policies) > 0 {
+		h["Ratelimit-Policy"], h["Ratelimit"] = []string{string(policies)}, []string{string(standings)}
 	}
+}
+
+// appendPolicy appends a limit, as RateLimit-Policy has it.
+func appendPolicy(b []byte, name string, s *limit.Standing) []byte {
+	b = strconv.AppendInt(append(strconv.AppendQuote(b, name), ";q="...), s.N, 10)
+	if s.Reason == limit.Concurrent {
+		return append(b, `;qu="concurrent-requests"`...)
+	}
+	b = strconv.AppendInt(append(b, ";w="...), problem.Seconds(s.Window), 10)
+	switch {
+	case s.Reason != limit.Quota:
+	case s.Unit == keystore.Bytes:
+		b = append(b, `;qu="content-bytes"`...)
+	case s.Unit == keystore.StreamSeconds:
+		b = append(b, `;qu="stream-seconds"`...)
+	}
+	return b
+}
+
+// appendStanding appends what is left of a limit, as RateLimit has it.
+func appendStanding(b []byte, name string, s *limit.Standing) []byte {
+	b = strconv.AppendInt(append(strconv.AppendQuote(b, name), ";r="...), s.Left, 10)
+	if s.Reason == limit.Concurrent {
+		return b
+	}
+	return strconv.AppendInt(append(b, ";t="...), problem.Seconds(s.Reset), 10)
 }

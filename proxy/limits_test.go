@@ -339,6 +339,43 @@ func TestPlaceOfAClientThatLeft(t *testing.T) {
 	}
 }
 
+// TestAbortNeedsNoPlace: whoever has all places taken can still end what takes them. It counts against other limits, and
+// takes no place from anybody.
+func TestAbortNeedsNoPlace(t *testing.T) {
+	t.Parallel()
+	end := make(chan struct{})
+	g, _ := limitedGate(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.Method == http.MethodPost {
+			<-end
+		}
+	}, limitsFile("concurrent: 1, requests: 3/1h", "", "per_client: {concurrent: 1}"), nil)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(end)
+	abort := func(chatflow string, headers ...string) *response {
+		return g.request(t, "PUT", "/api/v1/chatmessage/abort/"+chatflow+"/c-1", "", headers...)
+	}
+	wg.Go(func() { g.predict(t, botA, secretA) })
+	wg.Go(func() { g.predict(t, botPublic, "") })
+	testkit.Eventually(t, "both requests at the upstream", func() bool { _, _, n := g.upstream.last(); return n == 2 })
+	if res := abort(botPublic); res.status != 200 {
+		t.Errorf("abort of a client that has its place taken = %d %q, want 200", res.status, res.problem.Code)
+	}
+	if res := abort(botA, bearerOf(secretA)); res.status != 200 {
+		t.Errorf("abort with a key that has its place taken = %d %q, want 200", res.status, res.problem.Code)
+	}
+	if res := g.predict(t, botA, secretA); res.problem.Code != string(problem.TooManyConcurrent) {
+		t.Errorf("another request after the abort = %d %q, want too_many_concurrent", res.status, res.problem.Code)
+	}
+	if res := abort(botA, bearerOf(secretA)); res.status != 200 {
+		t.Errorf("second abort = %d %q, want 200", res.status, res.problem.Code)
+	}
+	if res := abort(botA, bearerOf(secretA)); res.problem.Code != string(problem.RateLimited) {
+		t.Errorf("third abort = %d %q, want rate_limited", res.status, res.problem.Code)
+	}
+}
+
 // TestStreamLimit: a response that lasts too long is cut; an event stream of Flowise between two events ends as Flowise's.
 func TestStreamLimit(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // Options are what a Proxy is made of.
@@ -33,6 +34,8 @@ type Options struct {
 	DiscoveryKeyed bool
 	// PublicURL is the origin under which clients know the gate. Nil: the upstream is told its own host.
 	PublicURL *url.URL
+	// PathPrefix is what clients put before every path, such as /chat. The upstream never sees it. Empty: nothing.
+	PathPrefix string
 	// UpstreamAuthorization is the credential sent upstream where a chatflow does not say. The zero value means none.
 	UpstreamAuthorization keystore.UpstreamAuthorization
 	// IdentityHeaders tells the upstream the ID of the key that opened the chatflow, and the chatflow's ID.
@@ -61,6 +64,8 @@ type Options struct {
 	FailureLimit FailureLimit
 	// Limiter counts what keys, chatflows and clients use. Nil means a [limit.Local].
 	Limiter Limiter
+	// Tokens sign and verify browser tokens. Nil means a secret of this process.
+	Tokens *token.Secrets
 	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id count.
 	TrustedProxies []netip.Prefix
 	// Log is where lines go. The zero value discards them.
@@ -91,6 +96,9 @@ func (o *Options) setDefaults() {
 	setDefault(&o.FailureLimit, DefaultFailureLimit)
 	if o.Limiter == nil {
 		o.Limiter = &limit.Local{}
+	}
+	if o.Tokens == nil {
+		o.Tokens = token.Random()
 	}
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()

@@ -11,11 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// ownKeyPath is where a client asks what its key may do. No preset has paths below /-/, which are the gate's own.
-const ownKeyPath = "/-/key"
-
-// ownKeyRoute is what logs and metrics call such a request by. The upstream never gets it.
-var ownKeyRoute = route.Route{Name: "own_key", Path: ownKeyPath, Methods: []string{http.MethodGet}, Access: route.Public}
+// ownKeyRoute is where a client asks what its key may do.
+var ownKeyRoute = route.Route{Name: "own_key", Path: ownPrefixPath + "key", Methods: []string{http.MethodGet}}
 
 // maxOwnChatflows is how many chatflows of a key are listed.
 const maxOwnChatflows = 100
@@ -40,20 +37,8 @@ type ownLimit struct {
 }
 
 // serveOwnKey responds to a client that asks about its key, which must be valid. Asking counts against no limit.
-func (p *Proxy) serveOwnKey(x *exchange, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		x.refuse(&problem.Error{Code: problem.MethodNotAllowed, Detail: "this path accepts GET", Allow: "GET, HEAD"})
-		return
-	}
-	bearer, refusal := route.ParseBearer(r.Header)
-	if refusal != nil {
-		x.refuse(refusal)
-		return
-	}
-	x.Request = &route.Request{Route: &ownKeyRoute, Method: r.Method, Bearer: bearer}
-	x.question = Question{Access: route.AnyKey, Bearer: bearer, Client: x.client, OwnKey: true}
-	if x.decide(p, x.started); !x.Allowed {
-		x.refuse(p.limitFailures(x))
+func (p *Proxy) serveOwnKey(x *exchange, _ *http.Request) {
+	if !p.decideOwn(x) {
 		return
 	}
 	x.body.end()

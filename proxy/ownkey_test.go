@@ -31,7 +31,8 @@ func TestOwnKey(t *testing.T) {
 		{"GET", "/-//key", secretA, string(problem.NotCanonical)},
 		{"GET", "/%2d/key", secretA, string(problem.NotCanonical)},
 		{"GET", "/-/key?id=key-b", secretA, string(problem.NotExposed)},
-		{"GET", "/-/token", secretA, string(problem.NotExposed)},
+		{"GET", "/-/token", secretA, string(problem.MethodNotAllowed)},
+		{"GET", "/-/nothing", secretA, string(problem.NotExposed)},
 	} {
 		var headers []string
 		if tt.secret != "" {

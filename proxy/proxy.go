@@ -26,6 +26,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 	"github.com/flowlatch/flowlatch/proxy/stats"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // Proxy is the gate. It is an http.Handler; all methods may be called concurrently.
@@ -50,12 +51,14 @@ type Proxy struct {
 	inflight  inflight
 	streams   streams
 	created   created
+	messages  *token.Messages // of browser tokens
 	health    health
 	stats     *stats.Stats
 	sampler   logSampler
 	errorLog  *log.Logger // of net/http
 
-	endedLate atomic.Bool // a request has ended and was counted whose key or chatflow is gone
+	aborts    atomic.Int64 // requests by which the upstream is told to end others
+	endedLate atomic.Bool  // a request has ended and was counted whose key or chatflow is gone
 }
 
 // New returns a gate, or everything that is wrong with the options.
@@ -85,6 +88,7 @@ func New(o Options) (*Proxy, error) {
 	p.credentials.failed = func(path string, err error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")
 	}
+	p.messages = token.NewMessages()
 	p.health.changed = p.logHealth
 	p.stats = stats.New(o.Registry, o.Version)
 	o.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -97,7 +101,7 @@ func New(o Options) (*Proxy, error) {
 // tables returns the table of the exposed routes and that of all.
 func tables(o Options) (exposed, known *route.Table, err error) {
 	known, err = route.NewTable(o.Routes)
-	if err := errors.Join(route.ValidateExpose(o.Expose, o.Routes), ValidateOrigins(o.CORSOrigins), err); err != nil {
+	if err := errors.Join(route.ValidateExpose(o.Expose, o.Routes), ValidateOrigins(o.CORSOrigins), route.ValidatePrefix(o.PathPrefix), err); err != nil {
 		return nil, nil, err
 	}
 	var open []*route.Route
@@ -115,7 +119,9 @@ func tables(o Options) (exposed, known *route.Table, err error) {
 	if exposed, err = route.NewTable(open); err != nil {
 		return nil, nil, err
 	}
-	exposed.PublicURL, known.PublicURL = o.PublicURL, o.PublicURL
+	for _, t := range []*route.Table{exposed, known} {
+		t.PublicURL, t.Prefix = o.PublicURL, o.PathPrefix
+	}
 	return exposed, known, nil
 }
 
@@ -131,14 +137,14 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "this gate is shutting down; send the request again"})
 		return
 	}
-	if r.RequestURI == ownKeyPath {
-		p.serveOwnKey(x, r)
+	if p.serveOwn(x, r) {
 		return
 	}
-	p.authorize(&x.authorization, r, x.started, x.client, nil)
+	p.authorize(&x.authorization, r, x.started, x.client, assumed{})
 	x.beginLimits()
 	p.authorizeBody(&x.authorization, r, &x.body)
 	x.beginLimits() // where the body names the chatflow
+	x.countMessage()
 	if x.Allowed && x.Opens && x.Key != nil {
 		p.stats.Use(&x.counted, x.Key, x.Secret, x.started)
 	}
@@ -169,11 +175,14 @@ func (p *Proxy) limitFailures(x *exchange) *problem.Error {
 }
 
 // now is the time by which keys are valid.
-func (p *Proxy) now() time.Time {
+func (p *Proxy) now() time.Time { return p.at(time.Now()) }
+
+// at is now for somebody who knows the time, which a clock of the options replaces.
+func (p *Proxy) at(now time.Time) time.Time {
 	if p.opts.Now != nil {
 		return p.opts.Now()
 	}
-	return time.Now()
+	return now
 }
 
 // Stats returns what became of requests since the start.

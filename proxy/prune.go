@@ -10,7 +10,7 @@ import (
 // How often it is looked whether there is something to forget.
 const (
 	pruneEvery  = time.Second
-	forgetEvery = 10 * time.Second // of limits: requests wait while all that is counted is looked at
+	forgetEvery = 10 * time.Second // of limits and browser tokens: requests wait while all that is counted is looked at
 )
 
 // pruneGone forgets what is counted for keys and chatflows that left the key file, until ctx is done. A request that
@@ -26,7 +26,10 @@ func (p *Proxy) pruneGone(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-forget.C:
-			p.opts.Limiter.Prune(p.now())
+			now := p.now()
+			p.opts.Limiter.Prune(now)
+			p.opts.Tokens.Forget(now)
+			p.messages.Forget(now)
 			continue
 		case <-tick.C:
 		}
@@ -49,6 +52,9 @@ func (x *exchange) isOfGone(s *keystore.Snapshot) bool {
 	}
 	if x.Key == nil {
 		return false
+	}
+	if x.Secret == nil { // a browser token was presented
+		return s.BrowserKey(x.Key.ID) == nil
 	}
 	now := s.Match(x.Secret.Digest, x.started).Key // to look for its ID would take longer
 	return now == nil || now.ID != x.Key.ID

@@ -146,6 +146,9 @@ func (x *exchange) addHeader(h http.Header) {
 	h["X-Request-Id"], h["X-Content-Type-Options"] = []string{x.id}, noSniff
 	x.announceEnd(h)
 	x.addLimitHeader(h)
+	if x.question.Page.Cookie {
+		keepPrivate(h)
+	}
 }
 
 // announceEnd tells the client that its secret is in its overlap: Deprecation (RFC 9745) says since when there is

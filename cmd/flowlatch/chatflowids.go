@@ -61,9 +61,8 @@ func chatflowID(text string, c *config.Config, keys []byte) (id, note string, er
 	return text, fmt.Sprintf("warning: %s; name the upstream with --preset if it is another, otherwise this key opens nothing%s", why, guess), nil
 }
 
-// listedChatflows is chatflowIDs for chatflows that the key file lists. elsewhere says of others why they are not in it, or
-// nothing.
-func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Writer, elsewhere func(id string) error) (ids []string, err error) {
+// listedChatflows is chatflowIDs for chatflows that the key file lists.
+func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Writer) (ids []string, err error) {
 	s, err := edit.Parse(c.Keys, keys)
 	if err != nil { // the edit reports the fault
 		return nil, nil //nolint:nilerr // as the comment says
@@ -77,7 +76,7 @@ func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Wr
 				id = text
 			}
 			if _, err := s.EntryNamed(id); err != nil {
-				errs = append(errs, cmp.Or(elsewhere(id), fmt.Errorf("--chatflow: %s: %w", c.Keys, err)))
+				errs = append(errs, fmt.Errorf("--chatflow: %s: %w", c.Keys, err))
 				continue
 			}
 			if id != text {
@@ -105,7 +104,15 @@ func acceptsID(c *config.Config, id string) bool {
 // chatflowNamed returns the ID of the one chatflow in the key file that has a name, or nothing.
 func chatflowNamed(name, file string, keys []byte) (id string) {
 	s, err := keystore.ParsePart(file, keys)
-	if err != nil || name == "" { // AddKey reports the fault
+	if err != nil { // AddKey reports the fault
+		return ""
+	}
+	return onlyChatflowNamed(name, s)
+}
+
+// onlyChatflowNamed returns the ID of the one chatflow of a snapshot that has a name, or nothing.
+func onlyChatflowNamed(name string, s *keystore.Snapshot) (id string) {
+	if name == "" {
 		return ""
 	}
 	for _, c := range s.Chatflows() {

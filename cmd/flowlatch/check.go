@@ -103,6 +103,7 @@ func (cmd *checkCmd) verdict(s streams, keys *keystore.Snapshot, warned int) err
 func readKeys(c *config.Config, s streams) (*keystore.Store, error) {
 	o := keystore.Options{Require: c.KeysRequire, MayBeEmpty: c.AdminToken != "", Validate: func(keys *keystore.Snapshot) error {
 		proxy.WarnOfShares(keys, c.LimitsReplicas.Count)
+		proxy.CheckBrowser(keys, &c.Proxy)
 		return errors.Join(proxy.CheckKeyFile(keys, c.Proxy.Preset), proxy.CheckSnapshot(keys, c.Proxy.Preset, c.Proxy.Routes))
 	}}
 	if isPipe(c.Keys) {
@@ -213,6 +214,9 @@ func printLimits(t *tabwriter.Writer, s *keystore.Snapshot) {
 		if len(k.Groups) > 0 {
 			add("key "+k.ID, "groups "+strings.Join(k.Groups, ", "))
 		}
+		if k.Browser != nil {
+			add("browser tokens of key "+k.ID, k.Browser.String())
+		}
 	}
 	for _, c := range s.Chatflows() {
 		if !c.Limits.Empty() {
@@ -220,6 +224,9 @@ func printLimits(t *tabwriter.Writer, s *keystore.Snapshot) {
 		}
 		if !c.ClientLimits.Empty() {
 			add("chatflow "+c.Label(), c.ClientLimits.String()+", for each client address")
+		}
+		if c.AbortOnDisconnect {
+			add("chatflow "+c.Label(), "requests whose client leaves are ended")
 		}
 	}
 	if rows == nil {

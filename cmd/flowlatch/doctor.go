@@ -14,7 +14,7 @@ import (
 )
 
 type doctorCmd struct {
-	URL         string `required:"" placeholder:"URL" help:"Where clients reach the gate, from where this runs."`
+	URL         string `required:"" placeholder:"URL" help:"Where clients reach the gate, from where this runs, with its --path-prefix if it has one."`
 	Keys        string `env:"FLOWLATCH_KEYS" placeholder:"FILE" help:"The gate's key file; without it, the file is not checked."`
 	KeyFile     string `hidden:"" help:"The old name of --keys."`
 	Upstream    string `placeholder:"URL" help:"The upstream; without it, ways around the gate are not looked for."`
@@ -39,6 +39,7 @@ Examples:
 
   flowlatch doctor --url http://127.0.0.1:8080 --keys ./keys.yaml --upstream http://127.0.0.1:3000
   flowlatch doctor --url https://flows.example.com
+  flowlatch doctor --url https://www.example.com/chat
   flowlatch doctor --url http://127.0.0.1:8080 --upstream http://127.0.0.1:3000 --upstream-api file:./flowise.key
   flowlatch doctor --url http://127.0.0.1:8080 --preset n8n --upstream http://127.0.0.1:5678
   flowlatch doctor --url https://flows.example.com --client-cert client.crt --client-key client.key`

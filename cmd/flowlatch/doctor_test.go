@@ -288,3 +288,25 @@ func TestDoctorBeforeHalfAGate(t *testing.T) {
 		t.Errorf("exit code = %d, want 1: %d requests reached the runner\n%s", code, reached.Load(), out)
 	}
 }
+
+// TestDoctorBeforeAPrefix examines a gate before whose paths clients put a prefix, and does the same without naming that.
+func TestDoctorBeforeAPrefix(t *testing.T) {
+	t.Parallel()
+	runner := newEcho()
+	g := startGate(t, runner, "--path-prefix", "/chat")
+	admin := strings.TrimPrefix(g.Admin, "http://")
+	rows := runDoctor(t, 0, "--url", g.URL+"/chat", "--admin", admin, "--keys", g.Keys)
+	wantRow(t, rows, "path prefix", "ok clients put /chat before every path")
+	wantRow(t, rows, "spellings", "ok none of ")
+	wantRow(t, rows, "--keys", "ok ")
+
+	rows = runDoctor(t, 1, "--url", g.URL, "--admin", admin)
+	wantRow(t, rows, "path prefix", "FAULT clients put /chat before every path, and --url does not end with that, so nothing was proved; ask again with --url "+g.URL+"/chat")
+	_, out, _ := flowlatch(t, "doctor", "--url", g.URL) // fails if another gate has its admin listener at the default address
+	if want := "look    the gate has no route for /api/v1/prediction/ID below " + g.URL; !strings.Contains(out, want) {
+		t.Errorf("doctor = %s, want %q", out, want)
+	}
+	if n := len(runner.requests); n != 0 {
+		t.Errorf("%d requests of the doctor reached the runner, want none", n)
+	}
+}

@@ -57,7 +57,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		only  []string // the only modules it may import besides, if listed
 	}{
 		"cmd/flowlatch": {
-			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/admin/signin", "proxy/limit", "proxy/route", "proxy/problem", "proxy/certificate", "keystore", "keystore/edit", "keystore/flowise"},
+			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/admin/signin", "proxy/limit", "proxy/route", "proxy/problem", "proxy/certificate", "proxy/token", "keystore", "keystore/edit", "keystore/flowise"},
 		},
 		"internal/doctor": {
 			own:   []string{"proxy/admin", "proxy/problem", "proxy/route", "keystore", "keystore/flowise"},
@@ -65,11 +65,11 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{},
 		},
 		"internal/config": {
-			own:   []string{"proxy", "proxy/admin/signin", "proxy/limit", "proxy/route", "proxy/certificate", "keystore", "keystore/flowise", "keystore/strictyaml", "keystore/watch"},
+			own:   []string{"proxy", "proxy/admin/signin", "proxy/limit", "proxy/route", "proxy/certificate", "proxy/token", "keystore", "keystore/flowise", "keystore/strictyaml", "keystore/watch"},
 			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
-			own:   []string{"proxy", "proxy/admin/console", "proxy/admin/signin", "proxy/certificate", "proxy/limit", "proxy/problem", "proxy/stats", "keystore"},
+			own:   []string{"proxy", "proxy/admin/console", "proxy/admin/signin", "proxy/certificate", "proxy/limit", "proxy/problem", "proxy/stats", "proxy/token", "keystore"},
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp"},
 		},
@@ -92,9 +92,9 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{"github.com/rs/zerolog"},
 		},
 		"proxy/limit": {
-			own:   []string{"keystore", "keystore/watch"},
+			own:   []string{"keystore", "keystore/edit", "keystore/watch"},
 			avoid: []string{"net/http"},
-			only:  []string{"github.com/redis/rueidis"},
+			only:  []string{"github.com/redis/rueidis", "github.com/go-json-experiment/json/jsontext"},
 		},
 		"proxy/route": {
 			own:   []string{"proxy/problem", "keystore"},
@@ -105,6 +105,11 @@ func TestImportsRunOneWay(t *testing.T) {
 		"proxy/problem": {
 			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
 			only:  []string{"github.com/go-json-experiment/json/jsontext"},
+		},
+		"proxy/token": {
+			own:   []string{"keystore", "keystore/watch"},
+			never: []string{"net/http", "github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
+			only:  []string{"github.com/golang-jwt/jwt/v5", "github.com/go-json-experiment/json"},
 		},
 		"proxy/transport": {
 			only: []string{},
@@ -118,7 +123,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

@@ -40,11 +40,47 @@ func (cmd *keyDeleteCmd) Run(c *config.Config, s streams) error {
 	if err := cmd.check(c, cmd.all(c), cmd.ID, s, remove); err != nil {
 		return err
 	}
-	if err := cmd.edit(c.Keys, s, remove); err != nil || cmd.Stdout {
+	others, err := cmd.unlist(c, s, remove)
+	if err != nil {
+		return err
+	}
+	if err := cmd.edit(c.Keys, s, remove); err != nil && others != nil {
+		return fmt.Errorf("%w\nkey %q is no longer listed in other files, and still in %s", err, cmd.ID, c.Keys)
+	} else if err != nil || cmd.Stdout {
 		return err
 	}
 	opened := labelsOf(was, was.Key(cmd.ID))
+	for _, o := range others {
+		opened = append(opened, o.chatflows...)
+	}
 	fmt.Fprintf(s.err, "key %q is deleted from %s; it was listed for: %s\n", cmd.ID, c.Keys, few(opened))
 	tellClosed(s, was, is)
 	return nil
+}
+
+// unlist takes the key from the lists of other files, if it can be deleted from its own: no file may list a key that is gone.
+func (cmd *keyDeleteCmd) unlist(c *config.Config, s streams, remove func(data []byte) ([]byte, error)) (others []otherEdit, err error) {
+	if cmd.directory == "" {
+		return nil, nil
+	}
+	others, err = cmd.listing(cmd.ID, c)
+	if err != nil || others == nil {
+		return nil, err
+	}
+	if err := cmd.tryOthers(others, true, func(o otherEdit, data []byte) ([]byte, error) {
+		return edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close)
+	}); err != nil {
+		return nil, err
+	}
+	data, err := edit.Read(c.Keys)
+	if err == nil {
+		data, err = remove(data)
+	}
+	if err == nil {
+		err = keystore.CheckAlone(c.Keys, data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return others, cmd.editOthers(others, cmd.ID, "no longer listed", "", s)
 }

@@ -47,20 +47,6 @@ func (k *keyEdit) all(c *config.Config) string {
 	return c.Keys
 }
 
-// elsewhere returns why a key cannot be taken from a chatflow: another file of the directory than c names lists that. It is nil
-// if none does.
-func (k *keyEdit) elsewhere(c *config.Config, chatflow, key string) error {
-	if k.directory == "" {
-		return nil
-	}
-	place := keystore.PlaceOfChatflow(k.directory, chatflow)
-	if place == "" {
-		return nil
-	}
-	return fmt.Errorf("chatflow %q is listed in %s, and key %q in %s; take the key out of the chatflow's list by hand, or disable it (`flowlatch key revoke`)",
-		chatflow, place, key, c.Keys)
-}
-
 // errInvalid is part of an error after which the key file is as it was.
 var errInvalid = errors.New("the key file would not be valid any more, so it is left as it is")
 

@@ -19,6 +19,7 @@ import (
 // openStore opens the key file of a gate and logs its reloads. Later contents are checked less strictly than the first.
 func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keystore.Store, error) {
 	started, keys := false, 0
+	noteRandomSecrets := randomSecretsNotice(c, log)
 	options := keystore.Options{
 		Require:    c.KeysRequire,
 		MayBeEmpty: c.AdminToken != "", // and filled on the console
@@ -31,10 +32,12 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 				return err
 			}
 			if err != nil { // must not keep the revocation of some other key from being applied
-				s.Warnings = append(s.Warnings, err.Error()+"; that chatflow gets 502 unless an older content was read")
+				s.Warnings = append(s.Warnings, err.Error()+"; the rest is applied")
 			}
 			proxy.WarnOfShares(s, c.LimitsReplicas.Count)
 			started, keys = true, len(s.Keys())
+			proxy.CheckBrowser(s, &c.Proxy)
+			noteRandomSecrets(s)
 			logWarnings(log, s.Warnings)
 			return nil
 		},

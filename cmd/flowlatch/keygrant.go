@@ -29,11 +29,31 @@ func (cmd *keyGrantCmd) Run(c *config.Config, s streams) error {
 	if err := cmd.inDirectory(c, cmd.ID); err != nil {
 		return err
 	}
+	own, others, err := cmd.divide(cmd.Chatflow, c, s.err)
+	if err != nil {
+		return err
+	}
+	if err := cmd.tryOthers(others, len(own) > 0, func(o otherEdit, data []byte) ([]byte, error) {
+		return edit.ListKey(o.path, data, cmd.ID, o.chatflows)
+	}); err != nil {
+		return err
+	}
+	done := ""
+	if len(own) > 0 || others == nil {
+		if done, err = cmd.grant(own, c, s); err != nil {
+			return err
+		}
+	}
+	return cmd.editOthers(others, cmd.ID, "listed", done, s)
+}
+
+// grant lists the key for chatflows of its own file. It returns what it has done, and prints that.
+func (cmd *keyGrantCmd) grant(chatflows []string, c *config.Config, s streams) (done string, err error) {
 	var ids []string
 	var key *keystore.Key
 	changed := false
-	err := cmd.edit(c.Keys, s, func(data []byte) (next []byte, err error) {
-		if ids, err = chatflowIDs(cmd.Chatflow, c, data, s.err); err != nil {
+	err = cmd.edit(c.Keys, s, func(data []byte) (next []byte, err error) {
+		if ids, err = chatflowIDs(chatflows, c, data, s.err); err != nil {
 			return nil, err
 		}
 		next, err = edit.GrantKey(c.Keys, data, cmd.ID, ids)
@@ -45,12 +65,14 @@ func (cmd *keyGrantCmd) Run(c *config.Config, s streams) error {
 	})
 	switch {
 	case err != nil || cmd.Stdout:
+		return "", err
 	case !changed:
-		fmt.Fprintf(s.err, "key %q is listed for %s already; %s is unchanged%s\n", cmd.ID, few(ids), c.Keys, butNot(key))
+		done = fmt.Sprintf("key %q is listed for %s already; %s is unchanged%s", cmd.ID, few(ids), c.Keys, butNot(key))
 	default:
-		fmt.Fprintf(s.err, "key %q is listed for %s in %s%s\n", cmd.ID, few(ids), c.Keys, butNot(key))
+		done = fmt.Sprintf("key %q is listed for %s in %s%s", cmd.ID, few(ids), c.Keys, butNot(key))
 	}
-	return err
+	fmt.Fprintln(s.err, done)
+	return done, nil
 }
 
 type keyWithdrawCmd struct {
@@ -73,10 +95,33 @@ func (cmd *keyWithdrawCmd) Run(c *config.Config, s streams) error {
 	if err := cmd.inDirectory(c, cmd.ID); err != nil {
 		return err
 	}
+	own, others, err := cmd.divide(cmd.Chatflow, c, s.err)
+	if err != nil {
+		return err
+	}
+	if err := cmd.tryOthers(others, len(own) > 0, func(o otherEdit, data []byte) ([]byte, error) {
+		return edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close)
+	}); err != nil {
+		return err
+	}
+	done := ""
+	if len(own) > 0 || others == nil {
+		if done, err = cmd.withdraw(own, c, s); err != nil {
+			return err
+		}
+	}
+	if err := cmd.editOthers(others, cmd.ID, "no longer listed", done, s); err != nil || cmd.Stdout {
+		return err
+	}
+	return cmd.warnOfEvery(c, s)
+}
+
+// withdraw takes the key from the lists of chatflows in its own file. It returns what it has done, and prints that.
+func (cmd *keyWithdrawCmd) withdraw(chatflows []string, c *config.Config, s streams) (done string, err error) {
 	var ids []string
 	var was, is *keystore.Snapshot
-	err := cmd.edit(c.Keys, s, func(data []byte) (next []byte, err error) {
-		if ids, err = listedChatflows(cmd.Chatflow, c, data, s.err, func(id string) error { return cmd.elsewhere(c, id, cmd.ID) }); err != nil {
+	err = cmd.edit(c.Keys, s, func(data []byte) (next []byte, err error) {
+		if ids, err = listedChatflows(chatflows, c, data, s.err); err != nil {
 			return nil, err
 		}
 		if next, err = edit.WithdrawKey(c.Keys, data, cmd.ID, ids, cmd.Close); err != nil {
@@ -87,12 +132,24 @@ func (cmd *keyWithdrawCmd) Run(c *config.Config, s streams) error {
 		return next, nil
 	})
 	if err != nil || cmd.Stdout {
+		return "", err
+	}
+	done = fmt.Sprintf("key %q is no longer listed for %s in %s", cmd.ID, few(ids), c.Keys)
+	fmt.Fprintln(s.err, done)
+	tellClosed(s, was, is)
+	return done, nil
+}
+
+// warnOfEvery warns of a key that opens every chatflow all the same.
+func (cmd *keyWithdrawCmd) warnOfEvery(c *config.Config, s streams) error {
+	all, err := cmd.chatflows(c)
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.err, "key %q is no longer listed for %s in %s\n", cmd.ID, few(ids), c.Keys)
-	tellClosed(s, was, is)
-	if every := is.Entry(keystore.EveryChatflow); every != nil && every.Lists(is.Key(cmd.ID)) {
-		fmt.Fprintf(s.err, "warning: it is listed under \"*\", so it still opens every chatflow; `flowlatch key withdraw --id %s --chatflow \"*\"` takes that away\n", cmd.ID)
+	for _, chatflow := range all {
+		if chatflow.ID == keystore.EveryChatflow && chatflow.ListsID(cmd.ID) {
+			fmt.Fprintf(s.err, "warning: it is listed under \"*\", so it still opens every chatflow; `flowlatch key withdraw --id %s --chatflow \"*\"` takes that away\n", cmd.ID)
+		}
 	}
 	return nil
 }

@@ -52,9 +52,18 @@ func (cmd *keyNewCmd) Run(c *config.Config, s streams) error {
 	if err := cmd.inNewPlace(c, cmd.File); err != nil {
 		return err
 	}
+	own, others, err := cmd.divide(cmd.Chatflow, c, s.err)
+	if err != nil {
+		return err
+	}
+	if err := cmd.tryOthers(others, true, func(o otherEdit, data []byte) ([]byte, error) {
+		return edit.ListKey(o.path, data, cmd.ID, o.chatflows)
+	}); err != nil {
+		return err
+	}
 	secret := keystore.Generate()
-	err := cmd.deliver(&cmd.keyEdit, c.Keys, s, secret, func(data []byte) ([]byte, error) {
-		ids, err := chatflowIDs(cmd.Chatflow, c, data, s.err)
+	err = cmd.deliver(&cmd.keyEdit, c.Keys, s, secret, func(data []byte) ([]byte, error) {
+		ids, err := chatflowIDs(own, c, data, s.err)
 		if err != nil {
 			return nil, err
 		}
@@ -79,5 +88,5 @@ func (cmd *keyNewCmd) Run(c *config.Config, s streams) error {
 		done += " and expires at " + when(cmd.NotAfter.Time)
 	}
 	cmd.tell(&cmd.keyEdit, s, done)
-	return nil
+	return cmd.editOthers(others, cmd.ID, "listed", fmt.Sprintf("key %q is made", cmd.ID), s)
 }

@@ -148,6 +148,15 @@ func TestUsageFile(t *testing.T) {
 				t.Errorf("flowlatch usage --since %s = %q, %q, want the key in it: %t", since, out, stderr, shown)
 			}
 		}
+		for key, want := range map[string]string{
+			"acme-wep": `--key: the gate at ` + strings.TrimPrefix(g.Admin, "http://") + `: there is no key "acme-wep"; did you mean acme-web?`,
+			secret:     `this is the secret of key "acme-web", which is named by its ID`,
+		} {
+			code, out, stderr := finish(t, "usage", "--admin", strings.TrimPrefix(g.Admin, "http://"), "--key", key)
+			if code != exitFailed || out != "" || !strings.Contains(stderr, want) {
+				t.Errorf("flowlatch usage --key %s = %d, %q, %q, want %q", key, code, out, stderr, want)
+			}
+		}
 		g.WantExit(t, syscall.SIGTERM)
 	}
 	if err := os.WriteFile(path, []byte(`{"version": 1, "usage": [`), 0o600); err != nil {

@@ -116,12 +116,15 @@ func TestRequestLineFields(t *testing.T) {
 		echo.ServeHTTP(w, r)
 	}))
 	digest := keystore.DigestOf(g.web).String() // of a key in the middle of a rotation
-	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    sha256: "+digest+"\n", "    secrets:\n      - sha256: "+digest+"\n      - sha256: "+keystore.DigestOf("next").String()+"\n    limits: {requests: 1/1h, enforce: false}\n  - {id: trap, honey: true, sha256: "+keystore.DigestOf(honeySecret).String()+"}\n", 1))
+	testkit.ReplaceFile(t, g.Keys, strings.Replace(g.keyFile(), "    sha256: "+digest+"\n", "    secrets:\n      - sha256: "+digest+"\n      - sha256: "+keystore.DigestOf("next").String()+"\n    limits: {requests: 1/1h, enforce: false}\n    browser: {origins: ["+pageOrigin+"]}\n  - {id: trap, honey: true, sha256: "+keystore.DigestOf(honeySecret).String()+"}\n", 1))
 	if res := g.reload(t); res.status != http.StatusOK {
 		t.Fatalf("reload = %d %s", res.status, res.body)
 	}
 	g.sendAll(t)
-	testkit.Eventually(t, "lines of the requests", func() bool { return len(g.Logged(t, "request")) == 5 })
+	if status := g.predictFromPage(t, g.mint(t)); status != http.StatusOK {
+		t.Fatalf("a request with a browser token = %d, want 200", status)
+	}
+	testkit.Eventually(t, "lines of the requests", func() bool { return len(g.Logged(t, "request")) == 7 })
 	seen := map[string]bool{}
 	for _, line := range g.Logged(t, "request") {
 		for field := range line {

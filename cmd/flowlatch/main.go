@@ -37,6 +37,7 @@ type commands struct {
 	Check       checkCmd       `cmd:"" help:"Check the settings and the key file, and show what would apply."`
 	Explain     explainCmd     `cmd:"" help:"Say what would become of a request, and why."`
 	Key         keyCmd         `cmd:"" help:"Make, list, change, rotate, revoke and delete keys."`
+	Token       tokenCmd       `cmd:"" help:"Mint a browser token, which a web page may hold in place of a key."`
 	Usage       usageCmd       `cmd:"" help:"Show what keys and chatflows used, by month."`
 	Import      importCmd      `cmd:"" help:"Make a key file from the keys that a Flowise has."`
 	Doctor      doctorCmd      `cmd:"" help:"Look for holes around a running gate: send harmless requests to it and report what is open."`

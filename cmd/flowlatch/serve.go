@@ -26,7 +26,7 @@ type serveCmd struct{ config.Flags }
 
 func (serveCmd) Help() string {
 	return `Every setting may come from a flag, an environment variable or the settings file, in this order.
-SIGTERM and SIGINT drain and end the gate, SIGHUP reads the key file and certificates again.
+SIGTERM and SIGINT drain and end the gate, SIGHUP reads the key file, certificates and secrets of browser tokens again.
 
 Examples:
 
@@ -69,7 +69,11 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 	if err != nil {
 		return err
 	}
-	c.Proxy.Limiter = limiter
+	tokens, err := openTokens(c, log)
+	if err != nil {
+		return err
+	}
+	c.Proxy.Limiter, c.Proxy.Tokens = limiter, tokens
 	gate, err := proxy.New(c.Proxy)
 	if err != nil {
 		return err
@@ -95,10 +99,12 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 	if door != nil {
 		go door.Run(background)
 	}
+	go tokens.Run(background)
 	go func() {
 		for range hangup {
 			store.Reload()
 			certificates.Reload()
+			tokens.Reload()
 		}
 	}()
 	var counted sync.WaitGroup // what is counted is saved at the end

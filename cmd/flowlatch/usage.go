@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -37,7 +38,11 @@ Examples:
 
 // Run prints the usage.
 func (cmd *usageCmd) Run(c *config.Config, s streams) error {
-	body, err := doctor.Ask(c.Admin, "/usage")
+	path := "/usage"
+	if cmd.Key != "" {
+		path += "?key=" + url.QueryEscape(cmd.Key)
+	}
+	body, err := doctor.Ask(c.Admin, path)
 	if err != nil {
 		return fmt.Errorf("asking the gate at %s for its usage: %w; is it running, and is this its --admin?", c.Admin, err)
 	}
@@ -45,11 +50,14 @@ func (cmd *usageCmd) Run(c *config.Config, s streams) error {
 	if err := json.Unmarshal(body, &status); err != nil {
 		return fmt.Errorf("what answers at %s is not the admin listener of a flowlatch that counts usage: %w", c.Admin, err)
 	}
+	if status.NoKey != "" {
+		return fmt.Errorf("--key: the gate at %s: %s", c.Admin, status.NoKey)
+	}
 	if status.Degraded {
 		fmt.Fprintln(s.err, "Redis does not answer: this is what one gate knows; others have more.")
 	}
 	months := slices.DeleteFunc(status.Usage, func(u limit.Usage) bool {
-		return u.Period != "month" || cmd.Key != "" && (u.Kind != "key" || u.ID != cmd.Key) || !cmd.Since.IsZero() && endOf(u).Before(cmd.Since.Time)
+		return u.Period != "month" || !cmd.Since.IsZero() && endOf(u).Before(cmd.Since.Time)
 	})
 	switch {
 	case cmd.JSON:

@@ -32,10 +32,12 @@ type Config struct {
 	AdminToken  string        // path of the file with the admin token; empty if nobody may change keys on the admin listener
 	UpstreamAPI string        // path of a file with an API key of Flowise, by which the console lists its chatflows; empty for none
 	WaitForKeys time.Duration // for a key file that is missing or invalid at the start
-	Drain       time.Duration // how long open requests may go on after SIGTERM
-	LogLevel    zerolog.Level // the least that is logged
-	LogConsole  bool          // the log is text for people, not JSON
-	Sources     []Source      // where the settings come from, in the order of their declaration
+	// BrowserSecrets is the path of the secrets that sign browser tokens; empty for random ones.
+	BrowserSecrets string
+	Drain          time.Duration // how long open requests may go on after SIGTERM
+	LogLevel       zerolog.Level // the least that is logged
+	LogConsole     bool          // the log is text for people, not JSON
+	Sources        []Source      // where the settings come from, in the order of their declaration
 }
 
 // Resolve returns the settings of the command that was parsed, or everything that is wrong with them, joined. With an

@@ -19,6 +19,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/flowise"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/admin/signin"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // How the text of a setting is parsed. Every error says what is wanted instead.
@@ -122,6 +123,8 @@ func keyFileNames(items []string) ([]string, error) {
 }
 
 func origins(items []string) ([]string, error) { return items, proxy.ValidateOrigins(items) }
+
+func prefix(text string) (string, error) { return text, route.ValidatePrefix(text) }
 
 // adminToken parses the place of the admin token and returns the path of its file.
 func adminToken(text string) (string, error) {

@@ -7,6 +7,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // Flags declares all settings for the command line: name, variable, default and help. They are text, and have no `enum`
@@ -35,6 +36,7 @@ type Flags struct {
 	Expose         string `env:"FLOWLATCH_EXPOSE" default:"predict" help:"Groups of routes to expose, comma-separated: predict, widget, upsert, mcp, webhook (Flowise); run, advanced, webhook (Langflow; default run); webhook (n8n; default webhook); and those of your own routes."`
 	Discovery      string `env:"FLOWLATCH_DISCOVERY" default:"open" help:"Whether GET chatflows-streaming/ID of a listed chatflow needs a key (keyed) or not (open). Flowise's SDKs ask it without one."`
 	PublicURL      string `name:"public-url" env:"FLOWLATCH_PUBLIC_URL" placeholder:"URL" help:"Origin that clients know the gate by, sent to the upstream as Host and X-Forwarded-*. Default: the upstream's own."`
+	PathPrefix     string `env:"FLOWLATCH_PATH_PREFIX" placeholder:"PATH" help:"What clients put before every path, such as /chat, where the gate is below a path of a site's own origin. The upstream never sees it. Other paths are 404."`
 	MaxBody        string `env:"FLOWLATCH_MAX_BODY" default:"50MiB" help:"Larger request bodies are refused."`
 	MaxCheckedBody string `env:"FLOWLATCH_MAX_CHECKED_BODY" default:"1MiB" help:"Largest request body for a chatflow that denies members of it; such a body is held in memory while it is checked. Larger ones are refused."`
 	WaitForKeys    string `env:"FLOWLATCH_WAIT_FOR_KEYS" default:"0s" help:"How long to wait at the start for a key file that is missing or invalid. Without it that is an error."`
@@ -46,6 +48,7 @@ type Flags struct {
 	LimitsReplicas string `env:"FLOWLATCH_LIMITS_REPLICAS" placeholder:"N" help:"Without Redis, how many replicas share the limits: a number N, with the place of this one among them I/N, or dns:NAME of a headless Service. Each takes its share."`
 	LimitsFallback string `env:"FLOWLATCH_LIMITS_FALLBACK" default:"split" help:"What holds while Redis does not answer: split (each replica its share, by their last known number), local (each the whole) or closed (429 where there is a limit)."`
 	UsageFile      string `env:"FLOWLATCH_USAGE_FILE" placeholder:"FILE" help:"Where usage and quotas are kept over restarts without Redis. Written every 10 s and at the end; made if it is not there."`
+	BrowserSecretsFlag
 	CORSOrigins    string `name:"cors-origins" env:"FLOWLATCH_CORS_ORIGINS" placeholder:"ORIGINS" help:"Origins whose pages may send requests, comma-separated, such as https://www.example.com or https://*.example.com; * for all. The gate then answers preflights itself and sets the CORS headers of every response. Without it the upstream does."`
 	TrustedProxies string `env:"FLOWLATCH_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Networks of the proxies in front of the gate, comma-separated, whose X-Forwarded-For and X-Request-Id are trusted."`
 	LogLevel       string `env:"FLOWLATCH_LOG_LEVEL" default:"info" help:"debug, info, warn (refusals and failures only) or error."`
@@ -66,6 +69,11 @@ type PresetFlag struct {
 // KeysFlag declares the key file, or the directory of key files.
 type KeysFlag struct {
 	Keys string `env:"FLOWLATCH_KEYS" default:"/etc/flowlatch/keys.yaml" help:"The key file, or a directory of key files (*.yaml, *.yml, *.json)."`
+}
+
+// BrowserSecretsFlag declares the secrets of browser tokens.
+type BrowserSecretsFlag struct {
+	BrowserSecrets string `env:"FLOWLATCH_BROWSER_SECRETS" placeholder:"FILE" help:"File of the secrets that sign browser tokens, one a line, each 32 random bytes in base64. The first signs, all verify. Read again when it changes. Without it, a gate has a random one, for one replica, until it ends."`
 }
 
 // AdminFlag declares the admin listener.
@@ -115,6 +123,7 @@ func (c *Config) settings() []setting {
 		list("expose", &p.Expose, c.groups),
 		one("discovery", &p.DiscoveryKeyed, is("keyed", "open", "keyed")),
 		one("public-url", &p.PublicURL, origin),
+		one("path-prefix", &p.PathPrefix, prefix),
 		one("max-body", &p.MaxBody, size),
 		one("max-checked-body", &p.MaxCheckedBody, size),
 		one("wait-for-keys", &c.WaitForKeys, ParseDuration),
@@ -126,6 +135,7 @@ func (c *Config) settings() []setting {
 		one("limits-replicas", &c.LimitsReplicas, replicas),
 		one("limits-fallback", &c.LimitsFallback, fallback),
 		one("usage-file", &c.UsageFile, anyText),
+		one("browser-secrets", &c.BrowserSecrets, file(token.CheckFile)),
 		list("cors-origins", &p.CORSOrigins, origins),
 		list("trusted-proxies", &p.TrustedProxies, networks),
 		one("log-level", &c.LogLevel, level),

@@ -58,6 +58,7 @@ func Examine(g Gate) ([]Finding, error) {
 		return nil, err
 	}
 	e.sameGate()
+	e.pathPrefix()
 	e.aroundTheGate()
 	e.keyFile()
 	e.adminListener()
@@ -75,6 +76,7 @@ type examination struct {
 
 	isGate    bool   // flowlatch answers at the URL
 	refusedID string // of a request that it has refused
+	noRoute   bool   // it has none for a call of a chatflow
 
 	adminErr   error              // why there is no status
 	status     *admin.Status      // nil unless it is proven to be of the gate at the URL

@@ -18,11 +18,12 @@ type probe struct {
 // nobody stands in probes for a chatflow that does not exist.
 const nobody = "NOBODY"
 
-// hiddenHost is the host of a request in the body of another.
-const hiddenHost = "flowlatch-doctor-hidden"
+// hiddenMark is a line in the header of a request in the body of another.
+const hiddenMark = "X-Flowlatch-Doctor: hidden"
 
-// probes returns what is sent to a gate. prefix goes before every path.
-func (t *target) probes(prefix, chatflow string) (list []probe) {
+// probes returns what is sent to a gate. prefix goes before every path, and host is the one by which clients know it: what is
+// in front of it may respond to others by itself.
+func (t *target) probes(host, prefix, chatflow string) (list []probe) {
 	expand := strings.NewReplacer(nobody, chatflow)
 	add := func(name, line, fields, body string) {
 		list = append(list, probe{expand.Replace(name), expand.Replace(line) + " HTTP/1.1\r\n" + fields, expand.Replace(body)})
@@ -47,7 +48,7 @@ func (t *target) probes(prefix, chatflow string) (list []probe) {
 	for _, path := range t.spellings() {
 		post(prefix+path, "")
 	}
-	for _, requestTarget := range []string{"http://localhost" + call, "http:http://localhost" + call, "x:" + call, "localhost:80", "*"} {
+	for _, requestTarget := range []string{"http://" + host + call, "http:http://" + host + call, "x:" + call, "localhost:80", "*"} {
 		post(requestTarget, "")
 	}
 	for _, method := range []string{"CONNECT", "TRACE", "OPTIONS", "post", "PROPFIND"} {
@@ -64,7 +65,7 @@ func (t *target) probes(prefix, chatflow string) (list []probe) {
 	} {
 		post(call, fields)
 	}
-	hidden := "0\r\n\r\nGET " + prefix + t.secret + " HTTP/1.1\r\nHost: " + hiddenHost + "\r\n\r\n"
+	hidden := "0\r\n\r\nGET " + prefix + t.secret + " HTTP/1.1\r\nHost: " + host + "\r\n" + hiddenMark + "\r\n\r\n"
 	for _, framing := range []string{
 		"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n", "Transfer-Encoding: chunked, identity\r\nContent-Length: 5\r\n",
 		"Transfer-Encoding : chunked\r\nContent-Length: 5\r\n", "Transfer-Encoding:\x0bchunked\r\nContent-Length: 5\r\n", "X: y\r\n Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",

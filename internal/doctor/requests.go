@@ -23,7 +23,7 @@ func (e *examination) requests() error {
 		return err
 	}
 	found := map[verdict][]string{}
-	probes := e.target.probes(e.URL.Path, unknownChatflow())
+	probes := e.target.probes(e.URL.Host, e.URL.Path, unknownChatflow())
 	replies, err := e.sendAll(probes)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func (e *examination) whoAnswers() error {
 	case r.code == "":
 		e.add("gate", Open, "%s is not answered by flowlatch (%v): clients go around it; publish the gate's port there and nothing else", e.URL, r)
 	default:
-		e.isGate, e.refusedID = true, r.requestID
+		e.isGate, e.refusedID, e.noRoute = true, r.requestID, r.code == string(problem.NotExposed)
 		e.add("gate", OK, "flowlatch answers at %s", e.URL)
 	}
 	return nil

@@ -32,7 +32,7 @@ func send(base *url.URL, certificates []tls.Certificate, p probe) (replies []rep
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(probeTimeout))
 	header := p.header + "Host: " + base.Host + "\r\n"
-	if !strings.Contains(strings.ToLower(header), "\nconnection:") && !strings.Contains(p.body, hiddenHost) {
+	if !strings.Contains(strings.ToLower(header), "\nconnection:") && !strings.Contains(p.body, hiddenMark) {
 		header += "Connection: close\r\n"
 	}
 	_, _ = io.WriteString(conn, header+"\r\n"+p.body) // a gate that has refused may have closed the connection

@@ -15,6 +15,8 @@ import (
 type Additions struct {
 	Keys      []NewKey
 	Chatflows []NewChatflow
+	// KeysElsewhere are IDs of keys in other files of the directory, which the chatflows may list as well.
+	KeysElsewhere []string
 	// Names are names of chatflows that are listed, by their IDs.
 	Names map[string]string
 }
@@ -35,6 +37,7 @@ func Add(file string, data []byte, a Additions) ([]byte, error) {
 	}
 	// First what is in the file, so that a step that fails names a line of the original file; then what is new.
 	e := newEditor(file, data)
+	e.elsewhere = len(a.KeysElsewhere) > 0
 	e.step(func() {
 		for _, k := range a.Keys {
 			e.grant(k.ID, k.Chatflows)
@@ -76,7 +79,7 @@ func (a *Additions) fit(s *keystore.Snapshot) error {
 			return fmt.Errorf("%s:%d: chatflow %q is listed already", s.File, was.Line, c.ID)
 		}
 		for _, id := range c.Keys {
-			if _, err := s.KeyNamed(id); err != nil && !isNew(id) {
+			if _, err := s.KeyNamed(id); err != nil && !isNew(id) && !slices.Contains(a.KeysElsewhere, id) {
 				return fmt.Errorf("%s: %w", s.File, err)
 			}
 		}

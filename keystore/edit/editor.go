@@ -24,7 +24,9 @@ type editor struct {
 	root    *yaml.Node
 	spans   map[*yaml.Node]span // where each node stands, of JSON
 	changes []change
-	err     error // the first; whatever a step does after it has no effect
+	// elsewhere says that the key in question is in another file of the directory.
+	elsewhere bool
+	err       error // the first; whatever a step does after it has no effect
 }
 
 // change is a text for the bytes from at to end.
@@ -121,7 +123,11 @@ func (e *editor) result(isAsItShould func(next *keystore.Snapshot) bool) ([]byte
 	if e.err != nil {
 		return nil, e.err
 	}
-	next, err := parseNext(e.file, e.before, e.data)
+	parse := parseNext
+	if e.elsewhere {
+		parse = func(file string, _, data []byte) (*keystore.Snapshot, error) { return keystore.ParsePart(file, data) }
+	}
+	next, err := parse(e.file, e.before, e.data)
 	if err != nil {
 		return nil, fmt.Errorf("the file would not be valid any more, so it is left as it is:\n%w", err)
 	}

@@ -1,7 +1,4 @@
 package edit
 
 // What the tests outside the package need to see of the inside.
-var (
-	FileError = fileError
-	Replace   = replace
-)
+var FileError = fileError

@@ -67,6 +67,25 @@ func File(path string, o Options, change func(data []byte) ([]byte, error)) ([]b
 	return next, nil
 }
 
+// Replace replaces the file at path with data, as [File] does, for whoever keeps others away from it. The file need not
+// be a key file.
+func Replace(path string, data []byte) error {
+	target := followLinks(path)
+	removeLeftovers(target)
+	if err := replace(target, data, nil); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(target))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrChanged, err)
+	}
+	defer dir.Close()
+	if err := syncDir(dir); err != nil {
+		return fmt.Errorf("%w: %w", ErrChanged, err)
+	}
+	return nil
+}
+
 // Read returns the content of the key file at path, or nil if it does not exist.
 func Read(path string) ([]byte, error) {
 	data, err := keystore.ReadFile(path)

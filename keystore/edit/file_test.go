@@ -219,7 +219,7 @@ func TestReplaceLeavesNothingBehind(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(path, "full"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := edit.Replace(path, []byte("x"), nil); err == nil {
+	if err := edit.Replace(path, []byte("x")); err == nil {
 		t.Error("Replace of a directory = no error")
 	}
 	if got := entries(t, dir); got != "keys.yaml" {

@@ -26,16 +26,33 @@ func GrantKey(file string, data []byte, id string, chatflows []string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	k, err := keyNamed(old, file, id)
+	if _, err := keyNamed(old, file, id); err != nil {
+		return nil, err
+	}
+	return list(newEditor(file, data), old, id, chatflows)
+}
+
+// ListKey is [GrantKey] for a key that is in another file of the directory. Whether it is there is left to the caller.
+func ListKey(file string, data []byte, id string, chatflows []string) ([]byte, error) {
+	if err := errors.Join(validateKeyID(id), validateChatflows(chatflows)); err != nil {
+		return nil, err
+	}
+	old, err := keystore.ParsePart(file, data)
 	if err != nil {
 		return nil, err
 	}
-	chatflows = slices.DeleteFunc(slices.Clone(chatflows), func(c string) bool { return old.Entry(c) != nil && old.Entry(c).Lists(k) })
+	e := newEditor(file, data)
+	e.elsewhere = true
+	return list(e, old, id, chatflows)
+}
+
+// list lists a key for chatflows.
+func list(e *editor, old *keystore.Snapshot, id string, chatflows []string) ([]byte, error) {
+	chatflows = slices.DeleteFunc(slices.Clone(chatflows), func(c string) bool { return old.Entry(c) != nil && old.Entry(c).ListsID(id) })
 	if len(chatflows) == 0 {
-		return data, nil
+		return e.before, nil
 	}
 	listed, added := sortOut(old, chatflows)
-	e := newEditor(file, data)
 	e.step(func() { e.grant(id, listed) })
 	e.appendItems("chatflows", itemsOf(added, func(c string) []string { return e.chatflow(NewChatflow{ID: c, Keys: []string{id}}) }))
 	return e.result(func(next *keystore.Snapshot) bool {
@@ -60,7 +77,7 @@ func isGranted(d keystore.Diff, old, next *keystore.Snapshot, key string, chatfl
 		}
 	}
 	for _, id := range chatflows {
-		if c := next.Entry(id); c == nil || !c.Lists(next.Key(key)) {
+		if c := next.Entry(id); c == nil || !c.ListsID(key) {
 			return false
 		}
 	}
@@ -89,20 +106,35 @@ func (e *OnlyKeyError) Error() string {
 // WithdrawKey returns the key file data in which the key id is not listed for chatflows any more. Of those that list no
 // other key the entry is removed if closes is set; otherwise they are an [OnlyKeyError].
 func WithdrawKey(file string, data []byte, id string, chatflows []string, closes bool) ([]byte, error) {
-	old, k, err := keyOf(file, data, id)
+	old, _, err := keyOf(file, data, id)
 	if err != nil {
 		return nil, err
 	}
+	return unlist(newEditor(file, data), old, id, chatflows, closes)
+}
+
+// UnlistKey is [WithdrawKey] for a key that is in another file of the directory.
+func UnlistKey(file string, data []byte, id string, chatflows []string, closes bool) ([]byte, error) {
+	old, err := keystore.ParsePart(file, data)
+	if err != nil {
+		return nil, err
+	}
+	e := newEditor(file, data)
+	e.elsewhere = true
+	return unlist(e, old, id, chatflows, closes)
+}
+
+// unlist removes a key from the lists of chatflows.
+func unlist(e *editor, old *keystore.Snapshot, id string, chatflows []string, closes bool) ([]byte, error) {
 	var errs []error
 	for _, c := range chatflows {
-		if entry := old.Entry(c); entry == nil || !entry.Lists(k) {
-			errs = append(errs, fmt.Errorf("%s: chatflow %q does not list key %q; `flowlatch key list` shows what it opens", file, c, id))
+		if entry := old.Entry(c); entry == nil || !entry.ListsID(id) {
+			errs = append(errs, fmt.Errorf("%s: chatflow %q does not list key %q; `flowlatch key list` shows what it opens", e.file, c, id))
 		}
 	}
 	if errs != nil {
 		return nil, errors.Join(errs...)
 	}
-	e := newEditor(file, data)
 	closed := e.withdraw(old, id, func(c string) bool { return slices.Contains(chatflows, c) }, closes)
 	return e.result(func(next *keystore.Snapshot) bool {
 		d := keystore.Compare(old, next)

@@ -45,13 +45,17 @@ func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
 }
 
 func (k *NewKey) validate() error {
-	var errs []error
-	if err := keystore.ValidateID(k.ID); err != nil {
-		errs = append(errs, fmt.Errorf("key ID %w", err))
-	} else if keystore.LooksLikeSecret(k.ID) {
-		errs = append(errs, errors.New("the key ID looks like a secret; choose one that may be read by anybody: it appears in logs and metrics"))
+	return errors.Join(validateKeyID(k.ID), keystore.ValidateText("owner", k.Owner), validateChatflows(k.Chatflows))
+}
+
+func validateKeyID(id string) error {
+	if err := keystore.ValidateID(id); err != nil {
+		return fmt.Errorf("key ID %w", err)
 	}
-	return errors.Join(append(errs, keystore.ValidateText("owner", k.Owner), validateChatflows(k.Chatflows))...)
+	if keystore.LooksLikeSecret(id) {
+		return errors.New("the key ID looks like a secret; choose one that may be read by anybody: it appears in logs and metrics")
+	}
+	return nil
 }
 
 func validateChatflows(ids []string) error {

@@ -52,3 +52,43 @@ func TestParts(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyOfAnotherFile lists a key for chatflows of another file than its own, and takes it away there.
+func TestKeyOfAnotherFile(t *testing.T) {
+	const file = "version: 1\nchatflows:\n  - id: x\n    keys: [a, b]   # of two teams\n  - id: y # theirs\n    keys: [a]\n"
+	list := func(chatflows ...string) func(string) ([]byte, error) {
+		return func(file string) ([]byte, error) { return edit.ListKey("f.yaml", []byte(file), "b", chatflows) }
+	}
+	unlist := func(id string, closes bool, chatflows ...string) func(string) ([]byte, error) {
+		return func(file string) ([]byte, error) {
+			return edit.UnlistKey("f.yaml", []byte(file), id, chatflows, closes)
+		}
+	}
+	for _, test := range []struct {
+		name      string
+		do        func(file string) ([]byte, error)
+		was, is   string // what is replaced in the file
+		wantError string
+	}{
+		{"list", list("x", "y"), "[a]", "[a, b]", ""},
+		{"list once more", list("x"), "", "", ""},
+		{"unlist", unlist("b", false, "x"), "[a, b]", "[a]", ""},
+		{"unlist the only key", unlist("a", false, "y"), "", "", `is the only key of y`},
+		{"unlist the only key, and close", unlist("a", true, "x", "y"), "[a, b]   # of two teams\n  - id: y # theirs\n    keys: [a]\n", "[b]   # of two teams\n", ""},
+		{"unlist what is not listed", unlist("b", false, "x", "y"), "", "", `chatflow "y" does not list key "b"`},
+		{"list a key that is none", func(file string) ([]byte, error) {
+			return edit.ListKey("f.yaml", []byte(file), "b, c", []string{"y"})
+		}, "", "", "key ID"},
+	} {
+		got, err := test.do(file)
+		if test.wantError != "" {
+			if err == nil || !strings.Contains(err.Error(), test.wantError) {
+				t.Errorf("%s = %s, %v, want the error %q", test.name, got, err, test.wantError)
+			}
+			continue
+		}
+		if want := strings.Replace(file, test.was, test.is, 1); err != nil || string(got) != want {
+			t.Errorf("%s =\n%s%v, want\n%s", test.name, got, err, want)
+		}
+	}
+}

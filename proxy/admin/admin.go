@@ -31,8 +31,9 @@ type Admin struct {
 	// keyHours and chatflowHours are the last hour of each.
 	keyHours, chatflowHours hours
 
-	console bool       // whether keys can be changed
-	viewing sync.Mutex // held while a status is put together
+	console    bool       // whether keys can be changed
+	viewing    sync.Mutex // held while a status is put together
+	compressor compressor
 
 	largeStatus large
 }
@@ -125,8 +126,7 @@ func (a *Admin) serveView(w http.ResponseWriter, r *http.Request, v view) {
 	s := a.status(v)
 	a.viewing.Unlock()
 	if v.limit > 0 { // a page asks every 2 s
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s) // as below
+		a.compressor.write(w, r, s)
 		return
 	}
 	writeJSON(w, http.StatusOK, s)
@@ -145,11 +145,12 @@ func (a *Admin) serveReady(w http.ResponseWriter, _ *http.Request) {
 
 func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
 	r, certificates := a.opts.Store.Reload(), a.opts.Certificates.Reload()
+	secrets := a.reloadSecrets()
 	status := http.StatusOK
-	if r.Result == keystore.Failed || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == certificate.Failed }) {
+	if r.Result == keystore.Failed || secrets.failed() || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == certificate.Failed }) {
 		status = http.StatusUnprocessableEntity
 	}
-	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates)})
+	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates), secrets})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

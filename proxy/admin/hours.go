@@ -2,7 +2,6 @@ package admin
 
 import (
 	"cmp"
-	"encoding/json"
 	"math"
 	"net/http"
 	"sync"
@@ -163,8 +162,7 @@ func (a *Admin) serveHours(w http.ResponseWriter, r *http.Request) {
 	}
 	v.limit = min(cmp.Or(v.limit, shownHours), shownHours)
 	v.idsOnly = true
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(a.hours(v, time.Now())) // a client that has left cannot be told
+	a.compressor.write(w, r, a.hours(v, time.Now()))
 }
 
 // hours returns the last hour of the keys and chatflows of a view.

@@ -33,9 +33,12 @@ func (a *Admin) serveKey(w http.ResponseWriter, id string) {
 func (a *Admin) oneKey(k *keystore.Key, now time.Time) KeyStatus {
 	use := a.proxy.Stats().KeyUse(k.ID)
 	s := KeyStatus{
-		ID: k.ID, Status: k.Validity(now).String(), Secrets: len(k.Secrets()), Generation: k.Since(),
+		ID: k.ID, Owner: k.Owner, Status: k.Validity(now).String(), Secrets: len(k.Secrets()), Generation: k.Since(),
 		NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()), LastUsed: optional(use.LastUsed),
 		OpenRequests: use.Open, CountStatus: countStatus(use.Counts),
+	}
+	if k.Browser != nil {
+		s.Browser = k.Browser.String()
 	}
 	if len(k.Secrets()) > 1 {
 		for _, secret := range k.Secrets() {

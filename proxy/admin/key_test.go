@@ -136,3 +136,13 @@ func TestOneOfManyKeys(t *testing.T) {
 		t.Errorf("status of one of %d keys = %+v in %d bytes, want it in less than 1000", n, one.Key, size)
 	}
 }
+
+// TestHoneyKeyAndOwner shows what a key is for, and whose.
+func TestHoneyKeyAndOwner(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, strings.Replace(keyFile, "chatflows:\n", "  - {id: trap, secret: secret-of-honey-0123456789, owner: 'Jane, <Acme>', honey: true}\nchatflows:\n", 1), nil)
+	s := g.status(t, "?filter=trap")
+	if s.KeyCounts.Honey != 1 || len(s.Keys) != 1 || s.Keys[0].Status != "honey" || s.Keys[0].Owner != "Jane, <Acme>" {
+		t.Errorf("status = %+v, keys %+v, want one honey key and its owner", s.KeyCounts, s.Keys)
+	}
+}

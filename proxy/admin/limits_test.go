@@ -47,7 +47,7 @@ func TestStatusLimits(t *testing.T) {
 	}()
 	<-entered
 	// The bytes are those of two responses, "{}" sent and nothing received; the one that is held has not been counted.
-	a := []admin.LimitStatus{{"concurrent: 4", 4, 1, true}, {"requests: 10/month", 10, 3, true}, {"bytes: 1073741824/day", 1 << 30, 4, true}}
+	a := []admin.LimitStatus{{"concurrent: 4", 4, 1, true}, {"requests: 10/month", 10, 3, true}, {"bytes: 1GiB/day", 1 << 30, 4, true}}
 	b := []admin.LimitStatus{{"requests: 1/week", 1, 1, false}}
 	get := func(query string, into any) {
 		w := g.ask("GET", "/status"+query, "localhost:9901")

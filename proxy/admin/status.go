@@ -98,6 +98,8 @@ type CertificateStatus struct {
 type reloadResponse struct {
 	ReloadStatus
 	Certificates []certificateReload `json:"certificates,omitempty"`
+	// BrowserSecrets are those of browser tokens, if a file has them.
+	BrowserSecrets *secretsReload `json:"browser_secrets,omitempty"`
 }
 
 // certificateReload is one reload of a certificate.
@@ -115,6 +117,7 @@ type SettingsStatus struct {
 	Discovery             string         `json:"discovery"`
 	UpstreamAuthorization string         `json:"upstream_authorization"`
 	PublicURL             string         `json:"public_url,omitempty"`
+	PathPrefix            string         `json:"path_prefix,omitempty"`
 	CORSOrigins           []string       `json:"cors_origins"`
 	TrustedProxies        []netip.Prefix `json:"trusted_proxies"`
 	FailureLimit          string         `json:"failure_limit"`
@@ -142,6 +145,7 @@ type KeyCounts struct {
 	Disabled    int `json:"disabled"`
 	NotYetValid int `json:"not_yet_valid"`
 	Expired     int `json:"expired"`
+	Honey       int `json:"honey"`
 	// Expiring are the valid keys that end within 14 days.
 	Expiring int `json:"expiring"`
 	// Matching are those that the filter lets through, of which Keys has the first.
@@ -167,7 +171,8 @@ type ExpiringStatus struct {
 // KeyStatus is one key, without its secrets and their digests.
 type KeyStatus struct {
 	ID        string     `json:"id"`
-	Status    string     `json:"status"`
+	Owner     string     `json:"owner,omitempty"`
+	Status    string     `json:"status"` // as "valid", "disabled", "expired", "not_yet_valid" or "honey"
 	Secrets   int        `json:"secrets"`
 	NotBefore *time.Time `json:"not_before,omitempty"`
 	NotAfter  *time.Time `json:"not_after,omitempty"`
@@ -181,6 +186,8 @@ type KeyStatus struct {
 	CountStatus
 	// Limits are what it has used of its quotas and of its requests at once. They are left out of a status of many keys.
 	Limits []LimitStatus `json:"limits,omitempty"`
+	// Browser says in one line what browser tokens of the key may do; empty if there are none.
+	Browser string `json:"browser,omitempty"`
 	// SecretUse is when each secret was last used, if the key has more than one.
 	SecretUse []SecretStatus `json:"secret_use,omitempty"`
 }
@@ -241,6 +248,7 @@ func (a *Admin) status(v view) Status {
 	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot, validAt)
 	s.Refusals, s.RefusedKeys, s.UpstreamRefusals = a.refusalStatus(v), a.refusedKeys(now), a.upstreamRefusals(snapshot)
 	s.PublicChatflows = publicChatflows(snapshot)
+	s.Warnings = append(s.Warnings, secretsWarning(o.Tokens)...)
 	return s
 }
 
@@ -282,6 +290,7 @@ func countStatus(c stats.Counts) CountStatus {
 func settingsStatus(o proxy.Options) SettingsStatus {
 	s := SettingsStatus{
 		Expose: o.Expose, Discovery: "open", UpstreamAuthorization: cmp.Or(o.UpstreamAuthorization.String(), "remove"), PublicURL: o.PublicURL.Redacted(),
+		PathPrefix:  o.PathPrefix,
 		CORSOrigins: append([]string{}, o.CORSOrigins...), TrustedProxies: append([]netip.Prefix{}, o.TrustedProxies...), FailureLimit: "off",
 		MaxBody: o.MaxBody, MaxCheckedBody: o.MaxCheckedBody, CutStreamsOnRevoke: o.CutRevoked,
 	}

@@ -100,6 +100,8 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyS
 			counts.NotYetValid++
 		case keystore.Expired:
 			counts.Expired++
+		case keystore.Honey:
+			counts.Honey++
 		case keystore.Valid:
 			counts.Valid++
 			if end := k.NotAfter(); !end.IsZero() && end.Sub(now) < ExpiresSoon {

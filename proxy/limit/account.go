@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -21,13 +22,14 @@ type account struct {
 	buckets []Bucket // of the rates of limits, in their order
 	open    int64    // requests at the upstream
 	periods [keystore.Periods]period
-	past    []period // months that have ended, of keys and chatflows
+	past    []period // months that have ended, of keys and chatflows; sorted
 	others  *others  // nil if no other gates count
 }
 
 // others is what other gates use, as last heard.
 type others struct {
 	client netip.Addr // of the account
+	user   string     // likewise
 	open   int64
 	at     time.Time // when open was heard
 	used   [keystore.Periods][counts]int64
@@ -67,30 +69,55 @@ func (a *account) enter(limits *keystore.Limits, r rule, now time.Time) {
 	}
 }
 
-// enterPeriods begins new periods where the last ones have ended. A clock that goes back does not reopen one.
+// enterPeriods begins new periods where the last ones do not last.
 func (a *account) enterPeriods(now time.Time) {
 	for kind := range keystore.Period(keystore.Periods) {
-		p := &a.periods[kind]
-		if now.Unix() < p.end {
-			continue
-		}
-		if kind == keystore.Month && a.kind != Client && p.used != [counts]int64{} {
-			a.keepPast(*p)
-		}
-		_, end := bounds(kind, now)
-		*p = period{end: end.Unix()}
-		if a.others != nil {
-			a.others.used[kind], a.others.kept[kind] = [counts]int64{}, [counts]int64{}
+		if !a.periods[kind].lasts(kind, now.Unix()) {
+			a.beginPeriod(kind, now)
 		}
 	}
 }
 
-// keepPast keeps a month that has ended.
+// beginPeriod begins the period in which now is. What was counted in later ones, by a clock that was wrong, counts in it.
+func (a *account) beginPeriod(kind keystore.Period, now time.Time) {
+	was := a.periods[kind]
+	_, end := bounds(kind, now)
+	p := period{end: end.Unix()}
+	if was.end > p.end {
+		p.add(was)
+	} else if kind == keystore.Month {
+		a.keepPast(was)
+	}
+	if kind == keystore.Month {
+		a.past = slices.DeleteFunc(a.past, func(month period) bool {
+			if month.end < p.end {
+				return false
+			}
+			p.add(month)
+			return true
+		})
+	}
+	a.periods[kind] = p
+	if a.others != nil {
+		a.others.used[kind], a.others.kept[kind] = [counts]int64{}, [counts]int64{}
+	}
+}
+
+// keepPast keeps a month that has ended, if it was used.
 func (a *account) keepPast(month period) {
+	if a.kind.isMember() || month.unused() {
+		return
+	}
 	a.past = append(a.past, month)
+	slices.SortFunc(a.past, func(a, b period) int { return cmp.Compare(a.end, b.end) })
 	if len(a.past) > monthsKept {
 		a.past = slices.Delete(a.past, 0, 1)
 	}
+}
+
+// forget drops the months that ended before a time, in seconds since 1970.
+func (a *account) forget(before int64) {
+	a.past = slices.DeleteFunc(a.past, func(month period) bool { return month.end < before })
 }
 
 // change replaces the limits. Buckets of rates that stay are kept.
@@ -145,9 +172,9 @@ func (a *account) most(q keystore.Quota, r rule) int64 {
 	return min(known, most) + r.rest.of(max(most-known, 0))
 }
 
-// begin counts a request. It reports whether less than a quarter is left of a limit.
-func (a *account) begin(r rule, now time.Time) (low bool) {
-	a.open++
+// begin counts a request, which takes so many places. It reports whether less than a quarter is left of a limit.
+func (a *account) begin(r rule, places int64, now time.Time) (low bool) {
+	a.open += places
 	for kind := range a.periods {
 		a.periods[kind].used[keystore.Requests]++
 	}
@@ -174,14 +201,10 @@ func (a *account) refuse() {
 	}
 }
 
-// undo takes back what begin counted at now.
-func (a *account) undo(r rule) {
-	a.open--
-	for kind := range a.periods {
-		if used := &a.periods[kind].used[keystore.Requests]; *used > 0 {
-			*used--
-		}
-	}
+// undo takes back what begin counted at a time, in seconds since 1970.
+func (a *account) undo(r rule, places, began int64) {
+	a.open -= places
+	a.uncount(began)
 	if a.limits == nil {
 		return
 	}
@@ -190,31 +213,42 @@ func (a *account) undo(r rule) {
 	}
 }
 
-// end counts what a request has used. It reports whether it gives a place back that others may wait for.
-func (a *account) end(u Use) (frees bool) {
+// uncount takes a request that began at a time out of the periods in which it was counted and that last.
+func (a *account) uncount(began int64) {
+	for kind := range keystore.Period(keystore.Periods) {
+		p := &a.periods[kind]
+		if p.used[keystore.Requests] > 0 && p.start(kind) <= began {
+			p.used[keystore.Requests]--
+		}
+	}
+}
+
+// end counts what a request has used that began at a time, in seconds since 1970. It reports whether it gives a place back
+// that others may wait for.
+func (a *account) end(u Use, places, began int64) (frees bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.open--
+	a.open -= places
+	if u.Unsent {
+		a.uncount(began)
+	}
 	for kind := range a.periods {
 		used := &a.periods[kind].used
-		if u.Unsent && used[keystore.Requests] > 0 {
-			used[keystore.Requests]--
-		}
 		used[keystore.StreamSeconds] += u.Time.Milliseconds()
 		used[keystore.Bytes] += u.Bytes
 	}
-	return a.limits != nil && a.limits.Concurrent > 0
+	return places > 0 && a.limits != nil && a.limits.Concurrent > 0
 }
 
 // idle reports whether no request is at the upstream, and other gates see none.
 func (a *account) idle() bool { return a.open == 0 && (a.others == nil || a.others.shown == 0) }
 
 // atRest reports whether a new account would be the same, so that nothing is lost if this one is dropped. What a client
-// used in a period is of no account: it has no quotas.
+// or user has used in a period is of no account: it has no quotas.
 func (a *account) atRest(now time.Time) bool {
 	return a.idle() &&
 		!slices.ContainsFunc(a.buckets, func(b Bucket) bool { return int64(b) > now.UnixNano() }) &&
-		(a.kind == Client || len(a.past) == 0 && !slices.ContainsFunc(a.periods[:], func(p period) bool { return p.used != [counts]int64{} }))
+		(a.kind.isMember() || len(a.past) == 0 && !slices.ContainsFunc(a.periods[:], func(p period) bool { return !p.unused() }))
 }
 
 // dropIf marks a as gone if idle returns true for it, and reports whether it is.

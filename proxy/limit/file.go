@@ -2,17 +2,18 @@ package limit
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
@@ -28,11 +29,48 @@ type File struct {
 // maxFile is the largest usage file, in bytes: as large as a key file may be.
 const maxFile = 512 << 20
 
-// saved is the content of a usage file.
-type saved struct {
+// saved is the content of a usage file. It is written with [Usage] as entries, and read with readUsage.
+type saved[Entry any] struct {
 	Version int       `json:"version"`
 	Saved   time.Time `json:"saved"`
-	Usage   []Usage   `json:"usage"`
+	Usage   []Entry   `json:"usage"`
+}
+
+// readUsage is usage as it is read: a number that is missing must not be taken for zero, so it is negative.
+type readUsage struct{ Usage }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (u *readUsage) UnmarshalJSON(b []byte) error {
+	u.Usage = Usage{Requests: -1, Refused: -1, StreamMillis: -1, Bytes: -1}
+	return decode(b, &u.Usage)
+}
+
+// decode decodes JSON without fields that are not known.
+func decode(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
+}
+
+// parse returns the usage in the content of a usage file.
+func parse(data []byte) ([]Usage, error) {
+	var s saved[readUsage]
+	err := decode(data, &s)
+	switch {
+	case err != nil:
+		return nil, err
+	case !jsontext.Value(data).IsValid():
+		return nil, errors.New("something follows its JSON, or a name occurs twice in it")
+	case s.Version != 1:
+		return nil, fmt.Errorf("its version is %d, this gate reads 1", s.Version)
+	case s.Usage == nil:
+		return nil, errors.New("it has no list `usage`, which is empty if nothing was used")
+	}
+	all := make([]Usage, len(s.Usage))
+	for i := range all {
+		all[i] = s.Usage[i].Usage
+	}
+	return all, nil
 }
 
 // OpenFile opens a usage file and restores from it what was used. A file that does not exist is made; one that is not
@@ -61,15 +99,9 @@ func (f *File) open(l *Local, now time.Time) error {
 	case err != nil:
 		return fmt.Errorf("usage file: %w", err)
 	}
-	var s saved
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	err = d.Decode(&s)
-	if err == nil && s.Version != 1 {
-		err = fmt.Errorf("its version is %d, this gate reads 1", s.Version)
-	}
+	all, err := parse(data)
 	if err == nil {
-		err = l.Restore(s.Usage, now)
+		err = l.Restore(all)
 	}
 	if err != nil {
 		return fmt.Errorf("usage file %q is not valid: %w; repair it, or move it away to begin with no usage", f.path, err)
@@ -80,18 +112,9 @@ func (f *File) open(l *Local, now time.Time) error {
 // Save writes the usage. The file is replaced as a whole.
 func (f *File) Save(l *Local, now time.Time) error {
 	all, _ := l.Usage(context.Background(), now) // never fails
-	data, err := json.Marshal(saved{Version: 1, Saved: now.UTC(), Usage: all})
-	if err != nil {
-		return err
-	}
-	tmp := filepath.Join(filepath.Dir(f.path), "."+filepath.Base(f.path)+".new") // ours alone, by the lock
-	w, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("usage file %q: %w", f.path, err)
-	}
-	_, err = w.Write(append(data, '\n'))
-	if err = cmp.Or(err, w.Sync(), w.Close()); err == nil {
-		err = os.Rename(tmp, f.path)
+	data, err := json.Marshal(saved[Usage]{Version: 1, Saved: now.UTC(), Usage: append([]Usage{}, all...)})
+	if err == nil {
+		err = edit.Replace(f.path, append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("usage file %q: %w; usage since the last time it was written is lost if the gate ends now", f.path, err)

@@ -1,4 +1,4 @@
-// Package limit counts what keys, chatflows and clients use, and says when they have used what they may.
+// Package limit counts what keys, chatflows, clients and users use, and says when they have used what they may.
 //
 // What counts is kept here, by ID, and not in a snapshot of the key file, so no reload, rotation or reordering resets
 // it. Who may use what at all is decided elsewhere; only requests that were allowed come here. The package knows nothing
@@ -20,18 +20,27 @@ const (
 	Key      Kind = iota
 	Chatflow      // all keys of a chatflow together, and clients without a key
 	Client        // a client address at a chatflow
+	User          // a user of a key's browser tokens
 )
 
+// Holders is how many holders a request can have: one of each kind.
+const Holders = 4
+
 // String returns the kind for people.
-func (k Kind) String() string { return [...]string{"key", "chatflow", "client"}[k] }
+func (k Kind) String() string { return [Holders]string{"key", "chatflow", "client", "user"}[k] }
+
+// isMember reports whether there may be any number of such holders. They have no quotas, and of too many some are forgotten.
+func (k Kind) isMember() bool { return k == Client || k == User }
 
 // Holder is whose use is counted together.
 type Holder struct {
 	Kind Kind
-	// ID is that of the key or, for other kinds, of the chatflow.
+	// ID is that of the key or, for a [Chatflow] and a [Client], of the chatflow.
 	ID string
 	// Client is the address of a [Client].
 	Client netip.Addr
+	// User stands for a [User]. It has no colon.
+	User string
 	// Limits are what it may use; nil means any amount. They may change from one request to the next.
 	Limits *keystore.Limits
 }

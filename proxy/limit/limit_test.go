@@ -124,15 +124,16 @@ func TestQuotasOfUse(t *testing.T) {
 	}
 }
 
-// TestAllOrNone has a request with three holders: what one refuses, the others do not count.
+// TestAllOrNone has a request with a holder of each kind: what one refuses, the others do not count.
 func TestAllOrNone(t *testing.T) {
-	for refusing, want := range []string{"key", "chatflow", "client"} {
-		limits := []*keystore.Limits{parse(t, "requests: 3/1h"), parse(t, "requests: [3/1h, 3/day]"), parse(t, "requests: 3/1h, concurrent: 3")}
+	for refusing, want := range []string{"key", "chatflow", "client", "user"} {
+		limits := []*keystore.Limits{parse(t, "requests: 3/1h"), parse(t, "requests: [3/1h, 3/day]"), parse(t, "requests: 3/1h, concurrent: 3"), parse(t, "requests: [3/1h, 3/1m]")}
 		limits[refusing] = parse(t, "requests: 1/1h")
 		holders := []limit.Holder{
 			{Kind: limit.Key, ID: "x", Limits: limits[0]},
 			{Kind: limit.Chatflow, ID: "x", Limits: limits[1]},
 			{Kind: limit.Client, ID: "x", Client: netip.MustParseAddr("192.0.2.1"), Limits: limits[2]},
+			{Kind: limit.User, ID: "x", User: "0123456789abcdef", Limits: limits[3]},
 		}
 		var l limit.Local
 		var g limit.Grant
@@ -255,13 +256,24 @@ func TestPruneLosesNothing(t *testing.T) {
 	}
 }
 
-// TestClientsAreBounded has more clients than are kept: those with open requests are.
+// TestClientsAreBounded has more clients, and more users, than are kept: those with open requests are.
 func TestClientsAreBounded(t *testing.T) {
-	var l limit.Local
 	limits := parse(t, "concurrent: 1")
-	holder := func(n int) []limit.Holder {
-		return []limit.Holder{{Kind: limit.Client, ID: "x", Client: netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), Limits: limits}}
-	}
+	t.Run("clients", func(t *testing.T) {
+		testBounded(t, func(n int) []limit.Holder {
+			return []limit.Holder{{Kind: limit.Client, ID: "x", Client: netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), Limits: limits}}
+		})
+	})
+	t.Run("users", func(t *testing.T) {
+		testBounded(t, func(n int) []limit.Holder {
+			return []limit.Holder{{Kind: limit.User, ID: "x", User: fmt.Sprint(n), Limits: limits}}
+		})
+	})
+}
+
+func testBounded(t *testing.T, holder func(n int) []limit.Holder) {
+	t.Helper()
+	var l limit.Local
 	var open [10]limit.Grant
 	for n := range open {
 		l.Begin(&open[n], holder(n), noon)
@@ -357,7 +369,7 @@ func TestStandings(t *testing.T) {
 		{Reason: limit.Concurrent, Limit: "3", N: 3, Left: 2, Observed: true},
 		{Reason: limit.Rate, Limit: "4/1s", N: 4, Left: 2, Window: time.Second, Reset: 150 * ms, Observed: true},
 		{Reason: limit.Quota, Limit: "10/day", Unit: keystore.Requests, N: 10, Left: 8, Window: day, Reset: day/2 - 100*ms, Observed: true},
-		{Reason: limit.Quota, Limit: "1024/month", Unit: keystore.Bytes, N: 1024, Left: 1000, Window: 30 * day, Reset: 2*day + day/2 - 100*ms, Observed: true},
+		{Reason: limit.Quota, Limit: "1KiB/month", Unit: keystore.Bytes, N: 1024, Left: 1000, Window: 30 * day, Reset: 2*day + day/2 - 100*ms, Observed: true},
 		{Reason: limit.Quota, Limit: "60/week", Unit: keystore.StreamSeconds, N: 60, Left: 59, Window: 7 * day, Reset: day + day/2 - 100*ms, Observed: true},
 	}
 	sortQuotas := cmp.Transformer("sort", func(s []limit.Standing) map[string]limit.Standing {

@@ -7,15 +7,17 @@ import (
 	"time"
 )
 
-// MaxClients is for how many client addresses, each at one chatflow, what they use is kept. If there are more, those that
-// have nothing open are forgotten in no order, and may begin anew.
+// MaxClients is for how many client addresses, each at one chatflow, what they use is kept, and for how many users. If there
+// are more, those that have nothing open are forgotten in no order, and may begin anew.
 const MaxClients = 1 << 16
 
 // Local counts in this process. The zero value is ready; all methods may be called concurrently.
 type Local struct {
 	keys, chatflows accounts[string]
 	clients         accounts[client]
+	users           accounts[user]
 	share           atomic.Pointer[Share]
+	pruned          atomic.Int64 // when Prune was first called, in nanoseconds since 1970
 }
 
 // client is a client address at a chatflow.
@@ -24,10 +26,17 @@ type client struct {
 	address  netip.Addr
 }
 
+// user is a user of a key's browser tokens.
+type user struct{ key, user string }
+
 // Grant is a request that has been counted. The zero value is of none.
 type Grant struct {
-	accounts [3]*account
+	// Placeless says that the request takes no place among those at once. It must be set before the request is counted.
+	Placeless bool
+
+	accounts [Holders]*account
 	n        int
+	began    int64 // when it was counted, in seconds since 1970
 }
 
 // SetShare sets the part of all limits that this gate has. It takes effect with the next request.
@@ -52,10 +61,11 @@ func (l *Local) begin(g *Grant, holders []Holder, r rule, now time.Time) Verdict
 // begin counts a request, unless it exceeds a limit. The accounts are locked.
 func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 	accounts := g.accounts[:g.n]
+	g.began = now.Unix()
 	for i, a := range accounts {
 		a.enter(holders[i].Limits, r, now)
 	}
-	for reason := Concurrent; reason <= Quota; reason++ {
+	for reason := g.firstReason(); reason <= Quota; reason++ {
 		for i, a := range accounts {
 			e := a.exceeds(reason, r, now)
 			if e.Reason == None {
@@ -74,7 +84,7 @@ func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 		}
 	}
 	for _, a := range accounts {
-		v.Low = a.begin(r, now) || v.Low
+		v.Low = a.begin(r, g.places(), now) || v.Low
 	}
 	return v
 }
@@ -83,13 +93,29 @@ func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 func (g *Grant) undo(r rule, isRefused bool) {
 	for _, a := range g.accounts[:g.n] {
 		a.mu.Lock()
-		a.undo(r)
+		a.undo(r, g.places(), g.began)
 		if isRefused {
 			a.refuse()
 		}
 		a.mu.Unlock()
 	}
-	*g = Grant{}
+	*g = Grant{Placeless: g.Placeless}
+}
+
+// places returns how many places the request takes among those at once.
+func (g *Grant) places() int64 {
+	if g.Placeless {
+		return 0
+	}
+	return 1
+}
+
+// firstReason returns the reason that is looked at first.
+func (g *Grant) firstReason() Reason {
+	if g.Placeless {
+		return Rate
+	}
+	return Concurrent
 }
 
 // lock finds the accounts of all holders and locks them. Everybody locks them in the same order, that of their kinds.
@@ -121,6 +147,8 @@ func (l *Local) account(h Holder) *account {
 		return l.keys.of(h.ID, h)
 	case Chatflow:
 		return l.chatflows.of(h.ID, h)
+	case User:
+		return l.users.of(user{h.ID, h.User}, h)
 	default:
 		return l.clients.of(client{h.ID, h.Client}, h)
 	}
@@ -132,7 +160,7 @@ func (l *Local) End(g *Grant, u Use) { l.end(g, u) }
 // end reports whether it gives a place back that others may wait for.
 func (l *Local) end(g *Grant, u Use) (frees bool) {
 	for _, a := range g.accounts[:g.n] {
-		frees = a.end(u) || frees
+		frees = a.end(u, g.places(), g.began) || frees
 	}
 	*g = Grant{}
 	return frees
@@ -148,12 +176,23 @@ func (l *Local) Share() Share {
 
 func (l *Local) rule() rule { return rule{rates: l.Share(), quotas: l.Share()} }
 
-// Prune forgets holders that are as good as new. It should be called now and then.
+// Prune forgets months for which usage is no longer kept, and holders that are as good as new. It should be called now and
+// then. In its first day it forgets no months: by then a clock that was wrong at the start has been set.
 func (l *Local) Prune(now time.Time) {
-	atRest := func(a *account) bool { return a.atRest(now) }
+	l.pruned.CompareAndSwap(0, now.UnixNano())
+	before := int64(0)
+	if now.UnixNano()-l.pruned.Load() > int64(24*time.Hour) {
+		before = now.AddDate(0, -monthsKept, 0).Unix()
+	}
+	atRest := func(a *account) bool {
+		a.enterPeriods(now)
+		a.forget(before)
+		return a.atRest(now)
+	}
 	l.keys.prune(atRest)
 	l.chatflows.prune(atRest)
 	l.clients.prune(atRest)
+	l.users.prune(atRest)
 }
 
 // accounts are those of one kind of holder.
@@ -179,12 +218,12 @@ func (s *accounts[K]) of(k K, h Holder) *account {
 	if s.m == nil {
 		s.m = map[K]*account{}
 	}
-	if _, bounded := any(k).(client); bounded && len(s.m) >= MaxClients {
+	if h.Kind.isMember() && len(s.m) >= MaxClients {
 		s.drop((*account).idle, 1)
 	}
 	a = &account{kind: h.Kind, id: h.ID}
 	if s.shared {
-		a.others = &others{client: h.Client}
+		a.others = &others{client: h.Client, user: h.User}
 	}
 	s.m[k] = a
 	return a
@@ -204,6 +243,7 @@ func (l *Local) eachAccount(do func(*account)) {
 	l.keys.each(do)
 	l.chatflows.each(do)
 	l.clients.each(do)
+	l.users.each(do)
 }
 
 // prune drops the accounts that idle returns true for.
@@ -239,9 +279,11 @@ func (l *Local) Open(key string) int64 {
 	return a.open
 }
 
-// Clients returns of how many client addresses, each at one chatflow, something is kept.
-func (l *Local) Clients() int {
-	l.clients.mu.RLock()
-	defer l.clients.mu.RUnlock()
-	return len(l.clients.m)
+// Clients returns of how many client addresses, each at one chatflow, and of how many users something is kept.
+func (l *Local) Clients() int { return l.clients.count() + l.users.count() }
+
+func (s *accounts[K]) count() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.m)
 }

@@ -18,10 +18,30 @@ type period struct {
 	used [counts]int64
 }
 
+// longest is how long a period can be, in seconds.
+var longest = [keystore.Periods]int64{keystore.Day: 24 * 3600, keystore.Week: 7 * 24 * 3600, keystore.Month: 31 * 24 * 3600}
+
+// lasts reports whether p is the period in which to count at now, in seconds since 1970. A clock that goes back does not
+// reopen the period before; but one that goes back by more than a period was wrong, and p would last for too long.
+func (p *period) lasts(kind keystore.Period, now int64) bool {
+	left := p.end - now
+	return left > 0 && left <= 2*longest[kind]
+}
+
 // start returns when p began.
 func (p *period) start(kind keystore.Period) int64 {
 	start, _ := bounds(kind, time.Unix(p.end-1, 0))
 	return start.Unix()
+}
+
+// unused reports whether nothing was counted in p.
+func (p *period) unused() bool { return p.used == [counts]int64{} }
+
+// add adds what was counted in another period.
+func (p *period) add(o period) {
+	for count := range p.used {
+		p.used[count] += o.used[count]
+	}
 }
 
 // bounds returns the calendar period in which t is, in UTC.

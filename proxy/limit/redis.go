@@ -101,7 +101,7 @@ func NewRedis(o RedisOptions) *Redis {
 		calls: make(chan struct{}, maxCalls), ended: make(chan struct{}, 1), dirty: map[*account]struct{}{},
 	}
 	r.rename()
-	r.local.keys.shared, r.local.chatflows.shared, r.local.clients.shared = true, true, true
+	r.local.keys.shared, r.local.chatflows.shared, r.local.clients.shared, r.local.users.shared = true, true, true, true
 	return r
 }
 
@@ -139,7 +139,7 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 		r.failed(err)
 		r.touchGrant(g) // the call may have counted
 		g.undo(rule{}, false)
-		if e := unconfirmed(holders); e.Reason != None && r.up.Load() && r.options.Fallback != Whole {
+		if e := unconfirmed(g, holders); e.Reason != None && r.up.Load() && r.options.Fallback != Whole {
 			return Verdict{Refused: e}
 		}
 		return r.alone(g, holders, now)
@@ -216,7 +216,10 @@ func (r *Redis) touchGrant(g *Grant) {
 
 // unconfirmed returns the limit of requests at once for which a request is refused when Redis has not answered in time,
 // but is there: other gates may have more than their share open, and nobody knows how much.
-func unconfirmed(holders []Holder) Excess {
+func unconfirmed(g *Grant, holders []Holder) Excess {
+	if g.Placeless {
+		return Excess{}
+	}
 	for _, h := range holders {
 		if l := h.Limits; l != nil && l.Concurrent > 0 && !l.Observe {
 			return Excess{Reason: Concurrent, Holder: h.Kind, Limit: strconv.Itoa(l.Concurrent), RetryAfter: time.Second}

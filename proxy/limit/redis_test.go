@@ -155,6 +155,35 @@ func TestRedisConcurrent(t *testing.T) {
 	}
 }
 
+// TestRedisPlaceless: a request that takes no place is let through where all are taken, counts against other limits, and
+// gives no place back when it ends.
+func TestRedisPlaceless(t *testing.T) {
+	t.Parallel()
+	all := gates(t, 2, testkit.StartRedis(t).Socket, patient)
+	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 1, requests: 4/1h")}}
+	var first limit.Grant
+	begin := func(gate int, g *limit.Grant, want string) {
+		t.Helper()
+		if got := word(all[gate].Begin(g, holders, time.Now())); got != want {
+			t.Errorf("at gate %d = %s, want %s", gate, got, want)
+		}
+	}
+	begin(0, &first, "ok")
+	placeless := func(gate int, want string) {
+		t.Helper()
+		g := limit.Grant{Placeless: true}
+		begin(gate, &g, want)
+		all[gate].End(&g, limit.Use{})
+		begin(0, &limit.Grant{}, "concurrent")
+	}
+	placeless(0, "ok")
+	placeless(1, "ok")
+	begin(1, &limit.Grant{}, "concurrent")
+	placeless(0, "ok")
+	placeless(1, "rate")
+	all[0].End(&first, limit.Use{})
+}
+
 // delayed returns the address of a proxy before r, whose connections pause after each n-th answer for longer than a
 // request may wait. With zero, it is r.
 func delayed(t *testing.T, r *testkit.Redis, n int) (socket string) {
@@ -379,6 +408,36 @@ func TestParseRedisURL(t *testing.T) {
 		if _, err := limit.ParseRedisURL(url); err == nil || errors.Unwrap(err) != nil {
 			t.Errorf("ParseRedisURL(%q) = %v, want an error that does not repeat it", url, err)
 		}
+	}
+}
+
+// TestRedisUsers has users of a key at two gates: each is counted by both, apart from the others and from those of other
+// keys, and none shows as usage.
+func TestRedisUsers(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	all := gates(t, 2, r.Socket, patient)
+	limits := parse(t, "requests: 9/1h, concurrent: 2")
+	for n, step := range []struct {
+		gate      int
+		key, user string
+		want      limit.Reason
+	}{
+		{0, "a", "0123456789abcdef", limit.None},
+		{1, "a", "0123456789abcdef", limit.None},
+		{0, "a", "0123456789abcdef", limit.Concurrent},
+		{1, "a", "0123456789abcdef", limit.Concurrent},
+		{1, "a", "0000000000000000", limit.None},
+		{1, "b", "0123456789abcdef", limit.None},
+	} {
+		var g limit.Grant
+		v := all[step.gate].Begin(&g, []limit.Holder{{Kind: limit.User, ID: step.key, User: step.user, Limits: limits}}, time.Now())
+		if v.Refused.Reason != step.want {
+			t.Errorf("request %d = %+v, want the reason %d", n+1, v, step.want)
+		}
+	}
+	if got, err := all[0].Usage(t.Context(), time.Now()); err != nil || len(got) > 0 {
+		t.Errorf("Usage = %v, %v, want none of users", got, err)
 	}
 }
 

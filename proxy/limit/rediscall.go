@@ -56,7 +56,7 @@ var (
 // newCall makes the call for a request that was counted. The accounts are locked.
 func (r *Redis) newCall(g *Grant) *call {
 	c := r.emptyCall(4) // most keys have no more limits
-	for reason := Concurrent; reason <= Quota; reason++ {
+	for reason := g.firstReason(); reason <= Quota; reason++ {
 		for _, a := range g.accounts[:g.n] {
 			c.add(a, reason)
 		}
@@ -141,8 +141,11 @@ func (a *account) key(what string, numbers ...int64) string {
 	var b [256]byte
 	name := append(append(b[:0], keyPrefix...), a.kind.String()...)
 	name = append(append(name, ':'), a.id...)
-	if a.kind == Client {
+	switch a.kind {
+	case Client:
 		name = a.others.client.AppendTo(append(name, ':'))
+	case User:
+		name = append(append(name, ':'), a.others.user...)
 	}
 	name = append(append(name, ':'), what...)
 	for _, n := range numbers {

@@ -102,14 +102,14 @@ const pastFor = 24 * time.Hour
 // addCounters adds what other gates have to know of a: what it has open, and what it used in periods that have a quota and
 // in this month. The account is locked.
 func (c *call) addCounters(a *account, now time.Time) {
-	if a.kind != Client {
+	if !a.kind.isMember() {
 		if n := len(a.past); n > 0 && now.Unix()-a.past[n-1].end < int64(pastFor.Seconds()) {
 			c.addMonth(a, &a.past[n-1])
 		}
 		c.addMonth(a, &a.periods[keystore.Month])
 	}
 	limited := a.limits != nil && a.limits.Concurrent > 0
-	if a.others.shown > 0 || limited && (a.kind != Client || a.open > 0 || a.others.open > 0) { // there may be very many clients
+	if a.others.shown > 0 || limited && (!a.kind.isMember() || a.open > 0 || a.others.open > 0) { // there may be very many clients
 		k := c.check(check{account: a, reason: Concurrent, value: a.open}, a.key("open"))
 		c.send('c', a.open, k.sequence, 0)
 		if a.open > 0 {

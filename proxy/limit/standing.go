@@ -2,6 +2,7 @@ package limit
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,6 +48,7 @@ func (a *account) standings(all []Standing, r rule, now time.Time) []Standing {
 	if l == nil {
 		return all
 	}
+	all = slices.Grow(all, 1+len(l.Rates)+len(l.Quotas))
 	if l.Concurrent > 0 {
 		n := r.rates.of(int64(l.Concurrent))
 		all = append(all, Standing{Reason: Concurrent, Limit: strconv.Itoa(l.Concurrent), N: n, Left: max(n-a.open-a.openElsewhere(math.MaxInt64, now), 0), Observed: l.Observe})

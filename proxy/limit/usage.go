@@ -76,18 +76,25 @@ func (u *Usage) count(count int) *int64 {
 	return [counts]*int64{keystore.Requests: &u.Requests, keystore.StreamSeconds: &u.StreamMillis, keystore.Bytes: &u.Bytes, refused: &u.Refused}[count]
 }
 
-// Restore adds usage that was saved before the start. It must be called before any request. Usage of periods that have
-// ended is left out, but of months.
-func (l *Local) Restore(all []Usage, now time.Time) error {
+// Restore adds usage that was saved before the start. It must be called before any request.
+func (l *Local) Restore(all []Usage) error {
+	type period struct{ kind, id, period, start string }
+	entries := make(map[period]int, len(all))
 	for n, u := range all {
-		if err := l.restore(u, now); err != nil {
+		p := period{u.Kind, u.ID, u.Period, u.Start}
+		err := l.restore(u)
+		if first, twice := entries[p]; twice {
+			err = fmt.Errorf("entry %d is of the same %s", first, u.Period)
+		}
+		if err != nil {
 			return fmt.Errorf("entry %d (%s %q): %w", n+1, u.Kind, u.ID, err)
 		}
+		entries[p] = n + 1
 	}
 	return nil
 }
 
-func (l *Local) restore(u Usage, now time.Time) error {
+func (l *Local) restore(u Usage) error {
 	h := Holder{Kind: Key, ID: u.ID}
 	switch u.Kind {
 	case Key.String():
@@ -108,18 +115,21 @@ func (l *Local) restore(u Usage, now time.Time) error {
 	if !start.Equal(t) {
 		return fmt.Errorf("start %q is not the first day of a %s", u.Start, u.Period)
 	}
-	if min(u.Requests, u.Refused, u.StreamMillis, u.Bytes) < 0 {
-		return fmt.Errorf("a number is negative")
+	if least := min(u.Requests, u.Refused, u.StreamMillis, u.Bytes); least < 0 {
+		return fmt.Errorf("a number is negative or missing")
+	}
+	if most := max(u.Requests, u.Refused, u.StreamMillis, u.Bytes); most > keystore.MaxCount {
+		return fmt.Errorf("%d is more than can be counted, which is %d", most, int64(keystore.MaxCount))
 	}
 	a := l.account(h)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p := periodOf(u, end)
-	switch {
-	case now.Before(end):
-		a.periods[period] = p
-	case period == keystore.Month:
-		a.keepPast(p)
+	earlier, last := periodOf(u, end), &a.periods[period]
+	if earlier.end > last.end {
+		earlier, *last = *last, earlier
+	}
+	if period == keystore.Month {
+		a.keepPast(earlier)
 	}
 	return nil
 }

@@ -123,19 +123,61 @@ func TestUsageFileIsAPipe(t *testing.T) {
 	}
 }
 
+// TestUsageFileAndLinks has a link in place of the temporary file that used to be written, and one in place of the usage file:
+// nothing is written through the first, and the second stays one.
+func TestUsageFileAndLinks(t *testing.T) {
+	dir := t.TempDir()
+	path, real, other := filepath.Join(dir, "usage.json"), filepath.Join(dir, "real.json"), filepath.Join(dir, "other")
+	if err := os.WriteFile(other, []byte("theirs"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{filepath.Join(dir, ".usage.json.new"): other, filepath.Join(dir, ".real.json.new"): other, path: real} {
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var l limit.Local
+	f := open(t, path, &l, noon)
+	use(t, &l, "a", nil, noon, limit.Use{})
+	closeFile(t, f, &l, noon)
+	if got, _ := os.ReadFile(other); string(got) != "theirs" {
+		t.Errorf("file of somebody else = %q, want it left alone", got)
+	}
+	if to, err := os.Readlink(path); err != nil || to != real {
+		t.Errorf("usage file = %q, %v, want the link to %s", to, err, real)
+	}
+	if got, _ := os.ReadFile(real); !strings.Contains(string(got), `"requests":1`) {
+		t.Errorf("file behind the link = %q, want the usage", got)
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, ".*flowlatch*"))
+	if left != nil {
+		t.Errorf("files left over: %q", left)
+	}
+}
+
 // TestUsageFileFaults has files that are not valid: each is an error that says what and what to do, and is left alone.
 func TestUsageFileFaults(t *testing.T) {
+	const entry = `{"kind":"key","id":"a","period":"day","start":"2026-11-28","requests":1,"refused":0,"stream_ms":0,"bytes":0}`
 	for content, want := range map[string]string{
-		"":                                     "EOF",
-		"null":                                 "its version is 0",
-		"{":                                    "EOF",
-		`{"version":2}`:                        "its version is 2, this gate reads 1",
-		`{"version":1,"more":1}`:               "unknown field",
-		`{"version":1,"usage":[{"kind":"x"}]}`: `entry 1 (x ""): kind "x" is neither key nor chatflow`,
-		`{"version":1,"usage":[{"kind":"key","id":"a","period":"year"}]}`:                                `period "year" is not day, week or month`,
-		`{"version":1,"usage":[{"kind":"key","id":"a","period":"day","start":"28.11.2026"}]}`:            "is not a date",
-		`{"version":1,"usage":[{"kind":"key","id":"a","period":"week","start":"2026-11-28"}]}`:           "is not the first day of a week",
-		`{"version":1,"usage":[{"kind":"key","id":"a","period":"day","start":"2026-11-28","bytes":-1}]}`: "a number is negative",
+		"":                              "EOF",
+		"null":                          "its version is 0",
+		"{":                             "EOF",
+		`{"version":2}`:                 "its version is 2, this gate reads 1",
+		`{"version":1,"more":1}`:        "unknown field",
+		`{"version":1}`:                 "it has no list `usage`",
+		`{"version":1,"usage":null}`:    "it has no list `usage`",
+		`{"version":1,"usage":[]} more`: "something follows its JSON",
+		`{"version":1,"usage":[]}{}`:    "something follows its JSON",
+		`{"version":1,"usage":[{"kind":"key","id":"a","id":"b"}],"usage":[]}`:                                                        "a name occurs twice",
+		`{"version":1,"usage":[{"kind":"x"}]}`:                                                                                       `entry 1 (x ""): kind "x" is neither key nor chatflow`,
+		`{"version":1,"usage":[` + entry + `,` + entry + `]}`:                                                                        `entry 2 (key "a"): entry 1 is of the same day`,
+		`{"version":1,"usage":[{"kind":"key","id":"a","period":"day","start":"2026-11-28","requests":1,"refused":0,"stream_ms":0}]}`: "a number is negative or missing",
+		`{"version":1,"usage":[` + strings.Replace(entry, `"bytes":0`, `"bytes":9007199254740993`, 1) + `]}`:                         "9007199254740993 is more than can be counted",
+		`{"version":1,"usage":[` + strings.Replace(entry, `"bytes":0`, `"bytes":null`, 1) + `]}`:                                     "a number is negative or missing",
+		`{"version":1,"usage":[{"kind":"key","id":"a","period":"year"}]}`:                                                            `period "year" is not day, week or month`,
+		`{"version":1,"usage":[{"kind":"key","id":"a","period":"day","start":"28.11.2026"}]}`:                                        "is not a date",
+		`{"version":1,"usage":[{"kind":"key","id":"a","period":"week","start":"2026-11-28"}]}`:                                       "is not the first day of a week",
+		`{"version":1,"usage":[{"kind":"key","id":"a","period":"day","start":"2026-11-28","bytes":-1}]}`:                             "a number is negative",
 	} {
 		path := filepath.Join(t.TempDir(), "usage.json")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

@@ -38,8 +38,13 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 	if err != nil {
 		return q, err
 	}
+	rest, below := CutPrefix(path, t.Prefix)
+	if !below {
+		return q, outsidePrefix(path)
+	}
+	path = rest
 	asked := r // r.URL was parsed from the same target, and a canonical path is the same decoded
-	if target != r.RequestURI {
+	if target != r.RequestURI || t.Prefix != "" {
 		asked = &http.Request{Method: r.Method, URL: &url.URL{Path: path}}
 	}
 	if isPreflight(r) {
@@ -50,7 +55,7 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 		if methods := t.Methods(asked); methods != nil {
 			return q, &problem.Error{Code: problem.MethodNotAllowed, Detail: "this path does not accept this method", Allow: strings.Join(methods, ", ")}
 		}
-		return q, &problem.Error{Code: problem.NotExposed, Detail: "there is nothing here, or it is not exposed", Reason: "no exposed route; path begins " + beginning(path)}
+		return q, &problem.Error{Code: problem.NotExposed, Detail: nothingHere, Reason: "no exposed route; path begins " + beginning(path)}
 	}
 	q.Path, q.Created = q.Route.build(variables), variables[q.Route.Created]
 	if q.Route.Created != "" && !isUUID(q.Created) { // a database may take other spellings for the same ID

@@ -24,7 +24,7 @@ func requestTo(method, target string, h http.Header) *http.Request {
 }
 
 // FuzzParse: whatever a client sends, what would be forwarded has the form of its route, and a route that needs a
-// chatflow has one.
+// chatflow has one. Below a prefix, the same holds for what follows it.
 func FuzzParse(f *testing.F) {
 	f.Add("POST", "/api/v1/prediction/"+botID, "Bearer x")
 	f.Add("GET", "/api/v1/get-upload-file?chatflowId="+botID+"&chatId=c&fileName=f", "")
@@ -38,11 +38,26 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	below, err := NewTable(Flowise().Routes)
+	if err != nil {
+		f.Fatal(err)
+	}
+	below.Prefix = "/chat"
+	f.Add("POST", "/chat/api/v1/prediction/"+botID, "Bearer x")
+	f.Add("POST", "http://gate/chat/api/v1/leads", "")
 	target := regexp.MustCompile(`^/api/v1(/[A-Za-z0-9._~-]+)+$`)
 	query := regexp.MustCompile(`^[A-Za-z0-9._~%=&-]*$`)
 	uuid := regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 	f.Fuzz(func(t *testing.T, method, raw, authorization string) {
-		q, refusal := table.Parse(requestTo(method, raw, http.Header{"Authorization": {authorization}}))
+		header := http.Header{"Authorization": {authorization}}
+		q, refusal := table.Parse(requestTo(method, raw, header))
+		if b, _ := below.Parse(requestTo(method, raw, header)); b.Path != "" { // the same path without the prefix, and not this one
+			one := strings.Replace(raw, "/chat/", "/", 1)
+			same, _ := table.Parse(requestTo(method, one, header))
+			if !strings.Contains(raw, "/chat/api/v1/") || b.Path != same.Path || b.Query != same.Query || q.Path != "" {
+				t.Errorf("%s %q below a prefix would be forwarded as %q ? %q, %q as %q ? %q", method, raw, b.Path, b.Query, one, same.Path, same.Query)
+			}
+		}
 		if refusal != nil {
 			return
 		}

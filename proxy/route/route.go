@@ -49,6 +49,10 @@ type Route struct {
 	// Nested are members of the JSON body in which the upstream looks for the body's other members as well. A body
 	// that has one is refused if the chatflow denies any member.
 	Nested []string
+	// Abort is how the upstream is told to end a request on this route. Nil: it cannot be told.
+	Abort *Abort
+	// Ends says that a request ends another. It must be let through where as many are open as may be at once.
+	Ends bool
 	// Access is what a client must show. The zero value is ChatflowKey.
 	Access Access
 	// Discovery marks a route that official clients call before they use their key.
@@ -57,6 +61,10 @@ type Route struct {
 	UpstreamKey string
 	// UpstreamNeeds is what the upstream means by 401 on this route, in words, where no credential would help.
 	UpstreamNeeds string
+	// Message says that a request is a message to the chatflow, of which a browser token may send a number.
+	Message bool
+	// Upload says that the body is an upload, which browser tokens may send where they may send uploads.
+	Upload bool
 	// Websocket allows the request to upgrade to the websocket protocol.
 	Websocket bool
 }

@@ -16,6 +16,8 @@ import (
 type Table struct {
 	// PublicURL is the origin under which clients know the gate. Nil: any name is.
 	PublicURL *url.URL
+	// Prefix is what clients put before every path, as [ValidatePrefix] wants it. Empty: nothing.
+	Prefix string
 
 	router   *mux.Router
 	patterns map[*mux.Route][]pattern // those of one shape: the same paths, for other methods

@@ -36,6 +36,7 @@ func (u KeyUse) SecretLastUsed(d keystore.Digest) time.Time {
 // without a lock.
 type keyUse struct {
 	counters
+	sent    used
 	used    atomic.Int64 // seconds since 1970; 0 for never
 	open    atomic.Int64
 	honey   atomic.Uint64

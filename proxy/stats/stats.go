@@ -22,7 +22,9 @@ type Stats struct {
 
 // New returns stats whose metrics are registered in reg. The version is a label of flowlatch_build_info.
 func New(reg *prometheus.Registry, version string) *Stats {
-	return &Stats{metrics: newMetrics(reg, version)}
+	s := &Stats{metrics: newMetrics(reg, version)}
+	reg.MustRegister(usageCollector{&s.keys})
+	return s
 }
 
 // Request is a request that has ended.
@@ -123,11 +125,9 @@ func (s *Stats) Abandoned(key, chatflow string, d time.Duration) {
 	s.metrics.abandoned.WithLabelValues(key, chatflow).Add(d.Seconds())
 }
 
-// Used counts what a request of a key has used: time at the upstream, and bytes of bodies.
-func (s *Stats) Used(key string, d time.Duration, bytes int64) {
-	s.metrics.usage.WithLabelValues(key, keystore.Requests.String()).Inc()
-	s.metrics.usage.WithLabelValues(key, keystore.StreamSeconds.String()).Add(d.Seconds())
-	s.metrics.usage.WithLabelValues(key, keystore.Bytes.String()).Add(float64(bytes))
+// BrowserToken counts a browser token of a key: one that was minted, or what became of a request with one.
+func (s *Stats) BrowserToken(key, result string) {
+	s.metrics.browserTokens.WithLabelValues(key, result).Inc()
 }
 
 // Prune forgets what is counted for keys and chatflows that a snapshot does not have, unless they have open requests.

@@ -3,6 +3,7 @@
 package differential
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -36,8 +37,9 @@ type lab struct {
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
-func newLab(t testing.TB, version string) *lab {
+func newLab(t testing.TB, version, prefix string) *lab {
 	l := &lab{world: world(), router: StartRouter(t, version, "")}
+	l.world.Prefix = prefix
 	if version == "2.2.8" {
 		l.lacks = []string{"mcp", "webhook", "text-to-speech", "text-to-speech-abort"}
 	}
@@ -52,10 +54,10 @@ func directWord(index int) string { return fmt.Sprintf("wd%09d", index) }
 func TestDifferential(t *testing.T) {
 	seed, count := Setting(t, "E2E_SEED", 1), int(Setting(t, "E2E_COUNT", 20000))
 	only := int(Setting(t, "E2E_INDEX", 0)) // 0 is the index of a request that is not changed
-	for _, version := range []string{"2.2.8", "3.1.4"} {
-		t.Run(version, func(t *testing.T) {
+	for _, tt := range []struct{ version, prefix string }{{"2.2.8", ""}, {"3.1.4", ""}, {"3.1.4", "/chat"}} {
+		t.Run(tt.version+tt.prefix, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t, version)
+			l := newLab(t, tt.version, tt.prefix)
 			g := Generator{World: l.world, Seed: seed}
 			var outcomes []Outcome
 			for _, c := range Valid(l.world, gateWord) {
@@ -121,6 +123,9 @@ func (l *lab) send(t *testing.T, g Generator, outcomes []Outcome) {
 				direct.Raw = []byte(strings.ReplaceAll(string(direct.Raw), gateWord(direct.Index), directWord(direct.Index)))
 				if len(direct.Classes) > 0 { // generated again, because the word may be encoded
 					direct = g.Case(direct.Index, directWord(direct.Index))
+				}
+				if l.world.Prefix != "" { // Flowise has none
+					direct.Raw = bytes.ReplaceAll(direct.Raw, []byte(l.world.Prefix+"/api"), []byte("/api"))
 				}
 				if _, err := Send(l.router.Direct, direct, doubt); err != nil {
 					t.Errorf("request to the router: %v", err)

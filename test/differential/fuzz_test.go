@@ -18,7 +18,7 @@ func FuzzDifferential(f *testing.F) {
 	for i := range 60 {
 		f.Add(g.Case(i, gateWord(i)).Raw)
 	}
-	l := newLab(f, "3.1.4")
+	l := newLab(f, "3.1.4", "")
 	judge := Judge{World: l.world, Upstream: l.router.Gate, Key: l.router.Key, Lacks: l.lacks}
 	seen := 0
 	const theLast = "the-last-one"

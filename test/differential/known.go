@@ -21,12 +21,12 @@ func Known(w World, first int, word func(int) string) []Case {
 	lead := func(lines string) func(string) string {
 		return func(word string) string {
 			hidden := utf7(`","chatflowid":"` + w.B)
-			return post("/api/v1/leads", "X-Nonce: "+word+"\r\n"+lines, fmt.Sprintf(`{"chatflowid":"%s","name":"%s","x":"%s"}`, w.A, word, hidden))
+			return post(w.Prefix+"/api/v1/leads", "X-Nonce: "+word+"\r\n"+lines, fmt.Sprintf(`{"chatflowid":"%s","name":"%s","x":"%s"}`, w.A, word, hidden))
 		}
 	}
 	predict := func(lines, body string) func(string) string {
 		return func(word string) string {
-			return post("/api/v1/prediction/"+w.A, "X-Nonce: "+word+"\r\n"+lines, body)
+			return post(w.Prefix+"/api/v1/prediction/"+w.A, "X-Nonce: "+word+"\r\n"+lines, body)
 		}
 	}
 	// Go's mime takes the charset from an extended parameter (RFC 2231), Node's content-type from the plain one.
@@ -37,7 +37,7 @@ func Known(w World, first int, word func(int) string) []Case {
 	add(lead("Content-Type: application/json\r\nConnection: Content-Type\r\n"))
 	// Flowise 3.1.4 runs a webhook's controller for a preflight too.
 	add(func(word string) string {
-		return "OPTIONS /api/v1/webhook/" + w.A + " HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Nonce: " + word + "\r\nOrigin: https://page.example\r\nAccess-Control-Request-Method: POST\r\n\r\n"
+		return "OPTIONS " + w.Prefix + "/api/v1/webhook/" + w.A + " HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Nonce: " + word + "\r\nOrigin: https://page.example\r\nAccess-Control-Request-Method: POST\r\n\r\n"
 	})
 	// Two lengths for one request, and a second request where one of them ends (RFC 9112, section 6.1).
 	add(func(word string) string {

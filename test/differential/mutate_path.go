@@ -185,6 +185,11 @@ func ids(r *rand.Rand, m *message) {
 }
 
 func ends(r *rand.Rand, m *message) {
+	if prefix := m.world.Prefix; prefix != "" && r.IntN(3) == 0 {
+		rest := strings.TrimPrefix(m.path, prefix)
+		m.path = pick(r, "", prefix+prefix, prefix+"x", strings.ToUpper(prefix), prefix+"/..", "/.."+prefix, "/api/v1"+prefix, prefix+"%2f", "/x"+prefix) + rest
+		return
+	}
 	if r.IntN(3) == 0 {
 		m.path = pick(r, "/x", "/api/v1", "//", "//127.0.0.1", "/.", "/api/v1/prediction/"+m.other, "/api/v1/ping", "/admin", " ", "/%00") + m.path
 		return

@@ -211,7 +211,7 @@ func StartGate(t testing.TB, binary string, w World, upstream, credential string
 	g := &Gate{lines: map[string]Line{}}
 	args := []string{
 		binary, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--upstream", "http://" + upstream, "--keys", keys, "--log-format", "json",
-		"--expose", "predict,widget,upsert,mcp,webhook", "--drain", "5s",
+		"--expose", "predict,widget,upsert,mcp,webhook", "--drain", "5s", "--path-prefix", w.Prefix,
 		"--log-level", "debug", // at info, some requests that need no key have no line
 	}
 	if credential != "" {

@@ -169,7 +169,7 @@ func (r route) message(w World, aim, other, token, nonce string) *message {
 	fill := strings.NewReplacer("ID", aim, "NONCE", nonce)
 	m := &message{world: w, nonce: nonce, aim: aim, other: other, token: token, method: r.method, proto: "HTTP/1.1"}
 	path, query, hasQuery := strings.Cut(fill.Replace(r.target), "?")
-	m.path = path
+	m.path = w.Prefix + path
 	if hasQuery {
 		m.query = "?" + query
 	}

@@ -21,6 +21,7 @@ type World struct {
 	Public   string // open to all
 	Unlisted string // the key file does not name it
 	Secrets  map[string]string
+	Prefix   string // that the gate wants before every path
 }
 
 // The IDs of the keys. keyA opens World.A, keyB opens World.B.
@@ -34,7 +35,7 @@ const (
 
 // NewWorld returns a world of four chatflows, with secrets that appear nowhere else.
 func NewWorld(a, b, public, unlisted string) World {
-	w := World{a, b, public, unlisted, map[string]string{}}
+	w := World{A: a, B: b, Public: public, Unlisted: unlisted, Secrets: map[string]string{}}
 	for _, id := range []string{keyA, keyB, keyOps, keyExpired, keyUnknown} {
 		sum := sha256.Sum256([]byte("secret of " + id + a))
 		w.Secrets[id] = fmt.Sprintf("sec-%.24x", sum)

@@ -140,6 +140,7 @@ func wantProblem(t *testing.T, r request, got response, status int, code string)
 type stream struct {
 	request request
 	lines   *bufio.Scanner
+	leave   func() // closes the connection
 }
 
 // event is one of Flowise's events; its name is in the data, not in an "event:" line.
@@ -158,8 +159,37 @@ func openStream(t *testing.T, base string, r request) *stream {
 	if got := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || !strings.HasPrefix(got, "text/event-stream") {
 		t.Fatalf("%v = %v (%s), want 200 text/event-stream", r, whole(t, r, res), got)
 	}
-	t.Cleanup(func() { res.Body.Close() })
-	return &stream{request: r, lines: bufio.NewScanner(res.Body)}
+	leave := func() { res.Body.Close() }
+	t.Cleanup(leave)
+	return &stream{request: r, lines: bufio.NewScanner(res.Body), leave: leave}
+}
+
+// openAndLeave sends a request that may have no response until leave closes its connection.
+func openAndLeave(t *testing.T, base string, r request) (leave func()) {
+	t.Helper()
+	body, err := json.Marshal(r.body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+r.key)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if res, err := client.Do(req); err == nil {
+			_, _ = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // next returns the next event, or false at the end of the stream.

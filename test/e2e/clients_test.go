@@ -7,14 +7,21 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// clientPrograms asks a question by programs that people use: Flowise's TypeScript SDK, curl, and Requests for Python. Each
-// must show the response with the key, whole and streamed, and say why there is none without it.
-func clientPrograms(t *testing.T, l *lab) {
-	keys := l.keyFile(t)
-	key := keys.add(t, "client", l.flows.llmOpen)
-	g := l.serve(t, keys.path)
+// program is a program by which people ask a chatflow.
+type program struct {
+	name          string
+	command       func(key, question, streaming string) []string
+	without       map[string]string // by streaming, what it shows without a valid key
+	wholeStreamed bool              // shows a streamed response in one piece
+}
+
+// programs are those that people use: Flowise's TypeScript SDK, curl, and Requests for Python.
+func (l *lab) programs(t *testing.T, g *testkit.Gate, chatflow string) []program {
+	t.Helper()
 	cache, err := cacheDir()
 	if err != nil {
 		t.Fatal(err)
@@ -23,53 +30,56 @@ func clientPrograms(t *testing.T, l *lab) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := g.URL + "/api/v1/prediction/" + l.flows.llmOpen
-	curl := func(key, streaming string) []string {
-		return []string{
-			"curl", "-sN", url, "-H", "Authorization: Bearer " + key, "-H", "Content-Type: application/json",
-			"-d", `{"question":"QUESTION","streaming":` + streaming + `}`,
-		}
-	}
-	for _, tt := range []struct {
-		name          string
-		command       func(key, streaming string) []string
-		without       map[string]string // by streaming, what it shows without a valid key
-		wholeStreamed bool              // shows a streamed response in one piece
-	}{
-		{"curl", curl, map[string]string{"false": `"code":"invalid_key"`, "true": `"code":"invalid_key"`}, false},
-		{"Requests", func(key, streaming string) []string {
-			return []string{"python3", filepath.Join(script, "ask.py"), url, key, "QUESTION", streaming}
+	url := g.URL + "/api/v1/prediction/" + chatflow
+	return []program{
+		{"curl", func(key, question, streaming string) []string {
+			return []string{
+				"curl", "-sN", url, "-H", "Authorization: Bearer " + key, "-H", "Content-Type: application/json",
+				"-d", `{"question":"` + question + `","streaming":` + streaming + `}`,
+			}
+		}, map[string]string{"false": `"code":"invalid_key"`, "true": `"code":"invalid_key"`}, false},
+		{"Requests", func(key, question, streaming string) []string {
+			return []string{"python3", filepath.Join(script, "ask.py"), url, key, question, streaming}
 		}, map[string]string{"false": "401 invalid_key", "true": "401 invalid_key"}, true},
-		{"flowise-sdk", func(key, streaming string) []string {
-			return []string{"node", filepath.Join(script, "sdk.mjs"), filepath.Join(cache, "flowise-sdk-1.0.9", "package"), g.URL, l.flows.llmOpen, key, "QUESTION", streaming}
+		{"flowise-sdk", func(key, question, streaming string) []string {
+			return []string{"node", filepath.Join(script, "sdk.mjs"), filepath.Join(cache, "flowise-sdk-1.0.9", "package"), g.URL, chatflow, key, question, streaming}
 		}, map[string]string{"false": `"code":"invalid_key"`, "true": "HTTP error! status: 401"}, true},
-	} {
+	}
+}
+
+// run asks a question and returns what the program shows.
+func (p *program) run(t *testing.T, key, question, streaming string) string {
+	t.Helper()
+	args := p.command(key, question, streaming)
+	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+	cmd.Env = append(childEnv(t.TempDir()), "NO_PROXY=*")
+	out, err := cmd.CombinedOutput()
+	if _, failed := err.(*exec.ExitError); err != nil && !failed { //nolint:errorlint // as Run returns it
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// clientPrograms asks a question by each program: it must show the response with the key, whole and streamed, and say why there
+// is none without it.
+func clientPrograms(t *testing.T, l *lab) {
+	keys := l.keyFile(t)
+	key := keys.add(t, "client", l.flows.llmOpen)
+	g := l.serve(t, keys.path)
+	for _, p := range l.programs(t, g, l.flows.llmOpen) {
 		for _, streaming := range []string{"false", "true"} {
-			t.Run(tt.name+", streaming "+streaming, func(t *testing.T) {
+			t.Run(p.name+", streaming "+streaming, func(t *testing.T) {
 				q := unique()
-				run := func(key string) string {
-					args := tt.command(key, streaming)
-					for i := range args {
-						args[i] = strings.Replace(args[i], "QUESTION", q, 1)
-					}
-					cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
-					cmd.Env = append(childEnv(t.TempDir()), "NO_PROXY=*")
-					out, err := cmd.CombinedOutput()
-					if _, failed := err.(*exec.ExitError); err != nil && !failed { //nolint:errorlint // as Run returns it
-						t.Fatal(err)
-					}
-					return string(out)
-				}
-				got := run(key)
-				if streaming == "true" && !tt.wholeStreamed {
+				got := p.run(t, key, q, streaming)
+				if streaming == "true" && !p.wholeStreamed {
 					if !strings.Contains(got, `"event":"token"`) || !strings.Contains(got, q) {
 						t.Errorf("with the key: %s, want a stream of tokens with the question", got)
 					}
 				} else if !strings.Contains(got, reply(q)) {
 					t.Errorf("with the key: %s, want %q in it", got, reply(q))
 				}
-				if got := run("no-key-of-this-gate-0123456"); !strings.Contains(got, tt.without[streaming]) {
-					t.Errorf("without a valid key: %s, want %q in it", got, tt.without[streaming])
+				if got := p.run(t, "no-key-of-this-gate-0123456", q, streaming); !strings.Contains(got, p.without[streaming]) {
+					t.Errorf("without a valid key: %s, want %q in it", got, p.without[streaming])
 				}
 				if n := l.llm.asked(q); n != 1 {
 					t.Errorf("the model was asked %d times, want once", n)

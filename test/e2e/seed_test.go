@@ -35,7 +35,7 @@ func (f *flowise) seed(t *testing.T, llmURL string) seed {
 	}
 	return seed{
 		key:      key,
-		fnOpen:   f.chatflow(t, "fn open", "CHATFLOW", fn, nil),
+		fnOpen:   f.chatflow(t, fnOpenName, "CHATFLOW", fn, nil),
 		fnKeyed:  f.chatflow(t, "fn keyed", "CHATFLOW", fn, keyed),
 		llmOpen:  f.chatflow(t, "llm open", "CHATFLOW", llm, nil),
 		llmKeyed: f.chatflow(t, "llm keyed", "CHATFLOW", llm, keyed),

@@ -52,11 +52,15 @@ var widgetVersions = []struct {
 // happens with docs/widget.md.
 func widgets(t *testing.T, l *lab) {
 	flows := l.widgetFlows(t)
-	page := startPage(t)
+	page := startPage(t, nil)
 	const secret = "secret-of-the-page-0123456789"
 	l.secrets = append(l.secrets, secret)
 	public, keyed := l.widgetGate(t, flows, page.url, "public: true", "", "off"), l.widgetGate(t, flows, page.url, "keys: [page]", secret, "off")
 	limited := l.widgetGate(t, flows, page.url, "keys: [page]", secret, "1/10m")
+	used := l.widgetGate(t, flows, page.url, "keys: [page], limits: {requests: 1/744h}", secret, "off")
+	for _, flow := range flows {
+		send(t, used.URL, request{method: http.MethodGet, path: "/api/v1/chatflows-uploads/" + flow, key: secret})
+	}
 	questions := []string{"a question, streamed", "a question, whole"}
 	const needsKey = "This chat needs an API key."
 	for _, w := range widgetVersions {
@@ -72,6 +76,7 @@ func widgets(t *testing.T, l *lab) {
 			{"no key", keyed.URL, "", "401", needsKey},
 			{"wrong key", keyed.URL, "not-a-secret-of-this-gate-0123", "401", "The API key of this chat is not valid."},
 			{"too many without a key", limited.URL, "", "429", "Too many attempts. Please try again later."},
+			{"limit reached", used.URL, secret, "429", "Too many messages in a short time. Please try again in a moment."},
 		} {
 			t.Run(w.version+", "+access.name, func(t *testing.T) {
 				s := scenario{Widget: w.version, Gate: access.gate, Key: access.key, Flows: flows, Features: questions}
@@ -81,7 +86,8 @@ func widgets(t *testing.T, l *lab) {
 				for _, r := range page.use(t, s) {
 					t.Logf("%s: %s", r.Feature, r)
 					status, sentence := access.status, access.sentence
-					if r.Feature == "a question, streamed" && access.key != "" && !w.keyed {
+					// Where the limit is reached it does not learn that it could stream.
+					if r.Feature == "a question, streamed" && access.key != "" && !w.keyed && access.status != "429" {
 						status, sentence = "401", needsKey
 					}
 					got := r.outcome(t)

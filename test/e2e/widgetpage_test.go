@@ -18,7 +18,10 @@ import (
 type scenario struct {
 	Widget   string            `json:"widget"`
 	Gate     string            `json:"gate"`
-	Key      string            `json:"key"` // empty for none
+	Key      string            `json:"key"`              // empty for none
+	Script   map[string]string `json:"script,omitempty"` // data attributes of /-/widget.js; without them the page starts the widget itself
+	Other    string            `json:"other,omitempty"`  // page of another origin
+	Held     string            `json:"held,omitempty"`   // question whose response stays open
 	Flows    map[string]string `json:"flows"`
 	Features []string          `json:"features"`
 }
@@ -55,8 +58,8 @@ type widgetPage struct {
 	results   chan result
 }
 
-// startPage opens the page in Chromium.
-func startPage(t *testing.T) *widgetPage {
+// startPage opens the page in Chromium. Its server has further paths, if add is not nil.
+func startPage(t *testing.T, add func(*http.ServeMux)) *widgetPage {
 	t.Helper()
 	cache, err := cacheDir()
 	if err != nil {
@@ -64,7 +67,7 @@ func startPage(t *testing.T) *widgetPage {
 	}
 	p := &widgetPage{scenarios: make(chan scenario), results: make(chan result, 100)}
 	mux := http.NewServeMux()
-	mux.Handle("GET /", http.FileServer(http.Dir("testdata/widget")))
+	mux.Handle("/", http.FileServer(http.Dir("testdata/widget")))
 	mux.HandleFunc("GET /flowise-embed/{file}", func(w http.ResponseWriter, r *http.Request) {
 		version := strings.TrimSuffix(r.PathValue("file"), ".js")
 		w.Header().Set("Content-Type", "text/javascript")
@@ -84,6 +87,9 @@ func startPage(t *testing.T) *widgetPage {
 		}
 		p.results <- got
 	})
+	if add != nil {
+		add(mux)
+	}
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)

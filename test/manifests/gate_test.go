@@ -24,6 +24,7 @@ keys:
     secret: ` + secret + `
     not_after: 2100-01-01T00:00:00Z
     limits: {requests: 1/1h, concurrent: 1, enforce: false}
+    browser: {origins: [https://www.example.com]}
   - id: trap
     secret: ` + secret + `-honey
     honey: true
@@ -111,6 +112,7 @@ func try(t *testing.T, c container) string {
 		{"no key", "POST", predict, "", 401, "missing_key"},
 		{"the key", "POST", predict, secret, 200, "Hello."},
 		{"the key, beyond a limit that is not enforced", "POST", predict, secret, 200, "Hello."},
+		{"a browser token, without saying for what", "POST", "/-/token", secret, 400, "chatflow"},
 		{"another chatflow", "POST", "/api/v1/prediction/ffffffff-ffff-4fff-8fff-ffffffffffff", secret, 403, "key_not_for_chatflow"},
 		{"not exposed", "GET", "/api/v1/chatflows", secret, 404, "not_exposed"},
 	} {

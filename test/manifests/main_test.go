@@ -96,7 +96,7 @@ func TestPages(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	flag := regexp.MustCompile(`(--[a-z][a-z-]*)`)
 	calls := 0
-	for _, folder := range []string{"compose", "kubernetes", "prometheus", "../docs"} {
+	for _, folder := range []string{"compose", "kubernetes", "prometheus", "examples", "../docs"} {
 		for _, path := range files(t, folder, ".md", "compose.yaml") {
 			text := readFile(t, path)
 			for _, m := range commandLine.FindAllStringSubmatch(strings.ReplaceAll(text, "\\\n", ""), -1) {

@@ -220,7 +220,7 @@ func TestAPIFileNotWritable(t *testing.T) {
 	}
 	// What a command says to do instead is not for a page, which has the new file.
 	err := fmt.Errorf("writing: %w", &edit.UnwritableError{File: "keys.yaml", Why: "it is on a read-only file system"})
-	if got, want := console.DetailOf(err), "keys.yaml: it is on a read-only file system"; got != want {
+	if got, want := console.WhyUnwritten(err), "keys.yaml: it is on a read-only file system"; got != want {
 		t.Errorf("detail of a file that cannot be written = %q, want %q", got, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
@@ -16,10 +17,16 @@ type change struct {
 	key       string   // its ID, or empty
 	chatflows []string // their IDs, or empty
 	secret    string   // new, or empty
-	file      string   // path of the key file to edit
 	// version is that of the file which the change was made for; empty for any.
 	version string
-	edit    func(file string, data []byte) ([]byte, error)
+	// edits are of one key file, or of several in a directory, in an order in which the first may be made without the others.
+	edits []fileEdit
+}
+
+// fileEdit is an edit of the key file at a path.
+type fileEdit struct {
+	file string
+	do   func(file string, data []byte) ([]byte, error)
 }
 
 // Changed says what became of a change that was made.
@@ -35,22 +42,83 @@ type Changed struct {
 // apply makes a change: it edits the key file and reloads it. f is the file as it was read for that, by is who asked, for the
 // log.
 func (c *Console) apply(by operator, f *file, ch change) (*Changed, *Problem) {
-	var next []byte
-	var stop *Problem
+	if ch.version != "" && ch.version != f.version {
+		return nil, changedMeanwhile(f.version)
+	}
+	if p := rehearse(ch); p != nil {
+		return nil, p
+	}
 	before := c.opts.Store.Status().Generation
+	var done []string
+	var stop *Problem
+	for _, e := range ch.edits {
+		if stop = c.edit(by, f, ch, e); stop != nil {
+			break
+		}
+		done = append(done, filepath.Base(e.file))
+	}
+	if done == nil {
+		return nil, stop
+	}
+	c.opts.Store.Refresh()
+	st := c.opts.Store.Status()
+	if stop != nil {
+		by.describe(c.opts.Log.Error().Err(stop).Strs("files", done), ch).Msg("only some key files changed on the console")
+		p := newProblem(partlyDone, fmt.Sprintf("%s has its part of the change, and %s has not: %s", strings.Join(done, ", "), filepath.Base(ch.edits[len(done)].file), stop.Detail))
+		p.Secret = ch.secret
+		return nil, p
+	}
+	for _, e := range ch.edits {
+		// The fault may be that of another file, such as Flowise's own.
+		if err := faultOf(st, e.file); err != nil && st.Generation == before {
+			by.describe(c.opts.Log.Error().Err(err), ch).Msg("key file changed on the console, but not applied")
+			p := newProblem(notApplied, fmt.Sprintf("the key file has the change, but it is not applied, and the last good keys stay active:\n%v", err))
+			p.Secret = ch.secret
+			return nil, p
+		}
+	}
+	by.describe(c.opts.Log.Info().Uint64("generation", st.Generation), ch).Msg("key file changed on the console")
+	changed := &Changed{Generation: st.Generation, Secret: ch.secret}
+	if f, p := c.read(); p == nil {
+		changed.Version = f.version
+	}
+	return changed, nil
+}
+
+// rehearse returns what keeps one of several edits from being made, before any is.
+func rehearse(ch change) *Problem {
+	if len(ch.edits) == 1 {
+		return nil
+	}
+	for _, e := range ch.edits {
+		data, err := edit.Read(e.file)
+		if err == nil {
+			data, err = e.do(e.file, data)
+		}
+		if err == nil {
+			err = keystore.CheckAlone(e.file, data)
+		}
+		if err != nil {
+			return newProblem(refused, err.Error())
+		}
+	}
+	return nil
+}
+
+// edit makes one edit of a change.
+func (c *Console) edit(by operator, f *file, ch change, e fileEdit) *Problem {
 	var o edit.Options
 	if ch.version != "" {
-		if ch.version != f.version {
-			return nil, changedMeanwhile(f.version)
-		}
-		if o.Version = f.versions[ch.file]; o.Version == "" {
+		if o.Version = f.versions[e.file]; o.Version == "" {
 			o.Version = edit.Version(nil) // a new file
 		}
 	}
-	_, err := edit.File(ch.file, o, func(data []byte) ([]byte, error) {
-		edited, err := ch.edit(ch.file, data)
+	var next []byte
+	var stop *Problem
+	_, err := edit.File(e.file, o, func(data []byte) ([]byte, error) {
+		edited, err := e.do(e.file, data)
 		if err == nil {
-			err = c.check(ch.file, edited)
+			err = c.check(e.file, edited)
 		}
 		if err != nil {
 			stop = newProblem(refused, err.Error())
@@ -66,32 +134,29 @@ func (c *Console) apply(by operator, f *file, ch change) (*Changed, *Problem) {
 		if now, p := c.read(); p == nil { // that of the whole directory, if it is one
 			version = now.version
 		}
-		return nil, changedMeanwhile(version)
+		return changedMeanwhile(version)
 	case stop != nil:
-		return nil, stop
-	case err != nil && !errors.Is(err, edit.ErrChanged):
-		if next == nil { // nobody has looked at the ID, which may be a secret by mistake
-			ch.key, ch.chatflows = "", nil
-		}
-		p := unwritten(err, next, ch)
-		by.describe(c.opts.Log.Warn().AnErr("error", p), ch).Msg("key file cannot be written; a change on the console was not made")
-		return nil, p
+		return stop
+	case err == nil || errors.Is(err, edit.ErrChanged):
+		return nil
 	}
-	c.opts.Store.Refresh()
-	st := c.opts.Store.Status()
-	// The fault may be that of another file, such as Flowise's own.
-	if err := faultOf(st, ch.file); err != nil && st.Generation == before {
-		by.describe(c.opts.Log.Error().Err(err), ch).Msg("key file changed on the console, but not applied")
-		p := newProblem(notApplied, fmt.Sprintf("the key file has the change, but it is not applied, and the last good keys stay active:\n%v", err))
-		p.Secret = ch.secret
-		return nil, p
+	if next == nil { // nobody has looked at the ID, which may be a secret by mistake
+		ch.key, ch.chatflows = "", nil
 	}
-	by.describe(c.opts.Log.Info().Uint64("generation", st.Generation), ch).Msg("key file changed on the console")
-	changed := &Changed{Generation: st.Generation, Secret: ch.secret}
-	if f, p := c.read(); p == nil {
-		changed.Version = f.version
+	p := newProblem(notWritable, whyUnwritten(err))
+	by.describe(c.opts.Log.Warn().AnErr("error", p), ch).Msg("key file cannot be written; a change on the console was not made")
+	if next != nil {
+		p.File, p.NewFile, p.Secret = e.file, string(next), ch.secret
 	}
-	return changed, nil
+	return p
+}
+
+// whyUnwritten says why a key file cannot be written, and not what to do instead with a command: the page has the new file.
+func whyUnwritten(err error) string {
+	if unwritable := (*edit.UnwritableError)(nil); errors.As(err, &unwritable) {
+		return fmt.Sprintf("%s: %s", unwritable.File, unwritable.Why)
+	}
+	return err.Error()
 }
 
 func changedMeanwhile(version string) *Problem {
@@ -120,16 +185,4 @@ func (c *Console) check(path string, data []byte) error {
 		return err
 	}
 	return proxy.CheckKeyFile(next, c.opts.Preset)
-}
-
-// unwritten is the problem of a key file that cannot be written. next is what it should become, if it came to that.
-func unwritten(err error, next []byte, ch change) *Problem {
-	p := newProblem(notWritable, err.Error())
-	if unwritable := (*edit.UnwritableError)(nil); errors.As(err, &unwritable) { // what to do instead is on the page
-		p.Detail = fmt.Sprintf("%s: %s", unwritable.File, unwritable.Why)
-	}
-	if next != nil {
-		p.File, p.NewFile, p.Secret = ch.file, string(next), ch.secret
-	}
-	return p
 }

@@ -82,9 +82,10 @@ func (c *Console) addChatflow(f *file, _ string, n *NewChatflow) (change, *Probl
 		return change{}, p
 	}
 	added := edit.NewChatflow{ID: id, Name: cmp.Or(n.Name, c.upstream.nameOf(id)), Keys: n.Keys, Public: n.Public}
-	return change{action: "list", file: place, chatflows: []string{id}, edit: func(file string, data []byte) ([]byte, error) {
-		return edit.AddChatflow(file, data, added)
-	}}, nil
+	elsewhere := f.keysElsewhere(place, n.Keys)
+	return change{action: "list", chatflows: []string{id}, edits: []fileEdit{{place, func(file string, data []byte) ([]byte, error) {
+		return edit.Add(file, data, edit.Additions{Chatflows: []edit.NewChatflow{added}, KeysElsewhere: elsewhere})
+	}}}}, nil
 }
 
 func (c *Console) makePublic(f *file, id string) (change, *Problem) {
@@ -100,7 +101,7 @@ func (c *Console) setPublic(f *file, action, id string, public bool) (change, *P
 	if p != nil {
 		return change{}, p
 	}
-	return change{action: action, file: entry.File(), chatflows: []string{id}, edit: func(file string, data []byte) ([]byte, error) {
+	return change{action: action, chatflows: []string{id}, edits: []fileEdit{{entry.File(), func(file string, data []byte) ([]byte, error) {
 		return edit.PublishChatflow(file, data, id, public)
-	}}, nil
+	}}}}, nil
 }

@@ -80,7 +80,6 @@ func (c *Console) overview(f *file, r *http.Request) (shown, *Problem) {
 type choice struct {
 	ID, Name string
 	Chosen   bool
-	File     string // of a directory, that lists it
 }
 
 // chooser is the part of a form in which chatflows are picked or pasted.
@@ -101,10 +100,7 @@ func (c *Console) chooser(f *file, title string, r *http.Request, but func(*keys
 		if but != nil && but(entry) {
 			continue
 		}
-		one := choice{ID: entry.ID, Name: entry.Name, Chosen: slices.Contains(chosen, entry.ID)}
-		if f.snapshot.IsDirectory() {
-			one.File = filepath.Base(entry.File())
-		}
+		one := choice{entry.ID, entry.Name, slices.Contains(chosen, entry.ID)}
 		if len(ch.Choices) >= choicesShown && !one.Chosen {
 			ch.MoreChoices++
 			continue
@@ -128,7 +124,7 @@ func (c *Console) unlisted(f *file, chosen []string) (choices []choice, fault st
 	}
 	for _, one := range found {
 		if f.snapshot.Entry(one.ID) == nil && len(choices) < choicesShown && c.accepts(one.ID) {
-			choices = append(choices, choice{ID: one.ID, Name: one.Name, Chosen: slices.Contains(chosen, one.ID)})
+			choices = append(choices, choice{one.ID, one.Name, slices.Contains(chosen, one.ID)})
 		}
 	}
 	return choices, fault
@@ -172,7 +168,7 @@ func (c *Console) keyPage(f *file, r *http.Request) (shown, *Problem) {
 			page.Only = append(page.Only, o)
 		}
 	}
-	page.chooser = c.chooser(f, "Open more chatflows", r, func(entry *keystore.Chatflow) bool { return entry.Lists(k) || entry.File() != k.File() })
+	page.chooser = c.chooser(f, "Open more chatflows", r, func(entry *keystore.Chatflow) bool { return entry.Lists(k) })
 	return shown{"key.html", "Key " + k.ID, page}, nil
 }
 

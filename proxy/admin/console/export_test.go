@@ -23,5 +23,5 @@ func Codes() map[string]string {
 	return codes
 }
 
-// DetailOf returns the detail of the problem that a key file cannot be written because of err.
-func DetailOf(err error) string { return unwritten(err, nil, change{}).Detail }
+// WhyUnwritten says on a page why a key file cannot be written.
+var WhyUnwritten = whyUnwritten

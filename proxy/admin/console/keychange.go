@@ -77,11 +77,13 @@ func (c *Console) makeKey(f *file, _ string, n *NewKey) (change, *Problem) {
 	}
 	secret := keystore.Generate()
 	names := c.namesOf(f, ids)
-	added := edit.NewKey{ID: n.ID, Owner: n.Owner, Limits: limits, Digest: keystore.DigestOf(secret), NotBefore: from, NotAfter: until, Chatflows: ids}
-	return change{action: "make", file: place, key: n.ID, chatflows: ids, secret: secret, edit: func(file string, data []byte) ([]byte, error) {
+	own, others := f.divide(place, ids)
+	added := edit.NewKey{ID: n.ID, Owner: n.Owner, Limits: limits, Digest: keystore.DigestOf(secret), NotBefore: from, NotAfter: until, Chatflows: own}
+	edits := []fileEdit{{place, func(file string, data []byte) ([]byte, error) {
 		next, err := edit.AddKey(file, data, added)
 		return named(names, file, next, err)
-	}}, nil
+	}}}
+	return change{action: "make", key: n.ID, chatflows: ids, secret: secret, edits: append(edits, listings(n.ID, others)...)}, nil
 }
 
 // parseLimits parses an object of JSON, which is a part of a key file in YAML as well.
@@ -128,9 +130,9 @@ func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem
 		}
 	}
 	secret := keystore.Generate()
-	return change{action: "rotate", file: k.File(), key: id, secret: secret, edit: func(file string, data []byte) ([]byte, error) {
+	return change{action: "rotate", key: id, secret: secret, edits: []fileEdit{{k.File(), func(file string, data []byte) ([]byte, error) {
 		return edit.RotateKey(file, data, id, keystore.DigestOf(secret), c.now().Add(overlap))
-	}}, nil
+	}}}}, nil
 }
 
 // ofKey is a change of a key that needs no more than its ID.
@@ -139,7 +141,7 @@ func ofKey(f *file, action, id string, do func(file string, data []byte, id stri
 	if p != nil {
 		return change{}, p
 	}
-	return change{action: action, file: k.File(), key: id, edit: func(file string, data []byte) ([]byte, error) { return do(file, data, id) }}, nil
+	return change{action: action, key: id, edits: []fileEdit{{k.File(), func(file string, data []byte) ([]byte, error) { return do(file, data, id) }}}}, nil
 }
 
 func (c *Console) disableKey(f *file, id string) (change, *Problem) {
@@ -151,27 +153,54 @@ func (c *Console) enableKey(f *file, id string) (change, *Problem) {
 }
 
 func (c *Console) deleteKey(f *file, id string, ask *Deletion) (change, *Problem) {
-	return ofKey(f, "delete", id, func(file string, data []byte, id string) ([]byte, error) {
+	ch, p := ofKey(f, "delete", id, func(file string, data []byte, id string) ([]byte, error) {
 		return edit.DeleteKey(file, data, id, ask.Close)
 	})
+	if p != nil {
+		return ch, p
+	}
+	k := f.snapshot.Key(id)
+	var listing []string
+	for _, chatflow := range f.snapshot.Chatflows() {
+		if chatflow.Lists(k) {
+			listing = append(listing, chatflow.ID)
+		}
+	}
+	_, others := f.divide(k.File(), listing)
+	ch.edits = append(unlistings(id, others, ask.Close), ch.edits...) // no file may list a key that is gone
+	return ch, nil
 }
 
 func (c *Console) grantKey(f *file, id string, ask *Grant) (change, *Problem) {
-	ids, p := c.chatflowIDs(f, ask.Chatflows)
+	k, ids, p := c.keyAndChatflows(f, id, ask.Chatflows)
 	if p != nil {
 		return change{}, p
 	}
 	names := c.namesOf(f, ids)
-	return c.ofChatflows(f, "grant", id, ids, func(file string, data []byte, ids []string) ([]byte, error) {
-		next, err := edit.GrantKey(file, data, id, ids)
-		return named(names, file, next, err)
-	})
+	own, others := f.divide(k.File(), ids)
+	edits := listings(id, others)
+	if len(own) > 0 {
+		edits = append(edits, fileEdit{k.File(), func(file string, data []byte) ([]byte, error) {
+			next, err := edit.GrantKey(file, data, id, own)
+			return named(names, file, next, err)
+		}})
+	}
+	return change{action: "grant", key: id, chatflows: ids, edits: edits}, nil
 }
 
 func (c *Console) withdrawKey(f *file, id string, ask *Withdrawal) (change, *Problem) {
-	return c.ofChatflows(f, "withdraw", id, ask.Chatflows, func(file string, data []byte, ids []string) ([]byte, error) {
-		return edit.WithdrawKey(file, data, id, ids, ask.Close)
-	})
+	k, ids, p := c.keyAndChatflows(f, id, ask.Chatflows)
+	if p != nil {
+		return change{}, p
+	}
+	own, others := f.divide(k.File(), ids)
+	edits := unlistings(id, others, ask.Close)
+	if len(own) > 0 {
+		edits = append(edits, fileEdit{k.File(), func(file string, data []byte) ([]byte, error) {
+			return edit.WithdrawKey(file, data, id, own, ask.Close)
+		}})
+	}
+	return change{action: "withdraw", key: id, chatflows: ids, edits: edits}, nil
 }
 
 // namesOf returns the names that Flowise has for the chatflows that are new in the key file. It is asked before an edit, which
@@ -199,20 +228,15 @@ func named(names map[string]string, file string, data []byte, err error) ([]byte
 	return data, err
 }
 
-// ofChatflows is a change of what chatflows a key opens.
-func (c *Console) ofChatflows(f *file, action, key string, texts []string, do func(file string, data []byte, ids []string) ([]byte, error)) (change, *Problem) {
-	k, p := f.ownKey(key)
+// keyAndChatflows returns a key of the file, and the IDs of chatflows that are meant.
+func (c *Console) keyAndChatflows(f *file, id string, texts []string) (*keystore.Key, []string, *Problem) {
+	k, p := f.ownKey(id)
 	if p != nil {
-		return change{}, p
+		return nil, nil, p
 	}
 	if len(texts) == 0 {
-		return change{}, newProblem(malformed, "chatflows: name one or more")
+		return nil, nil, newProblem(malformed, "chatflows: name one or more")
 	}
 	ids, p := c.chatflowIDs(f, texts)
-	for _, id := range ids {
-		if entry := f.snapshot.Entry(id); entry != nil && entry.File() != k.File() {
-			return change{}, newProblem(refused, fmt.Sprintf("chatflow %q is listed in %s, and key %q in another file, %s; change the chatflow's list of keys by hand", id, entry.Place(), key, k.File()))
-		}
-	}
-	return change{action: action, file: k.File(), key: key, chatflows: ids, edit: func(file string, data []byte) ([]byte, error) { return do(file, data, ids) }}, p
+	return k, ids, p
 }

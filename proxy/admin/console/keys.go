@@ -18,11 +18,12 @@ type Key struct {
 	ID        string     `json:"id"`
 	File      string     `json:"file,omitempty"` // that lists it, in a directory of key files
 	Owner     string     `json:"owner,omitempty"`
-	Status    string     `json:"status"` // valid, disabled, expired, not_yet_valid
+	Status    string     `json:"status"` // valid, disabled, expired, not_yet_valid, honey
 	NotBefore *time.Time `json:"not_before,omitempty"`
 	NotAfter  *time.Time `json:"not_after,omitempty"`
 	Secrets   []Secret   `json:"secrets"`
-	Limits    string     `json:"limits,omitempty"` // in words
+	Limits    string     `json:"limits,omitempty"`  // in words
+	Browser   string     `json:"browser,omitempty"` // what its browser tokens may do, in words
 	// Chatflows are the IDs of those that list the key; "*" stands for all.
 	Chatflows []string   `json:"chatflows"`
 	LastUsed  *time.Time `json:"last_used,omitempty"` // since the start of this gate
@@ -136,6 +137,9 @@ func (c *Console) key(f *file, k *keystore.Key) Key {
 	}
 	if !k.Limits.Empty() {
 		shown.Limits = k.Limits.String()
+	}
+	if k.Browser != nil {
+		shown.Browser = k.Browser.String()
 	}
 	for _, s := range k.Secrets() {
 		shown.Secrets = append(shown.Secrets, Secret{s.Fingerprint(), optional(s.NotBefore()), optional(s.NotAfter())})

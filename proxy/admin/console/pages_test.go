@@ -85,7 +85,7 @@ func TestPages(t *testing.T) {
 	shown := b.submit(t, "new-key?chatflow="+botA, "new-key", "id=acme", "owner=Jane & <Co>", "chatflow="+botA, "pasted=https://flows.example.com/canvas/"+botC+"\n\n",
 		"not_after=2099-01-01", "requests=1000/1s, 10000/month", "concurrent=4", "stream=", "bytes=2GiB/month")
 	secret := shownSecret.FindString(shown)
-	wantIn(t, "page of the new key", shown, "Key acme is made, and applied (generation 2)", "Jane & <Co>", "until 2099-01-01 00:00", "4 at once", "2147483648/month bytes", "support", botC,
+	wantIn(t, "page of the new key", shown, "Key acme is made, and applied (generation 2)", "Jane & <Co>", "until 2099-01-01 00:00", "4 at once", "2GiB/month bytes", "support", botC,
 		`curl -s 'http://127.0.0.1:8080/api/v1/prediction/`, "Authorization: Bearer "+secret, "flowise-sdk", "import requests", "Chatbot.init(")
 	if again := b.get(t, "key?id=acme", 200); strings.Contains(again, secret) || strings.Contains(again, "is made") {
 		t.Error("the secret, or what was done, is shown again")
@@ -264,4 +264,16 @@ func TestTenThousandKeys(t *testing.T) {
 	wantIn(t, "last part", b.get(t, fmt.Sprintf("?keys=%d", n-100), 200), last, "Earlier")
 	wantIn(t, "filtered", b.get(t, "?filter=customer+"+fmt.Sprint(n-1), 200), last, "1 of "+fmt.Sprint(n)+" match the filter")
 	b.submit(t, "key?id="+last, "key", "id="+last, "action=disable")
+}
+
+// TestKeyWithBrowserTokens shows what cannot be changed on the console: browser tokens and that a key is a honey key.
+func TestKeyWithBrowserTokens(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, strings.Replace(keyFile, "keys:\n", "keys:\n  - {id: trap, secret: secret-of-honey-0123456789, honey: true}\n  - {id: shop, secret: secret-of-shop-0123456789, browser: {origins: [\"https://www.example.com\"], max_ttl: 1h}}\n", 1))
+	page := g.browser(t)
+	wantIn(t, "page of a honey key", page.get(t, "key?id=trap", 200), "honey: it opens nothing")
+	wantIn(t, "page of a key with browser tokens", page.get(t, "key?id=shop", 200), "Browser tokens", "pages of https://www.example.com; for 1h")
+	if _, key := g.api(t, "GET", "/api/keys/shop", "", ""); key["browser"] != "pages of https://www.example.com; for 1h" {
+		t.Errorf("key of the API = %v, want what its browser tokens may do", key)
+	}
 }

@@ -43,6 +43,7 @@ const (
 	fileInvalid     = "key_file_invalid"
 	notWritable     = "not_writable"
 	notApplied      = "not_applied"
+	partlyDone      = "partly_done"
 )
 
 // kinds are the status and the title of each code.
@@ -61,6 +62,7 @@ var kinds = map[string]struct {
 	fileInvalid:     {http.StatusConflict, "Key file is invalid"},
 	notWritable:     {http.StatusConflict, "Key file cannot be written"},
 	notApplied:      {http.StatusInternalServerError, "Change not applied"},
+	partlyDone:      {http.StatusInternalServerError, "Change made in part"},
 }
 
 // problemTypes begins the type of every problem; the code follows.

@@ -74,9 +74,10 @@ func snippets(url, chatflow, secret string) []snippet {
 		{"curl", "", fmt.Sprintf(`curl -s '%s/api/v1/prediction/%s' \
   -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' \
   -d '{"question": "Hello?"}'`, url, chatflow, secret)},
-		{"TypeScript", "npm install flowise-sdk", fmt.Sprintf(`import { FlowiseClient } from 'flowise-sdk'
+		// Node finds no named exports in flowise-sdk 1.0.9, which is CommonJS.
+		{"TypeScript", "npm install flowise-sdk. Node runs this as it is. If it is bundled, or compiled to CommonJS, write import * as sdk.", fmt.Sprintf(`import sdk from 'flowise-sdk'
 
-const client = new FlowiseClient({ baseUrl: '%s', apiKey: '%s' })
+const client = new sdk.FlowiseClient({ baseUrl: '%s', apiKey: '%s' })
 const response = await client.createPrediction({ chatflowId: '%s', question: 'Hello?', streaming: false })
 console.log(response.text)`, url, secret, chatflow)},
 		{"Python", "pip install requests", fmt.Sprintf(`import requests

@@ -24,7 +24,7 @@ function state(k) {
 
 function fill(cells, k) {
   const [main, change] = parts(cells[0])
-  lines(main, visible(k.id), secrets(k))
+  lines(main, visible(k.id), [k.owner ? visible(k.owner) : '', secrets(k)].filter(Boolean).join('; '))
   showChange(change, k.change, 'Change key ' + visible(k.id))
   const [word, kind] = state(k)
   const [status, limits] = parts(cells[1])

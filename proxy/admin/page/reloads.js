@@ -32,6 +32,7 @@ export function showSettings(s) {
     ['Discovery', t.discovery === 'open' ? 'open: clients without a key can ask whether a listed chatflow streams' : 'keyed'],
     ['Credential for the upstream', t.upstream_authorization],
     ['Public URL', t.public_url || 'none: the upstream sees its own host'],
+    ['Path prefix', t.path_prefix || 'none'],
     ['Trusted proxies', t.trusted_proxies.join(', ') || 'none: X-Forwarded-For is ignored'],
     ['CORS origins', t.cors_origins.join(', ') || 'none: CORS headers are left to the upstream'],
     ['Failure limit per address', t.failure_limit === 'off' ? 'off: keys can be guessed without limit' : t.failure_limit],

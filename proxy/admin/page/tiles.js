@@ -20,6 +20,6 @@ export function showTiles(s) {
   tile('t-refused', count(sum(refused)), listCodes(refused) || count(sum(turnedAway(s.totals.refused))) + ' since the start')
   tile('t-open', count(s.open_requests), plural(s.totals.streams, 'stream', 'streams'))
   const k = s.key_counts
-  const parts = [[k.expiring, k.expiring === 1 ? 'expires soon' : 'expire soon'], [k.expired, 'expired'], [k.disabled, 'disabled'], [k.not_yet_valid, 'not valid yet']]
+  const parts = [[k.expiring, k.expiring === 1 ? 'expires soon' : 'expire soon'], [k.expired, 'expired'], [k.disabled, 'disabled'], [k.not_yet_valid, 'not valid yet'], [k.honey, 'honey']]
   tile('t-keys', count(k.valid) + ' valid', parts.filter(([n]) => n > 0).map(([n, word]) => count(n) + ' ' + word).join(', ') || 'of ' + count(k.total))
 }

@@ -13,7 +13,7 @@ response = requests.post(
     timeout=30,
 )
 if not response.ok:
-    print(response.status_code, response.json()["code"])
+    print(response.status_code, response.json()["code"], response.json()["error"])
 elif streaming == "true":
     events = (json.loads(line[5:]) for line in response.iter_lines(decode_unicode=True) if line.startswith("data:"))
     print("".join(e["data"] for e in events if e["event"] == "token"))

@@ -6,7 +6,7 @@ const calls = [] // what was sent since the last step began
 const send = window.fetch
 window.fetch = async (url, init = {}) => {
   const path = String(url.url ?? url)
-  const call = { method: init.method ?? 'GET', path: path.replace(/^https?:\/\/[^/]+\/api\/v1\//, ''), status: 0 }
+  const call = { method: init.method ?? 'GET', path: path.replace(/^https?:\/\/[^/]+(\/chat)?\/api\/v1\//, ''), status: 0 }
   const headers = new Headers(init.headers)
   call.key = headers.has('Authorization')
   calls.push(call)
@@ -31,24 +31,36 @@ async function until(what, find, seconds = 10) {
   throw new Error('there was no ' + what)
 }
 
-const root = () => document.querySelector('flowise-fullchatbot').shadowRoot
+const root = () => document.querySelector('flowise-fullchatbot')?.shadowRoot
 const one = (selector) => root().querySelector(selector)
 const called = (method, begins) => until(`response to ${method} ${begins}`, () => calls.find((c) => c.method === method && c.path.startsWith(begins) && c.status))
 const shown = () => [...root().querySelectorAll('.chatbot-host-bubble')].map((e) => e.textContent.trim())
 const button = (text) => [...root().querySelectorAll('button')].find((b) => b.title === text || b.textContent.trim() === text)
+
+// startByScript puts the gate's script on the page, which starts the widget.
+function startByScript(scenario, flow) {
+  const script = document.createElement('script')
+  Object.assign(script.dataset, scenario.script, { chatflow: flow, widget: `/flowise-embed/${scenario.widget}.js`, into: 'body' })
+  script.src = scenario.gate + '/-/widget.js'
+  document.body.append(script)
+}
 
 // open puts a new widget on the page, with a new conversation unless the old one is to be kept.
 async function open(widget, scenario, flow, keep) {
   widget.destroy()
   document.querySelector('flowise-fullchatbot')?.remove()
   if (!keep) localStorage.removeItem(flow + '_EXTERNAL')
-  document.body.append(document.createElement('flowise-fullchatbot'))
-  const options = { chatflowid: flow, apiHost: scenario.gate }
-  if (scenario.key) {
-    options.onRequest = async (request) => { request.headers = { ...request.headers, Authorization: 'Bearer ' + scenario.key } }
+  if (scenario.script) {
+    startByScript(scenario, flow)
+  } else {
+    document.body.append(document.createElement('flowise-fullchatbot'))
+    const options = { chatflowid: flow, apiHost: scenario.gate }
+    if (scenario.key) {
+      options.onRequest = async (request) => { request.headers = { ...request.headers, Authorization: 'Bearer ' + scenario.key } }
+    }
+    widget.initFull(options)
   }
-  widget.initFull(options)
-  await until('widget', () => root().querySelector('textarea, form'))
+  await until('widget', () => root()?.querySelector('textarea, form'))
   await called('GET', 'public-chatbotConfig/')
   await pause(300) // the widget sets itself up from that
 }
@@ -187,6 +199,45 @@ const steps = {
     stop.click()
     await called('POST', 'prediction/')
     return await until('response', () => shown().find((text) => text.includes('well')), 10).catch(() => shown().at(-1))
+  },
+  async 'asking on with another token'(w, s) {
+    await open(w, s, s.flows.chat)
+    const tokens = () => calls.filter((c) => c.path === '/chat-token').length
+    const thumbs = () => [...root().querySelectorAll('button')].filter((b) => b.title === 'Thumbs Up').length
+    for (let i = 1; tokens() < 3; i++) {
+      if (i > 40) throw new Error('the token is not renewed')
+      await ask('again' + i, heard('again' + i))
+      await until('end of the response', () => thumbs() >= i) // Flowise mixes up two questions at once of one conversation
+      await pause(500)
+    }
+    return await ask('again0', heard('again0'))
+  },
+  async 'not signed in'(w, s) {
+    startByScript(s, s.flows.chat)
+    const sentence = await until('sentence', () => document.querySelector('p[role=status]'))
+    return sentence.textContent
+  },
+  async 'from another origin'(w, s) {
+    await open(w, s, s.flows.chat)
+    await ask('own1', heard('own1')) // the visitor has a session
+    const frame = document.createElement('iframe')
+    frame.src = s.other
+    const over = new Promise((resolve) => addEventListener('message', (e) => resolve(e.data)))
+    document.body.append(frame)
+    return await over
+  },
+  async 'revoked'(w, s) {
+    await open(w, s, s.flows.chat)
+    await ask(s.held, (text) => text.includes('heard'))
+    const cut = await send('/revoke', { method: 'POST' })
+    if (cut.status !== 200) throw new Error(await cut.text())
+    const sent = () => calls.filter((c) => c.path.startsWith('prediction/')).length
+    for (let i = 0; sent() < 2 && i < 50; i++) { // the widget takes no question before it has seen the end of the stream
+      type(one('textarea'), 'after1')
+      one('textarea').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, composed: true }))
+      await pause(300)
+    }
+    return await until('refusal in the chat', () => shown().find((text) => text.startsWith('The API key')))
   },
   async 'stopping a response'(w, s) {
     await open(w, s, s.flows.agent)

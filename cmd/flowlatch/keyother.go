@@ -1,0 +1,159 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
+)
+
+// In a directory of key files, a chatflow may be listed by another file than the keys that open it. Its list is edited there.
+
+// otherEdit is an edit of the lists of chatflows in another file than the one that has the key.
+type otherEdit struct {
+	path      string
+	chatflows []string // their IDs
+	do        func(data []byte) ([]byte, error)
+}
+
+// divide divides what people mean by the values of --chatflow into what is in the key file of the key, or in none, and the
+// chatflows of other files. It prints how it understood what is not an ID.
+func (k *keyEdit) divide(values []string, c *config.Config, notes io.Writer) (own []string, others []otherEdit, err error) {
+	if k.directory == "" {
+		return values, nil, nil
+	}
+	all, err := k.chatflows(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	var errs []error
+	for _, value := range values {
+		for text := range strings.SplitSeq(value, ",") {
+			text = strings.TrimSpace(text)
+			switch found := meant(all, text); {
+			case len(found) > 1:
+				errs = append(errs, fmt.Errorf("--chatflow: several chatflows have the name %q (%s in %s, %s in %s); give the ID of the one that is meant",
+					text, found[0].ID, found[0].File(), found[1].ID, found[1].File()))
+			case len(found) == 1 && found[0].File() != c.Keys:
+				if found[0].ID != text {
+					fmt.Fprintf(notes, "taking %q for chatflow %s\n", text, found[0].ID)
+				}
+				others = addOther(others, found[0])
+			default:
+				own = append(own, text)
+			}
+		}
+	}
+	return own, others, errors.Join(errs...)
+}
+
+// chatflows returns the chatflows of the key file, or of all in its directory.
+func (k *keyEdit) chatflows(c *config.Config) ([]*keystore.Chatflow, error) {
+	if k.directory != "" {
+		return keystore.ChatflowsIn(k.directory)
+	}
+	data, err := edit.Read(c.Keys)
+	if err != nil {
+		return nil, err
+	}
+	s, err := edit.Parse(c.Keys, data)
+	if err != nil {
+		return nil, err
+	}
+	return s.Chatflows(), nil
+}
+
+// meant returns the chatflows that a text names by ID, or else by name, or else by an address.
+func meant(all []*keystore.Chatflow, text string) (found []*keystore.Chatflow) {
+	for _, names := range []func(*keystore.Chatflow) bool{
+		func(c *keystore.Chatflow) bool { return c.ID == text },
+		func(c *keystore.Chatflow) bool { return c.Name == text && text != "" && c.ID != keystore.EveryChatflow },
+		func(c *keystore.Chatflow) bool { return c.ID == onlyUUID(text) },
+	} {
+		for _, c := range all {
+			if names(c) {
+				found = append(found, c)
+			}
+		}
+		if found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// addOther adds a chatflow to the edit of its file.
+func addOther(others []otherEdit, c *keystore.Chatflow) []otherEdit {
+	for i := range others {
+		if others[i].path == c.File() {
+			others[i].chatflows = append(others[i].chatflows, c.ID)
+			return others
+		}
+	}
+	return append(others, otherEdit{path: c.File(), chatflows: []string{c.ID}})
+}
+
+// listing returns the chatflows of other files than the key's own that list a key.
+func (k *keyEdit) listing(id string, c *config.Config) (others []otherEdit, err error) {
+	all, err := k.chatflows(c)
+	for _, chatflow := range all {
+		if chatflow.File() != c.Keys && chatflow.ListsID(id) {
+			others = addOther(others, chatflow)
+		}
+	}
+	return others, err
+}
+
+// tryOthers makes others list a key, or not any more, and tries that: what cannot be is found before anything is changed. more
+// says that the file of the key changes as well.
+func (k *keyEdit) tryOthers(others []otherEdit, more bool, do func(o otherEdit, data []byte) ([]byte, error)) error {
+	if k.Stdout && (len(others) > 1 || more && len(others) > 0) {
+		return usageError{errors.New("--stdout: this is a change of several key files, and one can be printed; name chatflows of one file at a time")}
+	}
+	for i := range others {
+		o := others[i]
+		others[i].do = func(data []byte) ([]byte, error) { return do(o, data) }
+		data, err := edit.Read(o.path)
+		if err == nil {
+			data, err = others[i].do(data)
+		}
+		if err == nil {
+			err = keystore.CheckAlone(o.path, data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// editOthers edits the other files, one after the other. done says what has been done before, for the error if one fails.
+func (k *keyEdit) editOthers(others []otherEdit, id, verb, done string, s streams) error {
+	for _, o := range others {
+		var was, is *keystore.Snapshot
+		err := k.edit(o.path, s, func(data []byte) ([]byte, error) {
+			next, err := o.do(data)
+			if err == nil {
+				was, _ = keystore.ParsePart(o.path, data) // both were read before
+				is, _ = keystore.ParsePart(o.path, next)
+			}
+			return next, err
+		})
+		switch {
+		case err != nil && done != "":
+			return fmt.Errorf("%w\n%s; %s is as it was, and the rest is not done", err, done, o.path)
+		case err != nil:
+			return err
+		case k.Stdout:
+			continue
+		}
+		done = fmt.Sprintf("key %q is %s for %s in %s", id, verb, few(o.chatflows), o.path)
+		fmt.Fprintln(s.err, done)
+		tellClosed(s, was, is)
+	}
+	return nil
+}

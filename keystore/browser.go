@@ -1,0 +1,71 @@
+package keystore
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Browser says that browser tokens may be minted with a key, and what they may do. A token is for a web page, whose visitors
+// can read it, so it never opens more than its key, and less of that.
+type Browser struct {
+	// Origins are those of the pages that may use a token, as browsers send them.
+	Origins []string
+	// MaxTTL is how long a token may be valid.
+	MaxTTL time.Duration
+	// Allow are the members of a body that a page may send, of [BrowserMembers].
+	Allow []string
+	// PerUser are the limits of each user that tokens are minted for; nil means without limit.
+	PerUser *Limits
+	// Cookie says that a token may come in a cookie, from pages of the gate's own origin.
+	Cookie bool
+	// Body is what a page may put into a request body, by Allow.
+	Body BodyPolicy
+}
+
+// DefaultBrowserTTL is how long a browser token may be valid where a key does not say.
+const DefaultBrowserTTL = 15 * time.Minute
+
+// maxBrowserTTL is the longest time for which a key may say that a browser token is valid: what a page holds is soon
+// everybody's.
+const maxBrowserTTL = 24 * time.Hour
+
+// BrowserMembers are the members of a body that a page may send only where its key allows them. With them a visitor
+// replaces a chatflow's prompts and credentials, has files read, or writes what was said before.
+var BrowserMembers = []string{"overrideConfig", "uploads", "history"}
+
+// String returns what tokens may do in one line, for people.
+func (b *Browser) String() string {
+	parts := []string{"pages of " + strings.Join(b.Origins, ", "), "for " + shortDuration(b.MaxTTL)}
+	if len(b.Allow) > 0 {
+		parts = append(parts, "with "+strings.Join(b.Allow, ", "))
+	}
+	if !b.PerUser.Empty() {
+		parts = append(parts, fmt.Sprintf("each user %s", b.PerUser))
+	}
+	if b.Cookie {
+		parts = append(parts, "also as a cookie")
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (b *Browser) equal(o *Browser) bool {
+	if b == nil || o == nil {
+		return b == o
+	}
+	return b.MaxTTL == o.MaxTTL && b.Cookie == o.Cookie && b.PerUser.equal(o.PerUser) &&
+		slices.Equal(b.Origins, o.Origins) && slices.Equal(b.Allow, o.Allow)
+}
+
+// lacks reports whether b lacks something that o has.
+func (b *Browser) lacks(o *Browser) bool {
+	if b == nil || o == nil {
+		return o != nil
+	}
+	missing := func(list, of []string) bool {
+		return slices.ContainsFunc(of, func(s string) bool { return !slices.Contains(list, s) })
+	}
+	return missing(b.Origins, o.Origins) || missing(b.Allow, o.Allow) || o.Cookie && !b.Cookie || b.PerUser.lacks(o.PerUser) ||
+		b.MaxTTL == DefaultBrowserTTL && o.MaxTTL != DefaultBrowserTTL
+}

@@ -1,0 +1,133 @@
+package proxy
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/token"
+)
+
+// ownTokenRoute is where the server of a web page asks for a browser token.
+var ownTokenRoute = route.Route{Name: "token", Path: ownPrefixPath + "token", Methods: []string{http.MethodPost}}
+
+// maxTokenBody is the largest body of such a request, in bytes.
+const maxTokenBody = 8 << 10
+
+// tokenRequest is the body of such a request. Lists may be written as one text.
+type tokenRequest struct {
+	Chatflow token.List `json:"chatflow"`
+	Origin   token.List `json:"origin"`
+	User     string     `json:"user"`
+	TTL      *int64     `json:"ttl"` // in seconds
+	Messages *int64     `json:"messages"`
+}
+
+// tokenResponse is the response.
+type tokenResponse struct {
+	Token     string `json:"token"`
+	ExpiresAt int64  `json:"expires_at"` // in seconds since 1970
+}
+
+// serveOwnToken mints a browser token for whoever holds a key, of which the token may do less. It never responds to a page:
+// that must not hold a key. Asking counts against no limit.
+func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
+	if len(r.Header["Origin"]) > 0 {
+		x.refuseOwn(problem.New(problem.KeyNotForChatflow, "a web page must not hold an API key: ask for the token on your server, which sends no Origin"))
+		return
+	}
+	if !p.decideOwn(x) {
+		return
+	}
+	x.browser = "denied"
+	request, refusal := p.readTokenRequest(x, r)
+	if refusal != nil {
+		x.refuseOwn(refusal)
+		return
+	}
+	t, err := request.Of(x.Key, x.snapshot, x.now)
+	var text string
+	if err == nil {
+		text, err = p.opts.Tokens.Mint(t)
+	}
+	if err != nil {
+		refusal := problem.New(problem.BadRequest, err.Error())
+		if e := (*token.RequestError)(nil); errors.As(err, &e) && e.NotAllowed {
+			refusal.Code = problem.KeyNotForChatflow
+		}
+		x.refuseOwn(refusal)
+		return
+	}
+	x.browser = "minted"
+	p.stats.Use(&x.counted, x.Key, x.Secret, x.started)
+	x.body.end()
+	h := x.response.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	body, _ := json.Marshal(tokenResponse{text, t.Expires.Unix()}) // never fails
+	_, _ = x.response.Write(append(body, '\n'))                    // a client that has left cannot be told
+}
+
+// tokenForm is what a client is told that may be asked for.
+const tokenForm = `want {"chatflow": "ID", "origin": "https://www.example.com", "user": "42", "ttl": 600, "messages": 50}, of which the first two are required, as application/json`
+
+// readTokenRequest reads what is asked for.
+func (p *Proxy) readTokenRequest(x *exchange, r *http.Request) (request token.Request, refusal *problem.Error) {
+	if !isPlainJSON(r.Header) {
+		return request, problem.New(problem.BadRequest, tokenForm)
+	}
+	body, refusal := p.bufferBody(r, &x.body, true, maxTokenBody, idBodyTime)
+	if refusal != nil {
+		return request, refusal
+	}
+	defer body.release()
+	var in tokenRequest
+	if err := json.Unmarshal(body.content(), &in, json.RejectUnknownMembers(true)); err != nil {
+		return request, problem.New(problem.BadRequest, faultOf(err)+tokenForm)
+	}
+	request = token.Request{Chatflows: in.Chatflow, Origins: in.Origin, User: in.User}
+	if in.TTL != nil {
+		request.TTL = wholeSeconds(*in.TTL)
+	}
+	if in.Messages != nil {
+		request.Messages = cmp.Or(*in.Messages, -1) // none is a fault, and not any number
+	}
+	return request, nil
+}
+
+// faultOf says which member of a request is at fault, without the client's words.
+func faultOf(err error) string {
+	var at *json.SemanticError
+	switch {
+	case errors.Is(err, json.ErrUnknownName):
+		return "a member is not known; "
+	case errors.As(err, &at) && slices.Contains(tokenMembers, firstToken(at.JSONPointer)):
+		return firstToken(at.JSONPointer) + ": this is not what it should be; "
+	}
+	return ""
+}
+
+var tokenMembers = []string{"chatflow", "origin", "user", "ttl", "messages"}
+
+func firstToken(p jsontext.Pointer) string {
+	for name := range p.Tokens() {
+		return name
+	}
+	return ""
+}
+
+// wholeSeconds returns a time that was asked for. What is no time at all, or more than any, stays so.
+func wholeSeconds(n int64) time.Duration {
+	const most = int64(1<<63-1) / int64(time.Second)
+	if n < 1 {
+		return -1
+	}
+	return time.Duration(min(n, most)) * time.Second
+}

@@ -1,0 +1,126 @@
+//go:build linux
+
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/keystore"
+)
+
+// BenchmarkRefused has clients that hammer a gate which refuses them, through real sockets: without a key, with an unknown one, and
+// with one that has used up its rate or its quota. They take turns, so that what else the machine does is the same for all. µs/401
+// and the like is the processor time of the process without that of the client's thread, ×401 its ratio to that without a key.
+func BenchmarkRefused(b *testing.B) {
+	const turn = 200 // requests
+	kinds := []struct {
+		name, secret, limits string
+		status               int
+		time                 time.Duration
+		once                 func() int
+	}{
+		{name: "missing_key", status: 401},
+		{name: "invalid_key", secret: "fl_nobody-0123456789", status: 401},
+		{name: "rate_limited", secret: benchSecret(77), limits: "requests: 1/744h", status: 429},
+		{name: "quota_exceeded", secret: benchSecret(77), limits: "requests: 1/month", status: 429},
+	}
+	for i := range kinds {
+		k := &kinds[i]
+		p := benchGate(b, "http://upstream")
+		p.opts.Store, p.transport = limitedStore(b, k.limits), noUpstream{}
+		gate := httptest.NewServer(p)
+		defer gate.Close()
+		request := benchRequest(k.secret)
+		if k.secret == "" {
+			request = strings.Replace(request, "Authorization: Bearer \r\n", "", 1)
+		}
+		k.once = asker(b, gate.Listener.Addr().String(), request)
+		k.once() // uses up what there is
+		for range 2 * sampleBurst {
+			if got := k.once(); got != k.status {
+				b.Fatalf("%s: status = %d, want %d", k.name, got, k.status)
+			}
+		}
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	turns := 0
+	for b.Loop() {
+		for i := range kinds {
+			before := gateTime(b)
+			for range turn {
+				kinds[i].once()
+			}
+			kinds[i].time += gateTime(b) - before
+		}
+		turns++
+	}
+	for _, k := range kinds {
+		b.ReportMetric(float64(k.time.Microseconds())/float64(turns*turn), "µs/"+k.name)
+		b.ReportMetric(float64(k.time)/float64(kinds[0].time), "×401/"+k.name)
+	}
+}
+
+// limitedStore returns the keys of benchGate, of which the one that opens something has these limits.
+func limitedStore(b *testing.B, limits string) *keystore.Store {
+	b.Helper()
+	file := fmt.Sprintf("version: 1\nkeys:\n  - id: key-77\n    sha256: %s\n", keystore.DigestOf(benchSecret(77)))
+	if limits != "" {
+		file += "    limits: {" + limits + "}\n"
+	}
+	store, err := keystore.Open(testkit.WriteFile(b, "limited.yaml", file+"chatflows:\n  - {id: "+bubbleBot+", keys: [key-77]}\n"), keystore.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return store
+}
+
+// asker returns what sends a request over a connection of its own and returns the status of the response.
+func asker(b *testing.B, address, request string) func() int {
+	b.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { conn.Close() })
+	r := bufio.NewReader(conn)
+	raw := []byte(request)
+	return func() int {
+		if _, err := conn.Write(raw); err != nil {
+			b.Fatal(err)
+		}
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		return res.StatusCode
+	}
+}
+
+// gateTime returns the processor time of the process without that of this thread.
+func gateTime(b *testing.B) time.Duration {
+	b.Helper()
+	const rusageThread = 1
+	var process, thread syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &process); err != nil {
+		b.Fatal(err)
+	}
+	if err := syscall.Getrusage(rusageThread, &thread); err != nil {
+		b.Fatal(err)
+	}
+	of := func(u syscall.Rusage) time.Duration { return time.Duration(u.Utime.Nano() + u.Stime.Nano()) }
+	return of(process) - of(thread)
+}

@@ -1,0 +1,115 @@
+package token
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/flowlatch/flowlatch/keystore/watch"
+)
+
+// Secrets sign and verify tokens. All methods may be called concurrently.
+type Secrets struct {
+	state  atomic.Pointer[state]
+	source *source // nil for secrets of this process
+}
+
+// state are the secrets of a time, and the tokens that were verified by them.
+type state struct {
+	keys   []jwt.VerificationKey // []byte each; the first signs
+	parser *jwt.Parser
+	seen   recent[[sha256.Size]byte, *Token]
+}
+
+func newState(secrets [][]byte) *state {
+	s := &state{seen: recent[[sha256.Size]byte, *Token]{most: maxSeen}, parser: jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())}
+	for _, secret := range secrets {
+		s.keys = append(s.keys, secret)
+	}
+	return s
+}
+
+// The number and size of secrets.
+const (
+	secretLen    = 32 // bytes
+	maxSecrets   = 8  // each costs a signature for every token that is not known
+	maxFile      = 64 << 10
+	minDistinct  = 8 // different bytes of a secret; of 32 random ones there are more
+	secretAdvice = "`openssl rand -base64 32` makes a secret"
+)
+
+// Random returns a secret of this process alone: its tokens end with it, and no other gate accepts them.
+func Random() *Secrets {
+	secret := make([]byte, secretLen)
+	_, _ = rand.Read(secret) // never fails since Go 1.24
+	s := &Secrets{}
+	s.state.Store(newState([][]byte{secret}))
+	return s
+}
+
+// CheckFile returns what is wrong with a file of secrets, or nil.
+func CheckFile(path string) error {
+	_, err := readFile(path)
+	return err
+}
+
+// Read returns the secrets in a file, for one use.
+func Read(path string) (*Secrets, error) {
+	secrets, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Secrets{}
+	s.state.Store(newState(secrets))
+	return s, nil
+}
+
+func readFile(path string) ([][]byte, error) {
+	data, err := watch.ReadFile(path, maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the secrets of browser tokens: %w", err)
+	}
+	return parseSecrets(path, data)
+}
+
+// parseSecrets reads secrets, one a line, in base64. Blank lines and those that begin with # mean nothing. The error has
+// everything that is wrong, and shows no part of a secret.
+func parseSecrets(file string, data []byte) (secrets [][]byte, err error) {
+	var faults []error
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		n++
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		fault := func(text string) { faults = append(faults, fmt.Errorf("%s:%d: %s; %s", file, n, text, secretAdvice)) }
+		secret, err := base64.StdEncoding.Strict().DecodeString(line)
+		switch {
+		case err != nil:
+			fault("this is not base64")
+		case len(secret) != secretLen:
+			fault(fmt.Sprintf("a secret has %d bytes, this has %d", secretLen, len(secret)))
+		case len(slices.Compact(slices.Sorted(slices.Values(secret)))) < minDistinct:
+			fault("this secret is not random")
+		case slices.ContainsFunc(secrets, func(s []byte) bool { return bytes.Equal(s, secret) }):
+			fault("this secret is there twice")
+		default:
+			secrets = append(secrets, secret)
+		}
+	}
+	switch {
+	case len(secrets) > maxSecrets:
+		faults = append(faults, fmt.Errorf("%s: %d secrets, and there may be %d; remove old ones, whose tokens have expired", file, len(secrets), maxSecrets))
+	case len(secrets) == 0 && len(faults) == 0:
+		faults = append(faults, fmt.Errorf("%s: it has no secret; %s", file, secretAdvice))
+	}
+	return secrets, errors.Join(faults...)
+}

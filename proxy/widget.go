@@ -1,0 +1,41 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/route"
+)
+
+// widgetRoute is where pages get the script that starts Flowise's chat widget with tokens.
+var widgetRoute = route.Route{Name: "widget_js", Path: ownPrefixPath + "widget.js", Methods: []string{http.MethodGet}}
+
+//go:embed widget.js
+var widgetSource string
+
+// widgetScript is what browsers get: the source without indentation and whole lines of comment.
+var widgetScript = regexp.MustCompile(`(?m)^ *(//.*)?\n?|^ +`).ReplaceAllString(widgetSource, "")
+
+// widgetTag is its entity tag: browsers ask again after widgetMaxAge, and get 304 while it is the same.
+var widgetTag = func() string {
+	sum := sha256.Sum256([]byte(widgetScript))
+	return `"` + hex.EncodeToString(sum[:8]) + `"`
+}()
+
+const widgetMaxAge = "max-age=300"
+
+// serveWidget responds with the script, to everybody: there is nothing secret in it.
+func (p *Proxy) serveWidget(x *exchange, r *http.Request) {
+	x.Allowed = true
+	x.body.end()
+	h := x.response.Header()
+	h.Set("Content-Type", "text/javascript; charset=utf-8")
+	h.Set("Cache-Control", widgetMaxAge)
+	h.Set("ETag", widgetTag)
+	http.ServeContent(&x.response, r, "", time.Time{}, strings.NewReader(widgetScript))
+}
