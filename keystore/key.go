@@ -85,6 +85,9 @@ func (k *Key) NotAfter() time.Time {
 	return window{until: min(last, k.valid.until)}.notAfter()
 }
 
+// FromFlowise reports whether the key is in Flowise's own file, and not in a key file.
+func (k *Key) FromFlowise() bool { return k.fromFlowise }
+
 // File is the path of the key file that lists the key.
 func (k *Key) File() string { return k.file.Path }
 

@@ -23,7 +23,7 @@ func (cmd *importCmd) update(c *config.Config, s streams) error {
 	case data == nil:
 		return fmt.Errorf("--update: %s does not exist; leave out --update to make it, or name another file with --keys", c.Keys)
 	}
-	store, err := keystore.Open(c.Keys, keystore.Options{Content: data})
+	store, err := keystore.Open(c.Keys, keystore.Options{Content: data, MayBeEmpty: true})
 	if err != nil {
 		return err
 	}

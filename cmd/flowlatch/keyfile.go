@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"time"
@@ -46,13 +49,25 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 		},
 	}
 	if c.WaitForKeys == 0 {
-		return keystore.Open(c.Keys, options)
+		store, err := keystore.Open(c.Keys, options)
+		return store, forConsole(c, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.WaitForKeys)
 	defer cancel()
 	return keystore.Wait(ctx, c.Keys, options, func(err error) {
 		log.Warn().Err(err).Str("for", c.WaitForKeys.String()).Msg("waiting for the key file")
 	})
+}
+
+// forConsole adds to the error of a key file that is missing or empty how to begin one that the console is to fill.
+func forConsole(c *config.Config, err error) error {
+	if err == nil || c.AdminToken == "" {
+		return err
+	}
+	if info, missing := os.Stat(c.Keys); errors.Is(missing, fs.ErrNotExist) || missing == nil && info.Size() == 0 {
+		return fmt.Errorf("%w; to fill it on the console, write `version: 1` into it", err)
+	}
+	return err
 }
 
 // tuneMemory sets how much garbage Go lets pile up, after a reload. A gate with few keys uses so little memory that

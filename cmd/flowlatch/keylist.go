@@ -29,7 +29,7 @@ Examples:
 }
 
 func (cmd *keyListCmd) Run(c *config.Config, s streams) error {
-	store, err := keystore.Open(c.Keys, keystore.Options{})
+	store, err := keystore.Open(c.Keys, keystore.Options{MayBeEmpty: true})
 	if err != nil {
 		return err
 	}

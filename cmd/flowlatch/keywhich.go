@@ -34,7 +34,7 @@ type whichKey struct {
 }
 
 func (cmd *keyWhichCmd) Run(c *config.Config, s streams) error {
-	store, err := keystore.Open(c.Keys, keystore.Options{})
+	store, err := keystore.Open(c.Keys, keystore.Options{MayBeEmpty: true})
 	if err != nil {
 		return err
 	}

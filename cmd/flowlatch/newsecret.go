@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -51,6 +52,9 @@ func (n *newSecret) handOut(k *keyEdit, keys string, s streams, secret string) e
 	if n.Out == "" {
 		return n.print(k, s, secret)
 	}
+	if k.directory != "" && keystore.IsKeyFile(filepath.Base(n.Out)) && isSame(filepath.Dir(n.Out), k.directory) {
+		return fmt.Errorf("--out: %s would be a key file of the directory; name one elsewhere", n.Out)
+	}
 	if err := edit.Create(n.Out, []byte(secret+"\n")); err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
@@ -63,6 +67,13 @@ func (n *newSecret) handOut(k *keyEdit, keys string, s streams, secret string) e
 		return fmt.Errorf("--out: %s is the key file; name another file for the secret", n.Out)
 	}
 	return nil
+}
+
+// isSame reports whether two paths lead to the same directory.
+func isSame(a, b string) bool {
+	first, err1 := os.Stat(a)
+	second, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(first, second)
 }
 
 // print prints the secret, alone on a line, and returns an error unless it has arrived.

@@ -52,7 +52,7 @@ func ParseTime(text string, now time.Time) (time.Time, error) { return parseTime
 // parseTime is ParseTime for durations after now, if sign is 1, or before now, if it is -1.
 func parseTime(text string, now time.Time, sign time.Duration) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
+		if t, err := time.Parse(layout, text); err == nil && !t.IsZero() { // which would mean none
 			return t, nil
 		}
 	}

@@ -61,11 +61,20 @@ func keyOf(file string, data []byte, id string) (*keystore.Snapshot, *keystore.K
 	if err != nil {
 		return nil, nil, err
 	}
+	k, err := keyNamed(s, file, id)
+	return s, k, err
+}
+
+// keyNamed returns the key id of the key file that s was read from.
+func keyNamed(s *keystore.Snapshot, file, id string) (*keystore.Key, error) {
 	k, err := s.KeyNamed(id)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	switch name := s.FlowiseKeys(); {
+	case err != nil && name != "":
+		return nil, fmt.Errorf("%s: %w; the keys in %s (flowise_api_keys) are changed in Flowise", file, err, name)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return s, k, nil
+	return k, nil
 }
 
 // changesOnly reports whether old and next differ in the key id and nothing else.

@@ -168,6 +168,20 @@ func syncDir(dir *os.File) error {
 	return err
 }
 
+// UnwritableError says why a key file cannot be replaced where it is.
+type UnwritableError struct {
+	File, Why string
+
+	remedy string // for whoever runs a command
+	err    error
+}
+
+func (e *UnwritableError) Error() string {
+	return fmt.Sprintf("editing key file %q: %s; %s", e.File, e.Why, e.remedy)
+}
+
+func (e *UnwritableError) Unwrap() error { return e.err }
+
 // fileError says why the key file at path cannot be written, and what to do instead.
 func fileError(path string, err error) error {
 	const instead = "use --stdout to print the new file instead; for a Kubernetes Secret, pipe it into `kubectl create secret generic NAME --from-file=keys.yaml=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -`"
@@ -176,11 +190,11 @@ func fileError(path string, err error) error {
 	case errors.As(err, &before):
 		return before.error
 	case errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("editing key file %q: it is on a read-only file system, as a mounted Secret or ConfigMap is; %s", path, instead)
+		return &UnwritableError{path, "it is on a read-only file system, as a mounted Secret or ConfigMap is", instead, err}
 	case errors.Is(err, syscall.EBUSY):
-		return fmt.Errorf("editing key file %q: it is a mount point of its own and cannot be replaced; mount its directory, or %s", path, instead)
+		return &UnwritableError{path, "it is a mount point of its own and cannot be replaced", "mount its directory, or " + instead, err}
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("editing key file %q: no permission to write in its directory; run this as its owner, or %s", path, instead)
+		return &UnwritableError{path, "no permission to write in its directory", "run this as its owner, or " + instead, err}
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("editing key file %q: its directory %s does not exist; make it, or name another file with --keys", path, filepath.Dir(path))
 	}

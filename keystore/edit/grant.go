@@ -26,8 +26,8 @@ func GrantKey(file string, data []byte, id string, chatflows []string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := old.KeyNamed(id); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if _, err := keyNamed(old, file, id); err != nil {
+		return nil, err
 	}
 	return list(newEditor(file, data), old, id, chatflows)
 }

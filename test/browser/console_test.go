@@ -151,7 +151,9 @@ func TestConsole(t *testing.T) {
 // TestConsoleFromNothing begins with a key file that lists nothing, by keyboard alone.
 func TestConsoleFromNothing(t *testing.T) {
 	g := startConsole(t, "version: 1\n")
-	b := visit(t, g.Admin+"/console/", wide)
+	b := visit(t, g.Admin+"/", wide)
+	b.shows(t, "#alerts", "Make a key under Keys and chatflows.")
+	b.press(t, "nav a[href='console/']")
 	b.do(t, chromedp.KeyEvent(adminToken), chromedp.KeyEvent(kb.Enter)) // the field has the focus
 	b.shows(t, "main", "There are no keys yet")
 	b.check(t, "empty")
@@ -197,7 +199,7 @@ func TestConsoleTrouble(t *testing.T) {
 	b.press(t, "a[href=new-key]")
 	b.fill(t, "#id", "batch")
 	b.press(t, "form.card button:not([type])")
-	b.shows(t, ".alert", "here is a key")
+	b.shows(t, ".alert", "there is a key")
 	testkit.ReplaceFile(t, g.Keys, "version: 1\nkeys: [\n")
 	b.press(t, "nav a[href='./']")
 	b.shows(t, ".alert", "Key file is invalid")

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 	"github.com/flowlatch/flowlatch/proxy/admin/console"
 )
 
@@ -110,6 +111,7 @@ func TestAPIRefuses(t *testing.T) {
 		{"an address without an ID", "POST", "/api/keys", `{"id": "x", "chatflows": ["https://flows.example.com/canvas/"]}`, "refused", "neither the name"},
 		{"a time that is none", "POST", "/api/keys", `{"id": "x", "not_after": "tomorrow"}`, "malformed", "want a day"},
 		{"a time in the past", "POST", "/api/keys", `{"id": "x", "not_after": "2020-01-01"}`, "refused", "in the past"},
+		{"the time that Go takes for none", "POST", "/api/keys", `{"id": "x", "not_after": "0001-01-01"}`, "malformed", "want a day"},
 		{"never valid", "POST", "/api/keys", `{"id": "x", "chatflows": ["support"], "not_before": "2099-01-02", "not_after": "2099-01-01"}`, "refused", "is never valid"},
 		{"limits that are none", "POST", "/api/keys", `{"id": "x", "limits": {"requests": "often"}}`, "refused", "often"},
 		{"limits of more", "POST", "/api/keys", `{"id": "x", "limits": {"concurrent": 1}, "honey": true}`, "malformed", "unknown field"},
@@ -215,6 +217,11 @@ func TestAPIFileNotWritable(t *testing.T) {
 	}
 	if !strings.Contains(g.log.String(), "key file cannot be written; a change on the console was not made") {
 		t.Error("the log does not say that the file cannot be written")
+	}
+	// What a command says to do instead is not for a page, which has the new file.
+	err := fmt.Errorf("writing: %w", &edit.UnwritableError{File: "keys.yaml", Why: "it is on a read-only file system"})
+	if got, want := console.WhyUnwritten(err), "keys.yaml: it is on a read-only file system"; got != want {
+		t.Errorf("detail of a file that cannot be written = %q, want %q", got, want)
 	}
 }
 

@@ -130,7 +130,11 @@ func (c *Console) edit(by operator, f *file, ch change, e fileEdit) *Problem {
 	conflict := (*edit.ConflictError)(nil)
 	switch {
 	case errors.As(err, &conflict):
-		return changedMeanwhile(conflict.Have)
+		version := conflict.Have
+		if now, p := c.read(); p == nil { // that of the whole directory, if it is one
+			version = now.version
+		}
+		return changedMeanwhile(version)
 	case stop != nil:
 		return stop
 	case err == nil || errors.Is(err, edit.ErrChanged):
@@ -139,12 +143,20 @@ func (c *Console) edit(by operator, f *file, ch change, e fileEdit) *Problem {
 	if next == nil { // nobody has looked at the ID, which may be a secret by mistake
 		ch.key, ch.chatflows = "", nil
 	}
-	by.describe(c.opts.Log.Warn().Err(err), ch).Msg("key file cannot be written; a change on the console was not made")
-	p := newProblem(notWritable, err.Error())
+	p := newProblem(notWritable, whyUnwritten(err))
+	by.describe(c.opts.Log.Warn().AnErr("error", p), ch).Msg("key file cannot be written; a change on the console was not made")
 	if next != nil {
 		p.File, p.NewFile, p.Secret = e.file, string(next), ch.secret
 	}
 	return p
+}
+
+// whyUnwritten says why a key file cannot be written, and not what to do instead with a command: the page has the new file.
+func whyUnwritten(err error) string {
+	if unwritable := (*edit.UnwritableError)(nil); errors.As(err, &unwritable) {
+		return fmt.Sprintf("%s: %s", unwritable.File, unwritable.Why)
+	}
+	return err.Error()
 }
 
 func changedMeanwhile(version string) *Problem {

@@ -147,8 +147,9 @@ func idOf(r *http.Request) string {
 // keyPage is about one key.
 type keyPage struct {
 	Key
-	Opens []opened
-	Only  []opened // of these
+	FromFlowise bool
+	Opens       []opened
+	Only        []opened // of these
 	chooser
 }
 
@@ -158,7 +159,7 @@ func (c *Console) keyPage(f *file, r *http.Request) (shown, *Problem) {
 	if p != nil {
 		return shown{}, p
 	}
-	page := keyPage{Key: c.key(f, k)}
+	page := keyPage{Key: c.key(f, k), FromFlowise: k.FromFlowise()}
 	for _, chatflow := range page.Chatflows {
 		entry := f.snapshot.Entry(chatflow)
 		o := opened{chatflow, entry.Name, len(entry.Keys()) == 1 && !entry.Public}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
@@ -59,6 +60,22 @@ func TestDirectory(t *testing.T) {
 		t.Errorf("change for a version that another file has left = %d %v, want 412", status, p)
 	}
 
+	seen = g.version(t)
+	var wait sync.WaitGroup
+	versions := make([]any, 30)
+	for i := range versions { // of one version, so that one is made
+		wait.Go(func() {
+			_, p := g.api(t, "POST", "/api/keys/key-b/rotate", seen, "")
+			versions[i] = p["version"]
+		})
+	}
+	wait.Wait()
+	for _, version := range versions {
+		if now := strings.Trim(g.version(t), `"`); version != now {
+			t.Errorf("version after one of many changes at once = %v, want that of the directory, %s", version, now)
+		}
+	}
+
 	testkit.ReplaceFile(t, filepath.Join(dir, "b.yaml"), "version: 1\nkeys: [")
 	g.request("POST", "/-/reload", "")
 	if status, p := g.api(t, "POST", "/api/keys/key-a/disable", g.version(t), ""); status != 200 {
@@ -70,6 +87,39 @@ func TestDirectory(t *testing.T) {
 	page := g.browser(t)
 	wantIn(t, "form of a new key", page.get(t, "new-key", 200), `name="file"`, `<option value="a.yaml">`)
 	wantIn(t, "page of the key", page.get(t, "key?id=key-a", 200), "Key file", "a.yaml", "disabled")
+}
+
+// TestFlowiseKeys shows the keys of Flowise's own file, which only Flowise changes.
+func TestFlowiseKeys(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]string{"a file": "keys.yaml", "a directory": ""} {
+		dir, flowise := t.TempDir(), t.TempDir()
+		own := `[{"keyName":"Web","id":"1","apiKey":"a-secret-of-flowise-000000000"}]`
+		content := strings.Replace(keyFile, "keys:\n", "flowise_api_keys: "+flowise+"\nkeys:\n", 1) + "  - {id: " + botC + ", keys: [key-a, Web]}\n"
+		for path, content := range map[string]string{filepath.Join(flowise, "api.json"): own, filepath.Join(dir, "keys.yaml"): content} {
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g := newGateAt(t, filepath.Join(dir, in), token)
+		if _, key := g.api(t, "GET", "/api/keys/Web", "", ""); fmt.Sprint(key["chatflows"]) != "["+botC+"]" {
+			t.Errorf("%s: Flowise's key = %v, want that it opens a chatflow", name, key)
+		}
+		for action, body := range map[string]string{"disable": "", "enable": "", "rotate": "", "delete": "", "grant": `{"chatflows": ["support"]}`, "withdraw": `{"chatflows": ["` + botC + `"]}`} {
+			if status, p := g.api(t, "POST", "/api/keys/Web/"+action, g.version(t), body); status != 422 || !strings.Contains(fmt.Sprint(p["detail"]), "one of Flowise's own") {
+				t.Errorf("%s: %s for Flowise's key = %d %v, want 422", name, action, status, p)
+			}
+		}
+		if data, err := os.ReadFile(filepath.Join(flowise, "api.json")); string(data) != own {
+			t.Errorf("%s: Flowise's file = %s, %v, want it as it was", name, data, err)
+		}
+		page := g.browser(t)
+		wantIn(t, "page of Flowise's key", page.get(t, "key?id=Web", 200), "one of Flowise’s own")
+		if html := page.get(t, "key?id=key-a", 200); strings.Count(html, "no other key opens it") != 1 {
+			t.Errorf("%s: page of key-a says of a chatflow that Flowise's key opens that no other key does:\n%s", name, html)
+		}
+		g.do(t, "POST", "/api/keys/key-a/disable", "")
+	}
 }
 
 // TestOtherFile: a chatflow may be listed by another file than the key. Its list is edited there.

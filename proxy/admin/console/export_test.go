@@ -22,3 +22,6 @@ func Codes() map[string]string {
 	}
 	return codes
 }
+
+// WhyUnwritten says on a page why a key file cannot be written.
+var WhyUnwritten = whyUnwritten

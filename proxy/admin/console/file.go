@@ -36,6 +36,10 @@ func (c *Console) read() (*file, *Problem) {
 	if f.snapshot.Hash() == f.version[:8] { // it is what is applied, which is the usual case
 		return f, nil
 	}
+	if store, err := keystore.Open(c.path, keystore.Options{Content: data, MayBeEmpty: true}); err == nil { // with the keys of Flowise's file
+		f.snapshot = store.Snapshot()
+		return f, nil
+	}
 	if f.snapshot, err = keystore.ParseDraft(c.path, data); err != nil {
 		return nil, newProblem(fileInvalid, fmt.Sprintf("the key file is invalid, so it cannot be changed here; the last good keys stay active. Correct it by hand:\n%v", err))
 	}

@@ -110,7 +110,7 @@ func parseTime(name, text string) (time.Time, *Problem) {
 		return time.Time{}, nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
+		if t, err := time.Parse(layout, text); err == nil && !t.IsZero() { // which would mean none
 			return t, nil
 		}
 	}
@@ -118,7 +118,7 @@ func parseTime(name, text string) (time.Time, *Problem) {
 }
 
 func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem) {
-	k, p := f.key(id)
+	k, p := f.ownKey(id)
 	if p != nil {
 		return change{}, p
 	}
@@ -137,7 +137,7 @@ func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem
 
 // ofKey is a change of a key that needs no more than its ID.
 func ofKey(f *file, action, id string, do func(file string, data []byte, id string) ([]byte, error)) (change, *Problem) {
-	k, p := f.key(id)
+	k, p := f.ownKey(id)
 	if p != nil {
 		return change{}, p
 	}
@@ -230,7 +230,7 @@ func named(names map[string]string, file string, data []byte, err error) ([]byte
 
 // keyAndChatflows returns a key of the file, and the IDs of chatflows that are meant.
 func (c *Console) keyAndChatflows(f *file, id string, texts []string) (*keystore.Key, []string, *Problem) {
-	k, p := f.key(id)
+	k, p := f.ownKey(id)
 	if p != nil {
 		return nil, nil, p
 	}

@@ -118,6 +118,15 @@ func (f *file) key(id string) (*keystore.Key, *Problem) {
 	return k, nil
 }
 
+// ownKey finds a key that can be changed.
+func (f *file) ownKey(id string) (*keystore.Key, *Problem) {
+	k, p := f.key(id)
+	if p == nil && k.FromFlowise() {
+		return nil, newProblem(refused, fmt.Sprintf("key %q is one of Flowise's own, which are changed there; what chatflows list it is changed in the key file, by hand", id))
+	}
+	return k, p
+}
+
 func (c *Console) key(f *file, k *keystore.Key) Key {
 	shown := Key{
 		ID: k.ID, Owner: k.Owner, Status: k.Validity(c.now()).String(), NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()),

@@ -90,7 +90,7 @@ response = requests.post(
 )
 response.raise_for_status()
 print(response.json()["text"])`, url, chatflow, secret)},
-		{"Web page", "Whoever opens the page can read the key. The widget's routes must be exposed (--expose predict,widget), and the page allowed (--cors-origins).", fmt.Sprintf(`<script type="module">
+		{"Web page", "Whoever opens the page can read the key; if strangers do, use browser tokens (docs/browser-tokens.md) in its place. The widget's routes must be exposed (--expose predict,widget), and the page allowed (--cors-origins).", fmt.Sprintf(`<script type="module">
   import Chatbot from 'https://cdn.jsdelivr.net/npm/flowise-embed/dist/web.js'
   Chatbot.init({
     chatflowid: '%s', apiHost: '%s',

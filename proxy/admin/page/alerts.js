@@ -92,6 +92,6 @@ function keyAlerts(s) {
   if (s.key_counts.expiring === 1) alerts.push({ kind: 'warn', title: 'Key ' + visible(s.expiring[0].id) + ' expires ' + within(s.expiring[0].not_after), text: stamp(s.expiring[0].not_after) + '. If it is not meant to, make its next secret now: flowlatch key rotate' })
   else if (s.key_counts.expiring > 1) alerts.push({ kind: 'warn', title: count(s.key_counts.expiring) + ' keys expire within 14 days', text: expiring.join('\n') + (more > 0 ? '\nand ' + count(more) + ' more' : '') })
   if (s.warnings.length > 0) alerts.push({ kind: 'warn', title: plural(s.warnings.length, 'warning', 'warnings') + ' about the key file', detail: s.warnings.join('\n') })
-  if (s.key_counts.total === 0) alerts.push({ kind: 'warn', title: 'The key file has no keys', text: 'Only public chatflows and routes are open. `flowlatch key new` makes a key.' })
+  if (s.key_counts.total === 0) alerts.push({ kind: 'warn', title: 'The key file has no keys', text: 'Only public chatflows and routes are open. ' + (s.console ? 'Make a key under Keys and chatflows.' : '`flowlatch key new` makes a key.') })
   return alerts
 }

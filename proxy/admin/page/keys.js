@@ -9,7 +9,7 @@ import { note } from './chatflows.js'
 export function showKeys(s) {
   put($('keys-note'), note(s.keys.length, s.key_counts, 'key', 'keys') + ' Counts and last uses are since the gate started.')
   const keys = s.keys.map((k) => ({ ...k, change: s.console ? 'console/key?id=' + encodeURIComponent(k.id) : '' }))
-  sync($('keys'), keys, (k) => k.id, fill, s.key_counts.total ? 'No key ID matches the filter.' : 'The key file has no keys; `flowlatch key new` makes one.')
+  sync($('keys'), keys, (k) => k.id, fill, s.key_counts.total ? 'No key ID matches the filter.' : 'The key file has no keys' + (s.console ? '.' : '; `flowlatch key new` makes one.'))
 }
 
 const states = { valid: ['valid', 'good'], disabled: ['disabled', 'muted'], expired: ['expired', 'muted'], not_yet_valid: ['not valid yet', 'muted'], unknown: ['no secret', 'warn'], honey: ['honey', 'muted'] }
