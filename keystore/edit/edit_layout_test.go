@@ -115,7 +115,7 @@ func (r layouts) file() (data string, chatflows []string) {
 // layoutsTried is how many layouts are tried.
 func layoutsTried() uint64 {
 	if testkit.Long() {
-		return 1000
+		return 200
 	}
 	return 60
 }
