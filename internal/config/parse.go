@@ -128,28 +128,31 @@ func prefix(text string) (string, error) { return text, route.ValidatePrefix(tex
 
 // adminToken parses the place of the admin token and returns the path of its file.
 func adminToken(text string) (string, error) {
-	path, ok := strings.CutPrefix(text, "file:")
-	switch {
-	case text == "":
-		return "", nil
-	case !ok || path == "": // which may be the token itself
-		return "", errors.New("want file:PATH, the path of a file with the admin token")
-	}
-	_, err := signin.ReadToken(path)
-	return path, err
+	return secretFile(text, "the admin token", func(path string) error {
+		_, err := signin.ReadToken(path)
+		return err
+	})
 }
 
 // upstreamAPI parses the place of an API key of Flowise and returns the path of its file.
 func upstreamAPI(text string) (string, error) {
-	path, ok := strings.CutPrefix(text, "file:")
-	switch {
-	case text == "":
+	return secretFile(text, "an API key of Flowise", func(path string) error {
+		_, err := flowise.ReadAPIKey(path)
+		return err
+	})
+}
+
+// secretFile parses the place of a secret, file:PATH or nothing, and tries to read it. The error does not repeat the text, which
+// may be the secret itself.
+func secretFile(text, what string, read func(path string) error) (path string, err error) {
+	if text == "" {
 		return "", nil
-	case !ok || path == "": // which may be the key itself
-		return "", errors.New("want file:PATH, the path of a file with an API key of Flowise")
 	}
-	_, err := flowise.ReadAPIKey(path)
-	return path, err
+	path, ok := strings.CutPrefix(text, "file:")
+	if !ok || path == "" {
+		return "", errors.New("want file:PATH, the path of a file with " + what)
+	}
+	return path, read(path)
 }
 
 func timeout(text string) (time.Duration, error) {

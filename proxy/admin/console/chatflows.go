@@ -42,14 +42,10 @@ func (c *Console) showChatflows(r *http.Request, f *file) (any, *Problem) {
 }
 
 func (c *Console) chatflows(f *file, p page) ChatflowList {
-	var matching []*keystore.Chatflow
-	for _, chatflow := range f.snapshot.Chatflows() {
-		if p.has(chatflow.ID, chatflow.Name) {
-			matching = append(matching, chatflow)
-		}
-	}
-	list := ChatflowList{Total: len(f.snapshot.Chatflows()), Matching: len(matching), Chatflows: []Chatflow{}}
-	for _, chatflow := range cut(p, matching) {
+	all := f.snapshot.Chatflows()
+	shown, matching := choose(p, all, func(c *keystore.Chatflow) []string { return []string{c.ID, c.Name} })
+	list := ChatflowList{Total: len(all), Matching: matching, Chatflows: []Chatflow{}}
+	for _, chatflow := range shown {
 		list.Chatflows = append(list.Chatflows, chatflowOf(chatflow))
 	}
 	return list

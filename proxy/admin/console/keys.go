@@ -73,10 +73,16 @@ func (p page) has(texts ...string) bool {
 	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), p.filter) })
 }
 
-// cut returns the part of a list.
-func cut[T any](p page, all []T) []T {
-	from := min(p.offset, len(all))
-	return all[from:min(from+p.limit, len(all))]
+// choose returns the part of a list that the page shows, and how many in the list match its filter by one of their texts.
+func choose[T any](p page, all []T, texts func(T) []string) (shown []T, matching int) {
+	var found []T
+	for _, one := range all {
+		if p.has(texts(one)...) {
+			found = append(found, one)
+		}
+	}
+	from := min(p.offset, len(found))
+	return found[from:min(from+p.limit, len(found))], len(found)
 }
 
 func (c *Console) showKeys(r *http.Request, f *file) (any, *Problem) {
@@ -88,14 +94,10 @@ func (c *Console) showKeys(r *http.Request, f *file) (any, *Problem) {
 }
 
 func (c *Console) keys(f *file, p page) KeyList {
-	var matching []*keystore.Key
-	for _, k := range f.snapshot.Keys() {
-		if p.has(k.ID, k.Owner) {
-			matching = append(matching, k)
-		}
-	}
-	list := KeyList{Total: len(f.snapshot.Keys()), Matching: len(matching), Keys: []Key{}}
-	for _, k := range cut(p, matching) {
+	all := f.snapshot.Keys()
+	shown, matching := choose(p, all, func(k *keystore.Key) []string { return []string{k.ID, k.Owner} })
+	list := KeyList{Total: len(all), Matching: matching, Keys: []Key{}}
+	for _, k := range shown {
 		list.Keys = append(list.Keys, c.key(f, k))
 	}
 	return list
