@@ -15,15 +15,17 @@ const ownPrefixPath = "/-/"
 // ownPath is one of the paths of the gate's own.
 type ownPath struct {
 	route route.Route // as which it is counted and logged
+	query bool        // the URL may have a query, which means nothing
 	serve func(*Proxy, *exchange, *http.Request)
 }
 
 // ownPaths are those paths. Each has a file.
 var ownPaths = map[string]*ownPath{
-	ownKeyRoute.Path:     {ownKeyRoute, (*Proxy).serveOwnKey},
-	ownTokenRoute.Path:   {ownTokenRoute, (*Proxy).serveOwnToken},
-	ownSessionRoute.Path: {ownSessionRoute, (*Proxy).serveOwnSession},
-	widgetRoute.Path:     {widgetRoute, (*Proxy).serveWidget},
+	ownKeyRoute.Path:     {route: ownKeyRoute, serve: (*Proxy).serveOwnKey},
+	ownTokenRoute.Path:   {route: ownTokenRoute, serve: (*Proxy).serveOwnToken},
+	ownSessionRoute.Path: {route: ownSessionRoute, serve: (*Proxy).serveOwnSession},
+	// Site builders add a version to the URLs of scripts, such as WordPress ?ver=6.8.1.
+	widgetRoute.Path: {route: widgetRoute, query: true, serve: (*Proxy).serveWidget},
 }
 
 // serveOwn serves a request for a path of the gate's own, and reports whether it is for one.
@@ -32,11 +34,9 @@ func (p *Proxy) serveOwn(x *exchange, r *http.Request) bool {
 	if !below || !strings.HasPrefix(path, ownPrefixPath) {
 		return false
 	}
-	if script, _, _ := strings.Cut(path, "?"); script == widgetRoute.Path {
-		path = script // site builders add a version to the URLs of scripts, such as WordPress ?ver=6.8.1
-	}
+	path, _, query := strings.Cut(path, "?")
 	own := ownPaths[path]
-	if own == nil {
+	if own == nil || query && !own.query {
 		return false
 	}
 	if !own.route.Accepts(r.Method) {
