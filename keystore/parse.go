@@ -136,10 +136,10 @@ func (p *parser) checkEmpty() {
 	}
 	p.eachDocument(func(d *document) {
 		if p.options.directory && len(d.Faults) == 0 && d.file.Keys+d.file.Chatflows == 0 && d.flowiseName == nil {
-			d.Fault(d.root, "neither a key nor a chatflow is listed; to take away all that a file lists, remove the file")
+			d.Fault(d.root, "neither a key nor a chatflow is listed; to take away all that a file lists, remove the file, or disable its keys")
 		}
 	})
-	const nothing = "no chatflow is listed, so nothing could be let through; list one under `chatflows:` (`flowlatch key new --chatflow ID` does)"
+	const nothing = "no chatflow is listed, so nothing could be let through; list one under `chatflows:`, be it for a disabled key"
 	switch {
 	case len(p.snapshot.chatflows) > 0 || len(p.faults()) > 0:
 	case p.options.directory:

@@ -30,7 +30,7 @@ func (cmd *keyDeleteCmd) Run(c *config.Config, s streams) error {
 	}
 	var was, is *keystore.Snapshot
 	remove := func(data []byte) ([]byte, error) {
-		next, err := edit.DeleteKey(c.Keys, data, cmd.ID, cmd.Close)
+		next, err := orClose(edit.DeleteKey(c.Keys, data, cmd.ID, cmd.Close))
 		if err == nil {
 			was, _ = edit.Parse(c.Keys, data) // both were read before
 			is, _ = edit.Parse(c.Keys, next)
@@ -68,7 +68,7 @@ func (cmd *keyDeleteCmd) unlist(c *config.Config, s streams, remove func(data []
 		return nil, err
 	}
 	if err := cmd.tryOthers(others, true, func(o otherEdit, data []byte) ([]byte, error) {
-		return edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close)
+		return orClose(edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close))
 	}); err != nil {
 		return nil, err
 	}

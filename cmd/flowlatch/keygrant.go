@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/flowlatch/flowlatch/internal/config"
@@ -100,7 +101,7 @@ func (cmd *keyWithdrawCmd) Run(c *config.Config, s streams) error {
 		return err
 	}
 	if err := cmd.tryOthers(others, len(own) > 0, func(o otherEdit, data []byte) ([]byte, error) {
-		return edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close)
+		return orClose(edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close))
 	}); err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (cmd *keyWithdrawCmd) withdraw(chatflows []string, c *config.Config, s stre
 		if ids, err = listedChatflows(chatflows, c, data, s.err); err != nil {
 			return nil, err
 		}
-		if next, err = edit.WithdrawKey(c.Keys, data, cmd.ID, ids, cmd.Close); err != nil {
+		if next, err = orClose(edit.WithdrawKey(c.Keys, data, cmd.ID, ids, cmd.Close)); err != nil {
 			return nil, err
 		}
 		was, _ = edit.Parse(c.Keys, data) // both were read before
@@ -138,6 +139,14 @@ func (cmd *keyWithdrawCmd) withdraw(chatflows []string, c *config.Config, s stre
 	fmt.Fprintln(s.err, done)
 	tellClosed(s, was, is)
 	return done, nil
+}
+
+// orClose adds to the error of an edit, if a chatflow would be left without a key, which flag closes it.
+func orClose(data []byte, err error) ([]byte, error) {
+	if errors.As(err, new(*edit.NoKeyError)) {
+		err = fmt.Errorf("%w: --close does that", err)
+	}
+	return data, err
 }
 
 // warnOfEvery warns of a key that opens every chatflow all the same.

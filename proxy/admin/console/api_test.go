@@ -126,7 +126,7 @@ func TestAPIRefuses(t *testing.T) {
 		{"enabling an enabled key", "POST", "/api/keys/key-a/enable", "", "refused", "is not disabled"},
 		{"granting nothing", "POST", "/api/keys/key-a/grant", `{}`, "malformed", "name one or more"},
 		{"withdrawing what is not granted", "POST", "/api/keys/off/withdraw", `{"chatflows": ["` + botB + `"]}`, "refused", "does not list key"},
-		{"the only key of a chatflow", "POST", "/api/keys/key-a/withdraw", `{"chatflows": ["` + botB + `"]}`, "refused", "is the only key"},
+		{"the only key of a chatflow", "POST", "/api/keys/key-a/withdraw", `{"chatflows": ["` + botB + `"]}`, "refused", `is the only key of ` + botB + `, and a chatflow without a key cannot be listed; grant it to another key first, or close it, which removes its entry with name and limits: send \"close\": true for that`},
 		{"a chatflow that is listed", "POST", "/api/chatflows", `{"id": "support", "public": true}`, "refused", "is listed already"},
 		{"a chatflow for nobody", "POST", "/api/chatflows", `{"id": "` + botC + `"}`, "refused", "neither `keys:` nor `public: true`"},
 		{"a chatflow for a key that is not there", "POST", "/api/chatflows", `{"id": "` + botC + `", "keys": ["nobody"]}`, "refused", "there is no key"},
