@@ -112,7 +112,8 @@ func readKeys(c *config.Config, s streams) (*keystore.Store, error) {
 			return nil, keystore.ReadError(c.Keys, err)
 		}
 	}
-	return keystore.Open(c.Keys, o)
+	store, err := keystore.Open(c.Keys, o)
+	return store, forConsole(c, err)
 }
 
 func printSettings(t *tabwriter.Writer, c *config.Config) {
