@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -166,28 +165,4 @@ func (x *exchange) tokenResult() string {
 		return "allowed"
 	}
 	return "refused"
-}
-
-// CheckBrowser adds warnings to a key file's about browser tokens that no request could use.
-func CheckBrowser(s *keystore.Snapshot, o *Options) {
-	if !s.AnyBrowser() {
-		return
-	}
-	exposed := slices.ContainsFunc(o.Routes, func(r *route.Route) bool {
-		return slices.Contains(browserGroups, r.Group) && slices.Contains(o.Expose, r.Group)
-	})
-	warn := func(k *keystore.Key, text string) {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%s: key %q: browser: %s", k.Place(), k.ID, text))
-	}
-	for _, k := range s.Keys() {
-		switch {
-		case k.Browser == nil:
-		case !exposed:
-			warn(k, "no route is exposed that browser tokens are for, which are those of the groups predict and widget")
-		case k.Browser.Cookie && o.PublicURL == nil:
-			warn(k, "no cookie is accepted without --public-url, the origin of the pages that send it")
-		case k.Browser.Cookie && !slices.Contains(k.Browser.Origins, originOf(o.PublicURL)):
-			warn(k, "no cookie is accepted unless origins has that of --public-url, "+originOf(o.PublicURL))
-		}
-	}
 }
