@@ -18,6 +18,22 @@ func CheckKeyFile(s *keystore.Snapshot, p *route.Preset) error {
 	return nil
 }
 
+// ReadByEveryone returns a warning if every user of this machine can read a file that holds a secret; empty if not, or if that
+// is not known.
+func ReadByEveryone(path string) string {
+	if !watch.EveryoneReads(path) {
+		return ""
+	}
+	return fmt.Sprintf("every user of this machine can read %s, which holds a secret; run `chmod o-r %s`", path, path)
+}
+
+// warnOfReaders adds a warning to the snapshot's if every user of this machine can read the credential of a chatflow.
+func warnOfReaders(s *keystore.Snapshot, c *keystore.Chatflow, path string) {
+	if warning := ReadByEveryone(path); warning != "" {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s: chatflow %q: %s", c.Place(), c.ID, warning))
+	}
+}
+
 // CheckSnapshot looks at what a key file says of files and routes, which package keystore cannot judge: a credential
 // file that cannot be read is an error; a chatflow that no route accepts is a warning, added to the snapshot's; a group that no route has is an error,
 // and so is on_disconnect: abort before an upstream that cannot be told.
@@ -31,6 +47,9 @@ func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route)
 			if !known {
 				_, err = ReadCredential(p, u.Path)
 				read[u.Path] = err
+				if err == nil {
+					warnOfReaders(s, c, u.Path)
+				}
 			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: chatflow %q: %w", c.Place(), c.ID, err))
