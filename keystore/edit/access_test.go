@@ -173,7 +173,7 @@ func TestEditChatflow(t *testing.T) {
 			if err != nil {
 				return nil, err
 			}
-			if got, err := edit.UnpublishChatflow(file, data, "y", false); got != nil || !errors.As(err, new(*edit.NoKeyError)) || !strings.Contains(err.Error(), "no key opens limited") {
+			if got, err := edit.UnpublishChatflow(file, data, "y", false); got != nil || !errors.As(err, new(*edit.NoKeyError)) || !strings.Contains(err.Error(), "no key is listed for limited") {
 				t.Errorf("UnpublishChatflow of one without a key = %s, %v, want a NoKeyError", got, err)
 			}
 			return edit.UnpublishChatflow(file, data, "y", true)

@@ -102,7 +102,7 @@ func (e *NoKeyError) Error() string {
 		labels += fmt.Sprintf(" and %d more", more)
 	}
 	if e.Key == "" {
-		return fmt.Sprintf("%s: no key opens %s, and a chatflow without a key cannot be listed; grant it to a key first, or close it, which removes its entry with name and limits", e.File, labels)
+		return fmt.Sprintf("%s: no key is listed for %s, and a chatflow without one cannot be listed; grant it to a key first, or close it, which removes its entry with name and limits", e.File, labels)
 	}
 	return fmt.Sprintf("%s: key %q is the only key of %s, and a chatflow without a key cannot be listed; grant it to another key first, or close it, which removes its entry with name and limits",
 		e.File, e.Key, labels)

@@ -14,16 +14,16 @@ func TestClosePublic(t *testing.T) {
 	for name, closes := range map[string]func(g *gate){
 		"API": func(g *gate) {
 			status, p := g.api(t, "POST", "/api/chatflows/"+botC+"/private", "*", "")
-			if detail := fmt.Sprint(p["detail"]); status != 422 || !strings.Contains(detail, "no key opens Open, ") || !strings.HasSuffix(detail, `send "close": true for that`) {
+			if detail := fmt.Sprint(p["detail"]); status != 422 || !strings.Contains(detail, "no key is listed for Open, ") || !strings.HasSuffix(detail, `send "close": true for that`) {
 				t.Errorf("private, without close = %d %v, want 422 and what to do", status, p)
 			}
 			g.do(t, "POST", "/api/chatflows/"+botC+"/private", `{"close": true}`)
 		},
 		"page": func(g *gate) {
 			b := g.browser(t)
-			wantIn(t, "page", b.get(t, "chatflow?id="+botC, 200), "No key opens it, so it is closed then", `name="close"`)
+			wantIn(t, "page", b.get(t, "chatflow?id="+botC, 200), "It lists no key, so it is closed by removing its entry", `name="close"`, ">Close it</button>")
 			w := b.send("chatflow", b.fill(t, "chatflow?id="+botC, "id="+botC, "action=private"))
-			wantIn(t, "page without the box", w.Body.String(), "no key opens Open, ", "tick the box to close it")
+			wantIn(t, "page without the box", w.Body.String(), "no key is listed for Open, ", "tick the box to close it")
 			wantIn(t, "page", b.submit(t, "chatflow?id="+botC, "chatflow", "id="+botC, "action=private", "close=true"), "The chatflow is closed, and not listed any more")
 		},
 	} {

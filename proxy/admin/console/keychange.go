@@ -185,6 +185,9 @@ func (c *Console) grantKey(f *file, id string, ask *Grant) (change, *Problem) {
 	if p != nil {
 		return change{}, p
 	}
+	if k.Honey {
+		return change{}, newProblem(refused, fmt.Sprintf("key %q is a honey key, which opens nothing; grant this to another key", id))
+	}
 	names := c.namesOf(f, ids)
 	own, others := f.divide(k.File(), ids)
 	edits := listings(id, others)
