@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strings"
@@ -59,7 +60,11 @@ const maxCredential = 64 << 10
 // ReadCredential reads a file with the upstream's credential and returns what to send in the preset's credential
 // header: a token, sent as Bearer in Authorization, or there also a scheme with its credentials.
 func ReadCredential(p *route.Preset, path string) (value string, err error) {
-	raw, err := watch.ReadFile(path, maxCredential)
+	r := newCredential(p, path).file.Reload(true)
+	return r.New, r.Err
+}
+
+func parseCredential(p *route.Preset, path string, raw []byte, err error) (value string, _ error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the upstream's credential: %w", err)
 	}
@@ -79,24 +84,28 @@ func ReadCredential(p *route.Preset, path string) (value string, err error) {
 }
 
 // credentials are the files with the upstream's credentials. A file is read again when it is needed and was last read
-// credentialAge ago. If it can no longer be read, its last good content stays in use. All methods may be called
+// credentialAge ago, or earlier if it may be half written. If it can no longer be read, its last good content stays in use. All methods may be called
 // concurrently.
 type credentials struct {
 	preset *route.Preset
 	failed func(path string, err error) // told of a new fault of a file, while an older content is used
 
-	mu    sync.Mutex             // guards the map, and the credentials in it; not held while a file is read
+	mu    sync.Mutex             // guards the map, and the times in it; not held while a file is read
 	files map[string]*credential // by path
 }
 
 const credentialAge = 2 * time.Second
 
 type credential struct {
-	value   string
-	err     error  // if there is no value
-	fault   string // why the file could not be read the last time; empty if it could
-	read    time.Time
+	file    *watch.Reloader[string]
+	due     time.Time     // when to read it again
 	reading chan struct{} // closed when the file has been read; nil if nobody reads it
+}
+
+func newCredential(p *route.Preset, path string) *credential {
+	return &credential{file: watch.NewReloader(maxCredential, func(contents [][]byte, err error) (string, error) {
+		return parseCredential(p, path, contents[0], err)
+	}, path)}
 }
 
 // value returns the credential header for the file at path. Of the requests that need it at once, one reads the file. The
@@ -105,48 +114,40 @@ func (c *credentials) value(path string, now time.Time) (string, error) {
 	c.mu.Lock()
 	f := c.files[path]
 	if f == nil {
-		f = &credential{}
+		f = newCredential(c.preset, path)
 		if c.files == nil {
 			c.files = map[string]*credential{}
 		}
 		c.files[path] = f
 	}
-	reading := f.reading
-	age := now.Sub(f.read)
-	switch {
-	case reading != nil && f.value == "":
-		c.mu.Unlock()
-		<-reading
-		c.mu.Lock()
-	case reading == nil && (age < 0 || age >= credentialAge):
+	reading, left := f.reading, f.due.Sub(now)
+	isDue := reading == nil && (left <= 0 || left > credentialAge)
+	if isDue {
 		f.reading = make(chan struct{})
-		c.mu.Unlock()
-		c.refresh(f, path, now)
-		c.mu.Lock()
 	}
-	defer c.mu.Unlock()
-	return f.value, f.err
+	c.mu.Unlock()
+	if isDue {
+		c.refresh(f, path, now)
+	} else if reading != nil && f.file.Value() == "" {
+		<-reading
+	}
+	err := f.file.Fault() // before Value, which another request may be about to set
+	if v := f.file.Value(); v != "" {
+		return v, nil
+	}
+	return "", err
 }
 
 // refresh reads the file at path. The caller has set f.reading.
 func (c *credentials) refresh(f *credential, path string, now time.Time) {
-	value, err := ReadCredential(c.preset, path)
+	r := f.file.Reload(false)
 	c.mu.Lock()
-	f.read = now
-	isOld, fault := err != nil && f.value != "", ""
-	if !isOld {
-		f.value, f.err = value, err
-	}
-	if err != nil {
-		fault = err.Error()
-	}
-	isNews := fault != f.fault
-	f.fault = fault
+	f.due = now.Add(cmp.Or(r.RetryIn, credentialAge))
 	close(f.reading)
 	f.reading = nil
 	c.mu.Unlock()
-	if isOld && isNews { // and not every credentialAge
-		c.failed(path, err)
+	if r.IsNews && r.Err != nil && r.New != "" { // and not every credentialAge
+		c.failed(path, r.Err)
 	}
 }
 
