@@ -60,32 +60,37 @@ const maxCredential = 64 << 10
 // ReadCredential reads a file with the upstream's credential and returns what to send in the preset's credential
 // header: a token, sent as Bearer in Authorization, or there also a scheme with its credentials.
 func ReadCredential(p *route.Preset, path string) (value string, err error) {
-	r := newCredential(p, path).file.Reload(true)
+	r := newCredential(p, path).Reload(true)
 	return r.New, r.Err
 }
 
-func parseCredential(p *route.Preset, path string, raw []byte, err error) (value string, _ error) {
-	if err != nil {
-		return "", fmt.Errorf("reading the upstream's credential: %w", err)
+// newCredential returns what reads the upstream's credential in a file.
+func newCredential(p *route.Preset, path string) *watch.Reloader[string] {
+	fail := func(format string, args ...any) (string, error) {
+		return "", fmt.Errorf("reading the upstream's credential: "+format, args...)
 	}
-	v := strings.TrimSpace(string(raw))
-	scheme, rest, two := strings.Cut(v, " ")
-	switch {
-	case v == "":
-		return "", fmt.Errorf("reading the upstream's credential: %s is empty", path)
-	case !two && keystore.IsToken(v):
-		return credentialOf(p, v), nil
-	case p.CredentialHeader != "Authorization":
-		return "", fmt.Errorf("reading the upstream's credential: %s must hold a token and nothing else, which is what %s takes as %s", path, p.Runner, p.CredentialHeader)
-	case two && keystore.IsToken(scheme) && keystore.IsToken(rest):
-		return v, nil
-	}
-	return "", fmt.Errorf("reading the upstream's credential: %s holds neither a token nor a scheme and a token", path)
+	return watch.NewReloader(maxCredential, func(contents [][]byte, err error) (string, error) {
+		v := strings.TrimSpace(string(contents[0]))
+		scheme, rest, two := strings.Cut(v, " ")
+		switch {
+		case err != nil:
+			return fail("%w", err)
+		case v == "":
+			return fail("%s is empty", path)
+		case !two && keystore.IsToken(v):
+			return credentialOf(p, v), nil
+		case p.CredentialHeader != "Authorization":
+			return fail("%s must hold a token and nothing else, which is what %s takes as %s", path, p.Runner, p.CredentialHeader)
+		case two && keystore.IsToken(scheme) && keystore.IsToken(rest):
+			return v, nil
+		}
+		return fail("%s holds neither a token nor a scheme and a token", path)
+	}, path)
 }
 
 // credentials are the files with the upstream's credentials. A file is read again when it is needed and was last read
-// credentialAge ago, or earlier if it may be half written. If it can no longer be read, its last good content stays in use. All methods may be called
-// concurrently.
+// credentialAge ago, or earlier if it may be half written. If it can no longer be read, its last good content stays in
+// use. All methods may be called concurrently.
 type credentials struct {
 	preset *route.Preset
 	failed func(path string, err error) // told of a new fault of a file, while an older content is used
@@ -97,58 +102,42 @@ type credentials struct {
 const credentialAge = 2 * time.Second
 
 type credential struct {
-	file    *watch.Reloader[string]
-	due     time.Time     // when to read it again
-	reading chan struct{} // closed when the file has been read; nil if nobody reads it
-}
-
-func newCredential(p *route.Preset, path string) *credential {
-	return &credential{file: watch.NewReloader(maxCredential, func(contents [][]byte, err error) (string, error) {
-		return parseCredential(p, path, contents[0], err)
-	}, path)}
+	*watch.Reloader[string]
+	due time.Time // when to read the file again
 }
 
 // value returns the credential header for the file at path. Of the requests that need it at once, one reads the file. The
-// others use what it held before, or wait if that is nothing; reading a file has a limit of time.
+// others use what it held before, or wait if nothing is known of it yet; reading a file has a limit of time.
 func (c *credentials) value(path string, now time.Time) (string, error) {
 	c.mu.Lock()
 	f := c.files[path]
 	if f == nil {
-		f = newCredential(c.preset, path)
+		f = &credential{Reloader: newCredential(c.preset, path)}
 		if c.files == nil {
 			c.files = map[string]*credential{}
 		}
 		c.files[path] = f
 	}
-	reading, left := f.reading, f.due.Sub(now)
-	isDue := reading == nil && (left <= 0 || left > credentialAge)
+	left := f.due.Sub(now)
+	isDue := left <= 0 || left > watch.Timeout // the clock was set
 	if isDue {
-		f.reading = make(chan struct{})
+		f.due = now.Add(watch.Timeout) // until it has been read
 	}
 	c.mu.Unlock()
-	if isDue {
-		c.refresh(f, path, now)
-	} else if reading != nil && f.file.Value() == "" {
-		<-reading
+	if isDue || f.Value() == "" && f.Fault() == nil {
+		r := f.Reload(false)
+		c.mu.Lock()
+		f.due = now.Add(cmp.Or(r.RetryIn, credentialAge))
+		c.mu.Unlock()
+		if r.IsNews && r.Err != nil && r.New != "" { // and not every credentialAge
+			c.failed(path, r.Err)
+		}
 	}
-	err := f.file.Fault() // before Value, which another request may be about to set
-	if v := f.file.Value(); v != "" {
+	err := f.Fault() // before Value, which another request may be about to set
+	if v := f.Value(); v != "" {
 		return v, nil
 	}
 	return "", err
-}
-
-// refresh reads the file at path. The caller has set f.reading.
-func (c *credentials) refresh(f *credential, path string, now time.Time) {
-	r := f.file.Reload(false)
-	c.mu.Lock()
-	f.due = now.Add(cmp.Or(r.RetryIn, credentialAge))
-	close(f.reading)
-	f.reading = nil
-	c.mu.Unlock()
-	if r.IsNews && r.Err != nil && r.New != "" { // and not every credentialAge
-		c.failed(path, r.Err)
-	}
 }
 
 // prune forgets the files that no chatflow names any more.

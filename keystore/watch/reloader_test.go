@@ -95,11 +95,11 @@ func TestReloader(t *testing.T) {
 				time.Sleep(time.Hour)
 				tt.change(t, dir, path)
 				reload(t, false, tt.first)
-				time.Sleep(watch.SettleTime - 1)
+				time.Sleep(watch.SettleTime - time.Nanosecond)
 				if tt.first == held {
 					reload(t, false, held)
 				}
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				reload(t, false, tt.then)
 				if fault, failed := strings.CutPrefix(tt.then, "failure 1 news"); failed {
 					reload(t, false, "failure 1"+fault) // and is not told again
@@ -135,14 +135,22 @@ func TestReloaderExplicit(t *testing.T) {
 		write(t, path, "x")
 		reload(t, false, "unchanged 2 retry")
 		reload(t, true, "failure 2 news: "+path)
+		write(t, path, "2") // as it was
+		reload(t, false, "unchanged 2 news")
+		write(t, path, "x")
+		reload(t, false, "unchanged 2 retry")
+		write(t, path, "2") // before anybody was told
+		reload(t, false, "unchanged 2")
+		write(t, path, "x")
+		reload(t, true, "failure 2 news: "+path)
 		write(t, path, "y") // another fault is news
 		reload(t, false, "failure 2 news: "+path)
 		for i := range 5 { // it is never complete while it is written to
 			write(t, path, strconv.Itoa(3+i))
 			reload(t, false, "unchanged 2 retry")
-			time.Sleep(watch.SettleTime - 1)
+			time.Sleep(watch.SettleTime - time.Nanosecond)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		reload(t, false, "success 7 news")
 	})
 }
@@ -158,7 +166,7 @@ func TestReloaderOfPair(t *testing.T) {
 		reload(t, true, "success 1 news")
 		replaceBy("one")(t, dir, "", nil, "2")
 		reload(t, false, "unchanged 1 retry")
-		time.Sleep(watch.SettleTime - 1)
+		time.Sleep(watch.SettleTime - time.Nanosecond)
 		reload(t, false, "unchanged 1 retry")
 		replaceBy("two")(t, dir, "", nil, "2")
 		reload(t, false, "success 2 news")

@@ -39,78 +39,32 @@ func TestFault(t *testing.T) {
 		{"expired", func(_, _, p certificatetest.Pair) (cert, key []byte) { return p.Cert, p.Key }, "it expired at"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ca := certificatetest.New(t, "ca")
-				good, other := ca.Issue(t, "good.example", year), ca.Issue(t, "other.example", year)
-				dir := t.TempDir()
-				cert, key := good.Write(t, dir)
-				var reports []certificate.Reload
-				s := open(t, certificate.Files{ServerCert: cert, ServerKey: key}, func(r certificate.Reload) { reports = append(reports, r) })
-				badCert, badKey := tt.files(good, other, ca.Issue(t, "expired.example", -time.Hour))
-				certificatetest.Write(t, cert, badCert)
-				certificatetest.Write(t, key, badKey)
+			ca := certificatetest.New(t, "ca")
+			good, other := ca.Issue(t, "good.example", year), ca.Issue(t, "other.example", year)
+			dir := t.TempDir()
+			cert, key := good.Write(t, dir)
+			var reports []certificate.Reload
+			s := open(t, certificate.Files{ServerCert: cert, ServerKey: key}, func(r certificate.Reload) { reports = append(reports, r) })
+			badCert, badKey := tt.files(good, other, ca.Issue(t, "expired.example", -time.Hour))
+			certificatetest.Write(t, cert, badCert)
+			certificatetest.Write(t, key, badKey)
 
-				if got := s.Look(); got != watch.SettleTime || len(reports) != 0 || s.Status()[0].Err != nil {
-					t.Errorf("Look() = %v with reports %v, want another look after %v and no report", got, reports, watch.SettleTime)
-				}
-				time.Sleep(watch.SettleTime - time.Nanosecond)
-				if got := s.Look(); got != 1 || len(reports) != 0 {
-					t.Errorf("Look() = %v with reports %v, want another look after 1ns and no report", got, reports)
-				}
-				time.Sleep(time.Nanosecond)
-				for range 3 { // the fault is reported once
-					if got := s.Look(); got != 0 || len(reports) != 1 {
-						t.Fatalf("Look() = %v with reports %v, want 1 report", got, reports)
-					}
-				}
-				r := reports[0]
-				if r.Result != watch.Failed || r.Err == nil || !strings.Contains(r.Err.Error(), tt.want) || !strings.Contains(r.Err.Error(), dir) || strings.Contains(r.Err.Error(), "BEGIN") {
-					t.Errorf("report = %+v, want a failure with the file and %q, and nothing of its content", r, tt.want)
-				}
-				if st := s.Status(); len(st) != 1 || st[0].Err == nil || st[0].Serials[0] != good.Serial {
-					t.Errorf("Status() = %+v, want the fault and the good pair", st)
-				}
-				if got := presented(t, s); got != good.Serial {
-					t.Errorf("certificate = %s, want the good one: %s", got, good.Serial)
-				}
-				if all := s.Reload(); len(all) != 1 || all[0].Result != watch.Failed || len(reports) != 2 {
-					t.Errorf("Reload() = %+v with reports %v, want a failure, reported again", all, reports)
-				}
-
-				other.Write(t, dir)
-				if s.Look(); len(reports) != 3 || reports[2].Result != watch.Loaded {
-					t.Errorf("reports = %+v, want that the other pair applies", reports)
-				}
-				if st := s.Status(); st[0].Err != nil || presented(t, s) != other.Serial {
-					t.Errorf("Status() = %+v, want the other pair and no fault", st)
-				}
-			})
+			all := s.Reload()
+			if err := all[0].Err; len(all) != 1 || all[0].Result != watch.Failed || err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "BEGIN") {
+				t.Errorf("Reload() = %+v, want a failure with the file and %q, and nothing of its content", all, tt.want)
+			}
+			if st := s.Status(); len(st) != 1 || st[0].Err == nil || st[0].Serials[0] != good.Serial || presented(t, s) != good.Serial {
+				t.Errorf("Status() = %+v with certificate %s, want the fault and the good pair, %s", st, presented(t, s), good.Serial)
+			}
+			other.Write(t, dir)
+			if s.Look(); len(reports) != 2 || reports[0].Result != watch.Failed || reports[1].Result != watch.Loaded {
+				t.Errorf("reports = %+v, want the fault, and that the other pair applies", reports)
+			}
+			if st := s.Status(); st[0].Err != nil || presented(t, s) != other.Serial {
+				t.Errorf("Status() = %+v, want the other pair and no fault", st)
+			}
 		})
 	}
-}
-
-// TestFaultIsGone puts the active key back after a fault that was reported, and after one that was not.
-func TestFaultIsGone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		good := certificatetest.New(t, "ca").Issue(t, "good.example", year)
-		cert, key := good.Write(t, t.TempDir())
-		var reports []certificate.Reload
-		s := open(t, certificate.Files{ServerCert: cert, ServerKey: key}, func(r certificate.Reload) { reports = append(reports, r) })
-		for _, settled := range []bool{false, true} {
-			certificatetest.Write(t, key, []byte("none"))
-			s.Look()
-			if settled {
-				time.Sleep(watch.SettleTime)
-				s.Look()
-			}
-			certificatetest.Write(t, key, good.Key)
-			s.Look()
-			want := map[bool]int{false: 0, true: 2}[settled]
-			if len(reports) != want || settled && (reports[0].Result != watch.Failed || reports[1].Result != watch.Unchanged) {
-				t.Errorf("reports = %+v, want %d: a failure, and that it is gone", reports, want)
-			}
-		}
-	})
 }
 
 // TestHalfOfCAs writes a file of CAs in place, one after the other: it is valid with the first one already.
