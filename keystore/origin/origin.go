@@ -18,10 +18,10 @@ func PortOf(u *url.URL) string { return cmp.Or(u.Port(), usual[u.Scheme]) }
 // port unless that is the usual one.
 func Of(u *url.URL) string {
 	host := strings.ToLower(u.Hostname())
-	if addr, err := netip.ParseAddr(host); err == nil {
-		host = addr.String() // the shortest form of IPv6
-	}
-	if strings.Contains(host, ":") {
+	if strings.Contains(host, ":") { // IPv6, in its shortest form
+		if addr, err := netip.ParseAddr(host); err == nil {
+			host = addr.String()
+		}
 		host = "[" + host + "]"
 	}
 	if port := strings.TrimLeft(u.Port(), "0"); port != "" && port != usual[u.Scheme] {
