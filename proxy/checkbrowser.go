@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/origin"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -45,8 +46,8 @@ func browserFaults(k *keystore.Key, exposed []string, o *Options) (texts []strin
 	switch {
 	case k.Browser.Cookie && o.PublicURL == nil:
 		texts = append(texts, "no cookie is accepted without --public-url, the origin of the pages that send it")
-	case k.Browser.Cookie && !slices.Contains(k.Browser.Origins, originOf(o.PublicURL)):
-		texts = append(texts, "no cookie is accepted unless origins has that of --public-url, "+originOf(o.PublicURL))
+	case k.Browser.Cookie && !slices.Contains(k.Browser.Origins, origin.Of(o.PublicURL)):
+		texts = append(texts, "no cookie is accepted unless origins has that of --public-url, "+origin.Of(o.PublicURL))
 	}
 	return texts
 }
