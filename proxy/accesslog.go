@@ -65,8 +65,8 @@ func (x *exchange) log(took time.Duration) {
 		decision = "allow"
 	}
 	e.Str("request_id", x.id).Str("method", logMethod(w.request.Method))
-	if x.trace.parent != "" {
-		e.Str("trace_id", x.trace.id()).Str("span_id", x.trace.span())
+	if x.trace.Parent != "" {
+		e.Str("trace_id", x.trace.ID()).Str("span_id", x.trace.Span())
 	}
 	if route := x.routeLabel(); route != "" {
 		e.Str("route", route)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/connection"
+	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/stats"
 )
@@ -23,7 +24,7 @@ type exchange struct {
 	proxy   *Proxy
 	started time.Time
 	id      string // request ID
-	trace   trace
+	trace   header.Trace
 
 	client       netip.Addr
 	forwardedFor string // X-Forwarded-For to send upstream
@@ -44,12 +45,12 @@ type exchange struct {
 // newExchange begins an exchange.
 func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	now := time.Now()
-	x := &exchange{proxy: p, started: now, id: p.requestID(r), trace: traceOf(r.Header), ctx: r.Context()}
+	x := &exchange{proxy: p, started: now, id: p.requestID(r), trace: header.TraceOf(r.Header), ctx: r.Context()}
 	x.response.begin(w, r, x)
 	x.body.begin(x.response.control, r, now, p.opts.MaxBody)
 	var readable bool
-	if x.client, x.forwardedFor, readable = clientIP(r, p.opts.TrustedProxies); !readable {
-		p.warnUnreadable(peerIP(r))
+	if x.client, x.forwardedFor, readable = header.Client(r, p.opts.TrustedProxies); !readable {
+		p.warnUnreadable(header.PeerIP(r))
 	}
 	x.body.client = x.client
 	return x
@@ -156,7 +157,7 @@ var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
 // requestID returns a request's ID: the one that a trusted peer sent, or a new one.
 func (p *Proxy) requestID(r *http.Request) string {
-	if len(p.opts.TrustedProxies) > 0 && contains(p.opts.TrustedProxies, peerIP(r)) {
+	if len(p.opts.TrustedProxies) > 0 && header.Contains(p.opts.TrustedProxies, header.PeerIP(r)) {
 		if id := r.Header.Get("X-Request-Id"); requestIDPattern.MatchString(id) {
 			return id
 		}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -90,7 +91,7 @@ type forwarding struct {
 // upgradeHeader returns the headers that ReverseProxy sees of the client's: those that ask to upgrade, if that is
 // allowed. It would copy and clean the others only for rewrite to build them anew.
 func (f *forwarding) upgradeHeader() http.Header {
-	if f.Websocket && hasToken(f.in.Header["Connection"], "Upgrade") {
+	if f.Websocket && header.HasToken(f.in.Header["Connection"], "Upgrade") {
 		return http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}
 	}
 	return http.Header{}
@@ -128,7 +129,7 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	switch {
 	case res.StatusCode < 100:
 		return errors.New("the upstream's status is none")
-	case switching && (!f.Websocket || !isWebsocketResponse(res.Header)):
+	case switching && (!f.Websocket || !header.IsWebsocketResponse(res.Header)):
 		return errors.New("the upstream switched protocols unasked")
 	}
 	if f.in.Context().Err() != nil && f.ctx.Err() == nil { // it has outlived its client

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -47,7 +48,7 @@ func (p *Proxy) cleanTrailers(trailers http.Header) {
 // protocols ReverseProxy has not removed those for one hop.
 func (p *Proxy) cleanResponseHeader(h http.Header, switching bool) {
 	upgrade := h["Upgrade"]
-	removeListed(h, h["Connection"])
+	header.RemoveListed(h, h["Connection"])
 	for name := range h {
 		if p.dropsFromResponse(name) {
 			delete(h, name)
@@ -75,5 +76,5 @@ func (p *Proxy) dropsFromTrailer(name string) bool {
 // hop; Set-Cookie, since clients have keys and need no session of the upstream; Alt-Svc, which would lead around the
 // gate; those that look like the gate's own words; and those about origins, if the gate sets them.
 func (p *Proxy) dropsFromResponse(name string) bool {
-	return isHopByHop(name) || name == "Set-Cookie" || name == "Alt-Svc" || strings.HasPrefix(name, ownPrefix) || p.cors != nil && strings.HasPrefix(name, "Access-Control-")
+	return header.IsHopByHop(name) || name == "Set-Cookie" || name == "Alt-Svc" || strings.HasPrefix(name, header.OwnPrefix) || p.cors != nil && strings.HasPrefix(name, "Access-Control-")
 }

@@ -91,6 +91,12 @@ func TestImportsRunOneWay(t *testing.T) {
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/rs/zerolog"},
 		},
+		"proxy/header": {
+			own:   []string{"proxy/route"},
+			avoid: []string{"os"},
+			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
+			only:  []string{},
+		},
 		"proxy/limit": {
 			own:   []string{"keystore", "keystore/edit", "keystore/watch"},
 			avoid: []string{"net/http"},
@@ -123,7 +129,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/header", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

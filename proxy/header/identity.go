@@ -1,7 +1,6 @@
-package proxy
+package header
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 )
@@ -9,21 +8,10 @@ import (
 // The headers by which the gate tells the upstream who called, with Options.IdentityHeaders. No client's header and no
 // header of an upstream's response that begins like them is passed on, whether the option is set or not.
 const (
-	ownPrefix      = "X-Flowlatch-"
-	keyIDHeader    = ownPrefix + "Key-Id"
-	chatflowHeader = ownPrefix + "Chatflow"
+	OwnPrefix = "X-Flowlatch-"
+	KeyID     = OwnPrefix + "Key-Id"
+	Chatflow  = OwnPrefix + "Chatflow"
 )
-
-// addIdentity tells the upstream which key opened the chatflow, and which chatflow that is. A request that passes without
-// a key, because the chatflow is public, has no key ID; one that names no chatflow has no chatflow.
-func (a *authorization) addIdentity(h http.Header) {
-	if a.Opens {
-		h[keyIDHeader] = []string{a.Key.ID}
-	}
-	if a.question.Chatflow != "" {
-		h[chatflowHeader] = []string{a.question.Chatflow}
-	}
-}
 
 // claimsIdentity reports whether a header says who a client is, where it is, or under which name it called. Proxies and
 // identity providers set these, and applications behind them believe what is there; from a client they are a claim
@@ -55,7 +43,7 @@ var (
 		"Remote-", "Client-Cert", "Ssl-", "Cf-Connecting-", "Cf-Access-", "Cf-Pseudo-", "Tailscale-User-", // Client-Cert: RFC 9440
 	}
 	identityPrefixesX = []string{
-		ownPrefix,
+		OwnPrefix,
 		"X-Forwarded-", "X-Original-", "X-Real-", "X-Remote-",
 		"X-Auth-Request-", "X-Authenticated-", "X-Consumer-", "X-Credential-", "X-Webauth-", "X-Authentik-", "X-Pomerium-", "X-Vouch-", // authenticating proxies
 		"X-Ssl-", "X-Client-Cert", "X-Client-Dn", "X-Client-Verify", // client certificates

@@ -1,4 +1,4 @@
-package proxy
+package header
 
 import (
 	"net/http"
@@ -11,7 +11,7 @@ import (
 
 // TestIdentityTable compares the table of headers that claim an identity with the code, in both directions.
 func TestIdentityTable(t *testing.T) {
-	page, err := os.ReadFile("../docs/routes.md")
+	page, err := os.ReadFile("../../docs/routes.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,12 +35,12 @@ func TestIdentityTable(t *testing.T) {
 		if m[2] == "*" {
 			name += "x"
 		}
-		if !dropsFromRequest(name) {
+		if !DropsFromRequest(name) {
 			t.Errorf("docs/routes.md says that %s%s is removed, and it is not", m[1], m[2])
 		}
 	}
 	for name, documented := range inCode {
-		if !documented && !strings.HasPrefix(name, ownPrefix) && !slices.Contains([]string{"X-", "Key-Id", "Chatflow"}, name) {
+		if !documented && !strings.HasPrefix(name, OwnPrefix) && !slices.Contains([]string{"X-", "Key-Id", "Chatflow"}, name) {
 			t.Errorf("%s is removed, and docs/routes.md does not say so", name)
 		}
 	}
