@@ -18,11 +18,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/cors"
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/connection"
+	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 	"github.com/flowlatch/flowlatch/proxy/stats"
@@ -45,7 +45,7 @@ type Proxy struct {
 	credentials     credentials
 	failures        *Failures
 	unreadable      unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
-	cors            *cors.Cors      // nil if the upstream answers browsers
+	cors            *header.CORS    // nil if the upstream answers browsers
 
 	lingering *connection.Lingering
 	inflight  inflight
@@ -65,7 +65,7 @@ type Proxy struct {
 func New(o Options) (*Proxy, error) {
 	o.setDefaults()
 	p := &Proxy{
-		opts: o, dial: dialUpstream, failures: NewFailures(o.FailureLimit), cors: newCORS(o.CORSOrigins),
+		opts: o, dial: dialUpstream, failures: NewFailures(o.FailureLimit), cors: header.NewCORS(o.CORSOrigins),
 		sampler: logSampler{log: o.Log}, errorLog: log.New(logWriter{o.Log}, "", 0),
 	}
 	var err error
@@ -101,7 +101,7 @@ func New(o Options) (*Proxy, error) {
 // tables returns the table of the exposed routes and that of all.
 func tables(o Options) (exposed, known *route.Table, err error) {
 	known, err = route.NewTable(o.Routes)
-	if err := errors.Join(route.ValidateExpose(o.Expose, o.Routes), ValidateOrigins(o.CORSOrigins), route.ValidatePrefix(o.PathPrefix), err); err != nil {
+	if err := errors.Join(route.ValidateExpose(o.Expose, o.Routes), header.ValidateOrigins(o.CORSOrigins), route.ValidatePrefix(o.PathPrefix), err); err != nil {
 		return nil, nil, err
 	}
 	var open []*route.Route
@@ -152,7 +152,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !x.Allowed:
 		x.refuse(p.limitFailures(x))
 	case x.Preflight && p.cors != nil:
-		p.answerPreflight(x, r)
+		p.cors.AnswerPreflight(&x.response, r)
 	default:
 		x.forward(r)
 	}

@@ -8,20 +8,8 @@ import (
 
 // upstreamHeader returns the headers of the request to the upstream, given those of the client's.
 func (f *forwarding) upstreamHeader(in http.Header) http.Header {
-	p := f.proxy
-	preset, publicURL := p.opts.Preset, p.opts.PublicURL
-	h := make(http.Header, len(in)+4)
-	for name, values := range in {
-		if !header.DropsFromRequest(name) && !preset.DropsHeader(name) {
-			h[name] = values
-		}
-	}
-	header.RemoveListed(h, in["Connection"])
-	for _, name := range []string{"Content-Type", "Content-Encoding"} {
-		if v, ok := in[name]; ok && !f.Preflight {
-			h[name] = v // a client's Connection header must not remove what says how to read the body
-		}
-	}
+	o := &f.proxy.opts
+	h := header.ForUpstream(in, o.Preset)
 	if f.buffered != nil {
 		h["Content-Type"] = []string{"application/json"} // as it was read
 	}
@@ -29,14 +17,14 @@ func (f *forwarding) upstreamHeader(in http.Header) http.Header {
 	h["X-Request-Id"] = []string{f.id}
 	f.trace.Pass(in, h)
 	if f.credential != "" {
-		h[preset.CredentialHeader] = []string{f.credential}
+		h[o.Preset.CredentialHeader] = []string{f.credential}
 	}
-	if p.opts.IdentityHeaders && !f.Preflight {
+	if o.IdentityHeaders {
 		f.addIdentity(h)
 	}
-	if publicURL != nil {
-		h["X-Forwarded-Host"] = []string{publicURL.Host}
-		h["X-Forwarded-Proto"] = []string{publicURL.Scheme}
+	if u := o.PublicURL; u != nil {
+		h["X-Forwarded-Host"] = []string{u.Host}
+		h["X-Forwarded-Proto"] = []string{u.Scheme}
 	}
 	return h
 }

@@ -65,7 +65,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{},
 		},
 		"internal/config": {
-			own:   []string{"proxy", "proxy/admin/signin", "proxy/limit", "proxy/route", "proxy/certificate", "proxy/token", "keystore", "keystore/flowise", "keystore/strictyaml", "keystore/watch"},
+			own:   []string{"proxy", "proxy/admin/signin", "proxy/header", "proxy/limit", "proxy/route", "proxy/certificate", "proxy/token", "keystore", "keystore/flowise", "keystore/strictyaml", "keystore/watch"},
 			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
@@ -95,7 +95,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			own:   []string{"proxy/route"},
 			avoid: []string{"os"},
 			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
-			only:  []string{},
+			only:  []string{"github.com/rs/cors"},
 		},
 		"proxy/limit": {
 			own:   []string{"keystore", "keystore/edit", "keystore/watch"},

@@ -20,15 +20,15 @@ func TestConnectionNamesManyHeaders(t *testing.T) {
 	}
 	done := make(chan struct{})
 	go func() {
-		RemoveListed(h, []string{strings.Repeat("close,", 10*headers), "x-LAST"})
+		removeListed(h, []string{strings.Repeat("close,", 10*headers), "x-LAST"})
 		close(done)
 	}()
 	select {
 	case <-done:
 		if len(h) != headers+1 || h.Get("X-Kept") != "yes" || len(h["X-Last"]) != 0 {
-			t.Errorf("RemoveListed left %d headers, X-Kept %q, X-Last %q, want all but X-Last", len(h), h["X-Kept"], h["X-Last"])
+			t.Errorf("removeListed left %d headers, X-Kept %q, X-Last %q, want all but X-Last", len(h), h["X-Kept"], h["X-Last"])
 		}
 	case <-time.After(20 * time.Second):
-		t.Error("RemoveListed took more than 20 s")
+		t.Error("removeListed took more than 20 s")
 	}
 }

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// The headers by which the gate tells the upstream who called, with Options.IdentityHeaders. No client's header and no
-// header of an upstream's response that begins like them is passed on, whether the option is set or not.
+// The headers by which the gate tells the upstream who called, if it is asked to. No client's header and no
+// header of an upstream's response that begins like them is passed on, in any case.
 const (
-	OwnPrefix = "X-Flowlatch-"
-	KeyID     = OwnPrefix + "Key-Id"
-	Chatflow  = OwnPrefix + "Chatflow"
+	ownPrefix = "X-Flowlatch-"
+	KeyID     = ownPrefix + "Key-Id"
+	Chatflow  = ownPrefix + "Chatflow"
 )
 
 // claimsIdentity reports whether a header says who a client is, where it is, or under which name it called. Proxies and
@@ -43,7 +43,7 @@ var (
 		"Remote-", "Client-Cert", "Ssl-", "Cf-Connecting-", "Cf-Access-", "Cf-Pseudo-", "Tailscale-User-", // Client-Cert: RFC 9440
 	}
 	identityPrefixesX = []string{
-		OwnPrefix,
+		ownPrefix,
 		"X-Forwarded-", "X-Original-", "X-Real-", "X-Remote-",
 		"X-Auth-Request-", "X-Authenticated-", "X-Consumer-", "X-Credential-", "X-Webauth-", "X-Authentik-", "X-Pomerium-", "X-Vouch-", // authenticating proxies
 		"X-Ssl-", "X-Client-Cert", "X-Client-Dn", "X-Client-Verify", // client certificates

@@ -35,12 +35,12 @@ func TestIdentityTable(t *testing.T) {
 		if m[2] == "*" {
 			name += "x"
 		}
-		if !DropsFromRequest(name) {
+		if !dropsFromRequest(name) {
 			t.Errorf("docs/routes.md says that %s%s is removed, and it is not", m[1], m[2])
 		}
 	}
 	for name, documented := range inCode {
-		if !documented && !strings.HasPrefix(name, OwnPrefix) && !slices.Contains([]string{"X-", "Key-Id", "Chatflow"}, name) {
+		if !documented && !strings.HasPrefix(name, ownPrefix) && !slices.Contains([]string{"X-", "Key-Id", "Chatflow"}, name) {
 			t.Errorf("%s is removed, and docs/routes.md does not say so", name)
 		}
 	}

@@ -1,17 +1,37 @@
+// Package header decides which headers pass the gate, and which of a client's are believed: its address, its trace, what of
+// requests and responses goes through, and which pages of other origins may call.
+//
+// It is pure: it does no I/O and knows no keys. Package proxy adds what the gate itself says.
 package header
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// DropsFromRequest reports whether a client's header is one that the gate sets itself or never passes, whatever the
+// ForUpstream returns what of the header of a client's request goes upstream. The values are those of in.
+func ForUpstream(in http.Header, preset *route.Preset) http.Header {
+	h := make(http.Header, len(in)+4) // the gate adds some
+	for name, values := range in {
+		if !dropsFromRequest(name) && !preset.DropsHeader(name) {
+			h[name] = values
+		}
+	}
+	removeListed(h, in["Connection"])
+	for _, name := range []string{"Content-Type", "Content-Encoding"} {
+		if v, ok := in[name]; ok {
+			h[name] = v // Connection must not remove what says how to read the body
+		}
+	}
+	return h
+}
+
+// dropsFromRequest reports whether a client's header is one that the gate sets itself or never passes, whatever the
 // upstream is. name is in the canonical form of package textproto. A name with other characters than letters, digits
 // and hyphens counts as one, because servers that turn names into variables take X_Forwarded_For and X.Forwarded.For
 // for X-Forwarded-For.
-func DropsFromRequest(name string) bool {
+func dropsFromRequest(name string) bool {
 	for i := range len(name) {
 		if c := name[i]; c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
 			return true
@@ -25,44 +45,5 @@ func DropsFromRequest(name string) bool {
 		"Http2-Settings", "Expect": // for this hop
 		return true
 	}
-	return IsHopByHop(name) || claimsIdentity(name)
-}
-
-// IsHopByHop reports whether a header is for one hop only, in requests and responses (RFC 9110, section 7.6.1). name is
-// in canonical form.
-func IsHopByHop(name string) bool {
-	switch name {
-	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
-		return true
-	}
-	return false
-}
-
-// IsWebsocketResponse reports whether the headers of a 101 say that the connection now speaks websocket.
-func IsWebsocketResponse(h http.Header) bool {
-	return route.IsWebsocket(h) && HasToken(h["Connection"], "Upgrade")
-}
-
-// HasToken reports whether a header that is a list of tokens has one, in any case (RFC 9110, section 5.6.1).
-func HasToken(header []string, token string) bool {
-	for _, value := range header {
-		for item := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(strings.Trim(item, " \t"), token) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// RemoveListed removes the headers that a Connection header names. It looks at each name once: both may be many, and
-// the client need not have a key.
-func RemoveListed(h http.Header, connection []string) {
-	for _, value := range connection {
-		for item := range strings.SplitSeq(value, ",") {
-			if item != "close" && item != "keep-alive" { // the usual ones
-				delete(h, http.CanonicalHeaderKey(strings.Trim(item, " \t")))
-			}
-		}
-	}
+	return isHopByHop(name) || claimsIdentity(name)
 }

@@ -1,0 +1,59 @@
+package header
+
+import (
+	"net/http"
+	"strings"
+)
+
+// CleanResponse removes from the header of an upstream's response what is not for clients. ownCORS says that the gate
+// itself sets the headers about origins, see [CORS]; the list of headers that pages may read stays, and CORS adds to it.
+func CleanResponse(h http.Header, ownCORS bool) {
+	exposed := h[exposeHeaders]
+	CleanInterim(h, ownCORS)
+	if exposed != nil {
+		h[exposeHeaders] = exposed
+	}
+}
+
+// CleanInterim does so with an interim response (1xx), to which CORS adds nothing.
+func CleanInterim(h http.Header, ownCORS bool) {
+	removeListed(h, h["Connection"])
+	for name := range h {
+		if dropsFromResponse(name, ownCORS) {
+			delete(h, name)
+		}
+	}
+}
+
+// CleanSwitch does so with a response that switches protocols, from which ReverseProxy has not removed the headers for one
+// hop.
+func CleanSwitch(h http.Header, ownCORS bool) {
+	upgrade := h["Upgrade"]
+	CleanInterim(h, ownCORS)
+	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, upgrade
+	for _, name := range []string{"X-Request-Id", "X-Content-Type-Options", "Deprecation", "Sunset"} {
+		delete(h, name) // ReverseProxy adds them to the gate's own
+	}
+}
+
+// CleanTrailers removes trailers that are not for clients: those that would not be as headers, and those that say how to
+// read the message or who may, for which they come too late (RFC 9110, section 6.5.1).
+func CleanTrailers(trailers http.Header, ownCORS bool) {
+	for name := range trailers {
+		switch name {
+		case "Authorization", "Www-Authenticate", "Host", "Content-Length", "Content-Type", "Content-Encoding", "Content-Range":
+			delete(trailers, name)
+		default:
+			if dropsFromResponse(name, ownCORS) {
+				delete(trailers, name)
+			}
+		}
+	}
+}
+
+// dropsFromResponse reports whether a header or trailer of an upstream's response is not for clients: those for one
+// hop; Set-Cookie, since clients have keys and need no session of the upstream; Alt-Svc, which would lead around the
+// gate; those that look like the gate's own words; and those about origins, if the gate sets them.
+func dropsFromResponse(name string, ownCORS bool) bool {
+	return isHopByHop(name) || name == "Set-Cookie" || name == "Alt-Svc" || strings.HasPrefix(name, ownPrefix) || ownCORS && strings.HasPrefix(name, "Access-Control-")
+}
