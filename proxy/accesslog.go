@@ -65,7 +65,7 @@ func (x *exchange) log(took time.Duration) {
 		decision = "allow"
 	}
 	e.Str("request_id", x.id).Str("method", logMethod(w.request.Method))
-	if x.trace.Parent != "" {
+	if x.trace != "" {
 		e.Str("trace_id", x.trace.ID()).Str("span_id", x.trace.Span())
 	}
 	if route := x.routeLabel(); route != "" {

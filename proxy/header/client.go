@@ -3,21 +3,21 @@ package header
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
-// Client returns the address of the client and the chain to send upstream as X-Forwarded-For, and whether the
-// header that a trusted peer sent could be read as far as it matters.
+// Client returns the address of the client and the chain to send upstream as X-Forwarded-For. unreadable is the peer, if it
+// is trusted and the header that it sent cannot be read as far as it matters.
 //
 // Only a trusted peer is believed about who its client is. The chain is read from the right: the first address that is
 // not a trusted proxy's is the client, and everything to the left of it is whatever the client wrote. It is cut off,
 // because Flowise believes the leftmost address (TRUST_PROXY, on since 3.0.8) and counts its rate limits by it.
-func Client(r *http.Request, trusted []netip.Prefix) (client netip.Addr, chain string, readable bool) {
-	peer := PeerIP(r)
-	chain = peer.String()
-	client = peer
-	if !Contains(trusted, peer) {
-		return client, chain, true
+func Client(r *http.Request, trusted []netip.Prefix) (client netip.Addr, chain string, unreadable netip.Addr) {
+	peer := peerIP(r)
+	client, chain = peer, peer.String()
+	if !contains(trusted, peer) {
+		return client, chain, unreadable
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
@@ -27,15 +27,15 @@ func Client(r *http.Request, trusted []netip.Prefix) (client netip.Addr, chain s
 		}
 		addr, ok := forwardedAddr(hop)
 		if !ok {
-			return client, chain, false // nothing to the left of a malformed address can be relied on
+			return client, chain, peer // nothing to the left of a malformed address can be relied on
 		}
 		client = addr
 		chain = client.String() + ", " + chain
-		if !Contains(trusted, client) {
+		if !contains(trusted, client) {
 			break
 		}
 	}
-	return client, chain, true
+	return client, chain, unreadable
 }
 
 // forwardedAddr parses an element of X-Forwarded-For. The header has no standard: some proxies add the client's port
@@ -56,8 +56,7 @@ func forwardedAddr(s string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), err == nil
 }
 
-// PeerIP returns the address of the client at the other end of the connection.
-func PeerIP(r *http.Request) netip.Addr {
+func peerIP(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
@@ -65,12 +64,6 @@ func PeerIP(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap().WithZone("")
 }
 
-// Contains reports whether a network has an address.
-func Contains(prefixes []netip.Prefix, a netip.Addr) bool {
-	for _, p := range prefixes {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+func contains(networks []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) })
 }

@@ -6,12 +6,10 @@ import (
 	"strings"
 )
 
-// Trace is the trace that a client's request belongs to (W3C Trace Context). The gate emits no spans, so it never
-// makes a trace, and sends the client's on as it is. It is text that a client chose, and is logged: what is not exactly
-// of the form counts as none.
-type Trace struct {
-	Parent string // the traceparent to send on; empty if there is none
-}
+// Trace is the traceparent of a client's request (W3C Trace Context), as it is sent on; empty if there is none. The gate
+// emits no spans, so it never makes a trace. It is text that a client chose, and is logged: what is not exactly of the form
+// counts as none.
+type Trace string
 
 // traceparent matches version, trace ID, parent ID and flags, and what versions after 00 may add.
 var traceparent = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$`)
@@ -20,14 +18,14 @@ var traceparent = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16
 func TraceOf(h http.Header) Trace {
 	values := h["Traceparent"]
 	if len(values) != 1 {
-		return Trace{}
+		return ""
 	}
 	m := traceparent.FindStringSubmatch(values[0])
 	switch {
 	case m == nil, m[1] == "ff", m[2] == "00000000000000000000000000000000", m[3] == "0000000000000000", m[1] == "00" && m[5] != "":
-		return Trace{}
+		return ""
 	case m[1] == "00":
-		return Trace{values[0]}
+		return Trace(values[0])
 	}
 	// Of an unknown version only these fields can be relied on, and of its flags whether the trace is sampled; they are
 	// sent on as version 00 would ("Versioning of traceparent").
@@ -35,12 +33,12 @@ func TraceOf(h http.Header) Trace {
 	if strings.ContainsAny(m[4][1:], "13579bdf") {
 		flags = "01"
 	}
-	return Trace{"00-" + m[2] + "-" + m[3] + "-" + flags}
+	return Trace("00-" + m[2] + "-" + m[3] + "-" + flags)
 }
 
 // ID is the trace's ID, and Span that of the client's span; there must be a trace.
-func (t Trace) ID() string   { return t.Parent[3:35] }
-func (t Trace) Span() string { return t.Parent[36:52] }
+func (t Trace) ID() string   { return string(t[3:35]) }
+func (t Trace) Span() string { return string(t[36:52]) }
 
 // maxTracestate is how much of a tracestate is passed on, in bytes: as much as the standard asks every hop to pass.
 const maxTracestate = 512
@@ -48,10 +46,10 @@ const maxTracestate = 512
 // Pass puts the trace into the headers of the request to the upstream, in place of what the client sent. The tracestate
 // is for vendors to read; it only has to be printable and short.
 func (t Trace) Pass(in, out http.Header) {
-	if t.Parent == "" {
+	if t == "" {
 		return // there is nothing that a tracestate could be the state of
 	}
-	out["Traceparent"] = []string{t.Parent}
+	out["Traceparent"] = []string{string(t)}
 	state := strings.Join(in["Tracestate"], ",")
 	if state != "" && len(state) <= maxTracestate && !strings.ContainsFunc(state, func(r rune) bool { return r < ' ' || r > '~' }) {
 		out["Tracestate"] = in["Tracestate"]
