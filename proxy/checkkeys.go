@@ -8,6 +8,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // CheckKeyFile returns what in a key file makes no sense before this kind of upstream, or nil.
@@ -52,4 +53,28 @@ func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// CheckBrowser adds warnings to a key file's about browser tokens that no request could use.
+func CheckBrowser(s *keystore.Snapshot, o *Options) {
+	if !s.AnyBrowser() {
+		return
+	}
+	exposed := slices.ContainsFunc(o.Routes, func(r *route.Route) bool {
+		return slices.Contains(browserGroups, r.Group) && slices.Contains(o.Expose, r.Group)
+	})
+	warn := func(k *keystore.Key, text string) {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s: key %q: browser: %s", k.Place(), k.ID, text))
+	}
+	for _, k := range s.Keys() {
+		switch {
+		case k.Browser == nil:
+		case !exposed:
+			warn(k, "no route is exposed that browser tokens are for, which are those of the groups predict and widget")
+		case k.Browser.Cookie && o.PublicURL == nil:
+			warn(k, "no cookie is accepted without --public-url, the origin of the pages that send it")
+		case k.Browser.Cookie && !slices.Contains(k.Browser.Origins, token.OriginOf(o.PublicURL)):
+			warn(k, "no cookie is accepted unless origins has that of --public-url, "+token.OriginOf(o.PublicURL))
+		}
+	}
 }

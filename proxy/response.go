@@ -149,7 +149,7 @@ func (x *exchange) addHeader(h http.Header) {
 	x.announceEnd(h)
 	x.addLimitHeader(h)
 	if x.question.Page.Cookie {
-		keepPrivate(h)
+		header.KeepPrivate(h)
 	}
 }
 

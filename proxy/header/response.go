@@ -2,6 +2,7 @@ package header
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -56,4 +57,13 @@ func CleanTrailers(trailers http.Header, ownCORS bool) {
 // gate; those that look like the gate's own words; and those about origins, if the gate sets them.
 func dropsFromResponse(name string, ownCORS bool) bool {
 	return isHopByHop(name) || name == "Set-Cookie" || name == "Alt-Svc" || strings.HasPrefix(name, ownPrefix) || ownCORS && strings.HasPrefix(name, "Access-Control-")
+}
+
+// KeepPrivate marks a response to a request with a cookie as one visitor's. Caches that do not store responses to
+// requests with Authorization store those to requests with cookies. A page of another origin must not read it in any case.
+func KeepPrivate(h http.Header) {
+	delete(h, "Access-Control-Allow-Credentials")
+	if !slices.ContainsFunc(h["Cache-Control"], func(v string) bool { return strings.Contains(v, "no-store") }) {
+		h["Cache-Control"] = []string{"private"}
+	}
 }
