@@ -2,10 +2,13 @@ package header
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // TestConnectionNamesManyHeaders has many headers and a Connection header that names more: looking up each of these
@@ -31,4 +34,28 @@ func TestConnectionNamesManyHeaders(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Error("removeListed took more than 20 s")
 	}
+}
+
+// FuzzConnection: whatever Connection says, no header that it names passes, nor itself, and every other one does; only what
+// says how to read a request's body cannot be named.
+func FuzzConnection(f *testing.F) {
+	for _, connection := range []string{"", "close", "X-Kept", "keep-alive, x-kept", ",,X-KEPT\t,", "x-kept;q=1", "\"X-Kept\"", "content-type", "X Kept", "X-Kept,upgrade"} {
+		f.Add(connection, "X-Kept")
+		f.Add(connection, "Content-Type")
+	}
+	f.Fuzz(func(t *testing.T, connection, name string) {
+		if name = http.CanonicalHeaderKey(name); dropsFromRequest(name) || dropsFromResponse(name, false) || route.Flowise().DropsHeader(name) {
+			return
+		}
+		listed := slices.ContainsFunc(strings.Split(connection, ","), func(item string) bool { return strings.EqualFold(strings.Trim(item, " \t"), name) })
+		in := func() http.Header { return http.Header{"Connection": {connection}, name: {"value"}} }
+		request, response := ForUpstream(in(), route.Flowise()), in()
+		CleanResponse(response, false)
+		if want := !listed || name == "Content-Type" || name == "Content-Encoding"; len(request) > 1 || (len(request) == 1) != want {
+			t.Errorf("ForUpstream of %s and Connection %q = %v, want it there: %t", name, connection, request, want)
+		}
+		if want := !listed || name == exposeHeaders; len(response) > 1 || (len(response) == 1) != want {
+			t.Errorf("CleanResponse of %s and Connection %q = %v, want it there: %t", name, connection, response, want)
+		}
+	})
 }
