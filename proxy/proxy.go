@@ -22,6 +22,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/connection"
+	"github.com/flowlatch/flowlatch/proxy/credential"
 	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
@@ -37,12 +38,12 @@ type Proxy struct {
 	dial      dialer
 	transport roundTripper
 
-	connections     *connection.Set // of clients
-	upstream        upstreamShare   // who may be at the upstream
-	bodyBudget      *share          // bytes for bodies of clients with a valid key
-	anonymousBudget *share          // for bodies of others, for chatflows that may be public
-	unread          *share          // refusals that were not read
-	credentials     credentials
+	connections     *connection.Set  // of clients
+	upstream        upstreamShare    // who may be at the upstream
+	bodyBudget      *share           // bytes for bodies of clients with a valid key
+	anonymousBudget *share           // for bodies of others, for chatflows that may be public
+	unread          *share           // refusals that were not read
+	credentials     credential.Files // of the upstream
 	failures        *Failures
 	unreadable      unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
 	cors            *header.CORS    // nil if the upstream answers browsers
@@ -84,8 +85,8 @@ func New(o Options) (*Proxy, error) {
 	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
 	p.anonymousBudget = newShare(maxAnonymousBodies*largest, maxAddressBodies*largest)
 	p.unread = newShare(maxUnread, maxUnreadAddress)
-	p.credentials.preset = o.Preset
-	p.credentials.failed = func(path string, err error) {
+	p.credentials.Preset = o.Preset
+	p.credentials.Failed = func(path string, err error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")
 	}
 	p.messages = token.NewMessages()

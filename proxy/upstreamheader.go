@@ -3,7 +3,10 @@ package proxy
 import (
 	"net/http"
 
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/header"
+	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // upstreamHeader returns the headers of the request to the upstream, given those of the client's.
@@ -38,4 +41,36 @@ func (a *authorization) addIdentity(h http.Header) {
 	if a.question.Chatflow != "" {
 		h[header.Chatflow] = []string{a.question.Chatflow}
 	}
+}
+
+// upstreamCredential returns what to send upstream in the credential header, or nothing.
+func (p *Proxy) upstreamCredential(a authorization) (string, *problem.Error) {
+	if a.Preflight || a.Route.Access == route.Public {
+		return "", nil
+	}
+	chatflow := a.Entry
+	switch u := p.authorizationFor(chatflow); u.Mode {
+	case keystore.UpstreamForward:
+		if a.Bearer.Token != "" && a.question.Page.Token == nil { // a browser token is the gate's own
+			return p.opts.Preset.Credential(a.Bearer.Token), nil
+		}
+	case keystore.UpstreamFile:
+		if !a.Opens && (chatflow == nil || !chatflow.Public) {
+			return "", nil // let in for discovery: the upstream's own credential is not for them
+		}
+		v, err := p.credentials.Value(u.Path, a.now)
+		if err != nil {
+			return "", &problem.Error{Code: problem.UpstreamUnreachable, Detail: "the upstream cannot be reached", Reason: err.Error()}
+		}
+		return v, nil
+	}
+	return "", nil
+}
+
+// authorizationFor returns which credential is sent for a chatflow, which may be nil.
+func (p *Proxy) authorizationFor(c *keystore.Chatflow) keystore.UpstreamAuthorization {
+	if c != nil && c.UpstreamAuthorization.Mode != keystore.UpstreamDefault {
+		return c.UpstreamAuthorization
+	}
+	return p.opts.UpstreamAuthorization
 }

@@ -65,7 +65,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{},
 		},
 		"internal/config": {
-			own:   []string{"proxy", "proxy/admin/signin", "proxy/header", "proxy/limit", "proxy/route", "proxy/certificate", "proxy/token", "keystore", "keystore/flowise", "keystore/strictyaml", "keystore/watch"},
+			own:   []string{"proxy", "proxy/admin/signin", "proxy/header", "proxy/limit", "proxy/route", "proxy/certificate", "proxy/credential", "proxy/token", "keystore", "keystore/flowise", "keystore/strictyaml", "keystore/watch"},
 			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
@@ -90,6 +90,12 @@ func TestImportsRunOneWay(t *testing.T) {
 			own:   []string{"proxy", "keystore", "keystore/watch"},
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/rs/zerolog"},
+		},
+		"proxy/credential": {
+			own:   []string{"proxy/route", "keystore", "keystore/watch"},
+			avoid: []string{"net/http"},
+			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
+			only:  []string{},
 		},
 		"proxy/header": {
 			own:   []string{"proxy/route"},
@@ -129,7 +135,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/header", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/credential", "proxy/header", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

@@ -1,4 +1,5 @@
-package proxy
+// Package credential reads the credential that the upstream itself wants from files, and again when they change.
+package credential
 
 import (
 	"fmt"
@@ -9,56 +10,15 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/watch"
-	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
-
-// upstreamCredential returns what to send upstream in the credential header, or nothing.
-func (p *Proxy) upstreamCredential(a authorization) (string, *problem.Error) {
-	if a.Preflight || a.Route.Access == route.Public {
-		return "", nil
-	}
-	chatflow := a.Entry
-	switch u := p.authorizationFor(chatflow); u.Mode {
-	case keystore.UpstreamForward:
-		if a.Bearer.Token != "" && a.question.Page.Token == nil { // a browser token is the gate's own
-			return credentialOf(p.opts.Preset, a.Bearer.Token), nil
-		}
-	case keystore.UpstreamFile:
-		if !a.Opens && (chatflow == nil || !chatflow.Public) {
-			return "", nil // let in for discovery: the upstream's own credential is not for them
-		}
-		v, err := p.credentials.value(u.Path, a.now)
-		if err != nil {
-			return "", &problem.Error{Code: problem.UpstreamUnreachable, Detail: "the upstream cannot be reached", Reason: err.Error()}
-		}
-		return v, nil
-	}
-	return "", nil
-}
-
-// authorizationFor returns which credential is sent for a chatflow, which may be nil.
-func (p *Proxy) authorizationFor(c *keystore.Chatflow) keystore.UpstreamAuthorization {
-	if c != nil && c.UpstreamAuthorization.Mode != keystore.UpstreamDefault {
-		return c.UpstreamAuthorization
-	}
-	return p.opts.UpstreamAuthorization
-}
-
-// credentialOf is what stands in the credential header for a token.
-func credentialOf(p *route.Preset, token string) string {
-	if p.CredentialHeader == "Authorization" {
-		return "Bearer " + token
-	}
-	return token
-}
 
 // maxCredential is the size of the largest file with a credential that is read, in bytes.
 const maxCredential = 64 << 10
 
-// ReadCredential reads a file with the upstream's credential and returns what to send in the preset's credential
+// Read reads a file with the upstream's credential and returns what to send in the preset's credential
 // header: a token, sent as Bearer in Authorization, or there also a scheme with its credentials.
-func ReadCredential(p *route.Preset, path string) (value string, err error) {
+func Read(p *route.Preset, path string) (value string, err error) {
 	raw, err := watch.ReadFile(path, maxCredential)
 	if err != nil {
 		return "", fmt.Errorf("reading the upstream's credential: %w", err)
@@ -69,7 +29,7 @@ func ReadCredential(p *route.Preset, path string) (value string, err error) {
 	case v == "":
 		return "", fmt.Errorf("reading the upstream's credential: %s is empty", path)
 	case !two && keystore.IsToken(v):
-		return credentialOf(p, v), nil
+		return p.Credential(v), nil
 	case p.CredentialHeader != "Authorization":
 		return "", fmt.Errorf("reading the upstream's credential: %s must hold a token and nothing else, which is what %s takes as %s", path, p.Runner, p.CredentialHeader)
 	case two && keystore.IsToken(scheme) && keystore.IsToken(rest):
@@ -78,12 +38,12 @@ func ReadCredential(p *route.Preset, path string) (value string, err error) {
 	return "", fmt.Errorf("reading the upstream's credential: %s holds neither a token nor a scheme and a token", path)
 }
 
-// credentials are the files with the upstream's credentials. A file is read again when it is needed and was last read
+// Files are the files with the upstream's credentials. A file is read again when it is needed and was last read
 // credentialAge ago. If it can no longer be read, its last good content stays in use. All methods may be called
 // concurrently.
-type credentials struct {
-	preset *route.Preset
-	failed func(path string, err error) // told of a new fault of a file, while an older content is used
+type Files struct {
+	Preset *route.Preset
+	Failed func(path string, err error) // told of a new fault of a file, while an older content is used
 
 	mu    sync.Mutex             // guards the map, and the credentials in it; not held while a file is read
 	files map[string]*credential // by path
@@ -99,9 +59,9 @@ type credential struct {
 	reading chan struct{} // closed when the file has been read; nil if nobody reads it
 }
 
-// value returns the credential header for the file at path. Of the requests that need it at once, one reads the file. The
+// Value returns the credential header for the file at path. Of the requests that need it at once, one reads the file. The
 // others use what it held before, or wait if that is nothing; reading a file has a limit of time.
-func (c *credentials) value(path string, now time.Time) (string, error) {
+func (c *Files) Value(path string, now time.Time) (string, error) {
 	c.mu.Lock()
 	f := c.files[path]
 	if f == nil {
@@ -129,8 +89,8 @@ func (c *credentials) value(path string, now time.Time) (string, error) {
 }
 
 // refresh reads the file at path. The caller has set f.reading.
-func (c *credentials) refresh(f *credential, path string, now time.Time) {
-	value, err := ReadCredential(c.preset, path)
+func (c *Files) refresh(f *credential, path string, now time.Time) {
+	value, err := Read(c.Preset, path)
 	c.mu.Lock()
 	f.read = now
 	isOld, fault := err != nil && f.value != "", ""
@@ -146,12 +106,12 @@ func (c *credentials) refresh(f *credential, path string, now time.Time) {
 	f.reading = nil
 	c.mu.Unlock()
 	if isOld && isNews { // and not every credentialAge
-		c.failed(path, err)
+		c.Failed(path, err)
 	}
 }
 
-// prune forgets the files that no chatflow names any more.
-func (c *credentials) prune(s *keystore.Snapshot, always string) {
+// Prune forgets the files that no chatflow names any more.
+func (c *Files) Prune(s *keystore.Snapshot, always string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	gone := maps.Clone(c.files)
