@@ -12,6 +12,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -85,6 +86,7 @@ func New(o Options) (*Proxy, error) {
 	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
 	p.anonymousBudget = newShare(maxAnonymousBodies*largest, maxAddressBodies*largest)
 	p.unread = newShare(maxUnread, maxUnreadAddress)
+	p.unreadable.known = map[netip.Addr]bool{}
 	p.credentials.Preset = o.Preset
 	p.credentials.Failed = func(path string, err error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")

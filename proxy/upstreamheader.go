@@ -22,25 +22,17 @@ func (f *forwarding) upstreamHeader(in http.Header) http.Header {
 	if f.credential != "" {
 		h[o.Preset.CredentialHeader] = []string{f.credential}
 	}
-	if o.IdentityHeaders {
-		f.addIdentity(h)
+	if o.IdentityHeaders && f.Opens { // not so where the chatflow is public, and no key opened it
+		h[header.KeyID] = []string{f.Key.ID}
+	}
+	if o.IdentityHeaders && f.question.Chatflow != "" {
+		h[header.Chatflow] = []string{f.question.Chatflow}
 	}
 	if u := o.PublicURL; u != nil {
 		h["X-Forwarded-Host"] = []string{u.Host}
 		h["X-Forwarded-Proto"] = []string{u.Scheme}
 	}
 	return h
-}
-
-// addIdentity tells the upstream which key opened the chatflow, and which chatflow that is. A request that passes without
-// a key, because the chatflow is public, has no key ID; one that names no chatflow has no chatflow.
-func (a *authorization) addIdentity(h http.Header) {
-	if a.Opens {
-		h[header.KeyID] = []string{a.Key.ID}
-	}
-	if a.question.Chatflow != "" {
-		h[header.Chatflow] = []string{a.question.Chatflow}
-	}
 }
 
 // upstreamCredential returns what to send upstream in the credential header, or nothing.
