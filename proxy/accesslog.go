@@ -66,7 +66,8 @@ func (x *exchange) log(took time.Duration) {
 	}
 	e.Str("request_id", x.id).Str("method", logMethod(w.request.Method))
 	if x.trace != "" {
-		e.Str("trace_id", x.trace.ID()).Str("span_id", x.trace.Span())
+		trace, span := x.trace.IDs()
+		e.Str("trace_id", trace).Str("span_id", span)
 	}
 	if route := x.routeLabel(); route != "" {
 		e.Str("route", route)

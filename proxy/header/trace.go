@@ -36,9 +36,8 @@ func TraceOf(h http.Header) Trace {
 	return Trace("00-" + m[2] + "-" + m[3] + "-" + flags)
 }
 
-// ID is the trace's ID, and Span that of the client's span; there must be a trace.
-func (t Trace) ID() string   { return string(t[3:35]) }
-func (t Trace) Span() string { return string(t[36:52]) }
+// IDs returns the ID of the trace and that of the client's span; there must be a trace.
+func (t Trace) IDs() (trace, span string) { return string(t[3:35]), string(t[36:52]) }
 
 // maxTracestate is how much of a tracestate is passed on, in bytes: as much as the standard asks every hop to pass.
 const maxTracestate = 512
