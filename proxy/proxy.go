@@ -39,12 +39,12 @@ type Proxy struct {
 	dial      dialer
 	transport roundTripper
 
-	connections     *connection.Set  // of clients
-	upstream        upstreamShare    // who may be at the upstream
-	bodyBudget      *share           // bytes for bodies of clients with a valid key
-	anonymousBudget *share           // for bodies of others, for chatflows that may be public
-	unread          *share           // refusals that were not read
-	credentials     credential.Files // of the upstream
+	connections     *connection.Set // of clients
+	upstream        upstreamShare   // who may be at the upstream
+	bodyBudget      *share          // bytes for bodies of clients with a valid key
+	anonymousBudget *share          // for bodies of others, for chatflows that may be public
+	unread          *share          // refusals that were not read
+	credentials     credential.Files
 	failures        *Failures
 	unreadable      unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
 	cors            *header.CORS    // nil if the upstream answers browsers
