@@ -2,6 +2,7 @@ package header
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -17,14 +18,8 @@ func isHopByHop(name string) bool {
 
 // IsUpgrade reports whether a Connection header says that the connection switches protocols (RFC 9110, section 7.8).
 func IsUpgrade(h http.Header) bool {
-	for _, value := range h["Connection"] {
-		for item := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(strings.Trim(item, " \t"), "Upgrade") {
-				return true
-			}
-		}
-	}
-	return false
+	items := strings.Split(strings.Join(h["Connection"], ","), ",")
+	return slices.ContainsFunc(items, func(item string) bool { return strings.EqualFold(strings.Trim(item, " \t"), "Upgrade") })
 }
 
 // removeListed removes the headers that a Connection header names. It looks at each name once: both may be many, and

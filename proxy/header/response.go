@@ -19,11 +19,7 @@ func CleanResponse(h http.Header, ownCORS bool) {
 // CleanInterim does so with an interim response (1xx), to which CORS adds nothing.
 func CleanInterim(h http.Header, ownCORS bool) {
 	removeListed(h, h["Connection"])
-	for name := range h {
-		if dropsFromResponse(name, ownCORS) {
-			delete(h, name)
-		}
-	}
+	clean(h, ownCORS)
 }
 
 // CleanSwitch does so with a response that switches protocols, from which ReverseProxy has not removed the headers for one
@@ -40,23 +36,21 @@ func CleanSwitch(h http.Header, ownCORS bool) {
 // CleanTrailers removes trailers that are not for clients: those that would not be as headers, and those that say how to
 // read the message or who may, for which they come too late (RFC 9110, section 6.5.1).
 func CleanTrailers(trailers http.Header, ownCORS bool) {
-	for name := range trailers {
-		switch name {
-		case "Authorization", "Www-Authenticate", "Host", "Content-Length", "Content-Type", "Content-Encoding", "Content-Range":
-			delete(trailers, name)
-		default:
-			if dropsFromResponse(name, ownCORS) {
-				delete(trailers, name)
-			}
-		}
+	for _, name := range []string{"Authorization", "Www-Authenticate", "Host", "Content-Length", "Content-Type", "Content-Encoding", "Content-Range"} {
+		delete(trailers, name)
 	}
+	clean(trailers, ownCORS)
 }
 
-// dropsFromResponse reports whether a header or trailer of an upstream's response is not for clients: those for one
-// hop; Set-Cookie, since clients have keys and need no session of the upstream; Alt-Svc, which would lead around the
-// gate; those that look like the gate's own words; and those about origins, if the gate sets them.
-func dropsFromResponse(name string, ownCORS bool) bool {
-	return isHopByHop(name) || name == "Set-Cookie" || name == "Alt-Svc" || strings.HasPrefix(name, ownPrefix) || ownCORS && strings.HasPrefix(name, "Access-Control-")
+// clean removes what an upstream must not tell clients in a header or trailer: what is for one hop; Set-Cookie, since clients
+// have keys and need no session of the upstream; Alt-Svc, which would lead around the gate; what looks like the gate's own
+// words; and what is about origins, if the gate sets that.
+func clean(h http.Header, ownCORS bool) {
+	for name := range h {
+		if isHopByHop(name) || name == "Set-Cookie" || name == "Alt-Svc" || strings.HasPrefix(name, ownPrefix) || ownCORS && strings.HasPrefix(name, "Access-Control-") {
+			delete(h, name)
+		}
+	}
 }
 
 // KeepPrivate marks a response to a request with a cookie as one visitor's. Caches that do not store responses to
