@@ -6,10 +6,10 @@ import (
 	"slices"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/origin"
 	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy/credential"
 	"github.com/flowlatch/flowlatch/proxy/route"
-	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // CheckKeyFile returns what in a key file makes no sense before this kind of upstream, or nil.
@@ -74,8 +74,8 @@ func CheckBrowser(s *keystore.Snapshot, o *Options) {
 			warn(k, "no route is exposed that browser tokens are for, which are those of the groups predict and widget")
 		case k.Browser.Cookie && o.PublicURL == nil:
 			warn(k, "no cookie is accepted without --public-url, the origin of the pages that send it")
-		case k.Browser.Cookie && !slices.Contains(k.Browser.Origins, token.OriginOf(o.PublicURL)):
-			warn(k, "no cookie is accepted unless origins has that of --public-url, "+token.OriginOf(o.PublicURL))
+		case k.Browser.Cookie && !slices.Contains(k.Browser.Origins, origin.Of(o.PublicURL)):
+			warn(k, "no cookie is accepted unless origins has that of --public-url, "+origin.Of(o.PublicURL))
 		}
 	}
 }

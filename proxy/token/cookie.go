@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
 // sessionCookie is the cookie that may hold a browser token, where the key says so. A browser takes one of this name only over
@@ -34,7 +36,7 @@ func cookieToken(r *http.Request, publicURL *url.URL) (text, fault string) {
 // NotFromOwnPage returns why a request does not count as one that a page of the gate's own origin sent, that of publicURL;
 // nothing if it does. Scripts of pages can set none of these headers.
 func NotFromOwnPage(r *http.Request, publicURL *url.URL) string {
-	origin, site, dest := r.Header["Origin"], r.Header["Sec-Fetch-Site"], r.Header["Sec-Fetch-Dest"]
+	page, site, dest := r.Header["Origin"], r.Header["Sec-Fetch-Site"], r.Header["Sec-Fetch-Dest"]
 	switch {
 	case publicURL == nil:
 		return "cookies need --public-url"
@@ -42,9 +44,9 @@ func NotFromOwnPage(r *http.Request, publicURL *url.URL) string {
 		return "the browser does not say that a page of the same origin sent the request (Sec-Fetch-Site); it does so over HTTPS and on loopback alone"
 	case len(dest) != 1 || dest[0] != "empty" && dest[0] != "image":
 		return "the request is neither a script's nor an image's (Sec-Fetch-Dest)"
-	case len(origin) == 0 && isReading(r.Method):
+	case len(page) == 0 && isReading(r.Method):
 		return ""
-	case len(origin) != 1 || origin[0] != OriginOf(publicURL):
+	case len(page) != 1 || page[0] != origin.Of(publicURL):
 		return "the page's origin (Origin) is not that of --public-url"
 	}
 	return ""
@@ -62,10 +64,4 @@ func sessionOf(headers []string) (value string, n int) {
 		}
 	}
 	return value, n
-}
-
-// OriginOf returns the origin of a URL as browsers serialize it.
-func OriginOf(u *url.URL) string {
-	usual := map[string]string{"https": "443", "http": "80"}[u.Scheme]
-	return u.Scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), ":"+usual)
 }
