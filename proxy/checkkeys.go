@@ -7,6 +7,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/watch"
+	"github.com/flowlatch/flowlatch/proxy/credential"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -45,7 +46,7 @@ func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route)
 		if u := c.UpstreamAuthorization; u.Mode == keystore.UpstreamFile && !hangs {
 			err, known := read[u.Path]
 			if !known {
-				_, err = ReadCredential(p, u.Path)
+				_, err = credential.Read(p, u.Path)
 				read[u.Path] = err
 				if err == nil {
 					warnOfReaders(s, c, u.Path)
