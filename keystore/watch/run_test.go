@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
@@ -85,15 +86,7 @@ func TestRunEnds(t *testing.T) {
 		w.stop()
 	}
 	// A goroutine that has done its last may take a moment to be gone.
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(soon()); running(t); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("still there after Run has returned: what it started")
-		}
-	}
+	testkit.Eventually(t, "the end of all that Run started", func() bool { return !running(t) })
 	if fds, err := os.ReadDir("/proc/self/fd"); err == nil {
 		for _, fd := range fds {
 			if to, _ := os.Readlink(filepath.Join("/proc/self/fd", fd.Name())); strings.Contains(to, "inotify") {
