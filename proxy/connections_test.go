@@ -141,8 +141,11 @@ func TestConnectionsInUseStay(t *testing.T) {
 func TestConnectionsOverTLS(t *testing.T) {
 	t.Parallel()
 	s := serveTLS(t, nil, 0, withConnections(5))
-	for range 5 {
-		c := s.dialH2(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	var stalled []*h2
+	for range 5 { // all before the first request, which is given up after a while
+		stalled = append(stalled, s.dialH2(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
+	}
+	for _, c := range stalled {
 		c.send(t, post("/none"), true) // for which net/http waits
 		c.send(t, post("/none"), true) // for which the gate does
 	}
