@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
@@ -23,7 +24,7 @@ func TestHTTP2BadTargets(t *testing.T) {
 	c := g.dialH2(t)
 	targets := 0
 	for _, tt := range badTargets {
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second)) // for each class
+		_ = c.SetDeadline(time.Now().Add(testkit.Timeout)) // for each class
 		for _, target := range tt.targets {
 			method := cmp.Or(tt.method, http.MethodPost)
 			for _, key := range [][]field{nil, {h2bearer(secretA)}, {h2bearer(secretOps)}} {
