@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/share"
 )
 
 // bufferedBody is a request body that was read as a whole before it is sent upstream. Its memory is released when it
@@ -19,7 +20,7 @@ import (
 type bufferedBody struct {
 	size   int64
 	memory int64 // bytes taken from budget
-	budget *share
+	budget *share.Pool
 	client netip.Addr // who took them
 
 	mu     sync.Mutex // guards what follows
@@ -59,23 +60,23 @@ func (b *bufferedBody) release() {
 	defer b.mu.Unlock()
 	if b.reader != nil {
 		b.reader, b.bytes = nil, nil
-		b.budget.give(b.client, b.memory)
+		b.budget.Give(b.client, b.memory)
 	}
 }
 
 // bufferBody reads a body of at most limit bytes. Memory is taken from the budget as bytes arrive: a client that only
 // announces a body holds none.
-func bufferBody(budget *share, client netip.Addr, body io.Reader, limit int64) (_ *bufferedBody, refusal *problem.Error) {
+func bufferBody(budget *share.Pool, client netip.Addr, body io.Reader, limit int64) (_ *bufferedBody, refusal *problem.Error) {
 	var raw []byte
 	defer func() {
 		if refusal != nil {
-			budget.give(client, int64(cap(raw)))
+			budget.Give(client, int64(cap(raw)))
 		}
 	}()
 	for {
 		if len(raw) == cap(raw) {
 			size := min(int64(max(2*cap(raw), 512)), limit+1)
-			if !budget.take(client, size-int64(cap(raw))) {
+			if !budget.Take(client, size-int64(cap(raw))) {
 				return nil, bodyBudgetUsed(budget)
 			}
 			raw = append(make([]byte, 0, size), raw...)
@@ -93,10 +94,10 @@ func bufferBody(budget *share, client netip.Addr, body io.Reader, limit int64) (
 	}
 }
 
-func bodyBudgetUsed(budget *share) *problem.Error {
-	reason := fmt.Sprintf("bodies that are being checked hold %d bytes, the most they may", budget.limit)
-	if budget.each > 0 {
-		reason = fmt.Sprintf("bodies of clients without a key that are being checked hold the most they may: %d bytes in all, %d of one address", budget.limit, budget.each)
+func bodyBudgetUsed(budget *share.Pool) *problem.Error {
+	reason := fmt.Sprintf("bodies that are being checked hold %d bytes, the most they may", budget.Limit)
+	if budget.Each > 0 {
+		reason = fmt.Sprintf("bodies of clients without a key that are being checked hold the most they may: %d bytes in all, %d of one address", budget.Limit, budget.Each)
 	}
 	return &problem.Error{Code: problem.Overloaded, RetryAfter: time.Second, Detail: "too many requests are being checked at once; send it again", Reason: reason}
 }

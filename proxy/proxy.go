@@ -25,6 +25,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/share"
 	"github.com/flowlatch/flowlatch/proxy/stats"
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
@@ -39,9 +40,9 @@ type Proxy struct {
 
 	connections     *connection.Set // of clients
 	upstream        upstreamShare   // who may be at the upstream
-	bodyBudget      *share          // bytes for bodies of clients with a valid key
-	anonymousBudget *share          // for bodies of others, for chatflows that may be public
-	unread          *share          // refusals that were not read
+	bodyBudget      *share.Pool     // bytes for bodies of clients with a valid key
+	anonymousBudget *share.Pool     // for bodies of others, for chatflows that may be public
+	unread          *share.Pool     // refusals that were not read
 	credentials     credentials
 	failures        *Failures
 	unreadable      unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
@@ -81,9 +82,9 @@ func New(o Options) (*Proxy, error) {
 	p.connections = connection.NewSet(o.MaxConnections, p.lingering, p.logConnections)
 	p.upstream = newUpstreamShare(o.MaxForwarded)
 	largest := max(o.MaxCheckedBody, maxIDBody)
-	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
-	p.anonymousBudget = newShare(maxAnonymousBodies*largest, maxAddressBodies*largest)
-	p.unread = newShare(maxUnread, maxUnreadAddress)
+	p.bodyBudget = share.NewPool(maxBufferedBodies*largest, 0)
+	p.anonymousBudget = share.NewPool(maxAnonymousBodies*largest, maxAddressBodies*largest)
+	p.unread = share.NewPool(maxUnread, maxUnreadAddress)
 	p.credentials.preset = o.Preset
 	p.credentials.failed = func(path string, err error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")

@@ -37,11 +37,11 @@ func (x *exchange) writeRefusal(err *problem.Error) {
 		return
 	}
 	w.flushed = true
-	if !x.proxy.unread.take(x.client, 1) {
+	if !x.proxy.unread.Take(x.client, 1) {
 		w.abortWrites() // resets the stream
 		return
 	}
-	defer x.proxy.unread.give(x.client, 1)
+	defer x.proxy.unread.Give(x.client, 1)
 	err.Write(w, x.id, form)
 	_ = w.FlushError() // net/http would wait for the client once the handler has returned
 }
@@ -57,10 +57,10 @@ const (
 // the body of every fourth refusal. So few are waited for at once as may be unread.
 func (x *exchange) discardBody() {
 	b := &x.body
-	if x.response.http1 || x.response.failed || b.whole.Load() || b.discarded || b.awaitingContinue() || !x.proxy.unread.take(x.client, 1) {
+	if x.response.http1 || x.response.failed || b.whole.Load() || b.discarded || b.awaitingContinue() || !x.proxy.unread.Take(x.client, 1) {
 		return
 	}
-	defer x.proxy.unread.give(x.client, 1)
+	defer x.proxy.unread.Give(x.client, 1)
 	b.reading.Lock()
 	defer b.reading.Unlock()
 	b.discarded = true

@@ -111,6 +111,10 @@ func TestImportsRunOneWay(t *testing.T) {
 			never: []string{"net/http", "github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
 			only:  []string{"github.com/golang-jwt/jwt/v5", "github.com/go-json-experiment/json"},
 		},
+		"proxy/share": {
+			avoid: []string{"net/http"},
+			only:  []string{},
+		},
 		"proxy/transport": {
 			only: []string{},
 		},
@@ -123,7 +127,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/share", "proxy/token", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},
