@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
@@ -20,7 +21,7 @@ type authorization struct {
 	question Question
 	now      time.Time          // when it was decided
 	snapshot *keystore.Snapshot // by which keys; nil if the request was refused before
-	buffered *bufferedBody      // nil unless the body was read to decide; whoever called authorize releases it
+	buffered *body.Buffered     // nil unless the body was read to decide; whoever called authorize releases it
 }
 
 // assumed is what a request counts as having presented, to ask what a key may do without having a secret: one of its
@@ -57,12 +58,12 @@ func (p *Proxy) authorize(a *authorization, in *http.Request, started time.Time,
 
 // authorizeBody reads the body of an allowed request where the route or the chatflow asks for that, decides once more, and
 // checks the body.
-func (p *Proxy) authorizeBody(a *authorization, in *http.Request, body *requestBody) {
+func (p *Proxy) authorizeBody(a *authorization, in *http.Request, b *body.Reader) {
 	if !a.Allowed || a.Preflight {
 		return
 	}
 	var refusal *problem.Error
-	if a.buffered, refusal = p.readBody(in, body, a); refusal != nil {
+	if a.buffered, refusal = p.readBody(in, b, a); refusal != nil {
 		a.deny(refusal)
 		return
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/proxy/connection"
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
@@ -20,20 +20,13 @@ const (
 
 	maxIDBody  = 64 << 10         // the largest body that is read to find a chatflow ID, in bytes
 	idBodyTime = 10 * time.Second // it is small, and the key may be revoked meanwhile
-
-	// How many of the largest size may be held at once.
-	maxBufferedBodies  = 64 // of clients with a valid key
-	maxAnonymousBodies = 16 // of others
-	maxAddressBodies   = 2  // of these, of a client address
 )
 
 // readBody reads the body where it must be understood before it is forwarded: where it names the chatflow, where the
 // chatflow denies members, or, if it is short, where it names the conversation that may have to be ended. What is checked is
 // what is sent upstream. Where nobody asks, it returns nil.
-// Clients without a valid key have memory of their own for it, which the others do not miss, and each address of theirs
-// has a part of it.
-func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) (*bufferedBody, *problem.Error) {
-	limit, within := int64(maxIDBody), idBodyTime
+func (p *Proxy) readBody(in *http.Request, b *body.Reader, a *authorization) (*body.Buffered, *problem.Error) {
+	limits := body.Limits{Size: maxIDBody, Time: idBodyTime}
 	switch {
 	case a.Route.Body != "", len(a.Route.Refuse) > 0 && in.ContentLength != 0:
 		if !isPlainJSON(in.Header) {
@@ -43,29 +36,16 @@ func (p *Proxy) readBody(in *http.Request, body *requestBody, a *authorization) 
 		if refusal := checkForm(a, in); refusal != nil {
 			return nil, refusal
 		}
-		limit, within = p.opts.MaxCheckedBody, checkedBodyTime
+		limits = body.Limits{Size: p.opts.MaxCheckedBody, Time: checkedBodyTime}
 	case a.mayAbort() && isPlainJSON(in.Header) && in.ContentLength > 0 && in.ContentLength <= p.opts.MaxCheckedBody:
-		limit, within = p.opts.MaxCheckedBody, checkedBodyTime
+		limits = body.Limits{Size: p.opts.MaxCheckedBody, Time: checkedBodyTime}
 	default:
 		return nil, nil
 	}
-	if in.ContentLength > limit {
-		return nil, tooLargeToCheck(limit)
+	if in.ContentLength > limits.Size {
+		return nil, body.TooLargeToCheck(limits.Size)
 	}
-	return p.bufferBody(in, body, a.Opens, limit, within)
-}
-
-// bufferBody reads a body of at most limit bytes within a time, of a client with a valid key or of another.
-func (p *Proxy) bufferBody(in *http.Request, body *requestBody, hasKey bool, limit int64, within time.Duration) (*bufferedBody, *problem.Error) {
-	budget := p.anonymousBudget
-	if hasKey {
-		budget = p.bodyBudget
-		conn := connection.Of(in.Context())
-		conn.Hold()
-		defer conn.Release(false)
-	}
-	body.until = time.Now().Add(within)
-	return bufferBody(budget, body.client, in.Body, limit)
+	return b.Buffer(p.bodyBudget, body.Client{Addr: a.question.Client, HasKey: a.Opens}, limits)
 }
 
 // bodyPolicy is what the chatflow says of request bodies and, for a browser token, its key.
@@ -80,9 +60,9 @@ func (a *authorization) bodyPolicy() keystore.BodyPolicy {
 // chatflowOf returns the chatflow that a request with a buffered body is for.
 func chatflowOf(a *authorization) (string, *problem.Error) {
 	if a.Route.Body == "" {
-		return a.question.Chatflow, refusedMember(a.Route, a.buffered.content())
+		return a.question.Chatflow, refusedMember(a.Route, a.buffered.Content())
 	}
-	id, refusal := chatflowMember(a.Route, a.buffered.content())
+	id, refusal := chatflowMember(a.Route, a.buffered.Content())
 	if refusal == nil && a.Chatflow != "" && a.Chatflow != id {
 		refusal = problem.New(problem.BadChatflowID, "the path and the body name different chatflows")
 	}
@@ -95,10 +75,10 @@ func checkBody(in *http.Request, a *authorization) *problem.Error {
 	if refusal := checkForm(a, in); refusal != nil {
 		return refusal
 	}
-	if len(policy.Deny) == 0 || a.buffered == nil || a.buffered.size == 0 {
+	if len(policy.Deny) == 0 || len(a.buffered.Content()) == 0 {
 		return nil
 	}
-	return checkMembers(policy, a.Route, a.buffered.content())
+	return checkMembers(policy, a.Route, a.buffered.Content())
 }
 
 // checkForm refuses a body that is not in the form that the chatflow's policy asks for.
@@ -116,7 +96,7 @@ func checkForm(a *authorization, in *http.Request) *problem.Error {
 
 // checkMembers refuses a body with a member that the policy denies. Names are compared by their letters and digits
 // alone, since some upstreams ignore case.
-func checkMembers(policy keystore.BodyPolicy, r *route.Route, body []byte) *problem.Error {
+func checkMembers(policy keystore.BodyPolicy, r *route.Route, raw []byte) *problem.Error {
 	denied := map[string]string{} // names as the operator wrote them, by their bare form
 	for _, name := range policy.Deny {
 		denied[bareName(name)] = name
@@ -124,7 +104,7 @@ func checkMembers(policy keystore.BodyPolicy, r *route.Route, body []byte) *prob
 	for _, name := range r.Nested { // a denied member could be in there
 		denied[bareName(name)] = name
 	}
-	return eachMember(body, func(name string, _ jsontext.Value) *problem.Error {
+	return eachMember(raw, func(name string, _ jsontext.Value) *problem.Error {
 		as, found := denied[bareName(name)]
 		switch {
 		case name == protoMember:

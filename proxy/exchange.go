@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/stats"
@@ -28,7 +29,7 @@ type exchange struct {
 	client       netip.Addr
 	forwardedFor string // X-Forwarded-For to send upstream
 
-	body     requestBody
+	body     body.Reader
 	response responseWriter
 	authorization
 	counted stats.Open
@@ -46,19 +47,18 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	now := time.Now()
 	x := &exchange{proxy: p, started: now, id: p.requestID(r), trace: traceOf(r.Header), ctx: r.Context()}
 	x.response.begin(w, r, x)
-	x.body.begin(x.response.control, r, now, p.opts.MaxBody)
+	x.body.Begin(x.response.control, r, now, p.opts.MaxBody)
 	var readable bool
 	if x.client, x.forwardedFor, readable = clientIP(r, p.opts.TrustedProxies); !readable {
 		p.warnUnreadable(peerIP(r))
 	}
-	x.body.client = x.client
 	return x
 }
 
 // refuse responds to a request that is not forwarded, or that the upstream did not answer.
 func (x *exchange) refuse(err *problem.Error) {
 	x.err = err
-	x.body.end()
+	x.body.End()
 	x.writeRefusal(err)
 }
 
@@ -89,11 +89,11 @@ func (x *exchange) end() {
 	if x.cancel != nil {
 		x.cancel(nil)
 	}
-	x.buffered.release()
-	x.body.settle()
+	x.buffered.Close()
+	x.body.Settle()
 	x.discardBody()
 	if x.response.http1 {
-		connection.Of(x.response.request.Context()).NoteWhole(x.body.whole.Load())
+		connection.Of(x.response.request.Context()).NoteWhole(x.body.Whole())
 	}
 	x.response.end()
 	x.endLimits()
@@ -123,7 +123,7 @@ func (x *exchange) failInternally() (panicked any) {
 
 // noteAbort notes why a response ended in the middle.
 func (x *exchange) noteAbort() {
-	cause, bodyErr := context.Cause(x.ctx), x.body.err()
+	cause, bodyErr := context.Cause(x.ctx), x.body.Err()
 	switch {
 	case errors.Is(cause, errDrainOver), errors.Is(cause, errListenerFailed):
 		x.abandon(problem.DrainTimeout, "cut because "+cause.Error())
@@ -134,7 +134,7 @@ func (x *exchange) noteAbort() {
 	case x.response.stalled:
 		x.abandon(problem.ClientClosed, "the client did not read the response for "+x.response.writeLimit.String())
 	case bodyErr != nil && x.isBodyFault(bodyErr):
-		refusal := bodyError(bodyErr)
+		refusal := body.Refusal(bodyErr)
 		x.abandon(refusal.Code, cmp.Or(refusal.Reason, refusal.Detail)+", after the response had begun")
 	case x.ctx.Err() == nil && !x.response.failed:
 		x.abandon(problem.UpstreamBroken, "the upstream broke off in the middle of its response")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 	"github.com/flowlatch/flowlatch/proxy/token"
@@ -42,7 +43,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 		r.Header.Set("Content-Type", "application/json")
 	}
 	a := p.authorizeAs(r, data, assumed{key: key})
-	defer a.buffered.release()
+	defer a.buffered.Close()
 	e := &Explanation{Allowed: a.Allowed}
 	if a.Route != nil {
 		e.add("route", "%s (group %s): %s %s", a.Route.Label(), a.Route.Group, strings.Join(a.Route.AllMethods(), ", "), a.Route.Path)
@@ -81,7 +82,9 @@ func (p *Proxy) authorizeAs(r *http.Request, data []byte, as assumed) *authoriza
 	}
 	a := &authorization{}
 	p.authorize(a, r, time.Now(), netip.Addr{}, as)
-	p.authorizeBody(a, r, &requestBody{})
+	b := &body.Reader{}
+	b.Begin(http.NewResponseController(nil), r, time.Now(), p.opts.MaxBody)
+	p.authorizeBody(a, r, b)
 	return a
 }
 
@@ -90,7 +93,7 @@ func (p *Proxy) explainBrowser(r *http.Request, data []byte, with *authorization
 	page := key.Browser.Origins[0]
 	t := &token.Token{Key: key.ID, Chatflows: []string{with.question.Chatflow}, Origins: key.Browser.Origins}
 	a := p.authorizeAs(r, data, assumed{key: key, page: PageToken{Token: t, Origin: page}})
-	defer a.buffered.release()
+	defer a.buffered.Close()
 	if !a.Allowed {
 		return fmt.Sprintf("would be refused: %d %s: %s", a.Refusal.Status(), a.Refusal.Code, cmp.Or(a.Refusal.Reason, a.Refusal.Detail))
 	}

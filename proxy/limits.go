@@ -130,7 +130,7 @@ func (x *exchange) endLimits() {
 		x.proxy.stats.Abandoned(key, chatflow, abandoned)
 	}
 	l.begun = false
-	use := limit.Use{Unsent: l.sent.IsZero(), Bytes: x.response.bytes + x.body.bytes.Load()}
+	use := limit.Use{Unsent: l.sent.IsZero(), Bytes: x.response.bytes + x.body.Received()}
 	if !use.Unsent {
 		use.Time = time.Since(l.sent)
 	}

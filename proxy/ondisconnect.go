@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
@@ -108,12 +109,12 @@ func (a *authorization) abortPath() string {
 }
 
 // conversationOf returns the ID of the conversation that a body names, or nothing.
-func conversationOf(how *route.Abort, body *bufferedBody) string {
-	if body == nil {
+func conversationOf(how *route.Abort, buffered *body.Buffered) string {
+	if buffered == nil {
 		return ""
 	}
 	for _, names := range how.Conversation {
-		value := valueAt(body.content(), names...)
+		value := valueAt(buffered.Content(), names...)
 		switch value.Kind() {
 		case '"':
 			text, _ := jsontext.AppendUnquote(nil, value) // it has been read

@@ -21,6 +21,7 @@ import (
 	"github.com/rs/cors"
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -38,15 +39,14 @@ type Proxy struct {
 	dial      dialer
 	transport roundTripper
 
-	connections     *connection.Set // of clients
-	upstream        upstreamShare   // who may be at the upstream
-	bodyBudget      *share.Pool     // bytes for bodies of clients with a valid key
-	anonymousBudget *share.Pool     // for bodies of others, for chatflows that may be public
-	unread          *share.Pool     // refusals that were not read
-	credentials     credentials
-	failures        *Failures
-	unreadable      unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
-	cors            *cors.Cors      // nil if the upstream answers browsers
+	connections *connection.Set // of clients
+	upstream    upstreamShare   // who may be at the upstream
+	bodyBudget  *body.Budget    // memory for bodies that are read before they are forwarded
+	unread      *share.Pool     // refusals that were not read
+	credentials credentials
+	failures    *Failures
+	unreadable  unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
+	cors        *cors.Cors      // nil if the upstream answers browsers
 
 	lingering *connection.Lingering
 	inflight  inflight
@@ -81,9 +81,7 @@ func New(o Options) (*Proxy, error) {
 	p.lingering = connection.NewLingering(2 * p.opts.MaxBody)
 	p.connections = connection.NewSet(o.MaxConnections, p.lingering, p.logConnections)
 	p.upstream = newUpstreamShare(o.MaxForwarded)
-	largest := max(o.MaxCheckedBody, maxIDBody)
-	p.bodyBudget = share.NewPool(maxBufferedBodies*largest, 0)
-	p.anonymousBudget = share.NewPool(maxAnonymousBodies*largest, maxAddressBodies*largest)
+	p.bodyBudget = body.NewBudget(max(o.MaxCheckedBody, maxIDBody))
 	p.unread = share.NewPool(maxUnread, maxUnreadAddress)
 	p.credentials.preset = o.Preset
 	p.credentials.failed = func(path string, err error) {
