@@ -58,17 +58,18 @@ func (p *Proxy) authorize(a *authorization, in *http.Request, started time.Time,
 
 // authorizeBody reads the body of an allowed request where the route or the chatflow asks for that, decides once more, and
 // checks the body.
-func (p *Proxy) authorizeBody(a *authorization, in *http.Request, b *body.Reader) {
+func (p *Proxy) authorizeBody(a *authorization, b *body.Reader) {
 	if !a.Allowed || a.Preflight {
 		return
 	}
 	var refusal *problem.Error
-	if a.buffered, refusal = p.readBody(in, b, a); refusal != nil {
+	client := body.Client{Addr: a.question.Client, HasKey: a.Opens}
+	if a.buffered, refusal = a.bodyRules().Read(b, p.bodyBudget, client); refusal != nil {
 		a.deny(refusal)
 		return
 	}
 	if a.buffered != nil { // it may have taken its time, and may have named the chatflow
-		if a.question.Chatflow, refusal = chatflowOf(a); refusal != nil {
+		if a.question.Chatflow, refusal = body.Chatflow(a.Route, a.question.Chatflow, a.buffered); refusal != nil {
 			a.deny(refusal)
 			return
 		}
@@ -77,9 +78,18 @@ func (p *Proxy) authorizeBody(a *authorization, in *http.Request, b *body.Reader
 			return
 		}
 	}
-	if refusal = checkBody(in, a); refusal != nil {
+	if refusal = a.bodyRules().Check(b, a.buffered); refusal != nil {
 		a.deny(refusal)
 	}
+}
+
+// bodyRules are what route, chatflow and, for a browser token, its key say of the body.
+func (a *authorization) bodyRules() body.Rules {
+	policy := a.browserBody()
+	if a.Entry != nil {
+		policy = policy.And(a.Entry.Body)
+	}
+	return body.Rules{Route: a.Route, Policy: policy, Websocket: a.Websocket, Conversation: a.mayAbort()}
 }
 
 // decide decides by the keys that are valid now.

@@ -84,7 +84,7 @@ func (p *Proxy) authorizeAs(r *http.Request, data []byte, as assumed) *authoriza
 	p.authorize(a, r, time.Now(), netip.Addr{}, as)
 	b := &body.Reader{}
 	b.Begin(http.NewResponseController(nil), r, time.Now(), p.opts.MaxBody)
-	p.authorizeBody(a, r, b)
+	p.authorizeBody(a, b)
 	return a
 }
 

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
@@ -110,37 +108,10 @@ func (a *authorization) abortPath() string {
 
 // conversationOf returns the ID of the conversation that a body names, or nothing.
 func conversationOf(how *route.Abort, buffered *body.Buffered) string {
-	if buffered == nil {
-		return ""
-	}
 	for _, names := range how.Conversation {
-		value := valueAt(buffered.Content(), names...)
-		switch value.Kind() {
-		case '"':
-			text, _ := jsontext.AppendUnquote(nil, value) // it has been read
-			return string(text)
-		case jsontext.KindInvalid, 'n': // null is nothing, as in JavaScript's ??
-		default:
-			return ""
+		if text, found := body.Text(buffered.Content(), names...); found {
+			return text
 		}
 	}
 	return ""
-}
-
-// valueAt returns the value to which names lead in a JSON object, or nothing.
-func valueAt(raw []byte, names ...string) (found jsontext.Value) {
-	refusal := eachMember(raw, func(name string, value jsontext.Value) *problem.Error {
-		switch {
-		case name != names[0]:
-		case len(names) > 1:
-			found = valueAt(value, names[1:]...)
-		default:
-			found = value.Clone()
-		}
-		return nil
-	})
-	if refusal != nil {
-		return nil
-	}
-	return found
 }

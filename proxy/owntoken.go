@@ -51,7 +51,7 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 		return
 	}
 	x.browser = "denied"
-	request, refusal := p.readTokenRequest(x, r)
+	request, refusal := p.readTokenRequest(x)
 	if refusal != nil {
 		x.refuseOwn(refusal)
 		return
@@ -83,8 +83,8 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 const tokenForm = `want {"chatflow": "ID", "origin": "https://www.example.com", "user": "42", "ttl": 600, "messages": 50}, of which the first two are required, as application/json`
 
 // readTokenRequest reads what is asked for.
-func (p *Proxy) readTokenRequest(x *exchange, r *http.Request) (request token.Request, refusal *problem.Error) {
-	if !isPlainJSON(r.Header) {
+func (p *Proxy) readTokenRequest(x *exchange) (request token.Request, refusal *problem.Error) {
+	if !x.body.IsJSON() {
 		return request, problem.New(problem.BadRequest, tokenForm)
 	}
 	buffered, refusal := x.body.Buffer(p.bodyBudget, body.Client{Addr: x.client, HasKey: true}, body.Limits{Size: maxTokenBody, Time: tokenBodyTime})

@@ -81,7 +81,7 @@ func New(o Options) (*Proxy, error) {
 	p.lingering = connection.NewLingering(2 * p.opts.MaxBody)
 	p.connections = connection.NewSet(o.MaxConnections, p.lingering, p.logConnections)
 	p.upstream = newUpstreamShare(o.MaxForwarded)
-	p.bodyBudget = body.NewBudget(max(o.MaxCheckedBody, maxIDBody))
+	p.bodyBudget = body.NewBudget(o.MaxCheckedBody)
 	p.unread = share.NewPool(maxUnread, maxUnreadAddress)
 	p.credentials.preset = o.Preset
 	p.credentials.failed = func(path string, err error) {
@@ -141,7 +141,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.authorize(&x.authorization, r, x.started, x.client, assumed{})
 	x.beginLimits()
-	p.authorizeBody(&x.authorization, r, &x.body)
+	p.authorizeBody(&x.authorization, &x.body)
 	x.beginLimits() // where the body names the chatflow
 	x.countMessage()
 	if x.Allowed && x.Opens && x.Key != nil {

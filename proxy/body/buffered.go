@@ -25,12 +25,14 @@ const (
 // Budget is the memory for bodies that are held. Clients without a valid key have memory of their own, which the others do
 // not miss, and each address of theirs has a part of it. All methods may be called concurrently.
 type Budget struct {
+	maxChecked       int64
 	keyed, anonymous *share.Pool // bytes
 }
 
-// NewBudget returns a budget for bodies of which the largest has so many bytes.
-func NewBudget(largest int64) *Budget {
-	return &Budget{share.NewPool(maxKeyed*largest, 0), share.NewPool(maxAnonymous*largest, maxAddress*largest)}
+// NewBudget returns the budget of a gate that reads bodies of at most maxChecked bytes to look for denied members.
+func NewBudget(maxChecked int64) *Budget {
+	largest := max(maxChecked, maxIDSize)
+	return &Budget{maxChecked, share.NewPool(maxKeyed*largest, 0), share.NewPool(maxAnonymous*largest, maxAddress*largest)}
 }
 
 // of returns the memory for bodies of a client.
@@ -110,6 +112,9 @@ func (b *Buffered) Close() error {
 // Buffer reads the body as a whole, or returns why it is refused. Memory is taken from the budget as bytes arrive: a
 // client that only announces a body holds none. What it returns must be closed.
 func (b *Reader) Buffer(from *Budget, client Client, l Limits) (_ *Buffered, refusal *problem.Error) {
+	if b.request.ContentLength > l.Size {
+		return nil, tooLargeToCheck(l.Size)
+	}
 	if client.HasKey {
 		conn := connection.Of(b.request.Context())
 		conn.Hold()
@@ -135,7 +140,7 @@ func (b *Reader) Buffer(from *Budget, client Client, l Limits) (_ *Buffered, ref
 		raw = raw[:len(raw)+n]
 		switch {
 		case int64(len(raw)) > l.Size:
-			return nil, TooLargeToCheck(l.Size)
+			return nil, tooLargeToCheck(l.Size)
 		case errors.Is(err, io.EOF):
 			buffered := &Buffered{pool: pool, client: client.Addr, content: raw}
 			buffered.reader.Reset(raw)
@@ -146,7 +151,7 @@ func (b *Reader) Buffer(from *Budget, client Client, l Limits) (_ *Buffered, ref
 	}
 }
 
-// TooLargeToCheck is the refusal of a body with more bytes than are read to check it.
-func TooLargeToCheck(limit int64) *problem.Error {
+// tooLargeToCheck is the refusal of a body with more bytes than are read to check it.
+func tooLargeToCheck(limit int64) *problem.Error {
 	return problem.New(problem.BodyTooLarge, fmt.Sprintf("the body is larger than the %d bytes that are read to check it", limit))
 }

@@ -1,4 +1,8 @@
-// Package body reads the bodies of requests: within limits of size and time, on their way upstream or as a whole.
+// Package body reads and checks the bodies of requests.
+//
+// A [Reader] is a body on its way upstream, with limits of size and time. Where [Rules] ask for it, it is read as a whole,
+// within a [Budget] of memory: a [Buffered], which may name the chatflow, and whose members the rules allow or refuse. Each
+// refusal is a [problem.Error]. Who may send a request, and what becomes of it, is decided in package proxy.
 package body
 
 import (
