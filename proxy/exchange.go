@@ -90,7 +90,7 @@ func (x *exchange) end() {
 		x.cancel(nil)
 	}
 	x.buffered.Close()
-	x.body.Settle()
+	x.body.End()
 	x.discardBody()
 	if x.response.http1 {
 		connection.Of(x.response.request.Context()).NoteWhole(x.body.Whole())
@@ -123,7 +123,7 @@ func (x *exchange) failInternally() (panicked any) {
 
 // noteAbort notes why a response ended in the middle.
 func (x *exchange) noteAbort() {
-	cause, bodyErr := context.Cause(x.ctx), x.body.Err()
+	cause, fault := context.Cause(x.ctx), x.bodyFault()
 	switch {
 	case errors.Is(cause, errDrainOver), errors.Is(cause, errListenerFailed):
 		x.abandon(problem.DrainTimeout, "cut because "+cause.Error())
@@ -133,9 +133,8 @@ func (x *exchange) noteAbort() {
 		x.abandon(problem.StreamLimit, "cut because "+cause.Error()+", "+x.limits.stream.String())
 	case x.response.stalled:
 		x.abandon(problem.ClientClosed, "the client did not read the response for "+x.response.writeLimit.String())
-	case bodyErr != nil && x.isBodyFault(bodyErr):
-		refusal := body.Refusal(bodyErr)
-		x.abandon(refusal.Code, cmp.Or(refusal.Reason, refusal.Detail)+", after the response had begun")
+	case fault != nil:
+		x.abandon(fault.Code, cmp.Or(fault.Reason, fault.Detail)+", after the response had begun")
 	case x.ctx.Err() == nil && !x.response.failed:
 		x.abandon(problem.UpstreamBroken, "the upstream broke off in the middle of its response")
 	default:
@@ -146,10 +145,13 @@ func (x *exchange) noteAbort() {
 	}
 }
 
-// isBodyFault reports whether an error of reading the request body is the body's own, and not that of a client that has
-// left. A body that stalls ends the context as well: to net/http, any error of reading is a client that left.
-func (x *exchange) isBodyFault(err error) bool {
-	return x.ctx.Err() == nil || errors.Is(err, os.ErrDeadlineExceeded)
+// bodyFault returns what is wrong with the request body, or nil; also if it could not be read because the client has left.
+// A body that stalls ends the context as well: to net/http, any error of reading is a client that left.
+func (x *exchange) bodyFault() *problem.Error {
+	if err := x.body.Err(); err != nil && (x.ctx.Err() == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+		return body.Refusal(err)
+	}
+	return nil
 }
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)

@@ -167,16 +167,16 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	x := f.exchange
 	cause := context.Cause(x.ctx)
-	bodyErr := x.body.Err()
+	fault := x.bodyFault()
 	switch {
 	case x.response.hijacked:
 		x.abandon(problem.ClientClosed, "the client left while its connection was switched to a websocket")
 		panic(http.ErrAbortHandler)
-	case bodyErr != nil && x.isBodyFault(bodyErr):
+	case fault != nil:
 		if x.response.http1 {
 			x.response.Header().Set("Connection", "close")
 		}
-		x.refuse(body.Refusal(bodyErr))
+		x.refuse(fault)
 	case errors.Is(cause, errDrainOver), errors.Is(cause, errListenerFailed):
 		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut because " + cause.Error()})
 	case errors.Is(cause, errRevoked):

@@ -139,7 +139,7 @@ func (b *Reader) IsShort() bool {
 	return b.request.ContentLength >= 0 && b.request.ContentLength <= unreadSize
 }
 
-// End ends reading. It may be called more than once.
+// End ends reading: when it returns, no Read is under way. It may be called more than once.
 //
 // Before net/http responds it reads the rest of a short body, so that the connection can be reused. A client that does
 // not send the rest must not hold the connection by that, so the read deadline is near; the connection is closed after
@@ -147,6 +147,8 @@ func (b *Reader) IsShort() bool {
 // not, net/http closes the connection without a wait of 500 ms: see [connection.Lingering].
 func (b *Reader) End() {
 	if b.whole.Load() || b.ended.Swap(true) {
+		b.reading.Lock() // a Read that is just returning must not set a deadline on a request that is over
+		defer b.reading.Unlock()
 		return
 	}
 	// The transport may be in a Read. That must return before the handler does, or net/http ends it, clears the
@@ -160,13 +162,6 @@ func (b *Reader) End() {
 		b.request.Body = b.server
 	}
 	_ = b.conn.SetReadDeadline(time.Now().Add(unreadTime))
-}
-
-// Settle is End, and waits for a Read that is just returning: it must not set a deadline on a request that is over.
-func (b *Reader) Settle() {
-	b.End()
-	b.reading.Lock()
-	defer b.reading.Unlock()
 }
 
 // The times in which the rest of a body has to arrive in HTTP/2.

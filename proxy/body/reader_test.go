@@ -39,7 +39,7 @@ func TestBodyReadAfterTheRequest(t *testing.T) {
 					break
 				}
 			}
-			b.Settle()
+			b.End()
 			w.over = true
 			if n, err := b.Read(make([]byte, 3)); n != 0 || !errors.Is(err, io.EOF) && !errors.Is(err, http.ErrBodyReadAfterClose) {
 				t.Errorf("Read after the request = %d, %v, want nothing", n, err)
