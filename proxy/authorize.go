@@ -62,23 +62,18 @@ func (p *Proxy) authorizeBody(a *authorization, b *body.Reader) {
 	if !a.Allowed || a.Preflight {
 		return
 	}
-	var refusal *problem.Error
-	client := body.Client{Addr: a.question.Client, HasKey: a.Opens}
-	if a.buffered, refusal = a.bodyRules().Read(b, p.bodyBudget, client); refusal != nil {
-		a.deny(refusal)
-		return
-	}
-	if a.buffered != nil { // it may have taken its time, and may have named the chatflow
-		if a.question.Chatflow, refusal = body.Chatflow(a.Route, a.question.Chatflow, a.buffered); refusal != nil {
-			a.deny(refusal)
-			return
-		}
-		a.question.InBody = false
-		if a.decide(p, time.Now()); !a.Allowed {
-			return
+	buffered, refusal := a.bodyRules().Read(b, p.bodyBudget, body.Client{Addr: a.question.Client, HasKey: a.Opens})
+	if buffered != nil { // it may have taken its time, and may have named the chatflow
+		a.buffered = buffered
+		if a.question.Chatflow, refusal = body.Chatflow(a.Route, a.question.Chatflow, buffered); refusal == nil {
+			a.question.InBody = false
+			a.decide(p, time.Now())
 		}
 	}
-	if refusal = a.bodyRules().Check(b, a.buffered); refusal != nil {
+	if refusal == nil && a.Allowed {
+		refusal = a.bodyRules().Check(b, buffered)
+	}
+	if refusal != nil {
 		a.deny(refusal)
 	}
 }

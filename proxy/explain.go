@@ -36,8 +36,7 @@ func (e *Explanation) add(word, format string, args ...any) {
 func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *Explanation {
 	path, _, _ := strings.Cut(target, "?")
 	r := &http.Request{
-		Method: method, RequestURI: target, URL: &url.URL{Path: path}, Header: http.Header{},
-		Body: http.NoBody, ContentLength: int64(len(data)),
+		Method: method, RequestURI: target, URL: &url.URL{Path: path}, Header: http.Header{}, ContentLength: int64(len(data)),
 	}
 	if len(data) > 0 {
 		r.Header.Set("Content-Type", "application/json")
@@ -77,9 +76,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 
 // authorizeAs authorizes a request with a body for somebody with a key. The caller releases the body.
 func (p *Proxy) authorizeAs(r *http.Request, data []byte, as assumed) *authorization {
-	if len(data) > 0 {
-		r.Body = io.NopCloser(bytes.NewReader(data))
-	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
 	a := &authorization{}
 	p.authorize(a, r, time.Now(), netip.Addr{}, as)
 	b := &body.Reader{}

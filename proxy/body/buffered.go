@@ -35,23 +35,6 @@ func NewBudget(maxChecked int64) *Budget {
 	return &Budget{maxChecked, share.NewPool(maxKeyed*largest, 0), share.NewPool(maxAnonymous*largest, maxAddress*largest)}
 }
 
-// of returns the memory for bodies of a client.
-func (b *Budget) of(c Client) *share.Pool {
-	if c.HasKey {
-		return b.keyed
-	}
-	return b.anonymous
-}
-
-// used returns the refusal of a body for which a client has no memory left.
-func (b *Budget) used(c Client) *problem.Error {
-	reason := fmt.Sprintf("bodies that are being checked hold %d bytes, the most they may", b.keyed.Limit)
-	if !c.HasKey {
-		reason = fmt.Sprintf("bodies of clients without a key that are being checked hold the most they may: %d bytes in all, %d of one address", b.anonymous.Limit, b.anonymous.Each)
-	}
-	return &problem.Error{Code: problem.Overloaded, RetryAfter: time.Second, Detail: "too many requests are being checked at once; send it again", Reason: reason}
-}
-
 // Client is whose body it is.
 type Client struct {
 	Addr   netip.Addr
@@ -115,13 +98,14 @@ func (b *Reader) Buffer(from *Budget, client Client, l Limits) (_ *Buffered, ref
 	if b.request.ContentLength > l.Size {
 		return nil, tooLargeToCheck(l.Size)
 	}
+	pool := from.anonymous
 	if client.HasKey {
+		pool = from.keyed
 		conn := connection.Of(b.request.Context())
 		conn.Hold()
 		defer conn.Release(false)
 	}
 	b.until = time.Now().Add(l.Time)
-	pool := from.of(client)
 	var raw []byte
 	defer func() {
 		if refusal != nil {
@@ -132,7 +116,7 @@ func (b *Reader) Buffer(from *Budget, client Client, l Limits) (_ *Buffered, ref
 		if len(raw) == cap(raw) {
 			size := min(int64(max(2*cap(raw), 512)), l.Size+1)
 			if !pool.Take(client.Addr, size-int64(cap(raw))) {
-				return nil, from.used(client)
+				return nil, poolUsed(pool)
 			}
 			raw = append(make([]byte, 0, size), raw...)
 		}
@@ -149,6 +133,15 @@ func (b *Reader) Buffer(from *Budget, client Client, l Limits) (_ *Buffered, ref
 			return nil, Refusal(err)
 		}
 	}
+}
+
+// poolUsed is the refusal of a body for which its client has no memory left.
+func poolUsed(p *share.Pool) *problem.Error {
+	reason := fmt.Sprintf("bodies that are being checked hold %d bytes, the most they may", p.Limit)
+	if p.Each > 0 {
+		reason = fmt.Sprintf("bodies of clients without a key that are being checked hold the most they may: %d bytes in all, %d of one address", p.Limit, p.Each)
+	}
+	return &problem.Error{Code: problem.Overloaded, RetryAfter: time.Second, Detail: "too many requests are being checked at once; send it again", Reason: reason}
 }
 
 // tooLargeToCheck is the refusal of a body with more bytes than are read to check it.

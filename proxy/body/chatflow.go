@@ -10,37 +10,22 @@ import (
 )
 
 // Chatflow returns the chatflow that a request is for: the one that its body names, if the route has it there, or the one
-// that is known already. It refuses a body that contradicts that, and members that the route refuses.
+// that is known already. It refuses a body that contradicts that, members that could be mistaken for the chatflow's, because
+// names are looked up with regard to case by JavaScript and without by others, and members that the route refuses.
 func Chatflow(r *route.Route, known string, b *Buffered) (id string, refusal *problem.Error) {
 	if r.Body == "" {
 		return known, refusedMember(r, b.Content())
 	}
-	id, refusal = chatflowMember(r, b.Content())
-	if refusal == nil && known != "" && known != id {
-		refusal = problem.New(problem.BadChatflowID, "the path and the body name different chatflows")
-	}
-	return id, refusal
-}
-
-// chatflowMember returns the chatflow ID in the JSON object raw, and refuses members that could be mistaken for it:
-// names are looked up with regard to case by JavaScript and without by others. It also refuses the members that the
-// route refuses.
-func chatflowMember(r *route.Route, raw []byte) (id string, refusal *problem.Error) {
 	found := false
-	refusal = eachMember(raw, func(name string, value jsontext.Value) *problem.Error {
+	refusal = eachMember(b.Content(), func(name string, value jsontext.Value) *problem.Error {
 		switch {
 		case name == r.Body && found:
 			return problem.New(problem.BadChatflowID, "the body names the chatflow twice")
+		case name == r.Body && value.Kind() != '"':
+			return problem.New(problem.BadChatflowID, "the chatflow ID in the body is not a string")
 		case name == r.Body:
-			found = true
-			if value.Kind() != '"' {
-				return problem.New(problem.BadChatflowID, "the chatflow ID in the body is not a string")
-			}
-			text, err := jsontext.AppendUnquote(nil, value)
-			id = string(text)
-			if err != nil {
-				return problem.New(problem.BadChatflowID, "the chatflow ID in the body is malformed")
-			}
+			text, _ := jsontext.AppendUnquote(nil, value) // it has been read
+			id, found = string(text), true
 		case refuses(r, name):
 			return memberRefused
 		case bareName(name) == bareName(r.Body), name == protoMember:
@@ -55,6 +40,8 @@ func chatflowMember(r *route.Route, raw []byte) (id string, refusal *problem.Err
 		return "", problem.New(problem.BadChatflowID, "the body does not name a chatflow")
 	case !r.AcceptsID(id):
 		return "", problem.New(problem.BadChatflowID, "the chatflow ID in the body is malformed")
+	case known != "" && known != id:
+		return id, problem.New(problem.BadChatflowID, "the path and the body name different chatflows")
 	}
 	return id, nil
 }

@@ -62,9 +62,6 @@ func Network(client netip.Addr) netip.Addr {
 	if !client.Is6() {
 		return client
 	}
-	p, err := client.Prefix(64)
-	if err != nil { // 64 bits of an IPv6 address: cannot happen
-		return client
-	}
+	p, _ := client.Prefix(64) // an IPv6 address has so many bits
 	return p.Addr()
 }
