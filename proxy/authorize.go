@@ -21,7 +21,7 @@ type authorization struct {
 	question Question
 	now      time.Time          // when it was decided
 	snapshot *keystore.Snapshot // by which keys; nil if the request was refused before
-	buffered *body.Buffered     // nil unless the body was read to decide; whoever called authorize releases it
+	buffered *body.Buffered     // nil unless the body was read to decide; whoever called authorize closes it
 }
 
 // assumed is what a request counts as having presented, to ask what a key may do without having a secret: one of its

@@ -74,7 +74,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	return e
 }
 
-// authorizeAs authorizes a request with a body for somebody with a key. The caller releases the body.
+// authorizeAs authorizes a request with a body for somebody with a key. The caller closes the body.
 func (p *Proxy) authorizeAs(r *http.Request, data []byte, as assumed) *authorization {
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	a := &authorization{}

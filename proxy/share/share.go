@@ -1,4 +1,4 @@
-// Package share divides among clients what there is only so much of, so that no single client can take it all.
+// Package share divides among clients what there is only so much of.
 package share
 
 import (
@@ -12,7 +12,7 @@ import (
 // of a fixed number of counters. Two with the same counter share a limit, which an outsider cannot arrange, because the
 // seed is random. All methods may be called concurrently.
 type Pool struct {
-	// Limit is how much all clients together may take, and Each how much a client; 0 for as much as all.
+	// Limit is how much all clients together may take, and Each how much a client; 0 for as much as all. They never change.
 	Limit, Each int64
 
 	used     atomic.Int64
