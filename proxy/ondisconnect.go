@@ -100,17 +100,12 @@ func (p *Proxy) abort(how *route.Abort, path string, header http.Header) error {
 	return nil
 }
 
-// abortPath returns the path by which the upstream is told to end an allowed request, or nothing if that names no conversation.
+// abortPath returns the path by which the upstream is told to end an allowed request, or nothing if its body names no
+// conversation.
 func (a *authorization) abortPath() string {
-	how := a.Route.Abort
-	return how.For(a.question.Chatflow, conversationOf(how, a.buffered))
-}
-
-// conversationOf returns the ID of the conversation that a body names, or nothing.
-func conversationOf(how *route.Abort, buffered *body.Buffered) string {
-	for _, names := range how.Conversation {
-		if text, found := body.Text(buffered.Content(), names...); found {
-			return text
+	for _, names := range a.Route.Abort.Conversation {
+		if conversation, found := body.Text(a.buffered.Content(), names...); found {
+			return a.Route.Abort.For(a.question.Chatflow, conversation)
 		}
 	}
 	return ""

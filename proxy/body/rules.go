@@ -1,6 +1,7 @@
 package body
 
 import (
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -78,10 +79,7 @@ func (r Rules) checkForm(b *Reader) *problem.Error {
 // alone, since some upstreams ignore case.
 func (r Rules) checkMembers(raw []byte) *problem.Error {
 	denied := map[string]string{} // names as the operator wrote them, by their bare form
-	for _, name := range r.Policy.Deny {
-		denied[bareName(name)] = name
-	}
-	for _, name := range r.Route.Nested { // a denied member could be in there
+	for _, name := range slices.Concat(r.Policy.Deny, r.Route.Nested) { // a denied member could be in those
 		denied[bareName(name)] = name
 	}
 	return eachMember(raw, func(name string, _ jsontext.Value) *problem.Error {
