@@ -78,7 +78,7 @@ func (r Rules) checkForm(b *Reader) *problem.Error {
 // checkMembers refuses a body with a member that the policy denies. Names are compared by their letters and digits
 // alone, since some upstreams ignore case.
 func (r Rules) checkMembers(raw []byte) *problem.Error {
-	denied := map[string]string{} // names as the operator wrote them, by their bare form
+	denied := map[string]string{}                                       // names as the operator wrote them, by their bare form
 	for _, name := range slices.Concat(r.Policy.Deny, r.Route.Nested) { // a denied member could be in those
 		denied[bareName(name)] = name
 	}
