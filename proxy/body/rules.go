@@ -78,8 +78,9 @@ func (r Rules) checkForm(b *Reader) *problem.Error {
 // checkMembers refuses a body with a member that the policy denies. Names are compared by their letters and digits
 // alone, since some upstreams ignore case.
 func (r Rules) checkMembers(raw []byte) *problem.Error {
-	denied := map[string]string{}                                       // names as the operator wrote them, by their bare form
-	for _, name := range slices.Concat(r.Policy.Deny, r.Route.Nested) { // a denied member could be in those
+	// Names as the operator wrote them, by their bare form; a denied member could be in one that is nested.
+	denied := map[string]string{}
+	for _, name := range slices.Concat(r.Policy.Deny, r.Route.Nested) {
 		denied[bareName(name)] = name
 	}
 	return eachMember(raw, func(name string, _ jsontext.Value) *problem.Error {
