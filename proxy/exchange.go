@@ -3,18 +3,16 @@ package proxy
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/netip"
 	"os"
-	"regexp"
 	"runtime/debug"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/connection"
+	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/stats"
 )
@@ -24,7 +22,7 @@ type exchange struct {
 	proxy   *Proxy
 	started time.Time
 	id      string // request ID
-	trace   trace
+	trace   header.Trace
 
 	client       netip.Addr
 	forwardedFor string // X-Forwarded-For to send upstream
@@ -45,12 +43,12 @@ type exchange struct {
 // newExchange begins an exchange.
 func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	now := time.Now()
-	x := &exchange{proxy: p, started: now, id: p.requestID(r), trace: traceOf(r.Header), ctx: r.Context()}
+	x := &exchange{proxy: p, started: now, id: header.RequestID(r, p.opts.TrustedProxies), trace: header.TraceOf(r.Header), ctx: r.Context()}
 	x.response.begin(w, r, x)
 	x.body.Begin(x.response.control, r, now, p.opts.MaxBody)
-	var readable bool
-	if x.client, x.forwardedFor, readable = clientIP(r, p.opts.TrustedProxies); !readable {
-		p.warnUnreadable(peerIP(r))
+	var unreadable netip.Addr
+	if x.client, x.forwardedFor, unreadable = header.Client(r, p.opts.TrustedProxies); unreadable.IsValid() {
+		p.warnUnreadable(unreadable)
 	}
 	return x
 }
@@ -152,18 +150,4 @@ func (x *exchange) bodyFault() *problem.Error {
 		return body.Refusal(err)
 	}
 	return nil
-}
-
-var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
-
-// requestID returns a request's ID: the one that a trusted peer sent, or a new one.
-func (p *Proxy) requestID(r *http.Request) string {
-	if len(p.opts.TrustedProxies) > 0 && contains(p.opts.TrustedProxies, peerIP(r)) {
-		if id := r.Header.Get("X-Request-Id"); requestIDPattern.MatchString(id) {
-			return id
-		}
-	}
-	var b [12]byte
-	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	return hex.EncodeToString(b[:])
 }
