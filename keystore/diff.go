@@ -151,20 +151,3 @@ func losesOfChatflow(a, b *Chatflow) bool {
 		a.AbortOnDisconnect && !b.AbortOnDisconnect || b.Body.lacks(a.Body) || b.Limits.lacks(a.Limits) || b.ClientLimits.lacks(a.ClientLimits) ||
 		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.ListsID(k.ID) })
 }
-
-// Equal reports whether nothing differs between k and o but the place in the file.
-func (k *Key) Equal(o *Key) bool { return k.ID == o.ID && sameKey(k, o) }
-
-// Equal reports whether nothing differs between c and o but the place in the file, and what keys are.
-func (c *Chatflow) Equal(o *Chatflow) bool { return c.ID == o.ID && sameChatflow(c, o) }
-
-// GainedKeys reports whether c is old with the keys ids in its list as well, and nothing else. Nil is a chatflow that is not
-// listed.
-func (c *Chatflow) GainedKeys(old *Chatflow, ids ...string) bool {
-	if old == nil {
-		old = &Chatflow{}
-	}
-	without := *c
-	without.keys = slices.DeleteFunc(slices.Clone(c.keys), func(k *Key) bool { return slices.Contains(ids, k.ID) })
-	return len(without.keys)+len(ids) == len(c.keys) && sameChatflow(old, &without)
-}

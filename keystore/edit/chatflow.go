@@ -2,9 +2,6 @@ package edit
 
 import (
 	"fmt"
-	"reflect"
-
-	"github.com/flowlatch/flowlatch/keystore"
 )
 
 // NewChatflow is a chatflow to add to a key file.
@@ -18,44 +15,18 @@ type NewChatflow struct {
 	Forward bool
 }
 
-// AddChatflow is [Add] for a chatflow.
-func AddChatflow(file string, data []byte, c NewChatflow) ([]byte, error) {
-	return Add(file, data, Additions{Chatflows: []NewChatflow{c}})
-}
-
 // NameChatflow is [Add] for the name of a chatflow that is listed.
 func NameChatflow(file string, data []byte, id, name string) ([]byte, error) {
 	return Add(file, data, Additions{Names: map[string]string{id: name}})
 }
 
-// chatflow returns the fields of a chatflow.
-func (e *editor) chatflow(c NewChatflow) []string {
-	fields := []string{e.field("id", e.word(c.ID))}
-	if c.Name != "" {
-		fields = append(fields, e.field("name", e.text(c.Name)))
-	}
-	if len(c.Keys) > 0 {
-		fields = append(fields, e.field("keys", e.list(c.Keys)))
-	}
-	if c.Public {
-		fields = append(fields, e.field("public", "true"))
-	}
+// fields returns the fields of a chatflow in the order in which they are written.
+func (c NewChatflow) fields() []newField {
+	var authorization word
 	if c.Forward {
-		fields = append(fields, e.field("upstream_authorization", e.word("forward")))
+		authorization = "forward"
 	}
-	return fields
-}
-
-// is reports whether a chatflow is as c says.
-func (c *NewChatflow) is(made *keystore.Chatflow) bool {
-	if made == nil {
-		return false
-	}
-	want := keystore.Chatflow{ID: c.ID, Name: c.Name, Public: c.Public}
-	if c.Forward {
-		want.UpstreamAuthorization.Mode = keystore.UpstreamForward
-	}
-	return made.GainedKeys(&want, c.Keys...)
+	return []newField{{"id", word(c.ID)}, {"name", c.Name}, {"keys", c.Keys}, {"public", c.Public}, {"upstream_authorization", authorization}}
 }
 
 // PublishChatflow returns the key file data in which the chatflow id is open to everybody, or only to its keys again.
@@ -71,8 +42,7 @@ func PublishChatflow(file string, data []byte, id string, public bool) ([]byte, 
 	if was.Public == public {
 		return data, nil
 	}
-	e, want := newEditor(file, data), *was
-	want.Public = public
+	e := newEditor(file, data)
 	e.step(func() {
 		if public {
 			e.setField(e.entry("chatflows", id), "public", "true")
@@ -80,7 +50,11 @@ func PublishChatflow(file string, data []byte, id string, public bool) ([]byte, 
 			e.removeField(e.entry("chatflows", id), "public", "false")
 		}
 	})
-	return e.result(func(next *keystore.Snapshot) bool {
-		return reflect.DeepEqual(keystore.Compare(old, next), keystore.Diff{ChatflowsChanged: []string{id}}) && want.Equal(next.Entry(id))
+	return e.result(func(file fields) {
+		if public {
+			file.entry("chatflows", id)["public"] = "true"
+		} else {
+			delete(file.entry("chatflows", id), "public")
+		}
 	})
 }
