@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/flowlatch/flowlatch/proxy/admin"
+	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
 const adminCheck = "--admin"
@@ -81,7 +81,7 @@ func knowsRefusal(addr, id string) (bool, error) {
 	body, err := Ask(addr, "/status?request_id="+url.QueryEscape(id))
 	var found struct {
 		Generation uint64
-		Refusals   []admin.RefusalStatus
+		Refusals   []stats.Refusal
 	}
 	switch {
 	case err != nil:
@@ -89,5 +89,5 @@ func knowsRefusal(addr, id string) (bool, error) {
 	case json.Unmarshal(body, &found) != nil || found.Generation != 0 || found.Refusals == nil:
 		return false, fmt.Errorf("the gate at %s is older than this command, and does not tell which requests it refused; update it", addr)
 	}
-	return slices.ContainsFunc(found.Refusals, func(r admin.RefusalStatus) bool { return r.RequestID == id }), nil
+	return slices.ContainsFunc(found.Refusals, func(r stats.Refusal) bool { return r.RequestID == id }), nil
 }
