@@ -155,10 +155,8 @@ func (c listedChatflow) label() string {
 
 // labelsOf returns the labels of the chatflows that a key is listed for.
 func labelsOf(s *keystore.Snapshot, k *keystore.Key) (all []string) {
-	for _, c := range s.Chatflows() {
-		if c.Lists(k) {
-			all = append(all, c.Label())
-		}
+	for _, c := range s.Listing(k) {
+		all = append(all, c.Label())
 	}
 	return all
 }

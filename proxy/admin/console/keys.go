@@ -146,10 +146,8 @@ func (c *Console) key(f *file, k *keystore.Key) Key {
 	for _, s := range k.Secrets() {
 		shown.Secrets = append(shown.Secrets, Secret{s.Fingerprint(), s.NotBefore(), s.NotAfter()})
 	}
-	for _, chatflow := range f.snapshot.Chatflows() {
-		if chatflow.Lists(k) {
-			shown.Chatflows = append(shown.Chatflows, chatflow.ID)
-		}
+	for _, chatflow := range f.snapshot.Listing(k) {
+		shown.Chatflows = append(shown.Chatflows, chatflow.ID)
 	}
 	return shown
 }

@@ -86,7 +86,9 @@ func TestPages(t *testing.T) {
 		"not_after=2099-01-01", "requests=1000/1s, 10000/month", "concurrent=4", "stream=", "bytes=2GiB/month")
 	secret := shownSecret.FindString(shown)
 	wantIn(t, "page of the new key", shown, "Key acme is made, and applied (generation 2)", "Jane & <Co>", "until 2099-01-01 00:00", "4 at once", "2GiB/month bytes", "support", botC,
-		`curl -s 'http://127.0.0.1:8080/api/v1/prediction/`, "Authorization: Bearer "+secret, "flowise-sdk", "import requests", "Chatbot.init(")
+		`curl -s 'http://127.0.0.1:8080/api/v1/prediction/`, "Authorization: Bearer "+secret, `-d '{"question": "Hello?"}'`,
+		"baseUrl: 'http://127.0.0.1:8080', apiKey: '"+secret+"'", `headers={"Authorization": "Bearer `+secret+`"}`, "<script type=\"module\">\n  import Chatbot",
+		"chatflowid: '"+botA+"', apiHost: 'http://127.0.0.1:8080'", "Authorization: 'Bearer "+secret+"' } }")
 	if again := b.get(t, "key?id=acme", 200); strings.Contains(again, secret) || strings.Contains(again, "is made") {
 		t.Error("the secret, or what was done, is shown again")
 	}
