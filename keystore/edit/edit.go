@@ -14,7 +14,7 @@ import (
 // DisableKey returns the key file data, nil if there is no file, with the key id disabled. The key stays in the file, so
 // that logs go on to name it and nobody else gets its ID by mistake.
 func DisableKey(file string, data []byte, id string) ([]byte, error) {
-	if _, _, err := enabledKey(file, data, id, " already"); err != nil {
+	if _, err := enabledKey(file, data, id, " already"); err != nil {
 		return nil, err
 	}
 	e := newEditor(file, data)
@@ -36,14 +36,13 @@ func EnableKey(file string, data []byte, id string) ([]byte, error) {
 	return e.result(func(file fields) { delete(file.entry("keys", id), "disabled") })
 }
 
-// enabledKey returns what the key file means, and the key id in it. That it is disabled is an error, which says
-// what follows from that.
-func enabledKey(file string, data []byte, id, ifDisabled string) (*keystore.Snapshot, *keystore.Key, error) {
-	s, k, err := keyOf(file, data, id)
+// enabledKey returns the key id in the key file. That it is disabled is an error, which says what follows from that.
+func enabledKey(file string, data []byte, id, ifDisabled string) (*keystore.Key, error) {
+	_, k, err := keyOf(file, data, id)
 	if err == nil && k.Disabled {
-		return nil, nil, fmt.Errorf("%s:%d: key %q is disabled%s", file, k.Line, id, ifDisabled)
+		return nil, fmt.Errorf("%s:%d: key %q is disabled%s", file, k.Line, id, ifDisabled)
 	}
-	return s, k, err
+	return k, err
 }
 
 // keyOf returns what the key file means, and the key id in it.

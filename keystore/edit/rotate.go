@@ -13,7 +13,7 @@ import (
 // RotateKey returns the key file data with one more secret of the key id. Its other secrets expire
 // at until, unless they expire earlier. file is the name to use in errors.
 func RotateKey(file string, data []byte, id string, digest keystore.Digest, until time.Time) ([]byte, error) {
-	_, key, err := enabledKey(file, data, id, ", so a new secret would not open anything")
+	key, err := enabledKey(file, data, id, ", so a new secret would not open anything")
 	if err != nil {
 		return nil, err
 	}
