@@ -182,7 +182,9 @@ func lastUses(c *config.Config, keys *keystore.Snapshot, s streams) map[string]t
 	}
 	used := map[string]time.Time{}
 	for _, k := range status.Keys {
-		used[k.ID] = k.LastUsed
+		if !k.LastUsed.IsZero() {
+			used[k.ID] = k.LastUsed
+		}
 	}
 	return used
 }

@@ -25,7 +25,7 @@ type reloadResponse struct {
 // certificateReload is one reload of a certificate.
 type certificateReload struct {
 	Certificate certificate.Name   `json:"certificate"`
-	Result      certificate.Result `json:"result"`
+	Result      keystore.Result `json:"result"`
 	Error       string             `json:"error,omitempty"`
 	certificate.Info
 }
@@ -34,7 +34,7 @@ func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
 	r, certificates := a.opts.Store.Reload(), a.opts.Certificates.Reload()
 	secrets := a.reloadSecrets()
 	status := http.StatusOK
-	if r.Result == keystore.Failed || secrets.failed() || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == certificate.Failed }) {
+	if r.Result == keystore.Failed || secrets.failed() || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == keystore.Failed }) {
 		status = http.StatusUnprocessableEntity
 	}
 	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates), secrets})
