@@ -24,9 +24,9 @@ type reloadResponse struct {
 
 // certificateReload is one reload of a certificate.
 type certificateReload struct {
-	Certificate certificate.Name   `json:"certificate"`
-	Result      keystore.Result `json:"result"`
-	Error       string             `json:"error,omitempty"`
+	Certificate certificate.Name `json:"certificate"`
+	Result      keystore.Result  `json:"result"`
+	Error       string           `json:"error,omitempty"`
 	certificate.Info
 }
 
