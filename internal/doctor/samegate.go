@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"time"
-
 )
 
 const adminCheck = "--admin"

@@ -167,6 +167,13 @@ func TestFormsRefuse(t *testing.T) {
 			422,
 			[]string{`there is a key "key-a" already`, `value=""><script>`, `value="5/1m"`, botA + `" checked`},
 		},
+		{
+			"every field of a new key", "new-key", "new-key",
+			[]string{"id=key-a", "owner=Zoe", "not_after=2099-02-03", "requests=7/1s", "concurrent=41", "stream=17m", "stream_seconds=77/month", "bytes=5MiB/day"},
+			422,
+			[]string{`value="Zoe"`, `value="2099-02-03"`, `<details open>`, `value="7/1s"`, `value="41"`, `value="17m"`, `value="77/month"`, `value="5MiB/day"`},
+		},
+		{"a public chatflow that is there", "new-chatflow", "new-chatflow", []string{"id=" + botB, "keys=key-a", "public=true"}, 422, []string{`name="public" value="true" checked`, ">key-a</textarea>"}},
 		{"no number", "new-key", "new-key", []string{"id=x", "concurrent=many"}, 400, []string{"want a number"}},
 		{"a limit that is none", "new-key", "new-key", []string{"id=x", "requests=often"}, 422, []string{"often"}},
 		{"an ID that cannot be", "new-key", "new-key", []string{"id=<b>x</b>"}, 422, []string{"key ID"}},
