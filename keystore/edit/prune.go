@@ -90,14 +90,11 @@ func (e *editor) removeSecrets(key *yaml.Node, places []int) {
 		for len(places) > 0 && places[0] == end {
 			places, end = places[1:], end+1
 		}
-		switch inLine := inBrackets(list); {
-		case inLine && end < len(items):
-			e.replace(e.begin(items[first]), e.begin(items[end]), "")
-		case inLine:
-			e.replace(e.end(items[first-1]), e.end(items[end-1]), "")
-		default:
-			e.dashIndent(items[first]) // fails if something else stands in the line
-			e.removeLines(e.lines[items[first].Line-1], e.nextLine(items[end-1]))
+		if inBrackets(list) {
+			e.cutFromBrackets(list, first, end-first)
+			continue
 		}
+		e.dashIndent(items[first]) // fails if something else stands in the line
+		e.removeLines(e.lines[items[first].Line-1], e.nextLine(items[end-1]))
 	}
 }
