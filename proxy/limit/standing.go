@@ -33,9 +33,9 @@ func (l *Local) Standings(holders []Holder, now time.Time) (all []Standing) {
 	defer g.unlock()
 	r := l.rule()
 	for i, a := range g.accounts[:g.n] {
-		a.enter(holders[i].Limits, r, now)
+		a.enter(holders[i].Limits, &r, now)
 		first := len(all)
-		all = a.standings(all, r, now)
+		all = a.standings(all, &r, now)
 		for n := range all[first:] {
 			all[first+n].Holder = holders[i].Kind
 		}
@@ -43,7 +43,7 @@ func (l *Local) Standings(holders []Holder, now time.Time) (all []Standing) {
 	return all
 }
 
-func (a *account) standings(all []Standing, r rule, now time.Time) []Standing {
+func (a *account) standings(all []Standing, r *rule, now time.Time) []Standing {
 	l := a.limits
 	if l == nil {
 		return all
