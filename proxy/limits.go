@@ -28,25 +28,31 @@ type Limiter interface {
 // limits are what a request counts against. It keeps its place among the requests at once until the upstream has ended: see
 // timeWithoutClient.
 type limits struct {
-	all     [limit.Holders]limit.Holder
-	n       int
-	begun   bool
+	holders []limit.Holder // none before the request is counted
 	grant   limit.Grant
-	verdict limit.Verdict
 	over    string        // the limit that the request exceeds, enforced or not, for logs and metrics; empty for none
 	stream  time.Duration // how long the response may last; zero for no limit
 	sent    time.Time     // when the request was sent upstream; zero if it was not
 
+	begun      bool
+	refused    bool // a limit is exceeded that is enforced
+	low        bool // less than a quarter is left of one
+	holdsPlace bool // the number of requests at once is limited, and this one is one of them
+
 	abandoned atomic.Int64 // when the client left, in nanoseconds since 1970; 0 if it did not
 }
 
-func (l *limits) holders() []limit.Holder { return l.all[:l.n] }
-
 // add adds a holder, and its limit of a response's time.
 func (l *limits) add(h limit.Holder) {
-	l.all[l.n] = h
-	l.n++
-	if h.Limits != nil && h.Limits.Stream > 0 && !h.Limits.Observe && (l.stream == 0 || h.Limits.Stream < l.stream) {
+	if l.holders == nil {
+		l.holders = make([]limit.Holder, 0, 3) // few requests have more
+	}
+	l.holders = append(l.holders, h)
+	if h.Limits == nil {
+		return
+	}
+	l.holdsPlace = l.holdsPlace || h.Limits.Concurrent > 0 && !l.grant.Placeless
+	if h.Limits.Stream > 0 && !h.Limits.Observe && (l.stream == 0 || h.Limits.Stream < l.stream) {
 		l.stream = h.Limits.Stream
 	}
 }
@@ -58,6 +64,7 @@ func (x *exchange) beginLimits() {
 	if !x.Allowed || x.Preflight || x.question.InBody || l.begun {
 		return
 	}
+	l.grant.Placeless = x.Route.Ends // or what takes the places could not be ended
 	if x.Opens && x.Key != nil {
 		l.add(limit.Holder{Kind: limit.Key, ID: x.Key.ID, Limits: x.Key.Limits})
 	}
@@ -74,15 +81,15 @@ func (x *exchange) beginLimits() {
 	if t := x.question.Page.Token; t != nil && x.Opens && x.Key.Browser.PerUser != nil {
 		l.add(limit.Holder{Kind: limit.User, ID: x.Key.ID, User: t.UserHash(), Limits: x.Key.Browser.PerUser})
 	}
-	if l.n == 0 {
+	if len(l.holders) == 0 {
 		return
 	}
-	l.begun = true
-	l.grant.Placeless = x.Route.Ends // or what takes the places could not be ended
-	l.verdict = x.proxy.opts.Limiter.Begin(&l.grant, l.holders(), x.proxy.now())
-	over := l.verdict.Observed
-	if e := l.verdict.Refused; e.Reason != limit.None {
-		over = e
+	v := x.proxy.opts.Limiter.Begin(&l.grant, l.holders, x.proxy.now())
+	l.refused, l.low = v.Refused.Reason != limit.None, v.Low
+	l.begun = !l.refused
+	over := v.Observed
+	if l.refused {
+		over = v.Refused
 	}
 	if over.Reason == limit.None {
 		return
@@ -90,8 +97,7 @@ func (x *exchange) beginLimits() {
 	l.over = whoseLimit(over.Holder, over.Reason, over.Unit, over.Limit)
 	key, chatflow := x.labels()
 	x.proxy.stats.Limited(key, chatflow, l.over)
-	if l.verdict.Refused.Reason != limit.None {
-		l.begun = false
+	if l.refused {
 		x.deny(limitExceeded(over, l.over))
 	}
 }
@@ -101,32 +107,15 @@ func whoseLimit(k limit.Kind, r limit.Reason, u keystore.Unit, value string) str
 	return k.String() + " " + fieldOf(r, u) + ": " + value
 }
 
-// holdsPlace reports whether the number of requests at once is limited, and this one is one of them.
-func (x *exchange) holdsPlace() bool {
-	if x.limits.grant.Placeless {
-		return false
-	}
-	for _, h := range x.limits.holders() {
-		if h.Limits != nil && h.Limits.Concurrent > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // endLimits counts what the request has used, once. The upstream has ended.
 func (x *exchange) endLimits() {
 	l := &x.limits
 	if !l.begun {
 		return
 	}
-	if x.outlivesClient() {
-		var abandoned time.Duration
-		if at := l.abandoned.Load(); at > 0 {
-			abandoned = time.Since(time.Unix(0, at))
-		}
+	if at := l.abandoned.Load(); at > 0 && x.outlivesClient() {
 		key, chatflow := x.labels()
-		x.proxy.stats.Abandoned(key, chatflow, abandoned)
+		x.proxy.stats.Abandoned(key, chatflow, time.Since(time.Unix(0, at)))
 	}
 	l.begun = false
 	use := limit.Use{Unsent: l.sent.IsZero(), Bytes: x.response.bytes + x.body.bytes.Load()}
@@ -206,28 +195,38 @@ func inWords(d time.Duration) string {
 // chatflow and, to a page with a browser token, those of the key.
 func (x *exchange) addLimitHeader(h http.Header) {
 	l := &x.limits
-	if l.n == 0 || !l.verdict.Low && l.verdict.Refused.Reason == limit.None {
+	if !l.low && !l.refused {
 		return
 	}
 	policies, standings := make([]byte, 0, 256), make([]byte, 0, 256) // enough for most, without garbage
-	for _, s := range x.proxy.opts.Limiter.Standings(l.holders(), x.proxy.now()) {
-		if s.Observed || s.Holder == limit.Chatflow || s.Holder == limit.Key && x.question.Page.Token != nil {
+	now := x.proxy.now()
+	for i := range l.holders {
+		if !x.isTold(&l.holders[i]) {
 			continue
 		}
-		if len(policies) > 0 {
-			policies, standings = append(policies, ", "...), append(standings, ", "...)
+		for _, s := range x.proxy.opts.Limiter.Standings(l.holders[i:i+1], now) {
+			if len(policies) > 0 {
+				policies, standings = append(policies, ", "...), append(standings, ", "...)
+			}
+			name := `"` + whoseLimit(s.Holder, s.Reason, s.Unit, s.Limit) + `"` // has nothing to escape
+			policies = appendPolicy(append(policies, name...), &s)
+			standings = appendStanding(append(standings, name...), &s)
 		}
-		name := whoseLimit(s.Holder, s.Reason, s.Unit, s.Limit)
-		policies, standings = appendPolicy(policies, name, &s), appendStanding(standings, name, &s)
 	}
 	if len(policies) > 0 {
 		h["Ratelimit-Policy"], h["Ratelimit"] = []string{string(policies)}, []string{string(standings)}
 	}
 }
 
-// appendPolicy appends a limit, as RateLimit-Policy has it.
-func appendPolicy(b []byte, name string, s *limit.Standing) []byte {
-	b = strconv.AppendInt(append(strconv.AppendQuote(b, name), ";q="...), s.N, 10)
+// isTold reports whether the client is told what is left of a holder's limits.
+func (x *exchange) isTold(h *limit.Holder) bool {
+	shared := h.Kind == limit.Chatflow || h.Kind == limit.Key && x.question.Page.Token != nil
+	return !shared && h.Limits != nil && !h.Limits.Observe
+}
+
+// appendPolicy appends what a limit is, as RateLimit-Policy has it.
+func appendPolicy(b []byte, s *limit.Standing) []byte {
+	b = strconv.AppendInt(append(b, ";q="...), s.N, 10)
 	if s.Reason == limit.Concurrent {
 		return append(b, `;qu="concurrent-requests"`...)
 	}
@@ -243,8 +242,8 @@ func appendPolicy(b []byte, name string, s *limit.Standing) []byte {
 }
 
 // appendStanding appends what is left of a limit, as RateLimit has it.
-func appendStanding(b []byte, name string, s *limit.Standing) []byte {
-	b = strconv.AppendInt(append(strconv.AppendQuote(b, name), ";r="...), s.Left, 10)
+func appendStanding(b []byte, s *limit.Standing) []byte {
+	b = strconv.AppendInt(append(b, ";r="...), s.Left, 10)
 	if s.Reason == limit.Concurrent {
 		return b
 	}
