@@ -19,6 +19,8 @@ type Limiter interface {
 	Begin(g *limit.Grant, holders []limit.Holder, now time.Time) limit.Verdict
 	End(g *limit.Grant, u limit.Use)
 	Standings(holders []limit.Holder, now time.Time) []limit.Standing
+	// Low returns the standings of which less than a quarter is left.
+	Low(holders []limit.Holder, now time.Time) []limit.Standing
 	Usage(ctx context.Context, now time.Time) ([]limit.Usage, error)
 	// Open returns how many requests of a key are at the upstream.
 	Open(key string) int64
@@ -84,7 +86,7 @@ func (x *exchange) beginLimits() {
 	if len(l.holders) == 0 {
 		return
 	}
-	v := x.proxy.opts.Limiter.Begin(&l.grant, l.holders, x.proxy.now())
+	v := x.proxy.opts.Limiter.Begin(&l.grant, l.holders, x.now)
 	l.refused, l.low = v.Refused.Reason != limit.None, v.Low
 	l.begun = !l.refused
 	over := v.Observed
@@ -143,14 +145,14 @@ func (x *exchange) labels() (key, chatflow string) {
 // visitor of a web page.
 func limitExceeded(e limit.Excess, name string) *problem.Error {
 	err := &problem.Error{RetryAfter: max(e.RetryAfter, time.Second), Reason: "limit exceeded: " + name}
-	wait := "try again in " + inWords(err.RetryAfter)
+	wait := inWords(err.RetryAfter)
 	switch e.Reason {
 	case limit.Concurrent:
 		err.Code, err.Detail = problem.TooManyConcurrent, "too many questions are being answered at once; try again in a moment"
 	case limit.Quota:
-		err.Code, err.Detail, err.Final = problem.QuotaExceeded, "what may be used in this "+periodOf(e.Limit)+" is used up; "+wait, true
+		err.Code, err.Detail, err.Final = problem.QuotaExceeded, "what may be used in this "+periodOf(e.Limit)+" is used up; try again in "+wait, true
 	default:
-		err.Code, err.Detail = problem.RateLimited, "too many requests in a short time; "+wait
+		err.Code, err.Detail = problem.RateLimited, "too many requests in a short time; try again in "+wait
 	}
 	return err
 }
@@ -190,9 +192,9 @@ func inWords(d time.Duration) string {
 	return ""
 }
 
-// addLimitHeader tells the client how much is left of its limits, if it was refused for one or little is left: the fields
-// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits that others share are not told: those of the
-// chatflow and, to a page with a browser token, those of the key.
+// addLimitHeader tells the client of which of its limits less than a quarter is left, or nothing: the fields RateLimit-Policy and
+// RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits that others share are not told: those of the chatflow and, to a page
+// with a browser token, those of the key.
 func (x *exchange) addLimitHeader(h http.Header) {
 	l := &x.limits
 	if !l.low && !l.refused {
@@ -204,13 +206,12 @@ func (x *exchange) addLimitHeader(h http.Header) {
 		if !x.isTold(&l.holders[i]) {
 			continue
 		}
-		for _, s := range x.proxy.opts.Limiter.Standings(l.holders[i:i+1], now) {
+		for _, s := range x.proxy.opts.Limiter.Low(l.holders[i:i+1], now) {
 			if len(policies) > 0 {
 				policies, standings = append(policies, ", "...), append(standings, ", "...)
 			}
-			name := `"` + whoseLimit(s.Holder, s.Reason, s.Unit, s.Limit) + `"` // has nothing to escape
-			policies = appendPolicy(append(policies, name...), &s)
-			standings = appendStanding(append(standings, name...), &s)
+			name := whoseLimit(s.Holder, s.Reason, s.Unit, s.Limit)
+			policies, standings = appendPolicy(policies, name, &s), appendStanding(standings, name, &s)
 		}
 	}
 	if len(policies) > 0 {
@@ -224,9 +225,12 @@ func (x *exchange) isTold(h *limit.Holder) bool {
 	return !shared && h.Limits != nil && !h.Limits.Observe
 }
 
+// appendName appends the name of a limit as a string of both fields. It has nothing that would have to be escaped.
+func appendName(b []byte, name string) []byte { return append(append(append(b, '"'), name...), '"') }
+
 // appendPolicy appends what a limit is, as RateLimit-Policy has it.
-func appendPolicy(b []byte, s *limit.Standing) []byte {
-	b = strconv.AppendInt(append(b, ";q="...), s.N, 10)
+func appendPolicy(b []byte, name string, s *limit.Standing) []byte {
+	b = strconv.AppendInt(append(appendName(b, name), ";q="...), s.N, 10)
 	if s.Reason == limit.Concurrent {
 		return append(b, `;qu="concurrent-requests"`...)
 	}
@@ -242,8 +246,8 @@ func appendPolicy(b []byte, s *limit.Standing) []byte {
 }
 
 // appendStanding appends what is left of a limit, as RateLimit has it.
-func appendStanding(b []byte, s *limit.Standing) []byte {
-	b = strconv.AppendInt(append(b, ";r="...), s.Left, 10)
+func appendStanding(b []byte, name string, s *limit.Standing) []byte {
+	b = strconv.AppendInt(append(appendName(b, name), ";r="...), s.Left, 10)
 	if s.Reason == limit.Concurrent {
 		return b
 	}

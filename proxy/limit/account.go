@@ -201,11 +201,11 @@ func (a *account) begin(r *rule, places int64, now time.Time) (low bool) {
 	for i, of := range l.Rates {
 		pace := paceOf(of, r.rates)
 		a.buckets[i].Take(pace)
-		low = low || a.buckets[i].left(pace, now.UnixNano())*4 < r.rates.of(of.N)
+		low = low || isLow(a.buckets[i].left(pace, now.UnixNano()), r.rates.of(of.N))
 	}
 	for _, q := range l.Quotas {
 		n := a.most(q, r)
-		low = low || (n-a.used(q.Period, int(q.Unit)))*4 < n
+		low = low || isLow(n-a.used(q.Period, int(q.Unit)), n)
 	}
 	return low && !l.Observe
 }
