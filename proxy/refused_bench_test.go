@@ -20,8 +20,9 @@ import (
 )
 
 // BenchmarkRefused has clients that hammer a gate which refuses them, through real sockets: without a key, with an unknown one, and
-// with one that has used up its rate or its quota. They take turns, so that what else the machine does is the same for all. µs/401
-// and the like is the processor time of the process without that of the client's thread, ×401 its ratio to that without a key.
+// with one that has used up its rate, its quota, or one of six limits. They take turns, so that what else the machine does is the
+// same for all. µs/401 and the like is the processor time of the process without that of the client's thread, ×401 its ratio to that
+// without a key.
 func BenchmarkRefused(b *testing.B) {
 	const turn = 200 // requests
 	kinds := []struct {
