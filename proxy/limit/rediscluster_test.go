@@ -15,12 +15,13 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
+// Tests of clusters do not run beside others, whose connections could take their ports.
+
 // TestRedisCluster has two gates and a Redis Cluster of two nodes. They are told of the one that does not have the counters.
 func TestRedisCluster(t *testing.T) {
 	if !testkit.Long() { // a cluster takes two seconds to begin
 		return
 	}
-	t.Parallel()
 	first, _ := startNode(t)
 	second, other := startNode(t)
 	command(t, first, "CLUSTER ADDSLOTSRANGE 0 8191\r\n")
@@ -66,7 +67,6 @@ func TestRedisFailOver(t *testing.T) {
 	if !testkit.Long() { // another node takes over after seconds
 		return
 	}
-	t.Parallel()
 	var nodes []*testkit.Redis
 	var at []ports
 	for n := range 4 {
@@ -118,20 +118,24 @@ type ports struct{ data, bus int }
 
 func startNode(t *testing.T, args ...string) (*testkit.Redis, ports) {
 	t.Helper()
-	p := ports{freePort(t), freePort(t)}
+	free := freePorts(t, 2)
+	p := ports{free[0], free[1]}
 	return testkit.StartRedis(t, append([]string{
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(p.data), "--cluster-enabled", "yes",
 		"--cluster-port", strconv.Itoa(p.bus),
 	}, args...)...), p
 }
 
-// freePort returns a port that was free a moment ago.
-func freePort(t *testing.T) int {
+// freePorts returns ports that were free a moment ago.
+func freePorts(t *testing.T, n int) (free []int) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // when there are all, so that none comes twice
+		free = append(free, l.Addr().(*net.TCPAddr).Port)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return free
 }

@@ -39,7 +39,15 @@ func (r *Redis) Run(ctx context.Context, url *RedisURL) {
 	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
 	defer disconnect()
 	s := &servers{url: url, timeout: r.replyTimeout, scripts: []*redis.Script{r.admit, r.keep, r.gates, r.sum}}
-	pipeline.Go(func() { r.pipeline.run(connected, s.connect) })
+	pipeline.Go(func() {
+		r.pipeline.run(connected, func(ctx context.Context) (redis.Conn, error) {
+			c, err := s.connect(ctx)
+			if err == nil {
+				r.touchAll() // the server may have started again, with older data
+			}
+			return c, err
+		})
+	})
 	r.last.Store(time.Now().UnixNano()) // its first answer may be late, as any other
 	probe, write, renew, hear := time.NewTicker(probeEvery), time.NewTimer(syncEvery), time.NewTicker(r.lease/3), time.NewTicker(hearEvery)
 	defer hear.Stop()

@@ -48,7 +48,7 @@ func ParseRedisURL(text string) (*RedisURL, error) {
 	default:
 		return nil, errURL
 	}
-	if r.address == "" || !strings.HasPrefix(text, u.Scheme+"://") { // redis:6379 has no host, and would be localhost
+	if r.address == "" || r.network == "unix" && u.Host != "" || !strings.HasPrefix(text, u.Scheme+"://") { // redis:6379 has no host, and would be localhost
 		return nil, errURL
 	}
 	query, err := url.ParseQuery(u.RawQuery)

@@ -30,7 +30,7 @@ func TestParseRedisURL(t *testing.T) {
 	}
 	for _, url := range []string{
 		"", "localhost:6379", "redis:6379", "redis:", "redis:/localhost", "http://localhost", "redis://:secret@local host", "redis://:secret@localhost:port",
-		"redis://:secret@localhost/x", "redis://:secret@localhost/-1", "redis://:secret@localhost/1/2", "redis://:secret@localhost/1?db=2", "unix://",
+		"redis://:secret@localhost/x", "redis://:secret@localhost/-1", "redis://:secret@localhost/1/2", "redis://:secret@localhost/1?db=2", "unix://", "unix://run/redis.sock",
 		"unix://:secret@/run/redis.sock?db=x", "redis://secret@localhost", "redis://:secret@localhost?master_set=secret", "redis://:secret@localhost#x",
 	} {
 		if _, err := limit.ParseRedisURL(url); err == nil || errors.Unwrap(err) != nil || strings.Contains(err.Error(), "secret") {
@@ -42,7 +42,8 @@ func TestParseRedisURL(t *testing.T) {
 // TestRedisURL reaches servers by all forms of a URL.
 func TestRedisURL(t *testing.T) {
 	certificate, key := certificate(t) // its name is 127.0.0.1
-	port, secure := strconv.Itoa(freePort(t)), strconv.Itoa(freePort(t))
+	free := freePorts(t, 2)
+	port, secure := strconv.Itoa(free[0]), strconv.Itoa(free[1])
 	r := testkit.StartRedis(t,
 		"--bind", "127.0.0.1", "--port", port, "--tls-port", secure, "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no",
 		"--requirepass", "secret", "--user", "acme", "on", ">other", "~fl:*", "+@all")
