@@ -2,13 +2,13 @@ package keystore
 
 import (
 	"cmp"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/flowlatch/flowlatch/keystore/origin"
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
@@ -60,14 +60,9 @@ func (p *parser) origin(b *Browser, n *yaml.Node) {
 	}
 }
 
-// isOrigin reports whether s is the origin of a web page as browsers serialize it (RFC 6454, section 6.2).
+// isOrigin reports whether s is the origin of a page of the web.
 func isOrigin(s string) bool {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || s != u.Scheme+"://"+u.Host {
-		return false
-	}
-	usual := map[string]string{"https": "443", "http": "80"}[u.Scheme]
-	return u.Port() != usual && !strings.HasSuffix(u.Host, ":") && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-.:/[]") == ""
+	return origin.Is(s) && (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://"))
 }
 
 // allow reads a member that a page may send.

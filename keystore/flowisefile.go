@@ -1,9 +1,7 @@
 package keystore
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -36,12 +34,8 @@ func (f *files) readFlowise(explicit bool) (changed bool) {
 }
 
 func (f *flowiseFile) read() ([]apiKey, error) {
-	content, _, err := f.Open()
+	data, err := f.Read()
 	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(content)
-	if err = errors.Join(err, content.Close()); err != nil {
 		return nil, err
 	}
 	keys, err := parseFlowiseKeys(data)

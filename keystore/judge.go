@@ -1,11 +1,15 @@
 package keystore
 
-import "time"
+import (
+	"time"
+
+	"github.com/flowlatch/flowlatch/keystore/watch"
+)
 
 // settleTime is how long a file that is written in place must be unchanged before a change is applied that takes
 // something away, and before a fault is reported. A writer that pauses may leave a file that is valid and
 // lacks half of the keys.
-const settleTime = 1500 * time.Millisecond
+const settleTime = watch.SettleTime
 
 // change is what was found in a file at a time, compared with what is active of it.
 type change struct {

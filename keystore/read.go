@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -200,14 +199,7 @@ func hashOf(isDirectory bool, sources []source, flowise []apiKey) string {
 }
 
 // ReadFile returns the content of the key file at path, for those who edit it.
-func ReadFile(path string) ([]byte, error) {
-	content, _, err := watch.NewFile(path, MaxFile).Open()
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(content)
-	return data, errors.Join(err, content.Close())
-}
+func ReadFile(path string) ([]byte, error) { return watch.NewFile(path, MaxFile).Read() }
 
 // ReadError says what to do if the key file at path cannot be read.
 func ReadError(path string, err error) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
 // Reload is the result of a reload.
@@ -25,13 +26,13 @@ type Reload struct {
 }
 
 // Result is how a reload ended.
-type Result string
+type Result = watch.Result
 
 // How a reload can end. Each is a value of the metric's label.
 const (
-	Loaded    Result = "success"   // a new snapshot is active
-	Unchanged Result = "unchanged" // the files are what is active
-	Failed    Result = "failure"   // the last good snapshot stays active
+	Loaded    = watch.Loaded    // a new snapshot is active
+	Unchanged = watch.Unchanged // the files are what is active
+	Failed    = watch.Failed    // the last good snapshot stays active
 )
 
 // Status is the state of a store.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/origin"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 	"github.com/flowlatch/flowlatch/proxy/token"
@@ -186,8 +187,8 @@ func CheckBrowser(s *keystore.Snapshot, o *Options) {
 			warn(k, "no route is exposed that browser tokens are for, which are those of the groups predict and widget")
 		case k.Browser.Cookie && o.PublicURL == nil:
 			warn(k, "no cookie is accepted without --public-url, the origin of the pages that send it")
-		case k.Browser.Cookie && !slices.Contains(k.Browser.Origins, originOf(o.PublicURL)):
-			warn(k, "no cookie is accepted unless origins has that of --public-url, "+originOf(o.PublicURL))
+		case k.Browser.Cookie && !slices.Contains(k.Browser.Origins, origin.Of(o.PublicURL)):
+			warn(k, "no cookie is accepted unless origins has that of --public-url, "+origin.Of(o.PublicURL))
 		}
 	}
 }

@@ -68,7 +68,7 @@ func browserGate(t *testing.T, handler http.HandlerFunc, change func(*proxy.Opti
 // browserOptions returns the options of such a gate, as changed.
 func browserOptions(t *testing.T, change func(*proxy.Options)) (func(*proxy.Options), *token.Secrets) {
 	t.Helper()
-	secrets, err := token.Read(testkit.WriteFile(t, "secrets", signingSecret+"\n"))
+	secrets, err := token.Open(testkit.WriteFile(t, "secrets", signingSecret+"\n"), token.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

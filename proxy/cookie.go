@@ -2,9 +2,10 @@ package proxy
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
 // sessionCookie is the cookie that may hold a browser token, where the key says so. A browser takes one of this name only over
@@ -30,7 +31,7 @@ func (p *Proxy) cookieToken(in *http.Request) (text, fault string) {
 // notFromOwnPage returns why a request does not count as one that a page of the gate's own origin sent; nothing if it does.
 // Scripts of pages can set none of these headers.
 func (p *Proxy) notFromOwnPage(in *http.Request) string {
-	origin, site, dest := in.Header["Origin"], in.Header["Sec-Fetch-Site"], in.Header["Sec-Fetch-Dest"]
+	page, site, dest := in.Header["Origin"], in.Header["Sec-Fetch-Site"], in.Header["Sec-Fetch-Dest"]
 	switch {
 	case p.opts.PublicURL == nil:
 		return "cookies need --public-url"
@@ -38,9 +39,9 @@ func (p *Proxy) notFromOwnPage(in *http.Request) string {
 		return "the browser does not say that a page of the same origin sent the request (Sec-Fetch-Site); it does so over HTTPS and on loopback alone"
 	case len(dest) != 1 || dest[0] != "empty" && dest[0] != "image":
 		return "the request is neither a script's nor an image's (Sec-Fetch-Dest)"
-	case len(origin) == 0 && isReading(in.Method):
+	case len(page) == 0 && isReading(in.Method):
 		return ""
-	case len(origin) != 1 || origin[0] != originOf(p.opts.PublicURL):
+	case len(page) != 1 || page[0] != origin.Of(p.opts.PublicURL):
 		return "the page's origin (Origin) is not that of --public-url"
 	}
 	return ""
@@ -58,12 +59,6 @@ func sessionOf(headers []string) (value string, n int) {
 		}
 	}
 	return value, n
-}
-
-// originOf returns the origin of a URL as browsers serialize it.
-func originOf(u *url.URL) string {
-	usual := map[string]string{"https": "443", "http": "80"}[u.Scheme]
-	return u.Scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), ":"+usual)
 }
 
 // keepPrivate marks a response to a request with a cookie as one visitor's. Caches that do not store responses to

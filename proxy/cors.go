@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/rs/cors"
+
+	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
 // newCORS returns what answers browsers for these origins, or nil if the upstream does.
@@ -42,10 +43,8 @@ func validateOrigin(s string) error {
 	if s == "*" {
 		return errors.New("* stands for all origins; list it alone")
 	}
-	u, err := url.Parse(strings.Replace(s, "://*.", "://", 1))
-	if err != nil || u.Scheme == "" || u.Hostname() == "" || s != u.Scheme+"://"+u.Host && s != u.Scheme+"://*."+u.Host ||
-		strings.Contains(u.Host, "*") || s != strings.ToLower(s) {
-		return fmt.Errorf("%q: want an origin as browsers send it, such as https://www.example.com, https://*.example.com or http://localhost:5173, or * for all", s)
+	if !origin.Is(strings.Replace(s, "://*.", "://", 1)) {
+		return fmt.Errorf("%q: want an origin as browsers send it, such as https://www.example.com, https://*.example.com or http://localhost:5173, without the usual port; or * for all", s)
 	}
 	return nil
 }

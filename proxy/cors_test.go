@@ -131,7 +131,7 @@ func TestValidateOrigins(t *testing.T) {
 			t.Errorf("ValidateOrigins(%q) = %v, want nil", good, err)
 		}
 	}
-	for _, bad := range []string{"", "null", "a.example", "https://a.example/", "https://a.example/x", "https://A.example", "https://a*.example", "https://*", "https://a.example?x", "https://u@a.example", "https://", "*.example.com", "https://*.*.example"} {
+	for _, bad := range []string{"", "null", "a.example", "https://a.example/", "https://a.example/x", "https://A.example", "https://a*.example", "https://*", "https://a.example?x", "https://u@a.example", "https://", "*.example.com", "https://*.*.example", "https://a.example:443", "http://*.a.example:80", "https://a.example:", "https://münchen.example"} {
 		if err := proxy.ValidateOrigins([]string{bad}); err == nil {
 			t.Errorf("ValidateOrigins(%q) = nil, want an error", bad)
 		}

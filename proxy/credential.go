@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strings"
@@ -59,95 +60,84 @@ const maxCredential = 64 << 10
 // ReadCredential reads a file with the upstream's credential and returns what to send in the preset's credential
 // header: a token, sent as Bearer in Authorization, or there also a scheme with its credentials.
 func ReadCredential(p *route.Preset, path string) (value string, err error) {
-	raw, err := watch.ReadFile(path, maxCredential)
-	if err != nil {
-		return "", fmt.Errorf("reading the upstream's credential: %w", err)
+	r := newCredential(p, path).Reload(true)
+	return r.New, r.Err
+}
+
+// newCredential returns what reads the upstream's credential in a file.
+func newCredential(p *route.Preset, path string) *watch.Reloader[string] {
+	fail := func(format string, args ...any) (string, error) {
+		return "", fmt.Errorf("reading the upstream's credential: "+format, args...)
 	}
-	v := strings.TrimSpace(string(raw))
-	scheme, rest, two := strings.Cut(v, " ")
-	switch {
-	case v == "":
-		return "", fmt.Errorf("reading the upstream's credential: %s is empty", path)
-	case !two && keystore.IsToken(v):
-		return credentialOf(p, v), nil
-	case p.CredentialHeader != "Authorization":
-		return "", fmt.Errorf("reading the upstream's credential: %s must hold a token and nothing else, which is what %s takes as %s", path, p.Runner, p.CredentialHeader)
-	case two && keystore.IsToken(scheme) && keystore.IsToken(rest):
-		return v, nil
-	}
-	return "", fmt.Errorf("reading the upstream's credential: %s holds neither a token nor a scheme and a token", path)
+	return watch.NewReloader(maxCredential, func(contents [][]byte, err error) (string, error) {
+		v := strings.TrimSpace(string(contents[0]))
+		scheme, rest, two := strings.Cut(v, " ")
+		switch {
+		case err != nil:
+			return fail("%w", err)
+		case v == "":
+			return fail("%s is empty", path)
+		case !two && keystore.IsToken(v):
+			return credentialOf(p, v), nil
+		case p.CredentialHeader != "Authorization":
+			return fail("%s must hold a token and nothing else, which is what %s takes as %s", path, p.Runner, p.CredentialHeader)
+		case two && keystore.IsToken(scheme) && keystore.IsToken(rest):
+			return v, nil
+		}
+		return fail("%s holds neither a token nor a scheme and a token", path)
+	}, path)
 }
 
 // credentials are the files with the upstream's credentials. A file is read again when it is needed and was last read
-// credentialAge ago. If it can no longer be read, its last good content stays in use. All methods may be called
-// concurrently.
+// credentialAge ago, or earlier if it may be half written. If it can no longer be read, its last good content stays in
+// use. All methods may be called concurrently.
 type credentials struct {
 	preset *route.Preset
 	failed func(path string, err error) // told of a new fault of a file, while an older content is used
 
-	mu    sync.Mutex             // guards the map, and the credentials in it; not held while a file is read
+	mu    sync.Mutex             // guards the map, and the times in it; not held while a file is read
 	files map[string]*credential // by path
 }
 
 const credentialAge = 2 * time.Second
 
 type credential struct {
-	value   string
-	err     error  // if there is no value
-	fault   string // why the file could not be read the last time; empty if it could
-	read    time.Time
-	reading chan struct{} // closed when the file has been read; nil if nobody reads it
+	*watch.Reloader[string]
+	due time.Time // when to read the file again
 }
 
 // value returns the credential header for the file at path. Of the requests that need it at once, one reads the file. The
-// others use what it held before, or wait if that is nothing; reading a file has a limit of time.
+// others use what it held before, or wait if nothing is known of it yet; reading a file has a limit of time.
 func (c *credentials) value(path string, now time.Time) (string, error) {
 	c.mu.Lock()
 	f := c.files[path]
 	if f == nil {
-		f = &credential{}
+		f = &credential{Reloader: newCredential(c.preset, path)}
 		if c.files == nil {
 			c.files = map[string]*credential{}
 		}
 		c.files[path] = f
 	}
-	reading := f.reading
-	age := now.Sub(f.read)
-	switch {
-	case reading != nil && f.value == "":
-		c.mu.Unlock()
-		<-reading
-		c.mu.Lock()
-	case reading == nil && (age < 0 || age >= credentialAge):
-		f.reading = make(chan struct{})
-		c.mu.Unlock()
-		c.refresh(f, path, now)
-		c.mu.Lock()
+	left := f.due.Sub(now)
+	isDue := left <= 0 || left > watch.Timeout // the clock was set
+	if isDue {
+		f.due = now.Add(watch.Timeout) // until it has been read
 	}
-	defer c.mu.Unlock()
-	return f.value, f.err
-}
-
-// refresh reads the file at path. The caller has set f.reading.
-func (c *credentials) refresh(f *credential, path string, now time.Time) {
-	value, err := ReadCredential(c.preset, path)
-	c.mu.Lock()
-	f.read = now
-	isOld, fault := err != nil && f.value != "", ""
-	if !isOld {
-		f.value, f.err = value, err
-	}
-	if err != nil {
-		fault = err.Error()
-	}
-	isNews := fault != f.fault
-	f.fault = fault
-	close(f.reading)
-	f.reading = nil
 	c.mu.Unlock()
-	if isOld && isNews { // and not every credentialAge
-		c.failed(path, err)
+	if isDue || f.Value() == "" && f.Fault() == nil {
+		r := f.Reload(false)
+		c.mu.Lock()
+		f.due = now.Add(cmp.Or(r.RetryIn, credentialAge))
+		c.mu.Unlock()
+		if r.IsNews && r.Err != nil && r.New != "" { // and not every credentialAge
+			c.failed(path, r.Err)
+		}
 	}
+	err := f.Fault() // before Value, which another request may be about to set
+	if v := f.Value(); v != "" {
+		return v, nil
+	}
+	return "", err
 }
 
 // prune forgets the files that no chatflow names any more.

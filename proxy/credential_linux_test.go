@@ -45,7 +45,10 @@ func TestCredentialHangs(t *testing.T) {
 	if got := <-waits; got != first {
 		t.Errorf("Authorization after the timeout = %q, want %q", got, first)
 	}
-	testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), "the upstream's credential cannot be read") })
+	testkit.Eventually(t, "log line", func() bool {
+		later.Add(int64(3 * time.Second))
+		return send() == first && strings.Contains(g.log.String(), "the upstream's credential cannot be read")
+	})
 	later.Add(int64(3 * time.Second))
 	if got := send(); got != first {
 		t.Errorf("Authorization while the file still hangs = %q, want %q", got, first)

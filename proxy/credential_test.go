@@ -1,12 +1,14 @@
 package proxy_test
 
 import (
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -55,4 +57,21 @@ func TestUpstreamAuthorization(t *testing.T) {
 	if got, want := send("POST", "/api/v1/prediction/"+botA, secretA), "Basic dXNlcjpwYXNz"; got != want {
 		t.Errorf("Authorization after the file has changed = %q, want %q", got, want)
 	}
+
+	// Written in place, it may be half a credential still.
+	began := time.Now()
+	if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	later.Add(int64(3 * time.Second))
+	if got := send("POST", "/api/v1/prediction/"+botA, secretA); got == "Bearer half" && time.Since(began) < watch.SettleTime {
+		t.Errorf("Authorization just after the file was written to = %q, want that of before", got)
+	}
+	if err := os.WriteFile(path, []byte("half-and-half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "whole credential", func() bool {
+		later.Add(int64(3 * time.Second))
+		return send("POST", "/api/v1/prediction/"+botA, secretA) == "Bearer half-and-half"
+	})
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
 // health is what is known of the upstream. It is a metric and a log line, never readiness: a gate that is taken out of
@@ -87,10 +89,7 @@ const (
 // probeUpstream tries the upstream now and then, until ctx is done.
 func (p *Proxy) probeUpstream(ctx context.Context) {
 	upstream := p.opts.Upstream
-	addr := upstream.Host
-	if upstream.Port() == "" {
-		addr = net.JoinHostPort(upstream.Hostname(), map[string]string{"http": "80", "https": "443"}[upstream.Scheme])
-	}
+	addr := net.JoinHostPort(upstream.Hostname(), origin.PortOf(upstream))
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for {

@@ -256,7 +256,11 @@ func TestLangflowCredential(t *testing.T) {
 	testkit.ReplaceFile(t, path, "Bearer sk-third-0123456789")
 	now = now.Add(3 * time.Second)
 	want("file with a scheme, which x-api-key cannot hold", sent(botA), "sk-second-0123456789")
-	testkit.Eventually(t, "log line about the file", func() bool { return strings.Contains(g.log.String(), "must hold a token and nothing else") })
+	testkit.Eventually(t, "log line about the file", func() bool {
+		now = now.Add(3 * time.Second)
+		want("the last good file", sent(botA), "sk-second-0123456789")
+		return strings.Contains(g.log.String(), "must hold a token and nothing else")
+	})
 
 	none := newLangflowGate(t, nil)
 	if res := none.request(t, "POST", "/api/v1/run/"+botA, "{}", bearerOf(secretA), "x-api-key: sk-of-the-client", jsonType); res.status != 403 || res.problem.Code != "" {

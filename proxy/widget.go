@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/route"
@@ -18,14 +19,13 @@ var widgetRoute = route.Route{Name: "widget_js", Path: ownPrefixPath + "widget.j
 //go:embed widget.js
 var widgetSource string
 
-// widgetScript is what browsers get: the source without indentation and whole lines of comment.
-var widgetScript = regexp.MustCompile(`(?m)^ *(//.*)?\n?|^ +`).ReplaceAllString(widgetSource, "")
-
-// widgetTag is its entity tag: browsers ask again after widgetMaxAge, and get 304 while it is the same.
-var widgetTag = func() string {
-	sum := sha256.Sum256([]byte(widgetScript))
-	return `"` + hex.EncodeToString(sum[:8]) + `"`
-}()
+// widgetScript returns what browsers get, the source without indentation and whole lines of comment, and its entity tag: browsers
+// ask again after widgetMaxAge, and get 304 while it is the same. It is made when the first browser asks.
+var widgetScript = sync.OnceValues(func() (script, tag string) {
+	script = regexp.MustCompile(`(?m)^ *(//.*)?\n?|^ +`).ReplaceAllString(widgetSource, "")
+	sum := sha256.Sum256([]byte(script))
+	return script, `"` + hex.EncodeToString(sum[:8]) + `"`
+})
 
 const widgetMaxAge = "max-age=300"
 
@@ -36,6 +36,7 @@ func (p *Proxy) serveWidget(x *exchange, r *http.Request) {
 	h := x.response.Header()
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("Cache-Control", widgetMaxAge)
-	h.Set("ETag", widgetTag)
-	http.ServeContent(&x.response, r, "", time.Time{}, strings.NewReader(widgetScript))
+	script, tag := widgetScript()
+	h.Set("ETag", tag)
+	http.ServeContent(&x.response, r, "", time.Time{}, strings.NewReader(script))
 }

@@ -22,11 +22,11 @@ func openTokens(c *config.Config, log zerolog.Logger) (*token.Secrets, error) {
 
 func logTokens(c *config.Config, log zerolog.Logger, r token.Reload) {
 	switch r.Result {
-	case token.Failed:
+	case keystore.Failed:
 		log.Error().Err(r.Err).Int("secrets", r.Secrets).Msg("the file of --browser-secrets is invalid; the last good secrets stay active")
-	case token.Unchanged:
+	case keystore.Unchanged:
 		log.Info().Str("file", c.BrowserSecrets).Int("secrets", r.Secrets).Msg("secrets of browser tokens unchanged")
-	case token.Loaded:
+	case keystore.Loaded:
 		log.Info().Str("file", c.BrowserSecrets).Int("secrets", r.Secrets).Msg("secrets of browser tokens applied")
 	}
 }

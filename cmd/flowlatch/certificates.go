@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/config"
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/admin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
@@ -35,11 +36,11 @@ func openCertificates(c *config.Config, log zerolog.Logger) (*certificate.Store,
 
 func logCertificate(log zerolog.Logger, r certificate.Reload) {
 	switch r.Result {
-	case certificate.Failed:
+	case keystore.Failed:
 		describeCertificate(log.Error().Err(r.Err), r.Name, r.New).Msg("certificate files are invalid; the last good certificate stays active")
-	case certificate.Unchanged:
+	case keystore.Unchanged:
 		describeCertificate(log.Info(), r.Name, r.New).Msg("certificate unchanged")
-	case certificate.Loaded:
+	case keystore.Loaded:
 		describeCertificate(log.Info(), r.Name, r.New).
 			Strs("old_names", shortened(r.Old.Names)).Strs("old_serials", shortened(r.Old.Serials)).Time("old_not_after", r.Old.NotAfter).
 			Msg("certificate applied")

@@ -60,7 +60,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			own: []string{"internal/config", "internal/doctor", "proxy", "proxy/admin", "proxy/admin/signin", "proxy/limit", "proxy/route", "proxy/problem", "proxy/certificate", "proxy/token", "keystore", "keystore/edit", "keystore/flowise"},
 		},
 		"internal/doctor": {
-			own:   []string{"proxy/admin", "proxy/problem", "proxy/route", "keystore", "keystore/flowise"},
+			own:   []string{"proxy/admin", "proxy/problem", "proxy/route", "keystore", "keystore/origin", "keystore/flowise"},
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{},
 		},
@@ -97,7 +97,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{"github.com/gomodule/redigo/redis", "github.com/go-json-experiment/json/jsontext"},
 		},
 		"proxy/route": {
-			own:   []string{"proxy/problem", "keystore"},
+			own:   []string{"proxy/problem", "keystore", "keystore/origin"},
 			avoid: []string{"os"},
 			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
 			only:  []string{"github.com/gorilla/mux"},
@@ -112,6 +112,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{"github.com/golang-jwt/jwt/v5", "github.com/go-json-experiment/json"},
 		},
 		"proxy/transport": {
+			own:  []string{"keystore/origin"},
 			only: []string{},
 		},
 		"proxy/certificate": {
@@ -123,12 +124,12 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "keystore/watch", "proxy/connection", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "keystore/origin", "keystore/watch", "proxy/connection", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},
 		"keystore": {
-			own:   []string{"keystore/watch", "keystore/strictyaml"},
+			own:   []string{"keystore/origin", "keystore/watch", "keystore/strictyaml"},
 			avoid: []string{"github.com/gorilla/mux", "github.com/prometheus"},
 			never: []string{"net/http", "github.com/rs/zerolog", "github.com/alecthomas/kong"},
 		},
@@ -144,6 +145,10 @@ func TestImportsRunOneWay(t *testing.T) {
 		"keystore/flowise": {
 			own:   []string{"keystore", "keystore/watch"},
 			never: []string{"github.com/alecthomas/kong", "github.com/gorilla/mux", "github.com/prometheus", "github.com/rs/zerolog"},
+			only:  []string{},
+		},
+		"keystore/origin": {
+			never: []string{"net/http"},
 			only:  []string{},
 		},
 		"internal/testkit": {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/flowlatch/flowlatch/internal/config"
-	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
@@ -28,15 +27,8 @@ func (cmd *keyDeleteCmd) Run(c *config.Config, s streams) error {
 	if err := cmd.inDirectory(c, cmd.ID); err != nil {
 		return err
 	}
-	var was, is *keystore.Snapshot
-	remove := func(data []byte) ([]byte, error) {
-		next, err := edit.DeleteKey(c.Keys, data, cmd.ID, cmd.Close)
-		if err == nil {
-			was, _ = edit.Parse(c.Keys, data) // both were read before
-			is, _ = edit.Parse(c.Keys, next)
-		}
-		return next, err
-	}
+	var e effect
+	remove := e.of(c.Keys, func(data []byte) ([]byte, error) { return edit.DeleteKey(c.Keys, data, cmd.ID, cmd.Close) })
 	if err := cmd.check(c, cmd.all(c), cmd.ID, s, remove); err != nil {
 		return err
 	}
@@ -49,12 +41,12 @@ func (cmd *keyDeleteCmd) Run(c *config.Config, s streams) error {
 	} else if err != nil || cmd.Stdout {
 		return err
 	}
-	opened := labelsOf(was, was.Key(cmd.ID))
+	opened := labelsOf(e.was, e.was.Key(cmd.ID))
 	for _, o := range others {
 		opened = append(opened, o.chatflows...)
 	}
 	fmt.Fprintf(s.err, "key %q is deleted from %s; it was listed for: %s\n", cmd.ID, c.Keys, few(opened))
-	tellClosed(s, was, is)
+	e.tellClosed(s)
 	return nil
 }
 
@@ -72,14 +64,7 @@ func (cmd *keyDeleteCmd) unlist(c *config.Config, s streams, remove func(data []
 	}); err != nil {
 		return nil, err
 	}
-	data, err := edit.Read(c.Keys)
-	if err == nil {
-		data, err = remove(data)
-	}
-	if err == nil {
-		err = keystore.CheckAlone(c.Keys, data)
-	}
-	if err != nil {
+	if err := try(c.Keys, remove); err != nil {
 		return nil, err
 	}
 	return others, cmd.editOthers(others, cmd.ID, "no longer listed", "", s)

@@ -26,25 +26,13 @@ Examples:
 }
 
 func (cmd *keyGrantCmd) Run(c *config.Config, s streams) error {
-	if err := cmd.inDirectory(c, cmd.ID); err != nil {
-		return err
-	}
-	own, others, err := cmd.divide(cmd.Chatflow, c, s.err)
-	if err != nil {
-		return err
-	}
-	if err := cmd.tryOthers(others, len(own) > 0, func(o otherEdit, data []byte) ([]byte, error) {
-		return edit.ListKey(o.path, data, cmd.ID, o.chatflows)
-	}); err != nil {
-		return err
-	}
-	done := ""
-	if len(own) > 0 || others == nil {
-		if done, err = cmd.grant(own, c, s); err != nil {
-			return err
-		}
-	}
-	return cmd.editOthers(others, cmd.ID, "listed", done, s)
+	return cmd.editLists(cmd.ID, cmd.Chatflow, c, s, listEdit{
+		verb: "listed",
+		own:  func(chatflows []string) (string, error) { return cmd.grant(chatflows, c, s) },
+		other: func(o otherEdit, data []byte) ([]byte, error) {
+			return edit.ListKey(o.path, data, cmd.ID, o.chatflows)
+		},
+	})
 }
 
 // grant lists the key for chatflows of its own file. It returns what it has done, and prints that.
@@ -92,25 +80,14 @@ Example:
 }
 
 func (cmd *keyWithdrawCmd) Run(c *config.Config, s streams) error {
-	if err := cmd.inDirectory(c, cmd.ID); err != nil {
-		return err
-	}
-	own, others, err := cmd.divide(cmd.Chatflow, c, s.err)
-	if err != nil {
-		return err
-	}
-	if err := cmd.tryOthers(others, len(own) > 0, func(o otherEdit, data []byte) ([]byte, error) {
-		return edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close)
-	}); err != nil {
-		return err
-	}
-	done := ""
-	if len(own) > 0 || others == nil {
-		if done, err = cmd.withdraw(own, c, s); err != nil {
-			return err
-		}
-	}
-	if err := cmd.editOthers(others, cmd.ID, "no longer listed", done, s); err != nil || cmd.Stdout {
+	err := cmd.editLists(cmd.ID, cmd.Chatflow, c, s, listEdit{
+		verb: "no longer listed",
+		own:  func(chatflows []string) (string, error) { return cmd.withdraw(chatflows, c, s) },
+		other: func(o otherEdit, data []byte) ([]byte, error) {
+			return edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close)
+		},
+	})
+	if err != nil || cmd.Stdout {
 		return err
 	}
 	return cmd.warnOfEvery(c, s)
@@ -119,24 +96,19 @@ func (cmd *keyWithdrawCmd) Run(c *config.Config, s streams) error {
 // withdraw takes the key from the lists of chatflows in its own file. It returns what it has done, and prints that.
 func (cmd *keyWithdrawCmd) withdraw(chatflows []string, c *config.Config, s streams) (done string, err error) {
 	var ids []string
-	var was, is *keystore.Snapshot
-	err = cmd.edit(c.Keys, s, func(data []byte) (next []byte, err error) {
+	var e effect
+	err = cmd.edit(c.Keys, s, e.of(c.Keys, func(data []byte) (next []byte, err error) {
 		if ids, err = listedChatflows(chatflows, c, data, s.err); err != nil {
 			return nil, err
 		}
-		if next, err = edit.WithdrawKey(c.Keys, data, cmd.ID, ids, cmd.Close); err != nil {
-			return nil, err
-		}
-		was, _ = edit.Parse(c.Keys, data) // both were read before
-		is, _ = edit.Parse(c.Keys, next)
-		return next, nil
-	})
+		return edit.WithdrawKey(c.Keys, data, cmd.ID, ids, cmd.Close)
+	}))
 	if err != nil || cmd.Stdout {
 		return "", err
 	}
 	done = fmt.Sprintf("key %q is no longer listed for %s in %s", cmd.ID, few(ids), c.Keys)
 	fmt.Fprintln(s.err, done)
-	tellClosed(s, was, is)
+	e.tellClosed(s)
 	return done, nil
 }
 
@@ -152,15 +124,4 @@ func (cmd *keyWithdrawCmd) warnOfEvery(c *config.Config, s streams) error {
 		}
 	}
 	return nil
-}
-
-// tellClosed says which chatflows an edit has closed.
-func tellClosed(s streams, was, is *keystore.Snapshot) {
-	var labels []string
-	for _, id := range keystore.Compare(was, is).ChatflowsRemoved {
-		labels = append(labels, was.Entry(id).Label())
-	}
-	if labels != nil {
-		fmt.Fprintf(s.err, "closed, as no other key opens them: %s\n", few(labels))
-	}
 }

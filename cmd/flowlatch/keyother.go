@@ -20,6 +20,34 @@ type otherEdit struct {
 	do        func(data []byte) ([]byte, error)
 }
 
+// listEdit changes which chatflows list a key.
+type listEdit struct {
+	verb  string                                            // the key is … for chatflows
+	own   func(chatflows []string) (done string, err error) // edits the file that has the key, and prints what it has done
+	other func(o otherEdit, data []byte) ([]byte, error)
+}
+
+// editLists makes chatflows list a key, or not any more, each in the file that lists it.
+func (k *keyEdit) editLists(id string, chatflows []string, c *config.Config, s streams, e listEdit) error {
+	if err := k.inDirectory(c, id); err != nil {
+		return err
+	}
+	own, others, err := k.divide(chatflows, c, s.err)
+	if err != nil {
+		return err
+	}
+	if err := k.tryOthers(others, len(own) > 0, e.other); err != nil {
+		return err
+	}
+	done := ""
+	if len(own) > 0 || others == nil {
+		if done, err = e.own(own); err != nil {
+			return err
+		}
+	}
+	return k.editOthers(others, id, e.verb, done, s)
+}
+
 // divide divides what people mean by the values of --chatflow into what is in the key file of the key, or in none, and the
 // chatflows of other files. It prints how it understood what is not an ID.
 func (k *keyEdit) divide(values []string, c *config.Config, notes io.Writer) (own []string, others []otherEdit, err error) {
@@ -117,14 +145,7 @@ func (k *keyEdit) tryOthers(others []otherEdit, more bool, do func(o otherEdit, 
 	for i := range others {
 		o := others[i]
 		others[i].do = func(data []byte) ([]byte, error) { return do(o, data) }
-		data, err := edit.Read(o.path)
-		if err == nil {
-			data, err = others[i].do(data)
-		}
-		if err == nil {
-			err = keystore.CheckAlone(o.path, data)
-		}
-		if err != nil {
+		if err := try(o.path, others[i].do); err != nil {
 			return err
 		}
 	}
@@ -134,15 +155,8 @@ func (k *keyEdit) tryOthers(others []otherEdit, more bool, do func(o otherEdit, 
 // editOthers edits the other files, one after the other. done says what has been done before, for the error if one fails.
 func (k *keyEdit) editOthers(others []otherEdit, id, verb, done string, s streams) error {
 	for _, o := range others {
-		var was, is *keystore.Snapshot
-		err := k.edit(o.path, s, func(data []byte) ([]byte, error) {
-			next, err := o.do(data)
-			if err == nil {
-				was, _ = keystore.ParsePart(o.path, data) // both were read before
-				is, _ = keystore.ParsePart(o.path, next)
-			}
-			return next, err
-		})
+		var e effect
+		err := k.edit(o.path, s, e.of(o.path, o.do))
 		switch {
 		case err != nil && done != "":
 			return fmt.Errorf("%w\n%s; %s is as it was, and the rest is not done", err, done, o.path)
@@ -153,7 +167,7 @@ func (k *keyEdit) editOthers(others []otherEdit, id, verb, done string, s stream
 		}
 		done = fmt.Sprintf("key %q is %s for %s in %s", id, verb, few(o.chatflows), o.path)
 		fmt.Fprintln(s.err, done)
-		tellClosed(s, was, is)
+		e.tellClosed(s)
 	}
 	return nil
 }

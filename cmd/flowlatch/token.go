@@ -71,7 +71,7 @@ func (cmd *tokenCmd) Run(c *config.Config, s streams) error {
 	if err != nil {
 		return fmt.Errorf("key %q: %w", cmd.KeyID, err)
 	}
-	secrets, err := token.Read(c.BrowserSecrets)
+	secrets, err := token.Open(c.BrowserSecrets, token.Options{})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+
+	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
 // aroundTheGate looks for ways to the upstream that do not lead through the gate.
@@ -42,7 +44,7 @@ func (e *examination) aroundTheGate() {
 		return
 	}
 	for _, addr := range ownAddresses() {
-		at := &url.URL{Scheme: e.Upstream.Scheme, Host: net.JoinHostPort(addr, portOf(e.Upstream)), Path: e.Upstream.Path}
+		at := &url.URL{Scheme: e.Upstream.Scheme, Host: net.JoinHostPort(addr, origin.PortOf(e.Upstream)), Path: e.Upstream.Path}
 		if r, reached := get(at, nil, e.target.alive); reached && !e.isFlowlatch(at) {
 			e.add(check, Open, "the upstream answers at %s too (%v), which others can reach; let it listen on 127.0.0.1 only (%s)", at.Host, r, e.target.alone)
 		}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
 const upstreamCheck = "--upstream"
@@ -101,7 +103,7 @@ func (e *examination) commonChatflow() (label string, found, same bool) {
 
 // isSameURL reports whether two URLs lead to the same server as seen from here, however they are written.
 func isSameURL(a, b *url.URL) bool {
-	if !strings.EqualFold(a.Scheme, b.Scheme) || portOf(a) != portOf(b) || strings.TrimRight(a.Path, "/") != strings.TrimRight(b.Path, "/") {
+	if !strings.EqualFold(a.Scheme, b.Scheme) || origin.PortOf(a) != origin.PortOf(b) || strings.TrimRight(a.Path, "/") != strings.TrimRight(b.Path, "/") {
 		return false
 	}
 	if strings.EqualFold(a.Hostname(), b.Hostname()) {

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"bufio"
-	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
 const (
@@ -87,7 +88,7 @@ func isUnreachable(err error) bool {
 // speaksTLS reports whether a server whose URL begins with http:// speaks TLS.
 func speaksTLS(base *url.URL) bool {
 	secure := *base
-	secure.Scheme, secure.Host = "https", net.JoinHostPort(base.Hostname(), portOf(base))
+	secure.Scheme, secure.Host = "https", net.JoinHostPort(base.Hostname(), origin.PortOf(base))
 	conn, err := dial(&secure, nil)
 	if err != nil {
 		return isTLSAlert(err)
@@ -99,7 +100,7 @@ func speaksTLS(base *url.URL) bool {
 // dial opens a connection to the host of a URL. The certificate of an HTTPS one is not checked: the question is what the
 // gate does, not who it is.
 func dial(base *url.URL, certificates []tls.Certificate) (net.Conn, error) {
-	dialer, host := &net.Dialer{Timeout: probeTimeout}, net.JoinHostPort(base.Hostname(), portOf(base))
+	dialer, host := &net.Dialer{Timeout: probeTimeout}, net.JoinHostPort(base.Hostname(), origin.PortOf(base))
 	if base.Scheme != "https" {
 		return dialer.Dial("tcp", host)
 	}
@@ -107,10 +108,6 @@ func dial(base *url.URL, certificates []tls.Certificate) (net.Conn, error) {
 		ServerName: base.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12, Certificates: certificates,
 		InsecureSkipVerify: true, //nolint:gosec // nothing secret is sent
 	})
-}
-
-func portOf(u *url.URL) string {
-	return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 }
 
 // isTLSAlert reports whether the other side ended TLS. That a client certificate is missing is told only after the

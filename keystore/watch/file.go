@@ -79,6 +79,16 @@ func (f *File) Open() (c *Content, changed bool, err error) {
 	return c, changed, nil
 }
 
+// Read returns all of the content of a small file, and otherwise the error of Open or of closing the content.
+func (f *File) Read() ([]byte, error) {
+	content, _, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(content)
+	return data, errors.Join(err, content.Close())
+}
+
 // openContent returns the content of the file at path: of a small one all, of a large one what reads it.
 func openContent(path string, limit int64) (*Content, error) {
 	file, info, err := open(path, limit)

@@ -147,7 +147,7 @@ func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
 	r, certificates := a.opts.Store.Reload(), a.opts.Certificates.Reload()
 	secrets := a.reloadSecrets()
 	status := http.StatusOK
-	if r.Result == keystore.Failed || secrets.failed() || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == certificate.Failed }) {
+	if r.Result == keystore.Failed || secrets.failed() || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == keystore.Failed }) {
 		status = http.StatusUnprocessableEntity
 	}
 	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates), secrets})

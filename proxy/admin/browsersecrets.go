@@ -1,6 +1,9 @@
 package admin
 
-import "github.com/flowlatch/flowlatch/proxy/token"
+import (
+	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/token"
+)
 
 // secretsReload is one reload of the secrets of browser tokens.
 type secretsReload struct {
@@ -18,7 +21,7 @@ func (a *Admin) reloadSecrets() *secretsReload {
 }
 
 // failed reports whether the file is invalid.
-func (r *secretsReload) failed() bool { return r != nil && r.Result == token.Failed }
+func (r *secretsReload) failed() bool { return r != nil && r.Result == keystore.Failed }
 
 // secretsWarning returns what is wrong with the secrets, if anything is.
 func secretsWarning(s *token.Secrets) []string {

@@ -104,9 +104,9 @@ type reloadResponse struct {
 
 // certificateReload is one reload of a certificate.
 type certificateReload struct {
-	Certificate certificate.Name   `json:"certificate"`
-	Result      certificate.Result `json:"result"`
-	Error       string             `json:"error,omitempty"`
+	Certificate certificate.Name `json:"certificate"`
+	Result      keystore.Result  `json:"result"`
+	Error       string           `json:"error,omitempty"`
 	certificate.Info
 }
 

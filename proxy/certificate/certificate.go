@@ -5,7 +5,6 @@
 package certificate
 
 import (
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"time"
@@ -59,11 +58,10 @@ func namesOf(c *x509.Certificate) []string {
 
 // material is what TLS needs of the files of one name: a pair, or a pool of CAs.
 type material struct {
-	info   Info
-	digest [sha256.Size]byte // of the files; they are not kept, because one is a key
-	pool   *x509.CertPool    // of CAs; nil for a pair
-	pair   tls.Certificate
-	leaf   *x509.Certificate // of pair; nil for CAs
+	info Info
+	pool *x509.CertPool // of CAs; nil for a pair
+	pair tls.Certificate
+	leaf *x509.Certificate // of pair; nil for CAs
 }
 
 // invalid says why a pair cannot be used at a time; empty if it can. CAs always can: an old one may stay in the file

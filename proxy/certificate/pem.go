@@ -2,27 +2,23 @@ package certificate
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
 // CheckCertificate returns what is wrong with a file of certificates.
 func CheckCertificate(path string) error {
-	_, err := source{cert: path}.load()
-	return err
+	return source{cert: path}.check()
 }
 
 // CheckKey returns what is wrong with the file of a private key.
 func CheckKey(path string) error {
-	content, err := readFile(path)
+	content, err := watch.ReadFile(path, maxFile)
 	if err != nil {
 		return err
 	}
@@ -31,8 +27,7 @@ func CheckKey(path string) error {
 
 // CheckPair returns what is wrong with the files of a certificate and its key.
 func CheckPair(certPath, keyPath string) error {
-	_, err := source{certPath, keyPath}.load()
-	return err
+	return source{certPath, keyPath}.check()
 }
 
 // source is the paths of a certificate and its key, or of a file of CAs.
@@ -41,55 +36,41 @@ type source struct {
 	key  string // empty for CAs
 }
 
-// content is what the files of a source hold, or why they cannot be read.
-type content struct {
-	cert, key []byte
-	err       error
-}
-
-func (c content) digest() [sha256.Size]byte {
-	cert, key := sha256.Sum256(c.cert), sha256.Sum256(c.key)
-	return sha256.Sum256(append(cert[:], key[:]...))
-}
-
-func (s source) read() (c content) {
-	var certErr, keyErr error
-	var both sync.WaitGroup // at once: if both hang, that takes no longer than if one does
-	both.Go(func() { c.cert, certErr = readFile(s.cert) })
-	if s.key != "" {
-		both.Go(func() { c.key, keyErr = readFile(s.key) })
+func (s source) paths() []string {
+	if s.key == "" {
+		return []string{s.cert}
 	}
-	both.Wait()
-	c.err = errors.Join(certErr, keyErr)
-	return c
+	return []string{s.cert, s.key}
 }
 
-func (s source) load() (*material, error) { return s.parse(s.read()) }
+// check returns what is wrong with the files.
+func (s source) check() error {
+	return watch.NewReloader(maxFile, s.parse, s.paths()...).Reload(true).Err
+}
 
 // maxFile is the size of the largest file that is read, in bytes. All public CAs take a quarter of a megabyte.
 const maxFile = 4 << 20
 
-func readFile(path string) ([]byte, error) { return watch.ReadFile(path, maxFile) }
-
-func (s source) parse(c content) (*material, error) {
-	if c.err != nil {
-		return nil, c.err
+// parse reads the contents of the files, or returns err if there are none.
+func (s source) parse(contents [][]byte, err error) (*material, error) {
+	if err != nil {
+		return nil, err
 	}
-	certificates, err := parseCertificates(s.cert, c.cert)
+	certificates, err := parseCertificates(s.cert, contents[0])
 	if err != nil {
 		return nil, err
 	}
 	if s.key == "" {
-		m := &material{info: infoOf(certificates), digest: c.digest(), pool: x509.NewCertPool()}
+		m := &material{info: infoOf(certificates), pool: x509.NewCertPool()}
 		for _, c := range certificates {
 			m.pool.AddCert(c)
 		}
 		return m, nil
 	}
-	if err := checkKey(s.key, c.key); err != nil {
+	if err := checkKey(s.key, contents[1]); err != nil {
 		return nil, err
 	}
-	pair, err := tls.X509KeyPair(c.cert, c.key)
+	pair, err := tls.X509KeyPair(contents[0], contents[1])
 	switch {
 	case err != nil && strings.Contains(err.Error(), "does not match"):
 		return nil, fmt.Errorf("%s: this key is not that of the first certificate in %s; use the two files of one pair", s.key, s.cert)
@@ -97,7 +78,7 @@ func (s source) parse(c content) (*material, error) {
 		return nil, fmt.Errorf("%s: %w", s.key, err)
 	}
 	// Of the certificates after the first one, which are intermediate, nothing is told.
-	return &material{info: infoOf(certificates[:1]), digest: c.digest(), pair: pair, leaf: certificates[0]}, nil
+	return &material{info: infoOf(certificates[:1]), pair: pair, leaf: certificates[0]}, nil
 }
 
 // parseCertificates returns all certificates of a file. A malformed one is an error. x509.CertPool would skip it, and

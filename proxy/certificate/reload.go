@@ -10,26 +10,14 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// Result is how a reload ended.
-type Result string
-
-// How a reload can end.
-const (
-	Loaded    Result = "success"   // the files apply from now on
-	Unchanged Result = "unchanged" // the files apply already
-	Failed    Result = "failure"   // the last good files still apply
-)
-
 // Reload is the result of reading the files of a certificate again.
 type Reload struct {
 	Name   Name
-	Result Result
-	// Err says what is wrong with the files. It is nil unless Result is Failed.
+	Result watch.Result
+	// Err says what is wrong with the files, if the reload failed.
 	Err error
-	// Old and New are the certificates before and after the reload. They differ only if Result is Loaded.
+	// Old and New are the certificates before and after the reload. They differ only if new files apply.
 	Old, New Info
-
-	report bool // to OnReload
 }
 
 // Run reloads the files when they change, until ctx is done.
@@ -52,92 +40,48 @@ func (s *Store) Reload() []Reload {
 // reload reads all files, applies what is valid and reports the results. If retryIn is not zero, it should be called
 // again after that time.
 func (s *Store) reload(explicit bool) (all []Reload, retryIn time.Duration) {
-	all, retryIn, ok := s.apply(s.read(), explicit)
-	for !ok {
-		all, retryIn, ok = s.apply(s.read(), explicit)
+	read := make([]watch.Reload[*material], len(s.entries))
+	var entries sync.WaitGroup // at once: if all files hang, that takes no longer than if one does
+	for i, e := range s.entries {
+		entries.Go(func() { read[i] = e.files.Reload(explicit) })
 	}
-	for _, r := range all {
-		if r.report && s.opts.OnReload != nil {
-			s.opts.OnReload(r)
+	entries.Wait()
+	if slices.ContainsFunc(read, func(r watch.Reload[*material]) bool { return r.Result == watch.Loaded }) {
+		s.publish()
+	}
+	for i, r := range read {
+		all = append(all, Reload{Name: s.entries[i].name, Result: r.Result, Err: r.Err, Old: r.Old.info, New: r.New.info})
+		retryIn = max(retryIn, r.RetryIn)
+		if r.IsNews && s.opts.OnReload != nil {
+			s.opts.OnReload(all[i])
 		}
 	}
 	return all, retryIn
 }
 
-// reading is the content of all files at a time.
-type reading struct {
-	number   int64 // increases with time
-	contents []content
+// entry is the certificate of one name.
+type entry struct {
+	name  Name
+	files *watch.Reloader[*material]
 }
 
-func (s *Store) read() reading {
-	r := reading{number: s.readings.Add(1), contents: make([]content, len(s.entries))}
-	var all sync.WaitGroup
-	for i, e := range s.entries { // at once, as in source.read
-		all.Go(func() { r.contents[i] = e.source.read() })
-	}
-	all.Wait()
-	return r
-}
-
-// apply applies what is valid. ok is false if a later reading was applied already. Files are read without the lock, so
-// that a file system that does not respond holds up nobody else.
-func (s *Store) apply(r reading, explicit bool) (all []Reload, retryIn time.Duration, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r.number < s.applied {
-		return nil, 0, false
-	}
-	s.applied = r.number
-	now := time.Now()
-	for i, e := range s.entries {
-		r, wait := e.apply(r.contents[i], explicit, now)
-		all, retryIn = append(all, r), max(retryIn, wait)
-	}
-	if slices.ContainsFunc(all, func(r Reload) bool { return r.Result == Loaded }) {
-		s.publish()
-	}
-	return all, retryIn, true
-}
-
-// settleTime is how long a fault must last before the watch reports it. The two files of a pair are written one after
-// the other, and do not match in between.
-const settleTime = 1500 * time.Millisecond
-
-// apply decides whether the content of the files replaces the active certificate, and whether to report that. If retryIn
-// is not zero, a fault may be gone after that time.
-func (e *entry) apply(c content, explicit bool, now time.Time) (r Reload, retryIn time.Duration) {
-	r = Reload{Name: e.name, Result: Unchanged, Old: e.active.info, New: e.active.info}
-	var next *material
-	err := c.err
-	if err == nil && c.digest() != e.active.digest {
-		if next, err = e.source.parse(c); err == nil {
-			err = e.worse(next, now)
+func newEntry(name Name, s source) *entry {
+	e := &entry{name: name}
+	e.files = watch.NewReloader(maxFile, func(contents [][]byte, err error) (*material, error) {
+		next, err := s.parse(contents, err)
+		if err != nil {
+			return nil, err
 		}
-	}
-	if err != nil {
-		if e.faultSince.IsZero() {
-			e.faultSince = now
-		}
-		if left := settleTime - now.Sub(e.faultSince); left > 0 && !explicit && e.fault == nil {
-			return r, left
-		}
-		r.report = explicit || e.fault == nil || e.fault.Error() != err.Error()
-		e.fault, r.Result, r.Err = err, Failed, err
-		return r, 0
-	}
-	r.report = explicit || next != nil || e.fault != nil
-	if next != nil {
-		e.active, r.Result, r.New = next, Loaded, next.info
-	}
-	e.fault, e.faultSince = nil, time.Time{}
-	return r, 0
+		return next, e.worse(next, s, time.Now())
+	}, s.paths()...)
+	return e
 }
 
 // worse returns why next must not replace the active certificate: it cannot be used now, and the active one can.
-func (e *entry) worse(next *material, now time.Time) error {
-	if why := next.invalid(now); why != "" && e.active.invalid(now) == "" {
-		return fmt.Errorf("%s: the certificate cannot be used now: %s; replace it by a valid one", e.source.cert, why)
+func (e *entry) worse(next *material, s source, now time.Time) error {
+	active := e.files.Value()
+	if why := next.invalid(now); why != "" && active != nil && active.invalid(now) == "" {
+		return fmt.Errorf("%s: the certificate cannot be used now: %s; replace it by a valid one", s.cert, why)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
@@ -38,76 +39,53 @@ func TestFault(t *testing.T) {
 		{"expired", func(_, _, p certificatetest.Pair) (cert, key []byte) { return p.Cert, p.Key }, "it expired at"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ca := certificatetest.New(t, "ca")
-				good, other := ca.Issue(t, "good.example", year), ca.Issue(t, "other.example", year)
-				dir := t.TempDir()
-				cert, key := good.Write(t, dir)
-				var reports []certificate.Reload
-				s := open(t, certificate.Files{ServerCert: cert, ServerKey: key}, func(r certificate.Reload) { reports = append(reports, r) })
-				badCert, badKey := tt.files(good, other, ca.Issue(t, "expired.example", -time.Hour))
-				certificatetest.Write(t, cert, badCert)
-				certificatetest.Write(t, key, badKey)
+			ca := certificatetest.New(t, "ca")
+			good, other := ca.Issue(t, "good.example", year), ca.Issue(t, "other.example", year)
+			dir := t.TempDir()
+			cert, key := good.Write(t, dir)
+			var reports []certificate.Reload
+			s := open(t, certificate.Files{ServerCert: cert, ServerKey: key}, func(r certificate.Reload) { reports = append(reports, r) })
+			badCert, badKey := tt.files(good, other, ca.Issue(t, "expired.example", -time.Hour))
+			certificatetest.Write(t, cert, badCert)
+			certificatetest.Write(t, key, badKey)
 
-				if got := s.Look(); got != certificate.SettleTime || len(reports) != 0 || s.Status()[0].Err != nil {
-					t.Errorf("Look() = %v with reports %v, want another look after %v and no report", got, reports, certificate.SettleTime)
-				}
-				time.Sleep(certificate.SettleTime - time.Nanosecond)
-				if got := s.Look(); got != 1 || len(reports) != 0 {
-					t.Errorf("Look() = %v with reports %v, want another look after 1ns and no report", got, reports)
-				}
-				time.Sleep(time.Nanosecond)
-				for range 3 { // the fault is reported once
-					if got := s.Look(); got != 0 || len(reports) != 1 {
-						t.Fatalf("Look() = %v with reports %v, want 1 report", got, reports)
-					}
-				}
-				r := reports[0]
-				if r.Result != certificate.Failed || r.Err == nil || !strings.Contains(r.Err.Error(), tt.want) || !strings.Contains(r.Err.Error(), dir) || strings.Contains(r.Err.Error(), "BEGIN") {
-					t.Errorf("report = %+v, want a failure with the file and %q, and nothing of its content", r, tt.want)
-				}
-				if st := s.Status(); len(st) != 1 || st[0].Err == nil || st[0].Serials[0] != good.Serial {
-					t.Errorf("Status() = %+v, want the fault and the good pair", st)
-				}
-				if got := presented(t, s); got != good.Serial {
-					t.Errorf("certificate = %s, want the good one: %s", got, good.Serial)
-				}
-				if all := s.Reload(); len(all) != 1 || all[0].Result != certificate.Failed || len(reports) != 2 {
-					t.Errorf("Reload() = %+v with reports %v, want a failure, reported again", all, reports)
-				}
-
-				other.Write(t, dir)
-				if s.Look(); len(reports) != 3 || reports[2].Result != certificate.Loaded {
-					t.Errorf("reports = %+v, want that the other pair applies", reports)
-				}
-				if st := s.Status(); st[0].Err != nil || presented(t, s) != other.Serial {
-					t.Errorf("Status() = %+v, want the other pair and no fault", st)
-				}
-			})
+			all := s.Reload()
+			if err := all[0].Err; len(all) != 1 || all[0].Result != watch.Failed || err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "BEGIN") {
+				t.Errorf("Reload() = %+v, want a failure with the file and %q, and nothing of its content", all, tt.want)
+			}
+			if st := s.Status(); len(st) != 1 || st[0].Err == nil || st[0].Serials[0] != good.Serial || presented(t, s) != good.Serial {
+				t.Errorf("Status() = %+v with certificate %s, want the fault and the good pair, %s", st, presented(t, s), good.Serial)
+			}
+			other.Write(t, dir)
+			if s.Look(); len(reports) != 2 || reports[0].Result != watch.Failed || reports[1].Result != watch.Loaded {
+				t.Errorf("reports = %+v, want the fault, and that the other pair applies", reports)
+			}
+			if st := s.Status(); st[0].Err != nil || presented(t, s) != other.Serial {
+				t.Errorf("Status() = %+v, want the other pair and no fault", st)
+			}
 		})
 	}
 }
 
-// TestFaultIsGone puts the active key back after a fault that was reported, and after one that was not.
-func TestFaultIsGone(t *testing.T) {
+// TestHalfOfCAs writes a file of CAs in place, one after the other: it is valid with the first one already.
+func TestHalfOfCAs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		good := certificatetest.New(t, "ca").Issue(t, "good.example", year)
-		cert, key := good.Write(t, t.TempDir())
-		var reports []certificate.Reload
-		s := open(t, certificate.Files{ServerCert: cert, ServerKey: key}, func(r certificate.Reload) { reports = append(reports, r) })
-		for _, settled := range []bool{false, true} {
-			certificatetest.Write(t, key, []byte("none"))
-			s.Look()
-			if settled {
-				time.Sleep(certificate.SettleTime)
-				s.Look()
+		path := filepath.Join(t.TempDir(), "ca.pem")
+		certificatetest.Write(t, path, certificatetest.New(t, "old").PEM)
+		s := open(t, certificate.Files{UpstreamCA: path}, nil)
+		whole := []byte{}
+		for _, name := range []string{"one", "two"} {
+			whole = append(whole, certificatetest.New(t, name).PEM...)
+			if err := os.WriteFile(path, whole, 0o600); err != nil {
+				t.Fatal(err)
 			}
-			certificatetest.Write(t, key, good.Key)
-			s.Look()
-			want := map[bool]int{false: 0, true: 2}[settled]
-			if len(reports) != want || settled && (reports[0].Result != certificate.Failed || reports[1].Result != certificate.Unchanged) {
-				t.Errorf("reports = %+v, want %d: a failure, and that it is gone", reports, want)
+			if s.Look(); s.Status()[0].Names[0] != "CN=old" {
+				t.Errorf("CAs = %q while the file is written, want those of before", s.Status()[0].Names)
 			}
+		}
+		time.Sleep(watch.SettleTime)
+		if s.Look(); strings.Join(s.Status()[0].Names, " ") != "CN=one CN=two" {
+			t.Errorf("CAs = %q, want both", s.Status()[0].Names)
 		}
 	})
 }
@@ -123,16 +101,15 @@ func TestRun(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		poll time.Duration
 		// write makes the files of a pair in a directory, and renews them the next time. elsewhere is one that is not watched.
 		write func(t *testing.T, dir, elsewhere string, p certificatetest.Pair)
 	}{
-		{"replaced, one after the other", time.Hour, func(t *testing.T, dir, _ string, p certificatetest.Pair) { p.Write(t, dir) }},
-		{"written in place", time.Hour, func(t *testing.T, dir, _ string, p certificatetest.Pair) {
+		{"replaced, one after the other", func(t *testing.T, dir, _ string, p certificatetest.Pair) { p.Write(t, dir) }},
+		{"written in place", func(t *testing.T, dir, _ string, p certificatetest.Pair) {
 			inPlace(t, filepath.Join(dir, "tls.crt"), p.Cert)
 			inPlace(t, filepath.Join(dir, "tls.key"), p.Key)
 		}},
-		{"a mounted Secret", time.Hour, func(t *testing.T, dir, _ string, p certificatetest.Pair) {
+		{"a mounted Secret", func(t *testing.T, dir, _ string, p certificatetest.Pair) {
 			version := filepath.Join(dir, "..version-"+p.Serial)
 			if err := os.Mkdir(version, 0o700); err != nil {
 				t.Fatal(err)
@@ -148,7 +125,7 @@ func TestRun(t *testing.T) {
 				_ = os.Symlink("..data/"+name, filepath.Join(dir, name)) // there from the second time on
 			}
 		}},
-		{"by another link to the file, without an event", 10 * time.Millisecond, func(t *testing.T, dir, elsewhere string, p certificatetest.Pair) {
+		{"by another link to the file, without an event", func(t *testing.T, dir, elsewhere string, p certificatetest.Pair) {
 			for name, content := range map[string][]byte{"tls.crt": p.Cert, "tls.key": p.Key} {
 				inPlace(t, filepath.Join(elsewhere, name), content)
 				_ = os.Link(filepath.Join(elsewhere, name), filepath.Join(dir, name)) // there from the second time on
@@ -160,13 +137,13 @@ func TestRun(t *testing.T) {
 			dir, elsewhere := t.TempDir(), t.TempDir()
 			first, second := ca.Issue(t, "one.example", year), ca.Issue(t, "two.example", 2*year)
 			tt.write(t, dir, elsewhere, first)
-			s, reports := run(t, dir, tt.poll)
+			s, reports := run(t, dir)
 			if got := presented(t, s); got != first.Serial {
 				t.Errorf("certificate = %s, want %s", got, first.Serial)
 			}
 			tt.write(t, dir, elsewhere, second)
 			r := next(t, reports)
-			if r.Name != certificate.Server || r.Result != certificate.Loaded || r.Err != nil ||
+			if r.Name != certificate.Server || r.Result != watch.Loaded || r.Err != nil ||
 				r.Old.Names[0] != "one.example" || r.New.Names[0] != "two.example" || r.Old.Serials[0] != first.Serial || r.New.Serials[0] != second.Serial || !r.New.NotAfter.After(r.Old.NotAfter) {
 				t.Errorf("report = %+v, want that two.example replaced one.example", r)
 			}
@@ -179,26 +156,26 @@ func TestRun(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
 		_, key := ca.Issue(t, "one.example", year).Write(t, dir)
-		s, reports := run(t, dir, time.Hour)
+		s, reports := run(t, dir)
 		second := ca.Issue(t, "two.example", year)
 		certificatetest.Write(t, filepath.Join(dir, "tls.crt"), second.Cert)
-		if r := next(t, reports); r.Result != certificate.Failed {
-			t.Errorf("report = %+v, want a failure, though there is no event after %v", r, certificate.SettleTime)
+		if r := next(t, reports); r.Result != watch.Failed {
+			t.Errorf("report = %+v, want a failure", r)
 		}
 		certificatetest.Write(t, key, second.Key)
-		if r := next(t, reports); r.Result != certificate.Loaded || presented(t, s) != second.Serial {
+		if r := next(t, reports); r.Result != watch.Loaded || presented(t, s) != second.Serial {
 			t.Errorf("report = %+v, want that the pair applies", r)
 		}
 	})
 }
 
-// run runs a store of the pair in a directory, and returns when it watches that.
-func run(t *testing.T, dir string, poll time.Duration) (*certificate.Store, <-chan certificate.Reload) {
+// run runs a store of the pair in a directory.
+func run(t *testing.T, dir string) (*certificate.Store, <-chan certificate.Reload) {
 	t.Helper()
 	reports := make(chan certificate.Reload, 100)
 	s, err := certificate.Open(
 		certificate.Files{ServerCert: filepath.Join(dir, "tls.crt"), ServerKey: filepath.Join(dir, "tls.key")},
-		certificate.Options{Poll: poll, OnReload: func(r certificate.Reload) { reports <- r }})
+		certificate.Options{Poll: 10 * time.Millisecond, OnReload: func(r certificate.Reload) { reports <- r }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,10 +183,6 @@ func run(t *testing.T, dir string, poll time.Duration) (*certificate.Store, <-ch
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-ended })
-	testkit.Eventually(t, "read after an event", func() bool {
-		certificatetest.Write(t, filepath.Join(dir, "beside"), nil)
-		return s.Readings() > 0
-	})
 	return s, reports
 }
 
@@ -221,22 +194,6 @@ func next(t *testing.T, reports <-chan certificate.Reload) (r certificate.Reload
 		t.Fatal("no report")
 	}
 	return r
-}
-
-// TestOverlappingReloads applies two readings of a file in the wrong order: the older one does not apply.
-func TestOverlappingReloads(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ca.pem")
-	certificatetest.Write(t, path, certificatetest.New(t, "first").PEM)
-	s := open(t, certificate.Files{UpstreamCA: path}, nil)
-	before := s.Read()
-	certificatetest.Write(t, path, certificatetest.New(t, "second").PEM)
-	if after := s.Read(); !after() || before() || s.Status()[0].Names[0] != "CN=second" {
-		t.Errorf("Status() = %+v, want the second file", s.Status())
-	}
-	certificatetest.Write(t, path, certificatetest.New(t, "third").PEM)
-	if all := s.Reload(); all[0].Result != certificate.Loaded || s.Status()[0].Names[0] != "CN=third" {
-		t.Errorf("Reload() = %+v, want the third file", all)
-	}
 }
 
 // TestConcurrentReloads uses a store from several goroutines while a file is replaced.

@@ -42,22 +42,10 @@ type Store struct {
 	opts    Options
 	entries []*entry // which ones there are does not change
 
-	readings atomic.Int64 // the number of them that have begun
-	mu       sync.Mutex   // guards what follows, and the state of the entries; not held while files are read
-	applied  int64        // the number of the last reading that was applied
+	mu sync.Mutex // held by publish, so that what is published last is what applies
 
 	server   atomic.Pointer[tls.Config] // nil without TLS for clients
 	upstream atomic.Pointer[tls.Config]
-}
-
-// entry is the certificate of one name.
-type entry struct {
-	name   Name
-	source source
-
-	active     *material
-	fault      error     // why the files do not apply
-	faultSince time.Time // set before fault, which is not reported at once
 }
 
 // Open reads the files. Anything wrong with one is an error, except that a certificate has expired: clients that do not
@@ -65,19 +53,21 @@ type entry struct {
 func Open(files Files, opts Options) (*Store, error) {
 	s := &Store{opts: opts}
 	var errs []error
-	for _, e := range []*entry{
-		{name: Server, source: source{files.ServerCert, files.ServerKey}},
-		{name: ClientCA, source: source{cert: files.ClientCA}},
-		{name: UpstreamClient, source: source{files.UpstreamCert, files.UpstreamKey}},
-		{name: UpstreamCA, source: source{cert: files.UpstreamCA}},
+	for _, f := range []struct {
+		name Name
+		source
+	}{
+		{Server, source{files.ServerCert, files.ServerKey}},
+		{ClientCA, source{cert: files.ClientCA}},
+		{UpstreamClient, source{files.UpstreamCert, files.UpstreamKey}},
+		{UpstreamCA, source{cert: files.UpstreamCA}},
 	} {
-		if e.source.cert == "" {
+		if f.cert == "" {
 			continue
 		}
-		var err error
-		e.active, err = e.source.load()
+		e := newEntry(f.name, f.source)
 		s.entries = append(s.entries, e)
-		errs = append(errs, err)
+		errs = append(errs, e.files.Reload(true).Err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -104,11 +94,9 @@ func (s *Store) Upstream() *tls.Config { return s.upstream.Load() }
 
 // Status returns the state of every certificate.
 func (s *Store) Status() []Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	all := make([]Status, 0, len(s.entries))
 	for _, e := range s.entries {
-		all = append(all, Status{Name: e.name, Info: e.active.info, Err: e.fault})
+		all = append(all, Status{Name: e.name, Info: e.files.Value().info, Err: e.files.Fault()})
 	}
 	return all
 }
@@ -120,9 +108,7 @@ func (s *Store) Mounted() []string {
 
 func (s *Store) paths() (paths []string) {
 	for _, e := range s.entries {
-		if paths = append(paths, e.source.cert); e.source.key != "" {
-			paths = append(paths, e.source.key)
-		}
+		paths = append(paths, e.files.Paths()...)
 	}
 	return paths
 }
@@ -137,10 +123,13 @@ var tls12Suites = []uint16{
 
 // publish makes the active certificates those of new connections.
 func (s *Store) publish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var server *tls.Config
 	upstream := &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: tls12Suites}
 	for _, e := range s.entries {
-		switch pair := &e.active.pair; e.name {
+		active := e.files.Value()
+		switch pair := &active.pair; e.name {
 		case Server:
 			server = &tls.Config{
 				MinVersion: tls.VersionTLS12, CipherSuites: tls12Suites,
@@ -148,14 +137,14 @@ func (s *Store) publish() {
 			}
 		case ClientCA:
 			if server != nil {
-				server.ClientAuth, server.ClientCAs = tls.RequireAndVerifyClientCert, e.active.pool
+				server.ClientAuth, server.ClientCAs = tls.RequireAndVerifyClientCert, active.pool
 			}
 		case UpstreamClient:
 			// Of Certificates, none is presented to an upstream that asks for one of other CAs, and its error is then that
 			// there is none.
 			upstream.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair, nil }
 		case UpstreamCA:
-			upstream.RootCAs = e.active.pool
+			upstream.RootCAs = active.pool
 		}
 	}
 	s.server.Store(server)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
@@ -163,7 +164,7 @@ func TestClientCA(t *testing.T) {
 		t.Fatalf("the partner's client again: accepted %t, resumed %t, want both", accepted, resumed)
 	}
 	certificatetest.Write(t, cas, ours.PEM)
-	if all := s.Reload(); all[1].Result != certificate.Loaded {
+	if all := s.Reload(); all[1].Result != watch.Loaded {
 		t.Fatalf("Reload() = %+v, want the shorter file", all)
 	}
 	if accepted, _ := connect(client); accepted {

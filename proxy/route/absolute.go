@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
 // authority matches a host with an optional port in canonical form: lower case, no user, nothing percent-encoded.
@@ -38,8 +40,9 @@ func (t *Table) isOwn(scheme, host string, secure bool) bool {
 
 // withPort adds the usual port to a host that has none.
 func withPort(scheme, host string) string {
-	if u := (url.URL{Host: host}); u.Port() != "" {
+	u := url.URL{Scheme: scheme, Host: host}
+	if u.Port() != "" {
 		return host
 	}
-	return host + map[string]string{"http": ":80", "https": ":443"}[scheme]
+	return host + ":" + origin.PortOf(&u)
 }

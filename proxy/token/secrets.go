@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -18,8 +17,17 @@ import (
 
 // Secrets sign and verify tokens. All methods may be called concurrently.
 type Secrets struct {
-	state  atomic.Pointer[state]
-	source *source // nil for secrets of this process
+	random  *state                  // secrets of this process, where no file has some
+	file    *watch.Reloader[*state] // nil for random ones
+	options Options
+}
+
+// current returns the secrets that apply now.
+func (s *Secrets) current() *state {
+	if s.file == nil {
+		return s.random
+	}
+	return s.file.Value()
 }
 
 // state are the secrets of a time, and the tokens that were verified by them.
@@ -50,34 +58,13 @@ const (
 func Random() *Secrets {
 	secret := make([]byte, secretLen)
 	_, _ = rand.Read(secret) // never fails since Go 1.24
-	s := &Secrets{}
-	s.state.Store(newState([][]byte{secret}))
-	return s
+	return &Secrets{random: newState([][]byte{secret})}
 }
 
 // CheckFile returns what is wrong with a file of secrets, or nil.
 func CheckFile(path string) error {
-	_, err := readFile(path)
+	_, err := Open(path, Options{})
 	return err
-}
-
-// Read returns the secrets in a file, for one use.
-func Read(path string) (*Secrets, error) {
-	secrets, err := readFile(path)
-	if err != nil {
-		return nil, err
-	}
-	s := &Secrets{}
-	s.state.Store(newState(secrets))
-	return s, nil
-}
-
-func readFile(path string) ([][]byte, error) {
-	data, err := watch.ReadFile(path, maxFile)
-	if err != nil {
-		return nil, fmt.Errorf("reading the secrets of browser tokens: %w", err)
-	}
-	return parseSecrets(path, data)
 }
 
 // parseSecrets reads secrets, one a line, in base64. Blank lines and those that begin with # mean nothing. The error has

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
 // TestSecretsFile has files of secrets with everything that can be wrong with one.
@@ -106,7 +107,7 @@ func TestReload(t *testing.T) {
 	verify(old, nil)
 
 	replace(secretText(2) + "\n" + secretText(1) + "\n")
-	testkit.Eventually(t, "the new secret", func() bool { return last() == string(Loaded) })
+	testkit.Eventually(t, "the new secret", func() bool { return last() == string(watch.Loaded) })
 	next := s.mint(t, aToken())
 	verify(old, nil)
 	verify(next, nil)
@@ -115,23 +116,23 @@ func TestReload(t *testing.T) {
 	}
 
 	replace("not a secret\n")
-	testkit.Eventually(t, "a fault", func() bool { return strings.HasPrefix(last(), string(Failed)+": "+path+":1: this is not base64") })
+	testkit.Eventually(t, "a fault", func() bool { return strings.HasPrefix(last(), string(watch.Failed)+": "+path+":1: this is not base64") })
 	verify(old, nil)
 	if s.Fault() == nil {
 		t.Error("Fault = nil, want why the file does not apply")
 	}
-	if r, ok := s.Reload(); !ok || r.Result != Failed || r.Secrets != 2 {
+	if r, ok := s.Reload(); !ok || r.Result != watch.Failed || r.Secrets != 2 {
 		t.Errorf("Reload = %+v, %t, want it to fail and two secrets to stay", r, ok)
 	}
 
 	replace(secretText(2) + "\n") // the old secret goes, and its tokens, also those that were seen
-	testkit.Eventually(t, "the end of the fault", func() bool { return last() == string(Loaded) })
+	testkit.Eventually(t, "the end of the fault", func() bool { return last() == string(watch.Loaded) })
 	verify(old, ErrSignature)
 	verify(next, nil)
 	if s.Fault() != nil {
 		t.Errorf("Fault = %v, want nil", s.Fault())
 	}
-	if r, ok := s.Reload(); !ok || r.Result != Unchanged {
+	if r, ok := s.Reload(); !ok || r.Result != watch.Unchanged {
 		t.Errorf("Reload of the same file = %+v, %t", r, ok)
 	}
 

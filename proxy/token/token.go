@@ -63,7 +63,7 @@ func (s *Secrets) Mint(t Token) (string, error) {
 	}
 	j := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
 	j.Header["kid"] = t.Key
-	text, err := j.SignedString(s.state.Load().keys[0])
+	text, err := j.SignedString(s.current().keys[0])
 	if err == nil && len(text) > MaxLen {
 		err = fmt.Errorf("the token would have %d bytes, and may have %d; name fewer chatflows or origins, or a shorter user", len(text), MaxLen)
 	}
@@ -88,7 +88,7 @@ const maxSkew = 30 * time.Second
 // Verify returns the token that text is, or one of the errors above; with ErrExpired, the token as well. A token that was
 // verified before costs no more than a key. It may be called concurrently.
 func (s *Secrets) Verify(text string, now time.Time) (*Token, error) {
-	state := s.state.Load()
+	state := s.current()
 	digest := sha256.Sum256([]byte(text))
 	t, ok := state.seen.get(digest)
 	if !ok {
@@ -103,7 +103,7 @@ func (s *Secrets) Verify(text string, now time.Time) (*Token, error) {
 
 // Forget forgets the tokens that have expired at now.
 func (s *Secrets) Forget(now time.Time) {
-	s.state.Load().seen.drop(func(t *Token) bool { return !now.Before(t.Expires) })
+	s.current().seen.drop(func(t *Token) bool { return !now.Before(t.Expires) })
 }
 
 // valid returns why the token is not valid at now, or nil.

@@ -29,7 +29,7 @@ func secretText(n byte) string {
 
 func secretsOf(t testing.TB, lines ...string) *Secrets {
 	t.Helper()
-	s, err := Read(testkit.WriteFile(t, "secrets", strings.Join(lines, "\n")+"\n"))
+	s, err := Open(testkit.WriteFile(t, "secrets", strings.Join(lines, "\n")+"\n"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestForget(t *testing.T) {
 	}{{10*time.Minute - 1, 2}, {10 * time.Minute, 1}, {time.Hour, 0}} {
 		s.Forget(issued.Add(tt.after))
 		m.Forget(issued.Add(tt.after))
-		if seen, counted := len(s.state.Load().seen.young), len(m.counts.young); seen != tt.want || counted != tt.want {
+		if seen, counted := len(s.current().seen.young), len(m.counts.young); seen != tt.want || counted != tt.want {
 			t.Errorf("after %s, %d tokens and messages of %d are remembered, want %d", tt.after, seen, counted, tt.want)
 		}
 	}
@@ -260,7 +260,7 @@ func BenchmarkVerify(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := s.state.Load().verify(text); err != nil {
+			if _, err := s.current().verify(text); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -11,12 +11,13 @@
 package transport
 
 import (
-	"cmp"
 	"context"
 	"net"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
 // Transport is an http.RoundTripper for the server that Dial connects to. It may be used by several goroutines at once.
@@ -55,11 +56,7 @@ func (t *Transport) conn(ctx context.Context, u *url.URL) (c *conn, reused bool,
 	if c != nil {
 		return c, true, nil
 	}
-	port := "80"
-	if u.Scheme == "https" {
-		port = "443"
-	}
-	nc, err := t.Dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port)))
+	nc, err := t.Dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), origin.PortOf(u)))
 	if err != nil {
 		return nil, false, err
 	}

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/admin/signin"
@@ -23,12 +24,15 @@ var pageFiles embed.FS
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// templates are the pages. Whatever they show is escaped by html/template for where it stands.
-var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"visible": visible, "base": filepath.Base, "stamp": stamp, "words": func(status string) string { return strings.ReplaceAll(status, "_", " ") },
-	"first": func(n int, list []string) []string { return list[:min(n, len(list))] },
-	"more":  func(n int, list []string) int { return max(0, len(list)-n) },
-}).ParseFS(pageFiles, "page/*.html"))
+// templates returns the pages, which are parsed when the first is shown: most gates never show one. Whatever they show is escaped
+// by html/template for where it stands.
+var templates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{
+		"visible": visible, "base": filepath.Base, "stamp": stamp, "words": func(status string) string { return strings.ReplaceAll(status, "_", " ") },
+		"first": func(n int, list []string) []string { return list[:min(n, len(list))] },
+		"more":  func(n int, list []string) int { return max(0, len(list)-n) },
+	}).ParseFS(pageFiles, "page/*.html"))
+})
 
 // view is what every page shows, and Content what the page is about.
 type view struct {
@@ -133,7 +137,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, s *signin.Session
 
 func (c *Console) render(w http.ResponseWriter, status int, name string, v view) {
 	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, name, v); err != nil {
+	if err := templates().ExecuteTemplate(&b, name, v); err != nil {
 		c.opts.Log.Error().Err(err).Msg("a page of the console cannot be made")
 		http.Error(w, "this page cannot be made; the log says why", http.StatusInternalServerError)
 		return

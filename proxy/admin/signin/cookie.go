@@ -72,7 +72,7 @@ func (d *Door) SignIn(w http.ResponseWriter, r *http.Request, token string) (*Se
 
 // Session returns the session of a request, or nil.
 func (d *Door) Session(r *http.Request) *Session {
-	return d.sessions.find(cookieOf(r), *d.token.Load(), d.opts.Now())
+	return d.sessions.find(cookieOf(r), d.token.Value(), d.opts.Now())
 }
 
 // SignOut ends the session of a request, and has the browser forget its cookie.

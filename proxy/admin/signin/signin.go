@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -36,17 +35,16 @@ type Options struct {
 // Door lets in whoever has the admin token. All methods may be called concurrently.
 type Door struct {
 	opts     Options
-	token    atomic.Pointer[keystore.Digest] // the last good one
-	fault    fault                           // of the file; only Run uses it
+	token    *watch.Reloader[keystore.Digest]
 	failures *proxy.Failures
 	sessions sessions
 }
 
 // Open reads the file with the token. A file that cannot be read, or has no good token, is an error.
 func Open(o Options) (*Door, error) {
-	token, err := ReadToken(o.File)
-	if err != nil {
-		return nil, err
+	token := newToken(o.File)
+	if r := token.Reload(true); r.Err != nil {
+		return nil, r.Err
 	}
 	if o.Failures == (proxy.FailureLimit{}) {
 		o.Failures = proxy.DefaultFailureLimit
@@ -54,14 +52,12 @@ func Open(o Options) (*Door, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	d := &Door{opts: o, failures: proxy.NewFailures(o.Failures), sessions: sessions{byDigest: map[keystore.Digest]*Session{}}}
-	d.token.Store(&token)
-	return d, nil
+	return &Door{opts: o, token: token, failures: proxy.NewFailures(o.Failures), sessions: sessions{byDigest: map[keystore.Digest]*Session{}}}, nil
 }
 
 // Run reads the file again when it changes, until ctx is done. A changed token ends all sessions.
 func (d *Door) Run(ctx context.Context) {
-	watch.Run(ctx, d.opts.Poll, func() []string { return []string{d.opts.File} }, d.reload)
+	watch.Run(ctx, d.opts.Poll, d.token.Paths, d.reload)
 }
 
 // Refusal is why somebody was not let in.
@@ -91,8 +87,8 @@ func bearer(h http.Header) string {
 
 // check compares digests, so its time tells nothing about the token.
 func (d *Door) check(r *http.Request, token string) *Refusal {
-	given := keystore.DigestOf(token)
-	if subtle.ConstantTimeCompare(given[:], d.token.Load()[:]) == 1 {
+	given, want := keystore.DigestOf(token), d.token.Value()
+	if subtle.ConstantTimeCompare(given[:], want[:]) == 1 {
 		return nil
 	}
 	client := Client(r)

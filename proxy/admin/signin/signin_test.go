@@ -10,11 +10,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 )
@@ -289,6 +291,26 @@ func TestChangedToken(t *testing.T) {
 	if n := strings.Count(d.log.String(), "the last good one stays valid"); n != 1 {
 		t.Errorf("complaints = %d, want 1", n)
 	}
+}
+
+// TestHalfToken writes a new token in place, in two parts of which the first would be a token as well.
+func TestHalfToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t)
+		in := func(token string) bool { return d.Bearer(request("Authorization: Bearer "+token)) == nil }
+		for _, part := range []string{other, other + other} {
+			if err := os.WriteFile(d.path, []byte(part), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if d.Look(); !in(token) || in(part) {
+				t.Errorf("a token of %d characters, while it is written, is valid: %t, and the last good one: %t", len(part), in(part), in(token))
+			}
+		}
+		time.Sleep(watch.SettleTime)
+		if d.Look(); in(token) || in(other) || !in(other+other) {
+			t.Error("the new token is not the one that is valid once it has been written")
+		}
+	})
 }
 
 func TestReadToken(t *testing.T) {
