@@ -144,8 +144,14 @@ func (c *call) addMonth(a *account, p *period, all bool) {
 }
 
 func (c *call) addUsed(a *account, p *period, kind keystore.Period, count int, all bool) {
-	if p.end > 0 && (all || p.used[count] != a.others.kept[kind][count]) {
+	if p.end > 0 && (all || p.used[count] != a.others.kept[kind][count]) && !a.neverUsed(p, count) {
 		k := c.checkUse(a, p, kind, count)
 		c.send('q', k.value, k.sequence, p.forget(kind))
 	}
+}
+
+// neverUsed reports whether nothing was counted in a period, so that Redis cannot have more, and no quota is there for which
+// it has to be known what others have. Only requests are taken back.
+func (a *account) neverUsed(p *period, count int) bool {
+	return p.used[count] == 0 && count != int(keystore.Requests) && (a.limits == nil || len(a.limits.Quotas) == 0)
 }
