@@ -65,8 +65,9 @@ func (x *exchange) log(took time.Duration) {
 		decision = "allow"
 	}
 	e.Str("request_id", x.id).Str("method", logMethod(w.request.Method))
-	if x.trace.parent != "" {
-		e.Str("trace_id", x.trace.id()).Str("span_id", x.trace.span())
+	if x.trace != "" {
+		trace, span := x.trace.IDs()
+		e.Str("trace_id", trace).Str("span_id", span)
 	}
 	if route := x.routeLabel(); route != "" {
 		e.Str("route", route)

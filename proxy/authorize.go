@@ -9,6 +9,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // authorization is a request as it was understood and what was decided about it. What is sent upstream is built from
@@ -27,7 +28,7 @@ type authorization struct {
 // secrets or, with a page, a browser token. The zero value is what the request itself has.
 type assumed struct {
 	key  *keystore.Key
-	page PageToken
+	page token.Presented
 }
 
 // authorize parses a request, decides about it by its request line and headers, and fills in a, which is empty.

@@ -6,7 +6,9 @@ import (
 	"slices"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/origin"
 	"github.com/flowlatch/flowlatch/keystore/watch"
+	"github.com/flowlatch/flowlatch/proxy/credential"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -29,7 +31,7 @@ func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route)
 		if u := c.UpstreamAuthorization; u.Mode == keystore.UpstreamFile && !hangs {
 			err, known := read[u.Path]
 			if !known {
-				_, err = ReadCredential(p, u.Path)
+				_, err = credential.Read(p, u.Path)
 				read[u.Path] = err
 			}
 			if err != nil {
@@ -52,4 +54,28 @@ func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// CheckBrowser adds warnings to a key file's about browser tokens that no request could use.
+func CheckBrowser(s *keystore.Snapshot, o *Options) {
+	if !s.AnyBrowser() {
+		return
+	}
+	exposed := slices.ContainsFunc(o.Routes, func(r *route.Route) bool {
+		return slices.Contains(browserGroups, r.Group) && slices.Contains(o.Expose, r.Group)
+	})
+	warn := func(k *keystore.Key, text string) {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s: key %q: browser: %s", k.Place(), k.ID, text))
+	}
+	for _, k := range s.Keys() {
+		switch {
+		case k.Browser == nil:
+		case !exposed:
+			warn(k, "no route is exposed that browser tokens are for, which are those of the groups predict and widget")
+		case k.Browser.Cookie && o.PublicURL == nil:
+			warn(k, "no cookie is accepted without --public-url, the origin of the pages that send it")
+		case k.Browser.Cookie && !slices.Contains(k.Browser.Origins, origin.Of(o.PublicURL)):
+			warn(k, "no cookie is accepted unless origins has that of --public-url, "+origin.Of(o.PublicURL))
+		}
+	}
 }

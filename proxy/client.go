@@ -1,78 +1,9 @@
 package proxy
 
 import (
-	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 )
-
-// clientIP returns the address of the client and the chain to send upstream as X-Forwarded-For, and whether the
-// header that a trusted peer sent could be read as far as it matters.
-//
-// Only a trusted peer is believed about who its client is. The chain is read from the right: the first address that is
-// not a trusted proxy's is the client, and everything to the left of it is whatever the client wrote. It is cut off,
-// because Flowise believes the leftmost address (TRUST_PROXY, on since 3.0.8) and counts its rate limits by it.
-func clientIP(r *http.Request, trusted []netip.Prefix) (client netip.Addr, chain string, readable bool) {
-	peer := peerIP(r)
-	chain = peer.String()
-	client = peer
-	if !contains(trusted, peer) {
-		return client, chain, true
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop := strings.Trim(hops[i], " \t")
-		if hop == "" {
-			continue // RFC 9110, section 5.6.1.2: empty elements of a list do not count
-		}
-		addr, ok := forwardedAddr(hop)
-		if !ok {
-			return client, chain, false // nothing to the left of a malformed address can be relied on
-		}
-		client = addr
-		chain = client.String() + ", " + chain
-		if !contains(trusted, client) {
-			break
-		}
-	}
-	return client, chain, true
-}
-
-// forwardedAddr parses an element of X-Forwarded-For. The header has no standard: some proxies add the client's port
-// (Azure's gateways), or write as in Forwarded, with brackets around IPv6 and with quotes (RFC 7239, section 6).
-func forwardedAddr(s string) (netip.Addr, bool) {
-	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
-		s = s[1 : len(s)-1]
-	}
-	addr, err := netip.ParseAddr(s)
-	if err != nil {
-		if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
-			s += ":0" // brackets without a port
-		}
-		var withPort netip.AddrPort
-		withPort, err = netip.ParseAddrPort(s)
-		addr = withPort.Addr()
-	}
-	return addr.Unmap().WithZone(""), err == nil
-}
-
-func peerIP(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap().WithZone("")
-}
-
-func contains(prefixes []netip.Prefix, a netip.Addr) bool {
-	for _, p := range prefixes {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
 
 // maxUnreadablePeers is how many trusted peers get a warning about their X-Forwarded-For.
 const maxUnreadablePeers = 64
@@ -83,24 +14,17 @@ type unreadablePeers struct {
 	known map[netip.Addr]bool
 }
 
-// isNew reports whether there has been no warning about the peer, and notes that there is one now.
-func (u *unreadablePeers) isNew(peer netip.Addr) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.known[peer] || len(u.known) >= maxUnreadablePeers {
-		return false
-	}
-	if u.known == nil {
-		u.known = map[netip.Addr]bool{}
-	}
-	u.known[peer] = true
-	return true
-}
-
 // warnUnreadable warns, once, that a trusted peer sends an X-Forwarded-For that cannot be read. Its content may be the
 // client's, so it is not logged.
 func (p *Proxy) warnUnreadable(peer netip.Addr) {
-	if p.unreadable.isNew(peer) {
+	u := &p.unreadable
+	u.mu.Lock()
+	isNew := !u.known[peer] && len(u.known) < maxUnreadablePeers
+	if isNew {
+		u.known[peer] = true
+	}
+	u.mu.Unlock()
+	if isNew {
 		p.opts.Log.Warn().Str("peer", peer.String()).
 			Msg("the X-Forwarded-For of a trusted proxy cannot be read, so a proxy's own address counts as the client's; have it send IP addresses separated by commas")
 	}

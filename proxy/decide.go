@@ -7,6 +7,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // Question is what a decision is about.
@@ -18,7 +19,7 @@ type Question struct {
 	InBody bool
 	Bearer route.Bearer
 	// Page is the browser token that stands in the place of a key.
-	Page PageToken
+	Page token.Presented
 	// OwnKey says that the key is asked about itself, which no route group limits.
 	OwnKey bool
 	// Group is the group of the route, Client the address of the client: a key may be for some of them only.
@@ -90,7 +91,7 @@ func (q *Question) match(s *keystore.Snapshot, now time.Time) keystore.Match {
 	case q.Key != nil:
 		return keystore.Match{Key: q.Key, Validity: q.Key.Validity(now)}
 	case q.Page.Token != nil:
-		return q.Page.match(s, now)
+		return q.matchToken(s, now)
 	case q.Bearer.Token != "":
 		return s.Match(keystore.DigestOf(q.Bearer.Token), now)
 	}
@@ -105,7 +106,7 @@ func (q *Question) misuses(k *keystore.Key) *problem.Error {
 	case !q.OwnKey && !k.MayUse(q.Group):
 		return &keyNotForGroup
 	case q.Page.Token != nil:
-		return q.Page.exceeds(q, k)
+		return q.exceedsToken(k)
 	}
 	return nil
 }
@@ -153,7 +154,7 @@ func (q *Question) missing() *problem.Error {
 // invalid returns the response to a client whose key has this validity.
 func (q *Question) invalid(v keystore.Validity) *problem.Error {
 	mistyped := keystore.Mistyped(q.Bearer.Token) // computed whether it matters or not: the time it takes must not tell
-	if refusal := q.Page.refusal(v); refusal != nil {
+	if refusal := q.invalidToken(v); refusal != nil {
 		return refusal
 	}
 	switch {

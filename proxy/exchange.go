@@ -3,17 +3,15 @@ package proxy
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/netip"
 	"os"
-	"regexp"
 	"runtime/debug"
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/connection"
+	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/stats"
 )
@@ -23,7 +21,7 @@ type exchange struct {
 	proxy   *Proxy
 	started time.Time
 	id      string // request ID
-	trace   trace
+	trace   header.Trace
 
 	client       netip.Addr
 	forwardedFor string // X-Forwarded-For to send upstream
@@ -44,12 +42,12 @@ type exchange struct {
 // newExchange begins an exchange.
 func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	now := time.Now()
-	x := &exchange{proxy: p, started: now, id: p.requestID(r), trace: traceOf(r.Header), ctx: r.Context()}
+	x := &exchange{proxy: p, started: now, id: header.RequestID(r, p.opts.TrustedProxies), trace: header.TraceOf(r.Header), ctx: r.Context()}
 	x.response.begin(w, r, x)
 	x.body.begin(x.response.control, r, now, p.opts.MaxBody)
-	var readable bool
-	if x.client, x.forwardedFor, readable = clientIP(r, p.opts.TrustedProxies); !readable {
-		p.warnUnreadable(peerIP(r))
+	var unreadable netip.Addr
+	if x.client, x.forwardedFor, unreadable = header.Client(r, p.opts.TrustedProxies); unreadable.IsValid() {
+		p.warnUnreadable(unreadable)
 	}
 	x.body.client = x.client
 	return x
@@ -150,18 +148,4 @@ func (x *exchange) noteAbort() {
 // left. A body that stalls ends the context as well: to net/http, any error of reading is a client that left.
 func (x *exchange) isBodyFault(err error) bool {
 	return x.ctx.Err() == nil || errors.Is(err, os.ErrDeadlineExceeded)
-}
-
-var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
-
-// requestID returns a request's ID: the one that a trusted peer sent, or a new one.
-func (p *Proxy) requestID(r *http.Request) string {
-	if len(p.opts.TrustedProxies) > 0 && contains(p.opts.TrustedProxies, peerIP(r)) {
-		if id := r.Header.Get("X-Request-Id"); requestIDPattern.MatchString(id) {
-			return id
-		}
-	}
-	var b [12]byte
-	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	return hex.EncodeToString(b[:])
 }

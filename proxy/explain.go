@@ -89,7 +89,7 @@ func (p *Proxy) authorizeAs(r *http.Request, data []byte, as assumed) *authoriza
 func (p *Proxy) explainBrowser(r *http.Request, data []byte, with *authorization, key *keystore.Key) string {
 	page := key.Browser.Origins[0]
 	t := &token.Token{Key: key.ID, Chatflows: []string{with.question.Chatflow}, Origins: key.Browser.Origins}
-	a := p.authorizeAs(r, data, assumed{key: key, page: PageToken{Token: t, Origin: page}})
+	a := p.authorizeAs(r, data, assumed{key: key, page: token.Presented{Token: t, Origin: page}})
 	defer a.buffered.release()
 	if !a.Allowed {
 		return fmt.Sprintf("would be refused: %d %s: %s", a.Refusal.Status(), a.Refusal.Code, cmp.Or(a.Refusal.Reason, a.Refusal.Detail))

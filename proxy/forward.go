@@ -12,7 +12,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // forward sends an authorized request upstream and its response to the client. httputil.ReverseProxy does that; what
@@ -20,7 +22,7 @@ import (
 //
 //   - the upstream request is built from the authorization, not from the request (rewrite, upstreamHeader)
 //   - a response that does not begin in time is given up (responseTimeout)
-//   - no switch of protocols that was not asked for, no session cookies, no trailers that must not pass (response.go,
+//   - no switch of protocols that was not asked for, no session cookies, no trailers that must not pass (package header,
 //     upstreamBody)
 //   - no interim response to a client that would misread it (responseWriter.WriteHeader)
 //   - a response that has arrived as a whole is not flushed: net/http sends it in one write when it is complete, and
@@ -90,7 +92,7 @@ type forwarding struct {
 // upgradeHeader returns the headers that ReverseProxy sees of the client's: those that ask to upgrade, if that is
 // allowed. It would copy and clean the others only for rewrite to build them anew.
 func (f *forwarding) upgradeHeader() http.Header {
-	if f.Websocket && hasToken(f.in.Header["Connection"], "Upgrade") {
+	if f.Websocket && header.IsUpgrade(f.in.Header) {
 		return http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}
 	}
 	return http.Header{}
@@ -128,18 +130,22 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	switch {
 	case res.StatusCode < 100:
 		return errors.New("the upstream's status is none")
-	case switching && (!f.Websocket || !isWebsocketResponse(res.Header)):
+	case switching && (!f.Websocket || !route.IsWebsocket(res.Header) || !header.IsUpgrade(res.Header)):
 		return errors.New("the upstream switched protocols unasked")
 	}
 	if f.in.Context().Err() != nil && f.ctx.Err() == nil { // it has outlived its client
 		f.finish(res)
 		return errClientLeft
 	}
-	exposed := res.Header[exposeHeaders]
-	f.proxy.cleanResponseHeader(res.Header, switching)
-	if exposed != nil && !switching {
-		res.Header[exposeHeaders] = exposed // allowOrigin adds to it
+	ownCORS := f.proxy.cors != nil
+	if switching {
+		header.CleanSwitch(res.Header, ownCORS)
+		if conn, ok := res.Body.(upgradedConn); ok {
+			res.Body = &upgradedBody{upgradedConn: conn}
+		}
+		return nil
 	}
+	header.CleanResponse(res.Header, ownCORS)
 	f.buffers = &largeBuffers
 	if res.ContentLength < 0 || res.ContentLength <= smallBuffer {
 		f.buffers = &smallBuffers
@@ -147,18 +153,13 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	if body, ok := res.Body.(interface{ Buffered() int }); ok && res.ContentLength >= 0 && int64(body.Buffered()) >= res.ContentLength {
 		f.reverseProxy.FlushInterval = 0
 	}
-	if conn, ok := res.Body.(upgradedConn); ok && switching {
-		res.Body = &upgradedBody{upgradedConn: conn}
+	f.noteCreated(res)
+	header.CleanTrailers(res.Trailer, ownCORS) // those announced
+	f.upstream = upstreamBody{ReadCloser: res.Body, response: res, ownCORS: ownCORS, client: f.response.Header()}
+	if f.outlivesClient() {
+		f.upstream.outlives = f.exchange
 	}
-	if !switching {
-		f.noteCreated(res)
-		f.proxy.cleanTrailers(res.Trailer) // those announced
-		f.upstream = upstreamBody{ReadCloser: res.Body, response: res, proxy: f.proxy, header: f.response.Header()}
-		if f.outlivesClient() {
-			f.upstream.outlives = f.exchange
-		}
-		res.Body = &f.upstream
-	}
+	res.Body = &f.upstream
 	return nil
 }
 

@@ -56,7 +56,7 @@ type Options struct {
 	UpstreamTimeout time.Duration
 	// CutRevoked ends the open streams of a key that is revoked or expires.
 	CutRevoked bool
-	// CORSOrigins are the origins whose pages may call, as [ValidateOrigins] wants them. None: the upstream answers
+	// CORSOrigins are the origins whose pages may call, as [header.ValidateOrigins] wants them. None: the upstream answers
 	// browsers.
 	CORSOrigins []string
 	// FailureLimit is how many requests without a valid key a client address may send before they get 429. The zero

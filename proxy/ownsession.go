@@ -5,6 +5,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // ownSessionRoute is where a page exchanges its browser token for a cookie, which goes along with requests that its scripts
@@ -13,21 +14,20 @@ var ownSessionRoute = route.Route{Name: "session", Path: ownPrefixPath + "sessio
 
 // serveOwnSession sets the cookie that holds the browser token of the request, or removes it.
 func (p *Proxy) serveOwnSession(x *exchange, r *http.Request) {
-	if why := p.notFromOwnPage(r); why != "" {
+	if why := token.NotFromOwnPage(r, p.opts.PublicURL); why != "" {
 		x.refuseOwn(&problem.Error{
 			Code: problem.KeyNotForChatflow, Detail: "a session is for pages of this origin, over HTTPS: send the request from one of them", Reason: why,
 		})
 		return
 	}
-	cookie := &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
 	if r.Method == http.MethodDelete {
 		x.Allowed = true
-		x.setCookie(cookie)
+		x.setCookie(token.NewCookie("", -1))
 		return
 	}
 	x.question.Page = p.pageToken(x.Bearer, r, p.at(x.started))
 	if x.question.Page.Cookie { // the token must come as a key does, or a cookie would prolong nothing
-		x.question.Page = PageToken{}
+		x.question.Page = token.Presented{}
 	}
 	if !p.decideOwn(x) {
 		return
@@ -42,8 +42,7 @@ func (p *Proxy) serveOwnSession(x *exchange, r *http.Request) {
 		return
 	}
 	x.browser = "session"
-	cookie.Value, cookie.MaxAge = x.Bearer.Token, int(problem.Seconds(t.Expires.Sub(x.now)))
-	x.setCookie(cookie)
+	x.setCookie(token.NewCookie(x.Bearer.Token, int(problem.Seconds(t.Expires.Sub(x.now)))))
 }
 
 // setCookie responds with a cookie and nothing else.

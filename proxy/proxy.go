@@ -12,17 +12,19 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/cors"
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/connection"
+	"github.com/flowlatch/flowlatch/proxy/credential"
+	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 	"github.com/flowlatch/flowlatch/proxy/stats"
@@ -42,10 +44,10 @@ type Proxy struct {
 	bodyBudget      *share          // bytes for bodies of clients with a valid key
 	anonymousBudget *share          // for bodies of others, for chatflows that may be public
 	unread          *share          // refusals that were not read
-	credentials     credentials
+	credentials     credential.Files
 	failures        *Failures
 	unreadable      unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
-	cors            *cors.Cors      // nil if the upstream answers browsers
+	cors            *header.CORS    // nil if the upstream answers browsers
 
 	lingering *connection.Lingering
 	inflight  inflight
@@ -65,7 +67,7 @@ type Proxy struct {
 func New(o Options) (*Proxy, error) {
 	o.setDefaults()
 	p := &Proxy{
-		opts: o, dial: dialUpstream, failures: NewFailures(o.FailureLimit), cors: newCORS(o.CORSOrigins),
+		opts: o, dial: dialUpstream, failures: NewFailures(o.FailureLimit), cors: header.NewCORS(o.CORSOrigins),
 		sampler: logSampler{log: o.Log}, errorLog: log.New(logWriter{o.Log}, "", 0),
 	}
 	var err error
@@ -84,8 +86,9 @@ func New(o Options) (*Proxy, error) {
 	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
 	p.anonymousBudget = newShare(maxAnonymousBodies*largest, maxAddressBodies*largest)
 	p.unread = newShare(maxUnread, maxUnreadAddress)
-	p.credentials.preset = o.Preset
-	p.credentials.failed = func(path string, err error) {
+	p.unreadable.known = map[netip.Addr]bool{}
+	p.credentials.Preset = o.Preset
+	p.credentials.Failed = func(path string, err error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")
 	}
 	p.messages = token.NewMessages()
@@ -101,7 +104,7 @@ func New(o Options) (*Proxy, error) {
 // tables returns the table of the exposed routes and that of all.
 func tables(o Options) (exposed, known *route.Table, err error) {
 	known, err = route.NewTable(o.Routes)
-	if err := errors.Join(route.ValidateExpose(o.Expose, o.Routes), ValidateOrigins(o.CORSOrigins), route.ValidatePrefix(o.PathPrefix), err); err != nil {
+	if err := errors.Join(route.ValidateExpose(o.Expose, o.Routes), header.ValidateOrigins(o.CORSOrigins), route.ValidatePrefix(o.PathPrefix), err); err != nil {
 		return nil, nil, err
 	}
 	var open []*route.Route
@@ -152,7 +155,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !x.Allowed:
 		x.refuse(p.limitFailures(x))
 	case x.Preflight && p.cors != nil:
-		p.answerPreflight(x, r)
+		p.cors.AnswerPreflight(&x.response, r)
 	default:
 		x.forward(r)
 	}

@@ -62,5 +62,5 @@ func (x *exchange) isOfGone(s *keystore.Snapshot) bool {
 
 func (p *Proxy) prune(s *keystore.Snapshot) {
 	p.stats.Prune(s)
-	p.credentials.prune(s, p.opts.UpstreamAuthorization.Path)
+	p.credentials.Prune(s, p.opts.UpstreamAuthorization.Path)
 }

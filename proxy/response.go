@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/flowlatch/flowlatch/proxy/header"
 )
 
 // responseWriter passes a response on to the client, adds to its header what the gate has to say, and notes what
@@ -85,7 +87,7 @@ func (w *responseWriter) writeInterim(status int) {
 		return // it would run into what net/http writes when the body is first read
 	}
 	h := w.Header()
-	w.exchange.proxy.cleanResponseHeader(h, false)
+	header.CleanInterim(h, w.exchange.proxy.cors != nil)
 	// No interim response has a length, so net/http leaves it out, of a copy of the header. The map itself changes when
 	// ReverseProxy clears it, while HTTP/2 may still be writing to a client that has just left.
 	h["Content-Length"] = []string{"0"}
@@ -142,12 +144,12 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // not guess the type of the body, and when the secret that was used ends. Flowise serves what was uploaded to it without a
 // Content-Type, HTML as well.
 func (x *exchange) addHeader(h http.Header) {
-	x.proxy.allowOrigin(x.response.ResponseWriter, x.response.request)
+	x.proxy.cors.Allow(x.response.ResponseWriter, x.response.request)
 	h["X-Request-Id"], h["X-Content-Type-Options"] = []string{x.id}, noSniff
 	x.announceEnd(h)
 	x.addLimitHeader(h)
 	if x.question.Page.Cookie {
-		keepPrivate(h)
+		header.KeepPrivate(h)
 	}
 }
 

@@ -3,8 +3,8 @@ package proxy
 import (
 	"io"
 	"net/http"
-	"strings"
 
+	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -13,8 +13,8 @@ import (
 type upstreamBody struct {
 	io.ReadCloser
 	response *http.Response
-	proxy    *Proxy
-	header   http.Header // of the response to the client, which has been written
+	ownCORS  bool        // as for [header.CleanTrailers]
+	client   http.Header // of the response to the client, which has been written
 	outlives *exchange   // which keeps its place until the upstream has ended; nil for another
 }
 
@@ -27,53 +27,9 @@ func (b *upstreamBody) Close() error {
 		}
 	}
 	err := b.ReadCloser.Close()
-	b.proxy.cleanTrailers(b.response.Trailer)
+	header.CleanTrailers(b.response.Trailer, b.ownCORS)
 	for name := range b.response.Trailer {
-		delete(b.header, name) // ReverseProxy adds the trailer to it
+		delete(b.client, name) // ReverseProxy adds the trailer to it
 	}
 	return err
-}
-
-// cleanTrailers removes trailers that are not for clients.
-func (p *Proxy) cleanTrailers(trailers http.Header) {
-	for name := range trailers {
-		if p.dropsFromTrailer(name) {
-			delete(trailers, name)
-		}
-	}
-}
-
-// cleanResponseHeader removes headers of an upstream's response that are not for clients. From one that switches
-// protocols ReverseProxy has not removed those for one hop.
-func (p *Proxy) cleanResponseHeader(h http.Header, switching bool) {
-	upgrade := h["Upgrade"]
-	removeListed(h, h["Connection"])
-	for name := range h {
-		if p.dropsFromResponse(name) {
-			delete(h, name)
-		}
-	}
-	if switching {
-		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, upgrade
-		for _, name := range []string{"X-Request-Id", "X-Content-Type-Options", "Deprecation", "Sunset"} {
-			delete(h, name) // ReverseProxy adds them to the gate's own, see exchange.addHeader
-		}
-	}
-}
-
-// dropsFromTrailer reports whether a trailer is not for clients: as a header would not be, or because it says how to read
-// the message or who may, for which it comes too late (RFC 9110, section 6.5.1).
-func (p *Proxy) dropsFromTrailer(name string) bool {
-	switch name {
-	case "Authorization", "Www-Authenticate", "Host", "Content-Length", "Content-Type", "Content-Encoding", "Content-Range":
-		return true
-	}
-	return p.dropsFromResponse(name)
-}
-
-// dropsFromResponse reports whether a header or trailer of an upstream's response is not for clients: those for one
-// hop; Set-Cookie, since clients have keys and need no session of the upstream; Alt-Svc, which would lead around the
-// gate; those that look like the gate's own words; and those about origins, if the gate sets them.
-func (p *Proxy) dropsFromResponse(name string) bool {
-	return isHopByHop(name) || name == "Set-Cookie" || name == "Alt-Svc" || strings.HasPrefix(name, ownPrefix) || p.cors != nil && strings.HasPrefix(name, "Access-Control-")
 }

@@ -65,7 +65,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{},
 		},
 		"internal/config": {
-			own:   []string{"proxy", "proxy/admin/signin", "proxy/limit", "proxy/route", "proxy/certificate", "proxy/token", "keystore", "keystore/flowise", "keystore/strictyaml", "keystore/watch"},
+			own:   []string{"proxy", "proxy/admin/signin", "proxy/header", "proxy/limit", "proxy/route", "proxy/certificate", "proxy/credential", "proxy/token", "keystore", "keystore/flowise", "keystore/strictyaml", "keystore/watch"},
 			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
@@ -91,6 +91,18 @@ func TestImportsRunOneWay(t *testing.T) {
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/rs/zerolog"},
 		},
+		"proxy/credential": {
+			own:   []string{"proxy/route", "keystore", "keystore/watch"},
+			avoid: []string{"net/http"},
+			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
+			only:  []string{},
+		},
+		"proxy/header": {
+			own:   []string{"proxy/route", "keystore/origin"},
+			avoid: []string{"os"},
+			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
+			only:  []string{"github.com/rs/cors"},
+		},
 		"proxy/limit": {
 			own:   []string{"keystore", "keystore/edit", "keystore/watch"},
 			avoid: []string{"net/http"},
@@ -107,8 +119,8 @@ func TestImportsRunOneWay(t *testing.T) {
 			only:  []string{"github.com/go-json-experiment/json/jsontext"},
 		},
 		"proxy/token": {
-			own:   []string{"keystore", "keystore/watch"},
-			never: []string{"net/http", "github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
+			own:   []string{"proxy/route", "keystore", "keystore/origin", "keystore/watch"},
+			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
 			only:  []string{"github.com/golang-jwt/jwt/v5", "github.com/go-json-experiment/json"},
 		},
 		"proxy/transport": {
@@ -124,7 +136,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "keystore/origin", "keystore/watch", "proxy/connection", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "keystore/origin", "keystore/watch", "proxy/connection", "proxy/credential", "proxy/header", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

@@ -19,6 +19,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/flowise"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/admin/signin"
+	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -122,7 +123,7 @@ func keyFileNames(items []string) ([]string, error) {
 	return items, errors.Join(errs...)
 }
 
-func origins(items []string) ([]string, error) { return items, proxy.ValidateOrigins(items) }
+func origins(items []string) ([]string, error) { return items, header.ValidateOrigins(items) }
 
 func prefix(text string) (string, error) { return text, route.ValidatePrefix(text) }
 

@@ -4,8 +4,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
+	"github.com/flowlatch/flowlatch/proxy/credential"
 	"github.com/flowlatch/flowlatch/proxy/route"
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
@@ -192,7 +192,7 @@ func (c *Config) groups(names []string) ([]string, error) {
 func (c *Config) authorization(text string) (keystore.UpstreamAuthorization, error) {
 	a, err := keystore.ParseUpstreamAuthorization(text)
 	if a.Mode == keystore.UpstreamFile {
-		_, err = proxy.ReadCredential(c.Proxy.Preset, a.Path)
+		_, err = credential.Read(c.Proxy.Preset, a.Path)
 	}
 	return a, err
 }

@@ -67,6 +67,14 @@ func (p *Preset) DropsHeader(name string) bool {
 		slices.ContainsFunc(p.HeaderPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
+// Credential is what stands in the credential header for a token.
+func (p *Preset) Credential(token string) string {
+	if p.CredentialHeader == "Authorization" {
+		return "Bearer " + token
+	}
+	return token
+}
+
 // ValidateExpose returns which of the groups no route belongs to, or nil.
 func ValidateExpose(groups []string, routes []*Route) error {
 	if len(groups) == 0 {

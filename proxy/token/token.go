@@ -1,4 +1,4 @@
-// Package token mints and verifies browser tokens, which a web page sends in place of an API key.
+// Package token mints browser tokens, which a web page sends in place of an API key, and reads and verifies those of requests.
 //
 // A token is a JWT (RFC 7519), signed by HMAC-SHA256 with secrets of the gate's own, never with anything that the key file
 // has: whoever reads the key file can mint nothing. It names the key that it was minted with, its parent. Package proxy looks

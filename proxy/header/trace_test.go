@@ -1,4 +1,4 @@
-package proxy
+package header
 
 import (
 	"net/http"
@@ -19,18 +19,19 @@ func FuzzTrace(f *testing.F) {
 	}
 	f.Add(good, " , a = b,,=c, d=e=f")
 	f.Fuzz(func(t *testing.T, parent, state string) {
-		trace, out := traceOf(http.Header{"Traceparent": {parent}}), http.Header{}
-		trace.pass(http.Header{"Tracestate": {state}}, out)
-		if trace.parent == "" {
+		trace, out := TraceOf(http.Header{"Traceparent": {parent}}), http.Header{}
+		trace.Pass(http.Header{"Tracestate": {state}}, out)
+		if trace == "" {
 			if len(out) > 0 {
 				t.Fatalf("traceparent %q is forwarded as %v, want nothing", parent, out)
 			}
 			return
 		}
 		sent := out.Get("Traceparent")
-		zeros := strings.Trim(trace.id(), "0") == "" || strings.Trim(trace.span(), "0") == ""
+		id, span := trace.IDs()
+		zeros := strings.Trim(id, "0") == "" || strings.Trim(span, "0") == ""
 		if !knownParent.MatchString(sent) || zeros || len(parent) < len(sent) || sent[2:53] != parent[2:53] || parent[:2] == "00" && sent != parent {
-			t.Fatalf("traceparent %q is forwarded as %q and logged as %q, %q, want its own", parent, sent, trace.id(), trace.span())
+			t.Fatalf("traceparent %q is forwarded as %q and logged as %q, %q, want its own", parent, sent, id, span)
 		}
 		if got, passed := out["Tracestate"]; passed && (got[0] != state || state == "" || len(state) > maxTracestate || strings.ContainsFunc(state, func(r rune) bool { return r < ' ' || r > '~' })) {
 			t.Fatalf("tracestate %[2]q is forwarded as %[1]q, want it unchanged, printable and short", got, state)

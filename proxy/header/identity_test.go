@@ -1,4 +1,4 @@
-package proxy
+package header
 
 import (
 	"net/http"
@@ -11,7 +11,7 @@ import (
 
 // TestIdentityTable compares the table of headers that claim an identity with the code, in both directions.
 func TestIdentityTable(t *testing.T) {
-	page, err := os.ReadFile("../docs/routes.md")
+	page, err := os.ReadFile("../../docs/routes.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package proxy
+package header
 
 import (
 	"net/http"
@@ -24,10 +24,10 @@ func FuzzForwardedFor(f *testing.F) {
 	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}
 	f.Fuzz(func(t *testing.T, header string) {
 		r := &http.Request{RemoteAddr: "10.9.9.9:4711", Header: http.Header{"X-Forwarded-For": {header}}}
-		client, chain, readable := clientIP(r, trusted)
+		client, chain, unreadable := Client(r, trusted)
 		got := strings.Split(chain, ", ")
 		if got[len(got)-1] != "10.9.9.9" || got[0] != client.String() {
-			t.Fatalf("clientIP(%q) = %v, chain %q, want the client first and the peer last", header, client, chain)
+			t.Fatalf("Client(%q) = %v, chain %q, want the client first and the peer last", header, client, chain)
 		}
 		hops := strings.Split(header, ",")
 		for i := len(got) - 2; i >= 0; i-- {
@@ -36,14 +36,14 @@ func FuzzForwardedFor(f *testing.F) {
 				hop, hops = strings.Trim(hops[len(hops)-1], " \t"), hops[:len(hops)-1]
 			}
 			if !writtenThere(hop, got[i]) {
-				t.Fatalf("clientIP(%q): chain %q has %s, want what is in %q", header, chain, got[i], hop)
+				t.Fatalf("Client(%q): chain %q has %s, want what is in %q", header, chain, got[i], hop)
 			}
 			if addr := netip.MustParseAddr(got[i]); i > 0 && !contains(trusted, addr) {
-				t.Fatalf("clientIP(%q): chain %q goes beyond %s, which is not trusted", header, chain, addr)
+				t.Fatalf("Client(%q): chain %q goes beyond %s, which is not trusted", header, chain, addr)
 			}
 		}
-		if readable && contains(trusted, client) && strings.Trim(strings.Join(hops, ""), " \t") != "" {
-			t.Fatalf("clientIP(%q) stopped at the trusted %s and says that all could be read", header, client)
+		if !unreadable.IsValid() && contains(trusted, client) && strings.Trim(strings.Join(hops, ""), " \t") != "" {
+			t.Fatalf("Client(%q) stopped at the trusted %s and says that all could be read", header, client)
 		}
 	})
 }

@@ -1,8 +1,8 @@
-package proxy
+package token
 
 import (
 	"net/http"
-	"slices"
+	"net/url"
 	"strings"
 
 	"github.com/flowlatch/flowlatch/keystore/origin"
@@ -12,36 +12,41 @@ import (
 // HTTPS or on loopback, for this host alone and for all of its paths.
 const sessionCookie = "__Host-flowlatch"
 
+// NewCookie returns the cookie that holds a token for maxAge, in seconds; with a negative one, it removes that which is there.
+func NewCookie(text string, maxAge int) *http.Cookie {
+	return &http.Cookie{Name: sessionCookie, Value: text, Path: "/", MaxAge: maxAge, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
+}
+
 // cookieToken returns what the cookie of a request holds; nothing if there is none. fault says why it does not count.
 //
 // A browser adds cookies to requests that other sites' pages make it send, which need not be what its user wants. So a cookie
 // counts only if the browser says that a page of the gate's own origin sent the request. SameSite=Strict alone does not
 // suffice: the pages of another port or subdomain are of the same site.
-func (p *Proxy) cookieToken(in *http.Request) (text, fault string) {
-	text, n := sessionOf(in.Header["Cookie"])
+func cookieToken(r *http.Request, publicURL *url.URL) (text, fault string) {
+	text, n := sessionOf(r.Header["Cookie"])
 	switch {
 	case n == 0:
 		return "", ""
 	case n > 1:
 		return "", "there are two cookies of the name " + sessionCookie
 	}
-	return text, p.notFromOwnPage(in)
+	return text, NotFromOwnPage(r, publicURL)
 }
 
-// notFromOwnPage returns why a request does not count as one that a page of the gate's own origin sent; nothing if it does.
-// Scripts of pages can set none of these headers.
-func (p *Proxy) notFromOwnPage(in *http.Request) string {
-	page, site, dest := in.Header["Origin"], in.Header["Sec-Fetch-Site"], in.Header["Sec-Fetch-Dest"]
+// NotFromOwnPage returns why a request does not count as one that a page of the gate's own origin sent, that of publicURL;
+// nothing if it does. Scripts of pages can set none of these headers.
+func NotFromOwnPage(r *http.Request, publicURL *url.URL) string {
+	page, site, dest := r.Header["Origin"], r.Header["Sec-Fetch-Site"], r.Header["Sec-Fetch-Dest"]
 	switch {
-	case p.opts.PublicURL == nil:
+	case publicURL == nil:
 		return "cookies need --public-url"
 	case len(site) != 1 || site[0] != "same-origin":
 		return "the browser does not say that a page of the same origin sent the request (Sec-Fetch-Site); it does so over HTTPS and on loopback alone"
 	case len(dest) != 1 || dest[0] != "empty" && dest[0] != "image":
 		return "the request is neither a script's nor an image's (Sec-Fetch-Dest)"
-	case len(page) == 0 && isReading(in.Method):
+	case len(page) == 0 && isReading(r.Method):
 		return ""
-	case len(page) != 1 || page[0] != origin.Of(p.opts.PublicURL):
+	case len(page) != 1 || page[0] != origin.Of(publicURL):
 		return "the page's origin (Origin) is not that of --public-url"
 	}
 	return ""
@@ -59,13 +64,4 @@ func sessionOf(headers []string) (value string, n int) {
 		}
 	}
 	return value, n
-}
-
-// keepPrivate marks a response to a request with a cookie as one visitor's. Caches that do not store responses to
-// requests with Authorization store those to requests with cookies. A page of another origin must not read it in any case.
-func keepPrivate(h http.Header) {
-	delete(h, "Access-Control-Allow-Credentials")
-	if !slices.ContainsFunc(h["Cache-Control"], func(v string) bool { return strings.Contains(v, "no-store") }) {
-		h["Cache-Control"] = []string{"private"}
-	}
 }

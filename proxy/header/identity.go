@@ -1,29 +1,17 @@
-package proxy
+package header
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 )
 
-// The headers by which the gate tells the upstream who called, with Options.IdentityHeaders. No client's header and no
-// header of an upstream's response that begins like them is passed on, whether the option is set or not.
+// The headers by which the gate tells the upstream who called, if it is asked to. No client's header and no
+// header of an upstream's response that begins like them is passed on, in any case.
 const (
-	ownPrefix      = "X-Flowlatch-"
-	keyIDHeader    = ownPrefix + "Key-Id"
-	chatflowHeader = ownPrefix + "Chatflow"
+	ownPrefix = "X-Flowlatch-"
+	KeyID     = ownPrefix + "Key-Id"
+	Chatflow  = ownPrefix + "Chatflow"
 )
-
-// addIdentity tells the upstream which key opened the chatflow, and which chatflow that is. A request that passes without
-// a key, because the chatflow is public, has no key ID; one that names no chatflow has no chatflow.
-func (a *authorization) addIdentity(h http.Header) {
-	if a.Opens {
-		h[keyIDHeader] = []string{a.Key.ID}
-	}
-	if a.question.Chatflow != "" {
-		h[chatflowHeader] = []string{a.question.Chatflow}
-	}
-}
 
 // claimsIdentity reports whether a header says who a client is, where it is, or under which name it called. Proxies and
 // identity providers set these, and applications behind them believe what is there; from a client they are a claim

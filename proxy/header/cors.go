@@ -1,4 +1,4 @@
-package proxy
+package header
 
 import (
 	"errors"
@@ -12,18 +12,43 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
-// newCORS returns what answers browsers for these origins, or nil if the upstream does.
-func newCORS(origins []string) *cors.Cors {
+// CORS answers browsers, which ask whether pages of other origins may call and read responses. A nil CORS leaves that to
+// the upstream. All methods may be called concurrently.
+type CORS struct{ cors *cors.Cors }
+
+// NewCORS returns a CORS for these origins, which [ValidateOrigins] accepts; nil for none.
+func NewCORS(origins []string) *CORS {
 	if len(origins) == 0 {
 		return nil
 	}
-	return cors.New(cors.Options{
+	return &CORS{cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, // the route table has the last word
 		AllowedHeaders: []string{"*"},                                                                                                   // echoed: a browser wants Authorization by its name
 		ExposedHeaders: []string{"X-Request-Id", "WWW-Authenticate", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Should-Retry", "Deprecation", "Sunset"},
 		MaxAge:         600,
-	})
+	})}
+}
+
+// AnswerPreflight answers a preflight in place of the upstream.
+func (c *CORS) AnswerPreflight(w http.ResponseWriter, r *http.Request) { c.cors.HandlerFunc(w, r) }
+
+// exposeHeaders is the header that lists which headers of a response a page may read.
+const exposeHeaders = "Access-Control-Expose-Headers"
+
+// Allow puts the CORS headers into the header of a response to r. Of the upstream's own, the list of headers that pages may
+// read is kept, for pages that may read the response at all.
+func (c *CORS) Allow(w http.ResponseWriter, r *http.Request) {
+	if c == nil || r.Method == http.MethodOptions { // a preflight has its own
+		return
+	}
+	h := w.Header()
+	upstreams := h[exposeHeaders]
+	delete(h, exposeHeaders)
+	c.cors.HandlerFunc(w, r)
+	if own := h.Get(exposeHeaders); own != "" && len(upstreams) > 0 {
+		h.Set(exposeHeaders, own+", "+strings.Join(upstreams, ", "))
+	}
 }
 
 // ValidateOrigins returns which of the origins are malformed, or nil. Each has a scheme, a host and perhaps a port, with
@@ -47,25 +72,4 @@ func validateOrigin(s string) error {
 		return fmt.Errorf("%q: want an origin as browsers send it, such as https://www.example.com, https://*.example.com or http://localhost:5173, without the usual port; or * for all", s)
 	}
 	return nil
-}
-
-// answerPreflight answers a CORS preflight in place of the upstream.
-func (p *Proxy) answerPreflight(x *exchange, r *http.Request) { p.cors.HandlerFunc(&x.response, r) }
-
-// exposeHeaders is the CORS header that lists which headers of a response a page may read.
-const exposeHeaders = "Access-Control-Expose-Headers"
-
-// allowOrigin puts the CORS headers into the header of a response to r, if the gate sets them. Of the upstream's own, the
-// list of headers that pages may read is kept, for pages that may read the response at all.
-func (p *Proxy) allowOrigin(w http.ResponseWriter, r *http.Request) {
-	if p.cors == nil || r.Method == http.MethodOptions { // a preflight has its own
-		return
-	}
-	h := w.Header()
-	upstreams := h[exposeHeaders]
-	delete(h, exposeHeaders)
-	p.cors.HandlerFunc(w, r)
-	if own := h.Get(exposeHeaders); own != "" && len(upstreams) > 0 {
-		h.Set(exposeHeaders, own+", "+strings.Join(upstreams, ", "))
-	}
 }

@@ -1,0 +1,35 @@
+package header
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// isHopByHop reports whether a header is for one hop only, in requests and responses (RFC 9110, section 7.6.1). name is
+// in canonical form.
+func isHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
+}
+
+// IsUpgrade reports whether a Connection header says that the connection switches protocols (RFC 9110, section 7.8).
+func IsUpgrade(h http.Header) bool {
+	items := strings.Split(strings.Join(h["Connection"], ","), ",")
+	return slices.ContainsFunc(items, func(item string) bool { return strings.EqualFold(strings.Trim(item, " \t"), "Upgrade") })
+}
+
+// removeListed removes the headers that a Connection header names. It looks at each name once: both may be many, and
+// the client need not have a key.
+func removeListed(h http.Header, connection []string) {
+	for _, value := range connection {
+		for item := range strings.SplitSeq(value, ",") {
+			if item != "close" && item != "keep-alive" { // the usual ones
+				delete(h, http.CanonicalHeaderKey(strings.Trim(item, " \t")))
+			}
+		}
+	}
+}
