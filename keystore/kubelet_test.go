@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -67,24 +68,24 @@ func TestProjectedSecrets(t *testing.T) {
 	keys := func(want string) func() bool { return func() bool { return snapshotIDs(s.Snapshot()) == want } }
 	// The watch begins some time after Run has: go on until it shows.
 	n := 0
-	eventually(t, "the first swap", func() bool {
+	testkit.Eventually(t, "the first swap", func() bool {
 		if n++; n%20 == 1 {
 			v.project(map[string]string{"a.yaml": team("a1 a2") + strings.Repeat("#\n", n), "b.yaml": team("b1 b2")})
 		}
 		return s.Status().Generation > 1
 	})
 	v.project(map[string]string{"a.yaml": team("a1"), "b.yaml": team("b1 b2")})
-	eventually(t, "one team revokes a key", keys("a1 b1 b2"))
+	testkit.Eventually(t, "one team revokes a key", keys("a1 b1 b2"))
 	v.project(map[string]string{"a.yaml": "version: 1\nkeys: [}\n", "b.yaml": team("b2")})
-	eventually(t, "the other revokes one, and the first has a fault", keys("a1 b2"))
-	eventually(t, "the fault", func() bool { st := s.Status(); return st.Stale && st.Files[0].Err != nil && st.Files[1].Err == nil })
+	testkit.Eventually(t, "the other revokes one, and the first has a fault", keys("a1 b2"))
+	testkit.Eventually(t, "the fault", func() bool { st := s.Status(); return st.Stale && st.Files[0].Err != nil && st.Files[1].Err == nil })
 	v.project(map[string]string{"a.yaml": team("a3"), "b.yaml": team("b2"), "c.yaml": team("c1")})
-	eventually(t, "a third team", keys("a3 b2 c1"))
-	eventually(t, "the fault is mended", func() bool { return !s.Status().Stale })
+	testkit.Eventually(t, "a third team", keys("a3 b2 c1"))
+	testkit.Eventually(t, "the fault is mended", func() bool { return !s.Status().Stale })
 	v.project(map[string]string{"a.yaml": team("a3 a4")}) // as an optional source that is missing
-	eventually(t, "two Secrets are gone, and one of them is required", keys("a3 a4 b2"))
-	eventually(t, "the fault of the required one", func() bool { return s.Status().Stale })
+	testkit.Eventually(t, "two Secrets are gone, and one of them is required", keys("a3 a4 b2"))
+	testkit.Eventually(t, "the fault of the required one", func() bool { return s.Status().Stale })
 	v.project(map[string]string{"b.yaml": team("b3")})
-	eventually(t, "another is gone", keys("b3"))
-	eventually(t, "the required file is back", func() bool { return !s.Status().Stale })
+	testkit.Eventually(t, "another is gone", keys("b3"))
+	testkit.Eventually(t, "the required file is back", func() bool { return !s.Status().Stale })
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -30,22 +31,8 @@ func run(t *testing.T, s *keystore.Store) (stop func()) {
 	return stop
 }
 
-// eventually waits until the condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
-	for !holds() {
-		select {
-		case <-deadline:
-			t.Fatalf("not seen in time: %s", what)
-		case <-tick.C:
-		}
-	}
-}
-
 func TestRunReloads(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		poll time.Duration
@@ -57,7 +44,7 @@ func TestRunReloads(t *testing.T) {
 			run(t, s)
 			// The watch begins some time after Run has: go on until it shows.
 			n := 0
-			eventually(t, "the first change", func() bool {
+			testkit.Eventually(t, "the first change", func() bool {
 				if n++; n%20 == 1 {
 					replaceFile(t, path, keyFile("a", "b")+strings.Repeat("#\n", n))
 				}
@@ -65,16 +52,16 @@ func TestRunReloads(t *testing.T) {
 			})
 			g := s.Status().Generation
 			replaceFile(t, path, keyFile("c"))
-			eventually(t, "another file", func() bool { return snapshotIDs(s.Snapshot()) == "c" })
+			testkit.Eventually(t, "another file", func() bool { return snapshotIDs(s.Snapshot()) == "c" })
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the file's end", func() bool { return s.Status().Stale })
+			testkit.Eventually(t, "the file's end", func() bool { return s.Status().Stale })
 			if got := snapshotIDs(s.Snapshot()); got != "c" {
 				t.Errorf("without the file the keys are %q, want c", got)
 			}
 			replaceFile(t, path, keyFile("d"))
-			eventually(t, "the file's return", func() bool { return snapshotIDs(s.Snapshot()) == "d" && !s.Status().Stale })
+			testkit.Eventually(t, "the file's return", func() bool { return snapshotIDs(s.Snapshot()) == "d" && !s.Status().Stale })
 			if got := s.Status().Generation; got < g+2 {
 				t.Errorf("generation %d, want at least %d", got, g+2)
 			}
@@ -84,6 +71,7 @@ func TestRunReloads(t *testing.T) {
 
 // A fault is told of once, however many polls find it, and its successor and its end once each.
 func TestRunTellsOnce(t *testing.T) {
+	t.Parallel()
 	var told reloads
 	var looks atomic.Int64
 	s, path := open(t, keyFile("a"), keystore.Options{Poll: 2 * time.Millisecond, OnReload: told.add, Validate: func(n *keystore.Snapshot) error {
@@ -98,20 +86,20 @@ func TestRunTellsOnce(t *testing.T) {
 		return func() bool { return strings.Contains(fmt.Sprint(s.Status().Err), text) }
 	}
 	replaceFile(t, path, keyFile("b"))
-	eventually(t, "the first fault", failed("1 keys"))
+	testkit.Eventually(t, "the first fault", failed("1 keys"))
 	since := looks.Load()
-	eventually(t, "ten polls", func() bool { return looks.Load() >= since+10 })
+	testkit.Eventually(t, "ten polls", func() bool { return looks.Load() >= since+10 })
 	replaceFile(t, path, keyFile("b", "c"))
-	eventually(t, "the second fault", failed("2 keys"))
+	testkit.Eventually(t, "the second fault", failed("2 keys"))
 	replaceFile(t, path, "version: 7\n")
-	eventually(t, "the third fault", failed(`version "7"`))
+	testkit.Eventually(t, "the third fault", failed(`version "7"`))
 	replaceFile(t, path, keyFile("b", "c"))
-	eventually(t, "the second fault again", failed("2 keys"))
+	testkit.Eventually(t, "the second fault again", failed("2 keys"))
 	replaceFile(t, path, keyFile("a"))
-	eventually(t, "the end of the faults", func() bool { return !s.Status().Stale })
+	testkit.Eventually(t, "the end of the faults", func() bool { return !s.Status().Stale })
 	// A look that nobody asked for and that finds nothing new is not worth a word.
 	before := s.Status().LastSuccess
-	eventually(t, "polls after it", func() bool { return s.Status().LastSuccess.After(before.Add(20 * time.Millisecond)) })
+	testkit.Eventually(t, "polls after it", func() bool { return s.Status().LastSuccess.After(before.Add(20 * time.Millisecond)) })
 	want := []string{
 		"1 success", "1 failure: 1 keys and none is a", "1 failure: 2 keys and none is a",
 		"1 failure: " + path + `:1: version "7" is not known; this gate reads ` + "`version: 1`",
@@ -137,6 +125,7 @@ func replaceFile(t *testing.T, path, data string) {
 
 // Readers see one snapshot or the next while the file is edited, reloaded and read at once.
 func TestConcurrentReload(t *testing.T) {
+	t.Parallel()
 	s, path := open(t, keyFile("k0"), keystore.Options{Poll: time.Millisecond})
 	run(t, s)
 	ctx, stop := context.WithCancel(t.Context())
@@ -168,7 +157,7 @@ func TestConcurrentReload(t *testing.T) {
 		replaceFile(t, path, keyFile(ids...))
 		readers.Go(func() { s.Reload() })
 	}
-	eventually(t, "the last key", func() bool { return len(s.Snapshot().Keys()) == edits+1 })
+	testkit.Eventually(t, "the last key", func() bool { return len(s.Snapshot().Keys()) == edits+1 })
 	stop()
 	readers.Wait()
 }
@@ -179,7 +168,7 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 		s, path := open(t, keyFile("a"), keystore.Options{Poll: time.Millisecond})
 		stop := run(t, s)
 		replaceFile(t, path, keyFile("b")) // renamed, so that the next change is applied at once
-		eventually(t, "a look", func() bool { return snapshotIDs(s.Snapshot()) == "b" })
+		testkit.Eventually(t, "a look", func() bool { return snapshotIDs(s.Snapshot()) == "b" })
 		switch state {
 		case "faulty":
 			replaceFile(t, path, "-")
@@ -188,10 +177,10 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		eventually(t, state, func() bool { return s.Status().Stale == (state != "good") })
+		testkit.Eventually(t, state, func() bool { return s.Status().Stale == (state != "good") })
 		stop()
 		// A goroutine that has done its last may take a moment to be gone.
-		eventually(t, "the end of all that Run started", func() bool { return !running(t, "keystore/watch.", "fsnotify.") })
+		testkit.Eventually(t, "the end of all that Run started", func() bool { return !running(t, "keystore/watch.", "fsnotify.") })
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
@@ -47,14 +48,14 @@ func TestWait(t *testing.T) {
 		}
 		opened <- s
 	}()
-	eventually(t, "no file", told.saw(1, "does not exist"))
+	testkit.Eventually(t, "no file", told.saw(1, "does not exist"))
 	if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	replaceFile(t, path, "# not yet\n")
-	eventually(t, "only comments", told.saw(2, "only comments"))
+	testkit.Eventually(t, "only comments", told.saw(2, "only comments"))
 	replaceFile(t, path, "version: 2\n")
-	eventually(t, "another version", told.saw(3, `version "2"`))
+	testkit.Eventually(t, "another version", told.saw(3, `version "2"`))
 	select {
 	case s := <-opened:
 		t.Fatalf("Wait = %v with a faulty file", s)

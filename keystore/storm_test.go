@@ -59,7 +59,7 @@ func TestTeamsAtOnce(t *testing.T) {
 		})
 	}
 	writers.Wait()
-	eventually(t, "the last file of each team", func() bool {
+	testkit.Eventually(t, "the last file of each team", func() bool {
 		return snapshotIDs(s.Snapshot()) == fmt.Sprintf("k0-%[1]d k1-%[1]d k2-%[1]d k3-%[1]d", edits) && !s.Status().Stale
 	})
 	stop()

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
@@ -57,7 +58,7 @@ func (s *secure) client(t *testing.T) *http.Client {
 	tr := &http.Transport{TLSClientConfig: s.ca.Client(), Protocols: new(http.Protocols)}
 	tr.Protocols.SetHTTP2(true)
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+	return &http.Client{Transport: tr, Timeout: testkit.Timeout}
 }
 
 // h2 is a client's connection of HTTP/2, on which any frame can be sent.
@@ -69,7 +70,7 @@ type h2 struct {
 	encode *hpack.Encoder
 }
 
-// dialH2 opens a connection with these settings. Nothing on it may take longer than 20 s.
+// dialH2 opens a connection with these settings. Nothing on it may take longer than a minute.
 func (s *secure) dialH2(t *testing.T, settings ...http2.Setting) *h2 {
 	t.Helper()
 	config := s.ca.Client()
@@ -79,7 +80,7 @@ func (s *secure) dialH2(t *testing.T, settings ...http2.Setting) *h2 {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(testkit.Timeout))
 	return newH2(t, conn, settings...)
 }
 

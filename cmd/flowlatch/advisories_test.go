@@ -19,6 +19,7 @@ var (
 // TestDocsAdvisories sends every request of the table in docs/advisories.md through a gate with all groups
 // exposed. None may reach the runner.
 func TestDocsAdvisories(t *testing.T) {
+	t.Parallel()
 	_, table, found := strings.Cut(page(t, "docs/advisories.md"), "| advisory | what it lets an outsider do | stopped by |\n|---|---|---|\n")
 	if !found {
 		t.Fatal("docs/advisories.md has no table of advisories")

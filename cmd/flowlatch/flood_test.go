@@ -22,9 +22,9 @@ const (
 	floodLogEach     = 512      // bytes of log for each refused request
 )
 
-// flood sends n requests over one connection, several at a time, and counts the responses by status.
-func (g *gate) flood(n int, request func(i int) string) (map[int]int, error) {
-	conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+// flood sends n requests to the gate at url over one connection, several at a time, and counts the responses by status.
+func flood(url string, n int, request func(i int) string) (map[int]int, error) {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (g *gate) floodRefused(t *testing.T, first, n int) (responses map[int]int) 
 	var clients sync.WaitGroup
 	for c := range floodConnections {
 		clients.Go(func() {
-			got, err := g.flood(n/floodConnections, func(i int) string {
+			got, err := flood(g.URL, n/floodConnections, func(i int) string {
 				i += first + c*n/floodConnections
 				key := fmt.Sprintf("a-key-that-nobody-has-%08d", i)
 				if i%4 == 0 {

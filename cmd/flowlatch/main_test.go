@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"runtime/debug"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -16,7 +17,10 @@ func TestMain(m *testing.M) {
 
 type suite struct{ *testing.M }
 
-func (s suite) Run() int { return testkit.Main(s.M) }
+func (s suite) Run() int {
+	debug.SetGCPercent(400) // a quarter of what hundreds of commands in this process take is to collect what the last one left
+	return testkit.Main(s.M)
+}
 
 // flowlatch runs a command in this process.
 func flowlatch(t *testing.T, args ...string) (code int, stdout, stderr string) {

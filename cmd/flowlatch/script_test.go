@@ -27,10 +27,12 @@ var scriptChatflows = map[string]string{
 }
 
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("GORACE", testkit.RaceOptions)
+			e.Setenv("GOGC", "off") // 500 commands, most of which do little but start
 			for name, id := range scriptChatflows {
 				e.Setenv(name, id)
 			}

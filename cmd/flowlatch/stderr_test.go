@@ -80,28 +80,14 @@ func (g *pipedGate) await(t *testing.T, message string) map[string]any {
 // refused sends requests with a key for another chatflow. With the log at debug, each has a line.
 func (g *pipedGate) refused(t *testing.T, requests int) {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}, Timeout: testkit.Timeout}
-	defer client.CloseIdleConnections()
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			for range requests / 8 {
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+"/api/v1/prediction/"+batchChatflow, http.NoBody)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				req.Header.Set("Authorization", "Bearer "+g.key)
-				res, err := client.Do(req)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				res.Body.Close()
-				if res.StatusCode != http.StatusForbidden {
-					t.Errorf("status = %d, want 403", res.StatusCode)
-					return
-				}
+			responses, err := flood(g.url, requests/8, func(int) string {
+				return "POST /api/v1/prediction/" + batchChatflow + " HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer " + g.key + "\r\n\r\n"
+			})
+			if err != nil || responses[http.StatusForbidden] != requests/8 {
+				t.Errorf("responses by status = %v, %v, want %d times 403", responses, err, requests/8)
 			}
 		})
 	}

@@ -16,12 +16,13 @@ var (
 	givenProgram string // FLOWLATCH_BIN
 )
 
-// Main runs the tests of a package that uses Build, and removes what Build made. A TestMain calls it:
+// Main runs the tests of a package that uses Build, or in which tests wait more than they work, and removes what Build
+// made. A TestMain calls it:
 //
 //	func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 //
 // It also removes flowlatch's settings from the environment, so that those of the developer do not reach the tests, and
-// lets more parallel tests run than there are processors, because most of them wait for a process.
+// lets more parallel tests run than there are processors, because most of them wait for a process, a file or a timeout.
 func Main(m interface{ Run() int }) int {
 	givenProgram = os.Getenv("FLOWLATCH_BIN")
 	for _, kv := range os.Environ() {

@@ -27,11 +27,9 @@ func EventuallyWithin(t testing.TB, timeout time.Duration, what string, holds fu
 func Poll(timeout time.Duration, holds func() bool) bool {
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
+	for pause := time.Millisecond; !holds(); pause = min(2*pause, 8*time.Millisecond) {
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-deadline.C:
 			return false
 		}

@@ -212,6 +212,7 @@ func TestEventsAndPoll(t *testing.T) { testWays(t, 20*time.Millisecond) }
 
 func testWays(t *testing.T, poll time.Duration) {
 	t.Helper()
+	t.Parallel()
 	for _, way := range ways() {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()

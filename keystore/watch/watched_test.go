@@ -10,16 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
-
-// soon is how long a change may take to be seen. Where many tests share a machine it is longer.
-func soon() time.Duration {
-	if os.Getenv("CI") != "" {
-		return 30 * time.Second
-	}
-	return 3 * time.Second
-}
 
 // unreadable is what is seen of a file that cannot be read.
 const unreadable = "(unreadable)"
@@ -75,7 +68,7 @@ func run(t *testing.T, poll time.Duration, paths func() []string, look func() ti
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(soon()):
+		case <-time.After(testkit.Timeout):
 			t.Error("Run goes on without its context")
 		}
 	}
@@ -96,7 +89,7 @@ func (w *watched) poke(t *testing.T) {
 	beside := filepath.Join(dir, "beside")
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(soon())
+	deadline := time.After(testkit.Timeout)
 	for w.looks.Load() == 0 {
 		write(t, beside, "x")
 		select {
@@ -111,7 +104,7 @@ func (w *watched) poke(t *testing.T) {
 // sees waits until a look has found the content.
 func (w *watched) sees(t *testing.T, content string) {
 	t.Helper()
-	deadline := time.After(soon())
+	deadline := time.After(testkit.Timeout)
 	last := "nothing"
 	for {
 		select {

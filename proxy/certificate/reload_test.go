@@ -92,6 +92,7 @@ func TestHalfOfCAs(t *testing.T) {
 
 // TestRun renews a pair in the ways that there are. Run sees each.
 func TestRun(t *testing.T) {
+	t.Parallel()
 	ca := certificatetest.New(t, "ca")
 	inPlace := func(t *testing.T, path string, content []byte) {
 		t.Helper()
@@ -198,6 +199,7 @@ func next(t *testing.T, reports <-chan certificate.Reload) (r certificate.Reload
 
 // TestConcurrentReloads uses a store from several goroutines while a file is replaced.
 func TestConcurrentReloads(t *testing.T) {
+	t.Parallel()
 	ca, dir := certificatetest.New(t, "ca"), t.TempDir()
 	cert, key := ca.Issue(t, "gate", year).Write(t, dir)
 	s := open(t, certificate.Files{ServerCert: cert, ServerKey: key, UpstreamCA: cert}, func(certificate.Reload) {})

@@ -127,7 +127,7 @@ func TestRedisConcurrent(t *testing.T) {
 	for name, late := range map[string]int{"in time": 0, "a tenth too late": 10} {
 		options := patient
 		if late > 0 {
-			options = limit.RedisOptions{}
+			options = limit.RedisOptions{Timeout: 100 * time.Millisecond}
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -223,7 +223,7 @@ func delayed(t *testing.T, r *testkit.Redis, n int) (socket string) {
 				for i := 1; ; i++ {
 					got, err := out.Read(b)
 					if i%n == 0 {
-						time.Sleep(40 * time.Millisecond) // the fault that is tried
+						time.Sleep(150 * time.Millisecond) // the fault that is tried
 					}
 					if _, werr := in.Write(b[:got]); err != nil || werr != nil {
 						return
@@ -293,7 +293,7 @@ func exactQuota(t *testing.T, all []*gate, holders []limit.Holder, requests int6
 func TestRedisHangs(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	all := gates(t, 2, r.Socket, limit.RedisOptions{})
+	all := gates(t, 2, r.Socket, limit.RedisOptions{Timeout: 250 * time.Millisecond}) // which Redis keeps, also where it has to wait for its processor
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 5, requests: 1000/month")}}
 	count := 0
 	send := func(g *gate) string {
