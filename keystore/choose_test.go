@@ -156,7 +156,7 @@ func TestChoose(t *testing.T) {
 		{"gone", map[string]found{"a": becomes(revokes(0), gone, 1), "b": c}, false, "y:c"},
 		{"gone just now, and it is asked for", map[string]found{"a": held(becomes(revokes(0), gone, 1)), "b": c}, true, "y:c"},
 		{"gone, and another lists its key", map[string]found{"a": becomes(revokes(0), gone, 1), "b": {active: part("c", "y b c")}}, false, "x:ab y:bc | a: a: key \"b\" is gone, and chatflow \"y\" in b:5 still lists it; remove it there first, or revoke the key by `disabled: true`"},
-		{"gone, and all chatflows with it", map[string]found{"a": becomes(revokes(0), gone, 1), "b": {active: part("c")}}, false, "x:ab c | a: dir: no chatflow is listed, so nothing could be let through; list one under `chatflows:` (`flowlatch key new --chatflow ID` does)"},
+		{"gone, and all chatflows with it", map[string]found{"a": becomes(revokes(0), gone, 1), "b": {active: part("c")}}, false, "x:ab c | a: dir: no chatflow is listed, so nothing could be let through; list one under `chatflows:`, be it for a disabled key"},
 		{"renamed", map[string]found{"a": held(becomes(revokes(0), gone, 1)), "b": {now: part("a b", "x a b"), change: 1}}, false, "x:ab"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

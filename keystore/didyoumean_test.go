@@ -55,7 +55,7 @@ func TestKeyNamed(t *testing.T) {
 		strings.Repeat("Ab", 20): `there is no key "AbAb…"; `,
 		"acme-wep":               `there is no key "acme-wep"; did you mean acme-web?`,
 		"ACME-WEB":               `there is no key "ACME-WEB"; did you mean acme-web?`,
-		"nobody":                 "there is no key \"nobody\"; `flowlatch key list` shows those there are",
+		"nobody":                 "there is no key \"nobody\"; the list of keys shows those there are",
 	} {
 		k, err := s.KeyNamed(id)
 		if k != nil || err == nil || !strings.HasPrefix(err.Error(), want) {

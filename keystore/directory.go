@@ -24,6 +24,9 @@ var directoryLimits = limits{entries: 10_000, files: 1000, file: 16 << 20, bytes
 // errTogether is the error for a file with which a directory would hold more than is read of a single key file.
 var errTogether = fmt.Errorf("the key files of its directory are larger than %d MiB together, the most that is read", MaxFile>>20)
 
+// ErrNoKeyFile is part of the error for a directory that has no key file at all.
+var ErrNoKeyFile = errors.New("it is a directory without a key file")
+
 // IsKeyFile reports whether a file of this name in a directory is a key file. Its name needs no quotes in a log line or a
 // metric label.
 func IsKeyFile(name string) bool { return looksLikeKeyFile(name) && ValidateID(name) == nil }
@@ -71,7 +74,7 @@ func (f *files) listDirectory() (isUnlisted bool, err error) {
 	case odd != "":
 		return found == 0, fmt.Errorf("reading key files of %q: %q is not read: the name of a key file has only letters, digits and . _ ~ @ -, and at most 128 of them; rename it", f.path, odd)
 	case found == 0:
-		return true, fmt.Errorf("reading key files of %q: it is a directory without a key file (*.yaml, *.yml or *.json)", f.path)
+		return true, fmt.Errorf("reading key files of %q: %w (*.yaml, *.yml or *.json)", f.path, ErrNoKeyFile)
 	case tooMany > 0:
 		return false, fmt.Errorf("reading key files of %q: it has more than %d key files; not read: %d; list several keys in each", f.path, f.limits.files, tooMany)
 	}

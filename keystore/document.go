@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
+	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
 // KeyFile is one of the files that a snapshot was made of.
@@ -17,7 +18,13 @@ type KeyFile struct {
 	Path string
 	// Keys and Chatflows are how many it lists.
 	Keys, Chatflows int
+
+	plain bool // it has a secret in plain text
 }
+
+// EveryoneReads reports whether every user of this machine can read the file. It is false where that is not known or says nothing:
+// see [watch.EveryoneReads].
+func (f *KeyFile) EveryoneReads() bool { return watch.EveryoneReads(f.Path) }
 
 // place is a line of the file, for messages.
 func (f *KeyFile) place(line int) string { return fmt.Sprintf("%s:%d", f.Path, line) }

@@ -74,8 +74,8 @@ func TestParseSeveral(t *testing.T) {
 	}{
 		{"keys of each other", []source{changed("a", 1, part("a", "y c")), changed("b", 1, part("c", "x a c"))}, "y:c x:ac"},
 		{"keys alone", []source{changed("a", 1, part("a b")), changed("b", 1, part("", "x a"))}, "x:a b"},
-		{"no chatflow at all", []source{changed("a", 1, part("a b"))}, "dir: no chatflow is listed, so nothing could be let through; list one under `chatflows:` (`flowlatch key new --chatflow ID` does)"},
-		{"nothing in one", []source{changed("a", 1, "version: 1\nkeys: []\n"), changed("b", 1, part("c", "x c"))}, "a:1: neither a key nor a chatflow is listed; to take away all that a file lists, remove the file"},
+		{"no chatflow at all", []source{changed("a", 1, part("a b"))}, "dir: no chatflow is listed, so nothing could be let through; list one under `chatflows:`, be it for a disabled key"},
+		{"nothing in one", []source{changed("a", 1, "version: 1\nkeys: []\n"), changed("b", 1, part("c", "x c"))}, "a:1: neither a key nor a chatflow is listed; to take away all that a file lists, remove the file, or disable its keys"},
 		{"faults of both", []source{changed("a", 1, "version: 2\n"), changed("b", 1, "version: 3\n")}, "a:1: version \"2\" is not known; this gate reads `version: 1`; b:1: version \"3\" is not known; this gate reads `version: 1`"},
 
 		{"a key ID twice", []source{changed("a", 1, part("a")), changed("b", 2, part("a", "x a"))}, "b:3: key ID \"a\" is used twice, first in a:3; several secrets of one key go under `secrets:`"},

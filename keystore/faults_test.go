@@ -88,7 +88,7 @@ func provoked(t *testing.T) string {
 }
 
 // elsewhere are faults of key files in a directory, which TestParseSeveral provokes.
-var elsewhere = []string{"neither a key nor a chatflow is listed; to take away all that a file lists, remove the file"}
+var elsewhere = []string{"neither a key nor a chatflow is listed; to take away all that a file lists, remove the file, or disable its keys"}
 
 // A fault that no test provokes is a fault of which nobody knows whether it is found.
 func TestEveryFaultIsProvoked(t *testing.T) {

@@ -233,7 +233,7 @@ func (p *parser) secret(n *yaml.Node, key string, e secretEntry) (s Secret, ok b
 		}
 		err := ValidateSecret(v)
 		if err == nil {
-			s.Digest, s.Plain = DigestOf(v), true
+			s.Digest, s.Plain, p.file.plain = DigestOf(v), true, true
 			p.Warn(e.plain.Line, "key %q has its secret in plain text; its digest works the same and reveals nothing (`flowlatch check` prints it)", key)
 			return s, true
 		}

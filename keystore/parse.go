@@ -129,17 +129,18 @@ func (p *parser) eachDocument(read func(*document)) {
 	}
 }
 
-// checkEmpty looks for files that were probably not written completely.
+// checkEmpty looks for files that were probably not written completely. What is active of a file is not suspect: it lists
+// nothing if it was there before all that the others list.
 func (p *parser) checkEmpty() {
 	if p.options.draft {
 		return
 	}
 	p.eachDocument(func(d *document) {
-		if p.options.directory && len(d.Faults) == 0 && d.file.Keys+d.file.Chatflows == 0 && d.flowiseName == nil {
-			d.Fault(d.root, "neither a key nor a chatflow is listed; to take away all that a file lists, remove the file")
+		if p.options.directory && d.change > 0 && len(d.Faults) == 0 && d.file.Keys+d.file.Chatflows == 0 && d.flowiseName == nil {
+			d.Fault(d.root, "neither a key nor a chatflow is listed; to take away all that a file lists, remove the file, or disable its keys")
 		}
 	})
-	const nothing = "no chatflow is listed, so nothing could be let through; list one under `chatflows:` (`flowlatch key new --chatflow ID` does)"
+	const nothing = "no chatflow is listed, so nothing could be let through; list one under `chatflows:`, be it for a disabled key"
 	switch {
 	case len(p.snapshot.chatflows) > 0 || len(p.faults()) > 0:
 	case p.options.directory:

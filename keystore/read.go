@@ -201,11 +201,21 @@ func hashOf(isDirectory bool, sources []source, flowise []apiKey) string {
 // ReadFile returns the content of the key file at path, for those who edit it.
 func ReadFile(path string) ([]byte, error) { return watch.NewFile(path, MaxFile).Read() }
 
+// MissingError says that there is no key file at a path.
+type MissingError struct{ Path string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("reading key file %q: it does not exist; name another with --keys, or make it with `flowlatch key new`", e.Path)
+}
+
+// Is reports whether it is [fs.ErrNotExist].
+func (e *MissingError) Is(target error) bool { return target == fs.ErrNotExist }
+
 // ReadError says what to do if the key file at path cannot be read.
 func ReadError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("reading key file %q: it does not exist; name another with --keys, or make it with `flowlatch key new`", path)
+		return &MissingError{path}
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("reading key file %q: permission denied; the user that runs flowlatch must be able to read it and enter its directory", path)
 	}

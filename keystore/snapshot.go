@@ -180,7 +180,7 @@ func (s *Snapshot) KeyNamed(id string) (*Key, error) {
 	}
 	guess := strictyaml.DidYouMean(id, ids)
 	if guess == "" {
-		guess = "; `flowlatch key list` shows those there are"
+		guess = "; the list of keys shows those there are"
 	}
 	return nil, fmt.Errorf("there is no key %s%s", shown, guess)
 }
@@ -198,7 +198,7 @@ func (s *Snapshot) EntryNamed(id string) (*Chatflow, error) {
 	if c := s.Entry(id); c != nil {
 		return c, nil
 	}
-	guess := cmp.Or(s.NearChatflow(id), "; `flowlatch check` shows those there are")
+	guess := cmp.Or(s.NearChatflow(id), "; the list of chatflows shows those there are")
 	return nil, fmt.Errorf("no chatflow %s is listed%s", strictyaml.Quote(id), guess)
 }
 

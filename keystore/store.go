@@ -152,6 +152,7 @@ func (s *Store) reload(explicit bool) (r Reload, retryIn time.Duration) {
 func (s *Store) validate(next *Snapshot) error {
 	n := len(next.Warnings)
 	next.warnOfMounts()
+	next.warnOfReaders()
 	if s.opts.Validate == nil {
 		return nil
 	}
@@ -171,6 +172,15 @@ func (s *Snapshot) warnOfMounts() {
 	for _, path := range paths {
 		if path != "" && watch.IsMountPoint(path) {
 			s.Warnings = append(s.Warnings, path+": this file is mounted by itself (a single-file volume, or a Kubernetes subPath), so changes made outside never arrive here; mount its directory instead")
+		}
+	}
+}
+
+// warnOfReaders warns of files with secrets that everyone can read.
+func (s *Snapshot) warnOfReaders() {
+	for _, f := range s.files {
+		if f.plain && f.EveryoneReads() {
+			s.Warnings = append(s.Warnings, f.Path+": it has secrets in plain text, and every user of this machine can read it; put their digests in place, or run `chmod o-r "+f.Path+"`")
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 	"github.com/flowlatch/flowlatch/proxy/token"
@@ -21,7 +22,7 @@ type authorization struct {
 	question Question
 	now      time.Time          // when it was decided
 	snapshot *keystore.Snapshot // by which keys; nil if the request was refused before
-	buffered *bufferedBody      // nil unless the body was read to decide; whoever called authorize releases it
+	buffered *body.Buffered     // nil unless the body was read to decide; whoever called authorize closes it
 }
 
 // assumed is what a request counts as having presented, to ask what a key may do without having a secret: one of its
@@ -58,28 +59,33 @@ func (p *Proxy) authorize(a *authorization, in *http.Request, started time.Time,
 
 // authorizeBody reads the body of an allowed request where the route or the chatflow asks for that, decides once more, and
 // checks the body.
-func (p *Proxy) authorizeBody(a *authorization, in *http.Request, body *requestBody) {
+func (p *Proxy) authorizeBody(a *authorization, b *body.Reader) {
 	if !a.Allowed || a.Preflight {
 		return
 	}
-	var refusal *problem.Error
-	if a.buffered, refusal = p.readBody(in, body, a); refusal != nil {
-		a.deny(refusal)
-		return
-	}
-	if a.buffered != nil { // it may have taken its time, and may have named the chatflow
-		if a.question.Chatflow, refusal = chatflowOf(a); refusal != nil {
-			a.deny(refusal)
-			return
-		}
-		a.question.InBody = false
-		if a.decide(p, time.Now()); !a.Allowed {
-			return
+	buffered, refusal := a.bodyRules().Read(b, p.bodyBudget, body.Client{Addr: a.question.Client, HasKey: a.Opens})
+	if buffered != nil { // it may have taken its time, and may have named the chatflow
+		a.buffered = buffered
+		if a.question.Chatflow, refusal = body.Chatflow(a.Route, a.question.Chatflow, buffered); refusal == nil {
+			a.question.InBody = false
+			a.decide(p, time.Now())
 		}
 	}
-	if refusal = checkBody(in, a); refusal != nil {
+	if refusal == nil && a.Allowed {
+		refusal = a.bodyRules().Check(b, buffered)
+	}
+	if refusal != nil {
 		a.deny(refusal)
 	}
+}
+
+// bodyRules are what route, chatflow and, for a browser token, its key say of the body.
+func (a *authorization) bodyRules() body.Rules {
+	policy := a.browserBody()
+	if a.Entry != nil {
+		policy = policy.And(a.Entry.Body)
+	}
+	return body.Rules{Route: a.Route, Policy: policy, Websocket: a.Websocket, Conversation: a.mayAbort()}
 }
 
 // decide decides by the keys that are valid now.

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/keystore/origin"
 	"github.com/flowlatch/flowlatch/keystore/watch"
 	"github.com/flowlatch/flowlatch/proxy/credential"
 	"github.com/flowlatch/flowlatch/proxy/route"
@@ -18,6 +17,22 @@ func CheckKeyFile(s *keystore.Snapshot, p *route.Preset) error {
 		return s.FlowiseKeysFault(fmt.Sprintf("flowise_api_keys names Flowise's file of keys (%s), but the preset is %s; remove the line, or set the preset to flowise", name, p.Name))
 	}
 	return nil
+}
+
+// ReadByEveryone returns a warning if every user of this machine can read a file that holds a secret; empty if not, or if that
+// is not known.
+func ReadByEveryone(path string) string {
+	if !watch.EveryoneReads(path) {
+		return ""
+	}
+	return fmt.Sprintf("every user of this machine can read %s, which holds a secret; run `chmod o-r %s`", path, path)
+}
+
+// warnOfReaders adds a warning to the snapshot's if every user of this machine can read the credential of a chatflow.
+func warnOfReaders(s *keystore.Snapshot, c *keystore.Chatflow, path string) {
+	if warning := ReadByEveryone(path); warning != "" {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s: chatflow %q: %s", c.Place(), c.ID, warning))
+	}
 }
 
 // CheckSnapshot looks at what a key file says of files and routes, which package keystore cannot judge: a credential
@@ -33,6 +48,9 @@ func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route)
 			if !known {
 				_, err = credential.Read(p, u.Path)
 				read[u.Path] = err
+				if err == nil {
+					warnOfReaders(s, c, u.Path)
+				}
 			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: chatflow %q: %w", c.Place(), c.ID, err))
@@ -54,28 +72,4 @@ func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route)
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// CheckBrowser adds warnings to a key file's about browser tokens that no request could use.
-func CheckBrowser(s *keystore.Snapshot, o *Options) {
-	if !s.AnyBrowser() {
-		return
-	}
-	exposed := slices.ContainsFunc(o.Routes, func(r *route.Route) bool {
-		return slices.Contains(browserGroups, r.Group) && slices.Contains(o.Expose, r.Group)
-	})
-	warn := func(k *keystore.Key, text string) {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%s: key %q: browser: %s", k.Place(), k.ID, text))
-	}
-	for _, k := range s.Keys() {
-		switch {
-		case k.Browser == nil:
-		case !exposed:
-			warn(k, "no route is exposed that browser tokens are for, which are those of the groups predict and widget")
-		case k.Browser.Cookie && o.PublicURL == nil:
-			warn(k, "no cookie is accepted without --public-url, the origin of the pages that send it")
-		case k.Browser.Cookie && !slices.Contains(k.Browser.Origins, origin.Of(o.PublicURL)):
-			warn(k, "no cookie is accepted unless origins has that of --public-url, "+origin.Of(o.PublicURL))
-		}
-	}
 }

@@ -6,9 +6,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/body"
 )
 
 // created knows which chatflow things of an upstream belong to that later requests name by their ID alone, such as
@@ -86,16 +84,9 @@ func (b *createdBody) Read(p []byte) (int, error) {
 // understandCreated notes what a JSON object says was created, if it is for the chatflow that the request was authorized
 // for.
 func (f *forwarding) understandCreated(raw []byte) {
-	members := map[string]string{}
-	refusal := eachMember(raw, func(name string, value jsontext.Value) *problem.Error {
-		if name == f.Route.Creates || name == f.Route.Body {
-			text, _ := jsontext.AppendUnquote(nil, value) // an error for what is not a string leaves nothing
-			members[name] = string(text)
-		}
-		return nil
-	})
-	id, chatflow := members[f.Route.Creates], members[f.Route.Body]
-	if refusal == nil && id != "" && len(id) <= maxCreatedID && chatflow == f.question.Chatflow {
+	id, _ := body.Text(raw, f.Route.Creates)
+	chatflow, _ := body.Text(raw, f.Route.Body)
+	if id != "" && len(id) <= maxCreatedID && chatflow == f.question.Chatflow {
 		f.proxy.created.note(id, chatflow)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -26,7 +27,7 @@ type exchange struct {
 	client       netip.Addr
 	forwardedFor string // X-Forwarded-For to send upstream
 
-	body     requestBody
+	body     body.Reader
 	response responseWriter
 	authorization
 	counted stats.Open
@@ -44,19 +45,18 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	now := time.Now()
 	x := &exchange{proxy: p, started: now, id: header.RequestID(r, p.opts.TrustedProxies), trace: header.TraceOf(r.Header), ctx: r.Context()}
 	x.response.begin(w, r, x)
-	x.body.begin(x.response.control, r, now, p.opts.MaxBody)
+	x.body.Begin(x.response.control, r, now, p.opts.MaxBody)
 	var unreadable netip.Addr
 	if x.client, x.forwardedFor, unreadable = header.Client(r, p.opts.TrustedProxies); unreadable.IsValid() {
 		p.warnUnreadable(unreadable)
 	}
-	x.body.client = x.client
 	return x
 }
 
 // refuse responds to a request that is not forwarded, or that the upstream did not answer.
 func (x *exchange) refuse(err *problem.Error) {
 	x.err = err
-	x.body.end()
+	x.body.End()
 	x.writeRefusal(err)
 }
 
@@ -87,11 +87,11 @@ func (x *exchange) end() {
 	if x.cancel != nil {
 		x.cancel(nil)
 	}
-	x.buffered.release()
-	x.body.settle()
+	x.buffered.Close()
+	x.body.End()
 	x.discardBody()
 	if x.response.http1 {
-		connection.Of(x.response.request.Context()).NoteWhole(x.body.whole.Load())
+		connection.Of(x.response.request.Context()).NoteWhole(x.body.Whole())
 	}
 	x.response.end()
 	x.endLimits()
@@ -121,7 +121,7 @@ func (x *exchange) failInternally() (panicked any) {
 
 // noteAbort notes why a response ended in the middle.
 func (x *exchange) noteAbort() {
-	cause, bodyErr := context.Cause(x.ctx), x.body.err()
+	cause, fault := context.Cause(x.ctx), x.bodyFault()
 	switch {
 	case errors.Is(cause, errDrainOver), errors.Is(cause, errListenerFailed):
 		x.abandon(problem.DrainTimeout, "cut because "+cause.Error())
@@ -131,9 +131,8 @@ func (x *exchange) noteAbort() {
 		x.abandon(problem.StreamLimit, "cut because "+cause.Error()+", "+x.limits.stream.String())
 	case x.response.stalled:
 		x.abandon(problem.ClientClosed, "the client did not read the response for "+x.response.writeLimit.String())
-	case bodyErr != nil && x.isBodyFault(bodyErr):
-		refusal := bodyError(bodyErr)
-		x.abandon(refusal.Code, cmp.Or(refusal.Reason, refusal.Detail)+", after the response had begun")
+	case fault != nil:
+		x.abandon(fault.Code, cmp.Or(fault.Reason, fault.Detail)+", after the response had begun")
 	case x.ctx.Err() == nil && !x.response.failed:
 		x.abandon(problem.UpstreamBroken, "the upstream broke off in the middle of its response")
 	default:
@@ -144,8 +143,11 @@ func (x *exchange) noteAbort() {
 	}
 }
 
-// isBodyFault reports whether an error of reading the request body is the body's own, and not that of a client that has
-// left. A body that stalls ends the context as well: to net/http, any error of reading is a client that left.
-func (x *exchange) isBodyFault(err error) bool {
-	return x.ctx.Err() == nil || errors.Is(err, os.ErrDeadlineExceeded)
+// bodyFault returns what is wrong with the request body, or nil; also if it could not be read because the client has left.
+// A body that stalls ends the context as well: to net/http, any error of reading is a client that left.
+func (x *exchange) bodyFault() *problem.Error {
+	if err := x.body.Err(); err != nil && (x.ctx.Err() == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+		return body.Refusal(err)
+	}
+	return nil
 }

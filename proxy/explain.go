@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 	"github.com/flowlatch/flowlatch/proxy/token"
@@ -35,14 +36,13 @@ func (e *Explanation) add(word, format string, args ...any) {
 func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *Explanation {
 	path, _, _ := strings.Cut(target, "?")
 	r := &http.Request{
-		Method: method, RequestURI: target, URL: &url.URL{Path: path}, Header: http.Header{},
-		Body: http.NoBody, ContentLength: int64(len(data)),
+		Method: method, RequestURI: target, URL: &url.URL{Path: path}, Header: http.Header{}, ContentLength: int64(len(data)),
 	}
 	if len(data) > 0 {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	a := p.authorizeAs(r, data, assumed{key: key})
-	defer a.buffered.release()
+	defer a.buffered.Close()
 	e := &Explanation{Allowed: a.Allowed}
 	if a.Route != nil {
 		e.add("route", "%s (group %s): %s %s", a.Route.Label(), a.Route.Group, strings.Join(a.Route.AllMethods(), ", "), a.Route.Path)
@@ -74,14 +74,14 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	return e
 }
 
-// authorizeAs authorizes a request with a body for somebody with a key. The caller releases the body.
+// authorizeAs authorizes a request with a body for somebody with a key. The caller closes the body.
 func (p *Proxy) authorizeAs(r *http.Request, data []byte, as assumed) *authorization {
-	if len(data) > 0 {
-		r.Body = io.NopCloser(bytes.NewReader(data))
-	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
 	a := &authorization{}
 	p.authorize(a, r, time.Now(), netip.Addr{}, as)
-	p.authorizeBody(a, r, &requestBody{})
+	b := &body.Reader{}
+	b.Begin(http.NewResponseController(nil), r, time.Now(), p.opts.MaxBody)
+	p.authorizeBody(a, b)
 	return a
 }
 
@@ -90,7 +90,7 @@ func (p *Proxy) explainBrowser(r *http.Request, data []byte, with *authorization
 	page := key.Browser.Origins[0]
 	t := &token.Token{Key: key.ID, Chatflows: []string{with.question.Chatflow}, Origins: key.Browser.Origins}
 	a := p.authorizeAs(r, data, assumed{key: key, page: token.Presented{Token: t, Origin: page}})
-	defer a.buffered.release()
+	defer a.buffered.Close()
 	if !a.Allowed {
 		return fmt.Sprintf("would be refused: %d %s: %s", a.Refusal.Status(), a.Refusal.Code, cmp.Or(a.Refusal.Reason, a.Refusal.Detail))
 	}

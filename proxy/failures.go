@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flowlatch/flowlatch/proxy/limit"
+	"github.com/flowlatch/flowlatch/proxy/share"
 )
 
 // FailureLimit is how many requests without a valid key a client may send before it gets 429: Burst at once, and as
@@ -47,7 +48,7 @@ func (f *Failures) Count(client netip.Addr, now time.Time) (after time.Duration,
 	if !f.limited {
 		return 0, false
 	}
-	counter := &f.counters[maphash.Comparable(f.seed, network(client))%uint64(len(f.counters))]
+	counter := &f.counters[maphash.Comparable(f.seed, share.Network(client))%uint64(len(f.counters))]
 	t := now.UnixNano()
 	for {
 		was := counter.Load()
@@ -60,17 +61,4 @@ func (f *Failures) Count(client netip.Addr, now time.Time) (after time.Duration,
 			return 0, false
 		}
 	}
-}
-
-// network is what counts as one client: an IPv4 address, or the /64 of an IPv6 address, from which one customer of a
-// provider may choose addresses.
-func network(client netip.Addr) netip.Addr {
-	if !client.Is6() {
-		return client
-	}
-	p, err := client.Prefix(64)
-	if err != nil { // 64 bits of an IPv6 address: cannot happen
-		return client
-	}
-	return p.Addr()
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
@@ -32,7 +33,7 @@ import (
 func (x *exchange) forward(r *http.Request) {
 	p := x.proxy
 	if r.ContentLength > p.opts.MaxBody {
-		x.refuse(bodyTooLarge)
+		x.refuse(body.TooLarge)
 		return
 	}
 	credential, refusal := p.upstreamCredential(x.authorization)
@@ -111,14 +112,14 @@ func (f *forwarding) rewrite(pr *httputil.ProxyRequest) {
 	out.RequestURI, out.TransferEncoding, out.Trailer = "", nil, nil
 	out.Header = f.upstreamHeader(f.in.Header)
 	maps.Copy(out.Header, pr.In.Header) // the upgrade, if there is one
-	switch body := f.buffered; {
+	switch size := int64(len(f.buffered.Content())); {
 	case f.Preflight:
 		out.Body, out.ContentLength = nil, 0
-	case body == nil:
-	case body.size == 0:
+	case f.buffered == nil:
+	case size == 0:
 		out.Body, out.ContentLength = http.NoBody, 0 // or the transport would look for some
 	default:
-		out.Body, out.ContentLength = body, body.size
+		out.Body, out.ContentLength = f.buffered, size
 	}
 }
 
@@ -167,16 +168,16 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	x := f.exchange
 	cause := context.Cause(x.ctx)
-	bodyErr := x.body.err()
+	fault := x.bodyFault()
 	switch {
 	case x.response.hijacked:
 		x.abandon(problem.ClientClosed, "the client left while its connection was switched to a websocket")
 		panic(http.ErrAbortHandler)
-	case bodyErr != nil && x.isBodyFault(bodyErr):
+	case fault != nil:
 		if x.response.http1 {
 			x.response.Header().Set("Connection", "close")
 		}
-		x.refuse(bodyError(bodyErr))
+		x.refuse(fault)
 	case errors.Is(cause, errDrainOver), errors.Is(cause, errListenerFailed):
 		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut because " + cause.Error()})
 	case errors.Is(cause, errRevoked):

@@ -11,6 +11,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/share"
 )
 
 // Limiter counts what keys, chatflows and clients use: [limit.Local], or [limit.Redis] for several gates. All methods may
@@ -68,7 +69,7 @@ func (x *exchange) beginLimits() {
 			l.add(limit.Holder{Kind: limit.Chatflow, ID: c.ID, Limits: c.Limits})
 		}
 		if c.ClientLimits != nil {
-			l.add(limit.Holder{Kind: limit.Client, ID: c.ID, Client: network(x.client), Limits: c.ClientLimits})
+			l.add(limit.Holder{Kind: limit.Client, ID: c.ID, Client: share.Network(x.client), Limits: c.ClientLimits})
 		}
 	}
 	if t := x.question.Page.Token; t != nil && x.Opens && x.Key.Browser.PerUser != nil {
@@ -129,7 +130,7 @@ func (x *exchange) endLimits() {
 		x.proxy.stats.Abandoned(key, chatflow, abandoned)
 	}
 	l.begun = false
-	use := limit.Use{Unsent: l.sent.IsZero(), Bytes: x.response.bytes + x.body.bytes.Load()}
+	use := limit.Use{Unsent: l.sent.IsZero(), Bytes: x.response.bytes + x.body.Received()}
 	if !use.Unsent {
 		use.Time = time.Since(l.sent)
 	}

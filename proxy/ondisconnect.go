@@ -10,8 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
@@ -101,45 +100,13 @@ func (p *Proxy) abort(how *route.Abort, path string, header http.Header) error {
 	return nil
 }
 
-// abortPath returns the path by which the upstream is told to end an allowed request, or nothing if that names no conversation.
+// abortPath returns the path by which the upstream is told to end an allowed request, or nothing if its body names no
+// conversation.
 func (a *authorization) abortPath() string {
-	how := a.Route.Abort
-	return how.For(a.question.Chatflow, conversationOf(how, a.buffered))
-}
-
-// conversationOf returns the ID of the conversation that a body names, or nothing.
-func conversationOf(how *route.Abort, body *bufferedBody) string {
-	if body == nil {
-		return ""
-	}
-	for _, names := range how.Conversation {
-		value := valueAt(body.content(), names...)
-		switch value.Kind() {
-		case '"':
-			text, _ := jsontext.AppendUnquote(nil, value) // it has been read
-			return string(text)
-		case jsontext.KindInvalid, 'n': // null is nothing, as in JavaScript's ??
-		default:
-			return ""
+	for _, names := range a.Route.Abort.Conversation {
+		if conversation, found := body.Text(a.buffered.Content(), names...); found {
+			return a.Route.Abort.For(a.question.Chatflow, conversation)
 		}
 	}
 	return ""
-}
-
-// valueAt returns the value to which names lead in a JSON object, or nothing.
-func valueAt(raw []byte, names ...string) (found jsontext.Value) {
-	refusal := eachMember(raw, func(name string, value jsontext.Value) *problem.Error {
-		switch {
-		case name != names[0]:
-		case len(names) > 1:
-			found = valueAt(value, names[1:]...)
-		default:
-			found = value.Clone()
-		}
-		return nil
-	})
-	if refusal != nil {
-		return nil
-	}
-	return found
 }

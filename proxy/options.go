@@ -83,7 +83,8 @@ type Options struct {
 
 // The defaults of Options.
 const (
-	DefaultMaxBody         = 50 << 20
+	DefaultMaxBody         = 50 << 20 // bytes
+	DefaultMaxCheckedBody  = 1 << 20  // bytes
 	DefaultUpstreamTimeout = 10 * time.Minute
 )
 

@@ -41,7 +41,7 @@ func (p *Proxy) serveOwnKey(x *exchange, _ *http.Request) {
 	if !p.decideOwn(x) {
 		return
 	}
-	x.body.end()
+	x.body.End()
 	h := x.response.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")

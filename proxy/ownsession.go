@@ -47,7 +47,7 @@ func (p *Proxy) serveOwnSession(x *exchange, r *http.Request) {
 
 // setCookie responds with a cookie and nothing else.
 func (x *exchange) setCookie(c *http.Cookie) {
-	x.body.end()
+	x.body.End()
 	h := x.response.Header()
 	h["Set-Cookie"], h["Cache-Control"] = []string{c.String()}, []string{"no-store"}
 	x.response.WriteHeader(http.StatusNoContent)

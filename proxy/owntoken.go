@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
 	"github.com/flowlatch/flowlatch/proxy/token"
@@ -18,8 +19,11 @@ import (
 // ownTokenRoute is where the server of a web page asks for a browser token.
 var ownTokenRoute = route.Route{Name: "token", Path: ownPrefixPath + "token", Methods: []string{http.MethodPost}}
 
-// maxTokenBody is the largest body of such a request, in bytes.
-const maxTokenBody = 8 << 10
+// The limits of the body of such a request.
+const (
+	maxTokenBody  = 8 << 10 // bytes
+	tokenBodyTime = 10 * time.Second
+)
 
 // tokenRequest is the body of such a request. Lists may be written as one text.
 type tokenRequest struct {
@@ -47,7 +51,7 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 		return
 	}
 	x.browser = "denied"
-	request, refusal := p.readTokenRequest(x, r)
+	request, refusal := p.readTokenRequest(x)
 	if refusal != nil {
 		x.refuseOwn(refusal)
 		return
@@ -67,7 +71,7 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 	}
 	x.browser = "minted"
 	p.stats.Use(&x.counted, x.Key, x.Secret, x.started)
-	x.body.end()
+	x.body.End()
 	h := x.response.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
@@ -79,17 +83,17 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 const tokenForm = `want {"chatflow": "ID", "origin": "https://www.example.com", "user": "42", "ttl": 600, "messages": 50}, of which the first two are required, as application/json`
 
 // readTokenRequest reads what is asked for.
-func (p *Proxy) readTokenRequest(x *exchange, r *http.Request) (request token.Request, refusal *problem.Error) {
-	if !isPlainJSON(r.Header) {
+func (p *Proxy) readTokenRequest(x *exchange) (request token.Request, refusal *problem.Error) {
+	if !x.body.IsJSON() {
 		return request, problem.New(problem.BadRequest, tokenForm)
 	}
-	body, refusal := p.bufferBody(r, &x.body, true, maxTokenBody, idBodyTime)
+	buffered, refusal := x.body.Buffer(p.bodyBudget, body.Client{Addr: x.client, HasKey: true}, body.Limits{Size: maxTokenBody, Time: tokenBodyTime})
 	if refusal != nil {
 		return request, refusal
 	}
-	defer body.release()
+	defer buffered.Close()
 	var in tokenRequest
-	if err := json.Unmarshal(body.content(), &in, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.Unmarshal(buffered.Content(), &in, json.RejectUnknownMembers(true)); err != nil {
 		return request, problem.New(problem.BadRequest, faultOf(err)+tokenForm)
 	}
 	request = token.Request{Chatflows: in.Chatflow, Origins: in.Origin, User: in.User}

@@ -21,12 +21,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/flowlatch/flowlatch/proxy/body"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/credential"
 	"github.com/flowlatch/flowlatch/proxy/header"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/route"
+	"github.com/flowlatch/flowlatch/proxy/share"
 	"github.com/flowlatch/flowlatch/proxy/stats"
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
@@ -39,15 +41,14 @@ type Proxy struct {
 	dial      dialer
 	transport roundTripper
 
-	connections     *connection.Set // of clients
-	upstream        upstreamShare   // who may be at the upstream
-	bodyBudget      *share          // bytes for bodies of clients with a valid key
-	anonymousBudget *share          // for bodies of others, for chatflows that may be public
-	unread          *share          // refusals that were not read
-	credentials     credential.Files
-	failures        *Failures
-	unreadable      unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
-	cors            *header.CORS    // nil if the upstream answers browsers
+	connections *connection.Set // of clients
+	upstream    upstreamShare   // who may be at the upstream
+	bodyBudget  *body.Budget    // memory for bodies that are read before they are forwarded
+	unread      *share.Pool     // refusals that were not read
+	credentials credential.Files
+	failures    *Failures
+	unreadable  unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
+	cors        *header.CORS    // nil if the upstream answers browsers
 
 	lingering *connection.Lingering
 	inflight  inflight
@@ -82,10 +83,8 @@ func New(o Options) (*Proxy, error) {
 	p.lingering = connection.NewLingering(2 * p.opts.MaxBody)
 	p.connections = connection.NewSet(o.MaxConnections, p.lingering, p.logConnections)
 	p.upstream = newUpstreamShare(o.MaxForwarded)
-	largest := max(o.MaxCheckedBody, maxIDBody)
-	p.bodyBudget = newShare(maxBufferedBodies*largest, 0)
-	p.anonymousBudget = newShare(maxAnonymousBodies*largest, maxAddressBodies*largest)
-	p.unread = newShare(maxUnread, maxUnreadAddress)
+	p.bodyBudget = body.NewBudget(o.MaxCheckedBody)
+	p.unread = share.NewPool(maxUnread, maxUnreadAddress)
 	p.unreadable.known = map[netip.Addr]bool{}
 	p.credentials.Preset = o.Preset
 	p.credentials.Failed = func(path string, err error) {
@@ -145,7 +144,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.authorize(&x.authorization, r, x.started, x.client, assumed{})
 	x.beginLimits()
-	p.authorizeBody(&x.authorization, r, &x.body)
+	p.authorizeBody(&x.authorization, &x.body)
 	x.beginLimits() // where the body names the chatflow
 	x.countMessage()
 	if x.Allowed && x.Opens && x.Key != nil {

@@ -66,7 +66,7 @@ func (w *responseWriter) WriteHeader(status int) {
 		// What is left of a request body must not be taken for the next request. If a chunked body had a length as well,
 		// or came by HTTP/1.0, which net/http does not tell, a proxy before the gate may think that more follows (RFC
 		// 9112, section 6.1). In HTTP/2 the end of a stream is unmistakable, and the header would end the connection.
-		unread := !w.exchange.body.whole.Load() && (w.fullDuplex || !w.exchange.body.isShort())
+		unread := !w.exchange.body.Whole() && (w.fullDuplex || !w.exchange.body.IsShort())
 		if w.http1 && (unread || len(w.request.TransferEncoding) > 0 || !w.request.ProtoAtLeast(1, 1)) {
 			h["Connection"] = []string{"close"}
 		}
@@ -83,7 +83,7 @@ func (w *responseWriter) writeInterim(status int) {
 	switch {
 	case !w.request.ProtoAtLeast(1, 1):
 		return // HTTP/1.0 has none, and takes it for the response (RFC 9110, section 15.2)
-	case w.http1 && w.exchange.body.awaitingContinue():
+	case w.http1 && w.exchange.body.AwaitingContinue():
 		return // it would run into what net/http writes when the body is first read
 	}
 	h := w.Header()

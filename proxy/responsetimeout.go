@@ -9,7 +9,7 @@ import (
 var errUpstreamSlow = errors.New("the upstream did not respond in time")
 
 // responseTimeout cancels a request whose response header does not arrive in time. Time spent waiting for the client's
-// body does not count; requestBody.Read has a limit of its own.
+// body does not count; body.Reader has a limit of its own.
 type responseTimeout struct {
 	exchange *exchange
 
@@ -32,10 +32,7 @@ func (t *responseTimeout) check() {
 	if t.over || t.exchange.ctx.Err() != nil {
 		return
 	}
-	left := t.exchange.proxy.opts.UpstreamTimeout
-	if b := &t.exchange.body; !b.waiting.Load() {
-		left -= b.idle()
-	}
+	left := t.exchange.proxy.opts.UpstreamTimeout - t.exchange.body.Idle()
 	if left <= 0 {
 		t.exchange.cancel(errUpstreamSlow)
 		return

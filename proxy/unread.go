@@ -31,38 +31,27 @@ func (x *exchange) writeRefusal(err *problem.Error) {
 		return
 	}
 	x.discardBody()
-	_ = x.body.server.Close() // nothing of the body is held any more
+	x.body.Drop()
 	if c := connection.Of(w.request.Context()); c != nil && c.IsFirstRefusal() && x.proxy.connections.Count() <= fewConnections {
 		err.Write(w, x.id, form)
 		return
 	}
 	w.flushed = true
-	if !x.proxy.unread.take(x.client, 1) {
+	if !x.proxy.unread.Take(x.client, 1) {
 		w.abortWrites() // resets the stream
 		return
 	}
-	defer x.proxy.unread.give(x.client, 1)
+	defer x.proxy.unread.Give(x.client, 1)
 	err.Write(w, x.id, form)
 	_ = w.FlushError() // net/http would wait for the client once the handler has returned
 }
 
-// The times in which the rest of a body has to arrive in HTTP/2.
-const (
-	discardTime  = 5 * time.Second
-	discardPause = time.Second // without a byte: a client that waits for the response sends nothing
-)
-
-// discardBody reads the rest of a request body that nobody wants, in HTTP/2. Otherwise net/http resets the stream when it
-// has sent the response (RFC 9113, section 8.1), at which some clients drop what they have not read yet: curl 7.88 loses
-// the body of every fourth refusal. So few are waited for at once as may be unread.
+// discardBody reads the rest of a request body that nobody wants, in HTTP/2. So few are waited for at once as may be
+// unread.
 func (x *exchange) discardBody() {
-	b := &x.body
-	if x.response.http1 || x.response.failed || b.whole.Load() || b.discarded || b.awaitingContinue() || !x.proxy.unread.take(x.client, 1) {
+	if x.response.http1 || x.response.failed || !x.body.HasRest() || !x.proxy.unread.Take(x.client, 1) {
 		return
 	}
-	defer x.proxy.unread.give(x.client, 1)
-	b.reading.Lock()
-	defer b.reading.Unlock()
-	b.discarded = true
-	connection.Discard(b.server, b.conn.SetReadDeadline, 2*b.limit, discardPause, discardTime)
+	defer x.proxy.unread.Give(x.client, 1)
+	x.body.Discard()
 }

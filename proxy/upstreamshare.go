@@ -8,6 +8,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/problem"
+	"github.com/flowlatch/flowlatch/proxy/share"
 )
 
 // How many requests without a valid key may be at the upstream at once: those for public chatflows, public routes,
@@ -19,15 +20,15 @@ const (
 
 // upstreamShare limits the requests that are at the upstream at once.
 type upstreamShare struct {
-	all       *share // as many as there are descriptors for
-	anonymous *share // those without a valid key
+	all       *share.Pool // as many as there are descriptors for
+	anonymous *share.Pool // those without a valid key
 }
 
 // newUpstreamShare returns the limits where so many requests may be at the upstream; zero for any number.
 func newUpstreamShare(limit int) upstreamShare {
 	all := int64(cmp.Or(limit, math.MaxInt))
 	anonymous := max(min(maxAnonymous, all/4), 1)
-	return upstreamShare{newShare(all, 0), newShare(anonymous, max(min(maxAnonymousAddress, anonymous/4), 1))}
+	return upstreamShare{share.NewPool(all, 0), share.NewPool(anonymous, max(min(maxAnonymousAddress, anonymous/4), 1))}
 }
 
 // anonymous reports whether a request has no valid key.
@@ -36,12 +37,12 @@ func (x *exchange) anonymous() bool { return x.Key == nil || x.Validity != keyst
 // takeUpstream takes a place at the upstream for a request, until giveUpstream, or refuses it.
 func (x *exchange) takeUpstream() *problem.Error {
 	s := &x.proxy.upstream
-	if x.anonymous() && !s.anonymous.take(x.client, 1) {
+	if x.anonymous() && !s.anonymous.Take(x.client, 1) {
 		return &upstreamShareUsed
 	}
-	if !s.all.take(x.client, 1) {
+	if !s.all.Take(x.client, 1) {
 		if x.anonymous() {
-			s.anonymous.give(x.client, 1)
+			s.anonymous.Give(x.client, 1)
 		}
 		return &noDescriptors
 	}
@@ -52,9 +53,9 @@ func (x *exchange) takeUpstream() *problem.Error {
 func (x *exchange) giveUpstream() {
 	s := &x.proxy.upstream
 	connection.Of(x.response.request.Context()).Release(x.response.hijacked)
-	s.all.give(x.client, 1)
+	s.all.Give(x.client, 1)
 	if x.anonymous() {
-		s.anonymous.give(x.client, 1)
+		s.anonymous.Give(x.client, 1)
 	}
 }
 

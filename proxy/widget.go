@@ -32,7 +32,7 @@ const widgetMaxAge = "max-age=300"
 // serveWidget responds with the script, to everybody: there is nothing secret in it.
 func (p *Proxy) serveWidget(x *exchange, r *http.Request) {
 	x.Allowed = true
-	x.body.end()
+	x.body.End()
 	h := x.response.Header()
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("Cache-Control", widgetMaxAge)

@@ -69,7 +69,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	printLimits(t, store.Snapshot())
 	_ = t.Flush() // to a writer that does not fail or a terminal that is gone
 	fmt.Fprintln(s.out)
-	warned := warnings(store.Snapshot(), certificates)
+	warned := warnings(c, store.Snapshot(), certificates)
 	if len(warned) > 0 {
 		fmt.Fprintln(s.err, firstLines(strings.Join(warned, "\n"), cmd.most()))
 	}
@@ -112,7 +112,8 @@ func readKeys(c *config.Config, s streams) (*keystore.Store, error) {
 			return nil, keystore.ReadError(c.Keys, err)
 		}
 	}
-	return keystore.Open(c.Keys, o)
+	store, err := keystore.Open(c.Keys, o)
+	return store, forConsole(c, err)
 }
 
 func printSettings(t *tabwriter.Writer, c *config.Config) {
@@ -250,7 +251,10 @@ func describeBody(b keystore.BodyPolicy) string {
 }
 
 // warnings returns what is valid, and perhaps not meant.
-func warnings(s *keystore.Snapshot, certificates *certificate.Store) (texts []string) {
+func warnings(c *config.Config, s *keystore.Snapshot, certificates *certificate.Store) (texts []string) {
+	for _, text := range secretsReadByEveryone(c) {
+		texts = append(texts, "warning: "+text)
+	}
 	for _, c := range certificates.Status() {
 		if time.Until(c.NotAfter) < admin.ExpiresSoon {
 			texts = append(texts, fmt.Sprintf("warning: the certificate %q, for %s, expires at %s", c.Name, few(c.Names), when(c.NotAfter)))

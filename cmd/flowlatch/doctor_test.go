@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -165,7 +166,8 @@ func ownAddress(t *testing.T) string {
 func TestDoctorKeyFile(t *testing.T) {
 	t.Parallel()
 	soon := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
-	path := testkit.WriteFile(t, "keys.yaml", `version: 1
+	path := filepath.Join(testkit.PublicDir(t), "keys.yaml")
+	testkit.ReplaceFile(t, path, `version: 1
 keys:
   - {id: plain, secret: `+keystore.Generate()+`}
   - {id: idle, sha256: `+keystore.DigestOf("1").String()+`}
@@ -176,9 +178,6 @@ chatflows:
   - {id: `+batchChatflow+`, name: open-bot, public: true}
   - {id: "*", keys: [plain]}
 `)
-	if err := os.Chmod(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	p := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "localhost:0", "--keys", path)
 	g := testkit.Serving(t, p)
 	args := []string{"--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--keys", path}
@@ -193,7 +192,7 @@ chatflows:
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN others than its owner can read the file")
+	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN keys in plain text: 1; every user of this machine can read the file")
 	if err := os.WriteFile(path, []byte("version: 1\nkeys: [}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -116,7 +116,7 @@ func (cmd *importCmd) read(c *config.Config, credential flowise.Credential) (*fl
 		return nil, err
 	}
 	found, err := flowise.Read(context.Background(), flowise.Options{
-		URL: cmd.URL, Credential: credential, RootCAs: certificates.Upstream().RootCAs, Timeout: time.Duration(cmd.Timeout),
+		URL: cmd.URL, Credential: credential, RootCAs: certificates.Upstream().RootCAs, Timeout: time.Duration(cmd.Timeout), Flags: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading Flowise: %w", err)

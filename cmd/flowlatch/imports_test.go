@@ -73,6 +73,11 @@ func TestImportsRunOneWay(t *testing.T) {
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp"},
 		},
+		"proxy/body": {
+			own:   []string{"proxy/connection", "proxy/problem", "proxy/route", "proxy/share", "keystore"},
+			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
+			only:  []string{"github.com/go-json-experiment/json/jsontext"},
+		},
 		"proxy/connection": {
 			only: []string{},
 		},
@@ -123,6 +128,10 @@ func TestImportsRunOneWay(t *testing.T) {
 			never: []string{"github.com/alecthomas/kong", "github.com/prometheus", "github.com/rs/zerolog"},
 			only:  []string{"github.com/golang-jwt/jwt/v5", "github.com/go-json-experiment/json"},
 		},
+		"proxy/share": {
+			avoid: []string{"net/http"},
+			only:  []string{},
+		},
 		"proxy/transport": {
 			own:  []string{"keystore/origin"},
 			only: []string{},
@@ -136,7 +145,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			only: []string{},
 		},
 		"proxy": {
-			own:   []string{"keystore", "keystore/origin", "keystore/watch", "proxy/connection", "proxy/credential", "proxy/header", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/token", "proxy/transport", "proxy/certificate"},
+			own:   []string{"keystore", "keystore/origin", "keystore/watch", "proxy/body", "proxy/connection", "proxy/credential", "proxy/header", "proxy/stats", "proxy/limit", "proxy/route", "proxy/problem", "proxy/share", "proxy/token", "proxy/transport", "proxy/certificate"},
 			avoid: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml", "flag", "os/signal"},
 			never: []string{"github.com/alecthomas/kong"},
 		},

@@ -28,7 +28,7 @@ func (cmd *keyDeleteCmd) Run(c *config.Config, s streams) error {
 		return err
 	}
 	var e effect
-	remove := e.of(c.Keys, func(data []byte) ([]byte, error) { return edit.DeleteKey(c.Keys, data, cmd.ID, cmd.Close) })
+	remove := e.of(c.Keys, func(data []byte) ([]byte, error) { return orClose(edit.DeleteKey(c.Keys, data, cmd.ID, cmd.Close)) })
 	if err := cmd.check(c, cmd.all(c), cmd.ID, s, remove); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (cmd *keyDeleteCmd) unlist(c *config.Config, s streams, remove func(data []
 		return nil, err
 	}
 	if err := cmd.tryOthers(others, true, func(o otherEdit, data []byte) ([]byte, error) {
-		return edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close)
+		return orClose(edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close))
 	}); err != nil {
 		return nil, err
 	}

@@ -59,12 +59,18 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 	})
 }
 
-// forConsole adds to the error of a key file that is missing or empty how to begin one that the console is to fill.
+// forConsole adds to the error of a key file that is missing or empty how to begin one that the console is to fill. The gate
+// does not begin it: nothing is there also if a mount is missing, and a gate that refuses to start is noticed before it
+// replaces one that serves.
 func forConsole(c *config.Config, err error) error {
 	if err == nil || c.AdminToken == "" {
 		return err
 	}
-	if info, missing := os.Stat(c.Keys); errors.Is(missing, fs.ErrNotExist) || missing == nil && info.Size() == 0 {
+	info, missing := os.Stat(c.Keys)
+	switch {
+	case errors.Is(err, keystore.ErrNoKeyFile):
+		return fmt.Errorf("%w; to fill it on the console, put a file into it that has `version: 1`, such as keys.yaml", err)
+	case errors.Is(missing, fs.ErrNotExist) || missing == nil && info.Size() == 0:
 		return fmt.Errorf("%w; to fill it on the console, write `version: 1` into it", err)
 	}
 	return err

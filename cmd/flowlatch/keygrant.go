@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/flowlatch/flowlatch/internal/config"
@@ -84,7 +85,7 @@ func (cmd *keyWithdrawCmd) Run(c *config.Config, s streams) error {
 		verb: "no longer listed",
 		own:  func(chatflows []string) (string, error) { return cmd.withdraw(chatflows, c, s) },
 		other: func(o otherEdit, data []byte) ([]byte, error) {
-			return edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close)
+			return orClose(edit.UnlistKey(o.path, data, cmd.ID, o.chatflows, cmd.Close))
 		},
 	})
 	if err != nil || cmd.Stdout {
@@ -101,7 +102,7 @@ func (cmd *keyWithdrawCmd) withdraw(chatflows []string, c *config.Config, s stre
 		if ids, err = listedChatflows(chatflows, c, data, s.err); err != nil {
 			return nil, err
 		}
-		return edit.WithdrawKey(c.Keys, data, cmd.ID, ids, cmd.Close)
+		return orClose(edit.WithdrawKey(c.Keys, data, cmd.ID, ids, cmd.Close))
 	}))
 	if err != nil || cmd.Stdout {
 		return "", err
@@ -110,6 +111,14 @@ func (cmd *keyWithdrawCmd) withdraw(chatflows []string, c *config.Config, s stre
 	fmt.Fprintln(s.err, done)
 	e.tellClosed(s)
 	return done, nil
+}
+
+// orClose adds to the error of an edit, if a chatflow would be left without a key, which flag closes it.
+func orClose(data []byte, err error) ([]byte, error) {
+	if errors.As(err, new(*edit.NoKeyError)) {
+		err = fmt.Errorf("%w: --close does that", err)
+	}
+	return data, err
 }
 
 // warnOfEvery warns of a key that opens every chatflow all the same.

@@ -53,6 +53,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 
 	log, lines, dropped := openLog(c, stderr)
 	defer lines.Close()
+	logWarnings(log, secretsReadByEveryone(c))
 	store, err := openStore(ctx, c, log)
 	if err != nil {
 		return err

@@ -44,6 +44,9 @@ func TestServeDoesNotStart(t *testing.T) {
 		{"key file for the console missing", "127.0.0.1:0", "localhost:0", missing, []string{
 			"it does not exist; ", "to fill it on the console, write `version: 1` into it",
 		}, []string{"--admin-token", "file:" + token}},
+		{"directory for the console empty", "127.0.0.1:0", "localhost:0", t.TempDir(), []string{
+			"it is a directory without a key file (*.yaml, *.yml or *.json); to fill it on the console, put a file into it that has `version: 1`, such as keys.yaml",
+		}, []string{"--admin-token", "file:" + token}},
 		{"key file with faults", "127.0.0.1:0", "localhost:0", testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys: [{id: a}]\nchatflows: [{id: b}]\n"), []string{
 			`keys.yaml:2: key "a" has no secret`, `keys.yaml:3: chatflow "b" has neither`,
 		}, nil},

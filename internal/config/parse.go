@@ -157,7 +157,7 @@ func secretFile(text, what string, read func(path string) error) (path string, e
 }
 
 func timeout(text string) (time.Duration, error) {
-	d, err := ParseDuration(text)
+	d, err := keystore.ParseDuration(text)
 	if err == nil && d == 0 {
 		err = errors.New("must be more than zero; otherwise an upstream that never responds would hold requests for ever")
 	}
@@ -208,7 +208,7 @@ func failureLimit(text string) (proxy.FailureLimit, error) {
 	}
 	number, per, _ := strings.Cut(text, "/")
 	n, err1 := strconv.ParseUint(number, 10, 24)
-	d, err2 := ParseDuration(per)
+	d, err2 := keystore.ParseDuration(per)
 	if err1 != nil || err2 != nil || n == 0 || d <= 0 {
 		return proxy.FailureLimit{}, fmt.Errorf("%q: want a number and a time, such as 30/1m, or off", text)
 	}

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -106,12 +105,11 @@ func (e *examination) where(line int, place string) string {
 func (e *examination) plainSecrets(keys int) {
 	result, readers, readable := Look, "", 0
 	for _, f := range e.keys.Files() {
-		info, err := os.Stat(f.Path)
-		if err != nil || info.Mode().Perm()&0o044 == 0 {
+		if !f.EveryoneReads() {
 			continue
 		}
 		if readable++; readable == 1 {
-			result, readers = Open, fmt.Sprintf(", and others than its owner can read the file (mode %04o; chmod 600 %s)", info.Mode().Perm(), f.Path)
+			result, readers = Open, fmt.Sprintf("; every user of this machine can read the file (`chmod o-r %s` ends that)", f.Path)
 		}
 	}
 	if readable > 1 {

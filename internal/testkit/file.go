@@ -18,6 +18,20 @@ func WriteFile(t testing.TB, name, content string) (path string) {
 	return path
 }
 
+// PublicDir returns a new directory that every user of the machine can enter, which a temporary directory of a test is not.
+func PublicDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "flowlatch")
+	if err == nil {
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // ReplaceFile replaces a file by rename, as editors do: a reader sees the old content or the new one.
 func ReplaceFile(t testing.TB, path, content string) {
 	t.Helper()

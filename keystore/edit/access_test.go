@@ -139,9 +139,9 @@ func TestOnlyKey(t *testing.T) {
 		"DeleteKey":   func() ([]byte, error) { return edit.DeleteKey("f", data, "a", false) },
 	} {
 		got, err := attempt()
-		var only *edit.OnlyKeyError
+		var only *edit.NoKeyError
 		if got != nil || !errors.As(err, &only) || !slices.Equal(only.Chatflows, []string{"x"}) || !strings.Contains(err.Error(), `f: key "a" is the only key of Support`) {
-			t.Errorf("%s = %q, %v, want an OnlyKeyError of x", name, got, err)
+			t.Errorf("%s = %q, %v, want an NoKeyError of x", name, got, err)
 		}
 	}
 }
@@ -160,13 +160,30 @@ func TestEditChatflow(t *testing.T) {
 		{"add", add(edit.NewChatflow{ID: "y", Name: "Zoë's \"bot\"", Keys: []string{"a"}, Forward: true}), "    keys: [a]\n  - id: y\n    name: \"Zoë's \\\"bot\\\"\"\n    keys: [a]\n    upstream_authorization: forward\n", `["a"]}, {"id": "y", "name": "Zoë's \"bot\"", "keys": ["a"], "upstream_authorization": "forward"}]}`},
 		{"add a public one", add(edit.NewChatflow{ID: "y", Public: true}), "    keys: [a]\n  - id: y\n    public: true\n", `["a"]}, {"id": "y", "public": true}]}`},
 		{"name", func(file string, data []byte) ([]byte, error) { return edit.NameChatflow(file, data, "x", "Support") }, "    name: \"Support\"\n    keys: [a]\n", `["a"], "name": "Support"}]}`},
-		{"publish", func(file string, data []byte) ([]byte, error) { return edit.PublishChatflow(file, data, "x", true) }, "    public: true\n    keys: [a]\n", `["a"], "public": true}]}`},
+		{"publish", func(file string, data []byte) ([]byte, error) { return edit.PublishChatflow(file, data, "x") }, "    public: true\n    keys: [a]\n", `["a"], "public": true}]}`},
 		{"publish and take back", func(file string, data []byte) ([]byte, error) {
-			data, err := edit.PublishChatflow(file, data, "x", true)
+			data, err := edit.PublishChatflow(file, data, "x")
 			if err != nil {
 				return nil, err
 			}
-			return edit.PublishChatflow(file, data, "x", false)
+			return edit.UnpublishChatflow(file, data, "x", false)
+		}, "    keys: [a]\n", `["a"]}]}`},
+		{"add a public one and close it", func(file string, data []byte) ([]byte, error) {
+			data, err := edit.AddChatflow(file, data, edit.NewChatflow{ID: "y", Name: "limited", Public: true})
+			if err != nil {
+				return nil, err
+			}
+			if got, err := edit.UnpublishChatflow(file, data, "y", false); got != nil || !errors.As(err, new(*edit.NoKeyError)) || !strings.Contains(err.Error(), "no key is listed for limited") {
+				t.Errorf("UnpublishChatflow of one without a key = %s, %v, want a NoKeyError", got, err)
+			}
+			return edit.UnpublishChatflow(file, data, "y", true)
+		}, "    keys: [a]\n", `["a"]}]}`},
+		{"close one that has a key", func(file string, data []byte) ([]byte, error) {
+			data, err := edit.PublishChatflow(file, data, "x")
+			if err != nil {
+				return nil, err
+			}
+			return edit.UnpublishChatflow(file, data, "x", true)
 		}, "    keys: [a]\n", `["a"]}]}`},
 	} {
 		got, err := tt.edit("keys.yaml", []byte(yaml))
@@ -179,15 +196,15 @@ func TestEditChatflow(t *testing.T) {
 		}
 	}
 	for want, attempt := range map[string]func(string, []byte) ([]byte, error){
-		`f:7: chatflow "x" is listed already`:              add(edit.NewChatflow{ID: "x", Keys: []string{"a"}}),
-		`f: there is no key "b"`:                           add(edit.NewChatflow{ID: "y", Keys: []string{"b"}}),
-		`has neither`:                                      add(edit.NewChatflow{ID: "y"}),
-		`cannot be public`:                                 add(edit.NewChatflow{ID: "*", Public: true}),
-		`name: it has a line break`:                        func(f string, d []byte) ([]byte, error) { return edit.NameChatflow(f, d, "x", "\x1b[2J") },
-		`name: it has 201 characters`:                      add(edit.NewChatflow{ID: "y", Public: true, Name: strings.Repeat("é", 201)}),
-		`chatflow ID "y z": want`:                          add(edit.NewChatflow{ID: "y z", Public: true}),
-		`no chatflow "xx" is listed; did you mean x?`:      func(f string, d []byte) ([]byte, error) { return edit.NameChatflow(f, d, "xx", "n") },
-		`no chatflow "nothing" is listed; ` + "`flowlatch": func(f string, d []byte) ([]byte, error) { return edit.PublishChatflow(f, d, "nothing", true) },
+		`f:7: chatflow "x" is listed already`:                add(edit.NewChatflow{ID: "x", Keys: []string{"a"}}),
+		`f: there is no key "b"`:                             add(edit.NewChatflow{ID: "y", Keys: []string{"b"}}),
+		`has neither`:                                        add(edit.NewChatflow{ID: "y"}),
+		`cannot be public`:                                   add(edit.NewChatflow{ID: "*", Public: true}),
+		`name: it has a line break`:                          func(f string, d []byte) ([]byte, error) { return edit.NameChatflow(f, d, "x", "\x1b[2J") },
+		`name: it has 201 characters`:                        add(edit.NewChatflow{ID: "y", Public: true, Name: strings.Repeat("é", 201)}),
+		`chatflow ID "y z": want`:                            add(edit.NewChatflow{ID: "y z", Public: true}),
+		`no chatflow "xx" is listed; did you mean x?`:        func(f string, d []byte) ([]byte, error) { return edit.NameChatflow(f, d, "xx", "n") },
+		`no chatflow "nothing" is listed; the list of chatf`: func(f string, d []byte) ([]byte, error) { return edit.PublishChatflow(f, d, "nothing") },
 	} {
 		if got, err := attempt("f", []byte(yaml)); got != nil || err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("= %s, %v, want %q", got, err, want)

@@ -70,7 +70,7 @@ func (a *Additions) validate() error {
 func (a *Additions) fit(s *keystore.Snapshot) error {
 	for _, k := range a.Keys {
 		if s.Key(k.ID) != nil {
-			return fmt.Errorf("%s: there is a key %q already; choose another ID, or give it a new secret with `flowlatch key rotate`", s.File, k.ID)
+			return fmt.Errorf("%s: there is a key %q already; choose another ID, or rotate it for a new secret", s.File, k.ID)
 		}
 	}
 	isNew := func(id string) bool { return slices.ContainsFunc(a.Keys, func(k NewKey) bool { return k.ID == id }) }

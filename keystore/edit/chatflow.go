@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
 // NewChatflow is a chatflow to add to a key file.
@@ -58,8 +59,18 @@ func (c *NewChatflow) is(made *keystore.Chatflow) bool {
 	return made.GainedKeys(&want, c.Keys...)
 }
 
-// PublishChatflow returns the key file data in which the chatflow id is open to everybody, or only to its keys again.
-func PublishChatflow(file string, data []byte, id string, public bool) ([]byte, error) {
+// PublishChatflow returns the key file data in which the chatflow id is open to everybody.
+func PublishChatflow(file string, data []byte, id string) ([]byte, error) {
+	return setPublic(file, data, id, true, false)
+}
+
+// UnpublishChatflow returns the key file data in which the chatflow id is open to its keys alone. If it lists none, its entry is
+// removed if closes is set; otherwise that is a [NoKeyError].
+func UnpublishChatflow(file string, data []byte, id string, closes bool) ([]byte, error) {
+	return setPublic(file, data, id, false, closes)
+}
+
+func setPublic(file string, data []byte, id string, public, closes bool) ([]byte, error) {
 	old, err := Parse(file, data)
 	if err != nil {
 		return nil, err
@@ -73,14 +84,23 @@ func PublishChatflow(file string, data []byte, id string, public bool) ([]byte, 
 	}
 	e, want := newEditor(file, data), *was
 	want.Public = public
+	diff := keystore.Diff{ChatflowsChanged: []string{id}}
 	e.step(func() {
-		if public {
-			e.setField(e.entry("chatflows", id), "public", "true")
-		} else {
-			e.removeField(e.entry("chatflows", id), "public", "false")
+		entry := e.entry("chatflows", id)
+		_, keys := field(entry, "keys")
+		switch {
+		case public:
+			e.setField(entry, "public", "true")
+		case keys != nil && len(strictyaml.Follow(keys).Content) > 0:
+			e.removeField(entry, "public", "false")
+		case closes:
+			diff = keystore.Diff{ChatflowsRemoved: []string{id}}
+			e.removeEntry("chatflows", id)
+		default:
+			e.err = &NoKeyError{File: file, Chatflows: []string{id}, labels: []string{was.Label()}}
 		}
 	})
 	return e.result(func(next *keystore.Snapshot) bool {
-		return reflect.DeepEqual(keystore.Compare(old, next), keystore.Diff{ChatflowsChanged: []string{id}}) && want.Equal(next.Entry(id))
+		return reflect.DeepEqual(keystore.Compare(old, next), diff) && (diff.ChatflowsRemoved != nil || want.Equal(next.Entry(id)))
 	})
 }

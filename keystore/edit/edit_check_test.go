@@ -104,7 +104,7 @@ func checkMeaning(t *testing.T, want meaning, before, after []byte) {
 	if isJSON(before) && !isJSON(after) {
 		t.Errorf("JSON became\n%s\nfrom\n%s", after, before)
 	}
-	s, err := keystore.Parse(fileOf(after), after)
+	s, err := keystore.ParseDraft(fileOf(after), after)
 	if err != nil {
 		t.Fatalf("what came out is not valid: %v\n%s", err, after)
 	}

@@ -199,7 +199,7 @@ func at(t *testing.T, s string) time.Time {
 
 func mustParse(t *testing.T, data string) *keystore.Snapshot {
 	t.Helper()
-	s, err := keystore.Parse("keys.yaml", []byte(data))
+	s, err := keystore.ParseDraft("keys.yaml", []byte(data))
 	if err != nil {
 		t.Fatalf("Parse = %v, want no error, of\n%s", err, data)
 	}

@@ -196,7 +196,7 @@ func fileError(path string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return &UnwritableError{path, "no permission to write in its directory", "run this as its owner, or " + instead, err}
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("editing key file %q: its directory %s does not exist; make it, or name another file with --keys", path, filepath.Dir(path))
+		return &UnwritableError{path, "its directory " + filepath.Dir(path) + " does not exist", "make it, or name another file with --keys", err}
 	}
 	return fmt.Errorf("editing key file %q: %w", path, err)
 }

@@ -84,27 +84,32 @@ func isGranted(d keystore.Diff, old, next *keystore.Snapshot, key string, chatfl
 	return len(d.ChatflowsRemoved) == 0
 }
 
-// OnlyKeyError says that a key cannot be taken from chatflows which list no other one: a chatflow that nobody may call is
-// closed by not listing it.
-type OnlyKeyError struct {
-	File, Key string
+// NoKeyError says that chatflows would list no key, and not be public either: a chatflow that nobody may call is closed by not
+// listing it.
+type NoKeyError struct {
+	File string
+	// Key is the only key that they list. Empty: they list none, and are public.
+	Key string
 	// Chatflows are the IDs of the chatflows.
 	Chatflows []string
 	labels    []string
 }
 
-func (e *OnlyKeyError) Error() string {
+func (e *NoKeyError) Error() string {
 	const most = 6
 	labels := strings.Join(e.labels[:min(len(e.labels), most)], ", ")
 	if more := len(e.labels) - most; more > 0 {
 		labels += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("%s: key %q is the only key of %s, and a chatflow without a key cannot be listed; grant it to another key first, or close it with --close: that removes its entry, name and limits included",
+	if e.Key == "" {
+		return fmt.Sprintf("%s: no key is listed for %s, and a chatflow without one cannot be listed; grant it to a key first, or close it, which removes its entry with name and limits", e.File, labels)
+	}
+	return fmt.Sprintf("%s: key %q is the only key of %s, and a chatflow without a key cannot be listed; grant it to another key first, or close it, which removes its entry with name and limits",
 		e.File, e.Key, labels)
 }
 
 // WithdrawKey returns the key file data in which the key id is not listed for chatflows any more. Of those that list no
-// other key the entry is removed if closes is set; otherwise they are an [OnlyKeyError].
+// other key the entry is removed if closes is set; otherwise they are an [NoKeyError].
 func WithdrawKey(file string, data []byte, id string, chatflows []string, closes bool) ([]byte, error) {
 	old, _, err := keyOf(file, data, id)
 	if err != nil {
@@ -129,7 +134,7 @@ func unlist(e *editor, old *keystore.Snapshot, id string, chatflows []string, cl
 	var errs []error
 	for _, c := range chatflows {
 		if entry := old.Entry(c); entry == nil || !entry.ListsID(id) {
-			errs = append(errs, fmt.Errorf("%s: chatflow %q does not list key %q; `flowlatch key list` shows what it opens", e.file, c, id))
+			errs = append(errs, fmt.Errorf("%s: chatflow %q does not list key %q; the list of keys shows what it opens", e.file, c, id))
 		}
 	}
 	if errs != nil {
@@ -161,7 +166,7 @@ func DeleteKey(file string, data []byte, id string, closes bool) ([]byte, error)
 
 // withdraw removes a key from the lists of chatflows. It returns those whose entries are removed instead.
 func (e *editor) withdraw(old *keystore.Snapshot, key string, from func(chatflow string) bool, closes bool) (closed []string) {
-	only := &OnlyKeyError{File: e.file, Key: key}
+	only := &NoKeyError{File: e.file, Key: key}
 	e.step(func() {
 		_, chatflows := field(e.root, "chatflows")
 		if chatflows == nil { // they are in other files of the directory

@@ -35,14 +35,15 @@ func lacking(err error) (texts []string) {
 	return texts
 }
 
-// parseNext is Parse for what has become of a file: it may not lack more than it did before.
+// parseNext is Parse for what has become of a file: its chatflows may list no more keys that it lacks than they did before.
+// Whether it may list no chatflow, as one of a directory may, is left to the caller.
 func parseNext(file string, before, data []byte) (*keystore.Snapshot, error) {
-	s, err := keystore.Parse(file, data)
+	s, err := keystore.ParseDraft(file, data)
 	lacks := lacking(err)
 	if lacks == nil {
 		return s, err
 	}
-	_, errBefore := keystore.Parse(file, before)
+	_, errBefore := keystore.ParseDraft(file, before)
 	was := lacking(errBefore)
 	if slices.ContainsFunc(lacks, func(text string) bool { return !slices.Contains(was, text) }) {
 		return nil, err

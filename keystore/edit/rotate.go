@@ -18,10 +18,10 @@ func RotateKey(file string, data []byte, id string, digest keystore.Digest, unti
 		return nil, err
 	}
 	if key.Honey {
-		return nil, fmt.Errorf("%s:%d: key %q is a honey key, so a new secret would not open anything; plant another one with `flowlatch key new --honey`", file, key.Line, id)
+		return nil, fmt.Errorf("%s:%d: key %q is a honey key, so a new secret would not open anything; plant another one in its place", file, key.Line, id)
 	}
 	if end := key.OwnNotAfter(); !end.IsZero() && !end.After(until) {
-		return nil, fmt.Errorf("%s:%d: key %q itself expires at %s, its new secret with it; raise its not_after first", file, key.Line, id, end.Format(time.RFC3339))
+		return nil, fmt.Errorf("%s:%d: key %q itself expires at %s, its new secret with it; raise its not_after in the key file first", file, key.Line, id, end.Format(time.RFC3339))
 	}
 	until = until.UTC().Truncate(time.Second)
 	e := newEditor(file, data)

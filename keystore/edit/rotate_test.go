@@ -74,7 +74,7 @@ func TestRotateKey(t *testing.T) {
 	for name, tt := range map[string][2]string{
 		"no such key":         {"- {id: other, sha256: " + a + "}\nchatflows:\n- {id: x, keys: [other]}\n", `there is no key "k"`},
 		"disabled":            {"- {id: k, disabled: true, sha256: " + a + "}\nchatflows:\n- {id: x, keys: [k]}\n", "is disabled"},
-		"the key itself ends": {"- {id: k, not_after: 2026-06-01T13:00:00Z, sha256: " + a + "}\nchatflows:\n- {id: x, keys: [k]}\n", "raise its not_after"},
+		"the key itself ends": {"- {id: k, not_after: 2026-06-01T13:00:00Z, sha256: " + a + "}\nchatflows:\n- {id: x, keys: [k]}\n", "raise its not_after in the key file"},
 		"an alias":            {"- {id: o, sha256: &d " + a + ", disabled: true}\n- {id: k, secrets: &s [{sha256: " + b + "}]}\nchatflows:\n- {id: x, keys: [k]}\n", ""},
 	} {
 		got, err := edit.RotateKey("keys.yaml", []byte("version: 1\nkeys:\n"+tt[0]), "k", keystore.DigestOf("new"), until)

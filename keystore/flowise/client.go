@@ -21,6 +21,7 @@ type client struct {
 	cookies     []*http.Cookie // of the session, after a login
 	http        *http.Client
 	maxResponse int64 // bytes of one response
+	flags       bool
 }
 
 func newClient(o Options) (*client, error) {
@@ -35,7 +36,7 @@ func newClient(o Options) (*client, error) {
 	}
 	return &client{
 		base: strings.TrimRight(o.URL, "/"), credential: o.Credential,
-		maxResponse: cmp.Or(o.MaxResponse, 1<<30),
+		maxResponse: cmp.Or(o.MaxResponse, 1<<30), flags: o.Flags,
 		http: &http.Client{
 			Timeout: o.Timeout,
 			Transport: &http.Transport{ // and no proxy from the environment

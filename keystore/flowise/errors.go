@@ -29,7 +29,7 @@ func (c *client) unreachable(err error) error {
 	remedy := "is it running, and is this its own address and port?"
 	switch {
 	case isTimeout(err):
-		return fmt.Errorf("%s: no response within %v; --timeout sets another limit: %w", c.base, c.http.Timeout, err)
+		return fmt.Errorf("%s: no response within %v%s: %w", c.base, c.http.Timeout, c.ifFlags("; --timeout sets another limit"), err)
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		remedy = "--upstream-ca names the PEM file of the CA that signed its certificate"
 	case errors.As(err, new(x509.HostnameError)):
@@ -40,6 +40,14 @@ func (c *client) unreachable(err error) error {
 		remedy = "it does not speak TLS; begin the address with http://"
 	}
 	return fmt.Errorf("%s: cannot be reached: %w; %s", c.base, err, remedy)
+}
+
+// ifFlags returns a text that is for whoever has the flags of an import, and nothing for others.
+func (c *client) ifFlags(text string) string {
+	if c.flags {
+		return text
+	}
+	return ""
 }
 
 func isTimeout(err error) bool {
@@ -53,7 +61,7 @@ func (c *client) unreadable(what string, err error) error {
 	case errors.As(err, new(*http.MaxBytesError)):
 		return fmt.Errorf("%s: %s: the response is larger than any that a Flowise should give; is this a Flowise?", c.base, what)
 	case isTimeout(err):
-		return fmt.Errorf("%s: %s: the response was not complete within %v; --timeout sets another limit", c.base, what, c.http.Timeout)
+		return fmt.Errorf("%s: %s: the response was not complete within %v%s", c.base, what, c.http.Timeout, c.ifFlags("; --timeout sets another limit"))
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s: %s: the response broke off; try again", c.base, what)
 	case errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) || errors.Is(err, errNoList):
@@ -87,8 +95,8 @@ func (c *client) refusal(what string, res *http.Response, body io.Reader) error 
 	case status == http.StatusNotFound:
 		return c.notFlowise("it knows no " + what)
 	case status == http.StatusForbidden:
-		return fmt.Errorf("%s: %s is forbidden (403%s): the API key or account lacks a permission; it needs chatflows:view and apikeys:view. "+
-			"Grant them in Flowise, or use the account that administers it (--email)", c.base, what, c.told(body, html))
+		return fmt.Errorf("%s: %s is forbidden (403%s): the API key or account lacks a permission; it needs chatflows:view%s. "+
+			"Grant what it lacks in Flowise%s", c.base, what, c.told(body, html), c.ifFlags(" and apikeys:view"), c.ifFlags(", or use the account that administers it (--email)"))
 	}
 	return fmt.Errorf("%s: the response to %s is %d%s; Flowise's log may say why", c.base, what, status, c.told(body, html))
 }

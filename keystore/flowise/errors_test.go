@@ -32,7 +32,7 @@ func TestReadRefused(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStandIn(tt.version, 3)
-			_, err := Read(t.Context(), Options{URL: s.start(t).URL, Credential: tt.credential})
+			_, err := Read(t.Context(), Options{URL: s.start(t).URL, Credential: tt.credential, Flags: true})
 			wantError(t, err, tt.want...)
 			if p := tt.credential.Password + tt.credential.APIKey; len(p) > 3 && strings.Contains(err.Error(), p) {
 				t.Errorf("Read() = %v, want no secret in it", err)
@@ -150,7 +150,7 @@ func TestReadUnreachable(t *testing.T) {
 		{"half a response", slow.URL + "/half", 200 * time.Millisecond, []string{"not complete within 200ms", "--timeout"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Read(t.Context(), Options{URL: tt.url, Credential: Credential{APIKey: secret}, Timeout: tt.timeout})
+			_, err := Read(t.Context(), Options{URL: tt.url, Credential: Credential{APIKey: secret}, Timeout: tt.timeout, Flags: true})
 			wantError(t, err, append(tt.want, tt.url)...)
 		})
 	}

@@ -30,6 +30,8 @@ type Options struct {
 	// MaxResponse is the size of the largest response that is read, in bytes. Zero means 1 GiB: a chatflow comes with its whole
 	// drawing, and a 2.x lists all at once.
 	MaxResponse int64
+	// Flags says that errors may name the flags of an import, and what it needs.
+	Flags bool
 }
 
 // Credential is one of the ways to authenticate to Flowise. The zero value is none, which a

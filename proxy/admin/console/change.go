@@ -45,7 +45,7 @@ func (c *Console) apply(by operator, f *file, ch change) (*Changed, *Problem) {
 	if ch.version != "" && ch.version != f.version {
 		return nil, changedMeanwhile(f.version)
 	}
-	if p := rehearse(ch); p != nil {
+	if p := rehearse(by, ch); p != nil {
 		return nil, p
 	}
 	before := c.opts.Store.Status().Generation
@@ -86,7 +86,7 @@ func (c *Console) apply(by operator, f *file, ch change) (*Changed, *Problem) {
 }
 
 // rehearse returns what keeps one of several edits from being made, before any is.
-func rehearse(ch change) *Problem {
+func rehearse(by operator, ch change) *Problem {
 	if len(ch.edits) == 1 {
 		return nil
 	}
@@ -99,10 +99,24 @@ func rehearse(ch change) *Problem {
 			err = keystore.CheckAlone(e.file, data)
 		}
 		if err != nil {
-			return newProblem(refused, err.Error())
+			return by.refusal(err)
 		}
 	}
 	return nil
+}
+
+// refusal is the problem of a change that cannot be made, with what to do about it here, where there are no flags.
+func (o operator) refusal(err error) *Problem {
+	text, missing := err.Error(), (*keystore.MissingError)(nil)
+	switch noKey := errors.As(err, new(*edit.NoKeyError)); {
+	case noKey && o.session == "":
+		text += `: send "close": true for that`
+	case noKey:
+		text += ": tick the box to close it"
+	case errors.As(err, &missing):
+		text = gone(missing.Path)
+	}
+	return newProblem(refused, text)
 }
 
 // edit makes one edit of a change.
@@ -121,7 +135,7 @@ func (c *Console) edit(by operator, f *file, ch change, e fileEdit) *Problem {
 			err = c.check(e.file, edited)
 		}
 		if err != nil {
-			stop = newProblem(refused, err.Error())
+			stop = by.refusal(err)
 			return nil, err
 		}
 		next = edited
@@ -175,6 +189,8 @@ func faultOf(st keystore.Status, path string) error {
 	return st.Err
 }
 
+var errNoChatflow = errors.New("the key file would list no chatflow, and such a file is not applied, since it may be half written; leave this one to a key, which may be disabled")
+
 // check returns why the gate would not apply a key file.
 func (c *Console) check(path string, data []byte) error {
 	if c.opts.Store.Snapshot().IsDirectory() {
@@ -183,6 +199,9 @@ func (c *Console) check(path string, data []byte) error {
 	next, err := keystore.ParseDraft(path, data)
 	if err != nil {
 		return err
+	}
+	if len(next.Chatflows()) == 0 && len(c.opts.Store.Snapshot().Chatflows()) > 0 {
+		return errNoChatflow
 	}
 	return proxy.CheckKeyFile(next, c.opts.Preset)
 }

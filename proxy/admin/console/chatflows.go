@@ -33,6 +33,12 @@ type NewChatflow struct {
 	File string `json:"file,omitempty"`
 }
 
+// PrivateChatflow makes a public chatflow private.
+type PrivateChatflow struct {
+	// Close removes the entry of a chatflow that lists no key; otherwise it refuses the change.
+	Close bool `json:"close,omitempty"`
+}
+
 func (c *Console) showChatflows(r *http.Request, f *file) (any, *Problem) {
 	p, problem := parsePage(r.URL.Query(), 100)
 	if problem != nil {
@@ -85,19 +91,20 @@ func (c *Console) addChatflow(f *file, _ string, n *NewChatflow) (change, *Probl
 }
 
 func (c *Console) makePublic(f *file, id string) (change, *Problem) {
-	return c.setPublic(f, "make public", id, true)
+	return ofChatflow(f, "make public", id, edit.PublishChatflow)
 }
 
-func (c *Console) makePrivate(f *file, id string) (change, *Problem) {
-	return c.setPublic(f, "make private", id, false)
+func (c *Console) makePrivate(f *file, id string, ask *PrivateChatflow) (change, *Problem) {
+	return ofChatflow(f, "make private", id, func(file string, data []byte, id string) ([]byte, error) {
+		return edit.UnpublishChatflow(file, data, id, ask.Close)
+	})
 }
 
-func (c *Console) setPublic(f *file, action, id string, public bool) (change, *Problem) {
+// ofChatflow is a change of the entry of a chatflow.
+func ofChatflow(f *file, action, id string, do func(file string, data []byte, id string) ([]byte, error)) (change, *Problem) {
 	entry, p := f.chatflow(id)
 	if p != nil {
 		return change{}, p
 	}
-	return change{action: action, chatflows: []string{id}, edits: []fileEdit{{entry.File(), func(file string, data []byte) ([]byte, error) {
-		return edit.PublishChatflow(file, data, id, public)
-	}}}}, nil
+	return change{action: action, chatflows: []string{id}, edits: []fileEdit{{entry.File(), func(file string, data []byte) ([]byte, error) { return do(file, data, id) }}}}, nil
 }

@@ -23,6 +23,7 @@ type overview struct {
 	Keys                    KeyList
 	Chatflows               ChatflowList
 	KeyPages, ChatflowPages pages
+	states
 
 	file *file
 }
@@ -71,6 +72,11 @@ func (c *Console) overview(f *file, r *http.Request) (shown, *Problem) {
 	o := overview{Filter: q.Get("filter"), file: f}
 	keys, chatflows := part("keys"), part("chatflows")
 	o.Keys, o.Chatflows = c.keys(f, keys), c.chatflows(f, chatflows)
+	var shownIDs []string
+	for _, chatflow := range o.Chatflows.Chatflows {
+		shownIDs = append(shownIDs, chatflow.ID)
+	}
+	o.states = c.statesOf(f, shownIDs...)
 	o.KeyPages = pagesOf(q, "keys", keys.offset, o.Keys.Matching)
 	o.ChatflowPages = pagesOf(q, "chatflows", chatflows.offset, o.Chatflows.Matching)
 	return shown{"overview.html", "Keys and chatflows", o}, nil
@@ -148,8 +154,13 @@ func idOf(r *http.Request) string {
 type keyPage struct {
 	Key
 	FromFlowise bool
-	Opens       []opened
-	Only        []opened // of these
+	// HasEnded says that the key itself has expired, not its secrets alone.
+	HasEnded bool
+	Opens    []opened
+	Only     []opened // of these
+	// OpensEvery says that it is listed under "*", and under others as well.
+	OpensEvery  bool
+	CutsStreams bool // of keys that are disabled
 	chooser
 }
 
@@ -159,7 +170,9 @@ func (c *Console) keyPage(f *file, r *http.Request) (shown, *Problem) {
 	if p != nil {
 		return shown{}, p
 	}
-	page := keyPage{Key: c.key(f, k), FromFlowise: k.FromFlowise()}
+	end := k.OwnNotAfter()
+	page := keyPage{Key: c.key(f, k), FromFlowise: k.FromFlowise(), HasEnded: !end.IsZero() && !end.After(c.now()), CutsStreams: c.opts.CutRevoked}
+	page.OpensEvery = len(page.Chatflows) > 1 && slices.Contains(page.Chatflows, keystore.EveryChatflow)
 	for _, chatflow := range page.Chatflows {
 		entry := f.snapshot.Entry(chatflow)
 		o := opened{chatflow, entry.Name, len(entry.Keys()) == 1 && !entry.Public}
@@ -216,6 +229,8 @@ func (c *Console) newKeyPage(f *file, r *http.Request) (shown, *Problem) {
 type chatflowPage struct {
 	Chatflow
 	Others []string // keys that it does not list
+	Every  []string // keys that open every chatflow, this one, too; none if this is the entry for every chatflow
+	states
 }
 
 func (c *Console) chatflowPage(f *file, r *http.Request) (shown, *Problem) {
@@ -224,13 +239,17 @@ func (c *Console) chatflowPage(f *file, r *http.Request) (shown, *Problem) {
 	if p != nil {
 		return shown{}, p
 	}
-	page := chatflowPage{Chatflow: chatflowOf(entry)}
+	page := chatflowPage{Chatflow: chatflowOf(entry), states: c.statesOf(f, id, keystore.EveryChatflow)}
+	title := "Every chatflow"
+	if id != keystore.EveryChatflow {
+		page.Every, title = f.everyKeys(), "Chatflow "+f.label(id)
+	}
 	for _, k := range f.snapshot.Keys() {
 		if len(page.Others) < choicesShown && !entry.Lists(k) {
 			page.Others = append(page.Others, k.ID)
 		}
 	}
-	return shown{"chatflow.html", "Chatflow " + f.label(id), page}, nil
+	return shown{"chatflow.html", title, page}, nil
 }
 
 // newChatflowPage is the form of a chatflow to list, with what was filled in already.

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -48,11 +49,19 @@ func (c *Console) read() (*file, *Problem) {
 
 // unreadable is the problem of a key file that cannot be read.
 func unreadable(path string, err error) *Problem {
+	if errors.Is(err, fs.ErrNotExist) {
+		return newProblem(fileInvalid, gone(path))
+	}
 	p := newProblem(fileInvalid, keystore.ReadError(path, err).Error())
 	if errors.Is(err, watch.ErrTooLarge) {
 		p.Detail += "; change it by `flowlatch key`, or by the program that writes it"
 	}
 	return p
+}
+
+// gone says that a key file is not there, and what to do.
+func gone(path string) string {
+	return fmt.Sprintf("the key file %s is not there any more; the last good keys stay active. Put it back, and try again", path)
 }
 
 // readDirectory reads the key files of the directory. If one of them has a fault, what is applied is shown in place of what is
@@ -88,9 +97,9 @@ func (c *Console) place(f *file, name string) (string, *Problem) {
 	case !isDirectory && name == "":
 		return c.path, nil
 	case !isDirectory:
-		return "", newProblem(malformed, "file: it is for a directory of key files, and --keys names a file; leave it out")
+		return "", newProblem(malformed, "file: it is for a directory of key files, and this gate has one file; leave it out")
 	case name == "":
-		return "", newProblem(malformed, "file: --keys names a directory; say which key file in it gets this, such as team.yaml")
+		return "", newProblem(malformed, "file: this gate has a directory of key files; say which key file gets this, such as team.yaml")
 	case !keystore.IsKeyFile(name) || filepath.Base(name) != name:
 		return "", newProblem(malformed, fmt.Sprintf("file: %.100q: want the name of a file in the directory, such as team.yaml (*.yaml, *.yml or *.json, not hidden)", name))
 	}

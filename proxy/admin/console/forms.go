@@ -151,7 +151,8 @@ func (a asked) limits() (json.RawMessage, *Problem) {
 
 // postChatflow changes a chatflow.
 func (c *Console) postChatflow(w http.ResponseWriter, r *http.Request, s *signin.Session) {
-	a, id := asked{r, s}, r.PostFormValue("id")
+	a, id, next := asked{r, s}, r.PostFormValue("id"), chatflowAddress(r.PostFormValue("id"))
+	closes := r.PostFormValue("close") == "true"
 	var text string
 	p := c.makeChange(a, func(f *file) (change, *Problem) {
 		switch r.PostFormValue("action") {
@@ -167,12 +168,15 @@ func (c *Console) postChatflow(w http.ResponseWriter, r *http.Request, s *signin
 			return c.makePublic(f, id)
 		case "private":
 			text = "The chatflow is private: only its keys open it"
-			return c.makePrivate(f, id)
+			if closes {
+				text, next = "The chatflow is closed, and not listed any more", "./"
+			}
+			return c.makePrivate(f, id, &PrivateChatflow{closes})
 		default:
 			return change{}, newProblem(malformed, "the form is incomplete; open the page anew")
 		}
 	}, func(change) *done { return &done{Text: text} })
-	c.respond(w, a, chatflowAddress(id), (*Console).chatflowPage, p)
+	c.respond(w, a, next, (*Console).chatflowPage, p)
 }
 
 // postNewChatflow lists a chatflow.

@@ -28,7 +28,7 @@ type NewKey struct {
 
 // Rotation gives a key a new secret.
 type Rotation struct {
-	// Overlap is how long the other secrets stay valid, such as "24h". Empty means 24 hours.
+	// Overlap is how long the other secrets stay valid, such as "7d", or until when; "0" ends them. Empty means 24 hours.
 	Overlap string `json:"overlap,omitempty"`
 }
 
@@ -49,7 +49,7 @@ type Deletion struct {
 	Close bool `json:"close,omitempty"` // as for a Withdrawal
 }
 
-const defaultOverlap = 24 * time.Hour
+const defaultOverlap = "24h"
 
 func (c *Console) makeKey(f *file, _ string, n *NewKey) (change, *Problem) {
 	if k := f.snapshot.Key(n.ID); k != nil {
@@ -59,8 +59,8 @@ func (c *Console) makeKey(f *file, _ string, n *NewKey) (change, *Problem) {
 	if p != nil {
 		return change{}, p
 	}
-	from, p1 := parseTime("not_before", n.NotBefore)
-	until, p2 := parseTime("not_after", n.NotAfter)
+	from, p1 := c.parseTime("not_before", n.NotBefore)
+	until, p2 := c.parseTime("not_after", n.NotAfter)
 	if p := cmp.Or(p1, p2); p != nil {
 		return change{}, p
 	}
@@ -104,17 +104,29 @@ func parseLimits(object json.RawMessage) (*keystore.Limits, *Problem) {
 	return limits, nil
 }
 
-// parseTime parses a time as RFC 3339 writes it, or a day, which stands for its beginning in UTC. Empty is none.
-func parseTime(name, text string) (time.Time, *Problem) {
+// parseTime parses a time as the commands take it. Empty is none.
+func (c *Console) parseTime(name, text string) (time.Time, *Problem) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil && !t.IsZero() { // which would mean none
-			return t, nil
-		}
+	t, err := keystore.ParseTime(text, c.now())
+	if err != nil {
+		return t, newProblem(malformed, fmt.Sprintf("%s: %v", name, err))
 	}
-	return time.Time{}, newProblem(malformed, fmt.Sprintf("%s: %.40q: want a day such as 2027-01-31, or a time such as 2027-01-31T18:00:00Z", name, text))
+	return t, nil
+}
+
+// parseOverlap returns until when the old secrets of a key are to stay valid.
+func (c *Console) parseOverlap(text string) (time.Time, *Problem) {
+	now := c.now()
+	until, err := keystore.ParseUntil(cmp.Or(text, defaultOverlap), now)
+	switch {
+	case err != nil:
+		return until, newProblem(malformed, fmt.Sprintf("overlap: %v", err))
+	case until.Before(now.Truncate(time.Second)):
+		return until, newProblem(refused, "overlap is in the past; 0 ends the old secret at once")
+	}
+	return until, nil
 }
 
 func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem) {
@@ -122,16 +134,13 @@ func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem
 	if p != nil {
 		return change{}, p
 	}
-	overlap := defaultOverlap
-	if ask.Overlap != "" {
-		var err error
-		if overlap, err = time.ParseDuration(ask.Overlap); err != nil || overlap < 0 {
-			return change{}, newProblem(malformed, fmt.Sprintf("overlap: %.40q: want how long the old secret stays valid, such as 24h or 30m", ask.Overlap))
-		}
+	until, p := c.parseOverlap(ask.Overlap)
+	if p != nil {
+		return change{}, p
 	}
 	secret := keystore.Generate()
 	return change{action: "rotate", key: id, secret: secret, edits: []fileEdit{{k.File(), func(file string, data []byte) ([]byte, error) {
-		return edit.RotateKey(file, data, id, keystore.DigestOf(secret), c.now().Add(overlap))
+		return edit.RotateKey(file, data, id, keystore.DigestOf(secret), until)
 	}}}}, nil
 }
 
@@ -175,6 +184,9 @@ func (c *Console) grantKey(f *file, id string, ask *Grant) (change, *Problem) {
 	k, ids, p := c.keyAndChatflows(f, id, ask.Chatflows)
 	if p != nil {
 		return change{}, p
+	}
+	if k.Honey {
+		return change{}, newProblem(refused, fmt.Sprintf("key %q is a honey key, which opens nothing; grant this to another key", id))
 	}
 	names := c.namesOf(f, ids)
 	own, others := f.divide(k.File(), ids)

@@ -16,5 +16,5 @@ var operations = []*operation{
 	{Method: "GET", Path: "/api/chatflows", Response: ChatflowList{}, show: (*Console).showChatflows},
 	{Method: "POST", Path: "/api/chatflows", Body: NewChatflow{}, Response: Changed{}, status: http.StatusCreated, change: with((*Console).addChatflow)},
 	{Method: "POST", Path: "/api/chatflows/{id}/public", Response: Changed{}, change: of((*Console).makePublic)},
-	{Method: "POST", Path: "/api/chatflows/{id}/private", Response: Changed{}, change: of((*Console).makePrivate)},
+	{Method: "POST", Path: "/api/chatflows/{id}/private", Body: PrivateChatflow{}, Response: Changed{}, change: with((*Console).makePrivate)},
 }

@@ -169,7 +169,7 @@ func TestFormsRefuse(t *testing.T) {
 		{"a limit that is none", "new-key", "new-key", []string{"id=x", "requests=often"}, 422, []string{"often"}},
 		{"an ID that cannot be", "new-key", "new-key", []string{"id=<b>x</b>"}, 422, []string{"key ID"}},
 		{"deleting without the box", "key?id=key-a", "key", []string{"id=key-a", "action=delete"}, 400, []string{"tick the box"}},
-		{"withdrawing the only key", "key?id=key-a", "key", []string{"id=key-a", "action=withdraw", "chatflow=" + botB}, 422, []string{"is the only key"}},
+		{"withdrawing the only key", "key?id=key-a", "key", []string{"id=key-a", "action=withdraw", "chatflow=" + botB}, 422, []string{"is the only key", "or close it, which removes its entry with name and limits: tick the box to close it"}},
 		{"publishing without the box", "chatflow?id=" + botA, "chatflow", []string{"id=" + botA, "action=public"}, 400, []string{"tick the box"}},
 		{"no action", "key?id=key-a", "key", []string{"id=key-a"}, 400, []string{"incomplete"}},
 		{"a key that is gone", "key?id=key-a", "key", []string{"id=gone", "action=disable"}, 404, []string{"there is no key"}},

@@ -62,5 +62,8 @@ func TestChatflowsOfFlowise(t *testing.T) {
 		t.Errorf("Flowise was asked %d times more within a moment, want none", got-times)
 	}
 	down := newGateBefore(t, "http://127.0.0.1:1", testkit.WriteFile(t, "keys.yaml", keyFile), token, testkit.WriteFile(t, "flowise.key", "key-of-flowise-0123456789\n"))
+	lacks := newGateBefore(t, testkit.Upstream(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })).URL,
+		testkit.WriteFile(t, "keys.yaml", keyFile), token, testkit.WriteFile(t, "flowise.key", "key-of-flowise-0123456789\n"))
+	wantIn(t, "form with a key that lacks a permission", lacks.browser(t).get(t, "new-key", 200), "it needs chatflows:view. Grant what it lacks in Flowise</p>")
 	wantIn(t, "form without Flowise", down.browser(t).get(t, "new-key", 200), "Flowise cannot be asked for its chatflows", "connection refused")
 }

@@ -1,15 +1,20 @@
-package proxy
+// Package body reads and checks the bodies of requests.
+//
+// A [Reader] is a body on its way upstream, with limits of size and time. Where [Rules] ask for it, it is read as a whole,
+// within a [Budget] of memory: a [Buffered], which may name the chatflow, and whose members the rules allow or refuse. Each
+// refusal is a [problem.Error]. Who may send a request, and what becomes of it, is decided in package proxy.
+package body
 
 import (
 	"errors"
 	"io"
 	"net/http"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/flowlatch/flowlatch/proxy/connection"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
@@ -17,19 +22,18 @@ import (
 // may take its time.
 const bodyIdle = 60 * time.Second
 
-// requestBody is a request body on its way upstream. It is not held in memory, must not exceed a size and must not
+// Reader is a request body on its way upstream. It is not held in memory, must not exceed a size and must not
 // stall.
 //
 // A body is open until it is whole (read to its end) or ended (the request needs no more of it). Once it is either,
 // no Read reaches the server's body any more: the request may be over, and HTTP/2 has nothing left then to set a
 // deadline on. An error of a Read is kept, because the transport that reads the body reports it in its own words.
-type requestBody struct {
+type Reader struct {
 	request *http.Request
 	server  io.ReadCloser            // the body as net/http made it
 	limit   int64                    // bytes
 	limited io.Reader                // server, up to the limit; nil before the first Read
 	conn    *http.ResponseController // sets read deadlines
-	client  netip.Addr               // its address
 	begun   time.Time                // when the request began
 	until   time.Time                // when all of it must have arrived; zero for no limit on the whole
 
@@ -45,15 +49,16 @@ type requestBody struct {
 	progress atomic.Int64 // when a Read last returned, in nanoseconds since begun
 }
 
-// begin puts b, which has no more bytes than limit, in place of the body of r, whose connection conn controls.
-func (b *requestBody) begin(conn *http.ResponseController, r *http.Request, begun time.Time, limit int64) {
+// Begin puts b, which has no more bytes than limit, in place of the body of r, whose connection conn controls and which
+// began at begun. It must be called first.
+func (b *Reader) Begin(conn *http.ResponseController, r *http.Request, begun time.Time, limit int64) {
 	b.request, b.server, b.conn, b.begun, b.limit = r, r.Body, conn, begun, limit
 	b.whole.Store(r.Body == http.NoBody)
 	r.Body = b
 }
 
 // Read reads from the client.
-func (b *requestBody) Read(p []byte) (int, error) {
+func (b *Reader) Read(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
 	switch {
@@ -67,7 +72,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		deadline = b.until
 	}
 	_ = b.conn.SetReadDeadline(deadline) // an error means that there is no connection to stall
-	if b.ended.Load() {                  // meanwhile: end waits for this Read and then sets the last deadline
+	if b.ended.Load() {                  // meanwhile: End waits for this Read and then sets the last deadline
 		return 0, http.ErrBodyReadAfterClose
 	}
 	if b.limited == nil {
@@ -93,21 +98,30 @@ func (b *requestBody) Read(p []byte) (int, error) {
 }
 
 // Close does nothing: the server's body must stay open, since its Close waits for what the client has not sent.
-func (b *requestBody) Close() error { return nil }
+func (b *Reader) Close() error { return nil }
 
-// idle is how long ago the client last sent something that was read, or how old the request is.
-func (b *requestBody) idle() time.Duration {
+// Idle is how long the client has not been waited for: since it last sent something that was read, or since the request began.
+func (b *Reader) Idle() time.Duration {
+	if b.waiting.Load() {
+		return 0
+	}
 	return time.Since(b.begun) - time.Duration(b.progress.Load())
 }
 
-// awaitingContinue reports whether the client may still wait for 100 Continue before it sends the body (RFC 9110,
+// Whole reports whether all of the body has been read.
+func (b *Reader) Whole() bool { return b.whole.Load() }
+
+// Received is how many bytes were read.
+func (b *Reader) Received() int64 { return b.bytes.Load() }
+
+// AwaitingContinue reports whether the client may still wait for 100 Continue before it sends the body (RFC 9110,
 // section 10.1.1).
-func (b *requestBody) awaitingContinue() bool {
+func (b *Reader) AwaitingContinue() bool {
 	return len(b.request.Header["Expect"]) > 0 && !b.whole.Load() && b.progress.Load() == 0
 }
 
-// err returns the error of a Read, or nil.
-func (b *requestBody) err() error {
+// Err returns the error of a Read, or nil.
+func (b *Reader) Err() error {
 	if p := b.failure.Load(); p != nil {
 		return *p
 	}
@@ -120,19 +134,21 @@ const (
 	unreadSize = 256 << 10 // bytes: net/http's own limit
 )
 
-// isShort reports whether the connection may be reused after a body that nobody wants.
-func (b *requestBody) isShort() bool {
+// IsShort reports whether the connection may be reused after a body that nobody wants.
+func (b *Reader) IsShort() bool {
 	return b.request.ContentLength >= 0 && b.request.ContentLength <= unreadSize
 }
 
-// end ends reading. It may be called more than once.
+// End ends reading: when it returns, no Read is under way. It may be called more than once.
 //
 // Before net/http responds it reads the rest of a short body, so that the connection can be reused. A client that does
 // not send the rest must not hold the connection by that, so the read deadline is near; the connection is closed after
 // it. The server's own body is put back then, because it knows whether the client waits for 100 Continue. Where it is
 // not, net/http closes the connection without a wait of 500 ms: see [connection.Lingering].
-func (b *requestBody) end() {
+func (b *Reader) End() {
 	if b.whole.Load() || b.ended.Swap(true) {
+		b.reading.Lock() // a Read that is just returning must not set a deadline on a request that is over
+		defer b.reading.Unlock()
 		return
 	}
 	// The transport may be in a Read. That must return before the handler does, or net/http ends it, clears the
@@ -142,25 +158,42 @@ func (b *requestBody) end() {
 		b.reading.Lock()
 	}
 	defer b.reading.Unlock()
-	if b.isShort() {
+	if b.IsShort() {
 		b.request.Body = b.server
 	}
 	_ = b.conn.SetReadDeadline(time.Now().Add(unreadTime))
 }
 
-// settle is end, and waits for a Read that is just returning: it must not set a deadline on a request that is over.
-func (b *requestBody) settle() {
-	b.end()
-	b.reading.Lock()
-	defer b.reading.Unlock()
+// The times in which the rest of a body has to arrive in HTTP/2.
+const (
+	discardTime  = 5 * time.Second
+	discardPause = time.Second // without a byte: a client that waits for the response sends nothing
+)
+
+// HasRest reports whether there is more to come of the body, which Discard could read.
+func (b *Reader) HasRest() bool {
+	return !b.whole.Load() && !b.discarded && !b.AwaitingContinue()
 }
 
-// bodyError returns the refusal of a request whose body could not be read.
-func bodyError(err error) *problem.Error {
+// Discard reads the rest of a body that nobody wants, in HTTP/2. Otherwise net/http resets the stream when it has sent
+// the response (RFC 9113, section 8.1), at which some clients drop what they have not read yet: curl 7.88 loses the body
+// of every fourth refusal.
+func (b *Reader) Discard() {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	b.discarded = true
+	connection.Discard(b.server, b.conn.SetReadDeadline, 2*b.limit, discardPause, discardTime)
+}
+
+// Drop has the server hold nothing of the body any more. In HTTP/1 it would wait for the rest.
+func (b *Reader) Drop() { _ = b.server.Close() }
+
+// Refusal returns the refusal of a request whose body could not be read.
+func Refusal(err error) *problem.Error {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return bodyTooLarge
+		return TooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return problem.New(problem.BadRequest, "the request body stopped arriving")
 	}
@@ -168,4 +201,5 @@ func bodyError(err error) *problem.Error {
 	return &problem.Error{Code: problem.BadRequest, Detail: "the request body could not be read", Reason: "the body is malformed or incomplete"}
 }
 
-var bodyTooLarge = problem.New(problem.BodyTooLarge, "the request body is larger than this gate accepts")
+// TooLarge is the refusal of a body with more bytes than any may have.
+var TooLarge = problem.New(problem.BodyTooLarge, "the request body is larger than this gate accepts")

@@ -1,11 +1,10 @@
-package proxy
+package body
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
-	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
-	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 type jsonMember struct{ Name, Value string }
@@ -103,34 +101,4 @@ func TestBareName(t *testing.T) {
 			t.Errorf("%q looks like %q", other[0], other[1])
 		}
 	}
-}
-
-// FuzzChatflowMember: an accepted body is one JSON object, and a reader that takes the last of several
-// members, as JavaScript's does, finds the same ID.
-func FuzzChatflowMember(f *testing.F) {
-	for _, s := range []string{
-		`{"chatflowid":"a"}`, `{"chatflowid":"a","chatflowid":"b"}`, `{"chatflowId":"a"}`, `{"a":{"chatflowid":"b"},"chatflowid":"a"}`,
-		`{"chatflowid":"a"} {}`, `[]`, `{"chatflow\u0069d":"a"}`, `{"__proto__":{},"chatflowid":"a"}`, `{"chatflowid":null}`, "{\"chatflowid\":\"\\ud800\"}",
-	} {
-		f.Add([]byte(s))
-	}
-	r := &route.Route{Body: "chatflowid", IsID: func(string) bool { return true }}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		id, err := chatflowMember(r, raw)
-		if err != nil {
-			return
-		}
-		var m map[string]any
-		if jsonErr := json.Unmarshal(raw, &m); jsonErr != nil {
-			t.Fatalf("chatflowMember(%q) accepts what is not JSON: %v", raw, jsonErr)
-		}
-		if got, ok := m["chatflowid"].(string); !ok || got != id {
-			t.Errorf("chatflowMember(%q) = %q, a map has %v", raw, id, m["chatflowid"])
-		}
-		for k := range m {
-			if k != "chatflowid" && strings.EqualFold(k, "chatflowid") {
-				t.Errorf("chatflowMember(%q) accepts the member %q beside it", raw, k)
-			}
-		}
-	})
 }

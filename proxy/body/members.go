@@ -1,29 +1,27 @@
-package proxy
+package body
 
 import (
 	"bytes"
 	"cmp"
 	"errors"
 	"io"
-	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/flowlatch/flowlatch/proxy/problem"
-	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // plainJSON matches the Content-Type of bodies that are checked. It is compared as it is written: from parameters
 // that occur twice, are malformed or follow RFC 2231, an upstream's library may read another charset than Go's.
 var plainJSON = regexp.MustCompile(`^(?i:application/json[ \t]*(;[ \t]*charset=(utf-8|"utf-8"))?)$`)
 
-// isPlainJSON reports whether headers announce JSON in UTF-8 that is not compressed. Flowise would also inflate a body
-// and decode UTF-7 and UTF-16 (body-parser, iconv-lite).
-func isPlainJSON(h http.Header) bool {
+// IsJSON reports whether the request's headers announce JSON in UTF-8 that is not compressed. Flowise would also inflate a
+// body and decode UTF-7 and UTF-16 (body-parser, iconv-lite).
+func (b *Reader) IsJSON() bool {
+	h := b.request.Header
 	if enc := h["Content-Encoding"]; len(enc) > 1 || len(enc) == 1 && !strings.EqualFold(enc[0], "identity") {
 		return false
 	}
@@ -68,61 +66,25 @@ func eachMember(raw []byte, do func(name string, value jsontext.Value) *problem.
 	return nil
 }
 
-// chatflowMember returns the chatflow ID in the JSON object raw, and refuses members that could be mistaken for it:
-// names are looked up with regard to case by JavaScript and without by others. It also refuses the members that the
-// route refuses.
-func chatflowMember(r *route.Route, raw []byte) (id string, refusal *problem.Error) {
-	found := false
-	refusal = eachMember(raw, func(name string, value jsontext.Value) *problem.Error {
+// Text returns the text to which names lead in a JSON object: those of a member, and of members within it. It reports
+// whether there is a value that is not null; the text of one that is none is empty.
+func Text(raw []byte, names ...string) (text string, found bool) {
+	refusal := eachMember(raw, func(name string, value jsontext.Value) *problem.Error {
 		switch {
-		case name == r.Body && found:
-			return problem.New(problem.BadChatflowID, "the body names the chatflow twice")
-		case name == r.Body:
-			found = true
-			if value.Kind() != '"' {
-				return problem.New(problem.BadChatflowID, "the chatflow ID in the body is not a string")
-			}
-			text, err := jsontext.AppendUnquote(nil, value)
-			id = string(text)
-			if err != nil {
-				return problem.New(problem.BadChatflowID, "the chatflow ID in the body is malformed")
-			}
-		case refuses(r, name):
-			return memberRefused
-		case bareName(name) == bareName(r.Body), name == protoMember:
-			return problem.New(problem.BadChatflowID, "the body has a member whose name could be mistaken for the chatflow's")
+		case name != names[0]:
+		case len(names) > 1:
+			text, found = Text(value, names[1:]...)
+		case value.Kind() != 'n':
+			unquoted, _ := jsontext.AppendUnquote(nil, value) // an error for what is no text leaves nothing
+			text, found = string(unquoted), true
 		}
 		return nil
 	})
-	switch {
-	case refusal != nil:
-		return "", refusal
-	case !found:
-		return "", problem.New(problem.BadChatflowID, "the body does not name a chatflow")
-	case !r.AcceptsID(id):
-		return "", problem.New(problem.BadChatflowID, "the chatflow ID in the body is malformed")
+	if refusal != nil {
+		return "", false
 	}
-	return id, nil
+	return text, found
 }
-
-// refusedMember refuses a JSON object with a member that the route refuses. Without any such member, nothing is looked at.
-func refusedMember(r *route.Route, raw []byte) *problem.Error {
-	if len(r.Refuse) == 0 {
-		return nil
-	}
-	return eachMember(raw, func(name string, _ jsontext.Value) *problem.Error {
-		if name == protoMember || refuses(r, name) {
-			return memberRefused
-		}
-		return nil
-	})
-}
-
-func refuses(r *route.Route, name string) bool {
-	return slices.ContainsFunc(r.Refuse, func(refused string) bool { return bareName(name) == bareName(refused) })
-}
-
-var memberRefused = problem.New(problem.BadRequest, "the body has a member that clients may not set")
 
 // protoMember is a member that, assigned to an object in JavaScript, makes its own members count as the object's.
 const protoMember = "__proto__"

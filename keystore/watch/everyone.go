@@ -1,0 +1,42 @@
+package watch
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// EveryoneReads reports whether every user of this machine can read the regular file at path: its mode lets them, and they can
+// enter each directory above it. It is false where that is not known. It is false as well where it says nothing: for a file that
+// is mounted by itself, as into a container, and in a volume of Kubernetes, which gives files the mode 0644 that nobody but
+// their container sees.
+func EveryoneReads(path string) bool {
+	open, err := limited(path, func() (bool, error) { return isOpen(path) }, nil)
+	return err == nil && open && !IsMountPoint(path)
+}
+
+func isOpen(path string) (bool, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
+	if err != nil {
+		return false, err
+	}
+	info, err := os.Stat(real)
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o004 == 0 {
+		return false, err
+	}
+	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
+		if strings.HasPrefix(filepath.Base(dir), "..") { // that of a volume's version, to which ..data leads
+			return false, nil
+		}
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false, err
+		}
+		if dir == filepath.Dir(dir) {
+			return true, nil
+		}
+	}
+}

@@ -1,0 +1,67 @@
+// Package share divides among clients what there is only so much of.
+package share
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync/atomic"
+)
+
+// Pool is an amount of something that clients take a part of and give back. It has a limit for all of them together,
+// and one for each client, so that no single one can take it all. It does not remember addresses: each is hashed to one
+// of a fixed number of counters. Two with the same counter share a limit, which an outsider cannot arrange, because the
+// seed is random. All methods may be called concurrently.
+type Pool struct {
+	// Limit is how much all clients together may take, and Each how much a client; 0 for as much as all. They never change.
+	Limit, Each int64
+
+	used     atomic.Int64
+	seed     maphash.Seed
+	byClient []atomic.Int64
+}
+
+// NewPool returns a pool of which nothing is taken.
+func NewPool(limit, each int64) *Pool {
+	p := &Pool{Limit: limit, Each: each, seed: maphash.MakeSeed()}
+	if each > 0 {
+		p.byClient = make([]atomic.Int64, 1<<12)
+	}
+	return p
+}
+
+// Take takes n, and reports whether there was as much.
+func (p *Pool) Take(client netip.Addr, n int64) bool {
+	if p.Each > 0 {
+		if used := p.of(client); used.Add(n) > p.Each {
+			used.Add(-n)
+			return false
+		}
+	}
+	if p.used.Add(n) <= p.Limit {
+		return true
+	}
+	p.Give(client, n)
+	return false
+}
+
+// Give gives back what was taken.
+func (p *Pool) Give(client netip.Addr, n int64) {
+	p.used.Add(-n)
+	if p.Each > 0 {
+		p.of(client).Add(-n)
+	}
+}
+
+func (p *Pool) of(client netip.Addr) *atomic.Int64 {
+	return &p.byClient[maphash.Comparable(p.seed, Network(client))%uint64(len(p.byClient))]
+}
+
+// Network is what counts as one client: an IPv4 address, or the /64 of an IPv6 address, from which one customer of a
+// provider may choose addresses.
+func Network(client netip.Addr) netip.Addr {
+	if !client.Is6() {
+		return client
+	}
+	p, _ := client.Prefix(64) // an IPv6 address has so many bits
+	return p.Addr()
+}

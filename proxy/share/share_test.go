@@ -1,0 +1,39 @@
+package share_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/flowlatch/flowlatch/proxy/share"
+)
+
+// TestPool takes from a pool of 10, of which a client may have 4.
+func TestPool(t *testing.T) {
+	t.Parallel()
+	p := share.NewPool(10, 4)
+	for i, step := range []struct {
+		client string
+		n      int64 // negative: given back
+		want   bool
+	}{
+		{"192.0.2.1", 4, true},
+		{"192.0.2.1", 1, false}, // it has its part
+		{"192.0.2.2", 4, true},
+		{"2001:db8::1", 2, true},
+		{"192.0.2.3", 1, false}, // all of it is taken
+		{"192.0.2.2", -4, true},
+		{"2001:db8::2", 3, false}, // one of the same /64 has 2
+		{"2001:db8::2", 2, true},
+		{"192.0.2.2", 2, true},
+		{"192.0.2.2", 1, false},
+	} {
+		client := netip.MustParseAddr(step.client)
+		if step.n < 0 {
+			p.Give(client, -step.n)
+			continue
+		}
+		if got := p.Take(client, step.n); got != step.want {
+			t.Errorf("step %d: Take(%s, %d) = %t, want %t", i+1, step.client, step.n, got, step.want)
+		}
+	}
+}
