@@ -69,6 +69,9 @@ func ParseRedisURL(text string) (*RedisURL, error) {
 	return r, nil
 }
 
+// HasPassword reports whether there is a password in it. It may be called of nil, which has none.
+func (u *RedisURL) HasPassword() bool { return u != nil && u.password != "" }
+
 // dialTimeout is how long it may take to connect and to log in.
 const dialTimeout = time.Second
 
