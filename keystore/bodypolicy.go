@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"errors"
 	"slices"
 
 	"go.yaml.in/yaml/v4"
@@ -34,40 +35,30 @@ func (b BodyPolicy) lacks(o BodyPolicy) bool {
 	return o.JSONOnly && !b.JSONOnly || slices.ContainsFunc(o.Deny, func(d string) bool { return !slices.Contains(b.Deny, d) })
 }
 
-func (p *parser) bodyPolicy(c *Chatflow, n *yaml.Node) {
-	var jsonOnly *yaml.Node
-	if !p.Mapping(n, "body", []string{"json_only", "deny"}, func(field string, n *yaml.Node) bool {
-		switch field {
-		case "json_only":
-			jsonOnly = n
-			c.Body.JSONOnly = p.Bool(n, "json_only")
-		case "deny":
-			p.Sequence(n, "deny", func(n *yaml.Node) { p.deny(c, n) })
-		default:
-			return false
-		}
-		return true
-	}) {
-		return
-	}
-	if len(c.Body.Deny) == 0 {
-		return
-	}
-	if jsonOnly != nil && !c.Body.JSONOnly {
-		p.Fault(jsonOnly, "json_only: false together with deny: members can only be denied in JSON; leave json_only out or make it true")
-	}
-	c.Body.JSONOnly = true
+// bodyFields are the fields of a body policy in the file; nil for those that it does not have.
+type bodyFields struct {
+	JSONOnly *yaml.Node `yaml:"json_only"`
+	Deny     *yaml.Node
 }
 
-func (p *parser) deny(c *Chatflow, n *yaml.Node) {
-	name, ok := p.Text(n, "deny")
-	switch {
-	case !ok:
-	case name == "":
-		p.Fault(n, "deny: an empty name")
-	case slices.Contains(c.Body.Deny, name):
-		p.Fault(n, "deny: %s is listed twice", strictyaml.Quote(name))
-	default:
-		c.Body.Deny = append(c.Body.Deny, name)
+var inBody = strictyaml.FieldsOf[bodyFields](nil)
+
+func (p *parser) bodyPolicy(n *yaml.Node) BodyPolicy {
+	f, _ := inBody.Read(p.Decoder, n, "body")
+	b := BodyPolicy{JSONOnly: p.Bool(f.JSONOnly, "json_only"), Deny: list(p, f.Deny, "deny", parseDenied)}
+	if len(b.Deny) == 0 {
+		return b
 	}
+	if f.JSONOnly != nil && !b.JSONOnly {
+		p.Fault(f.JSONOnly, "json_only: false together with deny: members can only be denied in JSON; leave json_only out or make it true")
+	}
+	b.JSONOnly = true
+	return b
+}
+
+func parseDenied(name string) (string, error) {
+	if name == "" {
+		return "", errors.New("an empty name")
+	}
+	return name, nil
 }

@@ -50,14 +50,6 @@ func (b *Browser) String() string {
 	return strings.Join(parts, "; ")
 }
 
-func (b *Browser) equal(o *Browser) bool {
-	if b == nil || o == nil {
-		return b == o
-	}
-	return b.MaxTTL == o.MaxTTL && b.Cookie == o.Cookie && b.PerUser.equal(o.PerUser) &&
-		slices.Equal(b.Origins, o.Origins) && slices.Equal(b.Allow, o.Allow)
-}
-
 // lacks reports whether b lacks something that o has.
 func (b *Browser) lacks(o *Browser) bool {
 	if b == nil || o == nil {

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,46 +10,31 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-var chatflowFields = []string{"id", "name", "keys", "public", "upstream_authorization", "body", "limits", "on_disconnect"}
+// chatflowFields are the fields of a chatflow in the file; nil for those that it does not have.
+type chatflowFields struct {
+	ID, Name, Keys, Public, Body, Limits *yaml.Node
+	UpstreamAuthorization                *yaml.Node `yaml:"upstream_authorization"`
+	OnDisconnect                         *yaml.Node `yaml:"on_disconnect"`
+}
+
+var inChatflow = strictyaml.FieldsOf[chatflowFields](nil)
 
 func (p *parser) chatflow(n *yaml.Node) {
 	p.file.Chatflows++
-	c := &Chatflow{file: p.file, Line: n.Line}
-	var id, keys *yaml.Node
-	if !p.Mapping(n, "a chatflow", chatflowFields, func(field string, n *yaml.Node) bool {
-		switch field {
-		case "id":
-			id = n
-		case "name":
-			c.Name, _ = p.Text(n, "name")
-		case "keys":
-			keys = n
-		case "public":
-			c.Public = p.Bool(n, "public")
-		case "upstream_authorization":
-			p.upstreamAuthorization(c, n)
-		case "body":
-			p.bodyPolicy(c, n)
-		case "limits":
-			c.Limits = p.limits(n, "limits", &c.ClientLimits)
-		case "on_disconnect":
-			p.onDisconnect(c, n)
-		default:
-			return false
-		}
-		return true
-	}) {
+	f, ok := inChatflow.Read(p.Decoder, n, "a chatflow")
+	if !ok {
 		return
 	}
-	if id != nil && id.Value == EveryChatflow && id.Kind == yaml.ScalarNode {
-		c.ID = EveryChatflow
-	} else {
-		c.ID = p.id(n, id, "chatflow")
+	c := &Chatflow{ID: EveryChatflow, Public: p.Bool(f.Public, "public"), Body: p.bodyPolicy(f.Body), Line: n.Line, file: p.file}
+	if f.ID == nil || f.ID.Value != EveryChatflow || f.ID.Kind != yaml.ScalarNode {
+		c.ID = p.id(n, f.ID, "chatflow")
 	}
-	if keys != nil {
-		listed := map[*Key]bool{}
-		p.Sequence(keys, "keys", func(n *yaml.Node) { p.keyOf(c, n, listed) })
-	}
+	c.Name, _ = p.Text(f.Name, "name")
+	c.UpstreamAuthorization, _ = scalar(p, f.UpstreamAuthorization, "upstream_authorization", ParseUpstreamAuthorization)
+	c.AbortOnDisconnect, _ = scalar(p, f.OnDisconnect, "on_disconnect", parseOnDisconnect)
+	c.Limits, c.ClientLimits = p.chatflowLimits(f.Limits)
+	listed := map[*Key]bool{}
+	p.Sequence(f.Keys, "keys", func(n *yaml.Node) { p.keyOf(c, n, listed) })
 	slices.SortFunc(c.keys, func(a, b *Key) int { return strings.Compare(a.ID, b.ID) })
 	c.keys = slices.Clip(c.keys)
 	c.numbers = make([]uint32, len(c.keys))
@@ -59,29 +45,18 @@ func (p *parser) chatflow(n *yaml.Node) {
 	switch {
 	case c.ID == EveryChatflow && c.Public:
 		p.Fault(n, "chatflow \"*\" cannot be public: that would open every chatflow, those made tomorrow too; list the public ones by ID")
-	case !c.Public && (keys == nil || keys.Kind == yaml.SequenceNode && len(keys.Content) == 0):
+	case !c.Public && isEmpty(f.Keys):
 		p.Fault(n, "chatflow %q has neither `keys:` nor `public: true`; a chatflow that nobody may call is closed by not listing it", c.ID)
 	}
 	p.addChatflow(n, c)
 }
 
-func (p *parser) upstreamAuthorization(c *Chatflow, n *yaml.Node) {
-	v, ok := p.Text(n, "upstream_authorization")
-	if !ok {
-		return
+// parseOnDisconnect reports whether on_disconnect says that the upstream is told.
+func parseOnDisconnect(v string) (abort bool, err error) {
+	if v != "abort" && v != "drain" {
+		err = fmt.Errorf("%s is neither drain nor abort", strictyaml.Quote(v))
 	}
-	var err error
-	if c.UpstreamAuthorization, err = ParseUpstreamAuthorization(v); err != nil {
-		p.Fault(n, "upstream_authorization: %v", err)
-	}
-}
-
-func (p *parser) onDisconnect(c *Chatflow, n *yaml.Node) {
-	v, ok := p.Text(n, "on_disconnect")
-	if ok && v != "abort" && v != "drain" {
-		p.Fault(n, "on_disconnect: %s is neither drain nor abort", strictyaml.Quote(v))
-	}
-	c.AbortOnDisconnect = v == "abort"
+	return v == "abort", err
 }
 
 // keyOf adds the key that n names to chatflow c, unless it is in listed.

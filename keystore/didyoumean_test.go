@@ -14,13 +14,14 @@ func TestMisspelledFields(t *testing.T) {
 		fields []string
 		file   string // with the misspelled field in place of %s
 	}{
-		"the key file": {[]string{"version", "keys", "chatflows", "flowise_api_keys"}, "%s: 1\n"},
-		"a key":        {keyFields, "version: 1\nkeys: [{%s: x}]\n"},
-		"a secret":     {secretFields, "version: 1\nkeys: [{id: a, secrets: [{%s: x}]}]\n"},
-		"a chatflow":   {chatflowFields, "version: 1\nchatflows: [{%s: x}]\n"},
-		"limits":       {append([]string{"per_client"}, limitFields...), "version: 1\nchatflows: [{id: a, public: true, limits: {%s: x}}]\n"},
-		"per_client":   {limitFields, "version: 1\nchatflows: [{id: a, public: true, limits: {per_client: {%s: x}}}]\n"},
-		"body":         {[]string{"json_only", "deny"}, "version: 1\nchatflows: [{id: a, public: true, body: {%s: x}}]\n"},
+		"the key file": {inFile.Names, "%s: 1\n"},
+		"a key":        {inKey.Names, "version: 1\nkeys: [{%s: x}]\n"},
+		"a secret":     {inSecret.Names, "version: 1\nkeys: [{id: a, secrets: [{%s: x}]}]\n"},
+		"a chatflow":   {inChatflow.Names, "version: 1\nchatflows: [{%s: x}]\n"},
+		"limits":       {inChatflowLimits.Names, "version: 1\nchatflows: [{id: a, public: true, limits: {%s: x}}]\n"},
+		"per_client":   {inLimits.Names, "version: 1\nchatflows: [{id: a, public: true, limits: {per_client: {%s: x}}}]\n"},
+		"browser":      {inBrowser.Names, "version: 1\nkeys: [{id: a, browser: {%s: x}}]\n"},
+		"body":         {inBody.Names, "version: 1\nchatflows: [{id: a, public: true, body: {%s: x}}]\n"},
 	} {
 		for _, field := range test.fields {
 			for _, misspelled := range []string{strings.ToUpper(field), "_" + field, "z" + strings.ReplaceAll(field, "_", "-")} {

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 )
 
@@ -114,12 +115,15 @@ func pairs[T any](old, next []*T, id func(*T) string, each func(was, is *T)) {
 	}
 }
 
+// sameKey reports whether two keys are the same but for their places in the file.
 func sameKey(a, b *Key) bool {
-	return a.Owner == b.Owner && a.Disabled == b.Disabled && a.Honey == b.Honey && a.fromFlowise == b.fromFlowise && a.valid == b.valid && a.Limits.equal(b.Limits) && a.Browser.equal(b.Browser) &&
-		slices.Equal(a.From, b.From) && slices.Equal(a.Groups, b.Groups) && slices.EqualFunc(a.secrets, b.secrets, func(a, b Secret) bool {
-		return a.Digest == b.Digest && a.valid == b.valid
-	})
+	return a.Owner == b.Owner && a.Disabled == b.Disabled && a.Honey == b.Honey && a.fromFlowise == b.fromFlowise && a.valid == b.valid &&
+		same(a.Limits, b.Limits) && same(a.Browser, b.Browser) && slices.Equal(a.From, b.From) && slices.Equal(a.Groups, b.Groups) &&
+		slices.EqualFunc(a.secrets, b.secrets, func(a, b Secret) bool { return a.Digest == b.Digest && a.valid == b.valid })
 }
+
+// same reports whether a and b, which may be nil, have the same content.
+func same[T any](a, b *T) bool { return a == b || reflect.DeepEqual(a, b) }
 
 // losesOfKey reports whether b lacks something that a has: a secret, a limit of its use, or something that its browser
 // tokens may do. Disabling a key, or letting it expire earlier, is no loss.
@@ -139,7 +143,7 @@ func (w window) lacks(o window) bool {
 
 func sameChatflow(a, b *Chatflow) bool {
 	return a.Name == b.Name && a.Public == b.Public && a.UpstreamAuthorization == b.UpstreamAuthorization &&
-		a.Limits.equal(b.Limits) && a.ClientLimits.equal(b.ClientLimits) && a.AbortOnDisconnect == b.AbortOnDisconnect &&
+		same(a.Limits, b.Limits) && same(a.ClientLimits, b.ClientLimits) && a.AbortOnDisconnect == b.AbortOnDisconnect &&
 		a.Body.JSONOnly == b.Body.JSONOnly && slices.Equal(a.Body.Deny, b.Body.Deny) &&
 		slices.EqualFunc(a.keys, b.keys, func(a, b *Key) bool { return a.ID == b.ID })
 }
@@ -150,21 +154,4 @@ func losesOfChatflow(a, b *Chatflow) bool {
 		a.UpstreamAuthorization.Mode != UpstreamDefault && b.UpstreamAuthorization.Mode == UpstreamDefault ||
 		a.AbortOnDisconnect && !b.AbortOnDisconnect || b.Body.lacks(a.Body) || b.Limits.lacks(a.Limits) || b.ClientLimits.lacks(a.ClientLimits) ||
 		slices.ContainsFunc(a.keys, func(k *Key) bool { return !b.ListsID(k.ID) })
-}
-
-// Equal reports whether nothing differs between k and o but the place in the file.
-func (k *Key) Equal(o *Key) bool { return k.ID == o.ID && sameKey(k, o) }
-
-// Equal reports whether nothing differs between c and o but the place in the file, and what keys are.
-func (c *Chatflow) Equal(o *Chatflow) bool { return c.ID == o.ID && sameChatflow(c, o) }
-
-// GainedKeys reports whether c is old with the keys ids in its list as well, and nothing else. Nil is a chatflow that is not
-// listed.
-func (c *Chatflow) GainedKeys(old *Chatflow, ids ...string) bool {
-	if old == nil {
-		old = &Chatflow{}
-	}
-	without := *c
-	without.keys = slices.DeleteFunc(slices.Clone(c.keys), func(k *Key) bool { return slices.Contains(ids, k.ID) })
-	return len(without.keys)+len(ids) == len(c.keys) && sameChatflow(old, &without)
 }

@@ -3,7 +3,6 @@ package keystore
 import (
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 
 	"go.yaml.in/yaml/v4"
@@ -35,9 +34,17 @@ type document struct {
 	*strictyaml.Decoder
 	file *KeyFile
 
-	root                               *yaml.Node // nil if nothing can be read
-	keyList, chatflowList, flowiseName *yaml.Node // nil without the field
+	root *yaml.Node // nil if nothing can be read
+	fileFields
 }
+
+// fileFields are the fields of a key file; nil for those that it does not have.
+type fileFields struct {
+	Version, Keys, Chatflows *yaml.Node
+	FlowiseKeys              *yaml.Node `yaml:"flowise_api_keys"`
+}
+
+var inFile = strictyaml.FieldsOf[fileFields](nil)
 
 // read finds the fields of the file. An error means that the file could not be read; what is wrong in it is in Faults.
 func (d *document) read() error {
@@ -52,27 +59,17 @@ func (d *document) read() error {
 		}
 		root = d.Document(data)
 	}
-	if root == nil {
+	f, ok := inFile.Read(d.Decoder, root, "the key file")
+	switch {
+	case !ok:
 		return nil
-	}
-	fields := map[string]*yaml.Node{"version": nil, "keys": nil, "chatflows": nil, "flowise_api_keys": nil}
-	if !d.Mapping(root, "the key file", slices.Sorted(maps.Keys(fields)), func(field string, n *yaml.Node) bool {
-		_, known := fields[field]
-		if known {
-			fields[field] = n
-		}
-		return known
-	}) {
-		return nil
-	}
-	switch version := fields["version"]; {
-	case version == nil:
+	case f.Version == nil:
 		d.Fault(root, "no version; this gate reads `version: 1`")
-	case version.Value != "1":
-		d.Fault(version, "version %s is not known; this gate reads `version: 1`", strictyaml.Quote(version.Value))
+	case f.Version.Value != "1":
+		d.Fault(f.Version, "version %s is not known; this gate reads `version: 1`", strictyaml.Quote(f.Version.Value))
 		return nil // every field of another version could be a fault
 	}
-	d.root, d.keyList, d.chatflowList, d.flowiseName = root, fields["keys"], fields["chatflows"], fields["flowise_api_keys"]
+	d.root, d.fileFields = root, f
 	return nil
 }
 

@@ -3,8 +3,8 @@ package keystore
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -13,63 +13,54 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// The names of fields, to guess what was meant by others.
+// keyFields are the fields of a key in the file; nil for those that it does not have.
+type keyFields struct {
+	ID, Secrets, Owner, Disabled, Honey, From, Groups, Limits, Browser *yaml.Node
+	secretFields
+}
+
+// secretFields are the fields of a secret, which may stand beside those of its key.
+type secretFields struct {
+	SHA256, Secret *yaml.Node
+	NotBefore      *yaml.Node `yaml:"not_before"`
+	NotAfter       *yaml.Node `yaml:"not_after"`
+}
+
 var (
-	secretFields = []string{"sha256", "secret", "not_before", "not_after"}
-	keyFields    = append([]string{"id", "secrets", "owner", "disabled", "honey", "from", "groups", "limits", "browser"}, secretFields...)
+	inKey    = strictyaml.FieldsOf[keyFields](nil)
+	inSecret = strictyaml.FieldsOf[secretFields](nil)
 )
 
 func (p *parser) key(n *yaml.Node) {
 	p.file.Keys++
-	k := &Key{file: p.file, Line: n.Line}
-	own := secretEntry{valid: always}
-	var id, secrets *yaml.Node
-	if !p.Mapping(n, "a key", keyFields, func(field string, n *yaml.Node) bool {
-		switch field {
-		case "id":
-			id = n
-		case "secrets":
-			secrets = n
-		case "owner":
-			p.owner(k, n)
-		case "disabled":
-			k.Disabled = p.Bool(n, "disabled")
-		case "honey":
-			k.Honey = p.Bool(n, "honey")
-		case "from":
-			p.Sequence(n, "from", func(n *yaml.Node) { p.network(k, n) })
-		case "groups":
-			p.Sequence(n, "groups", func(n *yaml.Node) { p.group(k, n) })
-		case "limits":
-			k.Limits = p.limits(n, "limits", nil)
-		case "browser":
-			k.Browser = p.browser(n)
-		default:
-			return p.secretField(&own, field, n)
-		}
-		return true
-	}) {
+	f, ok := inKey.Read(p.Decoder, n, "a key")
+	if !ok {
 		return
 	}
-	k.ID = p.id(n, id, "key")
-	k.valid = own.valid // without a list of secrets, the times of the key are those of its secret
+	k := &Key{
+		ID: p.id(n, f.ID, "key"), Owner: p.owner(f.Owner), Disabled: p.Bool(f.Disabled, "disabled"), Honey: p.Bool(f.Honey, "honey"),
+		From: list(p, f.From, "from", parseNetwork), Groups: list(p, f.Groups, "groups", anyText),
+		Limits: p.limits(f.Limits, "limits"), Browser: p.browser(f.Browser),
+		Line: n.Line, file: p.file,
+		valid: p.window(f.secretFields), // without a list of secrets, the times of the key are those of its secret
+	}
 	p.checkWindow(n, "", k.ID, k.valid)
 	if first := p.keyByID[k.ID]; first != nil && k.ID != "" {
-		p.twice(id, first.file, first.Line, "key ID %q is used twice, first in %s; several secrets of one key go under `secrets:`", k.ID)
+		p.twice(f.ID, first.file, first.Line, "key ID %q is used twice, first in %s; several secrets of one key go under `secrets:`", k.ID)
 		return
 	}
 	switch {
-	case secrets == nil:
-		if s, ok := p.secret(n, k.ID, own); ok {
+	case f.Secrets == nil:
+		if s, ok := p.secret(n, k.ID, f.secretFields); ok {
 			s.valid = always
 			k.secrets = []Secret{s}
 		}
-	case own.digest != nil || own.plain != nil:
-		p.Fault(secrets, "key %q has `secrets:` and a secret beside it; put all of them under `secrets:`", k.ID)
+	case f.SHA256 != nil || f.Secret != nil:
+		p.Fault(f.Secrets, "key %q has `secrets:` and a secret beside it; put all of them under `secrets:`", k.ID)
 	default:
-		p.Sequence(secrets, "secrets", func(n *yaml.Node) { p.listedSecret(n, k) })
-		if secrets.Kind == yaml.SequenceNode && len(secrets.Content) == 0 {
-			p.Fault(secrets, "key %q has an empty list of secrets; `disabled: true` turns a key off", k.ID)
+		p.Sequence(f.Secrets, "secrets", func(n *yaml.Node) { p.listedSecret(n, k) })
+		if isEmpty(f.Secrets) {
+			p.Fault(f.Secrets, "key %q has an empty list of secrets; `disabled: true` turns a key off", k.ID)
 		}
 	}
 	p.addKey(n, k)
@@ -90,51 +81,32 @@ func ValidateText(what, s string) error {
 	return nil
 }
 
-func (p *parser) owner(k *Key, n *yaml.Node) {
+func (p *parser) owner(n *yaml.Node) string {
 	v, ok := p.Text(n, "owner")
-	if !ok {
-		return
-	}
-	if err := ValidateText("owner", v); err != nil {
+	if err := ValidateText("owner", v); ok && err != nil {
 		p.Fault(n, "%v", err)
-		return
+		return ""
 	}
-	k.Owner = v
+	return v
 }
 
-// network reads an address or network from which k may be used.
-func (p *parser) network(k *Key, n *yaml.Node) {
-	v, ok := p.Text(n, "from")
-	if !ok {
-		return
-	}
+// parseNetwork reads an address or network from which a key may be used.
+func parseNetwork(v string) (netip.Prefix, error) {
 	network, err := netip.ParsePrefix(v)
 	if addr, e := netip.ParseAddr(v); e == nil && addr.Zone() == "" {
 		network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	switch {
 	case err != nil || network.Addr().Is4In6():
-		p.Fault(n, "from: %s is neither an address nor a network such as 203.0.113.0/24 or 2001:db8::/32", strictyaml.Quote(v))
+		err = fmt.Errorf("%s is neither an address nor a network such as 203.0.113.0/24 or 2001:db8::/32", strictyaml.Quote(v))
 	case network != network.Masked():
-		p.Fault(n, "from: %s is an address in a network; write %s for the network, or the address alone", strictyaml.Quote(v), network.Masked())
-	case slices.Contains(k.From, network):
-		p.Fault(n, "from: %s is listed twice", strictyaml.Quote(v))
-	default:
-		k.From = append(k.From, network)
+		err = fmt.Errorf("%s is an address in a network; write %s for the network, or the address alone", strictyaml.Quote(v), network.Masked())
 	}
+	return network, err
 }
 
-// group reads a route group that k may use. Which ones there are, package proxy knows.
-func (p *parser) group(k *Key, n *yaml.Node) {
-	v, ok := p.Text(n, "groups")
-	switch {
-	case !ok:
-	case slices.Contains(k.Groups, v):
-		p.Fault(n, "groups: %s is listed twice", strictyaml.Quote(v))
-	default:
-		k.Groups = append(k.Groups, v)
-	}
-}
+// anyText reads the name of a route group. Which ones there are, package proxy knows.
+func anyText(v string) (string, error) { return v, nil }
 
 // addKey adds k, which stands at n, to the snapshot.
 func (p *parser) addKey(n *yaml.Node, k *Key) {
@@ -161,14 +133,15 @@ func (p *parser) addKey(n *yaml.Node, k *Key) {
 
 // listedSecret reads one entry under a key's secrets.
 func (p *parser) listedSecret(n *yaml.Node, k *Key) {
-	e := secretEntry{valid: always}
-	if !p.Mapping(n, "a secret", secretFields, func(field string, n *yaml.Node) bool { return p.secretField(&e, field, n) }) {
-		return
-	}
-	s, ok := p.secret(n, k.ID, e)
+	f, ok := inSecret.Read(p.Decoder, n, "a secret")
 	if !ok {
 		return
 	}
+	s, ok := p.secret(n, k.ID, f)
+	if !ok {
+		return
+	}
+	s.valid = p.window(f)
 	p.checkWindow(n, "a secret of ", k.ID, s.valid)
 	switch {
 	case s.valid.until <= k.valid.from:
@@ -179,27 +152,28 @@ func (p *parser) listedSecret(n *yaml.Node, k *Key) {
 	k.secrets = append(k.secrets, s)
 }
 
-// secretEntry is what stands of one secret in the file.
-type secretEntry struct {
-	digest, plain *yaml.Node
-	valid         window
+// window reads the time in which something is valid.
+func (p *parser) window(f secretFields) window {
+	w := always
+	if from, ok := scalar(p, f.NotBefore, "not_before", unixNano); ok {
+		w.from = from
+	}
+	if until, ok := scalar(p, f.NotAfter, "not_after", unixNano); ok {
+		w.until = until
+	}
+	return w
 }
 
-// secretField reads a field that a secret has, wherever it stands.
-func (p *parser) secretField(e *secretEntry, field string, n *yaml.Node) (known bool) {
-	switch field {
-	case "sha256":
-		e.digest = n
-	case "secret":
-		e.plain = n
-	case "not_before":
-		e.valid.from = p.time(n, field, e.valid.from)
-	case "not_after":
-		e.valid.until = p.time(n, field, e.valid.until)
-	default:
-		return false
+// unixNano reads a time, in nanoseconds since 1970.
+func unixNano(v string) (int64, error) {
+	t, err := time.Parse(time.RFC3339, v)
+	if err != nil {
+		return 0, fmt.Errorf("%s is not a time as RFC 3339 writes it, such as 2027-01-31T00:00:00Z", strictyaml.Quote(v))
 	}
-	return true
+	if year := t.UTC().Year(); year < 1970 || year > 2261 { // what fits into 64 bits of nanoseconds
+		return 0, fmt.Errorf("%s is not between 1970 and 2261; leave the line out if there is no limit", strictyaml.Quote(v))
+	}
+	return t.UnixNano(), nil
 }
 
 func (p *parser) checkWindow(n *yaml.Node, of, key string, w window) {
@@ -208,36 +182,38 @@ func (p *parser) checkWindow(n *yaml.Node, of, key string, w window) {
 	}
 }
 
-// secret makes a secret of what stands at n. ok reports whether it is valid.
-func (p *parser) secret(n *yaml.Node, key string, e secretEntry) (s Secret, ok bool) {
-	s.valid = e.valid
+// secret makes a secret of its fields, but for the times. ok reports whether it is valid. n is where they stand.
+func (p *parser) secret(n *yaml.Node, key string, f secretFields) (s Secret, ok bool) {
+	var err error
+	at := f.SHA256
 	switch {
-	case e.digest == nil && e.plain == nil:
+	case f.SHA256 == nil && f.Secret == nil:
 		p.Fault(n, "key %q has no secret: give its digest as `sha256:` (or several under `secrets:`)", key)
-	case e.digest != nil && e.plain != nil:
-		p.Fault(e.plain, "key %q has both `sha256:` and `secret:`; keep `sha256:`", key)
-	case e.digest != nil:
-		v, isText := p.Text(e.digest, "sha256")
+		return s, false
+	case f.SHA256 != nil && f.Secret != nil:
+		p.Fault(f.Secret, "key %q has both `sha256:` and `secret:`; keep `sha256:`", key)
+		return s, false
+	case f.SHA256 != nil:
+		v, isText := p.Text(f.SHA256, "sha256")
 		if !isText {
 			return s, false
 		}
-		var err error
-		if s.Digest, err = ParseDigest(v); err == nil {
-			return s, true
-		}
-		p.Fault(e.digest, "key %q: %v", key, err)
+		s.Digest, err = ParseDigest(v)
 	default:
-		v, isText := p.Text(e.plain, "secret")
+		v, isText := p.Text(f.Secret, "secret")
 		if !isText {
 			return s, false
 		}
-		err := ValidateSecret(v)
-		if err == nil {
-			s.Digest, s.Plain, p.file.plain = DigestOf(v), true, true
-			p.Warn(e.plain.Line, "key %q has its secret in plain text; its digest works the same and reveals nothing (`flowlatch check` prints it)", key)
-			return s, true
-		}
-		p.Fault(e.plain, "key %q: %v", key, err)
+		at, err = f.Secret, ValidateSecret(v)
+		s.Digest, s.Plain = DigestOf(v), true
 	}
-	return s, false
+	if err != nil {
+		p.Fault(at, "key %q: %v", key, err)
+		return s, false
+	}
+	if s.Plain {
+		p.file.plain = true
+		p.Warn(at.Line, "key %q has its secret in plain text; its digest works the same and reveals nothing (`flowlatch check` prints it)", key)
+	}
+	return s, true
 }

@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,14 +100,6 @@ func ParsePeriod(s string) (Period, bool) {
 // Empty reports whether l, which may be nil, limits nothing.
 func (l *Limits) Empty() bool {
 	return l == nil || len(l.Rates) == 0 && len(l.Quotas) == 0 && l.Concurrent == 0 && l.Stream == 0
-}
-
-func (l *Limits) equal(o *Limits) bool {
-	if l == nil || o == nil {
-		return l == o
-	}
-	return l.Concurrent == o.Concurrent && l.Stream == o.Stream && l.Observe == o.Observe &&
-		slices.Equal(l.Rates, o.Rates) && slices.Equal(l.Quotas, o.Quotas)
 }
 
 // lacks reports whether l lacks a limit of o, or no longer enforces it. Another value of a limit is no loss.

@@ -83,7 +83,7 @@ func TestLimitsString(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, _ := s.Chatflow("x")
-	const want = "3/1m30s requests, 600/1h requests, 10/day requests, 1KiB/week bytes, 5/month stream seconds, 2 at once, 10m a response, not enforced"
+	const want = "3/1m30s requests, 600/1h requests, 10/day requests, 5/month stream seconds, 1KiB/week bytes, 2 at once, 10m a response, not enforced"
 	if got := c.Limits.String(); got != want {
 		t.Errorf("String() = %q, want %q", got, want)
 	}

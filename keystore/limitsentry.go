@@ -3,6 +3,7 @@ package keystore
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,22 @@ const (
 	minRateEvery  = time.Microsecond
 )
 
-var limitFields = []string{"requests", "concurrent", "stream", "stream_seconds", "bytes", "enforce"}
+// limitFields are the fields of limits in the file; nil for those that they do not have.
+type limitFields struct {
+	Requests, Concurrent, Stream, Bytes, Enforce *yaml.Node
+	StreamSeconds                                *yaml.Node `yaml:"stream_seconds"`
+}
+
+// chatflowLimitFields are those of a chatflow.
+type chatflowLimitFields struct {
+	limitFields
+	PerClient *yaml.Node `yaml:"per_client"`
+}
+
+var (
+	inLimits         = strictyaml.FieldsOf[limitFields](meant)
+	inChatflowLimits = strictyaml.FieldsOf[chatflowLimitFields](meant)
+)
 
 // meant has what people write for the fields of limits, and how to write it.
 var meant = map[string]string{
@@ -36,13 +52,7 @@ var meant = map[string]string{
 // The error has all that is wrong with them.
 func ParseLimits(text string) (*Limits, error) {
 	p := &parser{document: &document{Decoder: &strictyaml.Decoder{}}}
-	var l *Limits
-	if root := p.Document([]byte("{" + text + "}")); root != nil {
-		l = p.limits(root, "limits", nil)
-	}
-	if l != nil { // as an edit writes them, in whatever order they were given
-		slices.SortStableFunc(l.Quotas, func(a, b Quota) int { return cmp.Compare(a.Unit, b.Unit) })
-	}
+	l := p.limits(p.Document([]byte("{"+text+"}")), "limits")
 	var errs []error
 	for _, f := range p.Faults {
 		errs = append(errs, errors.New(f.Text))
@@ -50,51 +60,38 @@ func ParseLimits(text string) (*Limits, error) {
 	return l, errors.Join(errs...)
 }
 
-// limits reads the limits at n. perClient is nil where there can be none.
-func (p *parser) limits(n *yaml.Node, what string, perClient **Limits) *Limits {
-	l := &Limits{}
-	limited := false
-	fields := limitFields
-	if perClient != nil {
-		fields = append(slices.Clip(fields), "per_client")
-	}
-	if !p.Mapping(n, what, fields, func(field string, n *yaml.Node) bool {
-		limited = limited || field != "enforce"
-		switch field {
-		case "requests":
-			p.each(n, func(n *yaml.Node) { p.requestLimit(l, n) })
-		case "stream_seconds":
-			p.each(n, func(n *yaml.Node) { p.quota(l, StreamSeconds, n) })
-		case "bytes":
-			p.each(n, func(n *yaml.Node) { p.quota(l, Bytes, n) })
-		case "concurrent":
-			l.Concurrent = int(p.count(n, field, maxConcurrent))
-		case "stream":
-			l.Stream = p.streamLimit(n)
-		case "enforce":
-			l.Observe = !p.Bool(n, field)
-		case "per_client":
-			if perClient == nil {
-				return false
-			}
-			*perClient = p.memberLimits(n, field, "a client address", "the chatflow")
-		default:
-			as, known := meant[field]
-			if known {
-				p.Fault(n, "%s has no field %s; write it as `%s`", what, strictyaml.Quote(field), as)
-			}
-			return known
-		}
-		return true
-	}) {
+// limits reads the limits at n, if there are any.
+func (p *parser) limits(n *yaml.Node, what string) *Limits {
+	f, ok := inLimits.Read(p.Decoder, n, what)
+	if !ok {
 		return nil
 	}
-	slices.SortFunc(l.Rates, func(a, b Rate) int { return cmp.Compare(a.Per, b.Per) })
-	if l.Empty() {
-		l = nil
+	return p.limitsOf(n, what, f)
+}
+
+// chatflowLimits reads the limits of a chatflow, and those of each of its clients.
+func (p *parser) chatflowLimits(n *yaml.Node) (all, perClient *Limits) {
+	f, ok := inChatflowLimits.Read(p.Decoder, n, "limits")
+	if !ok {
+		return nil, nil
 	}
-	if !limited {
+	return p.limitsOf(n, "limits", f.limitFields), p.memberLimits(f.PerClient, "per_client", "a client address", "the chatflow")
+}
+
+// limitsOf makes limits of their fields, which stand at n.
+func (p *parser) limitsOf(n *yaml.Node, what string, f limitFields) *Limits {
+	l := &Limits{Observe: f.Enforce != nil && !p.Bool(f.Enforce, "enforce")}
+	l.Concurrent, _ = scalar(p, f.Concurrent, "concurrent", parseConcurrent)
+	l.Stream, _ = scalar(p, f.Stream, "stream", parseStreamLimit)
+	p.amounts(l, f.Requests, Requests)
+	p.amounts(l, f.StreamSeconds, StreamSeconds)
+	p.amounts(l, f.Bytes, Bytes)
+	slices.SortFunc(l.Rates, func(a, b Rate) int { return cmp.Compare(a.Per, b.Per) })
+	if fields := len(n.Content) / 2; fields == 0 || fields == 1 && f.Enforce != nil {
 		p.Fault(n, "%s: nothing is limited; leave it out, or set one of requests, concurrent, stream, stream_seconds, bytes", what)
+	}
+	if l.Empty() {
+		return nil
 	}
 	return l
 }
@@ -102,7 +99,7 @@ func (p *parser) limits(n *yaml.Node, what string, perClient **Limits) *Limits {
 // memberLimits reads the limits of each of any number, such as client addresses. They have no quotas: a count that must
 // last for a month cannot be kept for all of them. of is whose other limits there are.
 func (p *parser) memberLimits(n *yaml.Node, field, each, of string) *Limits {
-	l := p.limits(n, field, nil)
+	l := p.limits(n, field)
 	switch {
 	case l == nil:
 		return nil
@@ -114,92 +111,79 @@ func (p *parser) memberLimits(n *yaml.Node, field, each, of string) *Limits {
 	return l
 }
 
-// each calls item with each item of a list, or with what stands in its place.
-func (p *parser) each(n *yaml.Node, item func(*yaml.Node)) {
-	if n.Kind != yaml.SequenceNode {
-		item(n)
+// amounts reads how much of a unit may be used in what time: one limit, or a list of them.
+func (p *parser) amounts(l *Limits, n *yaml.Node, unit Unit) {
+	one := func(n *yaml.Node) {
+		v, ok := p.Text(n, unit.String())
+		if !ok {
+			return
+		}
+		if err := l.add(v, unit); err != nil {
+			p.Fault(n, "%s: %v", unit, err)
+		}
+	}
+	if n != nil && n.Kind != yaml.SequenceNode {
+		one(n)
 		return
 	}
-	p.Sequence(n, "limits", item)
+	p.Sequence(n, "limits", one)
 }
 
-// requestLimit reads a rate, or a quota of requests.
-func (p *parser) requestLimit(l *Limits, n *yaml.Node) {
-	count, per, ok := p.amount(n, Requests)
-	if !ok {
-		return
+// add adds a quota, or a rate of requests, written as N/PER.
+func (l *Limits) add(v string, unit Unit) error {
+	count, per, err := parseAmount(v, unit)
+	if err != nil {
+		return err
 	}
 	if period, ok := ParsePeriod(per); ok {
-		p.addQuota(l, n, Quota{count, Requests, period})
-		return
+		if slices.ContainsFunc(l.Quotas, func(o Quota) bool { return o.Unit == unit && o.Period == period }) {
+			return fmt.Errorf("there are two quotas for a %s", period)
+		}
+		l.Quotas = append(l.Quotas, Quota{count, unit, period})
+		return nil
+	}
+	if unit != Requests {
+		return fmt.Errorf("%s is not day, week or month", strictyaml.Quote(per))
 	}
 	r := Rate{N: count}
-	var err error
 	r.Per, err = time.ParseDuration(per)
 	switch {
 	case err != nil || r.Per <= 0:
-		p.Fault(n, "requests: %s is neither a time such as 1s, 1m or 1h nor day, week or month", strictyaml.Quote(per))
+		return fmt.Errorf("%s is neither a time such as 1s, 1m or 1h nor day, week or month", strictyaml.Quote(per))
 	case r.Per > maxRatePer:
-		p.Fault(n, "requests: %s is longer than 31 days; for a quota, write day, week or month", strictyaml.Quote(per))
+		return fmt.Errorf("%s is longer than 31 days; for a quota, write day, week or month", strictyaml.Quote(per))
 	case r.Per/time.Duration(count) < minRateEvery:
-		p.Fault(n, "requests: %s is more than a million a second", strictyaml.Quote(n.Value))
+		return fmt.Errorf("%s is more than a million a second", strictyaml.Quote(v))
 	case slices.ContainsFunc(l.Rates, func(o Rate) bool { return o.Per == r.Per }):
-		p.Fault(n, "requests: there are two limits for %s", per)
-	default:
-		l.Rates = append(l.Rates, r)
+		return fmt.Errorf("there are two limits for %s", per)
 	}
+	l.Rates = append(l.Rates, r)
+	return nil
 }
 
-// quota reads a quota of a unit that has no rates.
-func (p *parser) quota(l *Limits, unit Unit, n *yaml.Node) {
-	count, per, ok := p.amount(n, unit)
-	if !ok {
-		return
-	}
-	period, ok := ParsePeriod(per)
-	if !ok {
-		p.Fault(n, "%s: %s is not day, week or month", unit, strictyaml.Quote(per))
-		return
-	}
-	p.addQuota(l, n, Quota{count, unit, period})
-}
-
-func (p *parser) addQuota(l *Limits, n *yaml.Node, q Quota) {
-	if slices.ContainsFunc(l.Quotas, func(o Quota) bool { return o.Unit == q.Unit && o.Period == q.Period }) {
-		p.Fault(n, "%s: there are two quotas for a %s", q.Unit, q.Period)
-		return
-	}
-	l.Quotas = append(l.Quotas, q)
-}
-
-// amount reads how many of a unit may be used in what time, as N/PER.
-func (p *parser) amount(n *yaml.Node, unit Unit) (count int64, per string, ok bool) {
-	v, ok := p.Text(n, unit.String())
-	if !ok {
-		return 0, "", false
-	}
-	written, per, found := strings.Cut(v, "/")
+// parseAmount reads how many of a unit may be used in what time, as N/PER.
+func parseAmount(v string, unit Unit) (count int64, per string, err error) {
+	number, per, found := strings.Cut(v, "/")
 	if !found {
-		p.Fault(n, "%s: %s does not say in what time; write it as 600/1h or 10000/month", unit, strictyaml.Quote(v))
-		return 0, "", false
+		return 0, "", fmt.Errorf("%s does not say in what time; write it as 600/1h or 10000/month", strictyaml.Quote(v))
 	}
-	number, scale, largest := written, int64(1), int64(MaxCount)
+	scale, largest := int64(1), int64(MaxCount)
 	switch unit {
 	case Bytes:
 		number, scale = byteUnit(number)
 	case StreamSeconds:
 		largest /= 1000 // milliseconds are counted
 	}
-	count, ok = wholeNumber(number, largest/scale)
+	count, ok := wholeNumber(number, largest/scale)
 	switch {
-	case !ok && strings.TrimLeft(number, "0") != "" && strings.Trim(number, "0123456789") == "":
-		p.Fault(n, "%s: %s is more than can be counted, which is %s", unit, strictyaml.Quote(v), amountString(largest, unit))
-	case !ok && unit == Bytes:
-		p.Fault(n, "%s: %s does not begin with a size such as 500MiB or 2GiB", unit, strictyaml.Quote(v))
-	case !ok:
-		p.Fault(n, "%s: %s does not begin with a whole number from 1", unit, strictyaml.Quote(v))
+	case ok:
+		return count * scale, per, nil
+	case strings.TrimLeft(number, "0") != "" && strings.Trim(number, "0123456789") == "":
+		return 0, "", fmt.Errorf("%s is more than can be counted, which is %s", strictyaml.Quote(v), amountString(largest, unit))
+	case unit == Bytes:
+		return 0, "", fmt.Errorf("%s does not begin with a size such as 500MiB or 2GiB", strictyaml.Quote(v))
 	}
-	return count * scale, per, ok
+	return 0, "", fmt.Errorf("%s does not begin with a whole number from 1", strictyaml.Quote(v))
 }
 
 // byteUnit splits the unit off a number of bytes.
@@ -218,29 +202,18 @@ func wholeNumber(s string, limit int64) (n int64, ok bool) {
 	return n, err == nil && n >= 1 && n <= limit && s[0] != '+'
 }
 
-// count reads a whole number from 1 to limit.
-func (p *parser) count(n *yaml.Node, name string, limit int64) int64 {
-	v, ok := p.Text(n, name)
+func parseConcurrent(v string) (int, error) {
+	n, ok := wholeNumber(v, maxConcurrent)
 	if !ok {
-		return 0
+		return 0, fmt.Errorf("%s is not a whole number from 1 to %d", strictyaml.Quote(v), maxConcurrent)
 	}
-	count, ok := wholeNumber(v, limit)
-	if !ok {
-		p.Fault(n, "%s: %s is not a whole number from 1 to %d", name, strictyaml.Quote(v), limit)
-		return 0
-	}
-	return count
+	return int(n), nil
 }
 
-func (p *parser) streamLimit(n *yaml.Node) time.Duration {
-	v, ok := p.Text(n, "stream")
-	if !ok {
-		return 0
-	}
+func parseStreamLimit(v string) (time.Duration, error) {
 	d, err := time.ParseDuration(v)
 	if err != nil || d < time.Second {
-		p.Fault(n, "stream: %s is not a time from 1s, such as 10m", strictyaml.Quote(v))
-		return 0
+		return 0, fmt.Errorf("%s is not a time from 1s, such as 10m", strictyaml.Quote(v))
 	}
-	return d
+	return d, nil
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -102,9 +101,9 @@ func parse(name string, sources []source, o parseOptions) (*Snapshot, error) {
 		}
 	}
 	// A chatflow may list the keys of every file, so all keys are read first.
-	p.eachDocument(func(d *document) { p.list(d.keyList, "keys", p.key) })
-	p.eachDocument(func(d *document) { p.readFlowise(d.flowiseName) })
-	p.eachDocument(func(d *document) { p.list(d.chatflowList, "chatflows", p.chatflow) })
+	p.eachDocument(func(d *document) { p.entries(d.Keys, "keys", p.key) })
+	p.eachDocument(func(d *document) { p.readFlowise(d.FlowiseKeys) })
+	p.eachDocument(func(d *document) { p.entries(d.Chatflows, "chatflows", p.chatflow) })
 	p.checkEmpty()
 	return p.result()
 }
@@ -136,7 +135,7 @@ func (p *parser) checkEmpty() {
 		return
 	}
 	p.eachDocument(func(d *document) {
-		if p.options.directory && d.change > 0 && len(d.Faults) == 0 && d.file.Keys+d.file.Chatflows == 0 && d.flowiseName == nil {
+		if p.options.directory && d.change > 0 && len(d.Faults) == 0 && d.file.Keys+d.file.Chatflows == 0 && d.FlowiseKeys == nil {
 			d.Fault(d.root, "neither a key nor a chatflow is listed; to take away all that a file lists, remove the file, or disable its keys")
 		}
 	})
@@ -174,10 +173,12 @@ func (p *parser) result() (*Snapshot, error) {
 	return p.snapshot, nil
 }
 
-func (p *parser) list(n *yaml.Node, name string, item func(*yaml.Node)) {
-	if n != nil && (!p.options.draft || !strictyaml.Null(n)) {
-		p.Sequence(n, name, item)
+// entries calls item with each key or chatflow of the document.
+func (p *parser) entries(n *yaml.Node, name string, item func(*yaml.Node)) {
+	if n == nil || p.options.draft && strictyaml.Null(n) {
+		return
 	}
+	p.Sequence(n, name, item)
 }
 
 // warnUnused warns of keys that open no chatflow.
@@ -218,21 +219,4 @@ func (p *parser) id(n, id *yaml.Node, what string) string {
 		return ""
 	}
 	return v
-}
-
-func (p *parser) time(n *yaml.Node, name string, unset int64) int64 {
-	v, ok := p.Text(n, name)
-	if !ok {
-		return unset
-	}
-	t, err := time.Parse(time.RFC3339, v)
-	if err != nil {
-		p.Fault(n, "%s: %s is not a time as RFC 3339 writes it, such as 2027-01-31T00:00:00Z", name, strictyaml.Quote(v))
-		return unset
-	}
-	if year := t.UTC().Year(); year < 1970 || year > 2261 { // what fits into 64 bits of nanoseconds
-		p.Fault(n, "%s: %s is not between 1970 and 2261; leave the line out if there is no limit", name, strictyaml.Quote(v))
-		return unset
-	}
-	return t.UnixNano()
 }

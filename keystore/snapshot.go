@@ -193,6 +193,16 @@ func (s *Snapshot) Entry(id string) *Chatflow {
 	return s.byID[id]
 }
 
+// Listing returns the chatflows that list key k themselves. It searches all, so it is for commands and pages, not for requests.
+func (s *Snapshot) Listing(k *Key) (chatflows []*Chatflow) {
+	for _, c := range s.chatflows {
+		if c.Lists(k) {
+			chatflows = append(chatflows, c)
+		}
+	}
+	return chatflows
+}
+
 // EntryNamed is Entry for an ID that somebody typed: if there is no such chatflow, the error says what was probably meant.
 func (s *Snapshot) EntryNamed(id string) (*Chatflow, error) {
 	if c := s.Entry(id); c != nil {

@@ -9,7 +9,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/problem"
 	"github.com/flowlatch/flowlatch/proxy/stats"
 )
@@ -151,7 +150,7 @@ func (p *Proxy) mayLog(x *exchange) bool {
 	case p.opts.Log.GetLevel() <= zerolog.DebugLevel:
 		return true
 	case x.Opens:
-		return x.limits.verdict.Refused.Reason == limit.None || p.sampler.allow(sampled{x.err.Code, x.Key.ID}, x.started)
+		return !x.limits.refused || p.sampler.allow(sampled{x.err.Code, x.Key.ID}, x.started)
 	case x.isHoney():
 		return p.sampler.allow(sampled{code: problem.HoneyKey}, x.started)
 	case x.Allowed:

@@ -46,7 +46,7 @@ func (x *exchange) timeWithoutClient() time.Duration {
 }
 
 // outlivesClient reports whether a request goes on until the upstream has ended.
-func (x *exchange) outlivesClient() bool { return x.holdsPlace() || x.mayAbort() }
+func (x *exchange) outlivesClient() bool { return x.limits.holdsPlace || x.mayAbort() }
 
 // withoutClient returns a context that does not end with the client's, but that time after it; at once if it was the gate
 // that ended that one, or if the gate cuts what is open. left, if there is one, is called when the client has left. stop must be called when the

@@ -20,6 +20,8 @@ type Limiter interface {
 	Begin(g *limit.Grant, holders []limit.Holder, now time.Time) limit.Verdict
 	End(g *limit.Grant, u limit.Use)
 	Standings(holders []limit.Holder, now time.Time) []limit.Standing
+	// Low returns the standings of which less than a quarter is left.
+	Low(holders []limit.Holder, now time.Time) []limit.Standing
 	Usage(ctx context.Context, now time.Time) ([]limit.Usage, error)
 	// Open returns how many requests of a key are at the upstream.
 	Open(key string) int64
@@ -29,25 +31,31 @@ type Limiter interface {
 // limits are what a request counts against. It keeps its place among the requests at once until the upstream has ended: see
 // timeWithoutClient.
 type limits struct {
-	all     [limit.Holders]limit.Holder
-	n       int
-	begun   bool
+	holders []limit.Holder // none before the request is counted
 	grant   limit.Grant
-	verdict limit.Verdict
 	over    string        // the limit that the request exceeds, enforced or not, for logs and metrics; empty for none
 	stream  time.Duration // how long the response may last; zero for no limit
 	sent    time.Time     // when the request was sent upstream; zero if it was not
 
+	begun      bool
+	refused    bool // a limit is exceeded that is enforced
+	low        bool // less than a quarter is left of one
+	holdsPlace bool // the number of requests at once is limited, and this one is one of them
+
 	abandoned atomic.Int64 // when the client left, in nanoseconds since 1970; 0 if it did not
 }
 
-func (l *limits) holders() []limit.Holder { return l.all[:l.n] }
-
 // add adds a holder, and its limit of a response's time.
 func (l *limits) add(h limit.Holder) {
-	l.all[l.n] = h
-	l.n++
-	if h.Limits != nil && h.Limits.Stream > 0 && !h.Limits.Observe && (l.stream == 0 || h.Limits.Stream < l.stream) {
+	if l.holders == nil {
+		l.holders = make([]limit.Holder, 0, 3) // few requests have more
+	}
+	l.holders = append(l.holders, h)
+	if h.Limits == nil {
+		return
+	}
+	l.holdsPlace = l.holdsPlace || h.Limits.Concurrent > 0 && !l.grant.Placeless
+	if h.Limits.Stream > 0 && !h.Limits.Observe && (l.stream == 0 || h.Limits.Stream < l.stream) {
 		l.stream = h.Limits.Stream
 	}
 }
@@ -59,6 +67,7 @@ func (x *exchange) beginLimits() {
 	if !x.Allowed || x.Preflight || x.question.InBody || l.begun {
 		return
 	}
+	l.grant.Placeless = x.Route.Ends // or what takes the places could not be ended
 	if x.Opens && x.Key != nil {
 		l.add(limit.Holder{Kind: limit.Key, ID: x.Key.ID, Limits: x.Key.Limits})
 	}
@@ -75,15 +84,15 @@ func (x *exchange) beginLimits() {
 	if t := x.question.Page.Token; t != nil && x.Opens && x.Key.Browser.PerUser != nil {
 		l.add(limit.Holder{Kind: limit.User, ID: x.Key.ID, User: t.UserHash(), Limits: x.Key.Browser.PerUser})
 	}
-	if l.n == 0 {
+	if len(l.holders) == 0 {
 		return
 	}
-	l.begun = true
-	l.grant.Placeless = x.Route.Ends // or what takes the places could not be ended
-	l.verdict = x.proxy.opts.Limiter.Begin(&l.grant, l.holders(), x.proxy.now())
-	over := l.verdict.Observed
-	if e := l.verdict.Refused; e.Reason != limit.None {
-		over = e
+	v := x.proxy.opts.Limiter.Begin(&l.grant, l.holders, x.now)
+	l.refused, l.low = v.Refused.Reason != limit.None, v.Low
+	l.begun = !l.refused
+	over := v.Observed
+	if l.refused {
+		over = v.Refused
 	}
 	if over.Reason == limit.None {
 		return
@@ -91,8 +100,7 @@ func (x *exchange) beginLimits() {
 	l.over = whoseLimit(over.Holder, over.Reason, over.Unit, over.Limit)
 	key, chatflow := x.labels()
 	x.proxy.stats.Limited(key, chatflow, l.over)
-	if l.verdict.Refused.Reason != limit.None {
-		l.begun = false
+	if l.refused {
 		x.deny(limitExceeded(over, l.over))
 	}
 }
@@ -102,32 +110,15 @@ func whoseLimit(k limit.Kind, r limit.Reason, u keystore.Unit, value string) str
 	return k.String() + " " + fieldOf(r, u) + ": " + value
 }
 
-// holdsPlace reports whether the number of requests at once is limited, and this one is one of them.
-func (x *exchange) holdsPlace() bool {
-	if x.limits.grant.Placeless {
-		return false
-	}
-	for _, h := range x.limits.holders() {
-		if h.Limits != nil && h.Limits.Concurrent > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // endLimits counts what the request has used, once. The upstream has ended.
 func (x *exchange) endLimits() {
 	l := &x.limits
 	if !l.begun {
 		return
 	}
-	if x.outlivesClient() {
-		var abandoned time.Duration
-		if at := l.abandoned.Load(); at > 0 {
-			abandoned = time.Since(time.Unix(0, at))
-		}
+	if at := l.abandoned.Load(); at > 0 && x.outlivesClient() {
 		key, chatflow := x.labels()
-		x.proxy.stats.Abandoned(key, chatflow, abandoned)
+		x.proxy.stats.Abandoned(key, chatflow, time.Since(time.Unix(0, at)))
 	}
 	l.begun = false
 	use := limit.Use{Unsent: l.sent.IsZero(), Bytes: x.response.bytes + x.body.Received()}
@@ -155,14 +146,14 @@ func (x *exchange) labels() (key, chatflow string) {
 // visitor of a web page.
 func limitExceeded(e limit.Excess, name string) *problem.Error {
 	err := &problem.Error{RetryAfter: max(e.RetryAfter, time.Second), Reason: "limit exceeded: " + name}
-	wait := "try again in " + inWords(err.RetryAfter)
+	wait := inWords(err.RetryAfter)
 	switch e.Reason {
 	case limit.Concurrent:
 		err.Code, err.Detail = problem.TooManyConcurrent, "too many questions are being answered at once; try again in a moment"
 	case limit.Quota:
-		err.Code, err.Detail, err.Final = problem.QuotaExceeded, "what may be used in this "+periodOf(e.Limit)+" is used up; "+wait, true
+		err.Code, err.Detail, err.Final = problem.QuotaExceeded, "what may be used in this "+periodOf(e.Limit)+" is used up; try again in "+wait, true
 	default:
-		err.Code, err.Detail = problem.RateLimited, "too many requests in a short time; "+wait
+		err.Code, err.Detail = problem.RateLimited, "too many requests in a short time; try again in "+wait
 	}
 	return err
 }
@@ -202,33 +193,45 @@ func inWords(d time.Duration) string {
 	return ""
 }
 
-// addLimitHeader tells the client how much is left of its limits, if it was refused for one or little is left: the fields
-// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits that others share are not told: those of the
-// chatflow and, to a page with a browser token, those of the key.
+// addLimitHeader tells the client of which of its limits less than a quarter is left, or nothing: the fields RateLimit-Policy and
+// RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits that others share are not told: those of the chatflow and, to a page
+// with a browser token, those of the key.
 func (x *exchange) addLimitHeader(h http.Header) {
 	l := &x.limits
-	if l.n == 0 || !l.verdict.Low && l.verdict.Refused.Reason == limit.None {
+	if !l.low && !l.refused {
 		return
 	}
 	policies, standings := make([]byte, 0, 256), make([]byte, 0, 256) // enough for most, without garbage
-	for _, s := range x.proxy.opts.Limiter.Standings(l.holders(), x.proxy.now()) {
-		if s.Observed || s.Holder == limit.Chatflow || s.Holder == limit.Key && x.question.Page.Token != nil {
+	now := x.proxy.now()
+	for i := range l.holders {
+		if !x.isTold(&l.holders[i]) {
 			continue
 		}
-		if len(policies) > 0 {
-			policies, standings = append(policies, ", "...), append(standings, ", "...)
+		for _, s := range x.proxy.opts.Limiter.Low(l.holders[i:i+1], now) {
+			if len(policies) > 0 {
+				policies, standings = append(policies, ", "...), append(standings, ", "...)
+			}
+			name := whoseLimit(s.Holder, s.Reason, s.Unit, s.Limit)
+			policies, standings = appendPolicy(policies, name, &s), appendStanding(standings, name, &s)
 		}
-		name := whoseLimit(s.Holder, s.Reason, s.Unit, s.Limit)
-		policies, standings = appendPolicy(policies, name, &s), appendStanding(standings, name, &s)
 	}
 	if len(policies) > 0 {
 		h["Ratelimit-Policy"], h["Ratelimit"] = []string{string(policies)}, []string{string(standings)}
 	}
 }
 
-// appendPolicy appends a limit, as RateLimit-Policy has it.
+// isTold reports whether the client is told what is left of a holder's limits.
+func (x *exchange) isTold(h *limit.Holder) bool {
+	shared := h.Kind == limit.Chatflow || h.Kind == limit.Key && x.question.Page.Token != nil
+	return !shared && h.Limits != nil && !h.Limits.Observe
+}
+
+// appendName appends the name of a limit as a string of both fields. It has nothing that would have to be escaped.
+func appendName(b []byte, name string) []byte { return append(append(append(b, '"'), name...), '"') }
+
+// appendPolicy appends what a limit is, as RateLimit-Policy has it.
 func appendPolicy(b []byte, name string, s *limit.Standing) []byte {
-	b = strconv.AppendInt(append(strconv.AppendQuote(b, name), ";q="...), s.N, 10)
+	b = strconv.AppendInt(append(appendName(b, name), ";q="...), s.N, 10)
 	if s.Reason == limit.Concurrent {
 		return append(b, `;qu="concurrent-requests"`...)
 	}
@@ -245,7 +248,7 @@ func appendPolicy(b []byte, name string, s *limit.Standing) []byte {
 
 // appendStanding appends what is left of a limit, as RateLimit has it.
 func appendStanding(b []byte, name string, s *limit.Standing) []byte {
-	b = strconv.AppendInt(append(strconv.AppendQuote(b, name), ";r="...), s.Left, 10)
+	b = strconv.AppendInt(append(appendName(b, name), ";r="...), s.Left, 10)
 	if s.Reason == limit.Concurrent {
 		return b
 	}

@@ -116,28 +116,32 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestLimitHeaders: a client is told what is left of its own limits when it is refused, or little is left; not what is left
-// of those that it shares.
+// TestLimitHeaders: a client is told which of its own limits it exceeds, or of which less than a quarter is left; not what is left
+// of the others, nor of those that it shares.
 func TestLimitHeaders(t *testing.T) {
 	t.Parallel()
-	g, c := limitedGate(t, nil, limitsFile("requests: [5/1m, 100/day], concurrent: 3", "requests: 1000/1h", ""), nil)
+	g, c := limitedGate(t, nil, limitsFile("requests: [5/1m, 6/day], concurrent: 3", "requests: 5/1h", ""), nil)
 	var got [][2]string
-	for range 6 {
+	for n := range 7 {
 		h := g.predict(t, botA, secretA).header
 		got = append(got, [2]string{h.Get("RateLimit-Policy"), h.Get("RateLimit")})
 		c.advance(time.Second)
+		if n == 5 {
+			c.advance(time.Minute)
+		}
 	}
-	const policy = `"key concurrent: 3";q=3;qu="concurrent-requests", "key requests: 5/1m";q=5;w=60, "key requests: 100/day";q=100;w=86400`
+	const rate, quota = `"key requests: 5/1m"`, `"key requests: 6/day"`
 	want := [][2]string{
 		{},
 		{},
 		{}, // 5 s have given nothing back yet
-		{policy, `"key concurrent: 3";r=2, "key requests: 5/1m";r=1;t=9, "key requests: 100/day";r=96;t=43197`},
-		{policy, `"key concurrent: 3";r=2, "key requests: 5/1m";r=0;t=8, "key requests: 100/day";r=95;t=43196`},
-		{policy, `"key concurrent: 3";r=3, "key requests: 5/1m";r=0;t=7, "key requests: 100/day";r=95;t=43195`},
+		{rate + ";q=5;w=60", rate + ";r=1;t=9"},
+		{rate + ";q=5;w=60, " + quota + ";q=6;w=86400", rate + ";r=0;t=8, " + quota + ";r=1;t=43196"},
+		{rate + ";q=5;w=60, " + quota + ";q=6;w=86400", rate + ";r=0;t=7, " + quota + ";r=1;t=43195"}, // refused for the key's
+		{quota + ";q=6;w=86400", quota + ";r=1;t=43134"},                                              // refused for the chatflow's limit
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("RateLimit-Policy and RateLimit of six requests (-want +got):\n%s", diff)
+		t.Errorf("RateLimit-Policy and RateLimit of seven requests (-want +got):\n%s", diff)
 	}
 }
 

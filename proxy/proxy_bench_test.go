@@ -167,7 +167,7 @@ func TestAllocations(t *testing.T) {
 		secret string
 		max    float64
 	}{
-		"forwarded": {benchSecret(77), 69},
+		"forwarded": {benchSecret(77), 68},
 		"refused":   {"fl_nobody-0123456789", 27},
 	} {
 		t.Run(name, func(t *testing.T) {

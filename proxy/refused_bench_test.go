@@ -20,25 +20,31 @@ import (
 )
 
 // BenchmarkRefused has clients that hammer a gate which refuses them, through real sockets: without a key, with an unknown one, and
-// with one that has used up its rate or its quota. They take turns, so that what else the machine does is the same for all. µs/401
-// and the like is the processor time of the process without that of the client's thread, ×401 its ratio to that without a key.
+// with one that has used up its rate, its quota, or one of six limits. They take turns, so that what else the machine does is the
+// same for all. µs/401 and the like is the processor time of the process without that of the client's thread, ×401 its ratio to that
+// without a key.
 func BenchmarkRefused(b *testing.B) {
 	const turn = 200 // requests
 	kinds := []struct {
-		name, secret, limits string
-		status               int
-		time                 time.Duration
-		once                 func() int
+		name, secret  string
+		key, chatflow string // limits
+		status        int
+		time          time.Duration
+		once          func() int
 	}{
 		{name: "missing_key", status: 401},
 		{name: "invalid_key", secret: "fl_nobody-0123456789", status: 401},
-		{name: "rate_limited", secret: benchSecret(77), limits: "requests: 1/744h", status: 429},
-		{name: "quota_exceeded", secret: benchSecret(77), limits: "requests: 1/month", status: 429},
+		{name: "rate_limited", secret: benchSecret(77), key: "requests: 1/744h", status: 429},
+		{name: "quota_exceeded", secret: benchSecret(77), key: "requests: 1/month", status: 429},
+		{
+			name: "six_limits", secret: benchSecret(77), key: "requests: 1/744h, concurrent: 1000",
+			chatflow: "requests: 1000000/1s, concurrent: 1000, per_client: {requests: 1000000/1s, concurrent: 1000}", status: 429,
+		},
 	}
 	for i := range kinds {
 		k := &kinds[i]
 		p := benchGate(b, "http://upstream")
-		p.opts.Store, p.transport = limitedStore(b, k.limits), noUpstream{}
+		p.opts.Store, p.transport = limitedStore(b, k.key, k.chatflow), noUpstream{}
 		gate := httptest.NewServer(p)
 		defer gate.Close()
 		request := benchRequest(k.secret)
@@ -72,14 +78,18 @@ func BenchmarkRefused(b *testing.B) {
 	}
 }
 
-// limitedStore returns the keys of benchGate, of which the one that opens something has these limits.
-func limitedStore(b *testing.B, limits string) *keystore.Store {
+// limitedStore returns the key of benchGate that opens something, with these limits, and those of its chatflow.
+func limitedStore(b *testing.B, key, chatflow string) *keystore.Store {
 	b.Helper()
-	file := fmt.Sprintf("version: 1\nkeys:\n  - id: key-77\n    sha256: %s\n", keystore.DigestOf(benchSecret(77)))
-	if limits != "" {
-		file += "    limits: {" + limits + "}\n"
+	limits := func(l string) string {
+		if l == "" {
+			return ""
+		}
+		return "    limits: {" + l + "}\n"
 	}
-	store, err := keystore.Open(testkit.WriteFile(b, "limited.yaml", file+"chatflows:\n  - {id: "+bubbleBot+", keys: [key-77]}\n"), keystore.Options{})
+	file := fmt.Sprintf("version: 1\nkeys:\n  - id: key-77\n    sha256: %s\n%schatflows:\n  - id: %s\n    keys: [key-77]\n%s",
+		keystore.DigestOf(benchSecret(77)), limits(key), bubbleBot, limits(chatflow))
+	store, err := keystore.Open(testkit.WriteFile(b, "limited.yaml", file), keystore.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func inUse(c *config.Config, keys, id string, s streams) error {
 		fmt.Fprintf(s.err, "the gate at %s does not have key %q, so it cannot say whether it is in use\n", c.Admin, id)
 	case k.OpenRequests > 0:
 		return fmt.Errorf("key %q is in use now, according to the gate at %s: open requests: %d; --force does it nevertheless", id, c.Admin, k.OpenRequests)
-	case k.LastUsed != nil && time.Since(*k.LastUsed) < recently:
+	case !k.LastUsed.IsZero() && time.Since(k.LastUsed) < recently:
 		return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force does it nevertheless", id, k.LastUsed.Format(time.RFC3339), c.Admin)
 	}
 	return nil

@@ -49,7 +49,7 @@ func (cmd *keyListCmd) Run(c *config.Config, s streams) error {
 		{"OWNER", shown(func(k listedKey) bool { return k.Owner != "" }), func(k listedKey) string { return orDash(k.Owner) }},
 		{"NOT BEFORE", true, func(k listedKey) string { return when(k.key.NotBefore()) }},
 		{"NOT AFTER", true, func(k listedKey) string { return when(k.key.NotAfter()) }},
-		{"LAST USED", shown(func(k listedKey) bool { return k.LastUsed != nil }), func(k listedKey) string { return whenever(k.LastUsed) }},
+		{"LAST USED", shown(func(k listedKey) bool { return !k.LastUsed.IsZero() }), func(k listedKey) string { return when(k.LastUsed) }},
 		{"SECRETS", true, func(k listedKey) string { return secretsOf(k.key, time.Now()) }},
 		{"LIMITS", shown(func(k listedKey) bool { return k.Limits != "" }), func(k listedKey) string { return orDash(k.Limits) }},
 		{"OPENS", true, func(k listedKey) string { return few(labels(k.Opens)) }},
@@ -80,9 +80,9 @@ type listedKey struct {
 	File      string           `json:"file,omitempty"` // of a directory of key files
 	Owner     string           `json:"owner,omitempty"`
 	Status    string           `json:"status"`
-	NotBefore *time.Time       `json:"not_before,omitempty"`
-	NotAfter  *time.Time       `json:"not_after,omitempty"`
-	LastUsed  *time.Time       `json:"last_used,omitempty"`
+	NotBefore time.Time        `json:"not_before,omitzero"`
+	NotAfter  time.Time        `json:"not_after,omitzero"`
+	LastUsed  time.Time        `json:"last_used,omitzero"`
 	Secrets   []listedSecret   `json:"secrets"`
 	Limits    string           `json:"limits,omitempty"`
 	From      []netip.Prefix   `json:"from,omitempty"`
@@ -93,10 +93,10 @@ type listedKey struct {
 }
 
 type listedSecret struct {
-	Fingerprint string     `json:"fingerprint"`
-	Status      string     `json:"status"`
-	NotBefore   *time.Time `json:"not_before,omitempty"`
-	NotAfter    *time.Time `json:"not_after,omitempty"`
+	Fingerprint string    `json:"fingerprint"`
+	Status      string    `json:"status"`
+	NotBefore   time.Time `json:"not_before,omitzero"`
+	NotAfter    time.Time `json:"not_after,omitzero"`
 }
 
 type listedChatflow struct {
@@ -115,8 +115,8 @@ func listKeys(s *keystore.Snapshot, used map[string]time.Time, now time.Time) []
 	keys := []listedKey{}
 	for _, k := range s.Keys() {
 		listed := listedKey{
-			ID: k.ID, Owner: k.Owner, Status: k.Validity(now).String(), NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()),
-			LastUsed: optional(used[k.ID]), From: k.From, Groups: k.Groups, Opens: opens[k], key: k,
+			ID: k.ID, Owner: k.Owner, Status: k.Validity(now).String(), NotBefore: k.NotBefore(), NotAfter: k.NotAfter(),
+			LastUsed: used[k.ID], From: k.From, Groups: k.Groups, Opens: opens[k], key: k,
 		}
 		if s.IsDirectory() {
 			listed.File = filepath.Base(k.File())
@@ -136,7 +136,7 @@ func listKeys(s *keystore.Snapshot, used map[string]time.Time, now time.Time) []
 }
 
 func listSecret(s *keystore.Secret, now time.Time) listedSecret {
-	return listedSecret{s.Fingerprint(), s.Validity(now).String(), optional(s.NotBefore()), optional(s.NotAfter())}
+	return listedSecret{s.Fingerprint(), s.Validity(now).String(), s.NotBefore(), s.NotAfter()}
 }
 
 func labels(chatflows []listedChatflow) (all []string) {
@@ -155,10 +155,8 @@ func (c listedChatflow) label() string {
 
 // labelsOf returns the labels of the chatflows that a key is listed for.
 func labelsOf(s *keystore.Snapshot, k *keystore.Key) (all []string) {
-	for _, c := range s.Chatflows() {
-		if c.Lists(k) {
-			all = append(all, c.Label())
-		}
+	for _, c := range s.Listing(k) {
+		all = append(all, c.Label())
 	}
 	return all
 }
@@ -184,8 +182,8 @@ func lastUses(c *config.Config, keys *keystore.Snapshot, s streams) map[string]t
 	}
 	used := map[string]time.Time{}
 	for _, k := range status.Keys {
-		if k.LastUsed != nil {
-			used[k.ID] = *k.LastUsed
+		if !k.LastUsed.IsZero() {
+			used[k.ID] = k.LastUsed
 		}
 	}
 	return used

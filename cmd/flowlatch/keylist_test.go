@@ -23,10 +23,10 @@ func TestListLastUse(t *testing.T) {
 	}
 	used := 0
 	for _, k := range keys {
-		if k.LastUsed != nil {
+		if !k.LastUsed.IsZero() {
 			used++
 		}
-		if (k.ID == "acme-web") != (k.LastUsed != nil) {
+		if (k.ID == "acme-web") == k.LastUsed.IsZero() {
 			t.Errorf("key list says that %s was last used at %v", k.ID, k.LastUsed)
 		}
 	}

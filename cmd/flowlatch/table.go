@@ -41,22 +41,6 @@ func few(names []string) string {
 	return orDash(strings.Join(names, ", "))
 }
 
-// whenever is when for a time that may be missing.
-func whenever(t *time.Time) string {
-	if t == nil {
-		return "-"
-	}
-	return when(*t)
-}
-
-// optional returns nil for a time that is not set.
-func optional(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
 // printJSON prints a value as JSON for people and programs.
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

@@ -7,24 +7,23 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // parseRoutes returns the routes of the settings file, or everything that is wrong in the file.
 func (f *settingsFile) parseRoutes(preset *route.Preset) (routes []*route.Route, err error) {
-	if f.routes != nil {
-		f.Sequence(f.routes, "routes", func(n *yaml.Node) {
-			r := f.route(n)
-			if r == nil {
-				return
-			}
-			if _, err := route.NewTable(slices.Concat(preset.Routes, routes, []*route.Route{r})); err != nil {
-				f.Fault(n, "%v", err)
-				return
-			}
-			routes = append(routes, r)
-		})
-	}
+	f.Sequence(f.routes, "routes", func(n *yaml.Node) {
+		r := f.route(n)
+		if r == nil {
+			return
+		}
+		if _, err := route.NewTable(slices.Concat(preset.Routes, routes, []*route.Route{r})); err != nil {
+			f.Fault(n, "%v", err)
+			return
+		}
+		routes = append(routes, r)
+	})
 	if len(f.Faults) > 0 {
 		f.Faults.Sort()
 		return routes, f.Faults
@@ -32,32 +31,25 @@ func (f *settingsFile) parseRoutes(preset *route.Preset) (routes []*route.Route,
 	return routes, nil
 }
 
+// routeFields are the fields of a route in the file; nil for those that it does not have.
+type routeFields struct {
+	Group, Name, Path, Methods, ID, Websocket *yaml.Node
+}
+
+var inRoute = strictyaml.FieldsOf[routeFields](nil)
+
 // route parses one route, or returns nil after a fault.
 func (f *settingsFile) route(n *yaml.Node) *route.Route {
 	before := len(f.Faults)
-	r := &route.Route{AnyQuery: true}
-	f.Mapping(n, "a route", []string{"group", "name", "path", "methods", "id", "websocket"}, func(name string, n *yaml.Node) bool {
-		switch name {
-		case "group":
-			r.Group, _ = f.Text(n, name)
-		case "name":
-			r.Name, _ = f.Text(n, name)
-		case "path":
-			r.Path, _ = f.Text(n, name)
-		case "methods":
-			f.Sequence(n, name, func(n *yaml.Node) {
-				if method, ok := f.Text(n, "a method"); ok {
-					r.Methods = append(r.Methods, method)
-				}
-			})
-		case "id":
-			r.ID = f.idPattern(n)
-		case "websocket":
-			r.Websocket = f.Bool(n, name)
-		default:
-			return false
+	in, _ := inRoute.Read(&f.Decoder, n, "a route")
+	r := &route.Route{AnyQuery: true, ID: f.idPattern(in.ID), Websocket: f.Bool(in.Websocket, "websocket")}
+	r.Group, _ = f.Text(in.Group, "group")
+	r.Name, _ = f.Text(in.Name, "name")
+	r.Path, _ = f.Text(in.Path, "path")
+	f.Sequence(in.Methods, "methods", func(n *yaml.Node) {
+		if method, ok := f.Text(n, "a method"); ok {
+			r.Methods = append(r.Methods, method)
 		}
-		return true
 	})
 	if len(f.Faults) > before {
 		return nil

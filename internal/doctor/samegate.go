@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"time"
-
-	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
 const adminCheck = "--admin"
@@ -79,9 +77,12 @@ func knowsRefusal(addr, id string) (bool, error) {
 		return false, nil // of a response that was not a refusal
 	}
 	body, err := Ask(addr, "/status?request_id="+url.QueryEscape(id))
+	type refusal struct {
+		RequestID string `json:"request_id"`
+	}
 	var found struct {
 		Generation uint64
-		Refusals   []admin.RefusalStatus
+		Refusals   []refusal
 	}
 	switch {
 	case err != nil:
@@ -89,5 +90,5 @@ func knowsRefusal(addr, id string) (bool, error) {
 	case json.Unmarshal(body, &found) != nil || found.Generation != 0 || found.Refusals == nil:
 		return false, fmt.Errorf("the gate at %s is older than this command, and does not tell which requests it refused; update it", addr)
 	}
-	return slices.ContainsFunc(found.Refusals, func(r admin.RefusalStatus) bool { return r.RequestID == id }), nil
+	return slices.ContainsFunc(found.Refusals, func(r refusal) bool { return r.RequestID == id }), nil
 }

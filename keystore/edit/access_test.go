@@ -150,7 +150,9 @@ func TestEditChatflow(t *testing.T) {
 	yaml := "# Mine.\nversion: 1\nkeys:\n  - id: a\n    sha256: " + digest("a") + "\nchatflows:\n  - id: x # one\n    keys: [a]\n"
 	json := `{"version": 1, "keys": [{"id": "a", "sha256": "` + digest("a") + `"}], "chatflows": [{"id": "x", "keys": ["a"]}]}`
 	add := func(c edit.NewChatflow) func(string, []byte) ([]byte, error) {
-		return func(file string, data []byte) ([]byte, error) { return edit.AddChatflow(file, data, c) }
+		return func(file string, data []byte) ([]byte, error) {
+			return edit.Add(file, data, edit.Additions{Chatflows: []edit.NewChatflow{c}})
+		}
 	}
 	for _, tt := range []struct {
 		name             string
@@ -169,7 +171,7 @@ func TestEditChatflow(t *testing.T) {
 			return edit.UnpublishChatflow(file, data, "x", false)
 		}, "    keys: [a]\n", `["a"]}]}`},
 		{"add a public one and close it", func(file string, data []byte) ([]byte, error) {
-			data, err := edit.AddChatflow(file, data, edit.NewChatflow{ID: "y", Name: "limited", Public: true})
+			data, err := edit.Add(file, data, edit.Additions{Chatflows: []edit.NewChatflow{{ID: "y", Name: "limited", Public: true}}})
 			if err != nil {
 				return nil, err
 			}

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
@@ -32,6 +30,7 @@ func Add(file string, data []byte, a Additions) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.sortOut(old)
 	if err := a.fit(old); err != nil {
 		return nil, err
 	}
@@ -46,9 +45,19 @@ func Add(file string, data []byte, a Additions) ([]byte, error) {
 			e.setField(e.entry("chatflows", id), "name", e.text(name))
 		}
 	})
-	e.appendItems("keys", itemsOf(a.Keys, e.key))
-	e.appendItems("chatflows", itemsOf(a.Chatflows, e.chatflow))
-	return e.result(func(next *keystore.Snapshot) bool { return a.areAll(old, next) })
+	keys, chatflows := itemsOf(a.Keys, NewKey.fields), itemsOf(a.Chatflows, NewChatflow.fields)
+	e.appendItems("keys", keys)
+	e.appendItems("chatflows", chatflows)
+	return e.result(func(file fields) {
+		for _, k := range a.Keys {
+			file.grant(k.ID, k.Chatflows)
+		}
+		for id, name := range a.Names {
+			file.entry("chatflows", id)["name"] = name
+		}
+		file.addItems("keys", keys)
+		file.addItems("chatflows", chatflows)
+	})
 }
 
 // validate checks what is free text before it becomes part of another, where "a, b" would be two IDs.
@@ -64,6 +73,18 @@ func (a *Additions) validate() error {
 		errs = append(errs, keystore.ValidateText("name", name))
 	}
 	return errors.Join(errs...)
+}
+
+// sortOut makes new chatflows of those that keys are to open and the key file does not list.
+func (a *Additions) sortOut(s *keystore.Snapshot) {
+	a.Keys = slices.Clone(a.Keys)
+	for i, k := range a.Keys {
+		var unlisted []string
+		a.Keys[i].Chatflows, unlisted = sortOut(s, k.Chatflows)
+		for _, id := range unlisted {
+			a.Chatflows = append(slices.Clip(a.Chatflows), NewChatflow{ID: id, Keys: []string{k.ID}})
+		}
+	}
 }
 
 // fit returns an error if the key file has a part of the additions, or lacks what they name.
@@ -92,47 +113,6 @@ func (a *Additions) fit(s *keystore.Snapshot) error {
 	return nil
 }
 
-// areAll reports whether the additions are all that differs between old and next.
-func (a *Additions) areAll(old, next *keystore.Snapshot) bool {
-	d := keystore.Compare(old, next)
-	var keys, chatflows []string
-	granted := map[string][]string{}
-	for _, k := range a.Keys {
-		keys = append(keys, k.ID)
-		if !k.is(next.Key(k.ID)) {
-			return false
-		}
-		for _, c := range k.Chatflows {
-			granted[c] = append(granted[c], k.ID)
-		}
-	}
-	for _, c := range a.Chatflows {
-		chatflows = append(chatflows, c.ID)
-		if !c.is(next.Entry(c.ID)) {
-			return false
-		}
-	}
-	changed := map[string]bool{}
-	for id := range granted {
-		changed[id] = true
-	}
-	for id, name := range a.Names {
-		changed[id] = changed[id] || old.Entry(id).Name != name
-	}
-	maps.DeleteFunc(changed, func(_ string, is bool) bool { return !is })
-	for id := range changed {
-		want := *old.Entry(id)
-		if name, ok := a.Names[id]; ok {
-			want.Name = name
-		}
-		if !next.Entry(id).GainedKeys(&want, granted[id]...) {
-			return false
-		}
-	}
-	return slices.Equal(d.KeysAdded, keys) && slices.Equal(d.ChatflowsAdded, chatflows) && len(d.ChatflowsChanged) == len(changed) &&
-		len(d.KeysRemoved)+len(d.KeysChanged)+len(d.ChatflowsRemoved) == 0
-}
-
 // begun returns data, or the beginning of a key file if there is nothing in it.
 func begun(file string, data []byte) []byte {
 	switch {
@@ -144,13 +124,10 @@ func begun(file string, data []byte) []byte {
 	return append(data, "version: 1\n"...)
 }
 
-// itemsOf returns things as items of a list, each given as its fields.
-func itemsOf[T any](things []T, fields func(T) []string) (items [][]string) {
+// itemsOf returns things as items of a list.
+func itemsOf[T any](things []T, fields func(T) []newField) (items [][]newField) {
 	for _, t := range things {
 		items = append(items, fields(t))
 	}
 	return items
 }
-
-// rfc3339 returns a time as the file has it.
-func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -2,9 +2,7 @@ package edit
 
 import (
 	"fmt"
-	"reflect"
 
-	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
@@ -19,44 +17,18 @@ type NewChatflow struct {
 	Forward bool
 }
 
-// AddChatflow is [Add] for a chatflow.
-func AddChatflow(file string, data []byte, c NewChatflow) ([]byte, error) {
-	return Add(file, data, Additions{Chatflows: []NewChatflow{c}})
-}
-
 // NameChatflow is [Add] for the name of a chatflow that is listed.
 func NameChatflow(file string, data []byte, id, name string) ([]byte, error) {
 	return Add(file, data, Additions{Names: map[string]string{id: name}})
 }
 
-// chatflow returns the fields of a chatflow.
-func (e *editor) chatflow(c NewChatflow) []string {
-	fields := []string{e.field("id", e.word(c.ID))}
-	if c.Name != "" {
-		fields = append(fields, e.field("name", e.text(c.Name)))
-	}
-	if len(c.Keys) > 0 {
-		fields = append(fields, e.field("keys", e.list(c.Keys)))
-	}
-	if c.Public {
-		fields = append(fields, e.field("public", "true"))
-	}
+// fields returns the fields of a chatflow in the order in which they are written.
+func (c NewChatflow) fields() []newField {
+	var authorization word
 	if c.Forward {
-		fields = append(fields, e.field("upstream_authorization", e.word("forward")))
+		authorization = "forward"
 	}
-	return fields
-}
-
-// is reports whether a chatflow is as c says.
-func (c *NewChatflow) is(made *keystore.Chatflow) bool {
-	if made == nil {
-		return false
-	}
-	want := keystore.Chatflow{ID: c.ID, Name: c.Name, Public: c.Public}
-	if c.Forward {
-		want.UpstreamAuthorization.Mode = keystore.UpstreamForward
-	}
-	return made.GainedKeys(&want, c.Keys...)
+	return []newField{{"id", word(c.ID)}, {"name", c.Name}, {"keys", c.Keys}, {"public", c.Public}, {"upstream_authorization", authorization}}
 }
 
 // PublishChatflow returns the key file data in which the chatflow id is open to everybody.
@@ -82,9 +54,7 @@ func setPublic(file string, data []byte, id string, public, closes bool) ([]byte
 	if was.Public == public {
 		return data, nil
 	}
-	e, want := newEditor(file, data), *was
-	want.Public = public
-	diff := keystore.Diff{ChatflowsChanged: []string{id}}
+	e, removed := newEditor(file, data), false
 	e.step(func() {
 		entry := e.entry("chatflows", id)
 		_, keys := field(entry, "keys")
@@ -94,13 +64,20 @@ func setPublic(file string, data []byte, id string, public, closes bool) ([]byte
 		case keys != nil && len(strictyaml.Follow(keys).Content) > 0:
 			e.removeField(entry, "public", "false")
 		case closes:
-			diff = keystore.Diff{ChatflowsRemoved: []string{id}}
+			removed = true
 			e.removeEntry("chatflows", id)
 		default:
 			e.err = &NoKeyError{File: file, Chatflows: []string{id}, labels: []string{was.Label()}}
 		}
 	})
-	return e.result(func(next *keystore.Snapshot) bool {
-		return reflect.DeepEqual(keystore.Compare(old, next), diff) && (diff.ChatflowsRemoved != nil || want.Equal(next.Entry(id)))
+	return e.result(func(file fields) {
+		switch {
+		case public:
+			file.entry("chatflows", id)["public"] = "true"
+		case removed:
+			file.removeEntries("chatflows", func(of string, _ fields) bool { return of == id })
+		default:
+			delete(file.entry("chatflows", id), "public")
+		}
 	})
 }

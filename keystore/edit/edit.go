@@ -7,7 +7,6 @@ package edit
 
 import (
 	"fmt"
-	"reflect"
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
@@ -15,18 +14,17 @@ import (
 // DisableKey returns the key file data, nil if there is no file, with the key id disabled. The key stays in the file, so
 // that logs go on to name it and nobody else gets its ID by mistake.
 func DisableKey(file string, data []byte, id string) ([]byte, error) {
-	old, _, err := enabledKey(file, data, id, " already")
-	if err != nil {
+	if _, err := enabledKey(file, data, id, " already"); err != nil {
 		return nil, err
 	}
 	e := newEditor(file, data)
 	e.step(func() { e.setField(e.entry("keys", id), "disabled", "true") })
-	return e.result(func(next *keystore.Snapshot) bool { return isSwitched(id, old, next) })
+	return e.result(func(file fields) { file.entry("keys", id)["disabled"] = "true" })
 }
 
 // EnableKey returns the key file data with the key id enabled, as it was before [DisableKey].
 func EnableKey(file string, data []byte, id string) ([]byte, error) {
-	old, k, err := keyOf(file, data, id)
+	_, k, err := keyOf(file, data, id)
 	if err != nil {
 		return nil, err
 	}
@@ -35,24 +33,16 @@ func EnableKey(file string, data []byte, id string) ([]byte, error) {
 	}
 	e := newEditor(file, data)
 	e.step(func() { e.removeField(e.entry("keys", id), "disabled", "false") })
-	return e.result(func(next *keystore.Snapshot) bool { return isSwitched(id, old, next) })
+	return e.result(func(file fields) { delete(file.entry("keys", id), "disabled") })
 }
 
-// isSwitched reports whether next is old with the key id disabled that was enabled, or the other way round.
-func isSwitched(id string, old, next *keystore.Snapshot) bool {
-	want := *old.Key(id)
-	want.Disabled = !want.Disabled
-	return changesOnly(id, old, next) && want.Equal(next.Key(id))
-}
-
-// enabledKey returns what the key file means, and the key id in it. That it is disabled is an error, which says
-// what follows from that.
-func enabledKey(file string, data []byte, id, ifDisabled string) (*keystore.Snapshot, *keystore.Key, error) {
-	s, k, err := keyOf(file, data, id)
+// enabledKey returns the key id in the key file. That it is disabled is an error, which says what follows from that.
+func enabledKey(file string, data []byte, id, ifDisabled string) (*keystore.Key, error) {
+	_, k, err := keyOf(file, data, id)
 	if err == nil && k.Disabled {
-		return nil, nil, fmt.Errorf("%s:%d: key %q is disabled%s", file, k.Line, id, ifDisabled)
+		return nil, fmt.Errorf("%s:%d: key %q is disabled%s", file, k.Line, id, ifDisabled)
 	}
-	return s, k, err
+	return k, err
 }
 
 // keyOf returns what the key file means, and the key id in it.
@@ -75,9 +65,4 @@ func keyNamed(s *keystore.Snapshot, file, id string) (*keystore.Key, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return k, nil
-}
-
-// changesOnly reports whether old and next differ in the key id and nothing else.
-func changesOnly(id string, old, next *keystore.Snapshot) bool {
-	return reflect.DeepEqual(keystore.Compare(old, next), keystore.Diff{KeysChanged: []string{id}})
 }

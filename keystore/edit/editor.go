@@ -3,6 +3,7 @@ package edit
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -18,6 +19,7 @@ type editor struct {
 	file    string
 	json    bool
 	before  []byte // the file as it was
+	was     fields // what that means; nil before the first step
 	data    []byte
 	newline string // as the file ends its lines
 	lines   []int  // where each line begins in data
@@ -42,6 +44,7 @@ func newEditor(file string, data []byte) *editor {
 		e.newline = "\r\n"
 	}
 	if !e.json && !bytes.HasSuffix(data, []byte("\n")) {
+		e.step(func() {}) // notes what the file means: the line break may become part of a text
 		e.data = slices.Concat(data, []byte(e.newline))
 	}
 	return e
@@ -62,6 +65,9 @@ func (e *editor) step(do func()) {
 		e.readJSON()
 	} else {
 		e.readYAML()
+	}
+	if e.err == nil && e.was == nil {
+		e.was, _ = valueOf(e.root).(fields)
 	}
 	if e.err == nil {
 		do()
@@ -118,8 +124,9 @@ func (e *editor) fail(why string, args ...any) {
 	}
 }
 
-// result returns what came out of all steps, if its meaning is as it should be.
-func (e *editor) result(isAsItShould func(next *keystore.Snapshot) bool) ([]byte, error) {
+// result returns what came out of all steps. change makes of what the file was what it should be now, and nothing else may
+// differ.
+func (e *editor) result(change func(file fields)) ([]byte, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
@@ -127,12 +134,16 @@ func (e *editor) result(isAsItShould func(next *keystore.Snapshot) bool) ([]byte
 	if e.elsewhere {
 		parse = func(file string, _, data []byte) (*keystore.Snapshot, error) { return keystore.ParsePart(file, data) }
 	}
-	next, err := parse(e.file, e.before, e.data)
-	if err != nil {
+	if _, err := parse(e.file, e.before, e.data); err != nil {
 		return nil, fmt.Errorf("the file would not be valid any more, so it is left as it is:\n%w", err)
 	}
-	if !isAsItShould(next) {
-		e.fail("the change would have touched something else")
+	change(e.was)
+	e.step(func() {
+		if !reflect.DeepEqual(valueOf(e.root), any(e.was)) {
+			e.fail("the change would have touched something else")
+		}
+	})
+	if e.err != nil {
 		return nil, e.err
 	}
 	return e.data, nil

@@ -54,10 +54,11 @@ func list(e *editor, old *keystore.Snapshot, id string, chatflows []string) ([]b
 	}
 	listed, added := sortOut(old, chatflows)
 	e.step(func() { e.grant(id, listed) })
-	e.appendItems("chatflows", itemsOf(added, func(c string) []string { return e.chatflow(NewChatflow{ID: c, Keys: []string{id}}) }))
-	return e.result(func(next *keystore.Snapshot) bool {
-		d := keystore.Compare(old, next)
-		return len(d.KeysAdded)+len(d.KeysRemoved)+len(d.KeysChanged) == 0 && isGranted(d, old, next, id, chatflows)
+	items := itemsOf(added, func(c string) []newField { return NewChatflow{ID: c, Keys: []string{id}}.fields() })
+	e.appendItems("chatflows", items)
+	return e.result(func(file fields) {
+		file.grant(id, listed)
+		file.addItems("chatflows", items)
 	})
 }
 
@@ -66,22 +67,6 @@ func (e *editor) grant(key string, chatflows []string) {
 	for _, c := range chatflows {
 		e.addToList(e.entry("chatflows", c), "keys", e.word(key))
 	}
-}
-
-// isGranted reports whether a key is listed for chatflows in next, and d, the difference from old, has nothing else of
-// chatflows.
-func isGranted(d keystore.Diff, old, next *keystore.Snapshot, key string, chatflows []string) bool {
-	for _, id := range slices.Concat(d.ChatflowsAdded, d.ChatflowsChanged) {
-		if !slices.Contains(chatflows, id) || !next.Entry(id).GainedKeys(old.Entry(id), key) {
-			return false
-		}
-	}
-	for _, id := range chatflows {
-		if c := next.Entry(id); c == nil || !c.ListsID(key) {
-			return false
-		}
-	}
-	return len(d.ChatflowsRemoved) == 0
 }
 
 // NoKeyError says that chatflows would list no key, and not be public either: a chatflow that nobody may call is closed by not
@@ -140,12 +125,9 @@ func unlist(e *editor, old *keystore.Snapshot, id string, chatflows []string, cl
 	if errs != nil {
 		return nil, errors.Join(errs...)
 	}
-	closed := e.withdraw(old, id, func(c string) bool { return slices.Contains(chatflows, c) }, closes)
-	return e.result(func(next *keystore.Snapshot) bool {
-		d := keystore.Compare(old, next)
-		return len(d.KeysAdded)+len(d.KeysRemoved)+len(d.KeysChanged) == 0 && isWithdrawn(d, old, next, id, closed) &&
-			len(d.ChatflowsChanged)+len(closed) == len(slices.Compact(slices.Sorted(slices.Values(chatflows))))
-	})
+	from := func(c string) bool { return slices.Contains(chatflows, c) }
+	closed := e.withdraw(old, id, from, closes)
+	return e.result(func(file fields) { file.withdraw(id, from, closed) })
 }
 
 // DeleteKey returns the key file data without the key id, also in the lists of chatflows. For those that list no other key
@@ -156,11 +138,12 @@ func DeleteKey(file string, data []byte, id string, closes bool) ([]byte, error)
 		return nil, err
 	}
 	e := newEditor(file, data)
-	closed := e.withdraw(old, id, func(string) bool { return true }, closes)
+	from := func(string) bool { return true }
+	closed := e.withdraw(old, id, from, closes)
 	e.step(func() { e.removeEntry("keys", id) })
-	return e.result(func(next *keystore.Snapshot) bool {
-		d := keystore.Compare(old, next)
-		return slices.Equal(d.KeysRemoved, []string{id}) && len(d.KeysAdded)+len(d.KeysChanged) == 0 && isWithdrawn(d, old, next, id, closed)
+	return e.result(func(file fields) {
+		file.withdraw(id, from, closed)
+		file.removeEntries("keys", func(of string, _ fields) bool { return of == id })
 	})
 }
 
@@ -207,15 +190,4 @@ func (e *editor) removeEntry(name, id string) {
 	if list, i := e.find(name, id); i >= 0 {
 		e.removeItem(key, list, i)
 	}
-}
-
-// isWithdrawn reports whether d, the difference from old to next, has nothing of chatflows but that a key is not listed any
-// more, and that the closed ones are gone.
-func isWithdrawn(d keystore.Diff, old, next *keystore.Snapshot, key string, closed []string) bool {
-	for _, id := range d.ChatflowsChanged {
-		if !old.Entry(id).GainedKeys(next.Entry(id), key) {
-			return false
-		}
-	}
-	return len(d.ChatflowsAdded) == 0 && slices.Equal(slices.Sorted(slices.Values(d.ChatflowsRemoved)), slices.Sorted(slices.Values(closed)))
 }

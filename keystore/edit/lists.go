@@ -8,15 +8,15 @@ import (
 )
 
 // appendItems adds items, each given as its fields, to the list under name.
-func (e *editor) appendItems(name string, items [][]string) {
+func (e *editor) appendItems(name string, items [][]newField) {
 	if len(items) == 0 {
 		return
 	}
-	e.step(func() { e.appendItem(name, items[0]) }) // into what may not be a list yet
+	e.step(func() { e.appendItem(name, e.write(items[0])) }) // into what may not be a list yet
 	if len(items) > 1 {
 		e.step(func() {
 			for _, item := range items[1:] {
-				e.appendItem(name, item)
+				e.appendItem(name, e.write(item))
 			}
 		})
 	}

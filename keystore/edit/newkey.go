@@ -3,7 +3,6 @@ package edit
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 
@@ -21,27 +20,13 @@ type NewKey struct {
 	Limits *keystore.Limits
 	// Honey says that the key is planted for thieves, and opens nothing.
 	Honey bool
-	// Chatflows are the IDs of the chatflows it opens. [AddKey] adds those that are not listed yet; for [Add] they must be.
+	// Chatflows are the IDs of the chatflows it opens. Those that are not listed yet are added.
 	Chatflows []string
 }
 
 // AddKey is [Add] for a key.
 func AddKey(file string, data []byte, k NewKey) ([]byte, error) {
-	if err := k.validate(); err != nil { // before its IDs become those of chatflows
-		return nil, err
-	}
-	old, err := keystore.ParsePart(file, begun(file, data))
-	if err != nil {
-		return nil, err
-	}
-	a := Additions{}
-	var unlisted []string
-	k.Chatflows, unlisted = sortOut(old, k.Chatflows)
-	for _, id := range unlisted {
-		a.Chatflows = append(a.Chatflows, NewChatflow{ID: id, Keys: []string{k.ID}})
-	}
-	a.Keys = []NewKey{k}
-	return Add(file, data, a)
+	return Add(file, data, Additions{Keys: []NewKey{k}})
 }
 
 func (k *NewKey) validate() error {
@@ -80,26 +65,46 @@ func sortOut(s *keystore.Snapshot, ids []string) (listed, unlisted []string) {
 	return listed, unlisted
 }
 
-// key returns the fields of a key.
-func (e *editor) key(k NewKey) []string {
-	fields := []string{e.field("id", e.word(k.ID)), e.field("sha256", e.word(k.Digest.String()))}
-	add := func(isSet bool, name, value string) {
-		if isSet {
-			fields = append(fields, e.field(name, value))
-		}
+// fields returns the fields of a key in the order in which they are written.
+func (k NewKey) fields() []newField {
+	return []newField{
+		{"id", word(k.ID)},
+		{"sha256", word(k.Digest.String())},
+		{"owner", k.Owner},
+		{"not_before", timeWord(k.NotBefore)},
+		{"not_after", timeWord(k.NotAfter)},
+		{"honey", k.Honey},
+		{"limits", limitFields(k.Limits)},
 	}
-	add(k.Owner != "", "owner", e.text(k.Owner))
-	add(!k.NotBefore.IsZero(), "not_before", e.word(rfc3339(k.NotBefore)))
-	add(!k.NotAfter.IsZero(), "not_after", e.word(rfc3339(k.NotAfter)))
-	add(k.Honey, "honey", "true")
-	if !k.Limits.Empty() {
-		add(true, "limits", e.limits(k.Limits))
-	}
-	return fields
 }
 
-// is reports whether a key is as k says.
-func (k *NewKey) is(made *keystore.Key) bool {
-	return made != nil && made.Secrets()[0].Digest == k.Digest && made.Owner == k.Owner && made.Honey == k.Honey && !made.Disabled &&
-		(k.Limits.Empty() && made.Limits.Empty() || reflect.DeepEqual(made.Limits, k.Limits))
+// timeWord returns a time as the file has it; nothing for the zero time.
+func timeWord(t time.Time) word {
+	if t.IsZero() {
+		return ""
+	}
+	return word(t.UTC().Format(time.RFC3339))
+}
+
+// limitFields returns the fields of limits in the order in which they are written.
+func limitFields(l *keystore.Limits) []newField {
+	if l.Empty() {
+		return nil
+	}
+	amounts := map[keystore.Unit][]string{}
+	for _, r := range l.Rates {
+		amounts[keystore.Requests] = append(amounts[keystore.Requests], r.String())
+	}
+	for _, q := range l.Quotas {
+		amounts[q.Unit] = append(amounts[q.Unit], q.String())
+	}
+	list := []newField{{"requests", amounts[keystore.Requests]}, {"concurrent", l.Concurrent}}
+	if l.Stream > 0 {
+		list = append(list, newField{"stream", word(l.Stream.String())})
+	}
+	list = append(list, newField{"stream_seconds", amounts[keystore.StreamSeconds]}, newField{"bytes", amounts[keystore.Bytes]})
+	if l.Observe {
+		list = append(list, newField{"enforce", literal("false")})
+	}
+	return list
 }

@@ -34,21 +34,26 @@ func PruneSecrets(file string, data []byte, id string, now time.Time) ([]byte, [
 	}
 	e := newEditor(file, data)
 	var pruned []Pruned
-	e.step(func() {
-		for _, k := range keys {
-			expired := expiredSecrets(k, now)
-			for _, i := range expired {
-				pruned = append(pruned, Pruned{k.ID, k.Secrets()[i]})
-			}
-			if len(expired) > 0 {
-				e.removeSecrets(e.entry("keys", k.ID), expired)
-			}
+	gone := map[string][]int{} // the places of those of each key
+	for _, k := range keys {
+		for _, i := range expiredSecrets(k, now) {
+			gone[k.ID] = append(gone[k.ID], i)
+			pruned = append(pruned, Pruned{k.ID, k.Secrets()[i]})
 		}
-	})
-	if e.err == nil && len(pruned) == 0 {
+	}
+	if len(pruned) == 0 {
 		return data, nil, nil
 	}
-	next, err := e.result(func(next *keystore.Snapshot) bool { return isPruned(old, next, pruned) })
+	e.step(func() {
+		for id, places := range gone {
+			e.removeSecrets(e.entry("keys", id), places)
+		}
+	})
+	next, err := e.result(func(file fields) {
+		for id, places := range gone {
+			file.entry("keys", id).remove("secrets", func(i int, _ any) bool { return slices.Contains(places, i) })
+		}
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,35 +77,6 @@ func expiredSecrets(k *keystore.Key, now time.Time) (expired []int) {
 	return expired
 }
 
-// isPruned reports whether the secrets in pruned are all that next lacks of old, and all that differs.
-func isPruned(old, next *keystore.Snapshot, pruned []Pruned) bool {
-	d := keystore.Compare(old, next)
-	changed := d.KeysChanged
-	d.KeysChanged = nil
-	if !d.Empty() {
-		return false
-	}
-	gone := map[keystore.Digest]string{} // the key of each
-	for _, p := range pruned {
-		gone[p.Secret.Digest] = p.Key
-		if !slices.Contains(changed, p.Key) {
-			return false
-		}
-	}
-	for _, id := range changed {
-		was, is := old.Key(id), next.Key(id)
-		left := slices.DeleteFunc(slices.Clone(was.Secrets()), func(s keystore.Secret) bool { return gone[s.Digest] == id })
-		if was.Disabled != is.Disabled || !was.NotBefore().Equal(is.NotBefore()) || !was.OwnNotAfter().Equal(is.OwnNotAfter()) || !slices.EqualFunc(left, is.Secrets(), sameSecret) {
-			return false
-		}
-	}
-	return true
-}
-
-func sameSecret(a, b keystore.Secret) bool {
-	return a.Digest == b.Digest && a.NotBefore().Equal(b.NotBefore()) && a.NotAfter().Equal(b.NotAfter())
-}
-
 // removeSecrets removes secrets from a key's list, of which some stay. places are in order.
 func (e *editor) removeSecrets(key *yaml.Node, places []int) {
 	_, list := field(key, "secrets")
@@ -114,14 +90,11 @@ func (e *editor) removeSecrets(key *yaml.Node, places []int) {
 		for len(places) > 0 && places[0] == end {
 			places, end = places[1:], end+1
 		}
-		switch inLine := inBrackets(list); {
-		case inLine && end < len(items):
-			e.replace(e.begin(items[first]), e.begin(items[end]), "")
-		case inLine:
-			e.replace(e.end(items[first-1]), e.end(items[end-1]), "")
-		default:
-			e.dashIndent(items[first]) // fails if something else stands in the line
-			e.removeLines(e.lines[items[first].Line-1], e.nextLine(items[end-1]))
+		if inBrackets(list) {
+			e.cutFromBrackets(list, first, end-first)
+			continue
 		}
+		e.dashIndent(items[first]) // fails if something else stands in the line
+		e.removeLines(e.lines[items[first].Line-1], e.nextLine(items[end-1]))
 	}
 }

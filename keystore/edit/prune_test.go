@@ -92,7 +92,11 @@ func TestPruneRefused(t *testing.T) {
 	expired := "{sha256: " + digest("a") + ", not_after: 2026-01-01T00:00:00Z}"
 	tail := "chatflows:\n- {id: x, keys: [k]}\n"
 	for name, test := range map[string]struct{ data, id, want string }{
-		"no such key":   {"keys:\n- {id: k, sha256: " + digest("a") + "}\n" + tail, "other", `there is no key "other"`},
+		"no such key": {"keys:\n- {id: k, sha256: " + digest("a") + "}\n" + tail, "other", `there is no key "other"`},
+		"a comment in brackets": {
+			"keys:\n- {id: k, secrets: [" + expired + ", # of Jane\n  {sha256: " + digest("b") + "}]}\n" + tail, "k",
+			"a comment stands between the brackets",
+		},
 		"a shared list": {"keys:\n- {id: k, secrets: &s [" + expired + ", {sha256: " + digest("b") + "}]}\n- {id: o, secrets: *s}\n" + tail, "k", ""},
 		"an alias":      {"keys:\n- {id: o, disabled: true, secrets: [&e {sha256: " + digest("o") + ", not_after: 2026-01-01T00:00:00Z}, {sha256: " + digest("b") + "}]}\n- {id: k, sha256: " + digest("k") + "}\n" + tail, "k", "nothing"},
 	} {

@@ -13,7 +13,7 @@ import (
 // RotateKey returns the key file data with one more secret of the key id. Its other secrets expire
 // at until, unless they expire earlier. file is the name to use in errors.
 func RotateKey(file string, data []byte, id string, digest keystore.Digest, until time.Time) ([]byte, error) {
-	old, key, err := enabledKey(file, data, id, ", so a new secret would not open anything")
+	key, err := enabledKey(file, data, id, ", so a new secret would not open anything")
 	if err != nil {
 		return nil, err
 	}
@@ -25,29 +25,27 @@ func RotateKey(file string, data []byte, id string, digest keystore.Digest, unti
 	}
 	until = until.UTC().Truncate(time.Second)
 	e := newEditor(file, data)
-	secrets := key.Secrets()
-	for i := range secrets {
-		if expiresAfter(until, secrets[i]) {
+	var expiring []int // places of secrets
+	for i, s := range key.Secrets() {
+		if expiresAfter(until, s) {
+			expiring = append(expiring, i)
 			e.step(func() { e.expireSecret(e.entry("keys", id), i, until.Format(time.RFC3339)) })
 		}
 	}
 	e.step(func() { e.addSecret(e.entry("keys", id), digest) })
-	return e.result(func(next *keystore.Snapshot) bool {
-		k := next.Key(id)
-		if !changesOnly(id, old, next) || len(k.Secrets()) != len(secrets)+1 || k.Disabled || !k.NotBefore().Equal(key.NotBefore()) || !k.OwnNotAfter().Equal(key.OwnNotAfter()) {
-			return false
-		}
-		for i, was := range secrets {
-			is, end := k.Secrets()[i], was.NotAfter()
-			if expiresAfter(until, was) {
-				end = until
-			}
-			if was.Digest != is.Digest || !was.NotBefore().Equal(is.NotBefore()) || !is.NotAfter().Equal(end) {
-				return false
+	return e.result(func(file fields) {
+		k := file.entry("keys", id)
+		for _, name := range []string{"sha256", "secret"} { // of a key that has one beside its ID
+			if only := k[name]; only != nil {
+				k.add("secrets", fields{name: only})
+				delete(k, name)
 			}
 		}
-		added := k.Secrets()[len(secrets)]
-		return added.Digest == digest && added.NotBefore().IsZero() && added.NotAfter().IsZero()
+		secrets, _ := k["secrets"].([]any)
+		for _, i := range expiring {
+			secrets[i].(fields)["not_after"] = until.Format(time.RFC3339)
+		}
+		k.add("secrets", fields{"sha256": digest.String()})
 	})
 }
 

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/flowlatch/flowlatch/keystore"
 )
 
 // word returns an ID, a digest or a time as the file writes it: in YAML in quotes only if it would not be text without.
@@ -45,36 +43,4 @@ func (e *editor) list(words []string) string {
 		written = append(written, e.word(w))
 	}
 	return "[" + strings.Join(written, ", ") + "]"
-}
-
-// limits returns limits as the file writes them, in one line.
-func (e *editor) limits(l *keystore.Limits) string {
-	var fields []string
-	var requests []string
-	quotas := map[keystore.Unit][]string{}
-	for _, r := range l.Rates {
-		requests = append(requests, r.String())
-	}
-	for _, q := range l.Quotas {
-		quotas[q.Unit] = append(quotas[q.Unit], q.String())
-	}
-	add := func(name, value string) { fields = append(fields, e.field(name, value)) }
-	if requests = append(requests, quotas[keystore.Requests]...); requests != nil {
-		add("requests", e.list(requests))
-	}
-	if l.Concurrent > 0 {
-		add("concurrent", strconv.Itoa(l.Concurrent))
-	}
-	if l.Stream > 0 {
-		add("stream", e.word(l.Stream.String()))
-	}
-	for _, unit := range []keystore.Unit{keystore.StreamSeconds, keystore.Bytes} {
-		if quotas[unit] != nil {
-			add(unit.String(), e.list(quotas[unit]))
-		}
-	}
-	if l.Observe {
-		add("enforce", "false")
-	}
-	return "{" + strings.Join(fields, ", ") + "}"
 }

@@ -13,7 +13,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Decoder reads the nodes of one document. Its methods record what is wrong, and go on.
+// Decoder reads the nodes of one document. Its methods record what is wrong, and go on. A nil node is a field that is not
+// there: an empty text or list, or false.
 type Decoder struct {
 	// File is the name to use in faults.
 	File string
@@ -73,7 +74,8 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 }
 
 // Quote returns a value of a file for a message. Of a long value it shows only the beginning, because it may be
-// a secret in the wrong place, or very long. What looks like a UUID or a time is shown completely.
+// a secret in the wrong place, or very long. What looks like a UUID, a time or the origin of
+// a web page is shown completely.
 func Quote(v string) string {
 	const secret, shown = 16, 4
 	if len(v) < secret || harmless.MatchString(v) {
@@ -82,7 +84,7 @@ func Quote(v string) string {
 	return strconv.Quote(strings.ToValidUTF8(v[:shown], "") + "…")
 }
 
-var harmless = regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}[0-9 TZ:.+-]{0,30})$`)
+var harmless = regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}[0-9 TZ:.+-]{0,30}|https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?)$`)
 
 // long matches a quoted piece of a file in an error of the YAML library that is long enough for a secret.
 var long = regexp.MustCompile(`(['"` + "`" + `])[^'"` + "`" + `]{16,}['"` + "`" + `]`)
@@ -148,6 +150,9 @@ func (d *Decoder) Mapping(n *yaml.Node, what string, names []string, set func(na
 
 // Sequence calls item for each item of the list n.
 func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
+	if n == nil {
+		return
+	}
 	if Null(n) {
 		d.Fault(n, "%s is empty; leave the line out or list something", what)
 		return
@@ -165,8 +170,11 @@ func (d *Decoder) Sequence(n *yaml.Node, what string, item func(*yaml.Node)) {
 	}
 }
 
-// Text returns the scalar n as it was written.
-func (d *Decoder) Text(n *yaml.Node, what string) (string, bool) {
+// Text returns the scalar n as it was written. ok reports whether there is one.
+func (d *Decoder) Text(n *yaml.Node, what string) (text string, ok bool) {
+	if n == nil {
+		return "", false
+	}
 	if n.Kind != yaml.ScalarNode || Null(n) {
 		d.Fault(n, "%s must be text; this is %s", what, kind(n))
 		return "", false
@@ -176,6 +184,9 @@ func (d *Decoder) Text(n *yaml.Node, what string) (string, bool) {
 
 // Bool returns the scalar n, which must be true or false.
 func (d *Decoder) Bool(n *yaml.Node, what string) bool {
+	if n == nil {
+		return false
+	}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!bool" && (n.Value == "true" || n.Value == "false") {
 		return n.Value == "true"
 	}

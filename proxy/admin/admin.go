@@ -7,17 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/admin/console"
 	"github.com/flowlatch/flowlatch/proxy/admin/signin"
-	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
 // Admin is the handler of the admin listener. Without a token it shows and reloads, and changes nothing; so it belongs on loopback or a network of the
@@ -104,7 +101,7 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if v.requestID != "" {
-		writeJSON(w, http.StatusOK, refusalsResponse{a.refusalStatus(v)})
+		writeJSON(w, http.StatusOK, refusalsResponse{a.refusals(v)})
 		return
 	}
 	show := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serveView(w, r, v) })
@@ -141,16 +138,6 @@ func (a *Admin) serveReady(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	fmt.Fprintln(w, "ok")
-}
-
-func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
-	r, certificates := a.opts.Store.Reload(), a.opts.Certificates.Reload()
-	secrets := a.reloadSecrets()
-	status := http.StatusOK
-	if r.Result == keystore.Failed || secrets.failed() || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == keystore.Failed }) {
-		status = http.StatusUnprocessableEntity
-	}
-	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates), secrets})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -7,6 +7,38 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
+// KeyStatus is one key, without its secrets and their digests.
+type KeyStatus struct {
+	ID        string    `json:"id"`
+	Owner     string    `json:"owner,omitempty"`
+	Status    string    `json:"status"` // as "valid", "disabled", "expired", "not_yet_valid" or "honey"
+	Secrets   int       `json:"secrets"`
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
+	LastUsed  time.Time `json:"last_used,omitzero"` // when it last opened something, or such a request ended
+	// Generation is that of the key file in which the key was added or last changed.
+	Generation uint64 `json:"generation"`
+	// OpenRequests are those that the key opened and that have not ended.
+	OpenRequests int64 `json:"open_requests"`
+	// The counts are of all requests that presented the key, also those that were refused because it is disabled or has
+	// expired.
+	CountStatus
+	// Limits are what it has used of its quotas and of its requests at once. They are left out of a status of many keys.
+	Limits []LimitStatus `json:"limits,omitempty"`
+	// Browser says in one line what browser tokens of the key may do; empty if there are none.
+	Browser string `json:"browser,omitempty"`
+	// SecretUse is when each secret was last used, if the key has more than one.
+	SecretUse []SecretStatus `json:"secret_use,omitempty"`
+}
+
+// SecretStatus is one secret of a key.
+type SecretStatus struct {
+	Fingerprint string    `json:"fingerprint"`
+	NotBefore   time.Time `json:"not_before,omitzero"`
+	NotAfter    time.Time `json:"not_after,omitzero"`
+	LastUsed    time.Time `json:"last_used,omitzero"`
+}
+
 // OneKey is what `GET /status?key=ID` shows. It costs the gate little however many keys it has.
 type OneKey struct {
 	Generation uint64     `json:"generation"`
@@ -34,7 +66,7 @@ func (a *Admin) oneKey(k *keystore.Key, now time.Time) KeyStatus {
 	use := a.proxy.Stats().KeyUse(k.ID)
 	s := KeyStatus{
 		ID: k.ID, Owner: k.Owner, Status: k.Validity(now).String(), Secrets: len(k.Secrets()), Generation: k.Since(),
-		NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()), LastUsed: optional(use.LastUsed),
+		NotBefore: k.NotBefore(), NotAfter: k.NotAfter(), LastUsed: use.LastUsed.UTC(),
 		OpenRequests: use.Open, CountStatus: countStatus(use.Counts),
 	}
 	if k.Browser != nil {
@@ -43,8 +75,8 @@ func (a *Admin) oneKey(k *keystore.Key, now time.Time) KeyStatus {
 	if len(k.Secrets()) > 1 {
 		for _, secret := range k.Secrets() {
 			s.SecretUse = append(s.SecretUse, SecretStatus{
-				Fingerprint: secret.Fingerprint(), NotBefore: optional(secret.NotBefore()), NotAfter: optional(secret.NotAfter()),
-				LastUsed: optional(use.SecretLastUsed(secret.Digest)),
+				Fingerprint: secret.Fingerprint(), NotBefore: secret.NotBefore(), NotAfter: secret.NotAfter(),
+				LastUsed: use.SecretLastUsed(secret.Digest).UTC(),
 			})
 		}
 	}

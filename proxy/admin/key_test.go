@@ -55,7 +55,7 @@ func TestOneKey(t *testing.T) {
 			}
 		}
 		got := *one.Key
-		if used := id == "key-a"; (got.LastUsed != nil) != used || (got.LastRefused != nil) != (want.Refused != nil) {
+		if used := id == "key-a"; got.LastUsed.IsZero() == used || got.LastRefused.IsZero() == (want.Refused != nil) {
 			t.Errorf("%s: last used at %v, last refused at %v, want used %t, refused %t", id, got.LastUsed, got.LastRefused, used, want.Refused != nil)
 		}
 		want.ID, want.Secrets, want.NotAfter = id, 1, got.NotAfter
@@ -106,14 +106,14 @@ func TestSecretUse(t *testing.T) {
 		t.Fatalf("secrets = %+v, want 2", one.Key.SecretUse)
 	}
 	old, current := one.Key.SecretUse[0], one.Key.SecretUse[1]
-	if old.Fingerprint != keystore.DigestOf(secretA).Fingerprint() || old.NotAfter == nil || old.LastUsed == nil {
+	if old.Fingerprint != keystore.DigestOf(secretA).Fingerprint() || old.NotAfter.IsZero() || old.LastUsed.IsZero() {
 		t.Errorf("old secret = %+v, want its fingerprint, its end, and its use before the rotation", old)
 	}
-	if current.Fingerprint != keystore.DigestOf(next).Fingerprint() || current.NotAfter != nil || current.LastUsed != nil {
+	if current.Fingerprint != keystore.DigestOf(next).Fingerprint() || !current.NotAfter.IsZero() || !current.LastUsed.IsZero() {
 		t.Errorf("current secret = %+v, want its fingerprint and no use", current)
 	}
 	g.post(t, predict+botA, next, "")
-	if one, _ = g.key(t, "key-a"); one.Key.SecretUse[1].LastUsed == nil {
+	if one, _ = g.key(t, "key-a"); one.Key.SecretUse[1].LastUsed.IsZero() {
 		t.Errorf("current secret = %+v after its use, want when it was used", one.Key.SecretUse[1])
 	}
 }

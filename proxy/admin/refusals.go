@@ -11,20 +11,6 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
-// RefusalStatus is one request that was refused, could not be served, or was cut.
-type RefusalStatus struct {
-	Time      time.Time    `json:"time"`
-	RequestID string       `json:"request_id"`
-	Client    netip.Addr   `json:"client"`
-	Method    string       `json:"method"`
-	Route     string       `json:"route,omitempty"`
-	Chatflow  string       `json:"chatflow,omitempty"`
-	Key       string       `json:"key,omitempty"`
-	Status    int          `json:"status"`
-	Code      problem.Code `json:"code"`
-	Reason    string       `json:"reason,omitempty"`
-}
-
 // RefusedKeyStatus is a known key that was refused for one reason.
 type RefusedKeyStatus struct {
 	Key    string       `json:"key"`
@@ -36,18 +22,9 @@ type RefusedKeyStatus struct {
 	Client netip.Addr `json:"client"` // of the last request
 }
 
-// UpstreamRefusalStatus is the last request for a chatflow that the gate allowed and the upstream refused.
-type UpstreamRefusalStatus struct {
-	Time     time.Time `json:"time"`
-	Chatflow string    `json:"chatflow,omitempty"`
-	Route    string    `json:"route"`
-	Status   int       `json:"status"`
-	Hint     string    `json:"hint"`
-}
-
 // refusalsResponse is the response to `GET /status?request_id=ID`.
 type refusalsResponse struct {
-	Refusals []RefusalStatus `json:"refusals"`
+	Refusals []*stats.Refusal `json:"refusals"`
 }
 
 const (
@@ -56,18 +33,10 @@ const (
 	refusedKeysTime = time.Hour
 )
 
-// refusalStatus returns the refusals of the view.
-func (a *Admin) refusalStatus(v view) []RefusalStatus {
-	list := []RefusalStatus{}
-	for _, r := range a.proxy.Stats().Refusals() {
-		if len(list) < shownRefusals && v.hasRefusal(r) {
-			list = append(list, RefusalStatus{
-				Time: r.Time.UTC(), RequestID: r.RequestID, Client: r.Client, Method: r.Method, Route: r.Route,
-				Chatflow: r.Chatflow, Key: r.Key, Status: r.Status, Code: r.Code, Reason: r.Reason,
-			})
-		}
-	}
-	return list
+// refusals returns the last refusals that the view lets through.
+func (a *Admin) refusals(v view) []*stats.Refusal {
+	list := slices.DeleteFunc(a.proxy.Stats().Refusals(), func(r *stats.Refusal) bool { return !v.hasRefusal(r) })
+	return list[:min(len(list), shownRefusals)]
 }
 
 func (v view) hasRefusal(r *stats.Refusal) bool {
@@ -77,19 +46,19 @@ func (v view) hasRefusal(r *stats.Refusal) bool {
 	return v.has(r.RequestID) || v.has(r.Key) || v.has(r.Chatflow) || v.has(r.Client.String()) || v.has(string(r.Code))
 }
 
-// upstreamRefusals returns chatflows whose requests the upstream refuses.
-func (a *Admin) upstreamRefusals(s *keystore.Snapshot) []UpstreamRefusalStatus {
-	list := []UpstreamRefusalStatus{}
-	for _, r := range a.proxy.Stats().UpstreamRefusals() {
-		label := ""
-		if c := s.Entry(r.Chatflow); c != nil {
-			label = c.Label()
-		} else if r.Chatflow != "" {
-			continue // it has left the key file
+// upstreamRefusals returns the last requests that the upstream refused, with the labels of their chatflows. Those of chatflows
+// that have left the key file are left out.
+func (a *Admin) upstreamRefusals(s *keystore.Snapshot) []stats.UpstreamRefusal {
+	list := []stats.UpstreamRefusal{}
+	for _, last := range a.proxy.Stats().UpstreamRefusals() {
+		r, c := *last, s.Entry(last.Chatflow)
+		if c == nil && r.Chatflow != "" || len(list) >= shownRefusals {
+			continue
 		}
-		if len(list) < shownRefusals {
-			list = append(list, UpstreamRefusalStatus{Time: r.Time.UTC(), Chatflow: label, Route: r.Route, Status: r.Status, Hint: r.Hint})
+		if c != nil {
+			r.Chatflow = c.Label()
 		}
+		list = append(list, r)
 	}
 	return list
 }
@@ -105,7 +74,7 @@ func (a *Admin) refusedKeys(now time.Time) []RefusedKeyStatus {
 		}
 		i := slices.IndexFunc(list, func(k RefusedKeyStatus) bool { return k.Key == r.Key && k.Code == r.Code && k.Reason == r.Reason })
 		if i < 0 {
-			list = append(list, RefusedKeyStatus{Key: r.Key, Code: r.Code, Reason: r.Reason, Last: r.Time.UTC(), Client: r.Client})
+			list = append(list, RefusedKeyStatus{Key: r.Key, Code: r.Code, Reason: r.Reason, Last: r.Time, Client: r.Client})
 			i = len(list) - 1
 		}
 		list[i].Count++

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
-	"github.com/flowlatch/flowlatch/proxy/admin"
+	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
 // TestRefusals looks for refusals by the request ID that a client got, and by the filter.
@@ -29,7 +29,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	body := g.ask("GET", "/status?request_id="+id, "localhost").Body.Bytes()
-	var found map[string][]admin.RefusalStatus // with nothing else in it
+	var found map[string][]stats.Refusal // with nothing else in it
 	if err := json.Unmarshal(body, &found); err != nil || len(found) != 1 || len(found["refusals"]) != 1 {
 		t.Fatalf("status with a request ID = %s, %v, want one refusal and nothing else", body, err)
 	}

@@ -1,14 +1,9 @@
 package admin
 
 import (
-	"cmp"
-	"fmt"
-	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
-	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/problem"
@@ -47,11 +42,11 @@ type Status struct {
 	Keys           []KeyStatus      `json:"keys"`
 	Chatflows      []ChatflowStatus `json:"chatflows"`
 	// Refusals are the last that the filter lets through, the newest first.
-	Refusals []RefusalStatus `json:"refusals"`
+	Refusals []*stats.Refusal `json:"refusals"`
 	// RefusedKeys are the known keys that were refused in the last hour, the last one first.
 	RefusedKeys []RefusedKeyStatus `json:"refused_keys"`
 	// UpstreamRefusals are chatflows whose allowed requests the upstream refuses, the last one first.
-	UpstreamRefusals []UpstreamRefusalStatus `json:"upstream_refusals"`
+	UpstreamRefusals []stats.UpstreamRefusal `json:"upstream_refusals"`
 	// PublicChatflows are the first of the chatflows that need no key, as logs name them.
 	PublicChatflows []string `json:"public_chatflows"`
 	// Expiring are the first of the valid keys that end within 14 days.
@@ -62,10 +57,10 @@ type Status struct {
 
 // UpstreamStatus is what is known of the upstream.
 type UpstreamStatus struct {
-	URL   string     `json:"url"`
-	Up    *bool      `json:"up"` // null until it was tried
-	Since *time.Time `json:"since,omitempty"`
-	Error string     `json:"error,omitempty"`
+	URL   string    `json:"url"`
+	Up    *bool     `json:"up"` // null until it was tried
+	Since time.Time `json:"since,omitzero"`
+	Error string    `json:"error,omitempty"`
 }
 
 // FileStatus is one key file of a directory; "." is the directory itself.
@@ -79,12 +74,6 @@ type FileStatus struct {
 	Chatflows int `json:"chatflows"`
 }
 
-// ReloadStatus is one reload of the key file.
-type ReloadStatus struct {
-	keystore.Reload
-	Error string `json:"error,omitempty"`
-}
-
 // CertificateStatus is a server or client certificate, or the CAs of a file.
 type CertificateStatus struct {
 	Certificate certificate.Name `json:"certificate"`
@@ -92,38 +81,6 @@ type CertificateStatus struct {
 	// Stale says that the files are invalid and an older certificate stays active, and Fault why.
 	Stale bool   `json:"stale"`
 	Fault string `json:"fault,omitempty"`
-}
-
-// reloadResponse is the response to `POST /-/reload`.
-type reloadResponse struct {
-	ReloadStatus
-	Certificates []certificateReload `json:"certificates,omitempty"`
-	// BrowserSecrets are those of browser tokens, if a file has them.
-	BrowserSecrets *secretsReload `json:"browser_secrets,omitempty"`
-}
-
-// certificateReload is one reload of a certificate.
-type certificateReload struct {
-	Certificate certificate.Name `json:"certificate"`
-	Result      keystore.Result  `json:"result"`
-	Error       string           `json:"error,omitempty"`
-	certificate.Info
-}
-
-// SettingsStatus are the settings by which the gate trusts and refuses, as they are written.
-type SettingsStatus struct {
-	Keys                  string         `json:"keys"`
-	Expose                []string       `json:"expose"`
-	Discovery             string         `json:"discovery"`
-	UpstreamAuthorization string         `json:"upstream_authorization"`
-	PublicURL             string         `json:"public_url,omitempty"`
-	PathPrefix            string         `json:"path_prefix,omitempty"`
-	CORSOrigins           []string       `json:"cors_origins"`
-	TrustedProxies        []netip.Prefix `json:"trusted_proxies"`
-	FailureLimit          string         `json:"failure_limit"`
-	MaxBody               int64          `json:"max_body"`
-	MaxCheckedBody        int64          `json:"max_checked_body"`
-	CutStreamsOnRevoke    bool           `json:"cut_streams_on_revoke"`
 }
 
 // CountStatus is what became of requests since the start.
@@ -134,87 +91,9 @@ type CountStatus struct {
 	// Refused are those that the gate refused or could not serve, by code.
 	Refused     map[problem.Code]uint64 `json:"refused,omitempty"`
 	Streams     int64                   `json:"streams"` // open now
-	LastCall    *time.Time              `json:"last_call,omitempty"`
-	LastRefused *time.Time              `json:"last_refused,omitempty"`
+	LastCall    time.Time               `json:"last_call,omitzero"`
+	LastRefused time.Time               `json:"last_refused,omitzero"`
 }
-
-// KeyCounts counts all keys, and those of each status.
-type KeyCounts struct {
-	Total       int `json:"total"`
-	Valid       int `json:"valid"`
-	Disabled    int `json:"disabled"`
-	NotYetValid int `json:"not_yet_valid"`
-	Expired     int `json:"expired"`
-	Honey       int `json:"honey"`
-	// Expiring are the valid keys that end within 14 days.
-	Expiring int `json:"expiring"`
-	// Matching are those that the filter lets through, of which Keys has the first.
-	Matching int `json:"matching"`
-}
-
-// ChatflowCounts counts all chatflows.
-type ChatflowCounts struct {
-	Total  int `json:"total"`
-	Public int `json:"public"`
-	// Every says that there is an entry "*", and EveryOpenTo how many of its keys are valid now.
-	Every       bool `json:"every"`
-	EveryOpenTo int  `json:"every_open_to"`
-	Matching    int  `json:"matching"`
-}
-
-// ExpiringStatus is a key that expires soon.
-type ExpiringStatus struct {
-	ID       string    `json:"id"`
-	NotAfter time.Time `json:"not_after"`
-}
-
-// KeyStatus is one key, without its secrets and their digests.
-type KeyStatus struct {
-	ID        string     `json:"id"`
-	Owner     string     `json:"owner,omitempty"`
-	Status    string     `json:"status"` // as "valid", "disabled", "expired", "not_yet_valid" or "honey"
-	Secrets   int        `json:"secrets"`
-	NotBefore *time.Time `json:"not_before,omitempty"`
-	NotAfter  *time.Time `json:"not_after,omitempty"`
-	LastUsed  *time.Time `json:"last_used,omitempty"` // when it last opened something, or such a request ended
-	// Generation is that of the key file in which the key was added or last changed.
-	Generation uint64 `json:"generation"`
-	// OpenRequests are those that the key opened and that have not ended.
-	OpenRequests int64 `json:"open_requests"`
-	// The counts are of all requests that presented the key, also those that were refused because it is disabled or has
-	// expired.
-	CountStatus
-	// Limits are what it has used of its quotas and of its requests at once. They are left out of a status of many keys.
-	Limits []LimitStatus `json:"limits,omitempty"`
-	// Browser says in one line what browser tokens of the key may do; empty if there are none.
-	Browser string `json:"browser,omitempty"`
-	// SecretUse is when each secret was last used, if the key has more than one.
-	SecretUse []SecretStatus `json:"secret_use,omitempty"`
-}
-
-// SecretStatus is one secret of a key.
-type SecretStatus struct {
-	Fingerprint string     `json:"fingerprint"`
-	NotBefore   *time.Time `json:"not_before,omitempty"`
-	NotAfter    *time.Time `json:"not_after,omitempty"`
-	LastUsed    *time.Time `json:"last_used,omitempty"`
-}
-
-// ChatflowStatus is one chatflow.
-type ChatflowStatus struct {
-	ID       string   `json:"id"`
-	Name     string   `json:"name,omitempty"`
-	Public   bool     `json:"public"`
-	Keys     []string `json:"keys"`
-	KeyCount int      `json:"key_count"` // more than Keys has, if they were limited
-	// OpenTo are those of its keys that are valid now.
-	OpenTo      []string `json:"open_to"`
-	OpenToCount int      `json:"open_to_count"`
-	CountStatus
-}
-
-// ExpiresSoon is how long before its end a key or a certificate is worth a word, as in the alert rules.
-const ExpiresSoon = 14 * 24 * time.Hour
 
 // Status returns the state of the gate. It holds no secret and no digest.
 func (a *Admin) Status() Status { return a.status(view{}) }
@@ -246,7 +125,7 @@ func (a *Admin) status(v view) Status {
 	}
 	s.Keys, s.Expiring, s.KeyCounts = a.keyStatus(v, snapshot, validAt)
 	s.Chatflows, s.ChatflowCounts = a.chatflowStatus(v, snapshot, validAt)
-	s.Refusals, s.RefusedKeys, s.UpstreamRefusals = a.refusalStatus(v), a.refusedKeys(now), a.upstreamRefusals(snapshot)
+	s.Refusals, s.RefusedKeys, s.UpstreamRefusals = a.refusals(v), a.refusedKeys(now), a.upstreamRefusals(snapshot)
 	s.PublicChatflows = publicChatflows(snapshot)
 	s.Warnings = append(s.Warnings, secretsWarning(o.Tokens)...)
 	return s
@@ -255,14 +134,9 @@ func (a *Admin) status(v view) Status {
 func upstreamStatus(u *url.URL, h proxy.Health) UpstreamStatus {
 	s := UpstreamStatus{URL: u.Redacted()}
 	if h.Known {
-		s.Up, s.Since, s.Error = &h.Up, optional(h.Since), reason(h.Err)
+		s.Up, s.Since, s.Error = &h.Up, h.Since.UTC(), reason(h.Err)
 	}
 	return s
-}
-
-func reloadStatus(r keystore.Reload) ReloadStatus {
-	r.Time = r.Time.UTC()
-	return ReloadStatus{r, reason(r.Err)}
 }
 
 func certificateStatus(all []certificate.Status) (list []CertificateStatus) {
@@ -272,44 +146,11 @@ func certificateStatus(all []certificate.Status) (list []CertificateStatus) {
 	return list
 }
 
-func certificateReloads(all []certificate.Reload) (list []certificateReload) {
-	for _, r := range all {
-		list = append(list, certificateReload{r.Name, r.Result, reason(r.Err), r.New})
-	}
-	return list
-}
-
 func countStatus(c stats.Counts) CountStatus {
 	return CountStatus{
 		Requests: c.Requests, Failed: c.Failed, Refused: c.RefusedByCode(), Streams: c.Streams,
-		LastCall: optional(c.LastRequest), LastRefused: optional(c.LastRefused),
+		LastCall: c.LastRequest.UTC(), LastRefused: c.LastRefused.UTC(),
 	}
-}
-
-// settingsStatus returns the settings of a gate as they are written.
-func settingsStatus(o proxy.Options) SettingsStatus {
-	s := SettingsStatus{
-		Expose: o.Expose, Discovery: "open", UpstreamAuthorization: cmp.Or(o.UpstreamAuthorization.String(), "remove"), PublicURL: o.PublicURL.Redacted(),
-		PathPrefix:  o.PathPrefix,
-		CORSOrigins: append([]string{}, o.CORSOrigins...), TrustedProxies: append([]netip.Prefix{}, o.TrustedProxies...), FailureLimit: "off",
-		MaxBody: o.MaxBody, MaxCheckedBody: o.MaxCheckedBody, CutStreamsOnRevoke: o.CutRevoked,
-	}
-	if o.DiscoveryKeyed {
-		s.Discovery = "keyed"
-	}
-	if o.FailureLimit.Burst > 0 {
-		per := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(o.FailureLimit.Per.String()) // 1m, as people write it, not 1m0s
-		s.FailureLimit = fmt.Sprintf("%d/%s", o.FailureLimit.Burst, per)
-	}
-	return s
-}
-
-func optional(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
 }
 
 func reason(err error) string {

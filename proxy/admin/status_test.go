@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -81,13 +82,13 @@ func TestStatusCounts(t *testing.T) {
 		{"unlisted", s.Unlisted, admin.CountStatus{Requests: 1, Refused: map[problem.Code]uint64{"not_exposed": 1}}},
 		{"all", s.Totals, admin.CountStatus{Requests: 6, Failed: 1, Refused: all}},
 	} {
-		if requested := tt.want.Requests > 0; (tt.got.LastCall != nil) != requested {
+		if requested := tt.want.Requests > 0; tt.got.LastCall.IsZero() == requested {
 			t.Errorf("%s: last call = %v, want one: %t", tt.name, tt.got.LastCall, requested)
 		}
-		if refused := tt.want.Refused != nil; (tt.got.LastRefused != nil) != refused {
+		if refused := tt.want.Refused != nil; tt.got.LastRefused.IsZero() == refused {
 			t.Errorf("%s: last refusal = %v, want one: %t", tt.name, tt.got.LastRefused, refused)
 		}
-		tt.got.LastCall, tt.got.LastRefused = nil, nil
+		tt.got.LastCall, tt.got.LastRefused = time.Time{}, time.Time{}
 		if diff := cmp.Diff(tt.want, tt.got); diff != "" {
 			t.Errorf("counts of %s (-want +got):\n%s", tt.name, diff)
 		}

@@ -82,7 +82,7 @@ func TestStatusView(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"?limit=0": "limit", "?limit=x": "limit", "?limit=-1": "limit", "?keys_by=age": "want one of file, last_used", "?keys_by=--id": "want one of", "?keys_by=-": "want one of", "?chatflows_by=x": "last_call",
+		"?limit=0": "limit", "?limit=x": "limit", "?limit=-1": "limit", "?keys_by=age": "want one of expiry, file", "?keys_by=--id": "want one of", "?keys_by=-": "want one of", "?chatflows_by=x": "last_call",
 		"?filter=" + strings.Repeat("x", 201): "at most 200",
 	} {
 		if w := g.ask("GET", "/status"+query, "localhost"); w.Code != 400 || !strings.Contains(w.Body.String(), want) {

@@ -90,7 +90,8 @@ func (b *Reader) Read(p []byte) (int, error) {
 		b.whole.Store(true)
 		_ = b.conn.SetReadDeadline(time.Time{})
 	case err != nil:
-		b.failure.Store(&err)
+		failure := err // of its own, or each Read would make err on the heap
+		b.failure.Store(&failure)
 	}
 	b.progress.Store(int64(time.Since(b.begun)))
 	b.waiting.Store(false) // after progress, or the wait would count as the upstream's time

@@ -21,19 +21,22 @@ type Set struct {
 	lingering *Lingering
 	full      func(closed, refused int)
 
-	mu       sync.Mutex // guards what follows
-	open     map[net.Conn]*Conn
-	closable list.List // of *Conn, the one that was used last at the end
-	closed   int       // to make room, since full was called
-	refused  int       // new ones, likewise
-	told     time.Time // when full was last called
+	mu      sync.Mutex // guards what follows
+	open    map[net.Conn]*Conn
+	order   list.List     // of the open *Conn: those that may be closed, the one that was used last at the end, held, the others
+	held    *list.Element // in order; has no Conn
+	closed  int           // to make room, since full was called
+	refused int           // new ones, likewise
+	told    time.Time     // when full was last called
 }
 
 // NewSet returns a set of at most limit connections. Those that linger, if lingering is not nil, count and make room before
 // others. full, if it is not nil, is told every 10 s at most that the limit was reached: how many connections were closed
 // to make room, and how many new ones.
 func NewSet(limit int, lingering *Lingering, full func(closed, refused int)) *Set {
-	return &Set{limit: limit, lingering: lingering, full: full, open: map[net.Conn]*Conn{}}
+	s := &Set{limit: limit, lingering: lingering, full: full, open: map[net.Conn]*Conn{}}
+	s.held = s.order.PushBack(nil)
+	return s
 }
 
 // Conn is an open connection. A nil *Conn is one that nobody limits. All methods may be called concurrently.
@@ -42,7 +45,7 @@ type Conn struct {
 	owner      *Set
 	refused    atomic.Int64  // requests on it that were refused, since it was idle
 	forwarding int           // requests on it that are being forwarded; guarded by owner.mu
-	place      *list.Element // in owner.closable; nil while a request is forwarded, and after the end; likewise
+	place      *list.Element // in owner.order; nil after the end; likewise
 }
 
 type connKey struct{}
@@ -69,13 +72,13 @@ func (c *Set) add(conn net.Conn) *Conn {
 	if len(c.open) < c.limit {
 		surplus = nil
 		c.lingering.makeRoom(c.limit - len(c.open) - 1)
-	} else if oldest := c.closable.Front(); oldest != nil {
+	} else if oldest := c.order.Front(); oldest != c.held {
 		surplus = oldest.Value.(*Conn)
 		c.remove(surplus)
 	}
 	if surplus != added {
 		c.open[conn] = added
-		added.place = c.closable.PushBack(added)
+		added.place = c.order.InsertBefore(added, c.held)
 	}
 	closed, refused := c.note(surplus, added)
 	c.mu.Unlock()
@@ -122,8 +125,8 @@ func (c *Set) noteState(conn net.Conn, state http.ConnState) {
 	case state == http.StateClosed:
 		c.remove(found)
 		return
-	case found.place != nil:
-		c.closable.MoveToBack(found.place)
+	case found.forwarding == 0:
+		c.order.MoveBefore(found.place, c.held)
 	}
 	found.refused.Store(0)
 }
@@ -132,7 +135,7 @@ func (c *Set) noteState(conn net.Conn, state http.ConnState) {
 func (c *Set) remove(conn *Conn) {
 	delete(c.open, conn.Conn)
 	if conn.place != nil {
-		c.closable.Remove(conn.place)
+		c.order.Remove(conn.place)
 		conn.place = nil
 	}
 }
@@ -168,8 +171,7 @@ func (c *Conn) Hold() {
 	c.owner.mu.Lock()
 	defer c.owner.mu.Unlock()
 	if c.forwarding++; c.place != nil {
-		c.owner.closable.Remove(c.place)
-		c.place = nil
+		c.owner.order.MoveToBack(c.place)
 	}
 }
 
@@ -184,8 +186,8 @@ func (c *Conn) Release(hijacked bool) {
 	switch {
 	case hijacked:
 		c.owner.remove(c)
-	case c.forwarding == 0 && c.owner.open[c.Conn] == c:
-		c.place = c.owner.closable.PushBack(c)
+	case c.forwarding == 0 && c.place != nil:
+		c.owner.order.MoveBefore(c.place, c.owner.held)
 	}
 }
 

@@ -60,7 +60,7 @@ func (a *account) openElsewhere(within time.Duration, now time.Time) int64 {
 var milli = [keystore.Units]int64{keystore.Requests: 1, keystore.StreamSeconds: 1000, keystore.Bytes: 1}
 
 // enter makes a ready for a request at now under these limits.
-func (a *account) enter(limits *keystore.Limits, r rule, now time.Time) {
+func (a *account) enter(limits *keystore.Limits, r *rule, now time.Time) {
 	a.enterPeriods(now)
 	if a.limits != limits {
 		a.change(limits)
@@ -138,33 +138,49 @@ func (a *account) change(limits *keystore.Limits) {
 	a.limits, a.buckets = limits, buckets
 }
 
-// exceeds returns the limit for this reason that another request would exceed, or none.
-func (a *account) exceeds(reason Reason, r rule, now time.Time) (e Excess) {
+// exceeds returns for how long the limits for this reason let no other request through, zero if they do, and which of them takes
+// so long.
+func (a *account) exceeds(reason Reason, r *rule, now time.Time) (wait time.Duration, which int) {
 	l := a.limits
 	switch {
 	case l == nil:
 	case reason == Concurrent:
 		if most := int64(l.Concurrent); most > 0 && (a.open >= r.rates.of(most) || a.open+a.openElsewhere(r.others, now) >= most) {
-			return Excess{Reason: Concurrent, Limit: strconv.Itoa(l.Concurrent), RetryAfter: time.Second}
+			return time.Second, 0
 		}
 	case reason == Rate:
 		for i, of := range l.Rates {
-			if wait := a.buckets[i].Wait(paceOf(of, r.rates), now.UnixNano()); wait > e.RetryAfter {
-				e = Excess{Reason: Rate, Limit: of.String(), RetryAfter: wait}
+			if until := a.buckets[i].Wait(paceOf(of, r.rates), now.UnixNano()); until > wait {
+				wait, which = until, i
 			}
 		}
 	case reason == Quota:
-		for _, q := range l.Quotas {
-			if until := time.Duration(a.periods[q.Period].end-now.Unix()) * time.Second; a.used(q.Period, int(q.Unit)) >= a.most(q, r) && until > e.RetryAfter {
-				e = Excess{Reason: Quota, Limit: q.String(), Unit: q.Unit, RetryAfter: until}
+		for i, q := range l.Quotas {
+			until := time.Duration(a.periods[q.Period].end-now.Unix()) * time.Second
+			if a.used(q.Period, int(q.Unit)) >= a.most(q, r) && until > wait {
+				wait, which = until, i
 			}
 		}
+	}
+	return wait, which
+}
+
+// excess returns what exceeds found.
+func (a *account) excess(reason Reason, wait time.Duration, which int) Excess {
+	e := Excess{Reason: reason, Holder: a.kind, RetryAfter: wait}
+	switch reason {
+	case Rate:
+		e.Limit = a.limits.Rates[which].String()
+	case Quota:
+		e.Limit, e.Unit = a.limits.Quotas[which].String(), a.limits.Quotas[which].Unit
+	default:
+		e.Limit = strconv.Itoa(a.limits.Concurrent)
 	}
 	return e
 }
 
 // most returns up to which use a quota lets requests through.
-func (a *account) most(q keystore.Quota, r rule) int64 {
+func (a *account) most(q keystore.Quota, r *rule) int64 {
 	most := r.quotas.of(q.N) * milli[q.Unit]
 	if a.others == nil {
 		return most
@@ -174,7 +190,7 @@ func (a *account) most(q keystore.Quota, r rule) int64 {
 }
 
 // begin counts a request, which takes so many places. It reports whether less than a quarter is left of a limit.
-func (a *account) begin(r rule, places int64, now time.Time) (low bool) {
+func (a *account) begin(r *rule, places int64, now time.Time) (low bool) {
 	a.open += places
 	for kind := range a.periods {
 		a.periods[kind].used[keystore.Requests]++
@@ -186,11 +202,11 @@ func (a *account) begin(r rule, places int64, now time.Time) (low bool) {
 	for i, of := range l.Rates {
 		pace := paceOf(of, r.rates)
 		a.buckets[i].Take(pace)
-		low = low || a.buckets[i].left(pace, now.UnixNano())*4 < r.rates.of(of.N)
+		low = low || isLow(a.buckets[i].left(pace, now.UnixNano()), r.rates.of(of.N))
 	}
 	for _, q := range l.Quotas {
 		n := a.most(q, r)
-		low = low || (n-a.used(q.Period, int(q.Unit)))*4 < n
+		low = low || isLow(n-a.used(q.Period, int(q.Unit)), n)
 	}
 	return low && !l.Observe
 }
@@ -203,7 +219,7 @@ func (a *account) refuse() {
 }
 
 // undo takes back what begin counted at a time, in seconds since 1970.
-func (a *account) undo(r rule, places, began int64) {
+func (a *account) undo(r *rule, places, began int64) {
 	a.open -= places
 	a.uncount(began)
 	if a.limits == nil {

@@ -61,10 +61,10 @@ type Excess struct {
 	Reason Reason
 	// Holder is whose limit it is.
 	Holder Kind
-	// Limit is the limit as the key file has it, such as 10/1s.
-	Limit string
 	// Unit is what a quota counts.
 	Unit keystore.Unit
+	// Limit is the limit as the key file has it, such as 10/1s.
+	Limit string
 	// RetryAfter is when another try can succeed, if nobody else uses what is left.
 	RetryAfter time.Duration
 }

@@ -63,15 +63,15 @@ func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 	accounts := g.accounts[:g.n]
 	g.began = now.Unix()
 	for i, a := range accounts {
-		a.enter(holders[i].Limits, r, now)
+		a.enter(holders[i].Limits, &r, now)
 	}
 	for reason := g.firstReason(); reason <= Quota; reason++ {
-		for i, a := range accounts {
-			e := a.exceeds(reason, r, now)
-			if e.Reason == None {
+		for _, a := range accounts {
+			wait, which := a.exceeds(reason, &r, now)
+			if wait == 0 {
 				continue
 			}
-			e.Holder = holders[i].Kind
+			e := a.excess(reason, wait, which)
 			if !a.limits.Observe {
 				for _, a := range accounts {
 					a.refuse()
@@ -84,7 +84,7 @@ func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 		}
 	}
 	for _, a := range accounts {
-		v.Low = a.begin(r, g.places(), now) || v.Low
+		v.Low = a.begin(&r, g.places(), now) || v.Low
 	}
 	return v
 }
@@ -93,7 +93,7 @@ func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 func (g *Grant) undo(r rule, isRefused bool) {
 	for _, a := range g.accounts[:g.n] {
 		a.mu.Lock()
-		a.undo(r, g.places(), g.began)
+		a.undo(&r, g.places(), g.began)
 		if isRefused {
 			a.refuse()
 		}
@@ -121,13 +121,13 @@ func (g *Grant) firstReason() Reason {
 // lock finds the accounts of all holders and locks them. Everybody locks them in the same order, that of their kinds.
 func (l *Local) lock(g *Grant, holders []Holder) {
 	g.n = 0
-	for _, h := range holders {
+	for i := range holders {
 		var a *account
 		for a == nil || a.gone {
 			if a != nil {
 				a.mu.Unlock()
 			}
-			a = l.account(h)
+			a = l.account(&holders[i])
 			a.mu.Lock()
 		}
 		g.accounts[g.n] = a
@@ -141,7 +141,7 @@ func (g *Grant) unlock() {
 	}
 }
 
-func (l *Local) account(h Holder) *account {
+func (l *Local) account(h *Holder) *account {
 	switch h.Kind {
 	case Key:
 		return l.keys.of(h.ID, h)
@@ -203,7 +203,7 @@ type accounts[K comparable] struct {
 }
 
 // of returns the account of a holder, which k stands for.
-func (s *accounts[K]) of(k K, h Holder) *account {
+func (s *accounts[K]) of(k K, h *Holder) *account {
 	s.mu.RLock()
 	a := s.m[k]
 	s.mu.RUnlock()

@@ -2,7 +2,6 @@ package limit
 
 import (
 	"math"
-	"slices"
 	"strconv"
 	"time"
 
@@ -13,62 +12,83 @@ import (
 type Standing struct {
 	Holder Kind
 	Reason Reason
+	Unit   keystore.Unit
+	// Observed says that the limit is not enforced.
+	Observed bool
 	// Limit is the limit as the key file has it.
 	Limit string
-	Unit  keystore.Unit
 	// N is the limit, Left what is left of it.
 	N, Left int64
 	// Window is the time for which N is; zero for a number of requests at once.
 	Window time.Duration
 	// Reset is the time until there is more: for a rate until the next request, for a quota until its period ends.
 	Reset time.Duration
-	// Observed says that the limit is not enforced.
-	Observed bool
 }
 
 // Standings returns how much each holder has used of each of its limits.
-func (l *Local) Standings(holders []Holder, now time.Time) (all []Standing) {
+func (l *Local) Standings(holders []Holder, now time.Time) []Standing {
+	return l.standings(holders, now, false)
+}
+
+// Low returns the same of the limits of which less than a quarter is left, or nothing.
+func (l *Local) Low(holders []Holder, now time.Time) []Standing {
+	return l.standings(holders, now, true)
+}
+
+// Low is as of [Local].
+func (r *Redis) Low(holders []Holder, now time.Time) []Standing {
+	return r.local.Low(holders, now.Add(r.ahead()))
+}
+
+func (l *Local) standings(holders []Holder, now time.Time, lowOnly bool) (all []Standing) {
 	var g Grant
 	l.lock(&g, holders)
 	defer g.unlock()
 	r := l.rule()
 	for i, a := range g.accounts[:g.n] {
-		a.enter(holders[i].Limits, r, now)
-		first := len(all)
-		all = a.standings(all, r, now)
-		for n := range all[first:] {
-			all[first+n].Holder = holders[i].Kind
-		}
+		a.enter(holders[i].Limits, &r, now)
+		all = a.standings(all, &r, now, lowOnly)
 	}
 	return all
 }
 
-func (a *account) standings(all []Standing, r rule, now time.Time) []Standing {
+func (a *account) standings(all []Standing, r *rule, now time.Time, lowOnly bool) []Standing {
 	l := a.limits
 	if l == nil {
 		return all
 	}
-	all = slices.Grow(all, 1+len(l.Rates)+len(l.Quotas))
 	if l.Concurrent > 0 {
 		n := r.rates.of(int64(l.Concurrent))
-		all = append(all, Standing{Reason: Concurrent, Limit: strconv.Itoa(l.Concurrent), N: n, Left: max(n-a.open-a.openElsewhere(math.MaxInt64, now), 0), Observed: l.Observe})
+		left := max(n-a.open-a.openElsewhere(math.MaxInt64, now), 0)
+		if !lowOnly || isLow(left, n) {
+			all = append(all, Standing{Holder: a.kind, Reason: Concurrent, Limit: strconv.Itoa(l.Concurrent), N: n, Left: left, Observed: l.Observe})
+		}
 	}
 	for i, of := range l.Rates {
-		pace, ns := paceOf(of, r.rates), now.UnixNano()
+		pace, n, ns := paceOf(of, r.rates), r.rates.of(of.N), now.UnixNano()
 		left := a.buckets[i].left(pace, ns)
+		if lowOnly && !isLow(left, n) {
+			continue
+		}
 		reset := time.Duration(0)
 		if full := int64(a.buckets[i]) - ns; full > 0 { // the next one comes back when a multiple of every is left
-			reset = time.Duration(full - (r.rates.of(of.N)-left-1)*pace.every)
+			reset = time.Duration(full - (n-left-1)*pace.every)
 		}
-		all = append(all, Standing{Reason: Rate, Limit: of.String(), N: r.rates.of(of.N), Left: left, Window: of.Per, Reset: reset, Observed: l.Observe})
+		all = append(all, Standing{Holder: a.kind, Reason: Rate, Limit: of.String(), N: n, Left: left, Window: of.Per, Reset: reset, Observed: l.Observe})
 	}
 	for _, q := range l.Quotas {
+		n, used := r.quotas.of(q.N), a.used(q.Period, int(q.Unit))
+		if lowOnly && !isLow(n*milli[q.Unit]-used, n*milli[q.Unit]) {
+			continue
+		}
 		end := a.periods[q.Period].end
-		n := r.quotas.of(q.N)
 		all = append(all, Standing{
-			Reason: Quota, Limit: q.String(), Unit: q.Unit, N: n, Left: max(n-a.used(q.Period, int(q.Unit))/milli[q.Unit], 0),
+			Holder: a.kind, Reason: Quota, Limit: q.String(), Unit: q.Unit, N: n, Left: max(n-used/milli[q.Unit], 0),
 			Window: time.Duration(end-a.periods[q.Period].start(q.Period)) * time.Second, Reset: time.Unix(end, 0).Sub(now), Observed: l.Observe,
 		})
 	}
 	return all
 }
+
+// isLow reports whether less than a quarter is left of n.
+func isLow(left, n int64) bool { return left <= 0 || left*4 < n }

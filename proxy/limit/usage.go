@@ -121,7 +121,7 @@ func (l *Local) restore(u Usage) error {
 	if most := max(u.Requests, u.Refused, u.StreamMillis, u.Bytes); most > keystore.MaxCount {
 		return fmt.Errorf("%d is more than can be counted, which is %d", most, int64(keystore.MaxCount))
 	}
-	a := l.account(h)
+	a := l.account(&h)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	earlier, last := periodOf(u, end), &a.periods[period]

@@ -13,16 +13,16 @@ import (
 // Refusal is a request that was refused, could not be served, or was cut, as its log line has it. Nothing in it is chosen
 // freely by the client.
 type Refusal struct {
-	Time      time.Time // when the request ended
-	RequestID string
-	Client    netip.Addr
-	Method    string
-	Route     string // this and the next two are empty where they are not known
-	Chatflow  string // its label
-	Key       string // its ID
-	Status    int
-	Code      problem.Code
-	Reason    string
+	Time      time.Time    `json:"time"` // when the request ended, in UTC
+	RequestID string       `json:"request_id"`
+	Client    netip.Addr   `json:"client"`
+	Method    string       `json:"method"`
+	Route     string       `json:"route,omitempty"`    // this and the next two are empty where they are not known
+	Chatflow  string       `json:"chatflow,omitempty"` // its label
+	Key       string       `json:"key,omitempty"`      // its ID
+	Status    int          `json:"status"`
+	Code      problem.Code `json:"code"`
+	Reason    string       `json:"reason,omitempty"`
 }
 
 // maxRefusals is how many refusals of each kind are remembered.
@@ -50,7 +50,7 @@ func (r *refusals) note(ended *Request) {
 	}
 	l := ended.labels()
 	refusal := &Refusal{
-		Time: ended.Ended, RequestID: ended.ID, Client: ended.Client, Method: ended.Method,
+		Time: ended.Ended.UTC(), RequestID: ended.ID, Client: ended.Client, Method: ended.Method,
 		Route: l.route, Chatflow: l.chatflow, Key: l.key, Status: l.status, Code: ended.Err.Code, Reason: cmp.Or(ended.Err.Reason, ended.Err.Detail),
 	}
 	if ended.Key == nil && !ended.Allowed {

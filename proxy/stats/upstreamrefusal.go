@@ -9,11 +9,11 @@ import (
 // UpstreamRefusal is a request that the gate allowed and the upstream refused, because it wants something of its own, mostly a
 // credential.
 type UpstreamRefusal struct {
-	Time     time.Time // when the request ended
-	Chatflow string    // its ID; empty if the key file does not list it
-	Route    string
-	Status   int
-	Hint     string // what the upstream wants, and what to set
+	Time     time.Time `json:"time"`               // when the request ended, in UTC
+	Chatflow string    `json:"chatflow,omitempty"` // its ID; empty if the key file does not list it
+	Route    string    `json:"route"`
+	Status   int       `json:"status"`
+	Hint     string    `json:"hint"` // what the upstream wants, and what to set
 }
 
 // upstreamRefusal remembers the last such request for one chatflow, until one for the same route succeeds.
@@ -39,7 +39,7 @@ func (u *upstreamRefusal) note(r *Request) (hint string) {
 	if !due && u.last.Load() != nil {
 		return ""
 	}
-	refusal := &UpstreamRefusal{Time: r.Ended, Route: r.Route, Status: r.Status, Hint: r.UpstreamHint()}
+	refusal := &UpstreamRefusal{Time: r.Ended.UTC(), Route: r.Route, Status: r.Status, Hint: r.UpstreamHint()}
 	if r.Chatflow != nil {
 		refusal.Chatflow = r.Chatflow.ID
 	}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -204,25 +205,19 @@ func (f *file) places(r *http.Request) places {
 
 // newKeyPage is the form of a new key, with what was filled in already.
 type newKeyPage struct {
-	ID, Owner, NotAfter                                string
-	Requests, Concurrent, Stream, StreamSeconds, Bytes string
+	Form url.Values
 	chooser
 	places
 }
 
 // HasLimits reports whether a limit was filled in.
 func (p newKeyPage) HasLimits() bool {
-	return p.Requests+p.Concurrent+p.Stream+p.StreamSeconds+p.Bytes != ""
+	return slices.ContainsFunc([]string{"requests", "concurrent", "stream", "stream_seconds", "bytes"}, func(name string) bool { return p.Form.Get(name) != "" })
 }
 
 func (c *Console) newKeyPage(f *file, r *http.Request) (shown, *Problem) {
 	_ = r.ParseForm() // a form that cannot be parsed is empty
-	v := r.PostForm.Get
-	return shown{"new-key.html", "New key", newKeyPage{
-		ID: v("id"), Owner: v("owner"), NotAfter: v("not_after"),
-		Requests: v("requests"), Concurrent: v("concurrent"), Stream: v("stream"), StreamSeconds: v("stream_seconds"), Bytes: v("bytes"),
-		chooser: c.chooser(f, "Chatflows that it opens", r, nil), places: f.places(r),
-	}}, nil
+	return shown{"new-key.html", "New key", newKeyPage{r.PostForm, c.chooser(f, "Chatflows that it opens", r, nil), f.places(r)}}, nil
 }
 
 // chatflowPage is about one chatflow.
@@ -254,19 +249,15 @@ func (c *Console) chatflowPage(f *file, r *http.Request) (shown, *Problem) {
 
 // newChatflowPage is the form of a chatflow to list, with what was filled in already.
 type newChatflowPage struct {
-	ID, Name, Keys string
-	Public         bool
-	Unlisted       []choice // that Flowise has
+	ID       string
+	Form     url.Values
+	Unlisted []choice // that Flowise has
 	places
 }
 
 func (c *Console) newChatflowPage(f *file, r *http.Request) (shown, *Problem) {
 	_ = r.ParseForm() // a form that cannot be parsed is empty
-	v := r.PostForm.Get
-	p := newChatflowPage{ID: v("id"), Name: v("name"), Keys: v("keys"), Public: v("public") == "true", places: f.places(r)}
-	if p.ID == "" {
-		p.ID = r.URL.Query().Get("id")
-	}
+	p := newChatflowPage{ID: cmp.Or(r.PostForm.Get("id"), r.URL.Query().Get("id")), Form: r.PostForm, places: f.places(r)}
 	p.Unlisted, _ = c.unlisted(f, nil)
 	return shown{"new-chatflow.html", "List a chatflow", p}, nil
 }

@@ -20,7 +20,7 @@ type file struct {
 }
 
 // maxFile is the size of the largest key file that is edited here, in bytes, or of all in a directory: some 20,000 keys. An
-// edit takes seventy times as much memory for a moment, which a gate in a small container may not have.
+// edit takes eighty times as much memory for a moment, which a gate in a small container may not have.
 const maxFile = 2 << 20
 
 // read reads the key file, or all of the directory.

@@ -170,10 +170,8 @@ func (c *Console) deleteKey(f *file, id string, ask *Deletion) (change, *Problem
 	}
 	k := f.snapshot.Key(id)
 	var listing []string
-	for _, chatflow := range f.snapshot.Chatflows() {
-		if chatflow.Lists(k) {
-			listing = append(listing, chatflow.ID)
-		}
+	for _, chatflow := range f.snapshot.Listing(k) {
+		listing = append(listing, chatflow.ID)
 	}
 	_, others := f.divide(k.File(), listing)
 	ch.edits = append(unlistings(id, others, ask.Close), ch.edits...) // no file may list a key that is gone

@@ -15,25 +15,25 @@ import (
 
 // Key is a key as the key file has it.
 type Key struct {
-	ID        string     `json:"id"`
-	File      string     `json:"file,omitempty"` // that lists it, in a directory of key files
-	Owner     string     `json:"owner,omitempty"`
-	Status    string     `json:"status"` // valid, disabled, expired, not_yet_valid, honey
-	NotBefore *time.Time `json:"not_before,omitempty"`
-	NotAfter  *time.Time `json:"not_after,omitempty"`
-	Secrets   []Secret   `json:"secrets"`
-	Limits    string     `json:"limits,omitempty"`  // in words
-	Browser   string     `json:"browser,omitempty"` // what its browser tokens may do, in words
+	ID        string    `json:"id"`
+	File      string    `json:"file,omitempty"` // that lists it, in a directory of key files
+	Owner     string    `json:"owner,omitempty"`
+	Status    string    `json:"status"` // valid, disabled, expired, not_yet_valid, honey
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
+	Secrets   []Secret  `json:"secrets"`
+	Limits    string    `json:"limits,omitempty"`  // in words
+	Browser   string    `json:"browser,omitempty"` // what its browser tokens may do, in words
 	// Chatflows are the IDs of those that list the key; "*" stands for all.
-	Chatflows []string   `json:"chatflows"`
-	LastUsed  *time.Time `json:"last_used,omitempty"` // since the start of this gate
+	Chatflows []string  `json:"chatflows"`
+	LastUsed  time.Time `json:"last_used,omitzero"` // since the start of this gate
 }
 
 // Secret is one secret of a key, by its public fingerprint.
 type Secret struct {
-	Fingerprint string     `json:"fingerprint"`
-	NotBefore   *time.Time `json:"not_before,omitempty"`
-	NotAfter    *time.Time `json:"not_after,omitempty"`
+	Fingerprint string    `json:"fingerprint"`
+	NotBefore   time.Time `json:"not_before,omitzero"`
+	NotAfter    time.Time `json:"not_after,omitzero"`
 }
 
 // KeyList is some of the keys, in the order of the key file.
@@ -131,8 +131,8 @@ func (f *file) ownKey(id string) (*keystore.Key, *Problem) {
 
 func (c *Console) key(f *file, k *keystore.Key) Key {
 	shown := Key{
-		ID: k.ID, Owner: k.Owner, Status: k.Validity(c.now()).String(), NotBefore: optional(k.NotBefore()), NotAfter: optional(k.NotAfter()),
-		Secrets: []Secret{}, Chatflows: []string{}, LastUsed: optional(c.proxy.Stats().LastUsed(k.ID)),
+		ID: k.ID, Owner: k.Owner, Status: k.Validity(c.now()).String(), NotBefore: k.NotBefore(), NotAfter: k.NotAfter(),
+		Secrets: []Secret{}, Chatflows: []string{}, LastUsed: c.proxy.Stats().LastUsed(k.ID).UTC(),
 	}
 	if f.snapshot.IsDirectory() {
 		shown.File = filepath.Base(k.File())
@@ -144,20 +144,10 @@ func (c *Console) key(f *file, k *keystore.Key) Key {
 		shown.Browser = k.Browser.String()
 	}
 	for _, s := range k.Secrets() {
-		shown.Secrets = append(shown.Secrets, Secret{s.Fingerprint(), optional(s.NotBefore()), optional(s.NotAfter())})
+		shown.Secrets = append(shown.Secrets, Secret{s.Fingerprint(), s.NotBefore(), s.NotAfter()})
 	}
-	for _, chatflow := range f.snapshot.Chatflows() {
-		if chatflow.Lists(k) {
-			shown.Chatflows = append(shown.Chatflows, chatflow.ID)
-		}
+	for _, chatflow := range f.snapshot.Listing(k) {
+		shown.Chatflows = append(shown.Chatflows, chatflow.ID)
 	}
 	return shown
-}
-
-func optional(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
 }

@@ -126,7 +126,7 @@ func addType(types map[string]reflect.Type, t reflect.Type) {
 // fieldsOf returns the members of a type in JSON, with their types in OpenAPI.
 func fieldsOf(t reflect.Type) map[string]string {
 	kinds := map[string]string{
-		"string": "string", "int": "integer", "uint64": "integer", "bool": "boolean", "*time.Time": "string", "[]string": "arraystring", "json.RawMessage": "object",
+		"string": "string", "int": "integer", "uint64": "integer", "bool": "boolean", "time.Time": "string", "[]string": "arraystring", "json.RawMessage": "object",
 	}
 	fields := map[string]string{}
 	for i := range t.NumField() {
@@ -139,7 +139,7 @@ func fieldsOf(t reflect.Type) map[string]string {
 		if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
 			kind = "array" + f.Type.Elem().Name()
 		}
-		if !strings.Contains(options, "omitempty") {
+		if !strings.Contains(options, "omit") {
 			kind += " required"
 		}
 		fields[name] = kind

@@ -150,9 +150,9 @@ func (c *Console) render(w http.ResponseWriter, status int, name string, v view)
 	_, _ = w.Write(b.Bytes()) // a client that has left cannot be told
 }
 
-func stamp(t *time.Time) string {
-	if t == nil {
+func stamp(t time.Time) string {
+	if t.IsZero() {
 		return "never"
 	}
-	return t.UTC().Format("2006-01-02 15:04")
+	return t.Format("2006-01-02 15:04")
 }

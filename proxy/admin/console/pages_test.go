@@ -86,7 +86,9 @@ func TestPages(t *testing.T) {
 		"not_after=2099-01-01", "requests=1000/1s, 10000/month", "concurrent=4", "stream=", "bytes=2GiB/month")
 	secret := shownSecret.FindString(shown)
 	wantIn(t, "page of the new key", shown, "Key acme is made, and applied (generation 2)", "Jane & <Co>", "until 2099-01-01 00:00", "4 at once", "2GiB/month bytes", "support", botC,
-		`curl -s 'http://127.0.0.1:8080/api/v1/prediction/`, "Authorization: Bearer "+secret, "flowise-sdk", "import requests", "Chatbot.init(")
+		`curl -s 'http://127.0.0.1:8080/api/v1/prediction/`, "Authorization: Bearer "+secret, `-d '{"question": "Hello?"}'`,
+		"baseUrl: 'http://127.0.0.1:8080', apiKey: '"+secret+"'", `headers={"Authorization": "Bearer `+secret+`"}`, "<script type=\"module\">\n  import Chatbot",
+		"chatflowid: '"+botA+"', apiHost: 'http://127.0.0.1:8080'", "Authorization: 'Bearer "+secret+"' } }")
 	if again := b.get(t, "key?id=acme", 200); strings.Contains(again, secret) || strings.Contains(again, "is made") {
 		t.Error("the secret, or what was done, is shown again")
 	}
@@ -165,6 +167,13 @@ func TestFormsRefuse(t *testing.T) {
 			422,
 			[]string{`there is a key "key-a" already`, `value=""><script>`, `value="5/1m"`, botA + `" checked`},
 		},
+		{
+			"every field of a new key", "new-key", "new-key",
+			[]string{"id=key-a", "owner=Zoe", "not_after=2099-02-03", "requests=7/1s", "concurrent=41", "stream=17m", "stream_seconds=77/month", "bytes=5MiB/day"},
+			422,
+			[]string{`value="Zoe"`, `value="2099-02-03"`, `<details open>`, `value="7/1s"`, `value="41"`, `value="17m"`, `value="77/month"`, `value="5MiB/day"`},
+		},
+		{"a public chatflow that is there", "new-chatflow", "new-chatflow", []string{"id=" + botB, "keys=key-a", "public=true"}, 422, []string{`name="public" value="true" checked`, ">key-a</textarea>"}},
 		{"no number", "new-key", "new-key", []string{"id=x", "concurrent=many"}, 400, []string{"want a number"}},
 		{"a limit that is none", "new-key", "new-key", []string{"id=x", "requests=often"}, 422, []string{"often"}},
 		{"an ID that cannot be", "new-key", "new-key", []string{"id=<b>x</b>"}, 422, []string{"key ID"}},

@@ -1,0 +1,44 @@
+package admin
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/flowlatch/flowlatch/proxy"
+)
+
+// SettingsStatus are the settings by which the gate trusts and refuses, as they are written.
+type SettingsStatus struct {
+	Keys                  string         `json:"keys"`
+	Expose                []string       `json:"expose"`
+	Discovery             string         `json:"discovery"`
+	UpstreamAuthorization string         `json:"upstream_authorization"`
+	PublicURL             string         `json:"public_url,omitempty"`
+	PathPrefix            string         `json:"path_prefix,omitempty"`
+	CORSOrigins           []string       `json:"cors_origins"`
+	TrustedProxies        []netip.Prefix `json:"trusted_proxies"`
+	FailureLimit          string         `json:"failure_limit"`
+	MaxBody               int64          `json:"max_body"`
+	MaxCheckedBody        int64          `json:"max_checked_body"`
+	CutStreamsOnRevoke    bool           `json:"cut_streams_on_revoke"`
+}
+
+// settingsStatus returns the settings of a gate as they are written.
+func settingsStatus(o proxy.Options) SettingsStatus {
+	s := SettingsStatus{
+		Expose: o.Expose, Discovery: "open", UpstreamAuthorization: cmp.Or(o.UpstreamAuthorization.String(), "remove"), PublicURL: o.PublicURL.Redacted(),
+		PathPrefix:  o.PathPrefix,
+		CORSOrigins: append([]string{}, o.CORSOrigins...), TrustedProxies: append([]netip.Prefix{}, o.TrustedProxies...), FailureLimit: "off",
+		MaxBody: o.MaxBody, MaxCheckedBody: o.MaxCheckedBody, CutStreamsOnRevoke: o.CutRevoked,
+	}
+	if o.DiscoveryKeyed {
+		s.Discovery = "keyed"
+	}
+	if o.FailureLimit.Burst > 0 {
+		per := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(o.FailureLimit.Per.String()) // 1m, as people write it, not 1m0s
+		s.FailureLimit = fmt.Sprintf("%d/%s", o.FailureLimit.Burst, per)
+	}
+	return s
+}
