@@ -46,6 +46,7 @@ const (
 	syncEvery      = 50 * time.Millisecond  // after which what was used is written
 	placeEvery     = 5 * time.Millisecond   // after which it is if a place has come free, so that there are few calls under load
 	runTimeout     = 2 * probeEvery         // of calls that no request waits for
+	silence        = time.Second            // after which a connection is given up: only after it is known that Redis is gone
 	hearEvery      = time.Second            // how often it is asked what other gates have open, where they had some
 
 	defaultLease  = 30 * time.Second
@@ -60,7 +61,7 @@ type Redis struct {
 	options        RedisOptions
 	lease, timeout time.Duration
 	forget         time.Duration
-	replyTimeout   time.Duration // after which a connection is given up, and of calls that no request waits for
+	replyTimeout   time.Duration // of calls that no request waits for
 
 	pipeline *pipeline
 	deadline deadline               // of requests

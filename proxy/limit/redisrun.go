@@ -38,7 +38,7 @@ func (r *Redis) Run(ctx context.Context, url *RedisURL) {
 	defer pipeline.Wait()
 	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
 	defer disconnect()
-	s := &servers{url: url, timeout: r.replyTimeout, scripts: []*redis.Script{r.admit, r.keep, r.gates, r.sum}}
+	s := &servers{url: url, timeout: max(silence, r.timeout), scripts: []*redis.Script{r.admit, r.keep, r.gates, r.sum}}
 	pipeline.Go(func() {
 		r.pipeline.run(connected, func(ctx context.Context) (redis.Conn, error) {
 			c, err := s.connect(ctx)
