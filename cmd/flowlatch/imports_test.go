@@ -111,7 +111,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		"proxy/limit": {
 			own:   []string{"keystore", "keystore/edit", "keystore/watch"},
 			avoid: []string{"net/http"},
-			only:  []string{"github.com/redis/rueidis", "github.com/go-json-experiment/json/jsontext"},
+			only:  []string{"github.com/gomodule/redigo/redis", "github.com/go-json-experiment/json/jsontext"},
 		},
 		"proxy/route": {
 			own:   []string{"proxy/problem", "keystore", "keystore/origin"},

@@ -15,7 +15,7 @@ import (
 
 // openLimiter returns what counts limits and usage, and what has to run meanwhile until its context is done.
 func openLimiter(c *config.Config, log zerolog.Logger) (l proxy.Limiter, run []func(context.Context), err error) {
-	if c.LimitsRedis.InitAddress != nil {
+	if c.LimitsRedis != nil {
 		r := limit.NewRedis(limit.RedisOptions{Fallback: c.LimitsFallback, Changed: func(err error) { logRedis(c, log, err) }})
 		return r, []func(context.Context){func(ctx context.Context) { r.Run(ctx, c.LimitsRedis) }}, nil
 	}

@@ -20,7 +20,7 @@ func secretsReadByEveryone(c *config.Config) (warnings []string) {
 		switch {
 		case s.Name == "config":
 			settings = s.Value
-		case s.Name == "limits-redis" && c.LimitsRedis.Password != "" && strings.HasPrefix(s.Place, settings+":"):
+		case s.Name == "limits-redis" && c.LimitsRedis.HasPassword() && strings.HasPrefix(s.Place, settings+":"):
 			path = settings
 		}
 		if path == "" {

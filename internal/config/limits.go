@@ -5,14 +5,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/redis/rueidis"
-
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
 // Limits are the settings of what counts limits and usage.
 type Limits struct {
-	LimitsRedis    rueidis.ClientOption // without an InitAddress, none
+	LimitsRedis    *limit.RedisURL // nil for none
 	LimitsReplicas Replicas
 	LimitsFallback limit.Fallback
 	UsageFile      string // empty for none
@@ -47,9 +45,9 @@ func replicas(text string) (r Replicas, err error) {
 	return r, nil
 }
 
-func redisURL(text string) (o rueidis.ClientOption, err error) {
+func redisURL(text string) (*limit.RedisURL, error) {
 	if text == "" {
-		return o, nil
+		return nil, nil
 	}
 	return limit.ParseRedisURL(text)
 }
@@ -69,7 +67,7 @@ func (c *Config) checkLimits() (errs []error) {
 	fault := func(name, text string) {
 		errs = append(errs, fmt.Errorf("%s: %s", c.place(name), text))
 	}
-	redis := c.LimitsRedis.InitAddress != nil
+	redis := c.LimitsRedis != nil
 	if redis && c.LimitsReplicas != (Replicas{}) {
 		fault("limits-replicas", "with --limits-redis, Redis knows how many replicas there are; leave one of the two out")
 	}

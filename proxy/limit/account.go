@@ -35,6 +35,7 @@ type others struct {
 	used   [keystore.Periods][counts]int64
 	kept   [keystore.Periods][counts]int64 // what Redis had of this gate then
 	heard  int64                           // the sequence of what was heard last
+	listed int64                           // the end of the last month of which Redis knows that the account has used something in it
 	shown  int64                           // the sequence of the last call by which they may see requests open here; 0 for none
 }
 

@@ -1,7 +1,7 @@
 -- Counts one request against all its limits, or against none of them if it exceeds one that is enforced.
 --
--- KEYS has the gates (see gates.lua), then one counter a check. ARGV: this gate, its lease in microseconds, then six words
--- for each check, with spaces between them:
+-- KEYS has the gates (see gates.lua), then one counter a check. ARGV: this gate, its lease in microseconds, and a line of six
+-- words for each check:
 --   kind      c: requests at once; q: a quota; r: a rate
 --   limit     what all gates together may have; of a rate, the microseconds of a burst
 --   value     what this gate has, with this request; of a rate, the microseconds from one request to the next
@@ -25,11 +25,13 @@ if redis.call('HEXISTS', KEYS[1], me) == 0 then return {now} end
 
 local function whole(n) return string.format('%.0f', n) end
 
+local expires = whole(now + lease)
 local checks = #KEYS - 1
 local words = {}
+local line = string.gmatch(ARGV[3], '(%a) (%d+) (%d+) (%d+) (%d+) (%d)\n')
 for i = 1, checks do
   local key, wait = KEYS[i + 1], 0
-  local kind, limit, mine, sequence, forget, enforced = string.match(ARGV[i + 2], '^(%a) (%d+) (%d+) (%d+) (%d+) (%d)$')
+  local kind, limit, mine, sequence, forget, enforced = line()
   words[i] = {kind = kind, value = mine, sequence = sequence, forget = forget}
   if kind == 'r' then
     local burst, every = tonumber(limit), tonumber(mine)
@@ -40,13 +42,13 @@ for i = 1, checks do
     at[i] = 0
     local all = redis.call('HGETALL', key)
     for j = 1, #all, 2 do
-      local value, _, expires = string.match(all[j + 1], '^(%d+) (%d+) (%d+)$')
-      if all[j] ~= me then
-        if kind == 'c' and tonumber(expires) <= now then
-          redis.call('HDEL', key, all[j])
-        else
-          at[i] = at[i] + tonumber(value)
-        end
+      local value, latest, expires = string.match(all[j + 1], '^(%d+) (%d+) (%d+)$')
+      if all[j] == me then
+        words[i].was = tonumber(latest)
+      elseif kind == 'c' and tonumber(expires) <= now then
+        redis.call('HDEL', key, all[j])
+      else
+        at[i] = at[i] + tonumber(value)
       end
     end
     exceeded[i] = at[i] + tonumber(mine) > tonumber(limit)
@@ -58,13 +60,12 @@ end
 for i = 1, refused == 0 and checks or 0 do
   local key, w = KEYS[i + 1], words[i]
   if w.kind ~= 'r' then
-    local was = redis.call('HGET', key, me)
-    if not was or tonumber(string.match(was, '^%d+ (%d+)')) < tonumber(w.sequence) then
-      redis.call('HSET', key, me, w.value .. ' ' .. w.sequence .. ' ' .. whole(now + lease))
+    if not w.was or w.was < tonumber(w.sequence) then
+      redis.call('HSET', key, me, w.value .. ' ' .. w.sequence .. ' ' .. expires)
     end
     if w.kind == 'c' then
       redis.call('PEXPIRE', key, whole(lease / 1000))
-    else
+    elseif not w.was then
       redis.call('PEXPIREAT', key, w.forget)
     end
   elseif not exceeded[i] then

@@ -1,7 +1,7 @@
 -- Writes what this gate has, and renews its lease on it.
 --
--- KEYS has the gates (see gates.lua), then counters. ARGV: this gate, its lease in microseconds, then four words for each
--- counter, with spaces between them: kind, value, sequence and forget, as in admit.lua. Of kind i it is no counter but a set, which gets value.
+-- KEYS has the gates (see gates.lua), then counters. ARGV: this gate, its lease in microseconds, and a line of four words
+-- for each counter: kind, value, sequence and forget, as in admit.lua. Of kind i it is no counter but a set, which gets value.
 --
 -- What gates that are gone have of a quota is put together in the field gone, or each start of a gate would leave a field.
 --
@@ -16,14 +16,16 @@ if redis.call('HEXISTS', KEYS[1], me) == 0 then return reply end
 
 local function whole(n) return string.format('%.0f', n) end
 
+local line = string.gmatch(ARGV[3], '(%a) (%S+) (%d+) (%d+)\n')
+
 for i = 1, #KEYS - 1 do
   local key = KEYS[i + 1]
-  local kind, mine, latest, forget = string.match(ARGV[i + 2], '^(%a) (%S+) (%d+) (%d+)$')
-  local sum = 0
+  local kind, mine, latest, forget = line()
+  local sum, was = 0, -1
   if kind == 'i' then
     redis.call('SADD', key, mine)
   else
-    local was, gone, dead = -1, 0, {}
+    local gone, dead = 0, {}
     local all = redis.call('HGETALL', key)
     for j = 1, #all, 2 do
       local value, sequence, expires = string.match(all[j + 1], '^(%d+) (%d+) (%d+)$')
@@ -53,7 +55,7 @@ for i = 1, #KEYS - 1 do
   end
   if kind == 'c' then
     redis.call('PEXPIRE', key, whole(lease / 1000))
-  else
+  elseif was < 0 then
     redis.call('PEXPIREAT', key, forget)
   end
   reply[1 + i] = sum

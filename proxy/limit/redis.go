@@ -3,16 +3,13 @@ package limit
 import (
 	"cmp"
 	_ "embed"
-	"errors"
-	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/rueidis"
+	"github.com/gomodule/redigo/redis"
 )
 
 // Fallback is what holds while Redis does not answer.
@@ -49,6 +46,7 @@ const (
 	syncEvery      = 50 * time.Millisecond  // after which what was used is written
 	placeEvery     = 5 * time.Millisecond   // after which it is if a place has come free, so that there are few calls under load
 	runTimeout     = 2 * probeEvery         // of calls that no request waits for
+	silence        = time.Second            // after which a connection is given up: only after it is known that Redis is gone
 	hearEvery      = time.Second            // how often it is asked what other gates have open, where they had some
 
 	defaultLease  = 30 * time.Second
@@ -63,23 +61,24 @@ type Redis struct {
 	options        RedisOptions
 	lease, timeout time.Duration
 	forget         time.Duration
+	replyTimeout   time.Duration // of calls that no request waits for
 
-	client atomic.Pointer[rueidis.Client] // nil until there is a connection
-	name   atomic.Pointer[string]         // of this gate in Redis; another one after each start
-	up     atomic.Bool
-	told   atomic.Pointer[bool] // what Changed was last told; nil at first
-	last   atomic.Int64         // when Redis last answered, in nanoseconds since 1970
-	offset atomic.Int64         // what its clock is ahead, in nanoseconds
+	pipeline *pipeline
+	deadline deadline               // of requests
+	name     atomic.Pointer[string] // of this gate in Redis; another one after each start
+	up       atomic.Bool
+	told     atomic.Pointer[bool] // what Changed was last told; nil at first
+	last     atomic.Int64         // when Redis last answered, in nanoseconds since 1970
+	offset   atomic.Int64         // what its clock is ahead, in nanoseconds
 
 	sequence atomic.Int64 // of what is written: what is newer has a higher number
 	share    atomic.Pointer[Share]
 
-	admit, keep, gates *rueidis.Lua
-	calls              chan struct{} // has one for each call of a request that is under way
-	ended              chan struct{} // has one if a place has come free since all was written
+	admit, keep, gates, sum *redis.Script
+	ended                   chan struct{} // has one if a place has come free since all was written
 
 	mu    sync.Mutex
-	dirty map[*account]struct{} // what has to be written; guarded by mu
+	dirty map[*account]bool // what has to be written, and whether all of it, or what has changed; guarded by mu
 
 	membership // used by Run alone
 }
@@ -91,34 +90,25 @@ var (
 	keepScript string
 	//go:embed gates.lua
 	gatesScript string
+	//go:embed sum.lua
+	sumScript string
 )
 
 // NewRedis returns a Redis, which decides alone until [Redis.Run] has connected it.
 func NewRedis(o RedisOptions) *Redis {
 	r := &Redis{
 		options: o, lease: cmp.Or(o.Lease, defaultLease), timeout: cmp.Or(o.Timeout, defaultTimeout), forget: cmp.Or(o.Forget, defaultForget),
-		admit: rueidis.NewLuaScript(admitScript), keep: rueidis.NewLuaScript(keepScript), gates: rueidis.NewLuaScript(gatesScript),
-		calls: make(chan struct{}, maxCalls), ended: make(chan struct{}, 1), dirty: map[*account]struct{}{},
+		replyTimeout: max(runTimeout, o.Timeout),
+		admit:        script(admitScript), keep: script(keepScript), gates: script(gatesScript), sum: script(sumScript),
+		pipeline: newPipeline(), ended: make(chan struct{}, 1), dirty: map[*account]bool{},
 	}
 	r.rename()
 	r.local.keys.shared, r.local.chatflows.shared, r.local.clients.shared, r.local.users.shared = true, true, true, true
 	return r
 }
 
-// ParseRedisURL returns how to reach a Redis: redis://, rediss:// for TLS, or unix://, with user, password and database
-// where there are any. The error does not repeat the URL, in which there may be a password.
-func ParseRedisURL(url string) (rueidis.ClientOption, error) {
-	o, err := rueidis.ParseURL(url)
-	if err != nil || !strings.Contains(url, "://") { // redis:6379 has no host, and would be localhost
-		return o, errors.New("not the URL of a Redis, such as redis://:password@host:6379/0, rediss://host:6379 or unix:///path/to/socket")
-	}
-	o.DisableCache = true // it needs CLIENT TRACKING, which some servers lack
-	o.DisableRetry = true
-	o.Dialer = net.Dialer{Timeout: time.Second}
-	o.ConnWriteTimeout = time.Second
-	o.ClientName = "flowlatch"
-	return o, nil
-}
+// script returns a script whose calls say how many keys they have.
+func script(source string) *redis.Script { return redis.NewScript(-1, source) }
 
 // Begin is as of [Local].
 func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
@@ -137,7 +127,7 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 	reply, err := r.ask(c)
 	if err != nil {
 		r.failed(err)
-		r.touchGrant(g) // the call may have counted
+		r.touchGrant(g, true) // the call may have counted
 		g.undo(rule{}, false)
 		if e := unconfirmed(g, holders); e.Reason != None && r.up.Load() && r.options.Fallback != Whole {
 			return Verdict{Refused: e}
@@ -145,7 +135,7 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 		return r.alone(g, holders, now)
 	}
 	if reply.refused != nil {
-		r.touchGrant(g)
+		r.touchGrant(g, false)
 		g.undo(rule{}, true)
 		v = Verdict{Refused: reply.refused.excess(reply.retry, now)}
 	} else if reply.observed != nil && v.Observed.Reason == None {
@@ -196,7 +186,7 @@ func (r *Redis) End(g *Grant, u Use) {
 	if !r.up.Load() {
 		return // all is written when Redis answers again; until then, accounts that were dropped must not be kept
 	}
-	r.touchGrant(&ended)
+	r.touchGrant(&ended, u.Unsent)
 	if frees && r.Share().Count > 1 { // somebody may wait for the place at another gate
 		select {
 		case r.ended <- struct{}{}:
@@ -205,12 +195,13 @@ func (r *Redis) End(g *Grant, u Use) {
 	}
 }
 
-// touchGrant notes that the accounts of a grant have to be written.
-func (r *Redis) touchGrant(g *Grant) {
+// touchGrant notes that what has changed of the accounts of a grant has to be written. It has to be all of them if something
+// was taken back: Redis may have more by now than it was heard to have.
+func (r *Redis) touchGrant(g *Grant, all bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, a := range g.accounts[:g.n] {
-		r.dirty[a] = struct{}{}
+		r.dirty[a] = r.dirty[a] || all
 	}
 }
 

@@ -3,7 +3,6 @@ package limit_test
 import (
 	"context"
 	crand "crypto/rand"
-	"errors"
 	"io"
 	"net"
 	"sync"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/redis/rueidis"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
@@ -25,25 +23,34 @@ type gate struct {
 	*limit.Redis
 	end     func() // and waits until it has
 	changes atomic.Int64
+	told    atomic.Pointer[error] // the last one
 }
 
 func startGate(t testing.TB, socket string, options limit.RedisOptions) *gate {
 	t.Helper()
-	o, err := limit.ParseRedisURL("unix://" + socket)
+	return runGate(t, parseURL(t, "unix://"+socket), options)
+}
+
+func parseURL(t testing.TB, url string) *limit.RedisURL {
+	t.Helper()
+	u, err := limit.ParseRedisURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return runGate(t, o, options)
+	return u
 }
 
-func runGate(t testing.TB, o rueidis.ClientOption, options limit.RedisOptions) *gate {
+func runGate(t testing.TB, url *limit.RedisURL, options limit.RedisOptions) *gate {
 	t.Helper()
 	g := &gate{}
-	options.Changed = func(error) { g.changes.Add(1) }
+	options.Changed = func(err error) {
+		g.told.Store(&err)
+		g.changes.Add(1)
+	}
 	g.Redis = limit.NewRedis(options)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); g.Run(ctx, o) }()
+	go func() { defer close(done); g.Run(ctx, url) }()
 	g.end = func() { stop(); <-done }
 	t.Cleanup(g.end)
 	return g
@@ -128,10 +135,11 @@ func TestRedisConcurrent(t *testing.T) {
 			holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 7, requests: 1000000/month")}}
 			var open, admitted, refused atomic.Int64
 			var wg sync.WaitGroup
+			begun := time.Now()
 			for n := range 30 {
 				wg.Go(func() {
 					gate := all[n%3]
-					for range rounds {
+					for round := 0; round < rounds || admitted.Load() == 0 && time.Since(begun) < 10*time.Second; round++ { // all may be late at first
 						var g limit.Grant
 						if gate.Begin(&g, holders, time.Now()).Refused.Reason != limit.None {
 							refused.Add(1)
@@ -394,20 +402,6 @@ func TestRedisIsAway(t *testing.T) {
 		}
 		r.Start(t)
 		g.awaitUp(t, true)
-	}
-}
-
-// TestParseRedisURL has URLs, and that no error repeats one.
-func TestParseRedisURL(t *testing.T) {
-	for _, url := range []string{"redis://localhost:6379", "redis://user:secret@localhost:6379/2", "rediss://localhost:6379", "unix:///run/redis.sock"} {
-		if _, err := limit.ParseRedisURL(url); err != nil {
-			t.Errorf("ParseRedisURL(%q) = %v, want no error", url, err)
-		}
-	}
-	for _, url := range []string{"", "localhost:6379", "redis:6379", "redis:", "http://localhost", "redis://:secret@local host", "redis://:secret@localhost/x"} {
-		if _, err := limit.ParseRedisURL(url); err == nil || errors.Unwrap(err) != nil {
-			t.Errorf("ParseRedisURL(%q) = %v, want an error that does not repeat it", url, err)
-		}
 	}
 }
 

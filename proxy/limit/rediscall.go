@@ -2,22 +2,23 @@ package limit
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"strconv"
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/rueidis"
+	"github.com/gomodule/redigo/redis"
 
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
 // call is what Redis is asked about a request that was counted here: whether all gates together exceed a limit with it.
 type call struct {
-	sequence   *atomic.Int64
-	checks     []check
-	keys, args []string
+	sequence  *atomic.Int64
+	checks    []check
+	arguments []any  // of EVALSHA: the script, the number of keys, and keys
+	names     []byte // where the keys are
+	words     []byte // what the script has to know of each check
 }
 
 // check is one limit that Redis is asked about.
@@ -40,13 +41,7 @@ type answer struct {
 	at                []int64       // of each check: what other gates have, or when the bucket of a rate is full again in microseconds since 1970
 }
 
-// maxCalls is how many calls of requests are under way at once. With more, the queue of a connection could be full (it has
-// room for 1,024), and the library waits for room without an end.
-const maxCalls = 512
-
 var (
-	errLate  = errors.New("its replies take too long")
-	errBusy  = errors.New("too many calls wait for its replies")
 	errReply = errors.New("its reply is not that of the script")
 
 	// ErrForgotten is the reason if Redis has been emptied, or has not heard of this gate for long.
@@ -55,7 +50,13 @@ var (
 
 // newCall makes the call for a request that was counted. The accounts are locked.
 func (r *Redis) newCall(g *Grant) *call {
-	c := r.emptyCall(4) // most keys have no more limits
+	some := 0
+	for _, a := range g.accounts[:g.n] {
+		if l := a.limits; l != nil {
+			some += 1 + len(l.Rates) + len(l.Quotas)
+		}
+	}
+	c := r.emptyCall(r.admit, some)
 	for reason := g.firstReason(); reason <= Quota; reason++ {
 		for _, a := range g.accounts[:g.n] {
 			c.add(a, reason)
@@ -64,11 +65,13 @@ func (r *Redis) newCall(g *Grant) *call {
 	return c
 }
 
-// emptyCall returns a call with room for some checks.
-func (r *Redis) emptyCall(some int) *call {
-	c := &call{sequence: &r.sequence, checks: make([]check, 0, some), keys: make([]string, 0, 1+some), args: make([]string, 0, 2+some)}
-	c.keys = append(c.keys, gatesKey)
-	c.args = append(c.args, *r.name.Load(), strconv.FormatInt(r.lease.Microseconds(), 10))
+// emptyCall returns a call of a script with room for some checks.
+func (r *Redis) emptyCall(script *redis.Script, some int) *call {
+	c := &call{
+		sequence: &r.sequence, checks: make([]check, 0, some), arguments: make([]any, 0, 6+some),
+		names: make([]byte, 0, 64*some), words: make([]byte, 0, 40*some),
+	}
+	c.arguments = append(c.arguments, script.Hash(), 0, gatesKey)
 	return c
 }
 
@@ -85,14 +88,14 @@ func (c *call) add(a *account, reason Reason) {
 	switch reason {
 	case Concurrent:
 		if n := int64(l.Concurrent); n > 0 {
-			k := c.check(check{account: a, reason: reason, n: n, value: a.open}, a.key("open"))
+			k := c.check(check{account: a, reason: reason, n: n, value: a.open}, "open")
 			c.send('c', n, a.open, k.sequence, 0, enforced)
 			a.others.shown = k.sequence
 		}
 	case Rate:
 		for _, r := range l.Rates {
 			every := max((r.Per / time.Duration(r.N)).Microseconds(), 1)
-			k := c.check(check{account: a, reason: reason, n: r.N, per: r.Per}, a.key("rate", r.N, int64(r.Per)))
+			k := c.check(check{account: a, reason: reason, n: r.N, per: r.Per}, "rate", r.N, int64(r.Per))
 			c.send('r', every*r.N, every, k.sequence, 0, enforced)
 		}
 	case Quota:
@@ -102,44 +105,49 @@ func (c *call) add(a *account, reason Reason) {
 			if q.Unit != keystore.Requests {
 				most-- // this request has not used any yet
 			}
-			k := c.check(checkOf(a, p, q.Period, int(q.Unit)), a.usageKey(p, q.Period, int(q.Unit)))
+			k := c.checkUse(a, p, q.Period, int(q.Unit))
 			k.n = q.N
 			c.send('q', most, k.value, k.sequence, p.forget(q.Period), enforced)
 		}
 	}
 }
 
-// check adds a check of the counter with this key.
-func (c *call) check(k check, key string) *check {
+// check adds a check of a counter of its account.
+func (c *call) check(k check, what string, numbers ...int64) *check {
+	from := len(c.names)
+	c.names = k.account.appendKey(c.names, what, numbers...)
+	return c.checkKey(k, c.names[from:])
+}
+
+// checkKey adds a check of the counter with this key.
+func (c *call) checkKey(k check, key []byte) *check {
 	k.sequence = c.sequence.Add(1)
 	c.checks = append(c.checks, k)
-	c.keys = append(c.keys, key)
+	c.arguments = append(c.arguments, key)
 	return &c.checks[len(c.checks)-1]
+}
+
+// checkUse adds a check of what was used in a period.
+func (c *call) checkUse(a *account, p *period, kind keystore.Period, count int) *check {
+	return c.check(check{account: a, reason: Quota, period: kind, count: count, ends: p.end, value: p.used[count]}, usageNames[kind][count], p.end)
 }
 
 // send adds what a script has to know of the check that was added last: a letter and numbers.
 func (c *call) send(kind byte, numbers ...int64) {
-	var b [128]byte
-	text := append(b[:0], kind)
+	c.words = append(c.words, kind)
 	for _, n := range numbers {
-		text = strconv.AppendInt(append(text, ' '), n, 10)
+		c.words = strconv.AppendInt(append(c.words, ' '), n, 10)
 	}
-	c.args = append(c.args, string(text))
-}
-
-// checkOf returns a check of what was used in a period.
-func checkOf(a *account, p *period, kind keystore.Period, count int) check {
-	return check{account: a, reason: Quota, period: kind, count: count, ends: p.end, value: p.used[count]}
+	c.words = append(c.words, '\n')
 }
 
 // keyPrefix begins the names of all that is in Redis. They have the same hash tag, or a cluster could not count a request in
 // one call.
 const keyPrefix = "fl:1:{fl}:"
 
-// key returns the name of a counter.
-func (a *account) key(what string, numbers ...int64) string {
-	var b [256]byte
-	name := append(append(b[:0], keyPrefix...), a.kind.String()...)
+// appendKey appends the name of a counter.
+func (a *account) appendKey(name []byte, what string, numbers ...int64) []byte {
+	name = append(append(name, keyPrefix...), a.kind.String()...)
 	name = append(append(name, ':'), a.id...)
 	switch a.kind {
 	case Client:
@@ -151,7 +159,7 @@ func (a *account) key(what string, numbers ...int64) string {
 	for _, n := range numbers {
 		name = strconv.AppendInt(append(name, ':'), n, 10)
 	}
-	return string(name)
+	return name
 }
 
 // usageNames are the names of what is counted in each period.
@@ -164,10 +172,6 @@ var usageNames = func() (names [keystore.Periods][counts]string) {
 	return names
 }()
 
-func (a *account) usageKey(p *period, kind keystore.Period, count int) string {
-	return a.key(usageNames[kind][count], p.end)
-}
-
 // forget returns when a counter of the period may be forgotten, in milliseconds since 1970: one of a month when no report has
 // it any more.
 func (p *period) forget(kind keystore.Period) int64 {
@@ -178,36 +182,14 @@ func (p *period) forget(kind keystore.Period) int64 {
 	return (p.end + days*24*3600) * 1000
 }
 
-// ask asks Redis, which then has counted the request, unless it refuses it. It returns when a request may wait no longer,
-// whatever the library does meanwhile: dial, or wait for room in a queue.
+// ask asks Redis, which then has counted the request, unless it refuses it.
 func (r *Redis) ask(c *call) (answer, error) {
-	select {
-	case r.calls <- struct{}{}:
-	default:
-		return answer{}, errBusy
+	reply, err := r.run(r.deadline.soon(r.timeout), c, 4)
+	if err != nil {
+		return answer{}, err
 	}
-	type result struct {
-		reply []int64
-		err   error
-	}
-	done := make(chan result, 1)
-	go func() { // ends within seconds, when the library gives a silent connection up
-		reply, err := r.run(context.Background(), r.admit, c, 4)
-		<-r.calls
-		done <- result{reply, err}
-	}()
-	late := time.NewTimer(r.timeout)
-	defer late.Stop()
-	select {
-	case <-late.C:
-		return answer{}, errLate
-	case got := <-done:
-		if got.err != nil {
-			return answer{}, got.err
-		}
-		r.answered(got.reply[0])
-		return c.answer(got.reply), nil
-	}
+	r.answered(reply[0])
+	return c.answer(reply), nil
 }
 
 func (c *call) answer(reply []int64) answer {
@@ -221,9 +203,11 @@ func (c *call) answer(reply []int64) answer {
 	return a
 }
 
-// run runs a script, which replies with some numbers and one for each check.
-func (r *Redis) run(ctx context.Context, script *rueidis.Lua, c *call, some int) ([]int64, error) {
-	reply, err := script.Exec(ctx, *r.client.Load(), c.keys, c.args).AsIntSlice()
+// run runs the script of a call, which replies with some numbers and one for each check.
+func (r *Redis) run(expired <-chan struct{}, c *call, some int) ([]int64, error) {
+	c.arguments[1] = 1 + len(c.checks)
+	c.arguments = append(c.arguments, *r.name.Load(), r.lease.Microseconds(), c.words)
+	reply, err := redis.Int64s(r.pipeline.do(expired, evalSHA, c.arguments...))
 	switch {
 	case err != nil:
 		return nil, err
@@ -234,6 +218,9 @@ func (r *Redis) run(ctx context.Context, script *rueidis.Lua, c *call, some int)
 	}
 	return reply, nil
 }
+
+// evalSHA is the command that runs a script.
+const evalSHA = "EVALSHA"
 
 // heard notes what Redis said of each check, and whether it has taken what was sent.
 func (c *call) heard(at []int64, taken bool, now time.Time) {
@@ -252,6 +239,10 @@ func (a *account) hear(k *check, at int64, taken bool, now time.Time) {
 	}
 	a.others.heard = k.sequence
 	switch k.reason {
+	case None:
+		if taken {
+			a.others.listed = max(a.others.listed, k.ends)
+		}
 	case Concurrent:
 		a.others.open, a.others.at = at, now
 		if taken && k.value == 0 && k.sequence > a.others.shown {

@@ -4,10 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"slices"
-	"strconv"
 	"time"
 
-	"github.com/redis/rueidis"
+	"github.com/gomodule/redigo/redis"
 )
 
 // gatesKey is where gates.lua notes the gates.
@@ -40,15 +39,10 @@ type registration struct {
 
 // register notes this gate in Redis, unless it was noted before and Redis does not know it any more.
 func (r *Redis) register(ctx context.Context) (g registration, err error) {
-	isNew := "1"
-	if r.noted {
-		isNew = "0"
-	}
-	ctx, cancel := context.WithTimeout(ctx, max(runTimeout, r.timeout))
+	ctx, cancel := context.WithTimeout(ctx, r.replyTimeout)
 	defer cancel()
 	asked := time.Now()
-	args := []string{*r.name.Load(), strconv.FormatInt(r.lease.Microseconds(), 10), strconv.FormatInt(r.forget.Microseconds(), 10), isNew}
-	reply, err := r.gates.Exec(ctx, *r.client.Load(), []string{gatesKey}, args).ToArray()
+	reply, err := redis.Values(r.pipeline.do(ctx.Done(), evalSHA, r.gates.Hash(), 1, gatesKey, *r.name.Load(), r.lease.Microseconds(), r.forget.Microseconds(), !r.noted))
 	if err != nil {
 		return g, err
 	}
@@ -62,29 +56,13 @@ func (r *Redis) register(ctx context.Context) (g registration, err error) {
 	return g, nil
 }
 
-func parseRegistration(reply []rueidis.RedisMessage) (g registration, err error) {
-	if len(reply) < 3 {
-		return g, errReply
-	}
-	if g.micros, err = reply[0].AsInt64(); err != nil {
-		return g, err
-	}
-	noted, err := reply[1].AsInt64()
+func parseRegistration(reply []any) (g registration, err error) {
+	gates, err := redis.Scan(reply, &g.micros, &g.noted, &g.data)
 	if err != nil {
 		return g, err
 	}
-	g.noted = noted == 1
-	if g.data, err = reply[2].ToString(); err != nil {
-		return g, err
-	}
-	for _, m := range reply[3:] {
-		name, err := m.ToString()
-		if err != nil {
-			return g, err
-		}
-		g.gates = append(g.gates, name)
-	}
-	return g, nil
+	g.gates, err = redis.Strings(gates, nil)
+	return g, err
 }
 
 // share returns which part of all limits this gate has.

@@ -3,11 +3,12 @@ package limit_test
 import (
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis"
+	"github.com/gomodule/redigo/redis"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/proxy/limit"
@@ -106,19 +107,29 @@ func TestRedisCutOff(t *testing.T) {
 	exactQuota(t, all, holders, sent)
 }
 
-// client returns a client of r.
-func client(t testing.TB, r *testkit.Redis) rueidis.Client {
+// client returns a connection to r, of this test alone.
+func client(t testing.TB, r *testkit.Redis) redis.Conn {
 	t.Helper()
-	o, err := limit.ParseRedisURL(r.URL())
+	c, err := redis.Dial("unix", r.Socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := rueidis.NewClient(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
+	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// tell has r execute a command of words.
+func tell(t testing.TB, r *testkit.Redis, words string) any {
+	t.Helper()
+	var arguments []any
+	for _, w := range strings.Fields(words) {
+		arguments = append(arguments, w)
+	}
+	reply, err := client(t, r).Do(arguments[0].(string), arguments[1:]...)
+	if err != nil {
+		t.Fatalf("%s: %v", words, err)
+	}
+	return reply
 }
 
 // fields returns how many fields the only hash with a key like this has.
@@ -137,11 +148,11 @@ func hash(t *testing.T, r *testkit.Redis, pattern string) map[string]string {
 	t.Helper()
 	c := client(t, r)
 	defer c.Close()
-	keys, err := c.Do(t.Context(), c.B().Keys().Pattern(pattern).Build()).AsStrSlice()
+	keys, err := redis.Strings(c.Do("KEYS", pattern))
 	if err != nil || len(keys) != 1 {
 		t.Fatalf("keys like %s = %q, %v, want one", pattern, keys, err)
 	}
-	all, err := c.Do(t.Context(), c.B().Hgetall().Key(keys[0]).Build()).AsStrMap()
+	all, err := redis.StringMap(c.Do("HGETALL", keys[0]))
 	if err != nil {
 		t.Fatal(err)
 	}

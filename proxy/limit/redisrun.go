@@ -3,9 +3,10 @@ package limit
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
-	"github.com/redis/rueidis"
+	"github.com/gomodule/redigo/redis"
 )
 
 // answered notes that Redis has answered, by this time of its clock, in microseconds since 1970.
@@ -17,8 +18,9 @@ func (r *Redis) answered(micros int64) {
 
 // failed notes that Redis has not answered, or has refused. One late answer is no outage.
 func (r *Redis) failed(err error) {
-	_, refuses := rueidis.IsRedisErr(err)
-	if refuses || errors.Is(err, ErrForgotten) || time.Since(time.Unix(0, r.last.Load())) > 2*probeEvery {
+	var refusal redis.Error
+	isFirst := r.told.Load() == nil && !errors.Is(err, errLate)
+	if errors.As(err, &refusal) || errors.Is(err, ErrForgotten) || isFirst || time.Since(time.Unix(0, r.last.Load())) > 2*probeEvery {
 		r.change(false, err)
 	}
 }
@@ -31,18 +33,26 @@ func (r *Redis) change(up bool, err error) {
 }
 
 // Run connects to Redis and keeps in it what this gate has in use, until ctx is done.
-func (r *Redis) Run(ctx context.Context, o rueidis.ClientOption) {
-	client, err := r.connect(ctx, o)
-	if err != nil {
-		return
-	}
-	defer client.Close()
-	r.client.Store(&client)
+func (r *Redis) Run(ctx context.Context, url *RedisURL) {
+	var pipeline sync.WaitGroup
+	defer pipeline.Wait()
+	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
+	defer disconnect()
+	s := &servers{url: url, timeout: max(silence, r.timeout), scripts: []*redis.Script{r.admit, r.keep, r.gates, r.sum}}
+	pipeline.Go(func() {
+		r.pipeline.run(connected, func(ctx context.Context) (redis.Conn, error) {
+			c, err := s.connect(ctx)
+			if err == nil {
+				r.touchAll() // the server may have started again, with older data
+			}
+			return c, err
+		})
+	})
 	r.last.Store(time.Now().UnixNano()) // its first answer may be late, as any other
-	probe, sync, renew, hear := time.NewTicker(probeEvery), time.NewTimer(syncEvery), time.NewTicker(r.lease/3), time.NewTicker(hearEvery)
+	probe, write, renew, hear := time.NewTicker(probeEvery), time.NewTimer(syncEvery), time.NewTicker(r.lease/3), time.NewTicker(hearEvery)
 	defer hear.Stop()
 	defer probe.Stop()
-	defer sync.Stop()
+	defer write.Stop()
 	defer renew.Stop()
 	r.probe(ctx)
 	written := time.Now()
@@ -54,33 +64,17 @@ func (r *Redis) Run(ctx context.Context, o rueidis.ClientOption) {
 		case <-probe.C:
 			r.probe(ctx)
 		case <-r.ended:
-			sync.Reset(time.Until(written.Add(placeEvery)))
-		case <-sync.C:
+			write.Reset(time.Until(written.Add(placeEvery)))
+		case <-write.C:
 			if r.up.Load() {
 				r.sync(ctx)
 			}
 			written = time.Now()
-			sync.Reset(syncEvery)
+			write.Reset(syncEvery)
 		case <-renew.C:
 			r.touchAll()
 		case <-hear.C:
 			r.touchShared()
-		}
-	}
-}
-
-// connect tries to connect until it succeeds or ctx is done.
-func (r *Redis) connect(ctx context.Context, o rueidis.ClientOption) (rueidis.Client, error) {
-	for {
-		client, err := rueidis.NewClient(o)
-		if err == nil {
-			return client, nil
-		}
-		r.change(false, err)
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(probeEvery):
 		}
 	}
 }
@@ -152,7 +146,6 @@ func (r *Redis) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if r.sync(ctx) {
-		client := *r.client.Load()
-		client.Do(ctx, client.B().Hdel().Key(gatesKey).Field(*r.name.Load()).Build()) // else it is gone once its lease has ended
+		_, _ = r.pipeline.do(ctx.Done(), "HDEL", gatesKey, *r.name.Load()) // else it is gone once its lease has ended
 	}
 }

@@ -2,7 +2,7 @@ package limit
 
 import (
 	"context"
-	"strconv"
+	"fmt"
 	"time"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -35,58 +35,59 @@ func (r *Redis) touch(due func(*account) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, a := range all {
-		r.dirty[a] = struct{}{}
+		r.dirty[a] = true
 	}
+}
+
+// due is an account that has to be written, all of it or what has changed.
+type due struct {
+	*account
+	all bool
 }
 
 // sync writes the accounts that have to be written. It reports whether Redis has taken them all.
 func (r *Redis) sync(ctx context.Context) bool {
 	r.mu.Lock()
-	dirty := r.dirty
-	r.dirty = map[*account]struct{}{}
+	dirty := make([]due, 0, len(r.dirty))
+	for a, all := range r.dirty {
+		dirty = append(dirty, due{a, all})
+	}
+	clear(r.dirty)
 	r.mu.Unlock()
-	var some []*account
-	for a := range dirty {
-		some = append(some, a)
-		delete(dirty, a)
-		if len(some) < syncAtOnce && len(dirty) > 0 {
-			continue
-		}
+	for len(dirty) > 0 {
+		some := dirty[:min(syncAtOnce, len(dirty))]
 		if err := r.write(ctx, some); err != nil {
 			r.failed(err)
 			r.mu.Lock()
-			for _, a := range some {
-				r.dirty[a] = struct{}{}
-			}
-			for a := range dirty {
-				r.dirty[a] = struct{}{}
+			for _, d := range dirty {
+				r.dirty[d.account] = true // it may have taken some
 			}
 			r.mu.Unlock()
 			return false
 		}
-		some = some[:0]
+		dirty = dirty[len(some):]
 	}
 	return true
 }
 
 // write writes what these accounts have in use, and hears what other gates have.
-func (r *Redis) write(ctx context.Context, some []*account) error {
-	c := r.emptyCall(6 * len(some))
+func (r *Redis) write(ctx context.Context, some []due) error {
+	c := r.emptyCall(r.keep, 3*len(some))
 	now := r.now()
-	for _, a := range some {
-		a.mu.Lock()
-		if !a.gone { // or another may be in its place
-			c.addCounters(a, now)
+	for _, d := range some {
+		d.mu.Lock()
+		if !d.gone { // or another may be in its place
+			c.addCounters(d.account, d.all, now)
 		}
-		a.mu.Unlock()
+		d.mu.Unlock()
 	}
 	if len(c.checks) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(runTimeout, r.timeout))
+	ctx, cancel := context.WithTimeout(ctx, r.replyTimeout)
 	defer cancel()
 	asked := time.Now()
-	reply, err := r.run(ctx, r.keep, c, 1)
+	reply, err := r.run(ctx.Done(), c, 1)
 	if err == nil {
 		if time.Since(asked) <= r.timeout { // or it is too slow for requests
 			r.answered(reply[0])
@@ -100,17 +101,19 @@ func (r *Redis) write(ctx context.Context, some []*account) error {
 const pastFor = 24 * time.Hour
 
 // addCounters adds what other gates have to know of a: what it has open, and what it used in periods that have a quota and
-// in this month. The account is locked.
-func (c *call) addCounters(a *account, now time.Time) {
+// in this month. Unless it has to be all, it is what Redis does not have yet. The account is locked.
+func (c *call) addCounters(a *account, all bool, now time.Time) {
 	if !a.kind.isMember() {
-		if n := len(a.past); n > 0 && now.Unix()-a.past[n-1].end < int64(pastFor.Seconds()) {
-			c.addMonth(a, &a.past[n-1])
+		month := &a.periods[keystore.Month]
+		all = all || a.others.listed != month.end // a month begins
+		if n := len(a.past); all && n > 0 && now.Unix()-a.past[n-1].end < int64(pastFor.Seconds()) {
+			c.addMonth(a, &a.past[n-1], all)
 		}
-		c.addMonth(a, &a.periods[keystore.Month])
+		c.addMonth(a, month, all)
 	}
 	limited := a.limits != nil && a.limits.Concurrent > 0
-	if a.others.shown > 0 || limited && (!a.kind.isMember() || a.open > 0 || a.others.open > 0) { // there may be very many clients
-		k := c.check(check{account: a, reason: Concurrent, value: a.open}, a.key("open"))
+	if a.others.shown > 0 || all && limited && (!a.kind.isMember() || a.open > 0 || a.others.open > 0) { // there may be very many clients
+		k := c.check(check{account: a, reason: Concurrent, value: a.open}, "open")
 		c.send('c', a.open, k.sequence, 0)
 		if a.open > 0 {
 			a.others.shown = k.sequence
@@ -121,26 +124,34 @@ func (c *call) addCounters(a *account, now time.Time) {
 	}
 	for _, q := range a.limits.Quotas {
 		if q.Period != keystore.Month {
-			c.addUsed(a, &a.periods[q.Period], q.Period, int(q.Unit))
+			c.addUsed(a, &a.periods[q.Period], q.Period, int(q.Unit), all)
 		}
 	}
 }
 
-// addMonth adds all that was used in a month, and that the account used something in it.
-func (c *call) addMonth(a *account, p *period) {
+// addMonth adds what was used in a month and, if it has to be all, that the account used something in it.
+func (c *call) addMonth(a *account, p *period, all bool) {
 	if p.end == 0 {
 		return
 	}
 	for count := range counts {
-		c.addUsed(a, p, keystore.Month, count)
+		c.addUsed(a, p, keystore.Month, count, all)
 	}
-	c.check(check{account: a}, monthKey(p.end))
-	c.args = append(c.args, "i "+a.kind.String()+":"+a.id+" 0 "+strconv.FormatInt(p.forget(keystore.Month), 10))
+	if all {
+		c.checkKey(check{account: a, ends: p.end}, []byte(monthKey(p.end)))
+		c.words = fmt.Appendf(c.words, "i %s:%s 0 %d\n", a.kind, a.id, p.forget(keystore.Month))
+	}
 }
 
-func (c *call) addUsed(a *account, p *period, kind keystore.Period, count int) {
-	if p.end > 0 {
-		k := c.check(checkOf(a, p, kind, count), a.usageKey(p, kind, count))
+func (c *call) addUsed(a *account, p *period, kind keystore.Period, count int, all bool) {
+	if p.end > 0 && (all || p.used[count] != a.others.kept[kind][count]) && !a.neverUsed(p, count) {
+		k := c.checkUse(a, p, kind, count)
 		c.send('q', k.value, k.sequence, p.forget(kind))
 	}
+}
+
+// neverUsed reports whether nothing was counted in a period, so that Redis cannot have more, and no quota is there for which
+// it has to be known what others have. Only requests are taken back.
+func (a *account) neverUsed(p *period, count int) bool {
+	return p.used[count] == 0 && count != int(keystore.Requests) && (a.limits == nil || len(a.limits.Quotas) == 0)
 }
