@@ -116,9 +116,13 @@ func (x *exchange) endLimits() {
 	if !l.begun {
 		return
 	}
-	if at := l.abandoned.Load(); at > 0 && x.outlivesClient() {
+	if x.outlivesClient() {
+		var abandoned time.Duration // zero as well, or rate() would not see the first time that is not
+		if at := l.abandoned.Load(); at > 0 {
+			abandoned = time.Since(time.Unix(0, at))
+		}
 		key, chatflow := x.labels()
-		x.proxy.stats.Abandoned(key, chatflow, time.Since(time.Unix(0, at)))
+		x.proxy.stats.Abandoned(key, chatflow, abandoned)
 	}
 	l.begun = false
 	use := limit.Use{Unsent: l.sent.IsZero(), Bytes: x.response.bytes + x.body.Received()}

@@ -281,6 +281,20 @@ func TestConcurrentAtTheUpstream(t *testing.T) {
 	})
 }
 
+// TestAbandonedBeginsAtZero: rate() does not see the beginning of a counter that begins above zero, so that the time for which the
+// upstream goes on for nobody is counted before a client leaves.
+func TestAbandonedBeginsAtZero(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil, withKeys(t, limitsFile("concurrent: 1", "", "")))
+	if res := g.predict(t, botA, secretA); res.status != 200 {
+		t.Fatalf("request = %d, want 200", res.status)
+	}
+	testkit.Eventually(t, "metric of the time that nobody waited for", func() bool {
+		_, metrics := g.adminGet(t, "GET", "/metrics")
+		return strings.Contains(metrics, `flowlatch_abandoned_seconds_total{chatflow="bot-a",key="key-a"} 0`+"\n")
+	})
+}
+
 // TestPlaceOfAClientThatLeft: a client that leaves before the response, or in the middle of it, keeps its place until the
 // upstream has ended.
 func TestPlaceOfAClientThatLeft(t *testing.T) {
