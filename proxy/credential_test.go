@@ -75,3 +75,20 @@ func TestUpstreamAuthorization(t *testing.T) {
 		return send("POST", "/api/v1/prediction/"+botA, secretA) == "Bearer half-and-half"
 	})
 }
+
+// A file that is being written when the first request comes has a last good content: that of the start.
+func TestUpstreamAuthorizationOfTheStart(t *testing.T) {
+	t.Parallel()
+	path := testkit.WriteFile(t, "credential", "upstream-credential-1\n")
+	file, err := keystore.ParseUpstreamAuthorization("file:" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(t, nil, func(o *proxy.Options) { o.UpstreamAuthorization = file })
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if res := g.request(t, "POST", "/api/v1/prediction/"+botA, "", jsonType, bearerOf(secretA)); res.status != 200 {
+		t.Errorf("status = %d %s, want 200 with the credential of the start", res.status, res.body)
+	}
+}

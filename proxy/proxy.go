@@ -90,6 +90,9 @@ func New(o Options) (*Proxy, error) {
 	p.credentials.Failed = func(path string, err error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")
 	}
+	if path := o.UpstreamAuthorization.Path; path != "" {
+		_, _ = p.credentials.Value(path, p.now()) // so that there is a good one from the start on; a fault is told by requests
+	}
 	p.messages = token.NewMessages()
 	p.health.changed = p.logHealth
 	p.stats = stats.New(o.Registry, o.Version)
