@@ -59,3 +59,36 @@ func TestRedisLeave(t *testing.T) {
 		})
 	}
 }
+
+// TestRedisPause has a gate that stays away from Redis, because that has failed again and again, and one that has just
+// started: it knows soon what the other one has open.
+func TestRedisPause(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	options := limit.RedisOptions{Timeout: 10 * time.Second, Lease: time.Hour, Fallback: limit.Whole} // so it is not for a renewal
+	away := startGate(t, r.Socket, options)
+	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 2")}}
+	for range 5 { // the last pause is of 8 s
+		away.awaitUp(t, true)
+		tell(t, r, "CONFIG SET maxmemory 1")
+		away.awaitUp(t, false)
+		tell(t, r, "CONFIG SET maxmemory 0")
+	}
+	var open [2]limit.Grant
+	for i := range open {
+		if v := away.Begin(&open[i], holders, time.Now()); v.Refused.Reason != limit.None {
+			t.Fatalf("request %d = %s, want ok", i+1, word(v))
+		}
+	}
+	starts := startGate(t, r.Socket, patient)
+	starts.awaitUp(t, true)
+	testkit.Eventually(t, "requests refused by the gate that counts", func() bool {
+		var g limit.Grant
+		v := starts.Begin(&g, holders, time.Now())
+		starts.End(&g, limit.Use{})
+		return v.Refused.Reason == limit.Concurrent
+	})
+	if away.Up() {
+		t.Error("refused only when the other gate counted by Redis again, want it in its pause")
+	}
+}
