@@ -1,6 +1,8 @@
 package limit_test
 
 import (
+	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -91,4 +93,37 @@ func TestRedisPause(t *testing.T) {
 	if away.Up() {
 		t.Error("refused only when the other gate counted by Redis again, want it in its pause")
 	}
+}
+
+// TestRedisAwayForLong has clients come and go while Redis is away: those that were forgotten take no memory until it is back.
+func TestRedisAwayForLong(t *testing.T) { // not in parallel: it measures memory
+	r := testkit.StartRedis(t)
+	g := startGate(t, r.Socket, limit.RedisOptions{Lease: 300 * time.Millisecond})
+	g.awaitUp(t, true)
+	r.Kill()
+	g.awaitUp(t, false)
+	limits := parse(t, "concurrent: 1")
+	const atOnce = 5000
+	before := heap()
+	for round := range 12 {
+		grants := make([]limit.Grant, atOnce)
+		for n := range grants {
+			address := netip.AddrFrom4([4]byte{10, byte(round), byte(n >> 8), byte(n)})
+			g.Begin(&grants[n], []limit.Holder{{Kind: limit.Client, ID: "x", Client: address, Limits: limits}}, time.Now())
+		}
+		time.Sleep(150 * time.Millisecond) // leases are renewed meanwhile
+		for n := range grants {
+			g.End(&grants[n], limit.Use{})
+		}
+		testkit.Eventually(t, "clients forgotten", func() bool { g.Prune(time.Now()); return g.Clients() == 0 })
+	}
+	testkit.EventuallyWithin(t, 5*time.Second, "memory of clients given back", func() bool { return heap() < before+4*atOnce*500 })
+}
+
+// heap returns how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

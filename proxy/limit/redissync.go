@@ -36,6 +36,9 @@ func (r *Redis) touch(due func(*account) bool) {
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.up.Load() {
+		clear(r.dirty) // or accounts that were dropped would be kept; all is written when Redis answers again
+	}
 	for _, a := range all {
 		r.dirty[a] = true
 	}
