@@ -94,15 +94,18 @@ var elsewhere = []string{"neither a key nor a chatflow is listed; to take away a
 func TestEveryFaultIsProvoked(t *testing.T) {
 	all := provoked(t)
 	for path, functions := range map[string][]string{
-		"document.go":          {"Fault"},
-		"parse.go":             {"Fault"},
-		"keyentry.go":          {"Fault", "twice"},
-		"chatflowentry.go":     {"Fault", "twice"},
-		"bodypolicy.go":        {"Fault"},
-		"flowisekeys.go":       {"Fault"},
-		"strictyaml/decode.go": {"Fault"},
-		"secret.go":            {"New", "Errorf"},
-		"credential.go":        {"Errorf"},
+		"document.go":              {"Fault"},
+		"parse.go":                 {"Fault"},
+		"keyentry.go":              {"Fault", "twice", "Errorf"},
+		"limitsentry.go":           {"Fault", "Errorf"},
+		"browserentry.go":          {"Fault", "Errorf"},
+		"values.go":                {"Fault", "Errorf"},
+		"chatflowentry.go":         {"Fault", "twice", "Errorf"},
+		"bodypolicy.go":            {"Fault", "Errorf"},
+		"flowisekeys.go":           {"Fault"},
+		"strictyaml/decode.go":     {"Fault"},
+		"secret.go":                {"New", "Errorf"},
+		"upstreamauthorization.go": {"Errorf"},
 	} {
 		for _, format := range formats(t, path, functions...) {
 			var parts []string

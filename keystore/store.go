@@ -131,22 +131,22 @@ func (s *Store) reload(explicit bool) (r Reload, retryIn time.Duration) {
 	active := s.Snapshot()
 	s.files.read(explicit)
 	defer s.files.close()
-	v := s.files.judge(active, s.validate, time.Now(), explicit)
+	o := s.files.judge(active, s.validate, time.Now(), explicit)
 
-	r = Reload{Time: v.at, Result: Unchanged, Generation: s.status.Generation}
-	if v.next != active {
-		r.Result, r.Generation, r.Diff, r.Files = Loaded, r.Generation+1, v.diff, v.applied
-		s.publish(v.next, r)
-		s.tell(r, true, v.state)
+	r = Reload{Time: o.at, Result: Unchanged, Generation: s.status.Generation}
+	if o.next != active {
+		r.Result, r.Generation, r.Diff, r.Files = Loaded, r.Generation+1, o.diff, o.applied
+		s.publish(o.next, r)
+		s.tell(r, true, o.state)
 	}
-	if v.err != nil {
-		r.Result, r.Err, r.Diff, r.Files = Failed, v.err, Diff{}, v.faulty
-		s.tell(r, explicit || v.isNews, v.state)
+	if o.err != nil { // of a directory, some files may be applied and others be faulty: both is told
+		r.Result, r.Err, r.Diff, r.Files = Failed, o.err, Diff{}, o.faulty
+		s.tell(r, explicit || o.isNews, o.state)
 	}
-	if r.Result == Unchanged && v.retryIn == 0 {
-		s.tell(r, explicit, v.state)
+	if r.Result == Unchanged && o.retryIn == 0 {
+		s.tell(r, explicit, o.state)
 	}
-	return r, v.retryIn
+	return r, o.retryIn
 }
 
 func (s *Store) validate(next *Snapshot) error {

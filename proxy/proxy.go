@@ -143,9 +143,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.authorize(&x.authorization, r, x.started, x.client, assumed{})
-	x.beginLimits()
+	x.beginLimits() // unless the body names the chatflow
 	p.authorizeBody(&x.authorization, &x.body)
-	x.beginLimits() // where the body names the chatflow
+	x.beginLimits() // if it did
 	x.countMessage()
 	if x.Allowed && x.Opens && x.Key != nil {
 		p.stats.Use(&x.counted, x.Key, x.Secret, x.started)

@@ -1,5 +1,5 @@
 // Package watch reads files that somebody else writes: it says when one may have changed and whether it did, and reads only
-// regular files, up to a limit of size, within a limit of time.
+// regular files, up to a limit of size, within a limit of time. A [Reloader] keeps what small ones last held that was valid.
 //
 // Events of the kernel are only a hint: network file systems have none, and a watch on a file itself ends
 // when the file is replaced. So the directories on the way to the file are watched, a slow poll runs

@@ -1,7 +1,7 @@
 // Package header decides which headers pass the gate, and which of a client's are believed: its address, its trace, what of
 // requests and responses goes through, and which pages of other origins may call.
 //
-// It is pure: it does no I/O and knows no keys. Package proxy adds what the gate itself says.
+// It knows no keys, and but for the response to a preflight it does no I/O. Package proxy adds what the gate itself says.
 package header
 
 import (

@@ -57,7 +57,7 @@ func (r *Redis) usageOfMonth(ctx context.Context, start time.Time) ([]Usage, err
 		kind, id, _ := strings.Cut(name, ":")
 		all[i] = Usage{Kind: kind, ID: id, Period: keystore.Month.String(), Start: start.Format(time.DateOnly)}
 		for count := range counts {
-			counters = append(counters, keyPrefix+name+":"+usageNames[keystore.Month][count]+":"+strconv.FormatInt(end, 10)) // as usageKey makes it
+			counters = append(counters, keyPrefix+name+":"+usageNames[keystore.Month][count]+":"+strconv.FormatInt(end, 10)) // as account.appendKey makes it
 		}
 	}
 	n := 0

@@ -1,5 +1,5 @@
 // Command kube is the programs of a Kubernetes node and its control plane in one, told apart by the name
-// it is called by. The test in this folder runs it; it is compiled from Kubernetes' own module, because one
+// it is called by. The scripts in this folder run it; it is compiled from Kubernetes' own module, because one
 // program compiles and links what six of them share once.
 package main
 
