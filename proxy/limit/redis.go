@@ -127,16 +127,18 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 	reply, err := r.ask(c)
 	if err != nil {
 		r.failed(err)
-		r.touchGrant(g, true) // the call may have counted
+		counted := *g
 		g.undo(rule{}, false)
+		r.touchGrant(&counted, true) // the call may have counted
 		if e := unconfirmed(g, holders); e.Reason != None && r.up.Load() && r.options.Fallback != Whole {
 			return Verdict{Refused: e}
 		}
 		return r.alone(g, holders, now)
 	}
 	if reply.refused != nil {
-		r.touchGrant(g, false)
+		counted := *g
 		g.undo(rule{}, true)
+		r.touchGrant(&counted, false)
 		v = Verdict{Refused: reply.refused.excess(reply.retry, now)}
 	} else if reply.observed != nil && v.Observed.Reason == None {
 		v.Observed = reply.observed.excess(0, now)

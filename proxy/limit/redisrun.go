@@ -141,10 +141,13 @@ func (r *Redis) comeBack(ctx context.Context) bool {
 	return true
 }
 
-// leave writes what has to be written, and tells other gates that this one is gone.
+// leave writes all, since refusals and what ended while this gate stayed away from Redis wait for the next renewal, and tells
+// other gates that this one is gone.
 func (r *Redis) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
+	r.sync(ctx) // first what is known to have changed, if there is no time for all
+	r.touchAll()
 	if r.sync(ctx) {
 		_, _ = r.pipeline.do(ctx.Done(), "HDEL", gatesKey, *r.name.Load()) // else it is gone once its lease has ended
 	}

@@ -15,12 +15,14 @@ const syncAtOnce = 100
 func (r *Redis) touchAll() { r.touch(func(*account) bool { return true }) }
 
 // touchShared notes that the accounts have to be written of which other gates had requests open. When Redis stops
-// answering, that is what counts as theirs, so it must not be old.
+// answering, that is what counts as theirs, so it must not be old. While this gate stays away from Redis, requests do not
+// say what it has open; others that count by Redis must know.
 func (r *Redis) touchShared() {
+	away := !r.up.Load()
 	r.touch(func(a *account) bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		return a.others.open > 0
+		return a.others.open > 0 || away && !a.idle()
 	})
 }
 
@@ -34,6 +36,9 @@ func (r *Redis) touch(due func(*account) bool) {
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.up.Load() {
+		clear(r.dirty) // or accounts that were dropped would be kept; all is written when Redis answers again
+	}
 	for _, a := range all {
 		r.dirty[a] = true
 	}
