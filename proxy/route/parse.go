@@ -50,18 +50,18 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 	if isPreflight(r) {
 		q.Preflight, asked = true, withMethod(asked, r.Header.Get("Access-Control-Request-Method"))
 	}
-	var variables map[string]string
+	var variables Variables
 	if q.Route, variables = t.Find(asked); q.Route == nil {
 		if methods := t.Methods(asked); methods != nil {
 			return q, &problem.Error{Code: problem.MethodNotAllowed, Detail: "this path does not accept this method", Allow: strings.Join(methods, ", ")}
 		}
 		return q, &problem.Error{Code: problem.NotExposed, Detail: nothingHere, Reason: "no exposed route; path begins " + beginning(path)}
 	}
-	q.Path, q.Created = q.Route.build(variables), variables[q.Route.Created]
+	q.Path, q.Created = q.Route.build(variables), variables.get(q.Route.Created)
 	if q.Route.Created != "" && !isUUID(q.Created) { // a database may take other spellings for the same ID
 		return q, problem.New(problem.BadRequest, "the ID in the path must be a lower-case UUID")
 	}
-	if id, ok := variables["chatflow"]; ok {
+	if id := variables.get("chatflow"); id != "" { // a segment is never empty
 		if !q.Route.AcceptsID(id) {
 			return q, problem.New(problem.BadChatflowID, "the chatflow ID in the path is malformed")
 		}

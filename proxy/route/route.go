@@ -164,14 +164,15 @@ func variable(segment string) (name string, ok bool) {
 var variableName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
 
 // build returns the path to send upstream: Path with its variables replaced.
-func (r *Route) build(variables map[string]string) string {
-	segments := strings.Split(r.Path, "/")
-	for i, s := range segments {
+func (r *Route) build(variables Variables) string {
+	path := make([]byte, 0, 128)
+	for s := range strings.SplitSeq(r.Path, "/") {
 		if name, ok := variable(s); ok {
-			segments[i] = variables[name]
+			s = variables.get(name)
 		}
+		path = append(append(path, s...), '/')
 	}
-	return strings.Join(segments, "/")
+	return string(path[:len(path)-1])
 }
 
 // Validate returns what is wrong with a route, or nil.
