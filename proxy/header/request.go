@@ -12,7 +12,7 @@ import (
 
 // ForUpstream returns what of the header of a client's request goes upstream. The values are those of in.
 func ForUpstream(in http.Header, preset *route.Preset) http.Header {
-	h := make(http.Header, len(in)+4) // the gate adds some
+	h := make(http.Header, len(in)) // about as many are dropped as the gate adds
 	for name, values := range in {
 		if !dropsFromRequest(name) && !preset.DropsHeader(name) {
 			h[name] = values
