@@ -87,7 +87,7 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 
 // elsewhere returns what stands for a key of another file in one that is parsed alone. It is not among the keys of the snapshot.
 func (p *parser) elsewhere(id string) *Key {
-	k := &Key{ID: id, file: p.file, number: uint32(len(p.keyByID))} //nolint:gosec // no file holds four billion keys
+	k := &Key{ID: id, Terms: &noTerms, file: p.file, number: uint32(len(p.keyByID))} //nolint:gosec // no file holds four billion keys
 	p.keyByID[id] = k
 	return k
 }

@@ -134,7 +134,7 @@ func (p *parser) addFlowiseKeys(n *yaml.Node, entries []apiKey) {
 			p.Warn(n.Line, "%s is left out: its id is there twice", what)
 			continue
 		}
-		k := &Key{ID: p.flowiseID(entry), fromFlowise: true, file: p.file, Line: n.Line, valid: always, secrets: []Secret{{Digest: digest, valid: always}}}
+		k := &Key{ID: p.flowiseID(entry), fromFlowise: true, Terms: &noTerms, file: p.file, Line: n.Line, valid: always, secrets: []Secret{{Digest: digest, valid: always}}}
 		p.addKey(n, k)
 		p.flowise.byID[entry.ID] = k
 		if _, twice := p.flowise.byName[entry.Name]; twice {

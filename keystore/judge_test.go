@@ -11,9 +11,9 @@ func TestJudge(t *testing.T) {
 	const half, whole = settleTime / 2, settleTime
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
-	next := &Snapshot{keys: []*Key{{ID: "a"}}}
-	same := &Snapshot{keys: []*Key{{ID: "a"}}} // as next, in other bytes
-	other := &Snapshot{keys: []*Key{{ID: "b"}}}
+	next := &Snapshot{keys: []*Key{{ID: "a", Terms: &noTerms}}}
+	same := &Snapshot{keys: []*Key{{ID: "a", Terms: &noTerms}}} // as next, in other bytes
+	other := &Snapshot{keys: []*Key{{ID: "b", Terms: &noTerms}}}
 	fault, another := errors.New("fault"), errors.New("another")
 
 	for _, test := range []struct {

@@ -12,8 +12,6 @@ import (
 type Key struct {
 	// ID is public: logs and metrics have it.
 	ID string
-	// Owner says who has the key, for people; it may be empty.
-	Owner string
 	// Disabled says that no secret of the key is accepted.
 	Disabled bool
 	// Honey says that the key was planted where only a thief looks. No secret of it is accepted, and whoever sends one is
@@ -22,14 +20,7 @@ type Key struct {
 
 	fromFlowise bool // and not from a key file itself
 
-	// From are the addresses from which it may be used; none means any.
-	From []netip.Prefix
-	// Groups are the route groups that it may use; none means all that are exposed.
-	Groups []string
-	// Limits are how much it may be used; nil means without limit.
-	Limits *Limits
-	// Browser says what browser tokens of the key may do; nil means that there are none.
-	Browser *Browser
+	*Terms
 
 	// Line is the line of the key in its file, from 1; for a key of Flowise, the line that names Flowise's file.
 	Line int
@@ -39,6 +30,31 @@ type Key struct {
 	number  uint32 // its index among the snapshot's keys
 	since   uint32 // the generation in which it was added or last changed; 0 outside a Store
 	secrets []Secret
+}
+
+// Terms are the fields that few keys have. The others share one, or a million keys would take a fifth more memory.
+type Terms struct {
+	// Owner says who has the key, for people; it may be empty.
+	Owner string
+	// From are the addresses from which it may be used; none means any.
+	From []netip.Prefix
+	// Groups are the route groups that it may use; none means all that are exposed.
+	Groups []string
+	// Limits are how much it may be used; nil means without limit.
+	Limits *Limits
+	// Browser says what browser tokens of the key may do; nil means that there are none.
+	Browser *Browser
+}
+
+var noTerms Terms
+
+// orNone returns t, or the terms of all keys without any.
+func (t Terms) orNone() *Terms {
+	if t.Owner == "" && len(t.From) == 0 && len(t.Groups) == 0 && t.Limits == nil && t.Browser == nil {
+		return &noTerms
+	}
+	own := t // not t itself, which every key would make on the heap
+	return &own
 }
 
 // Secret is one of a key's secrets, by its digest.

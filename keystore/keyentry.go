@@ -37,10 +37,12 @@ func (p *parser) key(n *yaml.Node) {
 	if !ok {
 		return
 	}
-	k := &Key{
-		ID: p.id(n, f.ID, "key"), Owner: p.owner(f.Owner), Disabled: p.Bool(f.Disabled, "disabled"), Honey: p.Bool(f.Honey, "honey"),
-		From: list(p, f.From, "from", parseNetwork), Groups: list(p, f.Groups, "groups", anyText),
+	terms := Terms{
+		Owner: p.owner(f.Owner), From: list(p, f.From, "from", parseNetwork), Groups: list(p, f.Groups, "groups", anyText),
 		Limits: p.limits(f.Limits, "limits"), Browser: p.browser(f.Browser),
+	}
+	k := &Key{
+		ID: p.id(n, f.ID, "key"), Disabled: p.Bool(f.Disabled, "disabled"), Honey: p.Bool(f.Honey, "honey"), Terms: terms.orNone(),
 		Line: n.Line, file: p.file,
 		valid: p.window(f.secretFields), // without a list of secrets, the times of the key are those of its secret
 	}
