@@ -37,7 +37,7 @@ func TestAddress(t *testing.T) {
 	b.shows(t, firstRow("keys"), "acme-web")
 	b.quiet(t)
 	b.do(t, chromedp.Navigate(g.Admin+"/?keys_by=nonsense"))
-	b.shows(t, "#connection", "The gate does not understand the address of this page", "keys_by", "want one of file, last_used")
+	b.shows(t, "#connection", "The gate does not understand the address of this page", "keys_by", "want one of expiry, file, id, last_refused, last_used")
 }
 
 // TestSort orders tables by their headers, with the mouse and with the keyboard.
