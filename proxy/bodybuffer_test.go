@@ -144,9 +144,13 @@ func TestAnonymousBodiesOfOneAddress(t *testing.T) {
 		}
 		return ask("192.0.2.1").problem.Code == string(problem.Overloaded)
 	})
+	var refused []string
 	for i := range 10 {
 		if res := ask(fmt.Sprintf("192.0.3.%d", i)); res.status != 200 {
-			t.Errorf("request of another visitor = %d %s, want 200", res.status, res.problem.Code)
+			refused = append(refused, fmt.Sprint(res.status, " ", res.problem.Code))
 		}
+	}
+	if len(refused) > 1 { // one in four thousand visitors has the counter of the first client
+		t.Errorf("requests of other visitors were refused: %q, want at most one", refused)
 	}
 }
