@@ -75,7 +75,7 @@ func TestRedisManyStarts(t *testing.T) {
 func TestRedisCutOff(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	options := limit.RedisOptions{Timeout: 10 * time.Second, Lease: 300 * time.Millisecond, Forget: 300 * time.Millisecond}
+	options := limit.RedisOptions{Timeout: 10 * time.Second, Lease: time.Second, Forget: time.Second}
 	wire := newWire(t, r, 0)
 	stays, leaves := startGate(t, r.Socket, options), startGate(t, wire.socket, options)
 	all := []*gate{stays, leaves}
