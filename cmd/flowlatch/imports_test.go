@@ -69,7 +69,7 @@ func TestImportsRunOneWay(t *testing.T) {
 			avoid: []string{"net/http", "github.com/prometheus", "github.com/gorilla/mux"},
 		},
 		"proxy/admin": {
-			own:   []string{"proxy", "proxy/admin/console", "proxy/admin/signin", "proxy/certificate", "proxy/limit", "proxy/problem", "proxy/stats", "proxy/token", "keystore"},
+			own:   []string{"proxy", "proxy/admin/console", "proxy/admin/signin", "proxy/certificate", "proxy/header", "proxy/limit", "proxy/problem", "proxy/stats", "proxy/token", "keystore"},
 			never: []string{"github.com/alecthomas/kong"},
 			only:  []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp"},
 		},

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/header"
 )
 
 // view says which keys and chatflows a status has, and in which order. The zero value means all, in the order of
@@ -41,7 +41,7 @@ func parseView(q url.Values) (v view, err error) {
 	if v.filter = strings.ToLower(strings.TrimSpace(q.Get("filter"))); len(v.filter) > mostFilter {
 		return v, fmt.Errorf("filter: %d bytes, want at most %d", len(v.filter), mostFilter)
 	}
-	if v.requestID = q.Get("request_id"); v.requestID != "" && !requestIDPattern.MatchString(v.requestID) {
+	if v.requestID = q.Get("request_id"); v.requestID != "" && !header.IsRequestID(v.requestID) {
 		return v, fmt.Errorf("request_id: %.70q: want 8 to 64 letters, digits, `.`, `_` and `-`: an ID or how it begins", v.requestID)
 	}
 	if v.keysBy, err = parseOrder(q, "keys_by", keyRanks); err != nil {
@@ -50,8 +50,6 @@ func parseView(q url.Values) (v view, err error) {
 	v.chatflowsBy, err = parseOrder(q, "chatflows_by", chatflowRanks)
 	return v, err
 }
-
-var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
 // parseOrder reads what a list is to be ordered by. With - before it, the order is reversed.
 func parseOrder[F any](q url.Values, name string, ranks map[string]F) (string, error) {

@@ -61,10 +61,13 @@ func forwardedAddr(s string) (netip.Addr, bool) {
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
+// IsRequestID reports whether s is a request ID, or as much of one as tells it apart.
+func IsRequestID(s string) bool { return requestIDPattern.MatchString(s) }
+
 // RequestID returns a request's ID: the one that a trusted peer sent, or a new one.
 func RequestID(r *http.Request, trusted []netip.Prefix) string {
 	if len(trusted) > 0 && contains(trusted, peerIP(r)) {
-		if id := r.Header.Get("X-Request-Id"); requestIDPattern.MatchString(id) {
+		if id := r.Header.Get("X-Request-Id"); IsRequestID(id) {
 			return id
 		}
 	}
