@@ -63,16 +63,18 @@ func (p *Proxy) authorizeBody(a *authorization, b *body.Reader) {
 	if !a.Allowed || a.Preflight {
 		return
 	}
-	buffered, refusal := a.bodyRules().Read(b, p.bodyBudget, body.Client{Addr: a.question.Client, HasKey: a.Opens})
+	rules := a.bodyRules()
+	buffered, refusal := rules.Read(b, p.bodyBudget, body.Client{Addr: a.question.Client, HasKey: a.Opens})
 	if buffered != nil { // it may have taken its time, and may have named the chatflow
 		a.buffered = buffered
 		if a.question.Chatflow, refusal = body.Chatflow(a.Route, a.question.Chatflow, buffered); refusal == nil {
 			a.question.InBody = false
 			a.decide(p, time.Now())
+			rules = a.bodyRules()
 		}
 	}
 	if refusal == nil && a.Allowed {
-		refusal = a.bodyRules().Check(b, buffered)
+		refusal = rules.Check(b, buffered)
 	}
 	if refusal != nil {
 		a.deny(refusal)
