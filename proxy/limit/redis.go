@@ -226,6 +226,11 @@ func (r *Redis) Standings(holders []Holder, now time.Time) []Standing {
 	return r.local.Standings(holders, now.Add(r.ahead()))
 }
 
+// Low is as of [Local].
+func (r *Redis) Low(holders []Holder, now time.Time) []Standing {
+	return r.local.Low(holders, now.Add(r.ahead()))
+}
+
 // Prune is as of [Local].
 func (r *Redis) Prune(now time.Time) { r.local.Prune(now.Add(r.ahead())) }
 

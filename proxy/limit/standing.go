@@ -35,11 +35,6 @@ func (l *Local) Low(holders []Holder, now time.Time) []Standing {
 	return l.standings(holders, now, true)
 }
 
-// Low is as of [Local].
-func (r *Redis) Low(holders []Holder, now time.Time) []Standing {
-	return r.local.Low(holders, now.Add(r.ahead()))
-}
-
 func (l *Local) standings(holders []Holder, now time.Time, lowOnly bool) (all []Standing) {
 	var g Grant
 	l.lock(&g, holders)
