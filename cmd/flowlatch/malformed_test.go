@@ -109,12 +109,13 @@ chatflows:
 `
 
 func TestMalformedSetting(t *testing.T) {
-	if got, want := slices.Sorted(maps.Keys(malformed)), slices.Sorted(maps.Keys(settingFlags(t))); !slices.Equal(got, want) {
+	flags := settingFlags(t)
+	if got, want := slices.Sorted(maps.Keys(malformed)), slices.Sorted(maps.Keys(flags)); !slices.Equal(got, want) {
 		t.Fatalf("settings with malformed values = %q, want those of serve: %q", got, want)
 	}
 	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
 	for name, rows := range malformed {
-		variable := settingFlags(t)[name].Envs[0]
+		variable := flags[name].Envs[0]
 		for _, row := range rows {
 			t.Run(name+"="+row.value, func(t *testing.T) {
 				t.Run("flag", func(t *testing.T) {

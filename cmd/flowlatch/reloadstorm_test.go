@@ -33,7 +33,7 @@ func versionSecret(n int) string { return fmt.Sprintf("secret-of-version-%d", n)
 // No request may fail, each change must be applied, and nothing may be left over. "make bench-keys" has a longer storm.
 func TestReloadStorm(t *testing.T) {
 	t.Parallel()
-	changes := 50
+	changes := 20
 	if testkit.Long() {
 		changes = 500
 	}
