@@ -45,7 +45,7 @@ func visit(t *testing.T, url string, l look) *browser {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.UserDataDir(t.TempDir()))
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
@@ -111,7 +111,19 @@ func (b *browser) appear(t *testing.T, l look) {
 	}
 }
 
-// eval evaluates an expression in the page.
+// leave does what makes the browser go to another page, and waits until that is loaded. Until then an evaluation may find
+// no page, which is an error. An evaluation that makes the browser leave does so in a setTimeout, to have returned before.
+func (b *browser) leave(t *testing.T, leave func()) {
+	t.Helper()
+	before := eval[float64](t, b, "performance.timeOrigin")
+	leave()
+	eventually(t, "next page", func() bool {
+		state, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](fmt.Sprintf("performance.timeOrigin !== %f ? document.readyState : ''", before)))
+		return err == nil && state == "complete"
+	})
+}
+
+// eval evaluates an expression in the page, which must not be about to be replaced by another: see leave.
 func eval[T any](t *testing.T, b *browser, expression string) T {
 	t.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -132,7 +144,7 @@ func (b *browser) shows(t *testing.T, selector string, texts ...string) {
 	t.Helper()
 	for _, want := range texts {
 		var got string
-		if !testkit.Poll(30*time.Second, func() bool {
+		if !testkit.Poll(testkit.Timeout, func() bool {
 			got = b.text(t, selector)
 			return strings.Contains(got, want)
 		}) {

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
@@ -107,11 +106,5 @@ const predict = "/api/v1/prediction/"
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("after 30 s: no %s", what)
-		}
-		time.Sleep(50 * time.Millisecond) // between two checks
-	}
+	testkit.Eventually(t, what, ok)
 }
