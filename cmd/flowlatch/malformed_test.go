@@ -84,7 +84,7 @@ var malformed = map[string][]struct{ value, why string }{
 	"max-checked-body":      {{"0", "more than nothing"}, {"lots", "want a size"}},
 	"failure-limit":         {{"30", "want a number and a time"}, {"0/1m", "want a number"}, {"30/0s", "want a number"}, {"-1/1m", "want a number"}, {"30/m", "want a number"}, {"none", "want a number"}},
 	"max-connections":       {{"0", "want a number of connections"}, {"-1", "want a number"}, {"10k", "want a number"}, {"99999999", "want a number"}},
-	"limits-redis":          {{"http://localhost", "not the URL of a Redis"}, {"redis://:secret@local host", "not the URL of a Redis"}},
+	"limits-redis":          {{"http://localhost", "not the URL of a Redis"}, {"redis://:secret@local host", "not the URL of a Redis"}, {"redis://redis:65536", "between 1 and 65535"}, {"redis://redis/1?db=2", "twice"}},
 	"limits-replicas":       {{"0", "from 1 to 1000"}, {"-1", "from 1 to 1000"}, {"dns:", "from 1 to 1000"}, {"many", "from 1 to 1000"}, {"3/3", "from 0"}, {"-1/3", "from 0"}, {"1/", "from 0"}, {"/3", "from 0"}, {"0/1/3", "from 0"}},
 	"limits-fallback":       {{"open", "want split, local or closed"}},
 	"browser-secrets":       {{"testdata/none", "reading the secrets of browser tokens"}, {"testdata", "a directory"}},

@@ -3,9 +3,13 @@
 package limit_test
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -16,22 +20,40 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// BenchmarkRedis has 64 requests at a time with three limits, counted here alone and by a Redis on a unix socket that
-// another gate shares. It reports the time that this process had of a processor for each request, and how many calls Redis
-// had.
+// BenchmarkRedis has 64 requests at a time, counted here alone and by a Redis on a unix socket that another gate shares: of
+// one key with three limits, and of 10,000 keys that take turns, where the chatflow of each hundred and its only client have
+// limits, too, six in all. It reports the time that this process had of a processor for each request, and how many calls
+// Redis had.
 func BenchmarkRedis(b *testing.B) {
-	holders := []limit.Holder{{Kind: limit.Key, ID: "acme-web", Limits: parse(b, "requests: [1000000/1s, 10000000000/month], concurrent: 1000")}}
-	b.Run("local", func(b *testing.B) {
-		var l limit.Local
-		benchmark(b, &l, holders)
-	})
-	b.Run("redis", func(b *testing.B) {
-		r := testkit.StartRedis(b)
-		all := gates(b, 2, r.Socket, patient)
-		before := calls(b, r)
-		benchmark(b, all[0].Redis, holders)
-		b.ReportMetric(float64(calls(b, r)-before)/float64(b.N), "calls/op")
-	})
+	one := [][]limit.Holder{{{Kind: limit.Key, ID: "acme-web", Limits: parse(b, "requests: [1000000/1s, 10000000000/month], concurrent: 1000")}}}
+	for name, requests := range map[string][][]limit.Holder{"one key": one, "10,000 keys": manyKeys(b)} {
+		b.Run(name+"/local", func(b *testing.B) {
+			var l limit.Local
+			benchmark(b, &l, requests)
+		})
+		b.Run(name+"/redis", func(b *testing.B) {
+			r := testkit.StartRedis(b)
+			all := gates(b, 2, r.Socket, patient)
+			before := calls(b, r)
+			benchmark(b, all[0].Redis, requests)
+			b.ReportMetric(float64(calls(b, r)-before)/float64(b.N), "calls/op")
+		})
+	}
+}
+
+// manyKeys returns the holders of a request with each of 10,000 keys.
+func manyKeys(b *testing.B) [][]limit.Holder {
+	wide := parse(b, "requests: 1000000/1s, concurrent: 100000")
+	all := make([][]limit.Holder, 10_000)
+	for n := range all {
+		chatflow := fmt.Sprintf("%08x-1111-4222-8333-444455556666", n/100)
+		all[n] = []limit.Holder{
+			{Kind: limit.Key, ID: fmt.Sprintf("key-%05d", n), Limits: wide},
+			{Kind: limit.Chatflow, ID: chatflow, Limits: wide},
+			{Kind: limit.Client, ID: chatflow, Client: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Limits: wide},
+		}
+	}
+	return all
 }
 
 type limiter interface {
@@ -39,13 +61,17 @@ type limiter interface {
 	End(g *limit.Grant, u limit.Use)
 }
 
-func benchmark(b *testing.B, l limiter, holders []limit.Holder) {
+// benchmark has requests that take turns.
+func benchmark(b *testing.B, l limiter, requests [][]limit.Holder) {
 	b.SetParallelism(64 / runtime.GOMAXPROCS(0))
+	var next atomic.Int64
+	order := rand.Perm(len(requests))
 	b.ResetTimer()
 	before := processorTime(b)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			var g limit.Grant
+			holders := requests[order[int(next.Add(1))%len(order)]]
 			if v := l.Begin(&g, holders, time.Now()); v.Refused.Reason != limit.None {
 				b.Errorf("a request was refused: %s", word(v))
 				return

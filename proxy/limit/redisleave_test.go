@@ -70,7 +70,7 @@ func TestRedisPause(t *testing.T) {
 	options := limit.RedisOptions{Timeout: 10 * time.Second, Lease: time.Hour, Fallback: limit.Whole} // so it is not for a renewal
 	away := startGate(t, r.Socket, options)
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 2")}}
-	for range 5 { // the last pause is of 8 s
+	for range 4 { // the last pause is of 4 s
 		away.awaitUp(t, true)
 		tell(t, r, "CONFIG SET maxmemory 1")
 		away.awaitUp(t, false)
@@ -98,7 +98,7 @@ func TestRedisPause(t *testing.T) {
 // TestRedisAwayForLong has clients come and go while Redis is away: those that were forgotten take no memory until it is back.
 func TestRedisAwayForLong(t *testing.T) { // not in parallel: it measures memory
 	r := testkit.StartRedis(t)
-	g := startGate(t, r.Socket, limit.RedisOptions{Lease: 300 * time.Millisecond})
+	g := startGate(t, r.Socket, limit.RedisOptions{Lease: 90 * time.Millisecond})
 	g.awaitUp(t, true)
 	r.Kill()
 	g.awaitUp(t, false)
@@ -111,7 +111,7 @@ func TestRedisAwayForLong(t *testing.T) { // not in parallel: it measures memory
 			address := netip.AddrFrom4([4]byte{10, byte(round), byte(n >> 8), byte(n)})
 			g.Begin(&grants[n], []limit.Holder{{Kind: limit.Client, ID: "x", Client: address, Limits: limits}}, time.Now())
 		}
-		time.Sleep(150 * time.Millisecond) // leases are renewed meanwhile
+		time.Sleep(50 * time.Millisecond) // leases are renewed meanwhile
 		for n := range grants {
 			g.End(&grants[n], limit.Use{})
 		}

@@ -25,7 +25,9 @@ type RedisURL struct {
 // What is wrong with the URL of a Redis. There may be a password in it, so it is not repeated.
 var (
 	errURL      = errors.New("not the URL of a Redis, such as redis://:password@host:6379/0, rediss://host:6379 or unix:///path/to/socket")
+	errURLPort  = errors.New("the port in the URL of the Redis is not between 1 and 65535")
 	errURLUser  = errors.New("the URL of the Redis has a user without a password, who could not log in; want redis://user:password@host:6379/0")
+	errURLTwice = errors.New("the URL of the Redis names its database twice, as a path and as db; want one of them")
 	errURLQuery = errors.New("the URL of the Redis has something after ? that is not known; only db is, as in unix:///path/to/socket?db=2")
 )
 
@@ -51,13 +53,21 @@ func ParseRedisURL(text string) (*RedisURL, error) {
 	if r.address == "" || r.network == "unix" && u.Host != "" || !strings.HasPrefix(text, u.Scheme+"://") { // redis:6379 has no host, and would be localhost
 		return nil, errURL
 	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if db := query.Get("db"); db != "" && database == "" {
-		database = db
-		delete(query, "db")
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, errURLPort
+		}
 	}
-	if err != nil || len(query) > 0 {
+	query, err := url.ParseQuery(u.RawQuery)
+	db := query["db"]
+	delete(query, "db")
+	switch {
+	case err != nil || len(query) > 0:
 		return nil, errURLQuery
+	case len(db) > 1 || len(db) > 0 && database != "":
+		return nil, errURLTwice
+	case len(db) > 0:
+		database = db[0]
 	}
 	if r.database, err = strconv.Atoi(cmp.Or(database, "0")); err != nil || r.database < 0 {
 		return nil, errURL

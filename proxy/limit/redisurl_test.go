@@ -21,20 +21,32 @@ import (
 // TestParseRedisURL has URLs, and that no error repeats one.
 func TestParseRedisURL(t *testing.T) {
 	for _, url := range []string{
-		"redis://localhost:6379", "redis://redis", "redis://[::1]:6379", "redis://user:secret@localhost:6379/2", "redis://:secret@localhost/?db=2",
+		"redis://localhost:6379", "redis://redis", "redis://[::1]:6379", "redis://user:secret@localhost:6379/2", "redis://:secret@localhost/?db=2", "redis://:secret@localhost:65535",
 		"rediss://localhost:6379", "unix:///run/redis.sock", "unix://:secret@/run/redis.sock?db=2",
 	} {
 		if _, err := limit.ParseRedisURL(url); err != nil {
 			t.Errorf("ParseRedisURL(%q) = %v, want no error", url, err)
 		}
 	}
-	for _, url := range []string{
-		"", "localhost:6379", "redis:6379", "redis:", "redis:/localhost", "http://localhost", "redis://:secret@local host", "redis://:secret@localhost:port",
-		"redis://:secret@localhost/x", "redis://:secret@localhost/-1", "redis://:secret@localhost/1/2", "redis://:secret@localhost/1?db=2", "unix://", "unix://run/redis.sock",
-		"unix://:secret@/run/redis.sock?db=x", "redis://secret@localhost", "redis://:secret@localhost?master_set=secret", "redis://:secret@localhost#x",
+	for _, tt := range []struct {
+		want string // in the error
+		urls []string
+	}{
+		{"not the URL of a Redis", []string{
+			"", "localhost:6379", "redis:6379", "redis:", "redis:/localhost", "http://localhost", "redis://:secret@local host", "redis://:secret@localhost:port",
+			"redis://:secret@localhost/x", "redis://:secret@localhost/-1", "redis://:secret@localhost/1/2", "unix://", "unix://run/redis.sock",
+			"unix://:secret@/run/redis.sock?db=x", "redis://:secret@localhost#x",
+		}},
+		{"the port in the URL", []string{"redis://:secret@localhost:0", "redis://:secret@localhost:65536", "rediss://:secret@localhost:99999/1"}},
+		{"its database twice", []string{"redis://:secret@localhost/1?db=2", "redis://:secret@localhost/1?db=1", "unix://:secret@/run/redis.sock?db=1&db=2"}},
+		{"after ? that is not known", []string{"redis://:secret@localhost?master_set=secret", "redis://:secret@localhost/1?db=2&master_set=secret"}},
+		{"a user without a password", []string{"redis://secret@localhost"}},
 	} {
-		if _, err := limit.ParseRedisURL(url); err == nil || errors.Unwrap(err) != nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("ParseRedisURL(%q) = %v, want an error that does not repeat it", url, err)
+		for _, url := range tt.urls {
+			_, err := limit.ParseRedisURL(url)
+			if err == nil || errors.Unwrap(err) != nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("ParseRedisURL(%q) = %v, want an error with %q that does not repeat it", url, err, tt.want)
+			}
 		}
 	}
 }
