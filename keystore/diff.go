@@ -48,31 +48,31 @@ func Compare(old, next *Snapshot) Diff {
 func compare(old, next *Snapshot) (d Diff, loses bool) {
 	if old == nil {
 		old = &Snapshot{}
-		d.KeysAdded = make([]string, 0, len(next.keys))
 	}
-	pairs(old.keys, next.keys, keyID, func(was, is *Key) {
+	var losesKeys, losesChatflows bool
+	d.KeysAdded, d.KeysRemoved, d.KeysChanged, losesKeys = differ(old.keys, next.keys, keyID, sameKey, losesOfKey)
+	d.ChatflowsAdded, d.ChatflowsRemoved, d.ChatflowsChanged, losesChatflows = differ(old.chatflows, next.chatflows, chatflowID, sameChatflow, losesOfChatflow)
+	return d, losesKeys || losesChatflows
+}
+
+// differ returns the IDs of what differs between two lists, and whether something of the old one is missing in the next.
+func differ[T any](old, next []*T, id func(*T) string, same, losesOf func(was, is *T) bool) (added, removed, changed []string, loses bool) {
+	if len(old) == 0 {
+		added = slices.Grow(added, len(next))
+	}
+	pairs(old, next, id, func(was, is *T) {
 		switch {
 		case was == nil:
-			d.KeysAdded = append(d.KeysAdded, is.ID)
+			added = append(added, id(is))
+			return
 		case is == nil:
-			d.KeysRemoved = append(d.KeysRemoved, was.ID)
-		case !sameKey(was, is):
-			d.KeysChanged = append(d.KeysChanged, is.ID)
+			removed = append(removed, id(was))
+		case !same(was, is):
+			changed = append(changed, id(is))
 		}
-		loses = loses || was != nil && (is == nil || losesOfKey(was, is))
+		loses = loses || is == nil || losesOf(was, is)
 	})
-	pairs(old.chatflows, next.chatflows, func(c *Chatflow) string { return c.ID }, func(was, is *Chatflow) {
-		switch {
-		case was == nil:
-			d.ChatflowsAdded = append(d.ChatflowsAdded, is.ID)
-		case is == nil:
-			d.ChatflowsRemoved = append(d.ChatflowsRemoved, was.ID)
-		case !sameChatflow(was, is):
-			d.ChatflowsChanged = append(d.ChatflowsChanged, is.ID)
-		}
-		loses = loses || was != nil && (is == nil || losesOfChatflow(was, is))
-	})
-	return d, loses
+	return added, removed, changed, loses
 }
 
 // date sets for each key the generation in which it became as it is: this one, or an older one if it was the same
@@ -92,7 +92,8 @@ func (s *Snapshot) date(old *Snapshot, generation uint64) {
 	})
 }
 
-func keyID(k *Key) string { return k.ID }
+func keyID(k *Key) string           { return k.ID }
+func chatflowID(c *Chatflow) string { return c.ID }
 
 // pairs calls each with what has the same ID in old and in next; one of the two may be missing, and is nil.
 func pairs[T any](old, next []*T, id func(*T) string, each func(was, is *T)) {

@@ -85,13 +85,11 @@ func (c *Chatflow) Place() string { return c.file.place(c.Line) }
 // Keys returns the keys listed for the chatflow itself, sorted by ID. The slice must not be changed.
 func (c *Chatflow) Keys() []*Key { return c.keys }
 
-func (c *Chatflow) has(k *Key) bool {
+// Lists reports whether k is listed for the chatflow itself.
+func (c *Chatflow) Lists(k *Key) bool {
 	_, ok := slices.BinarySearch(c.numbers, k.number)
 	return ok
 }
-
-// Lists reports whether k is listed for the chatflow itself.
-func (c *Chatflow) Lists(k *Key) bool { return c.has(k) }
 
 // ListsID is Lists for a key of another snapshot.
 func (c *Chatflow) ListsID(id string) bool {
@@ -258,5 +256,5 @@ func (s *Snapshot) Opens(k *Key, id string) bool {
 	if c == nil || k == nil {
 		return false
 	}
-	return c.has(k) || (listed && s.every != nil && s.every.has(k))
+	return c.Lists(k) || (listed && s.every != nil && s.every.Lists(k))
 }

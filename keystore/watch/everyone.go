@@ -16,10 +16,7 @@ func EveryoneReads(path string) bool {
 }
 
 func isOpen(path string) (bool, error) {
-	real, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		real, err = filepath.Abs(real)
-	}
+	real, err := resolved(path)
 	if err != nil {
 		return false, err
 	}

@@ -10,15 +10,21 @@ import (
 // into a container by itself is (docker's -v FILE:FILE, a Kubernetes subPath). When such a file is replaced
 // outside, the new one never arrives. It is false where that is not known.
 func IsMountPoint(path string) bool {
-	real, err := limited(path, func() (string, error) { return filepath.EvalSymlinks(path) }, nil)
-	if err == nil {
-		real, err = filepath.Abs(real)
-	}
+	real, err := limited(path, func() (string, error) { return resolved(path) }, nil)
 	if err != nil {
 		return false
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo") // proc(5); the fifth field is the mount point
 	return err == nil && hasMount(string(mounts), real)
+}
+
+// resolved returns the absolute path of a file, without symbolic links.
+func resolved(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(real)
 }
 
 func hasMount(mountinfo, path string) bool {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/flowlatch/flowlatch/proxy"
 	"github.com/flowlatch/flowlatch/proxy/admin/console"
-	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 )
 
 // Admin is the handler of the admin listener. Without a token it shows and reloads, and changes nothing; so it belongs on loopback or a network of the
@@ -36,14 +35,7 @@ type Admin struct {
 }
 
 // Options say who may change keys. With the zero value, nobody may.
-type Options struct {
-	// Door lets in whoever has the admin token. Nil: pages and API of the console say that they are read only.
-	Door *signin.Door
-	// ClientPort is the port where clients connect, for the snippets that the console shows with a new key.
-	ClientPort string
-	// UpstreamAPI is the path of a file with an API key of Flowise, by which the console lists its chatflows. Empty: none.
-	UpstreamAPI string
-}
+type Options = console.Options
 
 // New returns the handler for a gate, and registers metrics about its keys, certificates and upstream on the gate's
 // registry. There can be one for a gate.
@@ -61,7 +53,7 @@ func New(p *proxy.Proxy, o Options) *Admin {
 	mux.HandleFunc("GET /usage", a.serveUsage)
 	mux.HandleFunc("POST /-/reload", a.serveReload)
 	servePage(mux)
-	console.New(console.Options{Door: o.Door, Proxy: p, ClientPort: o.ClientPort, UpstreamAPI: o.UpstreamAPI}).Register(mux)
+	console.New(p, o).Register(mux)
 	a.Handler = guard(mux)
 	return a
 }

@@ -121,9 +121,7 @@ func (c *chatflowCounters) of(chatflow *keystore.Chatflow) *counters {
 // prune drops the counters of chatflows that the key file no longer lists and that have no open stream.
 func (c *chatflowCounters) prune(s *keystore.Snapshot) {
 	c.byID.Range(func(id, found any) bool {
-		chatflow, listed := s.Chatflow(id.(string))
-		every := chatflow != nil && chatflow.ID == id
-		if !listed && !every && found.(*counters).streams.Load() == 0 {
+		if s.Entry(id.(string)) == nil && found.(*counters).streams.Load() == 0 {
 			c.byID.Delete(id)
 		}
 		return true

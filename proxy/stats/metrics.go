@@ -82,43 +82,32 @@ func (m *metrics) of(l labels) *series {
 var buckets = []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600}
 
 func newMetrics(reg *prometheus.Registry, version string) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	byRoute := func(name, help string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"route"})
+	}
 	m := &metrics{
 		series: map[labels]*series{},
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "flowlatch_requests_total",
-			Help: "Requests by route, chatflow, key ID and HTTP status; empty where a request had none that is known.",
-		}, []string{"route", "chatflow", "key", "code"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "flowlatch_request_duration_seconds",
-			Help:    "Time from the header of a request to the end of its response.",
-			Buckets: buckets,
-		}, []string{"route"}),
-		header: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "flowlatch_response_header_seconds",
-			Help:    "Time from the header of an allowed request to the header of its response.",
-			Buckets: buckets,
-		}, []string{"route"}),
-		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "flowlatch_denied_total",
-			Help: "Requests that flowlatch refused or could not serve, by code.",
-		}, []string{"code"}),
+		requests: counter("flowlatch_requests_total",
+			"Requests by route, chatflow, key ID and HTTP status; empty where a request had none that is known.", "route", "chatflow", "key", "code"),
+		duration: byRoute("flowlatch_request_duration_seconds", "Time from the header of a request to the end of its response."),
+		header:   byRoute("flowlatch_response_header_seconds", "Time from the header of an allowed request to the header of its response."),
+		denied:   counter("flowlatch_denied_total", "Requests that flowlatch refused or could not serve, by code.", "code"),
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "flowlatch_streams_active",
 			Help: "Event streams and websockets that are open now.",
 		}),
+		exceeded: counter("flowlatch_limited_total",
+			"Requests that exceeded a limit, by key ID, chatflow and limit; also where the limit is not enforced.", "key", "chatflow", "limit"),
+		abandoned: counter("flowlatch_abandoned_seconds_total",
+			"Time for which the upstream went on with requests whose client had left, where their number at once is limited or they are aborted.",
+			"key", "chatflow"),
+		browserTokens: counter("flowlatch_browser_tokens_total",
+			"Browser tokens by the ID of their key: minted, or denied to whoever asked for one; made a session; and requests with one that were allowed or refused.",
+			"key", "result"),
 	}
-	m.exceeded = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "flowlatch_limited_total",
-		Help: "Requests that exceeded a limit, by key ID, chatflow and limit; also where the limit is not enforced.",
-	}, []string{"key", "chatflow", "limit"})
-	m.abandoned = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "flowlatch_abandoned_seconds_total",
-		Help: "Time for which the upstream went on with requests whose client had left, where their number at once is limited or they are aborted.",
-	}, []string{"key", "chatflow"})
-	m.browserTokens = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "flowlatch_browser_tokens_total",
-		Help: "Browser tokens by the ID of their key: minted, or denied to whoever asked for one; made a session; and requests with one that were allowed or refused.",
-	}, []string{"key", "result"})
 	for _, code := range problem.Codes() {
 		m.refused = append(m.refused, m.denied.WithLabelValues(string(code))) // from the start, so that a rate has a beginning
 	}
@@ -169,14 +158,13 @@ func (m *metrics) prune(s *keystore.Snapshot) {
 	if len(keys) == 0 && len(chatflows) == 0 {
 		return
 	}
-	for key := range keys {
-		m.exceeded.DeletePartialMatch(prometheus.Labels{"key": key})
-		m.abandoned.DeletePartialMatch(prometheus.Labels{"key": key})
-		m.browserTokens.DeletePartialMatch(prometheus.Labels{"key": key})
-	}
-	for chatflow := range chatflows {
-		m.exceeded.DeletePartialMatch(prometheus.Labels{"chatflow": chatflow})
-		m.abandoned.DeletePartialMatch(prometheus.Labels{"chatflow": chatflow})
+	for _, v := range []*prometheus.CounterVec{m.exceeded, m.abandoned, m.browserTokens} {
+		for key := range keys {
+			v.DeletePartialMatch(prometheus.Labels{"key": key})
+		}
+		for chatflow := range chatflows { // nothing where that is no label
+			v.DeletePartialMatch(prometheus.Labels{"chatflow": chatflow})
+		}
 	}
 	var gone []labels
 	m.mu.RLock()

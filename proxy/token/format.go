@@ -2,6 +2,7 @@ package token
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -92,11 +93,4 @@ func (o List) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]string(o))
 }
 
-func (o List) complete() bool {
-	for _, s := range o {
-		if s == "" {
-			return false
-		}
-	}
-	return len(o) > 0
-}
+func (o List) complete() bool { return len(o) > 0 && !slices.Contains(o, "") }

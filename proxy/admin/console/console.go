@@ -13,13 +13,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 )
 
-// Options are what a Console is made of.
+// Options say who may change keys. With the zero value, nobody may.
 type Options struct {
 	// Door lets in whoever may change keys. Nil means nobody: pages and API then say how to change that.
 	Door *signin.Door
-	// Proxy has the keys that are active, and their use. Required.
-	Proxy *proxy.Proxy
-	// ClientPort is the port where clients connect. Empty: it is not known.
+	// ClientPort is the port where clients connect, for the snippets that are shown with a new key. Empty: it is not known.
 	ClientPort string
 	// UpstreamAPI is the path of a file with an API key of Flowise. The chatflows that it has are then offered by name. Empty:
 	// only those of the key file are.
@@ -37,9 +35,9 @@ type Console struct {
 	upstream upstream
 }
 
-// New returns a console.
-func New(o Options) *Console {
-	c := &Console{door: o.Door, proxy: o.Proxy, opts: o.Proxy.Options(), port: o.ClientPort}
+// New returns a console for the keys of a gate.
+func New(p *proxy.Proxy, o Options) *Console {
+	c := &Console{door: o.Door, proxy: p, opts: p.Options(), port: o.ClientPort}
 	c.upstream.path, c.upstream.url, c.upstream.certificates = o.UpstreamAPI, c.opts.Upstream.String(), c.opts.Certificates
 	c.path = c.opts.Store.Status().Path
 	return c

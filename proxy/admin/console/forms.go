@@ -17,6 +17,9 @@ type asked struct {
 	session *signin.Session
 }
 
+// text returns a field without the blanks around it.
+func (a asked) text(name string) string { return strings.TrimSpace(a.PostFormValue(name)) }
+
 // lines returns the lines of a field that are not empty.
 func (a asked) lines(name string) (lines []string) {
 	for line := range strings.Lines(a.PostFormValue(name)) {
@@ -76,7 +79,7 @@ func (c *Console) postKey(w http.ResponseWriter, r *http.Request, s *signin.Sess
 	closes := r.PostFormValue("close") == "true"
 	var text string
 	p := c.makeChange(a, func(f *file) (change, *Problem) {
-		switch action := r.PostFormValue("action"); action {
+		switch r.PostFormValue("action") {
 		case "grant":
 			text = "Key " + id + " opens more chatflows"
 			return c.grantKey(f, id, &Grant{a.chatflows()})
@@ -108,7 +111,10 @@ func (c *Console) postKey(w http.ResponseWriter, r *http.Request, s *signin.Sess
 // postNewKey makes a key.
 func (c *Console) postNewKey(w http.ResponseWriter, r *http.Request, s *signin.Session) {
 	a := asked{r, s}
-	n := NewKey{ID: strings.TrimSpace(r.PostFormValue("id")), Owner: strings.TrimSpace(r.PostFormValue("owner")), Chatflows: a.chatflows(), NotAfter: r.PostFormValue("not_after"), File: r.PostFormValue("file")}
+	n := NewKey{
+		ID: a.text("id"), Owner: a.text("owner"), Chatflows: a.chatflows(),
+		NotAfter: r.PostFormValue("not_after"), File: r.PostFormValue("file"),
+	}
 	p := c.makeChange(a, func(f *file) (_ change, p *Problem) {
 		if n.Limits, p = a.limits(); p != nil {
 			return change{}, p
@@ -122,7 +128,7 @@ func (c *Console) postNewKey(w http.ResponseWriter, r *http.Request, s *signin.S
 func (a asked) limits() (json.RawMessage, *Problem) {
 	fields := map[string]any{}
 	for _, name := range []string{"stream", "stream_seconds", "bytes"} {
-		if v := strings.TrimSpace(a.PostFormValue(name)); v != "" {
+		if v := a.text(name); v != "" {
 			fields[name] = v
 		}
 	}
@@ -135,7 +141,7 @@ func (a asked) limits() (json.RawMessage, *Problem) {
 	if requests != nil {
 		fields["requests"] = requests
 	}
-	if v := strings.TrimSpace(a.PostFormValue("concurrent")); v != "" {
+	if v := a.text("concurrent"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil {
 			return nil, newProblem(malformed, fmt.Sprintf("requests at once: %.20q: want a number", v))
@@ -157,7 +163,7 @@ func (c *Console) postChatflow(w http.ResponseWriter, r *http.Request, s *signin
 	p := c.makeChange(a, func(f *file) (change, *Problem) {
 		switch r.PostFormValue("action") {
 		case "grant":
-			key := strings.TrimSpace(r.PostFormValue("key"))
+			key := a.text("key")
 			text = "Key " + key + " opens this chatflow"
 			return c.grantKey(f, key, &Grant{[]string{id}})
 		case "public":
@@ -182,7 +188,10 @@ func (c *Console) postChatflow(w http.ResponseWriter, r *http.Request, s *signin
 // postNewChatflow lists a chatflow.
 func (c *Console) postNewChatflow(w http.ResponseWriter, r *http.Request, s *signin.Session) {
 	a := asked{r, s}
-	n := NewChatflow{ID: strings.TrimSpace(r.PostFormValue("id")), Name: strings.TrimSpace(r.PostFormValue("name")), Keys: a.lines("keys"), Public: r.PostFormValue("public") == "true", File: r.PostFormValue("file")}
+	n := NewChatflow{
+		ID: a.text("id"), Name: a.text("name"), Keys: a.lines("keys"),
+		Public: r.PostFormValue("public") == "true", File: r.PostFormValue("file"),
+	}
 	next := "./"
 	p := c.makeChange(a, func(f *file) (change, *Problem) { return c.addChatflow(f, "", &n) }, func(ch change) *done {
 		next = chatflowAddress(ch.chatflows[0])
