@@ -45,13 +45,6 @@ func replicas(text string) (r Replicas, err error) {
 	return r, nil
 }
 
-func redisURL(text string) (*limit.RedisURL, error) {
-	if text == "" {
-		return nil, nil
-	}
-	return limit.ParseRedisURL(text)
-}
-
 // fallback parses what holds while Redis does not answer.
 func fallback(text string) (limit.Fallback, error) {
 	for _, f := range []limit.Fallback{limit.Split, limit.Whole, limit.Closed} {

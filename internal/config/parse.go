@@ -16,11 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/flowlatch/flowlatch/keystore"
-	"github.com/flowlatch/flowlatch/keystore/flowise"
 	"github.com/flowlatch/flowlatch/proxy"
-	"github.com/flowlatch/flowlatch/proxy/admin/signin"
-	"github.com/flowlatch/flowlatch/proxy/header"
-	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
 // How the text of a setting is parsed. Every error says what is wanted instead.
@@ -33,6 +29,21 @@ func required(text string) (string, error) {
 }
 
 func anyText(text string) (string, error) { return text, nil }
+
+// checked parses a value that means itself, if there is nothing wrong with it.
+func checked[T any](check func(T) error) func(T) (T, error) {
+	return func(value T) (T, error) { return value, check(value) }
+}
+
+// optional parses what may be left out: nothing is the zero value.
+func optional[T any](parse func(string) (T, error)) func(string) (T, error) {
+	return func(text string) (value T, err error) {
+		if text == "" {
+			return value, nil
+		}
+		return parse(text)
+	}
+}
 
 func oneOf(text string, words ...string) error {
 	if slices.Contains(words, text) {
@@ -54,16 +65,6 @@ func items(text string) (items []string) {
 		}
 	}
 	return items
-}
-
-// file parses the path of a file that is checked, if there is one.
-func file(check func(path string) error) func(string) (string, error) {
-	return func(path string) (string, error) {
-		if path == "" {
-			return "", nil
-		}
-		return path, check(path)
-	}
 }
 
 // Address parses HOST:PORT to listen on or connect to.
@@ -100,9 +101,6 @@ func URL(text string) (*url.URL, error) {
 }
 
 func origin(text string) (*url.URL, error) {
-	if text == "" {
-		return nil, nil //nolint:nilnil // none is a setting
-	}
 	u, err := URL(text)
 	if strings.Contains(text, "@") {
 		return nil, err
@@ -123,37 +121,17 @@ func keyFileNames(items []string) ([]string, error) {
 	return items, errors.Join(errs...)
 }
 
-func origins(items []string) ([]string, error) { return items, header.ValidateOrigins(items) }
-
-func prefix(text string) (string, error) { return text, route.ValidatePrefix(text) }
-
-// adminToken parses the place of the admin token and returns the path of its file.
-func adminToken(text string) (string, error) {
-	return secretFile(text, "the admin token", func(path string) error {
-		_, err := signin.ReadToken(path)
-		return err
-	})
-}
-
-// upstreamAPI parses the place of an API key of Flowise and returns the path of its file.
-func upstreamAPI(text string) (string, error) {
-	return secretFile(text, "an API key of Flowise", func(path string) error {
-		_, err := flowise.ReadAPIKey(path)
-		return err
-	})
-}
-
-// secretFile parses the place of a secret, file:PATH or nothing, and tries to read it. The error does not repeat the text, which
-// may be the secret itself.
-func secretFile(text, what string, read func(path string) error) (path string, err error) {
-	if text == "" {
-		return "", nil
+// secretFile parses the place of a secret, file:PATH, and tries to read it. The error does not repeat the text, which may be
+// the secret itself.
+func secretFile[T any](what string, read func(path string) (T, error)) func(string) (string, error) {
+	return func(text string) (string, error) {
+		path, ok := strings.CutPrefix(text, "file:")
+		if !ok || path == "" {
+			return "", errors.New("want file:PATH, the path of a file with " + what)
+		}
+		_, err := read(path)
+		return path, err
 	}
-	path, ok := strings.CutPrefix(text, "file:")
-	if !ok || path == "" {
-		return "", errors.New("want file:PATH, the path of a file with " + what)
-	}
-	return path, read(path)
 }
 
 func timeout(text string) (time.Duration, error) {

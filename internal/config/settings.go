@@ -4,8 +4,12 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/flowise"
+	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 	"github.com/flowlatch/flowlatch/proxy/credential"
+	"github.com/flowlatch/flowlatch/proxy/header"
+	"github.com/flowlatch/flowlatch/proxy/limit"
 	"github.com/flowlatch/flowlatch/proxy/route"
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
@@ -99,7 +103,8 @@ func (t *toggle) Decode(ctx *kong.DecodeContext) error {
 // settings has a row for each setting: its name, what it sets, and what parses it.
 func (c *Config) settings() []setting {
 	p, f := &c.Proxy, &c.Certificates
-	certificates, privateKey := file(certificate.CheckCertificate), file(certificate.CheckKey)
+	certificates := optional(checked(certificate.CheckCertificate))
+	privateKey := optional(checked(certificate.CheckKey))
 	return []setting{
 		{name: "config", set: func(string) error { return nil }},                                         // read before all others
 		{name: "preset", set: func(name string) error { _, err := route.PresetNamed(name); return err }}, // the routes depend on it
@@ -118,12 +123,12 @@ func (c *Config) settings() []setting {
 		one("keys", &c.Keys, required),
 		list("keys-require", &c.KeysRequire, keyFileNames),
 		one("admin", &c.Admin, Address),
-		one("admin-token", &c.AdminToken, adminToken),
-		one("upstream-api", &c.UpstreamAPI, upstreamAPI),
+		one("admin-token", &c.AdminToken, optional(secretFile("the admin token", signin.ReadToken))),
+		one("upstream-api", &c.UpstreamAPI, optional(secretFile("an API key of Flowise", flowise.ReadAPIKey))),
 		list("expose", &p.Expose, c.groups),
 		one("discovery", &p.DiscoveryKeyed, is("keyed", "open", "keyed")),
-		one("public-url", &p.PublicURL, origin),
-		one("path-prefix", &p.PathPrefix, prefix),
+		one("public-url", &p.PublicURL, optional(origin)),
+		one("path-prefix", &p.PathPrefix, checked(route.ValidatePrefix)),
 		one("max-body", &p.MaxBody, size),
 		one("max-checked-body", &p.MaxCheckedBody, size),
 		one("wait-for-keys", &c.WaitForKeys, keystore.ParseDuration),
@@ -131,12 +136,12 @@ func (c *Config) settings() []setting {
 		one("drain", &c.Drain, keystore.ParseDuration),
 		one("max-connections", &p.MaxConnections, connections),
 		one("failure-limit", &p.FailureLimit, failureLimit),
-		hidden(one("limits-redis", &c.LimitsRedis, redisURL)),
+		hidden(one("limits-redis", &c.LimitsRedis, optional(limit.ParseRedisURL))),
 		one("limits-replicas", &c.LimitsReplicas, replicas),
 		one("limits-fallback", &c.LimitsFallback, fallback),
 		one("usage-file", &c.UsageFile, anyText),
-		one("browser-secrets", &c.BrowserSecrets, file(token.CheckFile)),
-		list("cors-origins", &p.CORSOrigins, origins),
+		one("browser-secrets", &c.BrowserSecrets, optional(checked(token.CheckFile))),
+		list("cors-origins", &p.CORSOrigins, checked(header.ValidateOrigins)),
 		list("trusted-proxies", &p.TrustedProxies, networks),
 		one("log-level", &c.LogLevel, level),
 		one("log-allowed", &p.QuietAllowed, is("false", "true", "false")),
