@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +63,7 @@ func ParseRedisURL(text string) (*RedisURL, error) {
 	db := query["db"]
 	delete(query, "db")
 	switch {
-	case err != nil || len(query) > 0:
+	case err != nil || len(query) > 0 || slices.Contains(db, ""):
 		return nil, errURLQuery
 	case len(db) > 1 || len(db) > 0 && database != "":
 		return nil, errURLTwice

@@ -39,7 +39,7 @@ func TestParseRedisURL(t *testing.T) {
 		}},
 		{"the port in the URL", []string{"redis://:secret@localhost:0", "redis://:secret@localhost:65536", "rediss://:secret@localhost:99999/1"}},
 		{"its database twice", []string{"redis://:secret@localhost/1?db=2", "redis://:secret@localhost/1?db=1", "unix://:secret@/run/redis.sock?db=1&db=2"}},
-		{"after ? that is not known", []string{"redis://:secret@localhost?master_set=secret", "redis://:secret@localhost/1?db=2&master_set=secret"}},
+		{"after ? that is not known", []string{"redis://:secret@localhost?master_set=secret", "redis://:secret@localhost/1?db=2&master_set=secret", "redis://:secret@localhost?db=", "redis://:secret@localhost/1?db="}},
 		{"a user without a password", []string{"redis://secret@localhost"}},
 	} {
 		for _, url := range tt.urls {
