@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Create writes a new file that only its owner may read, such as one with a secret. It never overwrites a file, and once
@@ -28,6 +29,11 @@ func Create(path string, data []byte) (err error) {
 			os.Remove(path)
 		}
 	}()
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
 	_, err = f.Write(data)
-	return cmp.Or(err, f.Sync(), f.Close(), syncDir(path))
+	return cmp.Or(err, f.Sync(), f.Close(), syncDir(dir))
 }

@@ -61,7 +61,7 @@ func File(path string, o Options, change func(data []byte) ([]byte, error)) ([]b
 	if err := replace(target, next, o.Before); err != nil {
 		return nil, fileError(path, err)
 	}
-	if err := syncDir(target); err != nil {
+	if err := syncDir(dir); err != nil {
 		return next, fileError(path, fmt.Errorf("%w: %w", ErrChanged, err))
 	}
 	return next, nil
@@ -75,7 +75,12 @@ func Replace(path string, data []byte) error {
 	if err := replace(target, data, nil); err != nil {
 		return err
 	}
-	if err := syncDir(target); err != nil {
+	dir, err := os.Open(filepath.Dir(target))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrChanged, err)
+	}
+	defer dir.Close()
+	if err := syncDir(dir); err != nil {
 		return fmt.Errorf("%w: %w", ErrChanged, err)
 	}
 	return nil
@@ -154,14 +159,9 @@ func keepOwner(f *os.File, info fs.FileInfo) error {
 	return f.Chown(int(st.Uid), int(st.Gid))
 }
 
-// syncDir makes it survive a power failure that the file at path was created or replaced, where its file system can do that.
-func syncDir(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	err = dir.Sync()
+// syncDir makes what was created or renamed in a directory survive a power failure, where its file system can do that.
+func syncDir(dir *os.File) error {
+	err := dir.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}
