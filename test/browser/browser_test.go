@@ -117,7 +117,7 @@ func (b *browser) leave(t *testing.T, leave func()) {
 	t.Helper()
 	before := eval[float64](t, b, "performance.timeOrigin")
 	leave()
-	eventually(t, "next page", func() bool {
+	testkit.Eventually(t, "next page", func() bool {
 		state, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](fmt.Sprintf("performance.timeOrigin !== %f ? document.readyState : ''", before)))
 		return err == nil && state == "complete"
 	})

@@ -158,7 +158,7 @@ func TestConsoleFromNothing(t *testing.T) {
 	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, "#alerts", "Make a key under Keys and chatflows.")
 	b.press(t, "nav a[href='console/']")
-	eventually(t, "focus on the field", func() bool { return eval[string](t, b, "document.activeElement.id") == "token" })
+	testkit.Eventually(t, "focus on the field", func() bool { return eval[string](t, b, "document.activeElement.id") == "token" })
 	b.do(t, chromedp.KeyEvent(adminToken))
 	b.enter(t)
 	b.shows(t, "main", "There are no keys yet")
@@ -229,7 +229,7 @@ func TestStatusAccessible(t *testing.T) {
 	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, row("chatflows", "support-bot"), "\n2\n", "missing_key 1")
 	b.do(t, chromedp.Reload()) // it asks for hours once a minute
-	eventually(t, "last hour of a chatflow and of a key", func() bool {
+	testkit.Eventually(t, "last hour of a chatflow and of a key", func() bool {
 		return strings.Contains(eval[string](t, b, "[...document.querySelectorAll('.spark')].map((e) => e.getAttribute('aria-label')).join()"), "Last hour: 2 requests, 1 refused, 0 failed; first byte after ") &&
 			eval[int](t, b, "document.querySelectorAll('#keys .spark rect').length") == 1
 	})

@@ -78,7 +78,7 @@ func TestConsoleFlowise(t *testing.T) {
 	// The widget's preparations are requests, too.
 	b.do(t, chromedp.Navigate(g.Admin+"/"))
 	b.shows(t, row("keys", "shop"), "ago")
-	eventually(t, "at least four requests, none refused", func() bool {
+	testkit.Eventually(t, "at least four requests, none refused", func() bool {
 		cells := eval[[]string](t, b, fmt.Sprintf("[...document.querySelectorAll('%s td')].map((e) => e.innerText)", row("chatflows", chatflowName)))
 		n := 0
 		_, err := fmt.Sscan(cells[1], &n)
@@ -126,12 +126,12 @@ func (b *browser) secret(t *testing.T) string {
 func (b *browser) askWidget(t *testing.T, question, response string) {
 	t.Helper()
 	const root = "document.querySelector('flowise-chatbot')?.shadowRoot"
-	eventually(t, "button of the widget", func() bool { return eval[bool](t, b, "Boolean("+root+"?.querySelector('button'))") })
+	testkit.Eventually(t, "button of the widget", func() bool { return eval[bool](t, b, "Boolean("+root+"?.querySelector('button'))") })
 	eval[bool](t, b, root+".querySelector('button').click(); true")
-	eventually(t, "input of the widget", func() bool { return eval[bool](t, b, "Boolean("+root+"?.querySelector('textarea'))") })
+	testkit.Eventually(t, "input of the widget", func() bool { return eval[bool](t, b, "Boolean("+root+"?.querySelector('textarea'))") })
 	eval[bool](t, b, root+".querySelector('textarea').focus(); true")
 	b.do(t, chromedp.KeyEvent(question+"\r"))
-	eventually(t, fmt.Sprintf("%q in the widget", response), func() bool {
+	testkit.Eventually(t, fmt.Sprintf("%q in the widget", response), func() bool {
 		return strings.Contains(eval[string](t, b, "[..."+root+".querySelectorAll('.chatbot-host-bubble')].map((e) => e.textContent).join('\\n')"), response)
 	})
 }

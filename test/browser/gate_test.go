@@ -102,9 +102,3 @@ func (g *gate) refused(t *testing.T, path, secret string) string {
 }
 
 const predict = "/api/v1/prediction/"
-
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	testkit.Eventually(t, what, ok)
-}

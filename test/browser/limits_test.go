@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // TestLimits shows what keys have used of their limits, and that Redis does not answer.
@@ -44,6 +46,6 @@ func TestLimits(t *testing.T) {
 	}
 	// A key that has no limits any more shows none.
 	g.replace(t, keyFile)
-	eventually(t, "table of keys without bars", func() bool { return eval[float64](t, b, "document.querySelectorAll('meter').length") == 0 })
+	testkit.Eventually(t, "table of keys without bars", func() bool { return eval[float64](t, b, "document.querySelectorAll('meter').length") == 0 })
 	b.quiet(t)
 }

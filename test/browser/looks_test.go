@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 // noOverflow wants the page to be no wider than the window.
@@ -164,7 +166,7 @@ func TestPolicyHolds(t *testing.T) {
 	b.shows(t, "#connection", "Live")
 	b.quiet(t)
 	eval[bool](t, b, "{ const s = document.createElement('style'); s.textContent = 'body { display: none }'; document.head.append(s); new Image().src = 'http://127.0.0.1:1/x'; true }")
-	eventually(t, "a complaint", func() bool {
+	testkit.Eventually(t, "a complaint", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return strings.Contains(strings.Join(b.messages, "\n"), "style-src") && strings.Contains(strings.Join(b.messages, "\n"), "img-src")

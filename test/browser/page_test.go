@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 const (
@@ -71,7 +73,7 @@ func TestLive(t *testing.T) {
 	cells := func(name string) []string {
 		return eval[[]string](t, b, fmt.Sprintf("[...document.querySelector(%q).cells].map((c) => c.innerText)", row("chatflows", name)))
 	}
-	eventually(t, "the counts of the first requests", func() bool {
+	testkit.Eventually(t, "the counts of the first requests", func() bool {
 		return strings.Contains(b.text(t, row("chatflows", "not listed")), "not_exposed 1")
 	})
 	c := cells("support-bot")
@@ -91,7 +93,7 @@ func TestLive(t *testing.T) {
 	b.shows(t, row("keys", "acme-web"), " ago")
 	b.shows(t, "#t-open-more", "1 stream")
 	stream.Close()
-	eventually(t, "the end of the stream", func() bool { return cells("support-bot")[5] == "0" })
+	testkit.Eventually(t, "the end of the stream", func() bool { return cells("support-bot")[5] == "0" })
 
 	g.replace(t, strings.Replace(keyFile, "id: batch,", "id: batch, not_after: 2090-01-01T00:00:00Z,", 1))
 	b.shows(t, "#reloads", "keys changed: batch")
@@ -122,7 +124,7 @@ func TestUpstreamRefuses(t *testing.T) {
 	b.shows(t, "#alerts", "The upstream refuses requests for 2 chatflows that the gate allowed", "support-bot, prediction: 401", internal+", prediction: 401")
 	g.ask(t, predict+support, webSecret, "Hello?", 200)
 	g.ask(t, predict+internal, batchSecret, "Hello?", 200)
-	eventually(t, "end of the alert", func() bool { return !strings.Contains(b.text(t, "#alerts"), "The upstream refuses") })
+	testkit.Eventually(t, "end of the alert", func() bool { return !strings.Contains(b.text(t, "#alerts"), "The upstream refuses") })
 	b.quiet(t)
 }
 
@@ -157,7 +159,7 @@ func TestSecrets(t *testing.T) {
 	b := visit(t, g.Admin+"/", wide)
 	b.shows(t, row("keys", "acme-web"), "2 secrets: ", " not used, ", "since generation 1")
 	g.ask(t, predict+support, batchSecret, "Hello?", 200)
-	eventually(t, "use of the second secret", func() bool {
+	testkit.Eventually(t, "use of the second secret", func() bool {
 		return secondUsed.MatchString(b.text(t, row("keys", "acme-web")))
 	})
 	b.picture(t, "secrets")
@@ -210,7 +212,7 @@ func TestHidden(t *testing.T) {
 	b.shows(t, "#connection", "Live")
 	const polls = "performance.getEntriesByType('resource').filter((e) => e.name.includes('/status?')).length"
 	n := eval[int](t, b, polls)
-	eventually(t, "another poll", func() bool { return eval[int](t, b, polls) > n })
+	testkit.Eventually(t, "another poll", func() bool { return eval[int](t, b, polls) > n })
 	eval[bool](t, b, "Object.defineProperty(document, 'hidden', { get: () => window.away, configurable: true }); window.away = true; document.dispatchEvent(new Event('visibilitychange')); true")
 	g.ask(t, predict+support, webSecret, "Hello?", 200)
 	n = eval[int](t, b, polls)
@@ -219,7 +221,7 @@ func TestHidden(t *testing.T) {
 		t.Errorf("polls of a hidden page in 5 s = %d, want none", got-n)
 	}
 	eval[bool](t, b, "window.away = false; document.dispatchEvent(new Event('visibilitychange')); true")
-	eventually(t, "the request", func() bool {
+	testkit.Eventually(t, "the request", func() bool {
 		return strings.Contains(b.text(t, row("chatflows", "support-bot")), "\n1\n")
 	})
 	b.quiet(t)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
 const (
@@ -142,7 +144,7 @@ func scriptLine(more string) string {
 // chats waits until there are so many chats on the page.
 func (b *browser) chats(t *testing.T, n int) {
 	t.Helper()
-	eventually(t, fmt.Sprint(n, " chats"), func() bool { return eval[int](t, b, "window.chats?.length ?? 0") == n })
+	testkit.Eventually(t, fmt.Sprint(n, " chats"), func() bool { return eval[int](t, b, "window.chats?.length ?? 0") == n })
 }
 
 // asks sends a question by a chat of the page, and wants the response to begin so.
@@ -210,10 +212,10 @@ func TestWidgetRenews(t *testing.T) {
 	at(810)
 	b.asks(t, 0, "200") // does not wait for the new token
 	b.asks(t, 0, "200")
-	eventually(t, "request for a new token", func() bool { return s.asked() == 2 })
+	testkit.Eventually(t, "request for a new token", func() bool { return s.asked() == 2 })
 	s.wantKeys(t, "one", "one", "one")
 	close(slow)
-	eventually(t, "question with the new token", func() bool {
+	testkit.Eventually(t, "question with the new token", func() bool {
 		b.asks(t, 0, "200")
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -302,7 +304,7 @@ func TestWidgetWithoutToken(t *testing.T) {
 		s.lines = scriptLine(`data-token="/token/x" data-message-401`)
 		before := s.asked()
 		b.do(t, chromedp.Navigate(s.URL))
-		eventually(t, "request for a token", func() bool { return s.asked() > before })
+		testkit.Eventually(t, "request for a token", func() bool { return s.asked() > before })
 		eval[bool](t, b, "fetch('/token/x', {method: 'POST'}).then(() => true)") // the response to the first is there before this one's
 		if eval[bool](t, b, "document.querySelector('p[role=status]') !== null") {
 			t.Error("an empty text is shown, want nothing")
@@ -343,7 +345,7 @@ func TestWidgetAfterRestart(t *testing.T) {
 	s.gate.replace(t, strings.Replace(widgetKeys, "{id: one, secret: secret-of-one-0123456789}", "{id: one, secret: another-secret-0123456789}", 1))
 	s.respond(giveToken("two", 1000))
 	b.asks(t, 0, "401")
-	eventually(t, "question with the new token", func() bool {
+	testkit.Eventually(t, "question with the new token", func() bool {
 		return strings.HasPrefix(eval[string](t, b, "chats[0].ask('hello')"), "200")
 	})
 	if n := s.asked(); n != 2 {
@@ -368,7 +370,7 @@ func TestOldWidget(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "warning", func() bool { return told() > 0 })
+	testkit.Eventually(t, "warning", func() bool { return told() > 0 })
 	b.asks(t, 0, "401")
 	if n := told(); n != 1 {
 		t.Errorf("warnings = %d, want 1", n)
