@@ -13,6 +13,7 @@ import { showReloads, showSettings } from './reloads.js'
 
 const limit = 100 // rows of a table
 const interval = 2000 // ms from a response to the next request
+const longest = 20000 // ms, the same if the gate takes long
 const timeout = 10000 // ms for a response
 
 function show(s) {
@@ -86,7 +87,7 @@ async function poll() {
     if (polling === mine) {
       polling = null
       showConnection()
-      timer = setTimeout(poll, Math.max(interval, 20 * (Date.now() - begin))) // rarely if the gate takes long
+      timer = setTimeout(poll, Math.min(longest, Math.max(interval, 20 * (Date.now() - begin)))) // rarely if the gate takes long
     }
   }
 }
