@@ -26,6 +26,7 @@ func (x *exchange) account() {
 	ended := stats.Request{
 		ID: x.id, Method: logMethod(w.request.Method), Client: x.client, Started: x.started, Ended: x.started.Add(took), FirstByte: w.firstByte,
 		Route: x.routeLabel(), Chatflow: x.Entry, Key: x.Key, Secret: x.Secret, Status: w.status, Err: x.err, Allowed: x.Allowed, Honey: x.isHoney(),
+		Outlives: !x.limits.sent.IsZero() && x.outlivesClient(), Abandoned: x.limits.abandoned,
 	}
 	if x.refusedByUpstream() {
 		ended.UpstreamHint = x.upstreamHint

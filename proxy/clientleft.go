@@ -59,7 +59,7 @@ func (x *exchange) withoutClient(limit time.Duration, left func()) (_ context.Co
 			cancel(cause)
 			return
 		}
-		x.limits.abandoned.Store(time.Now().UnixNano())
+		x.limits.left.Store(time.Now().UnixNano())
 		if left != nil && ctx.Err() == nil {
 			left()
 		}

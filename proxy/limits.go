@@ -42,7 +42,8 @@ type limits struct {
 	low        bool // less than a quarter is left of one
 	holdsPlace bool // the number of requests at once is limited, and this one is one of them
 
-	abandoned atomic.Int64 // when the client left, in nanoseconds since 1970; 0 if it did not
+	left      atomic.Int64  // when the client left, in nanoseconds since 1970; 0 if it did not
+	abandoned time.Duration // for which the upstream went on with the request afterwards
 }
 
 // add adds a holder, and its limit of a response's time.
@@ -116,13 +117,8 @@ func (x *exchange) endLimits() {
 	if !l.begun {
 		return
 	}
-	if x.outlivesClient() {
-		var abandoned time.Duration // zero as well, or rate() would not see the first time that is not
-		if at := l.abandoned.Load(); at > 0 {
-			abandoned = time.Since(time.Unix(0, at))
-		}
-		key, chatflow := x.labels()
-		x.proxy.stats.Abandoned(key, chatflow, abandoned)
+	if at := l.left.Load(); at > 0 && x.outlivesClient() {
+		l.abandoned = time.Since(time.Unix(0, at))
 	}
 	l.begun = false
 	use := limit.Use{Unsent: l.sent.IsZero(), Bytes: x.response.bytes + x.body.Received()}

@@ -55,9 +55,10 @@ func (l labels) values() []string {
 
 // series are the metrics of requests with the same labels: looking them up by their labels takes longer than counting.
 type series struct {
-	requests prometheus.Counter
-	duration prometheus.Observer
-	header   prometheus.Observer
+	requests  prometheus.Counter
+	duration  prometheus.Observer
+	header    prometheus.Observer
+	abandoned func() prometheus.Counter // is made when it is first asked for
 }
 
 func (m *metrics) of(l labels) *series {
@@ -70,9 +71,10 @@ func (m *metrics) of(l labels) *series {
 	m.mu.Lock() // also while the series is made, or prune could delete it and leave it in the map
 	defer m.mu.Unlock()
 	s = &series{
-		requests: m.requests.WithLabelValues(l.values()...),
-		duration: m.duration.WithLabelValues(l.route),
-		header:   m.header.WithLabelValues(l.route),
+		requests:  m.requests.WithLabelValues(l.values()...),
+		duration:  m.duration.WithLabelValues(l.route),
+		header:    m.header.WithLabelValues(l.route),
+		abandoned: sync.OnceValue(func() prometheus.Counter { return m.abandoned.WithLabelValues(l.key, l.chatflow) }),
 	}
 	m.series[l] = s
 	return s
@@ -131,6 +133,9 @@ func (m *metrics) count(r *Request) {
 	s.duration.Observe(r.Ended.Sub(r.Started).Seconds())
 	if r.Allowed && !r.FirstByte.IsZero() {
 		s.header.Observe(r.FirstByte.Sub(r.Started).Seconds())
+	}
+	if r.Outlives {
+		s.abandoned().Add(r.Abandoned.Seconds()) // zero as well, or rate() would not see the first time that is not
 	}
 	if r.Err != nil {
 		if i := r.Err.Code.Index(); i >= 0 {

@@ -41,6 +41,8 @@ type Request struct {
 	Status         int
 	Err            *problem.Error // why it was refused, or failed; nil if it did not
 	Allowed        bool
+	Outlives       bool          // the request goes on when its client leaves
+	Abandoned      time.Duration // for which it did
 	Honey          bool          // the key is a honey key
 	UpstreamHint   func() string // says what the upstream wants, which refused the request; nil if it did not
 }
@@ -118,11 +120,6 @@ func (s *Stats) End(o *Open, r *Request) (hint string) {
 // Limited counts a request that exceeds a limit, enforced or not. Key and chatflow are empty where there is none.
 func (s *Stats) Limited(key, chatflow, limit string) {
 	s.metrics.exceeded.WithLabelValues(key, chatflow, limit).Inc()
-}
-
-// Abandoned counts the time for which the upstream went on with a request whose client had left.
-func (s *Stats) Abandoned(key, chatflow string, d time.Duration) {
-	s.metrics.abandoned.WithLabelValues(key, chatflow).Add(d.Seconds())
 }
 
 // BrowserToken counts a browser token of a key: one that was minted, or what became of a request with one.
