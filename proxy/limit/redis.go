@@ -43,8 +43,8 @@ type RedisOptions struct {
 const (
 	defaultTimeout = 25 * time.Millisecond
 	probeEvery     = 250 * time.Millisecond // so that it is known within a second that Redis is gone, or back
-	syncEvery      = 50 * time.Millisecond  // after which what was used is written
-	placeEvery     = 5 * time.Millisecond   // after which it is if a place has come free, so that there are few calls under load
+	syncEvery      = 200 * time.Millisecond // after which what was used is written
+	placeEvery     = 5 * time.Millisecond   // after which places that have come free are, where other gates may wait for them
 	runTimeout     = 2 * probeEvery         // of calls that no request waits for
 	silence        = time.Second            // after which a connection is given up: only after it is known that Redis is gone
 	hearEvery      = time.Second            // how often it is asked what other gates have open, where they had some
@@ -64,6 +64,7 @@ type Redis struct {
 	replyTimeout   time.Duration // of calls that no request waits for
 
 	pipeline *pipeline
+	calls    sync.Pool              // that are not in use
 	deadline deadline               // of requests
 	name     atomic.Pointer[string] // of this gate in Redis; another one after each start
 	up       atomic.Bool
@@ -75,10 +76,11 @@ type Redis struct {
 	share    atomic.Pointer[Share]
 
 	admit, keep, gates, sum *redis.Script
-	ended                   chan struct{} // has one if a place has come free since all was written
+	ended                   chan struct{} // has one if a place has come free since they were written
 
 	mu    sync.Mutex
 	dirty map[*account]bool // what has to be written, and whether all of it, or what has changed; guarded by mu
+	freed map[*account]bool // whose places have come free that others may wait for; guarded by mu
 
 	membership // used by Run alone
 }
@@ -100,7 +102,7 @@ func NewRedis(o RedisOptions) *Redis {
 		options: o, lease: cmp.Or(o.Lease, defaultLease), timeout: cmp.Or(o.Timeout, defaultTimeout), forget: cmp.Or(o.Forget, defaultForget),
 		replyTimeout: max(runTimeout, o.Timeout),
 		admit:        script(admitScript), keep: script(keepScript), gates: script(gatesScript), sum: script(sumScript),
-		pipeline: newPipeline(), ended: make(chan struct{}, 1), dirty: map[*account]bool{},
+		pipeline: newPipeline(), ended: make(chan struct{}, 1), dirty: map[*account]bool{}, freed: map[*account]bool{},
 	}
 	r.rename()
 	r.local.keys.shared, r.local.chatflows.shared, r.local.clients.shared, r.local.users.shared = true, true, true, true
@@ -121,8 +123,12 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 		return r.local.begin(g, holders, rule{}, now)
 	}
 	v, c := r.beginCall(g, holders, now)
-	if v.Refused.Reason != None || len(c.checks) == 0 {
+	if v.Refused.Reason != None {
 		return v // what other gates have counted can only add to a refusal
+	}
+	if len(c.checks) == 0 {
+		r.calls.Put(c)
+		return v
 	}
 	reply, err := r.ask(c)
 	if err != nil {
@@ -144,6 +150,7 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 		v.Observed = reply.observed.excess(0, now)
 	}
 	c.heard(reply.at, reply.refused == nil, now)
+	r.calls.Put(c)
 	return v
 }
 
@@ -189,11 +196,21 @@ func (r *Redis) End(g *Grant, u Use) {
 		return // all is written when Redis answers again; until then, accounts that were dropped must not be kept
 	}
 	r.touchGrant(&ended, u.Unsent)
-	if frees && r.Share().Count > 1 { // somebody may wait for the place at another gate
-		select {
-		case r.ended <- struct{}{}:
-		default:
-		}
+	if frees && r.Share().Count > 1 {
+		r.free(&ended)
+	}
+}
+
+// free notes that places of a grant have come free, for which somebody may wait at another gate.
+func (r *Redis) free(g *Grant) {
+	r.mu.Lock()
+	for _, a := range g.accounts[:g.n] {
+		r.freed[a] = true
+	}
+	r.mu.Unlock()
+	select {
+	case r.ended <- struct{}{}:
+	default:
 	}
 }
 

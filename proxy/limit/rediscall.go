@@ -14,11 +14,11 @@ import (
 
 // call is what Redis is asked about a request that was counted here: whether all gates together exceed a limit with it.
 type call struct {
-	sequence  *atomic.Int64
-	checks    []check
-	arguments []any  // of EVALSHA: the script, the number of keys, and keys
-	names     []byte // where the keys are
-	words     []byte // what the script has to know of each check
+	*command // EVALSHA with the script, the number of keys, and keys
+	sequence *atomic.Int64
+	checks   []check
+	names    []byte // where the keys are
+	words    []byte // what the script has to know of each check
 }
 
 // check is one limit that Redis is asked about.
@@ -50,13 +50,7 @@ var (
 
 // newCall makes the call for a request that was counted. The accounts are locked.
 func (r *Redis) newCall(g *Grant) *call {
-	some := 0
-	for _, a := range g.accounts[:g.n] {
-		if l := a.limits; l != nil {
-			some += 1 + len(l.Rates) + len(l.Quotas)
-		}
-	}
-	c := r.emptyCall(r.admit, some)
+	c := r.emptyCall(r.admit)
 	for reason := g.firstReason(); reason <= Quota; reason++ {
 		for _, a := range g.accounts[:g.n] {
 			c.add(a, reason)
@@ -65,13 +59,14 @@ func (r *Redis) newCall(g *Grant) *call {
 	return c
 }
 
-// emptyCall returns a call of a script with room for some checks.
-func (r *Redis) emptyCall(script *redis.Script, some int) *call {
-	c := &call{
-		sequence: &r.sequence, checks: make([]check, 0, some), arguments: make([]any, 0, 6+some),
-		names: make([]byte, 0, 64*some), words: make([]byte, 0, 40*some),
+// emptyCall returns a call of a script. It may be given back to r.calls, unless it failed.
+func (r *Redis) emptyCall(script *redis.Script) *call {
+	c, _ := r.calls.Get().(*call)
+	if c == nil {
+		c = &call{command: newCommand(evalSHA), sequence: &r.sequence}
 	}
-	c.arguments = append(c.arguments, script.Hash(), 0, gatesKey)
+	c.arguments = append(c.arguments[:0], script.Hash(), 0, gatesKey)
+	c.checks, c.names, c.words = c.checks[:0], c.names[:0], c.words[:0]
 	return c
 }
 
@@ -207,7 +202,7 @@ func (c *call) answer(reply []int64) answer {
 func (r *Redis) run(expired <-chan struct{}, c *call, some int) ([]int64, error) {
 	c.arguments[1] = 1 + len(c.checks)
 	c.arguments = append(c.arguments, *r.name.Load(), r.lease.Microseconds(), c.words)
-	reply, err := redis.Int64s(r.pipeline.do(expired, evalSHA, c.arguments...))
+	reply, err := redis.Int64s(r.pipeline.do(expired, c.command))
 	switch {
 	case err != nil:
 		return nil, err

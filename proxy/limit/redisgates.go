@@ -42,7 +42,7 @@ func (r *Redis) register(ctx context.Context) (g registration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.replyTimeout)
 	defer cancel()
 	asked := time.Now()
-	reply, err := redis.Values(r.pipeline.do(ctx.Done(), evalSHA, r.gates.Hash(), 1, gatesKey, *r.name.Load(), r.lease.Microseconds(), r.forget.Microseconds(), !r.noted))
+	reply, err := redis.Values(r.pipeline.do(ctx.Done(), newCommand(evalSHA, r.gates.Hash(), 1, gatesKey, *r.name.Load(), r.lease.Microseconds(), r.forget.Microseconds(), !r.noted)))
 	if err != nil {
 		return g, err
 	}

@@ -26,6 +26,10 @@ type command struct {
 	reply     chan reply  // has room for it, so nobody waits for the one who asked
 }
 
+func newCommand(name string, arguments ...any) *command {
+	return &command{name: name, arguments: arguments, reply: make(chan reply, 1)}
+}
+
 type reply struct {
 	value any
 	err   error
@@ -42,12 +46,11 @@ var (
 func newPipeline() *pipeline { return &pipeline{commands: make(chan *command, maxCommands)} }
 
 // do has Redis execute a command and returns its reply, unless expired is closed before. It fails at once while there is no
-// connection. If it fails, Redis may have executed the command all the same.
-func (p *pipeline) do(expired <-chan struct{}, name string, arguments ...any) (any, error) {
+// connection. If it fails, Redis may have executed the command all the same, or does so later; else c can be used again.
+func (p *pipeline) do(expired <-chan struct{}, c *command) (any, error) {
 	if err := p.broken.Load(); err != nil {
 		return nil, *err
 	}
-	c := &command{name: name, arguments: arguments, reply: make(chan reply, 1)}
 	select {
 	case p.commands <- c:
 	default:

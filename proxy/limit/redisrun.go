@@ -49,7 +49,9 @@ func (r *Redis) Run(ctx context.Context, url *RedisURL) {
 		})
 	})
 	r.last.Store(time.Now().UnixNano()) // its first answer may be late, as any other
-	probe, write, renew, hear := time.NewTicker(probeEvery), time.NewTimer(syncEvery), time.NewTicker(r.lease/3), time.NewTicker(hearEvery)
+	probe, write, renew, hear := time.NewTicker(probeEvery), time.NewTicker(syncEvery), time.NewTicker(r.lease/3), time.NewTicker(hearEvery)
+	places := time.NewTimer(placeEvery)
+	defer places.Stop()
 	defer hear.Stop()
 	defer probe.Stop()
 	defer write.Stop()
@@ -64,13 +66,16 @@ func (r *Redis) Run(ctx context.Context, url *RedisURL) {
 		case <-probe.C:
 			r.probe(ctx)
 		case <-r.ended:
-			write.Reset(time.Until(written.Add(placeEvery)))
+			places.Reset(time.Until(written.Add(placeEvery)))
+		case <-places.C:
+			if r.up.Load() {
+				r.syncPlaces(ctx)
+			}
+			written = time.Now()
 		case <-write.C:
 			if r.up.Load() {
 				r.sync(ctx)
 			}
-			written = time.Now()
-			write.Reset(syncEvery)
 		case <-renew.C:
 			r.touchAll()
 		case <-hear.C:
@@ -149,6 +154,6 @@ func (r *Redis) leave(ctx context.Context) {
 	r.sync(ctx) // first what is known to have changed, if there is no time for all
 	r.touchAll()
 	if r.sync(ctx) {
-		_, _ = r.pipeline.do(ctx.Done(), "HDEL", gatesKey, *r.name.Load()) // else it is gone once its lease has ended
+		_, _ = r.pipeline.do(ctx.Done(), newCommand("HDEL", gatesKey, *r.name.Load())) // else it is gone once its lease has ended
 	}
 }

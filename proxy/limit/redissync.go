@@ -38,27 +38,57 @@ func (r *Redis) touch(due func(*account) bool) {
 	defer r.mu.Unlock()
 	if !r.up.Load() {
 		clear(r.dirty) // or accounts that were dropped would be kept; all is written when Redis answers again
+		clear(r.freed)
 	}
 	for _, a := range all {
 		r.dirty[a] = true
 	}
 }
 
-// due is an account that has to be written, all of it or what has changed.
+// due is an account that has to be written.
 type due struct {
 	*account
-	all bool
+	what extent
 }
+
+// extent is what of an account has to be written.
+type extent uint8
+
+const (
+	places  extent = iota // that it has open
+	changes               // and what it has used
+	all                   // and what Redis should have already
+)
 
 // sync writes the accounts that have to be written. It reports whether Redis has taken them all.
 func (r *Redis) sync(ctx context.Context) bool {
 	r.mu.Lock()
 	dirty := make([]due, 0, len(r.dirty))
-	for a, all := range r.dirty {
-		dirty = append(dirty, due{a, all})
+	for a, whole := range r.dirty {
+		d := due{a, changes}
+		if whole {
+			d.what = all
+		}
+		dirty = append(dirty, d)
 	}
 	clear(r.dirty)
 	r.mu.Unlock()
+	return r.writeAll(ctx, dirty)
+}
+
+// syncPlaces writes the places that have come free.
+func (r *Redis) syncPlaces(ctx context.Context) {
+	r.mu.Lock()
+	freed := make([]due, 0, len(r.freed))
+	for a := range r.freed {
+		freed = append(freed, due{a, places})
+	}
+	clear(r.freed)
+	r.mu.Unlock()
+	r.writeAll(ctx, freed)
+}
+
+func (r *Redis) writeAll(ctx context.Context, dirty []due) bool {
 	for len(dirty) > 0 {
 		some := dirty[:min(syncAtOnce, len(dirty))]
 		if err := r.write(ctx, some); err != nil {
@@ -77,12 +107,12 @@ func (r *Redis) sync(ctx context.Context) bool {
 
 // write writes what these accounts have in use, and hears what other gates have.
 func (r *Redis) write(ctx context.Context, some []due) error {
-	c := r.emptyCall(r.keep, 3*len(some))
+	c := r.emptyCall(r.keep)
 	now := r.now()
 	for _, d := range some {
 		d.mu.Lock()
 		if !d.gone { // or another may be in its place
-			c.addCounters(d.account, d.all, now)
+			c.addCounters(d.account, d.what, now)
 		}
 		d.mu.Unlock()
 	}
@@ -98,6 +128,7 @@ func (r *Redis) write(ctx context.Context, some []due) error {
 			r.answered(reply[0])
 		}
 		c.heard(reply[1:], true, r.now())
+		r.calls.Put(c)
 	}
 	return err
 }
@@ -106,50 +137,55 @@ func (r *Redis) write(ctx context.Context, some []due) error {
 const pastFor = 24 * time.Hour
 
 // addCounters adds what other gates have to know of a: what it has open, and what it used in periods that have a quota and
-// in this month. Unless it has to be all, it is what Redis does not have yet. The account is locked.
-func (c *call) addCounters(a *account, all bool, now time.Time) {
-	if !a.kind.isMember() {
-		month := &a.periods[keystore.Month]
-		all = all || a.others.listed != month.end // a month begins
-		if n := len(a.past); all && n > 0 && now.Unix()-a.past[n-1].end < int64(pastFor.Seconds()) {
-			c.addMonth(a, &a.past[n-1], all)
-		}
-		c.addMonth(a, month, all)
-	}
+// in this month. The account is locked.
+func (c *call) addCounters(a *account, what extent, now time.Time) {
 	limited := a.limits != nil && a.limits.Concurrent > 0
-	if a.others.shown > 0 || all && limited && (!a.kind.isMember() || a.open > 0 || a.others.open > 0) { // there may be very many clients
+	if a.others.shown > 0 || what == all && limited && (!a.kind.isMember() || a.open > 0 || a.others.open > 0) { // there may be very many clients
 		k := c.check(check{account: a, reason: Concurrent, value: a.open}, "open")
 		c.send('c', a.open, k.sequence, 0)
 		if a.open > 0 {
 			a.others.shown = k.sequence
 		}
 	}
+	if what == places {
+		return
+	}
+	if !a.kind.isMember() {
+		month := &a.periods[keystore.Month]
+		if a.others.listed != month.end { // a month begins
+			what = all
+		}
+		if n := len(a.past); what == all && n > 0 && now.Unix()-a.past[n-1].end < int64(pastFor.Seconds()) {
+			c.addMonth(a, &a.past[n-1], what)
+		}
+		c.addMonth(a, month, what)
+	}
 	if a.limits == nil {
 		return
 	}
 	for _, q := range a.limits.Quotas {
 		if q.Period != keystore.Month {
-			c.addUsed(a, &a.periods[q.Period], q.Period, int(q.Unit), all)
+			c.addUsed(a, &a.periods[q.Period], q.Period, int(q.Unit), what)
 		}
 	}
 }
 
 // addMonth adds what was used in a month and, if it has to be all, that the account used something in it.
-func (c *call) addMonth(a *account, p *period, all bool) {
+func (c *call) addMonth(a *account, p *period, what extent) {
 	if p.end == 0 {
 		return
 	}
 	for count := range counts {
-		c.addUsed(a, p, keystore.Month, count, all)
+		c.addUsed(a, p, keystore.Month, count, what)
 	}
-	if all {
+	if what == all {
 		c.checkKey(check{account: a, ends: p.end}, []byte(monthKey(p.end)))
 		c.words = fmt.Appendf(c.words, "i %s:%s 0 %d\n", a.kind, a.id, p.forget(keystore.Month))
 	}
 }
 
-func (c *call) addUsed(a *account, p *period, kind keystore.Period, count int, all bool) {
-	if p.end > 0 && (all || p.used[count] != a.others.kept[kind][count]) && !a.neverUsed(p, count) {
+func (c *call) addUsed(a *account, p *period, kind keystore.Period, count int, what extent) {
+	if p.end > 0 && (what == all || p.used[count] != a.others.kept[kind][count]) && !a.neverUsed(p, count) {
 		k := c.checkUse(a, p, kind, count)
 		c.send('q', k.value, k.sequence, p.forget(kind))
 	}

@@ -47,7 +47,7 @@ func (r *Redis) Usage(ctx context.Context, now time.Time) ([]Usage, error) {
 // usageOfMonth returns what was used in the month that began at start.
 func (r *Redis) usageOfMonth(ctx context.Context, start time.Time) ([]Usage, error) {
 	end := start.AddDate(0, 1, 0).Unix()
-	names, err := redis.Strings(r.pipeline.do(ctx.Done(), "SMEMBERS", monthKey(end)))
+	names, err := redis.Strings(r.pipeline.do(ctx.Done(), newCommand("SMEMBERS", monthKey(end))))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (r *Redis) usageOfMonth(ctx context.Context, start time.Time) ([]Usage, err
 	}
 	n := 0
 	for some := range slices.Chunk(counters, usageAtOnce) {
-		sums, err := redis.Int64s(r.pipeline.do(ctx.Done(), evalSHA, append([]any{r.sum.Hash(), len(some)}, some...)...))
+		sums, err := redis.Int64s(r.pipeline.do(ctx.Done(), newCommand(evalSHA, append([]any{r.sum.Hash(), len(some)}, some...)...)))
 		if err == nil && len(sums) != len(some) {
 			err = errReply
 		}
