@@ -11,7 +11,7 @@ import (
 // model returns the declaration of the command line.
 func model(t *testing.T) *kong.Kong {
 	t.Helper()
-	parser, err := newParser(kong.Exit(func(int) {}))
+	parser, err := newParser(nil, kong.Exit(func(int) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
