@@ -8,6 +8,7 @@ package keystore
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -221,6 +222,27 @@ func (s *Snapshot) NearChatflow(text string) string {
 		}
 	}
 	return strictyaml.DidYouMean(text, names)
+}
+
+// ChatflowsNamed returns the IDs of the chatflows with a name; not "*", which must be asked for by itself.
+func (s *Snapshot) ChatflowsNamed(name string) (ids []string) {
+	for _, c := range s.chatflows {
+		if c.Name == name && name != "" && c.ID != EveryChatflow {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+var uuid = regexp.MustCompile(`(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
+
+// UUIDIn returns the UUID, in lower case, that a text is or that a URL or path has, if it has no other.
+func UUIDIn(text string) string {
+	found := uuid.FindAllString(text, -1)
+	if len(found) != 1 || found[0] != text && !strings.Contains(text, "/") || strings.Contains(text, "..") {
+		return ""
+	}
+	return strings.ToLower(found[0])
 }
 
 // Match says whose secret a client has sent.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -40,7 +39,7 @@ func chatflowID(text string, c *config.Config, keys []byte) (id, note string, er
 	if id := chatflowNamed(text, c.Keys, keys); id != "" {
 		return id, fmt.Sprintf("%q is the name of chatflow %s", text, id), nil
 	}
-	if id := onlyUUID(text); id != "" {
+	if id := keystore.UUIDIn(text); id != "" {
 		return id, fmt.Sprintf("taking %q for chatflow %s", text, id), nil
 	}
 	if keystore.LooksLikeSecret(text) {
@@ -71,7 +70,7 @@ func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Wr
 	for _, value := range values {
 		for text := range strings.SplitSeq(value, ",") {
 			text = strings.TrimSpace(text)
-			id := cmp.Or(chatflowNamed(text, c.Keys, keys), onlyUUID(text), text)
+			id := cmp.Or(chatflowNamed(text, c.Keys, keys), keystore.UUIDIn(text), text)
 			if s.Entry(text) != nil {
 				id = text
 			}
@@ -112,28 +111,8 @@ func chatflowNamed(name, file string, keys []byte) (id string) {
 
 // onlyChatflowNamed returns the ID of the one chatflow of a snapshot that has a name, or nothing.
 func onlyChatflowNamed(name string, s *keystore.Snapshot) (id string) {
-	if name == "" {
-		return ""
+	if ids := s.ChatflowsNamed(name); len(ids) == 1 {
+		return ids[0]
 	}
-	for _, c := range s.Chatflows() {
-		switch {
-		case c.Name != name, c.ID == keystore.EveryChatflow: // which must be asked for by itself
-		case id != "":
-			return ""
-		default:
-			id = c.ID
-		}
-	}
-	return id
-}
-
-var uuid = regexp.MustCompile(`(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
-
-// onlyUUID returns the UUID, in lower case, that a text is or that a URL or path has, if it has no other.
-func onlyUUID(text string) string {
-	found := uuid.FindAllString(text, -1)
-	if len(found) != 1 || found[0] != text && !strings.Contains(text, "/") || strings.Contains(text, "..") {
-		return ""
-	}
-	return strings.ToLower(found[0])
+	return ""
 }

@@ -100,7 +100,7 @@ func meant(all []*keystore.Chatflow, text string) (found []*keystore.Chatflow) {
 	for _, names := range []func(*keystore.Chatflow) bool{
 		func(c *keystore.Chatflow) bool { return c.ID == text },
 		func(c *keystore.Chatflow) bool { return c.Name == text && text != "" && c.ID != keystore.EveryChatflow },
-		func(c *keystore.Chatflow) bool { return c.ID == onlyUUID(text) },
+		func(c *keystore.Chatflow) bool { return c.ID == keystore.UUIDIn(text) },
 	} {
 		for _, c := range all {
 			if names(c) {

@@ -56,7 +56,7 @@ func openLimiter(c *config.Config, log zerolog.Logger) (l proxy.Limiter, run []f
 // saveTime is how long the end of a gate waits for what it has counted to be saved.
 const saveTime = 2 * time.Second
 
-// waitAtMost waits for a group, but not for ever: a disk or a Redis may hang.
+// waitAtMost waits for a group, but not for ever: a disk, a Redis or a reader of what is written may hang.
 func waitAtMost(group *sync.WaitGroup, limit time.Duration) {
 	done := make(chan struct{})
 	go func() { group.Wait(); close(done) }()

@@ -11,7 +11,6 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -145,15 +144,10 @@ type servedError struct{ error }
 type timedWriter struct{ io.Writer }
 
 func (w timedWriter) Write(p []byte) (int, error) {
-	written, text := make(chan struct{}), bytes.Clone(p) // p is its owner's again when Write returns
-	go func() {
-		defer close(written)
-		_, _ = w.Writer.Write(text) // nobody is left to be told
-	}()
-	select {
-	case <-written:
-	case <-time.After(logFlushTimeout):
-	}
+	text := bytes.Clone(p) // p is its owner's again when Write returns
+	var writing sync.WaitGroup
+	writing.Go(func() { _, _ = w.Writer.Write(text) }) // nobody is left to be told
+	waitAtMost(&writing, logFlushTimeout)
 	return len(p), nil
 }
 

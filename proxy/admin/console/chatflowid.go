@@ -2,7 +2,6 @@ package console
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -30,12 +29,7 @@ func (c *Console) chatflowID(f *file, text string) (string, *Problem) {
 	if text == keystore.EveryChatflow || f.snapshot.Entry(text) != nil || c.accepts(text) {
 		return text, nil
 	}
-	var named []string
-	for _, chatflow := range f.snapshot.Chatflows() {
-		if chatflow.Name == text && text != "" && chatflow.ID != keystore.EveryChatflow { // which must be asked for by itself
-			named = append(named, chatflow.ID)
-		}
-	}
+	named := f.snapshot.ChatflowsNamed(text)
 	if len(named) == 0 && text != "" {
 		named = c.upstream.named(text)
 	}
@@ -45,7 +39,7 @@ func (c *Console) chatflowID(f *file, text string) (string, *Problem) {
 	if len(named) > 1 {
 		return "", newProblem(refused, fmt.Sprintf("several chatflows have the name %.100q; give the ID of the one that is meant", text))
 	}
-	if id := idIn(text); id != "" && c.accepts(id) {
+	if id := keystore.UUIDIn(text); id != "" && c.accepts(id) {
 		return id, nil
 	}
 	if keystore.LooksLikeSecret(text) {
@@ -58,15 +52,4 @@ func (c *Console) chatflowID(f *file, text string) (string, *Problem) {
 // accepts reports whether a route takes a chatflow ID.
 func (c *Console) accepts(id string) bool {
 	return keystore.ValidateID(id) == nil && slices.ContainsFunc(c.opts.Routes, func(r *route.Route) bool { return r.AcceptsID(id) })
-}
-
-var uuid = regexp.MustCompile(`(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
-
-// idIn returns the UUID, in lower case, that a text is or that an address has, if it has no other.
-func idIn(text string) string {
-	found := uuid.FindAllString(text, -1)
-	if len(found) != 1 || found[0] != text && !strings.Contains(text, "/") {
-		return ""
-	}
-	return strings.ToLower(found[0])
 }
