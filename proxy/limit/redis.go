@@ -136,6 +136,7 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 		counted := *g
 		g.undo(rule{}, false)
 		r.touchGrant(&counted, true) // the call may have counted
+		r.free(&counted)
 		if e := unconfirmed(g, holders); e.Reason != None && r.up.Load() && r.options.Fallback != Whole {
 			return Verdict{Refused: e}
 		}
