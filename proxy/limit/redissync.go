@@ -101,6 +101,9 @@ func (r *Redis) writeAll(ctx context.Context, dirty []due) bool {
 			return false
 		}
 		dirty = dirty[len(some):]
+		if len(dirty) > 0 && dirty[0].what != places {
+			r.syncPlaces(ctx) // which others wait for; to write many accounts takes long
+		}
 	}
 	return true
 }

@@ -1,6 +1,8 @@
 package limit_test
 
 import (
+	"slices"
+	"strconv"
 	"net/netip"
 	"testing"
 	"time"
@@ -79,5 +81,37 @@ func TestRedisMonthEnds(t *testing.T) {
 		return len(got) == 2 && got[0].Requests == 1 && got[0].Bytes == 5 && got[1].Requests == 1 && got[1].Bytes == 5
 	}) {
 		t.Errorf("Usage after the end of the month = %+v, want one request of 5 bytes in each", got)
+	}
+}
+
+// TestRedisPlaceComesBackAmongMany has a gate that is always writing what thousands of keys have used, to a Redis that answers
+// slowly: a place is free for the other gate before all of that is written.
+func TestRedisPlaceComesBackAmongMany(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	options := limit.RedisOptions{Timeout: 10 * time.Second, Lease: 9 * time.Second} // a third of which is less than all writing takes
+	all := []*gate{startGate(t, delayed(t, r, 1), options), startGate(t, r.Socket, options)}
+	for _, g := range all {
+		testkit.Eventually(t, "that each gate knows of both", func() bool { return g.Share().Count == 2 })
+	}
+	for n := range 3000 { // in 30 calls of 150 ms
+		var g limit.Grant
+		all[0].Begin(&g, []limit.Holder{{Kind: limit.Key, ID: strconv.Itoa(n)}}, time.Now())
+		all[0].End(&g, limit.Use{Bytes: 1})
+	}
+	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 1")}}
+	var waits []time.Duration
+	for range 5 {
+		time.Sleep(300 * time.Millisecond) // so that it writes again
+		var g limit.Grant
+		testkit.Eventually(t, "a place", func() bool { return all[0].Begin(&g, holders, time.Now()).Refused.Reason == limit.None })
+		all[0].End(&g, limit.Use{})
+		ended := time.Now()
+		testkit.EventuallyWithin(t, 20*time.Second, "a free place", func() bool { return all[1].Begin(&g, holders, time.Now()).Refused.Reason == limit.None })
+		waits = append(waits, time.Since(ended))
+		all[1].End(&g, limit.Use{})
+	}
+	if slices.Sort(waits); waits[2] > time.Second {
+		t.Errorf("times until a place was free = %s, want most of them well below the 4.5 s that all writing takes", waits)
 	}
 }
