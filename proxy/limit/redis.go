@@ -64,7 +64,8 @@ type Redis struct {
 	replyTimeout   time.Duration // of calls that no request waits for
 
 	pipeline *pipeline
-	calls    sync.Pool              // that are not in use
+	calls    sync.Pool              // of requests, that are not in use
+	writes   sync.Pool              // likewise, of write: they are much larger
 	deadline deadline               // of requests
 	name     atomic.Pointer[string] // of this gate in Redis; another one after each start
 	up       atomic.Bool

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,7 +51,7 @@ var (
 
 // newCall makes the call for a request that was counted. The accounts are locked.
 func (r *Redis) newCall(g *Grant) *call {
-	c := r.emptyCall(r.admit)
+	c := r.emptyCall(&r.calls, r.admit)
 	for reason := g.firstReason(); reason <= Quota; reason++ {
 		for _, a := range g.accounts[:g.n] {
 			c.add(a, reason)
@@ -59,9 +60,9 @@ func (r *Redis) newCall(g *Grant) *call {
 	return c
 }
 
-// emptyCall returns a call of a script. It may be given back to r.calls, unless it failed.
-func (r *Redis) emptyCall(script *redis.Script) *call {
-	c, _ := r.calls.Get().(*call)
+// emptyCall returns a call of a script. It may be given back to unused, unless it failed.
+func (r *Redis) emptyCall(unused *sync.Pool, script *redis.Script) *call {
+	c, _ := unused.Get().(*call)
 	if c == nil {
 		c = &call{command: newCommand(evalSHA), sequence: &r.sequence}
 	}

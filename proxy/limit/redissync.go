@@ -110,7 +110,7 @@ func (r *Redis) writeAll(ctx context.Context, dirty []due) bool {
 
 // write writes what these accounts have in use, and hears what other gates have.
 func (r *Redis) write(ctx context.Context, some []due) error {
-	c := r.emptyCall(r.keep)
+	c := r.emptyCall(&r.writes, r.keep)
 	now := r.now()
 	for _, d := range some {
 		d.mu.Lock()
@@ -131,7 +131,7 @@ func (r *Redis) write(ctx context.Context, some []due) error {
 			r.answered(reply[0])
 		}
 		c.heard(reply[1:], true, r.now())
-		r.calls.Put(c)
+		r.writes.Put(c)
 	}
 	return err
 }

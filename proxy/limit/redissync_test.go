@@ -1,9 +1,9 @@
 package limit_test
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
-	"net/netip"
 	"testing"
 	"time"
 
