@@ -35,10 +35,11 @@ type metrics struct {
 type labels struct {
 	route, chatflow, key string
 	status               int
+	outlives             bool // is no label: the request counts for abandoned, too
 }
 
 func (r *Request) labels() labels {
-	l := labels{route: r.Route, status: r.Status}
+	l := labels{route: r.Route, status: r.Status, outlives: r.Outlives}
 	if r.Chatflow != nil {
 		l.chatflow = r.Chatflow.Label()
 	}
@@ -58,7 +59,7 @@ type series struct {
 	requests  prometheus.Counter
 	duration  prometheus.Observer
 	header    prometheus.Observer
-	abandoned func() prometheus.Counter // is made when it is first asked for
+	abandoned prometheus.Counter // nil unless the requests outlive their clients
 }
 
 func (m *metrics) of(l labels) *series {
@@ -71,10 +72,12 @@ func (m *metrics) of(l labels) *series {
 	m.mu.Lock() // also while the series is made, or prune could delete it and leave it in the map
 	defer m.mu.Unlock()
 	s = &series{
-		requests:  m.requests.WithLabelValues(l.values()...),
-		duration:  m.duration.WithLabelValues(l.route),
-		header:    m.header.WithLabelValues(l.route),
-		abandoned: sync.OnceValue(func() prometheus.Counter { return m.abandoned.WithLabelValues(l.key, l.chatflow) }),
+		requests: m.requests.WithLabelValues(l.values()...),
+		duration: m.duration.WithLabelValues(l.route),
+		header:   m.header.WithLabelValues(l.route),
+	}
+	if l.outlives {
+		s.abandoned = m.abandoned.WithLabelValues(l.key, l.chatflow)
 	}
 	m.series[l] = s
 	return s
@@ -134,8 +137,8 @@ func (m *metrics) count(r *Request) {
 	if r.Allowed && !r.FirstByte.IsZero() {
 		s.header.Observe(r.FirstByte.Sub(r.Started).Seconds())
 	}
-	if r.Outlives {
-		s.abandoned().Add(r.Abandoned.Seconds()) // zero as well, or rate() would not see the first time that is not
+	if s.abandoned != nil {
+		s.abandoned.Add(r.Abandoned.Seconds()) // zero as well, or rate() would not see the first time that is not
 	}
 	if r.Err != nil {
 		if i := r.Err.Code.Index(); i >= 0 {
@@ -163,7 +166,7 @@ func (m *metrics) prune(s *keystore.Snapshot) {
 	if len(keys) == 0 && len(chatflows) == 0 {
 		return
 	}
-	for _, v := range []*prometheus.CounterVec{m.exceeded, m.abandoned, m.browserTokens} {
+	for _, v := range []*prometheus.CounterVec{m.exceeded, m.browserTokens} {
 		for key := range keys {
 			v.DeletePartialMatch(prometheus.Labels{"key": key})
 		}
@@ -171,18 +174,24 @@ func (m *metrics) prune(s *keystore.Snapshot) {
 			v.DeletePartialMatch(prometheus.Labels{"chatflow": chatflow})
 		}
 	}
-	var gone []labels
-	m.mu.RLock()
-	for l := range m.series {
-		if keys[l.key] || chatflows[l.chatflow] {
-			gone = append(gone, l)
+	for {
+		var gone []labels
+		m.mu.RLock()
+		for l := range m.series {
+			if keys[l.key] || chatflows[l.chatflow] {
+				gone = append(gone, l)
+			}
 		}
-	}
-	m.mu.RUnlock()
-	for _, l := range gone { // one at a time: requests wait for the lock
-		m.mu.Lock()
-		m.requests.DeleteLabelValues(l.values()...)
-		delete(m.series, l)
-		m.mu.Unlock()
+		m.mu.RUnlock()
+		if len(gone) == 0 { // nor is one left that was made meanwhile, and counts what was deleted with another
+			return
+		}
+		for _, l := range gone { // one at a time: requests wait for the lock
+			m.mu.Lock()
+			m.requests.DeleteLabelValues(l.values()...)
+			m.abandoned.DeleteLabelValues(l.key, l.chatflow)
+			delete(m.series, l)
+			m.mu.Unlock()
+		}
 	}
 }
