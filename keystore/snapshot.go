@@ -236,10 +236,11 @@ func (s *Snapshot) ChatflowsNamed(name string) (ids []string) {
 
 var uuid = regexp.MustCompile(`(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
 
-// UUIDIn returns the UUID, in lower case, that a text is or that a URL or path has, if it has no other.
+// UUIDIn returns the UUID, in lower case, that a text is or that a URL or path has, if it has no other. A text with a comma or
+// a blank is none of these: it may name several chatflows.
 func UUIDIn(text string) string {
 	found := uuid.FindAllString(text, -1)
-	if len(found) != 1 || found[0] != text && !strings.Contains(text, "/") || strings.Contains(text, "..") {
+	if len(found) != 1 || found[0] != text && !strings.Contains(text, "/") || strings.Contains(text, "..") || strings.ContainsAny(text, ", \t\r\n") {
 		return ""
 	}
 	return strings.ToLower(found[0])

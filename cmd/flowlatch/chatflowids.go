@@ -36,8 +36,12 @@ func chatflowID(text string, c *config.Config, keys []byte) (id, note string, er
 	if text == keystore.EveryChatflow || acceptsID(c, text) {
 		return text, "", nil
 	}
-	if id := chatflowNamed(text, c.Keys, keys); id != "" {
-		return id, fmt.Sprintf("%q is the name of chatflow %s", text, id), nil
+	named, err := chatflowNamed(text, c.Keys, keys)
+	if err != nil {
+		return "", "", err
+	}
+	if named != "" {
+		return named, fmt.Sprintf("%q is the name of chatflow %s", text, named), nil
 	}
 	if id := keystore.UUIDIn(text); id != "" {
 		return id, fmt.Sprintf("taking %q for chatflow %s", text, id), nil
@@ -70,7 +74,12 @@ func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Wr
 	for _, value := range values {
 		for text := range strings.SplitSeq(value, ",") {
 			text = strings.TrimSpace(text)
-			id := cmp.Or(chatflowNamed(text, c.Keys, keys), keystore.UUIDIn(text), text)
+			named, err := onlyChatflowNamed(text, s)
+			id := cmp.Or(named, keystore.UUIDIn(text), text)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
 			if s.Entry(text) != nil {
 				id = text
 			}
@@ -100,19 +109,27 @@ func acceptsID(c *config.Config, id string) bool {
 	return slices.ContainsFunc(c.Proxy.Routes, func(r *route.Route) bool { return r.AcceptsID(id) })
 }
 
-// chatflowNamed returns the ID of the one chatflow in the key file that has a name, or nothing.
-func chatflowNamed(name, file string, keys []byte) (id string) {
+// chatflowNamed returns the ID of the one chatflow in the key file that has a name, or nothing. Several are an error.
+func chatflowNamed(name, file string, keys []byte) (id string, _ error) {
 	s, err := keystore.ParsePart(file, keys)
-	if err != nil { // AddKey reports the fault
-		return ""
+	if err != nil {
+		return "", nil //nolint:nilerr // AddKey reports the fault
 	}
 	return onlyChatflowNamed(name, s)
 }
 
-// onlyChatflowNamed returns the ID of the one chatflow of a snapshot that has a name, or nothing.
-func onlyChatflowNamed(name string, s *keystore.Snapshot) (id string) {
-	if ids := s.ChatflowsNamed(name); len(ids) == 1 {
-		return ids[0]
+// onlyChatflowNamed returns the ID of the one chatflow of a snapshot that has a name, or nothing if that is the ID of one. Several
+// are an error.
+func onlyChatflowNamed(name string, s *keystore.Snapshot) (id string, _ error) {
+	if s.Entry(name) != nil {
+		return "", nil
 	}
-	return ""
+	switch ids := s.ChatflowsNamed(name); len(ids) {
+	case 0:
+		return "", nil
+	case 1:
+		return ids[0], nil
+	default:
+		return "", fmt.Errorf("--chatflow: several chatflows have the name %q (%s, %s); give the ID of the one that is meant", name, ids[0], ids[1])
+	}
 }

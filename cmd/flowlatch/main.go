@@ -76,7 +76,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	helped := false
 	parser, err := newParser(args, kong.Writers(stdout, stderr), kong.Exit(func(int) { helped = true })) // called after help was printed
 	if err != nil {
-		panic(err) // the commands struct is wrong: every run would end here
+		panic(err) // the declaration of a command is wrong: every run of it would end here
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
@@ -143,7 +143,8 @@ func redact(text string) string {
 	return unexpectedPattern.ReplaceAllString(secretPattern.ReplaceAllString(text, "fl_…"), "${1}…")
 }
 
-// newParser returns the parser of the command that args begin with, which takes a third of the time of all, or else of all.
+// newParser returns a parser of the command line. If args begin with a command, it knows that one alone: to build all takes as
+// long as everything else until the first line of output.
 func newParser(args []string, options ...kong.Option) (*kong.Kong, error) {
 	all := commands()
 	if n := slices.IndexFunc(all, func(c command) bool { return len(args) > 0 && c.name == args[0] }); n >= 0 {

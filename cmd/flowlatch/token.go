@@ -62,7 +62,11 @@ func (cmd *tokenCmd) Run(c *config.Config, s streams) error {
 		request.Messages = cmp.Or(*cmd.Messages, -1) // likewise
 	}
 	for i, name := range cmd.Chatflow {
-		cmd.Chatflow[i] = cmp.Or(onlyChatflowNamed(name, snapshot), name)
+		id, err := onlyChatflowNamed(name, snapshot)
+		if err != nil {
+			return err
+		}
+		cmd.Chatflow[i] = cmp.Or(id, name)
 	}
 	if request.Chatflows, err = chatflowIDs(cmd.Chatflow, c, nil, s.err); err != nil {
 		return err

@@ -12,12 +12,13 @@ import (
 
 // File is a file whose content is compared with what it was. It is not safe for concurrent use.
 type File struct {
-	path   string
-	limit  int64
-	fixed  []byte      // what Open returns if it is not nil
-	info   fs.FileInfo // of the content that was last found; nil if there was none yet
-	digest [sha256.Size]byte
-	known  bool // digest is that of the last content
+	path    string
+	limit   int64
+	timeout time.Duration // [Timeout], but in tests
+	fixed   []byte        // what Open returns if it is not nil
+	info    fs.FileInfo   // of the content that was last found; nil if there was none yet
+	digest  [sha256.Size]byte
+	known   bool // digest is that of the last content
 	// opened is when the file was last opened, hashed when digest was taken, unchanged since when it has been right.
 	opened, hashed, unchanged time.Time
 	// inPlace says that the last change was a write to the file itself, not a rename over it.
@@ -25,7 +26,9 @@ type File struct {
 }
 
 // NewFile returns a File that has seen nothing yet, and reads at most limit bytes.
-func NewFile(path string, limit int64) *File { return &File{path: path, limit: limit} }
+func NewFile(path string, limit int64) *File {
+	return &File{path: path, limit: limit, timeout: Timeout}
+}
 
 // Fixed returns a File that always has the same content, which was read already. path is its name in messages.
 func Fixed(path string, content []byte) *File { return &File{path: path, fixed: content} }
@@ -61,7 +64,7 @@ func (f *File) Open() (c *Content, changed bool, err error) {
 	}
 	last, known := f.opened, f.known
 	f.opened, f.known = time.Now(), false
-	c, err = limited(f.path, func() (*Content, error) { return openContent(f.path, f.limit) }, func(c *Content) { c.release() })
+	c, err = within(f.timeout, f.path, func() (*Content, error) { return openContent(f.path, f.limit, f.timeout) }, func(c *Content) { c.release() })
 	if err != nil {
 		return nil, false, err
 	}
@@ -90,14 +93,14 @@ func (f *File) Read() ([]byte, error) {
 }
 
 // openContent returns the content of the file at path: of a small one all, of a large one what reads it.
-func openContent(path string, limit int64) (*Content, error) {
+func openContent(path string, limit int64, timeout time.Duration) (*Content, error) {
 	file, info, err := open(path, limit)
 	if err != nil {
 		return nil, err
 	}
 	c := &Content{info: info, file: file}
 	if info.Size() >= large {
-		c.SectionReader = io.NewSectionReader(&parts{path: path, file: file}, 0, info.Size())
+		c.SectionReader = io.NewSectionReader(&parts{path: path, timeout: timeout, file: file}, 0, info.Size())
 		return c, nil
 	}
 	defer c.release()
@@ -135,7 +138,7 @@ func (c *Content) Close() error {
 		return nil
 	}
 	defer c.release()
-	info, err := limited(c.of.path, file.Stat, nil)
+	info, err := within(c.of.timeout, c.of.path, file.Stat, nil)
 	if err == nil && !isSame(info, c.info) {
 		err = ErrChanging
 	}

@@ -30,11 +30,16 @@ var inProgress = struct {
 // interrupt a system call on a mount that hangs. So run goes on alone then, its result goes to discard, which may be nil,
 // and until it ends every other operation on the path fails at once: at most one is left hanging.
 func limited[T any](path string, run func() (T, error), discard func(T)) (v T, err error) {
+	return within(Timeout, path, run, discard)
+}
+
+// within is limited with another timeout.
+func within[T any](limit time.Duration, path string, run func() (T, error), discard func(T)) (v T, err error) {
 	type result struct {
 		v   T
 		err error
 	}
-	timeout := time.NewTimer(Timeout)
+	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
 	o := begin(path, timeout.C)
 	if o == nil {

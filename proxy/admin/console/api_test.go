@@ -108,6 +108,7 @@ func TestAPIRefuses(t *testing.T) {
 		{"an owner that is long", "POST", "/api/keys", `{"id": "x", "owner": "` + long + `"}`, "refused", "at most 200"},
 		{"a chatflow that is none", "POST", "/api/keys", `{"id": "x", "chatflows": ["nothing"]}`, "refused", "neither the name"},
 		{"a chatflow of several", "POST", "/api/keys", `{"id": "x", "chatflows": ["` + botA + ", " + botB + `"]}`, "refused", "neither the name"},
+		{"a name and an address", "POST", "/api/keys", `{"id": "x", "chatflows": ["support, https://flows.example.com/canvas/` + botB + `"]}`, "refused", "neither the name"},
 		{"an address without an ID", "POST", "/api/keys", `{"id": "x", "chatflows": ["https://flows.example.com/canvas/"]}`, "refused", "neither the name"},
 		{"a time that is none", "POST", "/api/keys", `{"id": "x", "not_after": "tomorrow"}`, "malformed", "want a day"},
 		{"a time in the past", "POST", "/api/keys", `{"id": "x", "not_after": "2020-01-01"}`, "refused", "in the past"},

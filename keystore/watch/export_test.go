@@ -1,0 +1,10 @@
+package watch
+
+import "time"
+
+// SetTimeout sets how long the file system of the files may take.
+func (r *Reloader[T]) SetTimeout(timeout time.Duration) {
+	for _, f := range r.files {
+		f.timeout = timeout
+	}
+}
