@@ -65,7 +65,6 @@ type Redis struct {
 
 	pipeline *pipeline
 	calls    sync.Pool              // of requests, that are not in use
-	writes   sync.Pool              // likewise, of write: they are much larger
 	deadline deadline               // of requests
 	name     atomic.Pointer[string] // of this gate in Redis; another one after each start
 	up       atomic.Bool
@@ -80,8 +79,8 @@ type Redis struct {
 	ended                   chan struct{} // has one if a place has come free since they were written
 
 	mu    sync.Mutex
-	dirty map[*account]bool // what has to be written, and whether all of it, or what has changed; guarded by mu
-	freed map[*account]bool // whose places have come free that others may wait for; guarded by mu
+	dirty map[*account]extent // what has to be written; guarded by mu
+	freed map[*account]extent // those with places that have come free, for which others may wait; guarded by mu
 
 	membership // used by Run alone
 }
@@ -103,7 +102,7 @@ func NewRedis(o RedisOptions) *Redis {
 		options: o, lease: cmp.Or(o.Lease, defaultLease), timeout: cmp.Or(o.Timeout, defaultTimeout), forget: cmp.Or(o.Forget, defaultForget),
 		replyTimeout: max(runTimeout, o.Timeout),
 		admit:        script(admitScript), keep: script(keepScript), gates: script(gatesScript), sum: script(sumScript),
-		pipeline: newPipeline(), ended: make(chan struct{}, 1), dirty: map[*account]bool{}, freed: map[*account]bool{},
+		pipeline: newPipeline(), ended: make(chan struct{}, 1), dirty: map[*account]extent{}, freed: map[*account]extent{},
 	}
 	r.rename()
 	r.local.keys.shared, r.local.chatflows.shared, r.local.clients.shared, r.local.users.shared = true, true, true, true
@@ -136,7 +135,7 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 		r.failed(err)
 		counted := *g
 		g.undo(rule{}, false)
-		r.touchGrant(&counted, true) // the call may have counted
+		r.touchGrant(&counted, all) // the call may have counted
 		r.free(&counted)
 		if e := unconfirmed(g, holders); e.Reason != None && r.up.Load() && r.options.Fallback != Whole {
 			return Verdict{Refused: e}
@@ -146,7 +145,7 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 	if reply.refused != nil {
 		counted := *g
 		g.undo(rule{}, true)
-		r.touchGrant(&counted, false)
+		r.touchGrant(&counted, changes)
 		v = Verdict{Refused: reply.refused.excess(reply.retry, now)}
 	} else if reply.observed != nil && v.Observed.Reason == None {
 		v.Observed = reply.observed.excess(0, now)
@@ -197,7 +196,11 @@ func (r *Redis) End(g *Grant, u Use) {
 	if !r.up.Load() {
 		return // all is written when Redis answers again; until then, accounts that were dropped must not be kept
 	}
-	r.touchGrant(&ended, u.Unsent)
+	what := changes
+	if u.Unsent {
+		what = all
+	}
+	r.touchGrant(&ended, what)
 	if frees && r.Share().Count > 1 {
 		r.free(&ended)
 	}
@@ -207,7 +210,7 @@ func (r *Redis) End(g *Grant, u Use) {
 func (r *Redis) free(g *Grant) {
 	r.mu.Lock()
 	for _, a := range g.accounts[:g.n] {
-		r.freed[a] = true
+		r.freed[a] = places
 	}
 	r.mu.Unlock()
 	select {
@@ -218,11 +221,11 @@ func (r *Redis) free(g *Grant) {
 
 // touchGrant notes that what has changed of the accounts of a grant has to be written. It has to be all of them if something
 // was taken back: Redis may have more by now than it was heard to have.
-func (r *Redis) touchGrant(g *Grant, all bool) {
+func (r *Redis) touchGrant(g *Grant, what extent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, a := range g.accounts[:g.n] {
-		r.dirty[a] = r.dirty[a] || all
+		r.dirty[a] = max(r.dirty[a], what)
 	}
 }
 

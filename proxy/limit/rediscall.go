@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,9 +48,14 @@ var (
 	ErrForgotten = errors.New("what this gate had counted is not there")
 )
 
-// newCall makes the call for a request that was counted. The accounts are locked.
+// newCall makes the call for a request that was counted. The accounts are locked. It may be given back to r.calls, unless it
+// failed.
 func (r *Redis) newCall(g *Grant) *call {
-	c := r.emptyCall(&r.calls, r.admit)
+	c, _ := r.calls.Get().(*call)
+	if c == nil {
+		c = r.emptyCall(r.admit)
+	}
+	c.arguments, c.checks, c.names, c.words = c.arguments[:scriptArguments], c.checks[:0], c.names[:0], c.words[:0]
 	for reason := g.firstReason(); reason <= Quota; reason++ {
 		for _, a := range g.accounts[:g.n] {
 			c.add(a, reason)
@@ -60,15 +64,12 @@ func (r *Redis) newCall(g *Grant) *call {
 	return c
 }
 
-// emptyCall returns a call of a script. It may be given back to unused, unless it failed.
-func (r *Redis) emptyCall(unused *sync.Pool, script *redis.Script) *call {
-	c, _ := unused.Get().(*call)
-	if c == nil {
-		c = &call{command: newCommand(evalSHA), sequence: &r.sequence}
-	}
-	c.arguments = append(c.arguments[:0], script.Hash(), 0, gatesKey)
-	c.checks, c.names, c.words = c.checks[:0], c.names[:0], c.words[:0]
-	return c
+// scriptArguments is how many arguments a call has before the counters' names.
+const scriptArguments = 3
+
+// emptyCall returns a call of a script.
+func (r *Redis) emptyCall(script *redis.Script) *call {
+	return &call{command: newCommand(evalSHA, script.Hash(), 0, gatesKey), sequence: &r.sequence}
 }
 
 // add adds the checks of an account for this reason.

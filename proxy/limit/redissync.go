@@ -28,10 +28,10 @@ func (r *Redis) touchShared() {
 
 // touch notes that the accounts that due returns true for have to be written.
 func (r *Redis) touch(due func(*account) bool) {
-	var all []*account
+	var accounts []*account
 	r.local.eachAccount(func(a *account) {
 		if due(a) {
-			all = append(all, a)
+			accounts = append(accounts, a)
 		}
 	})
 	r.mu.Lock()
@@ -40,8 +40,8 @@ func (r *Redis) touch(due func(*account) bool) {
 		clear(r.dirty) // or accounts that were dropped would be kept; all is written when Redis answers again
 		clear(r.freed)
 	}
-	for _, a := range all {
-		r.dirty[a] = true
+	for _, a := range accounts {
+		r.dirty[a] = all
 	}
 }
 
@@ -61,31 +61,21 @@ const (
 )
 
 // sync writes the accounts that have to be written. It reports whether Redis has taken them all.
-func (r *Redis) sync(ctx context.Context) bool {
-	r.mu.Lock()
-	dirty := make([]due, 0, len(r.dirty))
-	for a, whole := range r.dirty {
-		d := due{a, changes}
-		if whole {
-			d.what = all
-		}
-		dirty = append(dirty, d)
-	}
-	clear(r.dirty)
-	r.mu.Unlock()
-	return r.writeAll(ctx, dirty)
-}
+func (r *Redis) sync(ctx context.Context) bool { return r.writeAll(ctx, r.take(r.dirty)) }
 
 // syncPlaces writes the places that have come free.
-func (r *Redis) syncPlaces(ctx context.Context) {
+func (r *Redis) syncPlaces(ctx context.Context) { r.writeAll(ctx, r.take(r.freed)) }
+
+// take empties dirty or freed.
+func (r *Redis) take(from map[*account]extent) []due {
 	r.mu.Lock()
-	freed := make([]due, 0, len(r.freed))
-	for a := range r.freed {
-		freed = append(freed, due{a, places})
+	defer r.mu.Unlock()
+	taken := make([]due, 0, len(from))
+	for a, what := range from {
+		taken = append(taken, due{a, what})
 	}
-	clear(r.freed)
-	r.mu.Unlock()
-	r.writeAll(ctx, freed)
+	clear(from)
+	return taken
 }
 
 func (r *Redis) writeAll(ctx context.Context, dirty []due) bool {
@@ -95,7 +85,7 @@ func (r *Redis) writeAll(ctx context.Context, dirty []due) bool {
 			r.failed(err)
 			r.mu.Lock()
 			for _, d := range dirty {
-				r.dirty[d.account] = true // it may have taken some
+				r.dirty[d.account] = all // it may have taken some
 			}
 			r.mu.Unlock()
 			return false
@@ -110,7 +100,7 @@ func (r *Redis) writeAll(ctx context.Context, dirty []due) bool {
 
 // write writes what these accounts have in use, and hears what other gates have.
 func (r *Redis) write(ctx context.Context, some []due) error {
-	c := r.emptyCall(&r.writes, r.keep)
+	c := r.emptyCall(r.keep)
 	now := r.now()
 	for _, d := range some {
 		d.mu.Lock()
@@ -131,7 +121,6 @@ func (r *Redis) write(ctx context.Context, some []due) error {
 			r.answered(reply[0])
 		}
 		c.heard(reply[1:], true, r.now())
-		r.writes.Put(c)
 	}
 	return err
 }
