@@ -146,6 +146,9 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 		counted := *g
 		g.undo(rule{}, true)
 		r.touchGrant(&counted, changes)
+		if reply.refused.reason != Concurrent { // or each request of a client that hammers would be a call more
+			r.free(&counted) // a request beside it may have said that this one is open
+		}
 		v = Verdict{Refused: reply.refused.excess(reply.retry, now)}
 	} else if reply.observed != nil && v.Observed.Reason == None {
 		v.Observed = reply.observed.excess(0, now)
@@ -237,7 +240,7 @@ func unconfirmed(g *Grant, holders []Holder) Excess {
 	}
 	for _, h := range holders {
 		if l := h.Limits; l != nil && l.Concurrent > 0 && !l.Observe {
-			return Excess{Reason: Concurrent, Holder: h.Kind, Limit: strconv.Itoa(l.Concurrent), RetryAfter: time.Second}
+			return Excess{Reason: Concurrent, Holder: h.Kind, Limit: strconv.Itoa(l.Concurrent) + " while Redis answers too late", RetryAfter: time.Second}
 		}
 	}
 	return Excess{}

@@ -42,6 +42,29 @@ func TestRedisDeadline(t *testing.T) {
 	}
 }
 
+// TestRedisLate has Redis answer one request too late: it is refused, and the limit says why, since none was exceeded.
+func TestRedisLate(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	g := startGate(t, r.Socket, limit.RedisOptions{})
+	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 4")}}
+	var v limit.Verdict
+	for range 100 { // on a busy machine, Redis may be given up before
+		g.awaitUp(t, true)
+		r.Signal(t, syscall.SIGSTOP)
+		var grant limit.Grant
+		v = g.Begin(&grant, holders, time.Now())
+		g.End(&grant, limit.Use{})
+		r.Signal(t, syscall.SIGCONT)
+		if v.Refused.Reason != limit.None {
+			break
+		}
+	}
+	if got, want := v.Refused.Limit, "4 while Redis answers too late"; v.Refused.Reason != limit.Concurrent || got != want {
+		t.Errorf("verdict = %s with the limit %q, want it refused for %q", word(v), got, want)
+	}
+}
+
 // TestRedisRank has eight requests at a time to a gate where one place is free, because another gate has the rest: one of
 // them gets it.
 func TestRedisRank(t *testing.T) {
