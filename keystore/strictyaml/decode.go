@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -77,14 +78,17 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 // a secret in the wrong place, or very long. What looks like a UUID, a time or the origin of
 // a web page is shown completely.
 func Quote(v string) string {
-	const secret, longest, shown = 16, 300, 4
-	if len(v) < secret || len(v) <= longest && harmless.MatchString(v) {
+	const secret, shown = 16, 4
+	if len(v) < secret || harmless().MatchString(v) {
 		return strconv.Quote(v)
 	}
 	return strconv.Quote(strings.ToValidUTF8(v[:shown], "") + "…")
 }
 
-var harmless = regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}[0-9 TZ:.+-]{0,30}|https?://[a-z0-9.-]+(:[0-9]{1,5})?)$`)
+// harmless takes a millisecond to compile, which most starts do not need.
+var harmless = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}[0-9 TZ:.+-]{0,30}|https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?)$`)
+})
 
 // long matches a quoted piece of a file in an error of the YAML library that is long enough for a secret.
 var long = regexp.MustCompile(`(['"` + "`" + `])[^'"` + "`" + `]{16,}['"` + "`" + `]`)
