@@ -14,7 +14,7 @@ import (
 type File struct {
 	path    string
 	limit   int64
-	timeout time.Duration // [Timeout], but in tests
+	timeout time.Duration // of opening: [Timeout], but in tests
 	fixed   []byte        // what Open returns if it is not nil
 	info    fs.FileInfo   // of the content that was last found; nil if there was none yet
 	digest  [sha256.Size]byte
@@ -64,7 +64,7 @@ func (f *File) Open() (c *Content, changed bool, err error) {
 	}
 	last, known := f.opened, f.known
 	f.opened, f.known = time.Now(), false
-	c, err = within(f.timeout, f.path, func() (*Content, error) { return openContent(f.path, f.limit, f.timeout) }, func(c *Content) { c.release() })
+	c, err = within(f.timeout, f.path, func() (*Content, error) { return openContent(f.path, f.limit) }, func(c *Content) { c.release() })
 	if err != nil {
 		return nil, false, err
 	}
@@ -93,14 +93,14 @@ func (f *File) Read() ([]byte, error) {
 }
 
 // openContent returns the content of the file at path: of a small one all, of a large one what reads it.
-func openContent(path string, limit int64, timeout time.Duration) (*Content, error) {
+func openContent(path string, limit int64) (*Content, error) {
 	file, info, err := open(path, limit)
 	if err != nil {
 		return nil, err
 	}
 	c := &Content{info: info, file: file}
 	if info.Size() >= large {
-		c.SectionReader = io.NewSectionReader(&parts{path: path, timeout: timeout, file: file}, 0, info.Size())
+		c.SectionReader = io.NewSectionReader(&parts{path: path, file: file}, 0, info.Size())
 		return c, nil
 	}
 	defer c.release()
@@ -138,7 +138,7 @@ func (c *Content) Close() error {
 		return nil
 	}
 	defer c.release()
-	info, err := within(c.of.timeout, c.of.path, file.Stat, nil)
+	info, err := limited(c.of.path, file.Stat, nil)
 	if err == nil && !isSame(info, c.info) {
 		err = ErrChanging
 	}

@@ -1,9 +1,6 @@
 package watch
 
-import (
-	"os"
-	"time"
-)
+import "os"
 
 // partSize is how much of a large file is read at once, in bytes.
 const partSize = 256 << 10
@@ -11,12 +8,11 @@ const partSize = 256 << 10
 // parts reads a file part by part, each within [Timeout]. That costs 15 ms for the 116 MiB of a million keys, which take
 // seconds to parse. It is not safe for concurrent use.
 type parts struct {
-	path    string
-	timeout time.Duration
-	file    *os.File
-	buffer  []byte // belongs to the operation that fills it, while there is one
-	part    []byte // of the file, in buffer
-	at      int64  // where the part begins
+	path   string
+	file   *os.File
+	buffer []byte // belongs to the operation that fills it, while there is one
+	part   []byte // of the file, in buffer
+	at     int64  // where the part begins
 }
 
 // ReadAt implements io.ReaderAt.
@@ -36,7 +32,7 @@ func (r *parts) ReadAt(p []byte, off int64) (n int, _ error) {
 // fill reads the part that begins at a place. Without an error it has at least one byte.
 func (r *parts) fill(at int64) (err error) {
 	r.part = nil
-	part, err := within(r.timeout, r.path, func() ([]byte, error) {
+	part, err := limited(r.path, func() ([]byte, error) {
 		if r.buffer == nil {
 			r.buffer = make([]byte, partSize)
 		}

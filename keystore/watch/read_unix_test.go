@@ -157,7 +157,7 @@ func BenchmarkLargeFile(b *testing.B) {
 	}
 	b.Run("limited", func(b *testing.B) {
 		for b.Loop() {
-			c, err := openContent(path, 1<<30, Timeout)
+			c, err := openContent(path, 1<<30)
 			if err != nil {
 				b.Fatal(err)
 			}
