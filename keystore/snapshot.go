@@ -224,10 +224,15 @@ func (s *Snapshot) NearChatflow(text string) string {
 	return strictyaml.DidYouMean(text, names)
 }
 
-// ChatflowsNamed returns the IDs of the chatflows with a name; not "*", which must be asked for by itself.
+// IsNamed reports whether people may mean c by a name; never "*", which must be asked for by itself.
+func (c *Chatflow) IsNamed(name string) bool {
+	return c.Name == name && name != "" && c.ID != EveryChatflow
+}
+
+// ChatflowsNamed returns the IDs of the chatflows with a name.
 func (s *Snapshot) ChatflowsNamed(name string) (ids []string) {
 	for _, c := range s.chatflows {
-		if c.Name == name && name != "" && c.ID != EveryChatflow {
+		if c.IsNamed(name) {
 			ids = append(ids, c.ID)
 		}
 	}

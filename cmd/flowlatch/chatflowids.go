@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
@@ -18,10 +19,17 @@ import (
 // in capitals or in a URL, several of these with commas between. It prints how it understood what is not an ID. An ID that no
 // route takes is an error; if nobody said what kind of upstream there is, it is a warning.
 func chatflowIDs(values []string, c *config.Config, keys []byte, notes io.Writer) (ids []string, err error) {
+	file := sync.OnceValue(func() *keystore.Snapshot {
+		s, err := keystore.ParsePart(c.Keys, keys)
+		if err != nil {
+			return new(keystore.Snapshot) // the edit reports the fault
+		}
+		return s
+	})
 	var errs []error
 	for _, value := range values {
 		for text := range strings.SplitSeq(value, ",") { // no ID has a comma
-			id, note, err := chatflowID(strings.TrimSpace(text), c, keys)
+			id, note, err := chatflowID(strings.TrimSpace(text), c, file)
 			ids, errs = append(ids, id), append(errs, err)
 			if note != "" {
 				fmt.Fprintln(notes, note)
@@ -32,11 +40,11 @@ func chatflowIDs(values []string, c *config.Config, keys []byte, notes io.Writer
 }
 
 // chatflowID returns the ID that text means, and a note if text is not exactly that.
-func chatflowID(text string, c *config.Config, keys []byte) (id, note string, err error) {
+func chatflowID(text string, c *config.Config, file func() *keystore.Snapshot) (id, note string, err error) {
 	if text == keystore.EveryChatflow || acceptsID(c, text) {
 		return text, "", nil
 	}
-	named, err := chatflowNamed(text, c.Keys, keys)
+	named, err := onlyChatflowNamed(text, file())
 	if err != nil {
 		return "", "", err
 	}
@@ -53,10 +61,10 @@ func chatflowID(text string, c *config.Config, keys []byte) (id, note string, er
 		return "", "", fmt.Errorf("--chatflow: %.60q is a URL or a path in which no single ID can be told; give the ID alone", text)
 	}
 	if err := keystore.ValidateID(text); err != nil {
-		return "", "", fmt.Errorf("chatflow ID %w; the chatflow IDs of %s are %s%s", err, c.Proxy.Preset.Runner, c.Proxy.Preset.IDs, nearChatflow(text, c.Keys, keys))
+		return "", "", fmt.Errorf("chatflow ID %w; the chatflow IDs of %s are %s%s", err, c.Proxy.Preset.Runner, c.Proxy.Preset.IDs, nearChatflow(text, file()))
 	}
 	p := c.Proxy.Preset
-	guess := nearChatflow(text, c.Keys, keys)
+	guess := nearChatflow(text, file())
 	why := fmt.Sprintf("no route of %s takes a chatflow ID like %q: its IDs are %s", p.Runner, text, p.IDs)
 	if c.Given("preset") {
 		return "", "", fmt.Errorf("--chatflow: %s; give the chatflow's ID, not its name%s", why, guess)
@@ -75,11 +83,11 @@ func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Wr
 		for text := range strings.SplitSeq(value, ",") {
 			text = strings.TrimSpace(text)
 			named, err := onlyChatflowNamed(text, s)
-			id := cmp.Or(named, keystore.UUIDIn(text), text)
 			if err != nil {
 				errs = append(errs, err)
 				continue
 			}
+			id := cmp.Or(named, keystore.UUIDIn(text), text)
 			if s.Entry(text) != nil {
 				id = text
 			}
@@ -97,9 +105,8 @@ func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Wr
 }
 
 // nearChatflow asks whether a chatflow of the key file with a similar name was meant, if there is one.
-func nearChatflow(text, file string, keys []byte) string {
-	s, err := keystore.ParsePart(file, keys)
-	if err != nil || s.Entry(text) != nil {
+func nearChatflow(text string, s *keystore.Snapshot) string {
+	if s.Entry(text) != nil {
 		return ""
 	}
 	return s.NearChatflow(text)
@@ -107,15 +114,6 @@ func nearChatflow(text, file string, keys []byte) string {
 
 func acceptsID(c *config.Config, id string) bool {
 	return slices.ContainsFunc(c.Proxy.Routes, func(r *route.Route) bool { return r.AcceptsID(id) })
-}
-
-// chatflowNamed returns the ID of the one chatflow in the key file that has a name, or nothing. Several are an error.
-func chatflowNamed(name, file string, keys []byte) (id string, _ error) {
-	s, err := keystore.ParsePart(file, keys)
-	if err != nil {
-		return "", nil //nolint:nilerr // AddKey reports the fault
-	}
-	return onlyChatflowNamed(name, s)
 }
 
 // onlyChatflowNamed returns the ID of the one chatflow of a snapshot that has a name, or nothing if that is the ID of one. Several

@@ -99,7 +99,7 @@ func (k *keyEdit) chatflows(c *config.Config) ([]*keystore.Chatflow, error) {
 func meant(all []*keystore.Chatflow, text string) (found []*keystore.Chatflow) {
 	for _, names := range []func(*keystore.Chatflow) bool{
 		func(c *keystore.Chatflow) bool { return c.ID == text },
-		func(c *keystore.Chatflow) bool { return c.Name == text && text != "" && c.ID != keystore.EveryChatflow },
+		func(c *keystore.Chatflow) bool { return c.IsNamed(text) },
 		func(c *keystore.Chatflow) bool { return c.ID == keystore.UUIDIn(text) },
 	} {
 		for _, c := range all {
