@@ -204,13 +204,16 @@ func (r *Redis) End(g *Grant, u Use) {
 		what = all
 	}
 	r.touchGrant(&ended, what)
-	if frees && r.Share().Count > 1 {
+	if frees {
 		r.free(&ended)
 	}
 }
 
-// free notes that places of a grant have come free, for which somebody may wait at another gate.
+// free notes that places of a grant have come free, if there is another gate where somebody may wait for them.
 func (r *Redis) free(g *Grant) {
+	if r.Share().Count <= 1 {
+		return
+	}
 	r.mu.Lock()
 	for _, a := range g.accounts[:g.n] {
 		r.freed[a] = places

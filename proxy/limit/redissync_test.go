@@ -99,10 +99,10 @@ func TestRedisPlaceComesBackAmongMany(t *testing.T) {
 		all[0].Begin(&g, []limit.Holder{{Kind: limit.Key, ID: strconv.Itoa(n)}}, time.Now())
 		all[0].End(&g, limit.Use{Bytes: 1})
 	}
+	testkit.Eventually(t, "that it writes", func() bool { return tell(t, r, "DBSIZE").(int64) > 100 })
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 1")}}
 	var waits []time.Duration
 	for range 5 {
-		time.Sleep(300 * time.Millisecond) // so that it writes again
 		var g limit.Grant
 		testkit.Eventually(t, "a place", func() bool { return all[0].Begin(&g, holders, time.Now()).Refused.Reason == limit.None })
 		all[0].End(&g, limit.Use{})
