@@ -20,10 +20,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
 
-// The chatflow and the secret of a bubble's key file.
+// The chatflows and the secret of a bubble's key file.
 const (
-	bubbleBot = "3f1c2a9e-1111-4222-8333-444455556666"
-	bubbleKey = "0123456789abcdef"
+	bubbleBot     = "3f1c2a9e-1111-4222-8333-444455556666"
+	bubbleLimited = "3f1c2a9e-2222-4222-8333-444455556666" // to many requests at once
+	bubbleKey     = "0123456789abcdef"
 )
 
 // bubbleRequest begins a request for the chatflow, up to the end of its header.
@@ -34,7 +35,7 @@ const bubbleRequest = "POST /api/v1/prediction/" + bubbleBot + " HTTP/1.1\r\nHos
 // pipes, because time does not pass while something waits for a socket.
 func bubble(t *testing.T, o Options, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
 	t.Helper()
-	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys:\n- {id: a, secret: "+bubbleKey+"}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n")
+	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys:\n- {id: a, secret: "+bubbleKey+"}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n- {id: "+bubbleLimited+", keys: [a], limits: {concurrent: 9}}\n")
 	synctest.Test(t, func(t *testing.T) {
 		store, err := keystore.Open(keys, keystore.Options{})
 		if err != nil {

@@ -25,8 +25,9 @@ type responseWriter struct {
 	status        int // 0 until the response begins
 	firstByte     time.Time
 	bytes         int64
-	stream        bool // an event stream or websocket
-	betweenEvents bool // the last piece ended an event
+	sent          int64 // of them, when all was last flushed
+	stream        bool  // an event stream or websocket
+	betweenEvents bool  // the last piece ended an event
 	hijacked      bool
 	fullDuplex    bool // the response may begin before the request body has ended, and net/http leaves the rest of it to us
 	failed        bool // a write failed
@@ -119,8 +120,14 @@ func (w *responseWriter) FlushError() error {
 	w.deadline.arm(w)
 	err := w.control.Flush()
 	w.noteWrite(err)
+	if err == nil {
+		w.sent = w.bytes
+	}
 	return err
 }
+
+// has reports whether the client was sent all of a body of that length: when it has, it may leave before we do.
+func (w *responseWriter) has(length int64) bool { return length > 0 && w.sent == length }
 
 // Hijack takes over the client's connection to switch protocols.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {

@@ -22,7 +22,7 @@ type upstreamBody struct {
 func (b *upstreamBody) Close() error {
 	if x := b.outlives; x != nil {
 		_, _ = io.Copy(io.Discard, b.ReadCloser) // whatever is wrong with it, nobody is there to be told
-		if x.limits.left.Load() > 0 {
+		if x.limits.left.Load() > 0 && !x.response.has(b.response.ContentLength) {
 			x.abandon(problem.ClientClosed, "the client left in the middle of the response")
 		}
 	}
