@@ -195,6 +195,25 @@ func TestDocsKeyFiles(t *testing.T) {
 	}
 }
 
+// TestDocsLogCodes checks that docs/logs.md names the codes that only log lines have.
+func TestDocsLogCodes(t *testing.T) {
+	source, text := page(t, "proxy/problem/codes.go"), page(t, "docs/logs.md")
+	codes := regexp.MustCompile(`(?m)^\t\w+ +Code = "([a-z_]+)"`).FindAllStringSubmatch(source, -1)
+	found := 0
+	for _, m := range codes {
+		if code := problem.Code(m[1]); code.Index() >= 0 {
+			continue // docs/errors.md has it
+		}
+		found++
+		if !strings.Contains(text, "`"+m[1]+"`") {
+			t.Errorf("docs/logs.md does not name the code %s", m[1])
+		}
+	}
+	if found == 0 {
+		t.Errorf("of %d codes in the source none is for log lines only; they are no longer read correctly", len(codes))
+	}
+}
+
 // errorRow matches a row of the table in docs/errors.md: status and code.
 var errorRow = regexp.MustCompile("(?m)^\\| (\\d{3}) \\| \\[`([a-z_]+)`\\]\\(#([a-z_]+)\\) \\|")
 
