@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -45,6 +46,14 @@ func TestReadmeMinute(t *testing.T) {
 			"http://127.0.0.1:3000", runner.URL, "--log-format console", "", "$URL", url, "$CHATFLOW", webChatflow,
 		).Replace(line)
 	}
+	secretOf := func() string {
+		b, err := os.ReadFile(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(b))
+	}
+	ask := func(key string) response { return send(t, http.MethodPost, url, key, `{"question":"Hello?"}`) }
 	done := map[string]int{}
 	for _, line := range minute(t) {
 		words := strings.Fields(line)
@@ -53,13 +62,9 @@ func TestReadmeMinute(t *testing.T) {
 			done["curl"]++
 			key, want := "", http.StatusUnauthorized
 			if strings.Contains(line, `-H "$KEY"`) {
-				b, err := os.ReadFile(secret)
-				if err != nil {
-					t.Fatal(err)
-				}
-				key, want = strings.TrimSpace(string(b)), http.StatusOK
+				key, want = secretOf(), http.StatusOK
 			}
-			if a := send(t, http.MethodPost, url, key, `{"question":"Hello?"}`); a.status != want {
+			if a := ask(key); a.status != want {
 				t.Errorf("%s\n= %d %s, want %d", line, a.status, a.body, want)
 			}
 		case words[1] == "serve":
@@ -68,7 +73,11 @@ func TestReadmeMinute(t *testing.T) {
 			admin = strings.TrimPrefix(g.Admin, "http://")
 			url = g.URL + "/api/v1/prediction/" + webChatflow
 		default:
-			done[words[1]]++
+			name := words[1]
+			if name == "key" {
+				name = words[2]
+			}
+			done[name]++
 			cmd := exec.Command("sh", "-c", adapt(line))
 			cmd.Env = append(os.Environ(), "GORACE="+testkit.RaceOptions)
 			if admin != "" {
@@ -77,16 +86,15 @@ func TestReadmeMinute(t *testing.T) {
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%s\n= %v\n%s", line, err, out)
 			}
+			if name == "revoke" {
+				testkit.Eventually(t, "end of the key", func() bool { return ask(secretOf()).code() == "invalid_key" })
+			}
+			if name == "enable" {
+				testkit.Eventually(t, "return of the key", func() bool { return ask(secretOf()).status == http.StatusOK })
+			}
 		}
 	}
-	if done["curl"] != 2 || done["serve"] != 1 || done["explain"] != 1 || done["key"] != 2 {
-		t.Errorf("commands of README = %v, want 2 of curl and key, 1 of serve and explain", done)
+	if want := map[string]int{"curl": 2, "serve": 1, "explain": 1, "new": 1, "revoke": 1, "enable": 1}; !maps.Equal(done, want) {
+		t.Errorf("commands of README = %v, want %v", done, want)
 	}
-	b, err := os.ReadFile(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	testkit.Eventually(t, "end of the key", func() bool {
-		return send(t, http.MethodPost, url, strings.TrimSpace(string(b)), `{"question":"Hello?"}`).code() == "invalid_key"
-	})
 }
