@@ -207,8 +207,7 @@ func (s *Snapshot) EntryNamed(id string) (*Chatflow, error) {
 	if c := s.Entry(id); c != nil {
 		return c, nil
 	}
-	guess := cmp.Or(s.NearChatflow(id), "; the list of chatflows shows those there are")
-	return nil, fmt.Errorf("no chatflow %s is listed%s", strictyaml.Quote(id), guess)
+	return nil, fmt.Errorf("no chatflow %s is listed%s", strictyaml.Quote(id), s.NearChatflow(id))
 }
 
 // NearChatflow asks whether the chatflow was meant whose ID or name is nearest to a text, if one is near; otherwise it

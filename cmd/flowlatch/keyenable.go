@@ -33,7 +33,7 @@ func (cmd *keyEnableCmd) Run(c *config.Config, s streams) error {
 		return next, err
 	})
 	if err == nil && !cmd.Stdout {
-		fmt.Fprintf(s.err, "key %q is enabled in %s%s\n", cmd.ID, c.Keys, butNot(key))
+		fmt.Fprintf(s.err, "key %q is enabled in %s%s\n", cmd.ID, c.Keys, butNot(c.Keys, key))
 	}
 	return err
 }
@@ -47,11 +47,11 @@ func keyIn(file string, data []byte, id string) *keystore.Key {
 	return s.Key(id)
 }
 
-// butNot says why a key does not open anything now, if it does not.
-func butNot(k *keystore.Key) string {
+// butNot says why a key of a key file does not open anything now, if it does not.
+func butNot(keys string, k *keystore.Key) string {
 	switch v := k.Validity(time.Now()); v {
 	case keystore.Disabled:
-		return fmt.Sprintf("; but it is disabled: `flowlatch key enable --id %s` enables it", k.ID)
+		return fmt.Sprintf("; but it is disabled: `flowlatch key enable --keys %s --id %s` enables it", keys, k.ID)
 	case keystore.Expired:
 		return fmt.Sprintf("; but it expired at %s: change its not_after in the file", when(k.NotAfter()))
 	case keystore.NotYetValid:

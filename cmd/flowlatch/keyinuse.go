@@ -49,13 +49,13 @@ func inUse(c *config.Config, keys, id string, s streams) error {
 	case errors.Is(err, doctor.ErrNoGate):
 		fmt.Fprintf(s.err, "no gate listens at %s, so nobody can say whether the key is in use; --admin names another address\n", c.Admin)
 	case err != nil:
-		return fmt.Errorf("the gate at %s does not say whether key %q is in use: %w; ask again, name the gate's address with --admin, or do it nevertheless with --force", c.Admin, id, err)
+		return fmt.Errorf("the gate at %s does not say whether key %q is in use: %w; ask again, name the gate's address with --admin, or do it anyway with --force", c.Admin, id, err)
 	case k == nil:
 		fmt.Fprintf(s.err, "the gate at %s does not have key %q, so it cannot say whether it is in use\n", c.Admin, id)
 	case k.OpenRequests > 0:
-		return fmt.Errorf("key %q is in use now, according to the gate at %s: open requests: %d; --force does it nevertheless", id, c.Admin, k.OpenRequests)
+		return fmt.Errorf("key %q is in use now, according to the gate at %s: open requests: %d; --force does it anyway", id, c.Admin, k.OpenRequests)
 	case !k.LastUsed.IsZero() && time.Since(k.LastUsed) < recently:
-		return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force does it nevertheless", id, k.LastUsed.Format(time.RFC3339), c.Admin)
+		return fmt.Errorf("key %q was used at %s, according to the gate at %s; --force does it anyway", id, k.LastUsed.Format(time.RFC3339), c.Admin)
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func (cmd *keyPruneCmd) Run(c *config.Config, s streams) error {
 		return printJSON(s.out, removed)
 	}
 	if len(pruned) == 0 {
-		fmt.Fprintf(s.err, "nothing to remove from %s: no secret has expired, but for the last one of a key\n", c.Keys)
+		fmt.Fprintf(s.err, "nothing to remove from %s: no secret has expired; the last one of a key always stays\n", c.Keys)
 		return nil
 	}
 	if cmd.Stdout {

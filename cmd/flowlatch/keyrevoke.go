@@ -34,7 +34,7 @@ func (cmd *keyRevokeCmd) Run(c *config.Config, s streams) error {
 	}
 	err := cmd.edit(c.Keys, s, disable)
 	if err == nil && !cmd.Stdout {
-		fmt.Fprintf(s.err, "key %q is disabled in %s; `flowlatch key enable --id %s` enables it again\n", cmd.ID, c.Keys, cmd.ID)
+		fmt.Fprintf(s.err, "key %q is disabled in %s; `flowlatch key enable --keys %s --id %s` enables it again\n", cmd.ID, c.Keys, c.Keys, cmd.ID)
 	}
 	return err
 }

@@ -198,15 +198,15 @@ func TestEditChatflow(t *testing.T) {
 		}
 	}
 	for want, attempt := range map[string]func(string, []byte) ([]byte, error){
-		`f:7: chatflow "x" is listed already`:                add(edit.NewChatflow{ID: "x", Keys: []string{"a"}}),
-		`f: there is no key "b"`:                             add(edit.NewChatflow{ID: "y", Keys: []string{"b"}}),
-		`has neither`:                                        add(edit.NewChatflow{ID: "y"}),
-		`cannot be public`:                                   add(edit.NewChatflow{ID: "*", Public: true}),
-		`name: it has a line break`:                          func(f string, d []byte) ([]byte, error) { return edit.NameChatflow(f, d, "x", "\x1b[2J") },
-		`name: it has 201 characters`:                        add(edit.NewChatflow{ID: "y", Public: true, Name: strings.Repeat("é", 201)}),
-		`chatflow ID "y z": want`:                            add(edit.NewChatflow{ID: "y z", Public: true}),
-		`no chatflow "xx" is listed; did you mean x?`:        func(f string, d []byte) ([]byte, error) { return edit.NameChatflow(f, d, "xx", "n") },
-		`no chatflow "nothing" is listed; the list of chatf`: func(f string, d []byte) ([]byte, error) { return edit.PublishChatflow(f, d, "nothing") },
+		`f:7: chatflow "x" is listed already`:         add(edit.NewChatflow{ID: "x", Keys: []string{"a"}}),
+		`f: there is no key "b"`:                      add(edit.NewChatflow{ID: "y", Keys: []string{"b"}}),
+		`has neither`:                                 add(edit.NewChatflow{ID: "y"}),
+		`cannot be public`:                            add(edit.NewChatflow{ID: "*", Public: true}),
+		`name: it has a line break`:                   func(f string, d []byte) ([]byte, error) { return edit.NameChatflow(f, d, "x", "\x1b[2J") },
+		`name: it has 201 characters`:                 add(edit.NewChatflow{ID: "y", Public: true, Name: strings.Repeat("é", 201)}),
+		`chatflow ID "y z": want`:                     add(edit.NewChatflow{ID: "y z", Public: true}),
+		`no chatflow "xx" is listed; did you mean x?`: func(f string, d []byte) ([]byte, error) { return edit.NameChatflow(f, d, "xx", "n") },
+		`no chatflow "nothing" is listed`:             func(f string, d []byte) ([]byte, error) { return edit.PublishChatflow(f, d, "nothing") },
 	} {
 		if got, err := attempt("f", []byte(yaml)); got != nil || err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("= %s, %v, want %q", got, err, want)
