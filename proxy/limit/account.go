@@ -11,35 +11,35 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// account is what a holder uses.
+// account is what a holder has used and has open.
 type account struct {
 	id   string
 	kind Kind
 
-	gone    bool       // it has been dropped, and another may be in its place; guarded by mu, as is what follows
-	mu      sync.Mutex // these three take 16 bytes only beside each other
+	gone    bool       // it was dropped, and another account may have replaced it; guarded by mu, as are the fields below
+	mu      sync.Mutex // kind, gone and mu share 16 bytes because they are adjacent
 	limits  *keystore.Limits
 	buckets []Bucket // of the rates of limits, in their order
-	open    int64    // requests at the upstream
+	open    int64    // requests that are at the upstream
 	periods [keystore.Periods]period
 	past    []period // months that have ended, of keys and chatflows; sorted
-	others  *others  // nil if no other gates count
+	others  *others  // nil unless other gates count, too
 }
 
-// others is what other gates use, as last heard.
+// others is what other gates have used and have open, as Redis last reported it.
 type others struct {
-	client netip.Addr // of the account
-	user   string     // likewise
+	client netip.Addr // the account's
+	user   string     // the account's
 	open   int64
-	at     time.Time // when open was heard
+	at     time.Time // when open was reported
 	used   [keystore.Periods][counts]int64
-	kept   [keystore.Periods][counts]int64 // what Redis had of this gate then
-	heard  int64                           // the sequence of what was heard last
-	listed int64                           // the end of the last month of which Redis knows that the account has used something in it
-	shown  int64                           // the sequence of the last call by which they may see requests open here; 0 for none
+	kept   [keystore.Periods][counts]int64 // what Redis had stored of this gate's own use then
+	heard  int64                           // the sequence number of the last reply that was applied
+	listed int64                           // the end of the last month in which Redis lists the account as one that used something
+	shown  int64                           // the sequence number of the last call that may have shown other gates open requests here, or 0
 }
 
-// used returns how much was used in a period, by all gates.
+// used returns how much all gates have used in a period.
 func (a *account) used(p keystore.Period, count int) int64 {
 	n := a.periods[p].used[count]
 	if a.others != nil {
@@ -48,7 +48,7 @@ func (a *account) used(p keystore.Period, count int) int64 {
 	return n
 }
 
-// openElsewhere returns how many requests other gates had open, if that was heard within some time.
+// openElsewhere returns how many requests other gates had open, or 0 if that was reported longer ago than within.
 func (a *account) openElsewhere(within time.Duration, now time.Time) int64 {
 	if a.others == nil || now.Sub(a.others.at) >= within {
 		return 0
@@ -56,10 +56,10 @@ func (a *account) openElsewhere(within time.Duration, now time.Time) int64 {
 	return a.others.open
 }
 
-// milli is how many units are counted for one of a quota: time is counted in milliseconds.
+// milli is how many counted units make one unit of a quota: stream seconds are counted in milliseconds.
 var milli = [keystore.Units]int64{keystore.Requests: 1, keystore.StreamSeconds: 1000, keystore.Bytes: 1}
 
-// enter makes a ready for a request at now under these limits.
+// enter brings a up to date for a request at now under these limits.
 func (a *account) enter(limits *keystore.Limits, r *rule, now time.Time) {
 	a.enterPeriods(now)
 	if a.limits != limits {
@@ -70,7 +70,7 @@ func (a *account) enter(limits *keystore.Limits, r *rule, now time.Time) {
 	}
 }
 
-// enterPeriods begins new periods where the last ones do not last.
+// enterPeriods begins a new period wherever the current one has ended.
 func (a *account) enterPeriods(now time.Time) {
 	for kind := range keystore.Period(keystore.Periods) {
 		if !a.periods[kind].lasts(kind, now.Unix()) {
@@ -79,7 +79,8 @@ func (a *account) enterPeriods(now time.Time) {
 	}
 }
 
-// beginPeriod begins the period in which now is. What was counted in later ones, by a clock that was wrong, counts in it.
+// beginPeriod begins the period that contains now. What was counted in later periods, while the clock was wrong, is moved
+// into it.
 func (a *account) beginPeriod(kind keystore.Period, now time.Time) {
 	was := a.periods[kind]
 	_, end := bounds(kind, now)
@@ -104,7 +105,7 @@ func (a *account) beginPeriod(kind keystore.Period, now time.Time) {
 	}
 }
 
-// keepPast keeps a month that has ended, if it was used.
+// keepPast keeps a month that has ended, if anything was used in it.
 func (a *account) keepPast(month period) {
 	if a.kind.isMember() || month.unused() {
 		return
@@ -121,7 +122,7 @@ func (a *account) forget(before int64) {
 	a.past = slices.DeleteFunc(a.past, func(month period) bool { return month.end < before })
 }
 
-// change replaces the limits. Buckets of rates that stay are kept.
+// change replaces the limits. Rates that stay keep their buckets.
 func (a *account) change(limits *keystore.Limits) {
 	var buckets []Bucket
 	if limits != nil && len(limits.Rates) > 0 {
@@ -138,8 +139,8 @@ func (a *account) change(limits *keystore.Limits) {
 	a.limits, a.buckets = limits, buckets
 }
 
-// exceeds returns for how long the limits for this reason let no other request through, zero if they do, and which of them takes
-// so long.
+// exceeds returns how long the limits of this reason make the next request wait, zero if not at all, and the index of the
+// limit with the longest wait.
 func (a *account) exceeds(reason Reason, r *rule, now time.Time) (wait time.Duration, which int) {
 	l := a.limits
 	switch {
@@ -165,7 +166,7 @@ func (a *account) exceeds(reason Reason, r *rule, now time.Time) (wait time.Dura
 	return wait, which
 }
 
-// excess returns what exceeds found.
+// excess turns the result of exceeds into an Excess.
 func (a *account) excess(reason Reason, wait time.Duration, which int) Excess {
 	e := Excess{Reason: reason, Holder: a.kind, RetryAfter: wait}
 	switch reason {
@@ -179,7 +180,7 @@ func (a *account) excess(reason Reason, wait time.Duration, which int) Excess {
 	return e
 }
 
-// most returns up to which use a quota lets requests through.
+// most returns the use at which quota q lets no more requests through.
 func (a *account) most(q keystore.Quota, r *rule) int64 {
 	most := r.quotas.of(q.N) * milli[q.Unit]
 	if a.others == nil {
@@ -189,7 +190,8 @@ func (a *account) most(q keystore.Quota, r *rule) int64 {
 	return min(known, most) + r.rest.of(max(most-known, 0))
 }
 
-// begin counts a request, which takes so many places. It reports whether less than a quarter is left of a limit.
+// begin counts a request and the places it takes. It reports whether less than a quarter is left of an enforced rate or
+// quota.
 func (a *account) begin(r *rule, places int64, now time.Time) (low bool) {
 	a.open += places
 	for kind := range a.periods {
@@ -218,7 +220,7 @@ func (a *account) refuse() {
 	}
 }
 
-// undo takes back what begin counted at a time, in seconds since 1970.
+// undo takes back what begin counted at began, in seconds since 1970.
 func (a *account) undo(r *rule, places, began int64) {
 	a.open -= places
 	a.uncount(began)
@@ -230,7 +232,7 @@ func (a *account) undo(r *rule, places, began int64) {
 	}
 }
 
-// uncount takes a request that began at a time out of the periods in which it was counted and that last.
+// uncount takes a request that began at began out of those current periods in which it was counted.
 func (a *account) uncount(began int64) {
 	for kind := range keystore.Period(keystore.Periods) {
 		p := &a.periods[kind]
@@ -240,8 +242,8 @@ func (a *account) uncount(began int64) {
 	}
 }
 
-// end counts what a request has used that began at a time, in seconds since 1970. It reports whether it gives a place back
-// that others may wait for.
+// end counts what a request that began at began, in seconds since 1970, has used. It reports whether it freed a place
+// that other requests may be waiting for.
 func (a *account) end(u Use, places, began int64) (frees bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -257,11 +259,11 @@ func (a *account) end(u Use, places, began int64) (frees bool) {
 	return places > 0 && a.limits != nil && a.limits.Concurrent > 0
 }
 
-// idle reports whether no request is at the upstream, and other gates see none.
+// idle reports whether no request is at the upstream, and no other gate was told that one is.
 func (a *account) idle() bool { return a.open == 0 && (a.others == nil || a.others.shown == 0) }
 
-// atRest reports whether a new account would be the same, so that nothing is lost if this one is dropped. What a client
-// or user has used in a period is of no account: it has no quotas.
+// atRest reports whether a is the same as a new account, so that dropping it loses nothing. What a client or user has
+// used in a period does not matter, since they have no quotas.
 func (a *account) atRest(now time.Time) bool {
 	return a.idle() &&
 		!slices.ContainsFunc(a.buckets, func(b Bucket) bool { return int64(b) > now.UnixNano() }) &&

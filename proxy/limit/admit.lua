@@ -1,16 +1,16 @@
 -- Counts one request against all its limits, or against none of them if it exceeds one that is enforced.
 --
--- KEYS has the gates (see gates.lua), then one counter a check. ARGV: this gate, its lease in microseconds, and a line of six
--- words for each check:
+-- KEYS: the hash of the gates (see gates.lua), then one counter for each check. ARGV: the name of this gate, its lease in
+-- microseconds, and a line of six words for each check:
 --   kind      c: requests at once; q: a quota; r: a rate
 --   limit     what all gates together may have; of a rate, the microseconds of a burst
 --   value     what this gate has, with this request; of a rate, the microseconds from one request to the next
---   sequence  of value: one with a higher number is newer
+--   sequence  number of the value: a higher one is newer
 --   forget    when the counter may be forgotten, in milliseconds since 1970 (q)
 --   enforced  1 or 0
 --
--- Gates write absolute values of their own, never increments: a call that is given up, sent twice or late counts nothing
--- twice. The time is that of Redis.
+-- Each gate writes its own absolute values, never increments, so a call that is abandoned, late or sent twice counts nothing
+-- twice. The time is taken from the clock of Redis.
 --
 -- Returns the time in microseconds, the number of the check that refuses, the number of one that is exceeded but not
 -- enforced (0 for none), the microseconds until another try can succeed, and for each check what other gates have, or

@@ -20,7 +20,7 @@ import (
 // SaveEvery is how often usage is saved.
 const SaveEvery = 10 * time.Second
 
-// File keeps usage over restarts of a gate that counts alone. One process may have it open.
+// File keeps usage across restarts of a gate that counts alone. Only one process at a time may have it open.
 type File struct {
 	path string
 	lock *os.File
@@ -36,7 +36,8 @@ type saved[Entry any] struct {
 	Usage   []Entry   `json:"usage"`
 }
 
-// readUsage is usage as it is read: a number that is missing must not be taken for zero, so it is negative.
+// readUsage is [Usage] as it is read. Its numbers are -1 where the file has none, so that a missing number is not taken
+// for zero.
 type readUsage struct{ Usage }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -45,7 +46,7 @@ func (u *readUsage) UnmarshalJSON(b []byte) error {
 	return decode(b, &u.Usage)
 }
 
-// decode decodes JSON without fields that are not known.
+// decode decodes JSON and refuses unknown fields.
 func decode(data []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -73,8 +74,8 @@ func parse(data []byte) ([]Usage, error) {
 	return all, nil
 }
 
-// OpenFile opens a usage file and restores from it what was used. A file that does not exist is made; one that is not
-// valid is an error, for usage must not begin at zero unnoticed.
+// OpenFile opens a usage file and adds the usage in it to l. A file that does not exist is created. An invalid file is an
+// error, because usage must not start from zero unnoticed.
 func OpenFile(path string, l *Local, now time.Time) (*File, error) {
 	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -109,7 +110,7 @@ func (f *File) open(l *Local, now time.Time) error {
 	return nil
 }
 
-// Save writes the usage. The file is replaced as a whole.
+// Save writes the usage of l. It replaces the file as a whole.
 func (f *File) Save(l *Local, now time.Time) error {
 	all, _ := l.Usage(context.Background(), now) // never fails
 	data, err := json.Marshal(saved[Usage]{Version: 1, Saved: now.UTC(), Usage: append([]Usage{}, all...)})
@@ -122,11 +123,11 @@ func (f *File) Save(l *Local, now time.Time) error {
 	return nil
 }
 
-// Close lets another process open the file.
+// Close unlocks the file, so that another process can open it.
 func (f *File) Close() { f.lock.Close() }
 
-// Run saves the usage every [SaveEvery] until ctx is done, then once more, and closes the file. result is told of each
-// time.
+// Run saves the usage every [SaveEvery] until ctx is done, then once more, and closes the file. It calls result after
+// each save.
 func (f *File) Run(ctx context.Context, l *Local, result func(error)) {
 	defer f.Close()
 	tick := time.NewTicker(SaveEvery)

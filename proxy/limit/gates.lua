@@ -1,13 +1,14 @@
--- Notes that a gate is there.
+-- Registers a gate.
 --
--- KEYS[1] has a field for each gate: until when it is surely there, in microseconds since 1970. Its field data names what
--- this Redis has counted: once it has been emptied, that is another name. ARGV: this gate, its lease and after which time
--- without a word a gate is gone for good, both in microseconds, and 1 if this gate has not been noted before.
+-- KEYS[1] is a hash with a field for each gate: until when it is known to be there, in microseconds since 1970. Its field
+-- data identifies what this Redis has counted: once Redis has been emptied, it gets another value. ARGV: the name of this
+-- gate, its lease and how long a gate may be silent before it is gone for good, both in microseconds, and 1 if this gate
+-- has not been registered before.
 --
--- A gate that was noted before, and no longer is, is not noted again, and nothing that it sends is counted. What it has
--- counted may have been put to that of others that are gone, so it may have to go on as a new one.
+-- A gate that was registered before, and no longer is, is not registered again, and nothing that it sends is counted. Its
+-- counts may have been merged with those of other gates that are gone, so it may have to go on under a new name.
 --
--- Returns the time in microseconds, 1 if the gate is noted or 0, data, and the gates that are there.
+-- Returns the time in microseconds, 1 if the gate is registered or else 0, data, and the names of the gates that are there.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local gates, me, lease, forget = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])

@@ -1,12 +1,14 @@
--- Writes what this gate has, and renews its lease on it.
+-- Writes what this gate has, and renews the lease on it.
 --
--- KEYS has the gates (see gates.lua), then counters. ARGV: this gate, its lease in microseconds, and a line of four words
--- for each counter: kind, value, sequence and forget, as in admit.lua. Of kind i it is no counter but a set, which gets value.
+-- KEYS: the hash of the gates (see gates.lua), then counters. ARGV: the name of this gate, its lease in microseconds, and
+-- a line of four words for each counter: kind, value, sequence and forget, as in admit.lua. If kind is i, the key is not
+-- a counter but a set, and value is added to it.
 --
--- What gates that are gone have of a quota is put together in the field gone, or each start of a gate would leave a field.
+-- What gates that are gone have used of a quota is merged into the field gone; otherwise each start of a gate would leave
+-- a field.
 --
--- Returns the time in microseconds, and for each counter what other gates have. If the gate is not known, it writes nothing
--- and returns the time alone.
+-- Returns the time in microseconds, and for each counter what other gates have. If the gate is not known, it writes
+-- nothing and returns only the time.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local me, lease = ARGV[1], tonumber(ARGV[2])

@@ -1,8 +1,8 @@
-// Package limit counts what keys, chatflows, clients and users use, and says when they have used what they may.
+// Package limit counts what keys, chatflows, clients and users use, and says when a request exceeds a limit.
 //
-// What counts is kept here, by ID, and not in a snapshot of the key file, so no reload, rotation or reordering resets
-// it. Who may use what at all is decided elsewhere; only requests that were allowed come here. The package knows nothing
-// of HTTP.
+// The counters are kept here by ID, not in the snapshot of the key file, so a reload, a rotation or a reordered key file
+// does not reset them. Authorization happens elsewhere: only requests that were allowed reach this package. It knows
+// nothing of HTTP.
 package limit
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// Kind is what a [Holder] is.
+// Kind is the kind of a [Holder].
 type Kind uint8
 
 // The kinds, in the order in which a request lists its holders.
@@ -29,26 +29,27 @@ const Holders = 4
 // String returns the kind for people.
 func (k Kind) String() string { return [Holders]string{"key", "chatflow", "client", "user"}[k] }
 
-// isMember reports whether there may be any number of such holders. They have no quotas, and of too many some are forgotten.
+// isMember reports whether the number of holders of this kind is unbounded. Such holders have no quotas, and some are
+// forgotten when there are too many (see [MaxClients]).
 func (k Kind) isMember() bool { return k == Client || k == User }
 
-// Holder is whose use is counted together.
+// Holder is one of those that a request is counted against: a key, a chatflow, a client or a user.
 type Holder struct {
 	Kind Kind
-	// ID is that of the key or, for a [Chatflow] and a [Client], of the chatflow.
+	// ID is the key's ID or, for a [Chatflow] and a [Client], the chatflow's.
 	ID string
 	// Client is the address of a [Client].
 	Client netip.Addr
 	// User stands for a [User]. It has no colon.
 	User string
-	// Limits are what it may use; nil means any amount. They may change from one request to the next.
+	// Limits are what it may use; nil means no limits. They may differ from one request to the next.
 	Limits *keystore.Limits
 }
 
-// Reason is why a limit was exceeded.
+// Reason is which sort of limit was exceeded.
 type Reason uint8
 
-// The reasons, in the order in which limits are looked at.
+// The reasons, in the order in which limits are checked.
 const (
 	None       Reason = iota
 	Concurrent        // too many requests at once
@@ -59,31 +60,31 @@ const (
 // Excess is a limit that a request exceeds.
 type Excess struct {
 	Reason Reason
-	// Holder is whose limit it is.
+	// Holder is the kind of the holder whose limit it is.
 	Holder Kind
 	// Unit is what a quota counts.
 	Unit keystore.Unit
 	// Limit is the limit as the key file has it, such as 10/1s.
 	Limit string
-	// RetryAfter is when another try can succeed, if nobody else uses what is left.
+	// RetryAfter is how long to wait until a retry can succeed, if nobody else uses what is left.
 	RetryAfter time.Duration
 }
 
-// Verdict is what became of a request at its limits.
+// Verdict is the outcome of checking a request against its limits.
 type Verdict struct {
-	// Refused is the limit for which the request was refused and nothing was counted. Its Reason is None if the request
+	// Refused is the limit that refused the request, which was then not counted as one. Its Reason is None if the request
 	// was counted.
 	Refused Excess
-	// Observed is a limit that the request exceeds and that is not enforced. Its Reason is None if there is none.
+	// Observed is a limit that the request exceeds but that is not enforced. Its Reason is None if there is none.
 	Observed Excess
-	// Low says that less than a quarter is left of a limit that is enforced.
+	// Low says that less than a quarter is left of a rate or quota that is enforced.
 	Low bool
 }
 
-// Use is what a request has used besides being one.
+// Use is what a request used besides counting as one request.
 type Use struct {
-	Time  time.Duration // for which it was at the upstream
+	Time  time.Duration // that it spent at the upstream
 	Bytes int64         // of request and response bodies
-	// Unsent says that it never reached the upstream: its place in quotas of requests is given back.
+	// Unsent says that the request never reached the upstream, so quotas of requests get it back.
 	Unsent bool
 }

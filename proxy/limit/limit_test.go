@@ -16,7 +16,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// parse returns limits as a key file has them.
+// parse returns limits as they are written in a key file.
 func parse(t testing.TB, limits string) *keystore.Limits {
 	t.Helper()
 	if limits == "" {
@@ -36,8 +36,8 @@ func key(l *keystore.Limits) []limit.Holder {
 
 var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC) // a Saturday
 
-// TestBegin has requests at times after noon, and what becomes of each: ok, observed, or the reason with the time after
-// which to try again.
+// TestBegin sends requests at times after noon. Each is ok, observed, or refused for a reason, with the time to wait
+// before another try.
 func TestBegin(t *testing.T) {
 	for _, tt := range []struct {
 		name, limits string
@@ -100,7 +100,7 @@ func verdict(v limit.Verdict) string {
 	return "ok"
 }
 
-// TestQuotasOfUse has quotas of what requests use until they end.
+// TestQuotasOfUse tests quotas of what is known only when a request ends.
 func TestQuotasOfUse(t *testing.T) {
 	for _, tt := range []struct {
 		limits string
@@ -124,7 +124,8 @@ func TestQuotasOfUse(t *testing.T) {
 	}
 }
 
-// TestAllOrNone has a request with a holder of each kind: what one refuses, the others do not count.
+// TestAllOrNone sends requests with a holder of each kind. A request that one holder refuses is not counted against the
+// others.
 func TestAllOrNone(t *testing.T) {
 	for refusing, want := range []string{"key", "chatflow", "client", "user"} {
 		limits := []*keystore.Limits{parse(t, "requests: 3/1h"), parse(t, "requests: [3/1h, 3/day]"), parse(t, "requests: 3/1h, concurrent: 3"), parse(t, "requests: [3/1h, 3/1m]")}
@@ -156,8 +157,8 @@ func TestAllOrNone(t *testing.T) {
 	}
 }
 
-// TestConcurrent has many goroutines with one key, and a chatflow and clients below it: never are more at once than each
-// may, and none is left over.
+// TestConcurrent has many goroutines use two keys, a chatflow and clients. None of them ever has more requests open than
+// its limit, and no place is lost.
 func TestConcurrent(t *testing.T) {
 	var l limit.Local
 	limits := []*keystore.Limits{parse(t, "concurrent: 7"), parse(t, "concurrent: 11"), parse(t, "concurrent: 2")}
@@ -219,7 +220,7 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// TestLimitsThatChange changes limits between requests, as a reload does: what stays the same is not reset.
+// TestLimitsThatChange changes limits between requests, as a reload does. What stays the same is not reset.
 func TestLimitsThatChange(t *testing.T) {
 	var l limit.Local
 	for n, step := range []struct{ limits, want string }{
@@ -256,7 +257,8 @@ func TestPruneLosesNothing(t *testing.T) {
 	}
 }
 
-// TestClientsAreBounded has more clients, and more users, than are kept: those with open requests are.
+// TestClientsAreBounded counts requests of more clients, and of more users, than are kept. Those with open requests are
+// kept.
 func TestClientsAreBounded(t *testing.T) {
 	limits := parse(t, "concurrent: 1")
 	t.Run("clients", func(t *testing.T) {
@@ -293,7 +295,7 @@ func testBounded(t *testing.T, holder func(n int) []limit.Holder) {
 	}
 }
 
-// TestShares has the limits divided among gates: together they let through what one would.
+// TestShares divides limits among gates. Together they let through what one gate would.
 func TestShares(t *testing.T) {
 	limits := parse(t, "requests: [10/1h, 100/day], concurrent: 4")
 	for count := 1; count <= 4; count++ {
@@ -316,8 +318,8 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// FuzzRate: whatever the rate and the times, in no time window of any length are more requests let through than the rate
-// allows, and a request that waits as it was told to is let through.
+// FuzzRate checks that no time window of any length lets through more requests than the rate allows, and that a request
+// which waits as long as it was told to is let through.
 func FuzzRate(f *testing.F) {
 	f.Add(int64(2), int64(time.Second), []byte{0, 0, 0, 100, 255})
 	f.Add(int64(7), int64(time.Minute), []byte{1, 2, 3})
@@ -355,7 +357,7 @@ func FuzzRate(f *testing.F) {
 	})
 }
 
-// TestStandings says what is left.
+// TestStandings checks how much is left of each limit.
 func TestStandings(t *testing.T) {
 	var l limit.Local
 	limits := parse(t, "requests: [4/1s, 10/day], concurrent: 3, bytes: 1KiB/month, stream_seconds: 60/week, enforce: false")

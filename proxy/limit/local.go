@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// MaxClients is for how many client addresses, each at one chatflow, what they use is kept, and for how many users. If there
-// are more, those that have nothing open are forgotten in no order, and may begin anew.
+// MaxClients is the most client addresses (each counted per chatflow), and the most users, whose use is kept. Beyond
+// that, arbitrary ones without an open request are forgotten and start afresh.
 const MaxClients = 1 << 16
 
 // Local counts in this process. The zero value is ready; all methods may be called concurrently.
@@ -29,9 +29,9 @@ type client struct {
 // user is a user of a key's browser tokens.
 type user struct{ key, user string }
 
-// Grant is a request that has been counted. The zero value is of none.
+// Grant is a request that has been counted. The zero value is a request that has not.
 type Grant struct {
-	// Placeless says that the request takes no place among those at once. It must be set before the request is counted.
+	// Placeless says that the request does not count among those at once. It must be set before the request is counted.
 	Placeless bool
 
 	accounts [Holders]*account
@@ -39,10 +39,10 @@ type Grant struct {
 	began    int64 // when it was counted, in seconds since 1970
 }
 
-// SetShare sets the part of all limits that this gate has. It takes effect with the next request.
+// SetShare sets this gate's part of all limits. It takes effect with the next request.
 func (l *Local) SetShare(s Share) { l.share.Store(&s) }
 
-// Begin counts a request against all holders, or against none of them if it exceeds a limit of one. holders are in the
+// Begin counts a request against all holders, or against none of them if it exceeds a limit of any. holders are in the
 // order of their kinds, at most one of each. If the request was counted, End must be called with the grant.
 func (l *Local) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 	return l.begin(g, holders, l.rule(), now)
@@ -58,7 +58,7 @@ func (l *Local) begin(g *Grant, holders []Holder, r rule, now time.Time) Verdict
 	return v
 }
 
-// begin counts a request, unless it exceeds a limit. The accounts are locked.
+// begin counts a request, unless it exceeds a limit. The caller holds the locks of its accounts.
 func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 	accounts := g.accounts[:g.n]
 	g.began = now.Unix()
@@ -89,7 +89,7 @@ func (g *Grant) begin(holders []Holder, r rule, now time.Time) (v Verdict) {
 	return v
 }
 
-// undo takes back what begin has counted under the same rule. If the request is refused, that is counted.
+// undo takes back what begin counted under the same rule, and counts a refusal if isRefused.
 func (g *Grant) undo(r rule, isRefused bool) {
 	for _, a := range g.accounts[:g.n] {
 		a.mu.Lock()
@@ -102,7 +102,7 @@ func (g *Grant) undo(r rule, isRefused bool) {
 	*g = Grant{Placeless: g.Placeless}
 }
 
-// places returns how many places the request takes among those at once.
+// places returns how many of the requests at once g counts as.
 func (g *Grant) places() int64 {
 	if g.Placeless {
 		return 0
@@ -110,7 +110,7 @@ func (g *Grant) places() int64 {
 	return 1
 }
 
-// firstReason returns the reason that is looked at first.
+// firstReason returns the reason to check first.
 func (g *Grant) firstReason() Reason {
 	if g.Placeless {
 		return Rate
@@ -118,7 +118,8 @@ func (g *Grant) firstReason() Reason {
 	return Concurrent
 }
 
-// lock finds the accounts of all holders and locks them. Everybody locks them in the same order, that of their kinds.
+// lock finds the accounts of all holders and locks them, always in the order of their kinds, so that no two requests wait
+// for each other.
 func (l *Local) lock(g *Grant, holders []Holder) {
 	g.n = 0
 	for i := range holders {
@@ -154,10 +155,10 @@ func (l *Local) account(h *Holder) *account {
 	}
 }
 
-// End counts what a request has used. It must be called once for each grant, when the upstream has ended.
+// End counts what a request has used. It must be called once for each grant, when the upstream is done with it.
 func (l *Local) End(g *Grant, u Use) { l.end(g, u) }
 
-// end reports whether it gives a place back that others may wait for.
+// end reports whether it freed a place that other requests may be waiting for.
 func (l *Local) end(g *Grant, u Use) (frees bool) {
 	for _, a := range g.accounts[:g.n] {
 		frees = a.end(u, g.places(), g.began) || frees
@@ -166,7 +167,7 @@ func (l *Local) end(g *Grant, u Use) (frees bool) {
 	return frees
 }
 
-// Share returns the part of all limits that this gate has.
+// Share returns this gate's part of all limits.
 func (l *Local) Share() Share {
 	if s := l.share.Load(); s != nil {
 		return *s
@@ -176,8 +177,9 @@ func (l *Local) Share() Share {
 
 func (l *Local) rule() rule { return rule{rates: l.Share(), quotas: l.Share()} }
 
-// Prune forgets months for which usage is no longer kept, and holders that are as good as new. It should be called now and
-// then. In its first day it forgets no months: by then a clock that was wrong at the start has been set.
+// Prune forgets months whose usage is no longer kept, and holders that are as good as new. It should be called now and
+// then. It forgets no months during the first day, since the clock may be wrong at the start and will have been set by
+// then.
 func (l *Local) Prune(now time.Time) {
 	l.pruned.CompareAndSwap(0, now.UnixNano())
 	before := int64(0)
@@ -195,14 +197,14 @@ func (l *Local) Prune(now time.Time) {
 	l.users.prune(atRest)
 }
 
-// accounts are those of one kind of holder.
+// accounts are the accounts of one kind of holder.
 type accounts[K comparable] struct {
 	shared bool // with other gates
 	mu     sync.RWMutex
 	m      map[K]*account // guarded by mu
 }
 
-// of returns the account of a holder, which k stands for.
+// of returns the account of h, whose key in the map is k. It makes one if there is none.
 func (s *accounts[K]) of(k K, h *Holder) *account {
 	s.mu.RLock()
 	a := s.m[k]
@@ -279,7 +281,7 @@ func (l *Local) Open(key string) int64 {
 	return a.open
 }
 
-// Clients returns of how many client addresses, each at one chatflow, and of how many users something is kept.
+// Clients returns how many client addresses (each counted per chatflow) and users something is kept for.
 func (l *Local) Clients() int { return l.clients.count() + l.users.count() }
 
 func (s *accounts[K]) count() int {

@@ -21,8 +21,9 @@ type period struct {
 // longest is how long a period can be, in seconds.
 var longest = [keystore.Periods]int64{keystore.Day: 24 * 3600, keystore.Week: 7 * 24 * 3600, keystore.Month: 31 * 24 * 3600}
 
-// lasts reports whether p is the period in which to count at now, in seconds since 1970. A clock that goes back does not
-// reopen the period before; but one that goes back by more than a period was wrong, and p would last for too long.
+// lasts reports whether p is still the period to count in at now, in seconds since 1970. A clock that is set back does
+// not reopen the period before. But if it is set back by more than a period, it was wrong before, and p would last too
+// long.
 func (p *period) lasts(kind keystore.Period, now int64) bool {
 	left := p.end - now
 	return left > 0 && left <= 2*longest[kind]
@@ -44,7 +45,7 @@ func (p *period) add(o period) {
 	}
 }
 
-// bounds returns the calendar period in which t is, in UTC.
+// bounds returns the calendar period that contains t, in UTC.
 func bounds(kind keystore.Period, t time.Time) (start, end time.Time) {
 	year, month, day := t.UTC().Date()
 	switch kind {

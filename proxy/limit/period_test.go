@@ -11,8 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// TestClockThatWasWrong has a clock that is far ahead at the start and is then set: quotas end when their periods do, and
-// what was used meanwhile counts.
+// TestClockThatWasWrong starts with a clock that is far ahead and then is set. Quotas still end when their periods do,
+// and what was used meanwhile counts.
 func TestClockThatWasWrong(t *testing.T) {
 	for _, tt := range []struct {
 		limits, want string
@@ -39,7 +39,7 @@ func TestClockThatWasWrong(t *testing.T) {
 				}
 			}
 			got := begin(l, key(limits), noon, limit.Use{})
-			if tt.limits != "requests: 3/month" && tt.limits != "requests: 4/month" { // days and weeks that ended are gone
+			if tt.limits != "requests: 3/month" && tt.limits != "requests: 4/month" { // past days and weeks are not kept
 				got = begin(l, key(limits), noon, limit.Use{})
 			}
 			if got != tt.want {
@@ -50,8 +50,8 @@ func TestClockThatWasWrong(t *testing.T) {
 	}
 }
 
-// TestMonthBeforeAWrongClock has a month's usage, a clock that is ahead for a while, and the same month again: the quota goes
-// on where it was, and the month is reported once.
+// TestMonthBeforeAWrongClock uses a month's quota, then has the clock ahead for a while, and then is in the same month
+// again. The quota continues where it was, and the month is reported once.
 func TestMonthBeforeAWrongClock(t *testing.T) {
 	var l limit.Local
 	limits := parse(t, "requests: 3/month")
@@ -74,8 +74,8 @@ func TestMonthBeforeAWrongClock(t *testing.T) {
 	}
 }
 
-// TestUnsentAfterMidnight has a request that began before midnight and turns out after it never to have been sent: the new
-// day has not had it, and must not get one back.
+// TestUnsentAfterMidnight begins a request before midnight that after midnight turns out never to have been sent. The new
+// day did not count it, so it must not get one back.
 func TestUnsentAfterMidnight(t *testing.T) {
 	var l limit.Local
 	limits := parse(t, "requests: [2/day, 100/week]")
@@ -98,8 +98,8 @@ func TestUnsentAfterMidnight(t *testing.T) {
 	}
 }
 
-// TestMonthsAreForgotten prunes, month after month, what a key has used that is no longer there: its months go once no report
-// has them, and then the key itself.
+// TestMonthsAreForgotten prunes month after month after a key was last used. Its months go once no report includes them,
+// and then the key itself.
 func TestMonthsAreForgotten(t *testing.T) {
 	var l limit.Local
 	begin(&l, key(nil), noon, limit.Use{})
@@ -146,8 +146,8 @@ func closeFile(t *testing.T, f *limit.File, l *limit.Local, now time.Time) {
 	f.Close()
 }
 
-// FuzzClock has requests by a clock that jumps: no quota is used up for longer than two of its periods, and no month is
-// reported twice.
+// FuzzClock sends requests while the clock jumps. No quota stays used up for longer than two of its periods, and no month
+// is reported twice.
 func FuzzClock(f *testing.F) {
 	f.Add([]byte{1, 2, 3})
 	f.Add([]byte{255, 0, 128, 7, 7})

@@ -13,10 +13,10 @@ type Bucket int64
 // Pace is how fast a [Bucket] fills and how much it holds. The zero value holds nothing.
 type Pace struct {
 	every int64 // nanoseconds from one request to the next, evenly spread
-	burst int64 // nanoseconds by which the bucket may be filled in advance
+	burst int64 // nanoseconds by which requests may run ahead of that
 }
 
-// NewPace returns the pace of n requests at once, and as many again spread evenly over each per.
+// NewPace returns the pace of n requests in each per, evenly spread, with a burst of n.
 func NewPace(n int64, per time.Duration) Pace {
 	every := max(int64(per)/n, 1)
 	return Pace{every: every, burst: every * n}
@@ -29,13 +29,13 @@ func paceOf(r keystore.Rate, s Share) Pace {
 	return Pace{every: int64(r.Per)}
 }
 
-// Enter makes b ready for a look at now, in nanoseconds since 1970: no bucket is more than empty, unless the clock went
-// back.
+// Enter brings b up to date for now, in nanoseconds since 1970. After the clock was set back, b may be more than empty:
+// it is then made just empty.
 func (b *Bucket) Enter(p Pace, now int64) { *b = Bucket(min(max(int64(*b), now), now+p.burst)) }
 
-// What follows holds at the now for which b was made ready.
+// The methods below need a b for which Enter was called with the same p and now.
 
-// Wait returns after which time b lets the next request through: zero if now.
+// Wait returns how long it takes until b lets the next request through: zero if it does now.
 func (b Bucket) Wait(p Pace, now int64) time.Duration {
 	return time.Duration(max(int64(b)+p.every-p.burst-now, 0))
 }

@@ -12,75 +12,76 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// Fallback is what holds while Redis does not answer.
+// Fallback says which limits apply while Redis does not answer.
 type Fallback uint8
 
 // The fallbacks.
 const (
-	Split  Fallback = iota // this gate has its share, by the number of gates that Redis last knew
-	Whole                  // this gate has the whole of every limit
-	Closed                 // requests with a limit are refused
+	Split  Fallback = iota // each gate has its share, by the number of gates that Redis last knew
+	Whole                  // each gate has the whole of every limit
+	Closed                 // requests with a limit that is enforced are refused
 )
 
-// String returns the fallback as the setting has it.
+// String returns the fallback as it is written in the setting.
 func (f Fallback) String() string { return [...]string{"split", "local", "closed"}[f] }
 
 // RedisOptions are the settings of a Redis.
 type RedisOptions struct {
-	// Fallback is what holds while Redis does not answer.
+	// Fallback says which limits apply while Redis does not answer.
 	Fallback Fallback
 	// Timeout is how long a request waits for Redis at most. Zero means 25 ms.
 	Timeout time.Duration
-	// Lease is after which time what a gate that died had open no longer counts. Zero means 30 s.
+	// Lease is how long the requests that a gate had open still count after it has died. Zero means 30 s.
 	Lease time.Duration
-	// Forget is after which time without a word a gate is gone for good. Zero means an hour.
+	// Forget is how long a gate may be silent before it counts as gone for good. Zero means an hour.
 	Forget time.Duration
-	// Changed is told when Redis does not answer, with the reason, and when it answers again, with nil. It must not wait.
+	// Changed is called with the reason when Redis stops answering, and with nil when it answers again. It must not
+	// block.
 	Changed func(error)
 }
 
-// The times of a Redis.
+// Times for talking to Redis.
 const (
 	defaultTimeout = 25 * time.Millisecond
-	probeEvery     = 250 * time.Millisecond // so that it is known within a second that Redis is gone, or back
-	syncEvery      = 200 * time.Millisecond // after which what was used is written
-	placeEvery     = 5 * time.Millisecond   // after which places that have come free are, where other gates may wait for them
-	runTimeout     = 2 * probeEvery         // of calls that no request waits for
-	silence        = time.Second            // after which a connection is given up: only after it is known that Redis is gone
-	hearEvery      = time.Second            // how often it is asked what other gates have open, where they had some
+	probeEvery     = 250 * time.Millisecond // short enough to notice within a second that Redis is gone, or back
+	syncEvery      = 200 * time.Millisecond // how often use is written
+	placeEvery     = 5 * time.Millisecond   // how often freed places are written that other gates may be waiting for
+	runTimeout     = 2 * probeEvery         // for calls that no request waits for
+	silence        = time.Second            // how long a connection may be silent: longer than it takes to notice that Redis is gone
+	hearEvery      = time.Second            // how often to ask what other gates have open, where they had some
 
 	defaultLease  = 30 * time.Second
 	defaultForget = time.Hour
 )
 
-// Redis counts for all gates that share a Redis. What this gate counts is kept in this process, too: by it, what other
-// gates could only confirm is refused without asking Redis, and all is decided while Redis does not answer. All methods may
-// be called concurrently.
+// Redis counts for all gates that share a Redis. It also keeps this gate's own counts in the process. If they alone
+// exceed a limit, it refuses the request without asking Redis, since other gates could only add to them; and while Redis
+// does not answer, it decides by them. All methods may be called concurrently.
 type Redis struct {
 	local          Local
 	options        RedisOptions
 	lease, timeout time.Duration
 	forget         time.Duration
-	replyTimeout   time.Duration // of calls that no request waits for
+	replyTimeout   time.Duration // for calls that no request waits for
 
 	pipeline *pipeline
-	calls    sync.Pool              // of requests, that are not in use
-	deadline deadline               // of requests
-	name     atomic.Pointer[string] // of this gate in Redis; another one after each start
+	calls    sync.Pool              // unused calls, for requests
+	deadline deadline               // shared by requests
+	name     atomic.Pointer[string] // of this gate in Redis; a new one after each start
 	up       atomic.Bool
-	told     atomic.Pointer[bool] // what Changed was last told; nil at first
+	told     atomic.Pointer[bool] // what Changed was last told; nil before the first call
 	last     atomic.Int64         // when Redis last answered, in nanoseconds since 1970
-	offset   atomic.Int64         // what its clock is ahead, in nanoseconds
+	offset   atomic.Int64         // how far its clock is ahead of ours, in nanoseconds
 
-	sequence atomic.Int64 // of what is written: what is newer has a higher number
+	sequence atomic.Int64 // number of the last value that was written: newer values have higher ones
 	share    atomic.Pointer[Share]
 
 	admit, keep, gates, sum *redis.Script
-	ended                   chan struct{} // has one if a place has come free since they were written
+	ended                   chan struct{} // holds a token if a place has come free since freed was last written
 
 	mu    sync.Mutex
-	dirty map[*account]extent // what has to be written; guarded by mu
-	freed map[*account]extent // those with places that have come free, for which others may wait; guarded by mu
+	dirty map[*account]extent // accounts that have to be written; guarded by mu
+	freed map[*account]extent // accounts with freed places that other gates may be waiting for; guarded by mu
 
 	membership // used by Run alone
 }
@@ -96,7 +97,7 @@ var (
 	sumScript string
 )
 
-// NewRedis returns a Redis, which decides alone until [Redis.Run] has connected it.
+// NewRedis returns a Redis that decides by its own counts until [Redis.Run] has connected it.
 func NewRedis(o RedisOptions) *Redis {
 	r := &Redis{
 		options: o, lease: cmp.Or(o.Lease, defaultLease), timeout: cmp.Or(o.Timeout, defaultTimeout), forget: cmp.Or(o.Forget, defaultForget),
@@ -109,10 +110,10 @@ func NewRedis(o RedisOptions) *Redis {
 	return r
 }
 
-// script returns a script whose calls say how many keys they have.
+// script returns a script whose number of keys is given in each call.
 func script(source string) *redis.Script { return redis.NewScript(-1, source) }
 
-// Begin is as of [Local].
+// Begin is like [Local.Begin], for all gates together.
 func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 	now = now.Add(r.ahead())
 	limited := slices.ContainsFunc(holders, func(h Holder) bool { return !h.Limits.Empty() })
@@ -124,7 +125,7 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 	}
 	v, c := r.beginCall(g, holders, now)
 	if v.Refused.Reason != None {
-		return v // what other gates have counted can only add to a refusal
+		return v // the counts of other gates could not change a refusal
 	}
 	if len(c.checks) == 0 {
 		r.calls.Put(c)
@@ -135,7 +136,7 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 		r.failed(err)
 		counted := *g
 		g.undo(rule{}, false)
-		r.touchGrant(&counted, all) // the call may have counted
+		r.touchGrant(&counted, all) // Redis may have counted it
 		r.free(&counted)
 		if e := unconfirmed(g, holders); e.Reason != None && r.up.Load() && r.options.Fallback != Whole {
 			return Verdict{Refused: e}
@@ -146,8 +147,8 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 		counted := *g
 		g.undo(rule{}, true)
 		r.touchGrant(&counted, changes)
-		if reply.refused.reason != Concurrent { // or each request of a client that hammers would be a call more
-			r.free(&counted) // a request beside it may have said that this one is open
+		if reply.refused.reason != Concurrent { // else each retry of a client that hammers would cause one more call
+			r.free(&counted) // a concurrent request may have told Redis that this one is open
 		}
 		v = Verdict{Refused: reply.refused.excess(reply.retry, now)}
 	} else if reply.observed != nil && v.Observed.Reason == None {
@@ -158,12 +159,14 @@ func (r *Redis) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 	return v
 }
 
-// beginCall counts a request here, unless it exceeds a limit, and makes the call that asks whether it does at all gates.
+// beginCall counts a request here, unless it exceeds a limit already by this gate's counts. Then it makes the call that
+// asks Redis about all gates.
 func (r *Redis) beginCall(g *Grant, holders []Holder, now time.Time) (v Verdict, c *call) {
 	r.local.lock(g, holders)
 	v = g.begin(holders, rule{}, now)
 	if v.Refused.Reason == None {
-		// Still locked: of two requests at once, the second asks for one place more than the first, so one of them gets the last.
+		// The accounts are still locked, so of two concurrent requests the second asks for one place more than the first,
+		// and one of them gets the last place.
 		c = r.newCall(g)
 	}
 	g.unlock()
@@ -187,17 +190,17 @@ func (r *Redis) alone(g *Grant, holders []Holder, now time.Time) Verdict {
 	case Whole:
 		return r.local.begin(g, holders, rule{}, now)
 	default:
-		// What other gates had open may go on: within their lease, it counts.
+		// Requests that other gates had open may still run, so they count until their lease has ended.
 		return r.local.begin(g, holders, rule{rates: r.Share(), rest: r.Share(), others: r.lease}, now)
 	}
 }
 
-// End is as of [Local].
+// End is like [Local.End].
 func (r *Redis) End(g *Grant, u Use) {
 	ended := *g
 	frees := r.local.end(g, u)
 	if !r.up.Load() {
-		return // all is written when Redis answers again; until then, accounts that were dropped must not be kept
+		return // everything is written when Redis answers again; until then, dropped accounts must not be kept in memory
 	}
 	what := changes
 	if u.Unsent {
@@ -209,7 +212,7 @@ func (r *Redis) End(g *Grant, u Use) {
 	}
 }
 
-// free notes that places of a grant have come free, if there is another gate where somebody may wait for them.
+// free notes that the places of a grant have come free, if there is another gate where requests may be waiting for them.
 func (r *Redis) free(g *Grant) {
 	if r.Share().Count <= 1 {
 		return
@@ -225,8 +228,8 @@ func (r *Redis) free(g *Grant) {
 	}
 }
 
-// touchGrant notes that what has changed of the accounts of a grant has to be written. It has to be all of them if something
-// was taken back: Redis may have more by now than it was heard to have.
+// touchGrant notes that this much of the accounts of a grant has to be written. If something was taken back, it has to be
+// all of them, since Redis may by now have more than it last reported.
 func (r *Redis) touchGrant(g *Grant, what extent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -235,8 +238,8 @@ func (r *Redis) touchGrant(g *Grant, what extent) {
 	}
 }
 
-// unconfirmed returns the limit of requests at once for which a request is refused when Redis has not answered in time,
-// but is there: other gates may have more than their share open, and nobody knows how much.
+// unconfirmed returns the limit of requests at once that refuses a request if Redis is up but has not answered in time:
+// other gates may have more than their share open, and nobody knows how much.
 func unconfirmed(g *Grant, holders []Holder) Excess {
 	if g.Placeless {
 		return Excess{}
@@ -249,29 +252,29 @@ func unconfirmed(g *Grant, holders []Holder) Excess {
 	return Excess{}
 }
 
-// Standings is as of [Local].
+// Standings is like [Local.Standings].
 func (r *Redis) Standings(holders []Holder, now time.Time) []Standing {
 	return r.local.Standings(holders, now.Add(r.ahead()))
 }
 
-// Low is as of [Local].
+// Low is like [Local.Low].
 func (r *Redis) Low(holders []Holder, now time.Time) []Standing {
 	return r.local.Low(holders, now.Add(r.ahead()))
 }
 
-// Prune is as of [Local].
+// Prune is like [Local.Prune].
 func (r *Redis) Prune(now time.Time) { r.local.Prune(now.Add(r.ahead())) }
 
 // Open returns how many requests of a key this gate has at the upstream.
 func (r *Redis) Open(key string) int64 { return r.local.Open(key) }
 
-// Clients is as of [Local].
+// Clients is like [Local.Clients].
 func (r *Redis) Clients() int { return r.local.Clients() }
 
 // Up reports whether Redis answers.
 func (r *Redis) Up() bool { return r.up.Load() }
 
-// Share returns the part of all limits that this gate has while Redis does not answer.
+// Share returns this gate's part of all limits while Redis does not answer.
 func (r *Redis) Share() Share {
 	if s := r.share.Load(); s != nil {
 		return *s
@@ -279,7 +282,7 @@ func (r *Redis) Share() Share {
 	return Share{}
 }
 
-// now is the time of Redis.
+// now returns the time by the clock of Redis.
 func (r *Redis) now() time.Time { return time.Now().Add(r.ahead()) }
 
 func (r *Redis) ahead() time.Duration { return time.Duration(r.offset.Load()) }

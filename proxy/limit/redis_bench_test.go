@@ -20,10 +20,10 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// BenchmarkRedis has 64 requests at a time, counted here alone and by a Redis on a unix socket that another gate shares: of
-// one key with three limits, and of 10,000 keys that take turns, where the chatflow of each hundred and its only client have
-// limits, too, six in all. It reports the time that this process had of a processor for each request, and how many calls
-// Redis had.
+// BenchmarkRedis counts 64 requests at a time, in this process alone and by a Redis on a unix socket that another gate
+// shares. The requests are of one key with three limits, or of 10,000 keys in turn, where the chatflow of each hundred
+// keys and its only client have limits, too: six in all. It reports this process's CPU time for each request, and how
+// many calls Redis received.
 func BenchmarkRedis(b *testing.B) {
 	one := [][]limit.Holder{{{Kind: limit.Key, ID: "acme-web", Limits: parse(b, "requests: [1000000/1s, 10000000000/month], concurrent: 1000")}}}
 	for name, requests := range map[string][][]limit.Holder{"one key": one, "10,000 keys": manyKeys(b)} {
@@ -41,7 +41,7 @@ func BenchmarkRedis(b *testing.B) {
 	}
 }
 
-// manyKeys returns the holders of a request with each of 10,000 keys.
+// manyKeys returns the holders of 10,000 requests, each with a key of its own.
 func manyKeys(b *testing.B) [][]limit.Holder {
 	wide := parse(b, "requests: 1000000/1s, concurrent: 100000")
 	all := make([][]limit.Holder, 10_000)
@@ -61,7 +61,7 @@ type limiter interface {
 	End(g *limit.Grant, u limit.Use)
 }
 
-// benchmark has requests that take turns.
+// benchmark counts requests, taking the holders in turn.
 func benchmark(b *testing.B, l limiter, requests [][]limit.Holder) {
 	b.SetParallelism(64 / runtime.GOMAXPROCS(0))
 	var next atomic.Int64
@@ -82,7 +82,7 @@ func benchmark(b *testing.B, l limiter, requests [][]limit.Holder) {
 	b.ReportMetric(float64((processorTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
 }
 
-// processorTime returns for how long this process had a processor.
+// processorTime returns how much CPU time this process has used.
 func processorTime(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage

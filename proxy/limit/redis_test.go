@@ -18,12 +18,12 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// gate is a limit.Redis that runs.
+// gate is a running limit.Redis.
 type gate struct {
 	*limit.Redis
-	end     func() // and waits until it has
+	end     func() // ends it, and waits until it has ended
 	changes atomic.Int64
-	told    atomic.Pointer[error] // the last one
+	told    atomic.Pointer[error] // the last error, or nil, that Changed was called with
 }
 
 func startGate(t testing.TB, socket string, options limit.RedisOptions) *gate {
@@ -75,10 +75,10 @@ func gates(t testing.TB, n int, socket string, options limit.RedisOptions) (all 
 	return all
 }
 
-// patient is a Redis for tests of what it counts, on a machine that may be busy.
+// patient has a timeout for tests of what Redis counts, on a machine that may be busy.
 var patient = limit.RedisOptions{Timeout: 10 * time.Second}
 
-// TestRedisCountsForAll has three gates with one key: what one has used, the others have not left.
+// TestRedisCountsForAll sends requests with one key to three gates. What one gate has counted is used up at the others.
 func TestRedisCountsForAll(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -86,7 +86,7 @@ func TestRedisCountsForAll(t *testing.T) {
 	for _, tt := range []struct {
 		limits string
 		use    limit.Use
-		want   []string // of requests to one gate after the other, which end at once
+		want   []string // of requests to each gate in turn, which end at once
 	}{
 		{"requests: 4/1h", limit.Use{}, words("ok", "ok", "ok", "ok", "rate", "rate", "rate", "rate")},
 		{"requests: 4/day", limit.Use{}, words("ok", "ok", "ok", "ok", "quota", "quota", "quota", "quota")},
@@ -106,7 +106,7 @@ func TestRedisCountsForAll(t *testing.T) {
 	}
 }
 
-// word is verdict without the time.
+// word is verdict without the wait.
 func word(v limit.Verdict) string {
 	v.Refused.RetryAfter = 0
 	s := verdict(v)
@@ -116,8 +116,8 @@ func word(v limit.Verdict) string {
 	return s
 }
 
-// TestRedisConcurrent has three gates, many goroutines and one key, and a Redis of which a tenth of the answers comes too
-// late: never are more at the upstream than the key may, and the quota is exact in the end.
+// TestRedisConcurrent sends requests from many goroutines with one key to three gates. A tenth of Redis's replies come
+// too late. The key never has more requests at the upstream than it may, and the quota is exact in the end.
 func TestRedisConcurrent(t *testing.T) {
 	t.Parallel()
 	rounds := 10
@@ -139,10 +139,10 @@ func TestRedisConcurrent(t *testing.T) {
 			for n := range 30 {
 				wg.Go(func() {
 					gate := all[n%3]
-					for round := 0; round < rounds || admitted.Load() == 0 && time.Since(begun) < 30*time.Second; round++ { // all may be late at first
+					for round := 0; round < rounds || admitted.Load() == 0 && time.Since(begun) < 30*time.Second; round++ { // at first, all may be late
 						var g limit.Grant
 						if gate.Begin(&g, holders, time.Now()).Refused.Reason != limit.None {
-							time.Sleep(time.Millisecond) // a client takes its time, too; without it, Redis gets no processor
+							time.Sleep(time.Millisecond) // as a client would; without it, Redis gets no CPU time
 							refused.Add(1)
 							continue
 						}
@@ -164,8 +164,8 @@ func TestRedisConcurrent(t *testing.T) {
 	}
 }
 
-// TestRedisPlaceless: a request that takes no place is let through where all are taken, counts against other limits, and
-// gives no place back when it ends.
+// TestRedisPlaceless: a request that takes no place is let through when all places are taken. It counts against other
+// limits, and frees no place when it ends.
 func TestRedisPlaceless(t *testing.T) {
 	t.Parallel()
 	all := gates(t, 2, testkit.StartRedis(t).Socket, patient)
@@ -193,8 +193,8 @@ func TestRedisPlaceless(t *testing.T) {
 	all[0].End(&first, limit.Use{})
 }
 
-// delayed returns the address of a proxy before r, whose connections pause after each n-th answer for longer than a
-// request may wait. With zero, it is r.
+// delayed returns the address of a proxy for r whose connections pause after every n-th reply, for longer than a request
+// may wait. If n is zero, it is the address of r.
 func delayed(t *testing.T, r *testkit.Redis, n int) (socket string) {
 	t.Helper()
 	if n == 0 {
@@ -224,7 +224,7 @@ func delayed(t *testing.T, r *testkit.Redis, n int) (socket string) {
 				for i := 1; ; i++ {
 					got, err := out.Read(b)
 					if i%n == 0 {
-						time.Sleep(150 * time.Millisecond) // the fault that is tried
+						time.Sleep(150 * time.Millisecond) // the fault under test
 					}
 					if _, werr := in.Write(b[:got]); err != nil || werr != nil {
 						return
@@ -236,7 +236,7 @@ func delayed(t *testing.T, r *testkit.Redis, n int) (socket string) {
 	return socket
 }
 
-// TestRedisLease cuts a gate off that has requests open: their places are free again after its lease.
+// TestRedisLease cuts off a gate that has requests open. Their places are free again after its lease.
 func TestRedisLease(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -272,7 +272,7 @@ func exactQuota(t *testing.T, all []*gate, holders []limit.Holder, requests int6
 	for i, g := range all {
 		var used int64
 		if !testkit.Poll(10*time.Second, func() bool {
-			var grant limit.Grant // one more request, which hears of those to other gates
+			var grant limit.Grant // one more request, whose reply includes those to other gates
 			if v := g.Begin(&grant, holders, time.Now()); v.Refused.Reason == limit.None {
 				requests++
 			}
@@ -289,12 +289,12 @@ func exactQuota(t *testing.T, all []*gate, holders []limit.Holder, requests int6
 	}
 }
 
-// TestRedisHangs stops Redis while gates are at work: no request waits longer than it may, it is told once that Redis is
-// away, and once that it is back, and what is counted meanwhile is not lost.
+// TestRedisHangs stops Redis while gates are at work. No request waits longer than it may, Changed is called once when
+// Redis is gone and once when it is back, and what is counted meanwhile is not lost.
 func TestRedisHangs(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	all := gates(t, 2, r.Socket, limit.RedisOptions{Timeout: 250 * time.Millisecond}) // which Redis keeps, also where it has to wait for its processor
+	all := gates(t, 2, r.Socket, limit.RedisOptions{Timeout: 250 * time.Millisecond}) // long enough for Redis even if it has to wait for the CPU
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 5, requests: 1000/month")}}
 	count := 0
 	send := func(g *gate) string {
@@ -342,7 +342,7 @@ func TestRedisHangs(t *testing.T) {
 	}
 }
 
-// TestRedisRestartsEmpty kills Redis and starts another one: limits hold again by what the gates know of themselves.
+// TestRedisRestartsEmpty kills Redis and starts another one. Limits apply again, by the gates' own counts.
 func TestRedisRestartsEmpty(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -383,7 +383,7 @@ func TestRedisRestartsEmpty(t *testing.T) {
 	}
 }
 
-// TestRedisIsAway starts gates without a Redis: they decide by the fallback, and by Redis once it is there.
+// TestRedisIsAway starts gates before Redis. They decide by the fallback, and by Redis once it is there.
 func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	for fallback, want := range map[limit.Fallback]string{limit.Split: "ok", limit.Whole: "ok", limit.Closed: "rate"} {
@@ -406,8 +406,8 @@ func TestRedisIsAway(t *testing.T) {
 	}
 }
 
-// TestRedisUsers has users of a key at two gates: each is counted by both, apart from the others and from those of other
-// keys, and none shows as usage.
+// TestRedisUsers counts users of a key at two gates. Both count each user, separately from the key's other users and from
+// those of other keys, and no user shows up as usage.
 func TestRedisUsers(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -436,7 +436,7 @@ func TestRedisUsers(t *testing.T) {
 	}
 }
 
-// TestRedisUsage has requests to two gates: each knows of all.
+// TestRedisUsage sends requests to two gates. Each reports all of them.
 func TestRedisUsage(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)

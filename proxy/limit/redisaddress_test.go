@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestMovedTo has errors of Redis, and where they lead.
+// TestMovedTo checks to which address an error of Redis redirects, if to any.
 func TestMovedTo(t *testing.T) {
 	for _, tt := range []struct{ err, want string }{
 		{"MOVED 3238 127.0.0.1:6381", "127.0.0.1:6381"},
@@ -25,7 +25,7 @@ func TestMovedTo(t *testing.T) {
 	}
 }
 
-// TestNodeAddresses has a reply to CLUSTER NODES of Redis 7.0, and of 4.0, which tells no host of itself.
+// TestNodeAddresses parses replies to CLUSTER NODES of Redis 7.0 and 4.0. The latter omits its own host.
 func TestNodeAddresses(t *testing.T) {
 	got := nodeAddresses("07c37d 127.0.0.1:30004@31004,hostname4 slave e7d1ee 0 1426238317239 4 connected\n" +
 		"67ed2d ::1:30002@31002 master - 0 1426238316232 2 connected 5461-10922\n" +
@@ -35,7 +35,7 @@ func TestNodeAddresses(t *testing.T) {
 	}
 }
 
-// FuzzNodeAddresses: whatever a server says, there are few addresses, and each has a host and a port.
+// FuzzNodeAddresses: whatever a server replies, there are few addresses, and each has a host and a port.
 func FuzzNodeAddresses(f *testing.F) {
 	f.Add("07c37d 127.0.0.1:30004@31004,hostname4 slave e7d1ee 0 1426238317239 4 connected\n67ed2d ::1:30002@31002 master")
 	f.Add("a :1@\nb [::1]:2\nc d\ne f:\n")

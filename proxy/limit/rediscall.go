@@ -12,13 +12,13 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// call is what Redis is asked about a request that was counted here: whether all gates together exceed a limit with it.
+// call asks Redis about a request that was counted here: does it make all gates together exceed a limit?
 type call struct {
 	*command // EVALSHA with the script, the number of keys, and keys
 	sequence *atomic.Int64
 	checks   []check
-	names    []byte // where the keys are
-	words    []byte // what the script has to know of each check
+	names    []byte // the bytes of the keys
+	words    []byte // a line for each check, for the script
 }
 
 // check is one limit that Redis is asked about.
@@ -28,28 +28,28 @@ type check struct {
 	n       int64           // the limit
 	per     time.Duration   // of a rate
 	period  keystore.Period // of a quota
-	count   int             // of the period: a unit, or what is refused
+	count   int             // what of the period: a unit, or refused
 	ends    int64           // of the period, in seconds since 1970
 
-	value, sequence int64 // that are sent
+	value, sequence int64 // as sent
 }
 
-// answer is what Redis says about a call.
+// answer is what Redis replied to a call.
 type answer struct {
 	refused, observed *check        // nil if there is none
-	retry             time.Duration // zero if it is not known
-	at                []int64       // of each check: what other gates have, or when the bucket of a rate is full again in microseconds since 1970
+	retry             time.Duration // zero if unknown
+	at                []int64       // of each check: what other gates have or, for a rate, when its bucket is full (µs since 1970)
 }
 
 var (
 	errReply = errors.New("its reply is not that of the script")
 
-	// ErrForgotten is the reason if Redis has been emptied, or has not heard of this gate for long.
+	// ErrForgotten is the reason given if Redis was emptied, or has not heard from this gate for too long.
 	ErrForgotten = errors.New("what this gate had counted is not there")
 )
 
-// newCall makes the call for a request that was counted. The accounts are locked. It may be given back to r.calls, unless it
-// failed.
+// newCall makes the call for a request that was counted. The caller holds the locks of its accounts, and may put the call
+// back into r.calls unless it failed.
 func (r *Redis) newCall(g *Grant) *call {
 	c, _ := r.calls.Get().(*call)
 	if c == nil {
@@ -67,12 +67,12 @@ func (r *Redis) newCall(g *Grant) *call {
 // scriptArguments is how many arguments a call has before the counters' names.
 const scriptArguments = 3
 
-// emptyCall returns a call of a script.
+// emptyCall returns a call of a script, without checks.
 func (r *Redis) emptyCall(script *redis.Script) *call {
 	return &call{command: newCommand(evalSHA, script.Hash(), 0, gatesKey), sequence: &r.sequence}
 }
 
-// add adds the checks of an account for this reason.
+// add adds the checks of an account's limits of this reason.
 func (c *call) add(a *account, reason Reason) {
 	l := a.limits
 	if l == nil {
@@ -109,7 +109,7 @@ func (c *call) add(a *account, reason Reason) {
 	}
 }
 
-// check adds a check of a counter of its account.
+// check adds a check of a counter of k's account.
 func (c *call) check(k check, what string, numbers ...int64) *check {
 	from := len(c.names)
 	c.names = k.account.appendKey(c.names, what, numbers...)
@@ -124,12 +124,12 @@ func (c *call) checkKey(k check, key []byte) *check {
 	return &c.checks[len(c.checks)-1]
 }
 
-// checkUse adds a check of what was used in a period.
+// checkUse adds a check of what the account used in a period.
 func (c *call) checkUse(a *account, p *period, kind keystore.Period, count int) *check {
 	return c.check(check{account: a, reason: Quota, period: kind, count: count, ends: p.end, value: p.used[count]}, usageNames[kind][count], p.end)
 }
 
-// send adds what a script has to know of the check that was added last: a letter and numbers.
+// send adds the script's line for the last check: a letter and numbers.
 func (c *call) send(kind byte, numbers ...int64) {
 	c.words = append(c.words, kind)
 	for _, n := range numbers {
@@ -138,11 +138,11 @@ func (c *call) send(kind byte, numbers ...int64) {
 	c.words = append(c.words, '\n')
 }
 
-// keyPrefix begins the names of all that is in Redis. They have the same hash tag, or a cluster could not count a request in
-// one call.
+// keyPrefix begins the name of everything in Redis. All names have the same hash tag, so that one call can count a
+// request in a cluster, too.
 const keyPrefix = "fl:1:{fl}:"
 
-// appendKey appends the name of a counter.
+// appendKey appends the name of a counter of a.
 func (a *account) appendKey(name []byte, what string, numbers ...int64) []byte {
 	name = append(append(name, keyPrefix...), a.kind.String()...)
 	name = append(append(name, ':'), a.id...)
@@ -169,8 +169,8 @@ var usageNames = func() (names [keystore.Periods][counts]string) {
 	return names
 }()
 
-// forget returns when a counter of the period may be forgotten, in milliseconds since 1970: one of a month when no report has
-// it any more.
+// forget returns when a counter of the period may be forgotten, in milliseconds since 1970: for a month, when no report
+// includes it any more.
 func (p *period) forget(kind keystore.Period) int64 {
 	days := int64(2)
 	if kind == keystore.Month {
@@ -179,7 +179,7 @@ func (p *period) forget(kind keystore.Period) int64 {
 	return (p.end + days*24*3600) * 1000
 }
 
-// ask asks Redis, which then has counted the request, unless it refuses it.
+// ask asks Redis, which counts the request unless it refuses it.
 func (r *Redis) ask(c *call) (answer, error) {
 	reply, err := r.run(r.deadline.soon(r.timeout), c, 4)
 	if err != nil {
@@ -200,7 +200,8 @@ func (c *call) answer(reply []int64) answer {
 	return a
 }
 
-// run runs the script of a call, which replies with some numbers and one for each check.
+// run runs the script of a call, whose reply consists of some numbers and one more for each check. It returns
+// ErrForgotten if Redis does not know this gate.
 func (r *Redis) run(expired <-chan struct{}, c *call, some int) ([]int64, error) {
 	c.arguments[1] = 1 + len(c.checks)
 	c.arguments = append(c.arguments, *r.name.Load(), r.lease.Microseconds(), c.words)
@@ -219,7 +220,7 @@ func (r *Redis) run(expired <-chan struct{}, c *call, some int) ([]int64, error)
 // evalSHA is the command that runs a script.
 const evalSHA = "EVALSHA"
 
-// heard notes what Redis said of each check, and whether it has taken what was sent.
+// heard applies what Redis replied to each check. taken says whether Redis stored the values that were sent.
 func (c *call) heard(at []int64, taken bool, now time.Time) {
 	for i := range c.checks {
 		k := &c.checks[i]
@@ -229,7 +230,7 @@ func (c *call) heard(at []int64, taken bool, now time.Time) {
 	}
 }
 
-// hear notes what Redis said of a check. What was asked earlier than something that was heard already is no news.
+// hear applies what Redis replied to a check, unless the reply to a newer check was applied before.
 func (a *account) hear(k *check, at int64, taken bool, now time.Time) {
 	if k.sequence < a.others.heard {
 		return
@@ -261,7 +262,7 @@ func (a *account) hear(k *check, at int64, taken bool, now time.Time) {
 	}
 }
 
-// excess returns the limit as one that is exceeded.
+// excess returns the limit of k as one that was exceeded.
 func (k *check) excess(retry time.Duration, now time.Time) Excess {
 	e := Excess{Reason: k.reason, Holder: k.account.kind, RetryAfter: cmp.Or(retry, time.Second)}
 	switch k.reason {

@@ -11,8 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// TestRedisDeadline sends a Redis that hangs far more requests than a connection has room for: none waits much longer than
-// it may.
+// TestRedisDeadline sends a Redis that hangs far more requests than a connection has room for. None waits much longer
+// than it may.
 func TestRedisDeadline(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -42,14 +42,15 @@ func TestRedisDeadline(t *testing.T) {
 	}
 }
 
-// TestRedisLate has Redis answer one request too late: it is refused, and the limit says why, since none was exceeded.
+// TestRedisLate has Redis reply to one request too late. The request is refused, and the limit says why, since none was
+// exceeded.
 func TestRedisLate(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
 	g := startGate(t, r.Socket, limit.RedisOptions{})
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 4")}}
 	var v limit.Verdict
-	for range 100 { // on a busy machine, Redis may be given up before
+	for range 100 { // on a busy machine, the gate may give up Redis first
 		g.awaitUp(t, true)
 		r.Signal(t, syscall.SIGSTOP)
 		var grant limit.Grant
@@ -65,8 +66,8 @@ func TestRedisLate(t *testing.T) {
 	}
 }
 
-// TestRedisRank has eight requests at a time to a gate where one place is free, because another gate has the rest: one of
-// them gets it.
+// TestRedisRank sends eight requests at once to a gate that has one free place, because another gate has taken the rest.
+// One of them gets it.
 func TestRedisRank(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -98,8 +99,8 @@ func TestRedisRank(t *testing.T) {
 	}
 }
 
-// TestRedisSlowToConnect has a Redis to which it takes longer to connect than a request may wait, as over TLS from afar: a
-// gate connects all the same, also after the connection was cut.
+// TestRedisSlowToConnect takes longer to connect to Redis than a request may wait, as over TLS from afar. The gate
+// connects all the same, and again after the connection was cut.
 func TestRedisSlowToConnect(t *testing.T) {
 	t.Parallel()
 	w := newWire(t, testkit.StartRedis(t), 60*time.Millisecond)

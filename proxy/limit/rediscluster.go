@@ -9,15 +9,15 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// servers are those of a Redis: one, or the nodes of a Redis Cluster, where one has all counters.
+// servers finds the server that has the counters: the only one, or one node of a Redis Cluster.
 type servers struct {
 	url     *RedisURL
-	timeout time.Duration // of a reply
+	timeout time.Duration // for a reply
 	scripts []*redis.Script
-	nodes   []string // addresses of the cluster's nodes, as last heard: another one may have to be asked when one is gone
+	nodes   []string // addresses of the cluster's nodes, as last reported: if one is gone, another one is asked
 }
 
-// maxNodes is of how many nodes of a cluster the address is kept. Any of them knows which one has the counters.
+// maxNodes is how many node addresses of a cluster are kept. Every node knows which one has the counters.
 const maxNodes = 16
 
 // connect connects to the server that has the counters, with the scripts loaded.
@@ -30,7 +30,7 @@ func (s *servers) connect(ctx context.Context) (redis.Conn, error) {
 		c, _ = s.find(ctx, node)
 	}
 	if c == nil {
-		return nil, err // of the address that the operator has set
+		return nil, err // the error of the address that the operator set
 	}
 	for _, script := range s.scripts {
 		if err := script.Load(c); err != nil {
@@ -38,7 +38,7 @@ func (s *servers) connect(ctx context.Context) (redis.Conn, error) {
 			return nil, err
 		}
 	}
-	if nodes, err := redis.String(c.Do("CLUSTER", "NODES")); err == nil { // else it is no cluster
+	if nodes, err := redis.String(c.Do("CLUSTER", "NODES")); err == nil { // else it is not a cluster
 		s.nodes = nodeAddresses(nodes)
 	}
 	return c, nil
@@ -63,8 +63,8 @@ func (s *servers) find(ctx context.Context, address string) (c redis.Conn, err e
 	return nil, err
 }
 
-// movedTo returns the address of the node that has the counters, if that is what the error says: MOVED slot host:port.
-// Without a host, it is that of the address where this was heard.
+// movedTo returns the address of the node that has the counters, if the error is a redirect: MOVED slot host:port. If
+// host is empty, the node is on the host that was asked.
 func movedTo(err error, asked string) (address string, isMoved bool) {
 	words := strings.Fields(err.Error())
 	if len(words) != 3 || words[0] != "MOVED" {
@@ -93,15 +93,15 @@ func nodeAddresses(nodes string) (addresses []string) {
 	return addresses
 }
 
-// hostPort splits an address as Redis writes it, which has IPv6 addresses without brackets.
+// hostPort splits an address as Redis writes it, where IPv6 addresses have no brackets.
 func hostPort(address string) (host, port string) {
 	colon := strings.LastIndexByte(address, ':')
 	return strings.Trim(address[:max(colon, 0)], "[]"), address[colon+1:]
 }
 
-// isElsewhere reports whether an error says that the counters have to be looked for elsewhere, or again: at another node of a
-// cluster, at the server that is no replica, or with scripts that have been forgotten.
+// isElsewhere reports whether an error means that the gate must look for the counters again: they are on another node of
+// the cluster, this server has become a replica, or it has forgotten the scripts.
 func isElsewhere(err redis.Error) bool {
 	text := string(err)
-	return strings.HasPrefix(text, "MOVED ") || strings.HasPrefix(text, "NOSCRIPT ") || strings.Contains(text, "READONLY ") // Redis 6 has words before it
+	return strings.HasPrefix(text, "MOVED ") || strings.HasPrefix(text, "NOSCRIPT ") || strings.Contains(text, "READONLY ") // Redis 6 puts words before it
 }

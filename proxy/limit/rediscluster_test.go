@@ -15,11 +15,12 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// Tests of clusters do not run beside others, whose connections could take their ports.
+// Tests of clusters do not run in parallel with others, whose connections could take their ports.
 
-// TestRedisCluster has two gates and a Redis Cluster of two nodes. They are told of the one that does not have the counters.
+// TestRedisCluster starts two gates and a Redis Cluster of two nodes. The gates are given the node that does not have the
+// counters.
 func TestRedisCluster(t *testing.T) {
-	if !testkit.Long() { // a cluster takes two seconds to begin
+	if !testkit.Long() { // a cluster takes two seconds to start
 		return
 	}
 	first, _ := startNode(t)
@@ -61,10 +62,10 @@ func TestRedisCluster(t *testing.T) {
 	}
 }
 
-// TestRedisFailOver has a Redis Cluster that loses the node which has the counters, and which is the only one that the gate was
-// told of. Another node takes over, and the gate counts on there.
+// TestRedisFailOver stops the node of a Redis Cluster that has the counters, and which is the only one that the gate was
+// given. Another node takes over, and the gate goes on counting there.
 func TestRedisFailOver(t *testing.T) {
-	if !testkit.Long() { // another node takes over after seconds
+	if !testkit.Long() { // it takes seconds until another node takes over
 		return
 	}
 	var nodes []*testkit.Redis
@@ -134,7 +135,7 @@ func freePorts(t *testing.T, n int) (free []int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close() // when there are all, so that none comes twice
+		defer l.Close() // after the loop, so that no port comes twice
 		free = append(free, l.Addr().(*net.TCPAddr).Port)
 	}
 	return free

@@ -9,18 +9,18 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// gatesKey is where gates.lua notes the gates.
+// gatesKey is the hash in which gates.lua registers the gates.
 const gatesKey = keyPrefix + "gates"
 
-// membership is what a gate knows of itself among those that share a Redis.
+// membership is what a gate knows of its own registration in Redis.
 type membership struct {
-	noted bool   // Redis has noted the present name
-	data  string // names what Redis has counted
+	noted bool   // Redis has registered the current name
+	data  string // identifies what Redis has counted, as in gates.lua
 
-	counts bool          // the gate has come back, and was not down at the last probe
-	since  time.Time     // when it came back
-	ready  time.Time     // before which it does not come back
-	pause  time.Duration // for which it stays away the next time
+	counts bool          // the gate counts by Redis, and Redis was up at the last probe
+	since  time.Time     // since when it counts by Redis
+	ready  time.Time     // it does not count by Redis again before this time
+	pause  time.Duration // how long it stays away the next time
 }
 
 // rename gives this gate a name that no gate has had before.
@@ -31,13 +31,13 @@ func (r *Redis) rename() {
 
 // registration is the reply of gates.lua.
 type registration struct {
-	micros int64 // the time of Redis
+	micros int64 // the time by the clock of Redis
 	noted  bool
 	data   string
 	gates  []string
 }
 
-// register notes this gate in Redis, unless it was noted before and Redis does not know it any more.
+// register registers this gate in Redis, unless it was registered before and Redis no longer knows it.
 func (r *Redis) register(ctx context.Context) (g registration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.replyTimeout)
 	defer cancel()
@@ -50,7 +50,7 @@ func (r *Redis) register(ctx context.Context) (g registration, err error) {
 		return g, err
 	}
 	r.noted = g.noted
-	if time.Since(asked) > r.timeout { // it had to connect, say, or is too slow for requests
+	if time.Since(asked) > r.timeout { // it had to connect, for example, or is too slow for requests
 		return g, errLate
 	}
 	return g, nil
@@ -72,9 +72,9 @@ func (g *registration) share(name string) (s Share, found bool) {
 	return Share{Index: i, Count: len(g.gates)}, found
 }
 
-// joinAgain lets this gate be noted again, because Redis does not know it any more. Either Redis did not hear of it for
-// long, and what it had counted is put to that of gates that are gone: then it goes on as a new one, which has only the rest.
-// Or Redis has lost what was counted, and all of it has to be written again, by all gates.
+// joinAgain lets this gate register again, because Redis no longer knows it. If Redis has not heard from it for long, its
+// counts were merged with those of gates that are gone: it takes a new name and keeps only what Redis does not have.
+// Otherwise Redis has lost its counts, and all gates must write all of theirs again.
 func (r *Redis) joinAgain(data string) {
 	r.noted = false
 	if data == r.data && time.Since(time.Unix(0, r.last.Load())) > r.forget {
@@ -86,7 +86,7 @@ func (r *Redis) joinAgain(data string) {
 	r.touchAll()
 }
 
-// handOver leaves what Redis has of this account to gates that are gone.
+// handOver subtracts what Redis has of this account: that now belongs to the gates that are gone.
 func (a *account) handOver() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// TestRedisEmptied empties a Redis while gates are at work. They notice with the next request, and limits hold by what
-// they know until all have written it again.
+// TestRedisEmptied empties a Redis while gates are at work. They notice at the next request, and apply limits by their
+// own counts until all of them have written these again.
 func TestRedisEmptied(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -43,7 +43,7 @@ func TestRedisEmptied(t *testing.T) {
 	exactQuota(t, all, []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "requests: 9/day")}}, 2)
 }
 
-// TestRedisManyStarts has a gate that starts again and again: all that its starts have counted is in one field.
+// TestRedisManyStarts starts a gate again and again. What all its earlier starts counted is in one field.
 func TestRedisManyStarts(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -70,8 +70,8 @@ func TestRedisManyStarts(t *testing.T) {
 	exactQuota(t, []*gate{g}, holders, starts+1)
 }
 
-// TestRedisCutOff cuts one of two gates off from Redis for so long that what it has counted is put to that of gates that are
-// gone. Nothing is lost or counted twice when it is back.
+// TestRedisCutOff cuts one of two gates off from Redis for so long that its counts are merged with those of gates that
+// are gone. When it is back, nothing is lost or counted twice.
 func TestRedisCutOff(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -107,7 +107,7 @@ func TestRedisCutOff(t *testing.T) {
 	exactQuota(t, all, holders, sent)
 }
 
-// client returns a connection to r, of this test alone.
+// client returns a connection to r that only this test uses.
 func client(t testing.TB, r *testkit.Redis) redis.Conn {
 	t.Helper()
 	c, err := redis.Dial("unix", r.Socket)
@@ -118,7 +118,7 @@ func client(t testing.TB, r *testkit.Redis) redis.Conn {
 	return c
 }
 
-// tell has r execute a command of words.
+// tell has r execute a command, given as words.
 func tell(t testing.TB, r *testkit.Redis, words string) any {
 	t.Helper()
 	var arguments []any
@@ -132,7 +132,7 @@ func tell(t testing.TB, r *testkit.Redis, words string) any {
 	return reply
 }
 
-// fields returns how many fields the only hash with a key like this has.
+// fields returns how many fields the only hash whose key matches the pattern has.
 func fields(t *testing.T, r *testkit.Redis, pattern string) int {
 	t.Helper()
 	return len(hash(t, r, pattern))
@@ -200,7 +200,7 @@ func (w *wire) mend(t *testing.T) {
 			w.conns = append(w.conns, in, out)
 			w.mu.Unlock()
 			go func() {
-				time.Sleep(w.begins) // the fault that is tried
+				time.Sleep(w.begins) // the fault under test
 				_, _ = io.Copy(out, in)
 				out.Close()
 			}()
@@ -219,8 +219,8 @@ func (w *wire) cut() {
 	w.conns = nil
 }
 
-// TestRedisFull has a Redis that is full, and a moment later is not, and so on: the gate counts by it again after a longer
-// time each time, so it does not change its mind all the time.
+// TestRedisFull has a Redis that is full, then not, and so on. The gate takes longer each time before it counts by Redis
+// again, so it does not change its mind all the time.
 func TestRedisFull(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -258,8 +258,7 @@ func TestRedisFull(t *testing.T) {
 	exactQuota(t, []*gate{g}, holders, sent)
 }
 
-// TestRedisRestartsOlder has a Redis that comes back with what it had some time ago, when one of the gates was not there
-// yet: nothing is lost.
+// TestRedisRestartsOlder restarts Redis with older data, from before one of the gates was there. Nothing is lost.
 func TestRedisRestartsOlder(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)

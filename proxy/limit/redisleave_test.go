@@ -10,13 +10,13 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// TestRedisLeave has a gate end right after what no request has told Redis of: it is counted all the same.
+// TestRedisLeave ends a gate right after something that no request has told Redis. It is counted all the same.
 func TestRedisLeave(t *testing.T) {
 	t.Parallel()
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "requests: 4/day")}}
 	for _, tt := range []struct {
 		name   string
-		first  int // requests that Redis knows of
+		first  int // requests that Redis was told of
 		before func(t *testing.T, r *testkit.Redis, g *gate)
 		last   int // requests right before the gate ends
 		want   [2]int64
@@ -62,15 +62,15 @@ func TestRedisLeave(t *testing.T) {
 	}
 }
 
-// TestRedisPause has a gate that stays away from Redis, because that has failed again and again, and one that has just
-// started: it knows soon what the other one has open.
+// TestRedisPause has one gate that stays away from Redis, because Redis has failed again and again, and one that has just
+// started. The second soon knows what the first has open.
 func TestRedisPause(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	options := limit.RedisOptions{Timeout: 10 * time.Second, Lease: time.Hour, Fallback: limit.Whole} // so it is not for a renewal
+	options := limit.RedisOptions{Timeout: 10 * time.Second, Lease: time.Hour, Fallback: limit.Whole} // so that no renewal reports it
 	away := startGate(t, r.Socket, options)
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 2")}}
-	for range 4 { // the last pause is of 4 s
+	for range 4 { // the last pause lasts 4 s
 		away.awaitUp(t, true)
 		tell(t, r, "CONFIG SET maxmemory 1")
 		away.awaitUp(t, false)
@@ -95,7 +95,8 @@ func TestRedisPause(t *testing.T) {
 	}
 }
 
-// TestRedisAwayForLong has clients come and go while Redis is away: those that were forgotten take no memory until it is back.
+// TestRedisAwayForLong has clients come and go while Redis is gone. Those that were forgotten take no memory until it is
+// back.
 func TestRedisAwayForLong(t *testing.T) { // not in parallel: it measures memory
 	r := testkit.StartRedis(t)
 	g := startGate(t, r.Socket, limit.RedisOptions{Lease: 90 * time.Millisecond})

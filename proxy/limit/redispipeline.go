@@ -12,18 +12,18 @@ import (
 )
 
 // pipeline is the one connection to Redis. One goroutine sends the commands of all others, and one receives the replies.
-// Commands that wait are sent together: the more there are, the less each costs.
+// Waiting commands are sent together: the more there are, the less each costs.
 type pipeline struct {
 	commands chan *command
-	broken   atomic.Pointer[error] // why there is no connection; nil while there is one, or the first is made
+	broken   atomic.Pointer[error] // why there is no connection; nil while there is one, or the first is being made
 }
 
-// command is one that waits for its reply.
+// command is a command with room for its reply.
 type command struct {
 	name      string
 	arguments []any
 	abandoned atomic.Bool // nobody waits any more
-	reply     chan reply  // has room for it, so nobody waits for the one who asked
+	reply     chan reply  // buffered, so that receive never waits for the goroutine that asked
 }
 
 func newCommand(name string, arguments ...any) *command {
@@ -35,7 +35,7 @@ type reply struct {
 	err   error
 }
 
-// maxCommands is how many commands wait at most to be sent, and how many for their replies.
+// maxCommands is the most commands that wait to be sent, and the most that wait for their replies.
 const maxCommands = 512
 
 var (
@@ -45,8 +45,9 @@ var (
 
 func newPipeline() *pipeline { return &pipeline{commands: make(chan *command, maxCommands)} }
 
-// do has Redis execute a command and returns its reply, unless expired is closed before. It fails at once while there is no
-// connection. If it fails, Redis may have executed the command all the same, or does so later; else c can be used again.
+// do has Redis execute a command and returns its reply, or errLate if expired is closed first. It fails at once while
+// there is no connection. After an error, Redis may have executed the command all the same, or may do so later, and c
+// must not be used again.
 func (p *pipeline) do(expired <-chan struct{}, c *command) (any, error) {
 	if err := p.broken.Load(); err != nil {
 		return nil, *err
@@ -65,14 +66,14 @@ func (p *pipeline) do(expired <-chan struct{}, c *command) (any, error) {
 	}
 }
 
-// deadline makes deadlines that requests of about the same time share, so that not each needs a timer.
+// deadline makes deadlines that requests of about the same time share, so that not every request needs a timer.
 type deadline struct {
 	mu      sync.Mutex
-	made    time.Time     // guarded by mu, as is the next
-	expired chan struct{} // is closed when it has passed
+	made    time.Time     // guarded by mu, as is expired
+	expired chan struct{} // closed when the time has passed
 }
 
-// soon returns what is closed after that time, or up to a tenth of it earlier.
+// soon returns a channel that is closed after wait, or up to a tenth of it earlier.
 func (d *deadline) soon(wait time.Duration) <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -84,7 +85,7 @@ func (d *deadline) soon(wait time.Duration) <-chan struct{} {
 	return d.expired
 }
 
-// run has a connection until ctx is done, and connects again when it breaks.
+// run keeps a connection until ctx is done, and connects again when it breaks.
 func (p *pipeline) run(ctx context.Context, connect func(context.Context) (redis.Conn, error)) {
 	for ctx.Err() == nil {
 		again := time.Now().Add(probeEvery)
@@ -103,7 +104,7 @@ func (p *pipeline) run(ctx context.Context, connect func(context.Context) (redis
 	}
 }
 
-// refuse ends all commands that wait.
+// refuse fails all commands that wait to be sent.
 func (p *pipeline) refuse(err error) {
 	for {
 		select {
@@ -115,10 +116,10 @@ func (p *pipeline) refuse(err error) {
 	}
 }
 
-// serve executes commands until the connection is of no more use, and returns why.
+// serve executes commands until the connection is unusable, and returns why.
 func (p *pipeline) serve(ctx context.Context, c redis.Conn) (unusable error) {
 	ctx, stop := context.WithCancelCause(ctx)
-	sent := make(chan *command, maxCommands+1) // room for all that are written before they are flushed
+	sent := make(chan *command, maxCommands+1) // room for everything that is written before a flush
 	var receiver sync.WaitGroup
 	receiver.Go(func() { receive(c, sent, stop) })
 	p.send(ctx, c, sent)
@@ -127,7 +128,8 @@ func (p *pipeline) serve(ctx context.Context, c redis.Conn) (unusable error) {
 	return context.Cause(ctx)
 }
 
-// send sends commands until ctx is done. Those that wait are sent together. An error stays with the connection, and is received.
+// send sends commands until ctx is done, waiting ones together. It need not handle errors: the connection keeps them, and
+// receive gets them.
 func (p *pipeline) send(ctx context.Context, c redis.Conn, sent chan<- *command) {
 	write := func(m *command) {
 		if !m.abandoned.Load() {
@@ -140,7 +142,7 @@ func (p *pipeline) send(ctx context.Context, c redis.Conn, sent chan<- *command)
 		case <-ctx.Done():
 			return
 		case first := <-p.commands:
-			runtime.Gosched() // so that requests that are about to ask travel with it
+			runtime.Gosched() // lets requests that are about to ask join this batch
 			write(first)
 			for range len(p.commands) {
 				write(<-p.commands)
@@ -150,7 +152,7 @@ func (p *pipeline) send(ctx context.Context, c redis.Conn, sent chan<- *command)
 	}
 }
 
-// receive hands each command its reply, until there are no more. It tells when the connection is of no more use.
+// receive hands each command its reply, until sent is closed. It calls unusable when the connection is of no more use.
 func receive(c redis.Conn, sent <-chan *command, unusable func(error)) {
 	for m := range sent {
 		value, err := c.Receive()

@@ -13,8 +13,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// TestRedisSilent puts a server that accepts connections and says nothing in the place of a Redis: while the gate tries to
-// log in there, no request waits for that.
+// TestRedisSilent replaces Redis by a server that accepts connections and says nothing. While the gate tries to log in
+// there, no request waits for that.
 func TestRedisSilent(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -50,15 +50,15 @@ func TestRedisSilent(t *testing.T) {
 	l.Close()
 	wg.Wait()
 	slices.Sort(took)
-	if half := took[len(took)/2]; g.Up() || accepted.Load() < 2 || half > 200*time.Millisecond { // of those that waited for a connection, there would be few
+	if half := took[len(took)/2]; g.Up() || accepted.Load() < 2 || half > 200*time.Millisecond { // few, if requests waited for a connection
 		t.Errorf("median wait of a request = %s, with %d connections to a silent server, up: %v; want about none, two, false", half, accepted.Load(), g.Up())
 	}
 	r.Start(t)
 	g.awaitUp(t, true)
 }
 
-// TestRedisAnotherConnection has a Redis that goes on, but no longer for this connection: its scripts are forgotten, it
-// becomes a replica, it closes connections. The gate counts by it again, and nothing is lost.
+// TestRedisAnotherConnection has a Redis that goes on, but not for this connection: it forgets its scripts, becomes a
+// replica, or closes connections. The gate counts by it again, and nothing is lost.
 func TestRedisAnotherConnection(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, command, undo string }{

@@ -9,7 +9,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// TestRedisRest stops Redis when a quota is used in part: together, the gates let through what was left of it.
+// TestRedisRest stops Redis when part of a quota is used up. Together, the gates let through what was left of it.
 func TestRedisRest(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)

@@ -9,14 +9,14 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// answered notes that Redis has answered, by this time of its clock, in microseconds since 1970.
+// answered notes that Redis has answered, and the time by its clock, in microseconds since 1970.
 func (r *Redis) answered(micros int64) {
 	now := time.Now()
 	r.last.Store(now.UnixNano())
 	r.offset.Store(micros*1000 - now.UnixNano())
 }
 
-// failed notes that Redis has not answered, or has refused. One late answer is no outage.
+// failed notes that Redis has not answered, or has refused a command. A single late answer is not an outage.
 func (r *Redis) failed(err error) {
 	var refusal redis.Error
 	isFirst := r.told.Load() == nil && !errors.Is(err, errLate)
@@ -32,7 +32,7 @@ func (r *Redis) change(up bool, err error) {
 	}
 }
 
-// Run connects to Redis and keeps in it what this gate has in use, until ctx is done.
+// Run connects to Redis and keeps it up to date with what this gate has in use, until ctx is done.
 func (r *Redis) Run(ctx context.Context, url *RedisURL) {
 	var pipeline sync.WaitGroup
 	defer pipeline.Wait()
@@ -43,12 +43,12 @@ func (r *Redis) Run(ctx context.Context, url *RedisURL) {
 		r.pipeline.run(connected, func(ctx context.Context) (redis.Conn, error) {
 			c, err := s.connect(ctx)
 			if err == nil {
-				r.touchAll() // the server may have started again, with older data
+				r.touchAll() // the server may have restarted with older data
 			}
 			return c, err
 		})
 	})
-	r.last.Store(time.Now().UnixNano()) // its first answer may be late, as any other
+	r.last.Store(time.Now().UnixNano()) // the first answer may be late, like any other
 	probe, write, renew, hear := time.NewTicker(probeEvery), time.NewTicker(syncEvery), time.NewTicker(r.lease/3), time.NewTicker(hearEvery)
 	places := time.NewTimer(placeEvery)
 	defer places.Stop()
@@ -84,8 +84,8 @@ func (r *Redis) Run(ctx context.Context, url *RedisURL) {
 	}
 }
 
-// probe finds out whether Redis answers, and which gates share it. When it answers again, it first gets to know what
-// this gate has in use.
+// probe finds out whether Redis answers, and which gates share it. When it answers again, this gate first writes what it
+// has in use.
 func (r *Redis) probe(ctx context.Context) {
 	g, err := r.register(ctx)
 	if err == nil && !g.noted {
@@ -109,16 +109,16 @@ func (r *Redis) probe(ctx context.Context) {
 	}
 }
 
-// The pauses of a gate before it counts by Redis again.
+// How long a gate pauses before it counts by Redis again.
 const (
-	// settle is the pause after Redis has lost what was counted, so that all other gates write it again, too.
+	// settle is the pause after Redis has lost its counts, so that all other gates can write theirs again.
 	settle = time.Second
-	// steady is after which time of counting by Redis the next pause is none, and the longest pause.
+	// steady is how long a gate must have counted by Redis for the next pause to be zero. It is also the longest pause.
 	steady = time.Minute
 )
 
-// backOff notes that Redis failed. If it does so again and again, because it is full now and then, say, the pauses get
-// longer.
+// backOff notes that Redis failed. If Redis fails again and again, for example because it is full now and then, the
+// pauses get longer.
 func (r *Redis) backOff(now time.Time) {
 	r.counts = false
 	if now.Sub(r.since) > steady {
@@ -130,10 +130,11 @@ func (r *Redis) backOff(now time.Time) {
 	r.pause = min(max(2*r.pause, settle), steady)
 }
 
-// comeBack makes this gate count by Redis again, once that knows what the gate has in use. It reports whether it does.
+// comeBack makes this gate count by Redis again, after it has written what it has in use. It reports whether that
+// succeeded.
 func (r *Redis) comeBack(ctx context.Context) bool {
 	if time.Now().Before(r.ready) {
-		r.sync(ctx) // other gates come back soon, and must know of what this one has
+		r.sync(ctx) // other gates may come back sooner, and must know what this one has
 		return false
 	}
 	r.touchAll()
@@ -146,14 +147,14 @@ func (r *Redis) comeBack(ctx context.Context) bool {
 	return true
 }
 
-// leave writes all, since refusals and what ended while this gate stayed away from Redis wait for the next renewal, and tells
-// other gates that this one is gone.
+// leave writes everything, because refusals, and requests that ended while this gate stayed away from Redis, are
+// otherwise written only at the next renewal. Then it tells other gates that this one is gone.
 func (r *Redis) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	r.sync(ctx) // first what is known to have changed, if there is no time for all
+	r.sync(ctx) // first what is known to have changed, in case there is no time for all
 	r.touchAll()
 	if r.sync(ctx) {
-		_, _ = r.pipeline.do(ctx.Done(), newCommand("HDEL", gatesKey, *r.name.Load())) // else it is gone once its lease has ended
+		_, _ = r.pipeline.do(ctx.Done(), newCommand("HDEL", gatesKey, *r.name.Load())) // else it is gone when its lease ends
 	}
 }

@@ -11,12 +11,13 @@ import (
 // syncAtOnce is how many accounts are written in one call.
 const syncAtOnce = 100
 
-// touchAll notes that all accounts have to be written: their leases are to be renewed, or Redis may have forgotten them.
+// touchAll notes that all accounts have to be written, to renew their leases or because Redis may have forgotten them.
 func (r *Redis) touchAll() { r.touch(func(*account) bool { return true }) }
 
-// touchShared notes that the accounts have to be written of which other gates had requests open. When Redis stops
-// answering, that is what counts as theirs, so it must not be old. While this gate stays away from Redis, requests do not
-// say what it has open; others that count by Redis must know.
+// touchShared notes that accounts have to be written if other gates had requests open in them. The reply says how many,
+// and that number counts while Redis does not answer, so it must not be old. While this gate stays away from Redis, its
+// requests do not report what is open, so accounts with open requests have to be written, too, for the gates that count
+// by Redis.
 func (r *Redis) touchShared() {
 	away := !r.up.Load()
 	r.touch(func(a *account) bool {
@@ -37,7 +38,7 @@ func (r *Redis) touch(due func(*account) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.up.Load() {
-		clear(r.dirty) // or accounts that were dropped would be kept; all is written when Redis answers again
+		clear(r.dirty) // else dropped accounts would be kept in memory; everything is written when Redis answers again
 		clear(r.freed)
 	}
 	for _, a := range accounts {
@@ -51,13 +52,13 @@ type due struct {
 	what extent
 }
 
-// extent is what of an account has to be written.
+// extent is how much of an account has to be written.
 type extent uint8
 
 const (
-	places  extent = iota // that it has open
-	changes               // and what it has used
-	all                   // and what Redis should have already
+	places  extent = iota // its open requests
+	changes               // and the use that has changed
+	all                   // and the use that Redis should have already
 )
 
 // sync writes the accounts that have to be written. It reports whether Redis has taken them all.
@@ -66,7 +67,7 @@ func (r *Redis) sync(ctx context.Context) bool { return r.writeAll(ctx, r.take(r
 // syncPlaces writes the places that have come free.
 func (r *Redis) syncPlaces(ctx context.Context) { r.writeAll(ctx, r.take(r.freed)) }
 
-// take empties dirty or freed.
+// take empties dirty or freed, and returns what was in it.
 func (r *Redis) take(from map[*account]extent) []due {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,26 +86,26 @@ func (r *Redis) writeAll(ctx context.Context, dirty []due) bool {
 			r.failed(err)
 			r.mu.Lock()
 			for _, d := range dirty {
-				r.dirty[d.account] = all // it may have taken some
+				r.dirty[d.account] = all // Redis may have taken some
 			}
 			r.mu.Unlock()
 			return false
 		}
 		dirty = dirty[len(some):]
 		if len(dirty) > 0 && dirty[0].what != places {
-			r.syncPlaces(ctx) // which others wait for; to write many accounts takes long
+			r.syncPlaces(ctx) // other gates wait for these, and writing many accounts takes long
 		}
 	}
 	return true
 }
 
-// write writes what these accounts have in use, and hears what other gates have.
+// write writes what these accounts have in use, and applies the reply: what other gates have.
 func (r *Redis) write(ctx context.Context, some []due) error {
 	c := r.emptyCall(r.keep)
 	now := r.now()
 	for _, d := range some {
 		d.mu.Lock()
-		if !d.gone { // or another may be in its place
+		if !d.gone { // else another account may have replaced it
 			c.addCounters(d.account, d.what, now)
 		}
 		d.mu.Unlock()
@@ -117,7 +118,7 @@ func (r *Redis) write(ctx context.Context, some []due) error {
 	asked := time.Now()
 	reply, err := r.run(ctx.Done(), c, 1)
 	if err == nil {
-		if time.Since(asked) <= r.timeout { // or it is too slow for requests
+		if time.Since(asked) <= r.timeout { // else it is too slow for requests
 			r.answered(reply[0])
 		}
 		c.heard(reply[1:], true, r.now())
@@ -125,14 +126,14 @@ func (r *Redis) write(ctx context.Context, some []due) error {
 	return err
 }
 
-// pastFor is for how long after its end a month is still written: it may have ended while Redis did not answer.
+// pastFor is how long after its end a month is still written, because Redis may not have answered when it ended.
 const pastFor = 24 * time.Hour
 
-// addCounters adds what other gates have to know of a: what it has open, and what it used in periods that have a quota and
-// in this month. The account is locked.
+// addCounters adds what Redis has to know of a: what it has open, and what it used in this month and in periods that have
+// a quota. The caller holds the lock of a.
 func (c *call) addCounters(a *account, what extent, now time.Time) {
 	limited := a.limits != nil && a.limits.Concurrent > 0
-	if a.others.shown > 0 || what == all && limited && (!a.kind.isMember() || a.open > 0 || a.others.open > 0) { // there may be very many clients
+	if a.others.shown > 0 || what == all && limited && (!a.kind.isMember() || a.open > 0 || a.others.open > 0) { // clients may be very many
 		k := c.check(check{account: a, reason: Concurrent, value: a.open}, "open")
 		c.send('c', a.open, k.sequence, 0)
 		if a.open > 0 {
@@ -144,7 +145,7 @@ func (c *call) addCounters(a *account, what extent, now time.Time) {
 	}
 	if !a.kind.isMember() {
 		month := &a.periods[keystore.Month]
-		if a.others.listed != month.end { // a month begins
+		if a.others.listed != month.end { // a new month has begun
 			what = all
 		}
 		if n := len(a.past); what == all && n > 0 && now.Unix()-a.past[n-1].end < int64(pastFor.Seconds()) {
@@ -162,7 +163,7 @@ func (c *call) addCounters(a *account, what extent, now time.Time) {
 	}
 }
 
-// addMonth adds what was used in a month and, if it has to be all, that the account used something in it.
+// addMonth adds what was used in a month. If what is all, it also lists the account as one that used something in it.
 func (c *call) addMonth(a *account, p *period, what extent) {
 	if p.end == 0 {
 		return
@@ -183,8 +184,9 @@ func (c *call) addUsed(a *account, p *period, kind keystore.Period, count int, w
 	}
 }
 
-// neverUsed reports whether nothing was counted in a period, so that Redis cannot have more, and no quota is there for which
-// it has to be known what others have. Only requests are taken back.
+// neverUsed reports whether a counter need not be written: nothing was counted in it, so Redis cannot have more, and
+// there is no quota for which this gate must know what others have used. Requests are taken back at times, so for them
+// Redis can have more.
 func (a *account) neverUsed(p *period, count int) bool {
 	return p.used[count] == 0 && count != int(keystore.Requests) && (a.limits == nil || len(a.limits.Quotas) == 0)
 }

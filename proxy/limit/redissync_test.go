@@ -11,8 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// TestRedisForgottenClient has a gate forget a client address right after its only request has ended: the place is free for
-// other gates all the same.
+// TestRedisForgottenClient has a gate forget a client address right after its only request has ended. The place is still
+// free for other gates.
 func TestRedisForgottenClient(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -37,8 +37,8 @@ func TestRedisForgottenClient(t *testing.T) {
 	})
 }
 
-// TestRedisPlaceComesBack has one place that two gates use in turn: it is free for the other one soon after a request
-// ends.
+// TestRedisPlaceComesBack has two gates use one place in turn. Soon after a request ends, the place is free for the other
+// gate.
 func TestRedisPlaceComesBack(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -54,12 +54,12 @@ func TestRedisPlaceComesBack(t *testing.T) {
 			shortest = min(shortest, turns[n].Sub(turns[n-2]))
 		}
 	}
-	if shortest > 40*time.Millisecond { // what was used is written every 200 ms
+	if shortest > 40*time.Millisecond { // use is written only every 200 ms
 		t.Errorf("shortest time of two turns = %s, want a few milliseconds", shortest)
 	}
 }
 
-// TestRedisMonthEnds has a month end before a request's use has been written: it is counted for that month.
+// TestRedisMonthEnds lets a month end before a request's use has been written. It still counts in that month.
 func TestRedisMonthEnds(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -84,17 +84,17 @@ func TestRedisMonthEnds(t *testing.T) {
 	}
 }
 
-// TestRedisPlaceComesBackAmongMany has a gate that is always writing what thousands of keys have used, to a Redis that answers
-// slowly: a place is free for the other gate before all of that is written.
+// TestRedisPlaceComesBackAmongMany keeps a gate writing the use of thousands of keys to a Redis that replies slowly. A
+// place is free for the other gate before all of that is written.
 func TestRedisPlaceComesBackAmongMany(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
-	options := limit.RedisOptions{Timeout: 10 * time.Second, Lease: 9 * time.Second} // a third of which is less than all writing takes
+	options := limit.RedisOptions{Timeout: 10 * time.Second, Lease: 9 * time.Second} // a third of it is less than writing everything takes
 	all := []*gate{startGate(t, delayed(t, r, 1), options), startGate(t, r.Socket, options)}
 	for _, g := range all {
 		testkit.Eventually(t, "that each gate knows of both", func() bool { return g.Share().Count == 2 })
 	}
-	for n := range 3000 { // in 30 calls of 150 ms
+	for n := range 3000 { // in 30 calls of 150 ms each
 		var g limit.Grant
 		all[0].Begin(&g, []limit.Holder{{Kind: limit.Key, ID: strconv.Itoa(n)}}, time.Now())
 		all[0].End(&g, limit.Use{Bytes: 1})

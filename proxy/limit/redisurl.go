@@ -23,7 +23,7 @@ type RedisURL struct {
 	tls                *tls.Config // nil without TLS
 }
 
-// What is wrong with the URL of a Redis. There may be a password in it, so it is not repeated.
+// The faults of a Redis URL. The messages do not repeat the URL, because it may contain a password.
 var (
 	errURL      = errors.New("not the URL of a Redis, such as redis://:password@host:6379/0, rediss://host:6379 or unix:///path/to/socket")
 	errURLPort  = errors.New("the port in the URL of the Redis is not between 1 and 65535")
@@ -32,8 +32,8 @@ var (
 	errURLQuery = errors.New("the URL of the Redis has something after ? that is not known; only db is, as in unix:///path/to/socket?db=2")
 )
 
-// ParseRedisURL parses how to reach a Redis: redis://, rediss:// for TLS, or unix://, with user, password and database where
-// there are any. The database is the path, or db in the query, as in unix:///path/to/socket?db=2.
+// ParseRedisURL parses the URL of a Redis: redis://, rediss:// for TLS, or unix://, with optional user, password and
+// database. The database is the path, or db in the query, as in unix:///path/to/socket?db=2.
 func ParseRedisURL(text string) (*RedisURL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Opaque != "" || u.Fragment != "" {
@@ -80,10 +80,10 @@ func ParseRedisURL(text string) (*RedisURL, error) {
 	return r, nil
 }
 
-// HasPassword reports whether there is a password in it. It may be called of nil, which has none.
+// HasPassword reports whether the URL contains a password. A nil URL does not.
 func (u *RedisURL) HasPassword() bool { return u != nil && u.password != "" }
 
-// dialTimeout is how long it may take to connect and to log in.
+// dialTimeout is how long connecting and logging in may take.
 const dialTimeout = time.Second
 
 // dial connects to the server at an address, and logs in.

@@ -18,7 +18,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// TestParseRedisURL has URLs, and that no error repeats one.
+// TestParseRedisURL parses URLs, and checks that no error repeats one.
 func TestParseRedisURL(t *testing.T) {
 	for _, url := range []string{
 		"redis://localhost:6379", "redis://redis", "redis://[::1]:6379", "redis://user:secret@localhost:6379/2", "redis://:secret@localhost/?db=2", "redis://:secret@localhost:65535",
@@ -51,9 +51,9 @@ func TestParseRedisURL(t *testing.T) {
 	}
 }
 
-// TestRedisURL reaches servers by all forms of a URL.
+// TestRedisURL connects to servers by all forms of URL.
 func TestRedisURL(t *testing.T) {
-	certificate, key := certificate(t) // its name is 127.0.0.1
+	certificate, key := certificate(t) // for the name 127.0.0.1
 	free := freePorts(t, 2)
 	port, secure := strconv.Itoa(free[0]), strconv.Itoa(free[1])
 	r := testkit.StartRedis(t,
@@ -63,7 +63,7 @@ func TestRedisURL(t *testing.T) {
 	for _, tt := range []struct {
 		url      string
 		database int
-		want     string // a part of the reason, or none if it answers
+		want     string // a part of the error, or empty if Redis answers
 	}{
 		{"unix://:secret@" + r.Socket, 0, ""},
 		{"unix://acme:other@" + r.Socket + "?db=2", 2, ""},
@@ -106,7 +106,7 @@ func TestRedisURL(t *testing.T) {
 	}
 }
 
-// certificate returns files of one for 127.0.0.1.
+// certificate returns the files of a certificate for 127.0.0.1, and of its key.
 func certificate(t *testing.T) (certificate, key string) {
 	t.Helper()
 	s := httptest.NewTLSServer(nil)

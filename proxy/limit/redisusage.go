@@ -12,17 +12,17 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// The reading of usage.
+// Bounds for reading usage.
 const (
 	usageTimeout = 10 * time.Second
-	usageAtOnce  = 100 // counters that are read in one call, for which requests wait
+	usageAtOnce  = 100 // counters read in one call; requests wait meanwhile
 )
 
 // monthKey returns the name of the set of keys and chatflows that used something in the month that ends then.
 func monthKey(end int64) string { return keyPrefix + "month:" + strconv.FormatInt(end, 10) }
 
-// Usage returns what all keys and chatflows used at all gates, by months, sorted. While Redis does not answer, it is what
-// this gate knows.
+// Usage returns what all keys and chatflows used at all gates, by month, sorted. While Redis does not answer, it returns
+// what this gate knows.
 func (r *Redis) Usage(ctx context.Context, now time.Time) ([]Usage, error) {
 	if !r.up.Load() {
 		return r.local.Usage(ctx, now)
@@ -30,7 +30,7 @@ func (r *Redis) Usage(ctx context.Context, now time.Time) ([]Usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
 	defer cancel()
 	r.touchAll()
-	r.sync(ctx) // what it does not take now, it takes later
+	r.sync(ctx) // what Redis does not take now, it takes later
 	var all []Usage
 	start, _ := bounds(keystore.Month, now)
 	for n := range monthsKept + 1 {
@@ -57,7 +57,7 @@ func (r *Redis) usageOfMonth(ctx context.Context, start time.Time) ([]Usage, err
 		kind, id, _ := strings.Cut(name, ":")
 		all[i] = Usage{Kind: kind, ID: id, Period: keystore.Month.String(), Start: start.Format(time.DateOnly)}
 		for count := range counts {
-			counters = append(counters, keyPrefix+name+":"+usageNames[keystore.Month][count]+":"+strconv.FormatInt(end, 10)) // as account.appendKey makes it
+			counters = append(counters, keyPrefix+name+":"+usageNames[keystore.Month][count]+":"+strconv.FormatInt(end, 10)) // must match account.appendKey
 		}
 	}
 	n := 0

@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// The times of [FollowReplicas].
+// The times that [FollowReplicas] uses.
 const (
 	lookUpEvery = 10 * time.Second
-	// stable is for how long there must be fewer gates before the others take over their shares: at a rollout, their number
-	// goes up and down, and a share that is too large would exceed a limit.
+	// stable is how long there must be fewer gates before the others take over their shares. During a rollout the number
+	// goes up and down, and with shares that are too large the gates together would exceed a limit.
 	stable = 30 * time.Second
 )
 
-// FollowReplicas keeps this gate's share of all limits by the addresses of a name, one for each gate, as a headless Service
-// of Kubernetes has them, until ctx is done. own are the addresses of this gate. Without an answer, the last one holds.
-// changed is told of each new share.
+// FollowReplicas sets this gate's share of all limits by the addresses that name resolves to, one for each gate, as for a
+// headless Service of Kubernetes. It runs until ctx is done. own are the addresses of this gate. While the name does not
+// resolve, the last share stays. changed is called with each new share, and with each new error.
 func FollowReplicas(ctx context.Context, name string, own []netip.Addr, set func(Share), changed func(Share, error)) {
-	resolver := &net.Resolver{PreferGo: true} // that of the C library may keep answers
+	resolver := &net.Resolver{PreferGo: true} // the C library's resolver may cache
 	r := replicas{own: own}
 	tick := time.NewTicker(lookUpEvery)
 	defer tick.Stop()
@@ -55,11 +55,11 @@ func FollowReplicas(ctx context.Context, name string, own []netip.Addr, set func
 type replicas struct {
 	own   []netip.Addr
 	share Share
-	all   []netip.Addr // of the share
-	since time.Time    // since when there are fewer
+	all   []netip.Addr // the addresses that share was computed from
+	since time.Time    // since when there are fewer gates
 }
 
-// heard says which share this gate has now that these addresses are there, and whether that is another one.
+// heard returns this gate's share if these are the addresses of all gates, and whether the share has changed.
 func (r *replicas) heard(all []netip.Addr, now time.Time) (s Share, changed bool) {
 	for i := range all {
 		all[i] = all[i].Unmap().WithZone("")
@@ -68,7 +68,7 @@ func (r *replicas) heard(all []netip.Addr, now time.Time) (s Share, changed bool
 	all = slices.Compact(all)
 	mine := slices.IndexFunc(all, func(a netip.Addr) bool { return slices.Contains(r.own, a) })
 	s = Share{Index: mine, Count: len(all)}
-	if mine < 0 { // it is not ready yet, or does not know its address: it counts as one more
+	if mine < 0 { // it is not ready yet, or does not know its address, so it counts as one more
 		s = Share{Index: len(all), Count: len(all) + 1}
 	}
 	switch {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestReplicas has gates come and go: a share becomes smaller at once, and larger after the number has been stable.
+// TestReplicas has gates come and go. A share shrinks at once, and grows after the number of gates has been stable.
 func TestReplicas(t *testing.T) {
 	a, b, c := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3")
 	r := replicas{own: []netip.Addr{netip.MustParseAddr("127.0.0.1"), b}}
@@ -26,7 +26,7 @@ func TestReplicas(t *testing.T) {
 		{20 * time.Second, []netip.Addr{b, c}, Share{0, 2}}, // it is back
 		{20 * time.Second, []netip.Addr{b}, Share{0, 2}},
 		{30 * time.Second, []netip.Addr{b}, Share{0, 1}},
-		{0, []netip.Addr{a, c}, Share{2, 3}}, // this gate is not ready, and the others count on having it all
+		{0, []netip.Addr{a, c}, Share{2, 3}}, // this gate is not ready, and the others count on having everything
 		{0, []netip.Addr{netip.MustParseAddr("::ffff:10.0.0.2"), a, c}, Share{1, 3}},
 	} {
 		now = now.Add(step.after)

@@ -12,8 +12,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// TestClientsAreForgotten: a client address whose rate is full again and that has nothing open is forgotten, and not only
-// when the month ends.
+// TestClientsAreForgotten: a client address whose rate is full again and that has nothing open is forgotten, without
+// waiting for the month to end.
 func TestClientsAreForgotten(t *testing.T) {
 	var l limit.Local
 	holders := []limit.Holder{{Kind: limit.Client, ID: "x", Client: netip.MustParseAddr("192.0.2.1"), Limits: parse(t, "requests: 2/1m, concurrent: 1")}}
@@ -34,8 +34,8 @@ func TestClientsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestRedisThatRefuses has a Redis that takes connections and does none of what it is asked: it is told once that limits
-// hold by the fallback.
+// TestRedisThatRefuses has a Redis that accepts connections and refuses every command. Changed is called once, to say
+// that the fallback applies.
 func TestRedisThatRefuses(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -47,7 +47,7 @@ func TestRedisThatRefuses(t *testing.T) {
 	testkit.Eventually(t, "word that it does", func() bool { return g.changes.Load() == 2 })
 }
 
-// command sends a Redis a command.
+// command sends a command to a Redis.
 func command(t *testing.T, r *testkit.Redis, line string) {
 	t.Helper()
 	c, err := net.Dial("unix", r.Socket)

@@ -4,7 +4,7 @@ import "time"
 
 // Share is the part of all limits that one of several gates has. The zero value is the whole.
 type Share struct {
-	// Index is the place of this gate among Count, from 0.
+	// Index is the number of this gate among Count gates, from 0.
 	Index, Count int
 }
 
@@ -20,11 +20,11 @@ func (s Share) of(n int64) int64 {
 	return share
 }
 
-// rule says which part of all limits counts here.
+// rule says which part of all limits applies at this gate.
 type rule struct {
 	rates  Share // of rates and of requests at once
 	quotas Share
-	rest   Share // of what was left of quotas when it was last heard what other gates had used
-	// others is how long what other gates had open, as last heard, counts as well.
+	rest   Share // of what was left of quotas when Redis last reported what other gates had used
+	// others is how long the last report of what other gates had open counts.
 	others time.Duration
 }

@@ -19,9 +19,9 @@ type Standing struct {
 	Limit string
 	// N is the limit, Left what is left of it.
 	N, Left int64
-	// Window is the time for which N is; zero for a number of requests at once.
+	// Window is the time that N is for; zero for a number of requests at once.
 	Window time.Duration
-	// Reset is the time until there is more: for a rate until the next request, for a quota until its period ends.
+	// Reset is the time until more is available: for a rate the next request, for a quota the next period.
 	Reset time.Duration
 }
 
@@ -30,7 +30,7 @@ func (l *Local) Standings(holders []Holder, now time.Time) []Standing {
 	return l.standings(holders, now, false)
 }
 
-// Low returns the same of the limits of which less than a quarter is left, or nothing.
+// Low is like Standings, but returns only the limits of which less than a quarter is left.
 func (l *Local) Low(holders []Holder, now time.Time) []Standing {
 	return l.standings(holders, now, true)
 }
@@ -66,7 +66,7 @@ func (a *account) standings(all []Standing, r *rule, now time.Time, lowOnly bool
 			continue
 		}
 		reset := time.Duration(0)
-		if full := int64(a.buckets[i]) - ns; full > 0 { // the next one comes back when a multiple of every is left
+		if full := int64(a.buckets[i]) - ns; full > 0 { // one more is available once full is down to a multiple of every
 			reset = time.Duration(full - (n-left-1)*pace.every)
 		}
 		all = append(all, Standing{Holder: a.kind, Reason: Rate, Limit: of.String(), N: n, Left: left, Window: of.Per, Reset: reset, Observed: l.Observe})
@@ -85,5 +85,5 @@ func (a *account) standings(all []Standing, r *rule, now time.Time, lowOnly bool
 	return all
 }
 
-// isLow reports whether less than a quarter is left of n.
+// isLow reports whether less than a quarter of n is left.
 func isLow(left, n int64) bool { return left <= 0 || left*4 < n }

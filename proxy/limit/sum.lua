@@ -1,9 +1,9 @@
--- Returns for each counter in KEYS what all gates together have.
+-- Returns what all gates together have, for each counter in KEYS.
 local sums = {}
 for i, key in ipairs(KEYS) do
   sums[i] = 0
   for _, value in ipairs(redis.call('HVALS', key)) do
-    sums[i] = sums[i] + tonumber(string.match(value, '^%d+') or 0) -- what is no number, no gate has written
+    sums[i] = sums[i] + tonumber(string.match(value, '^%d+') or 0) -- anything but a number was not written by a gate
   end
 end
 return sums

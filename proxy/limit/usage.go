@@ -10,7 +10,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// monthsKept is for how many months that have ended usage is kept.
+// monthsKept is the number of past months for which usage is kept.
 const monthsKept = 13
 
 // Usage is what a key or a chatflow used in a calendar period.
@@ -38,7 +38,8 @@ func (a *account) usage(kind keystore.Period, p period, others [counts]int64) Us
 	return u
 }
 
-// Usage returns what all keys and chatflows used in the present periods and in months before, sorted.
+// Usage returns what all keys and chatflows used in the current periods and in past months, sorted. The error is always
+// nil.
 func (l *Local) Usage(_ context.Context, now time.Time) ([]Usage, error) {
 	var all []Usage
 	add := func(a *account) {
@@ -71,12 +72,13 @@ func sortUsage(all []Usage) {
 	})
 }
 
-// count returns the number of u that counts this.
+// count returns the field of u that holds this count.
 func (u *Usage) count(count int) *int64 {
 	return [counts]*int64{keystore.Requests: &u.Requests, keystore.StreamSeconds: &u.StreamMillis, keystore.Bytes: &u.Bytes, refused: &u.Refused}[count]
 }
 
-// Restore adds usage that was saved before the start. It must be called before any request.
+// Restore adds usage that was saved before a restart. It must be called before any request. The error names the entry
+// that is invalid or that repeats another one.
 func (l *Local) Restore(all []Usage) error {
 	type period struct{ kind, id, period, start string }
 	entries := make(map[period]int, len(all))

@@ -28,7 +28,7 @@ func usage(t *testing.T, l *limit.Local, now time.Time) []limit.Usage {
 	return all
 }
 
-// TestUsage has requests in two months: both are there, days and weeks only as long as they last.
+// TestUsage sends requests in two months. Both months are reported, but days and weeks only while they last.
 func TestUsage(t *testing.T) {
 	var l limit.Local
 	two := parse(t, "requests: 2/month")
@@ -64,7 +64,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestUsageFile restarts a gate: quotas and usage go on where they were.
+// TestUsageFile restarts a gate. Quotas and usage continue where they were.
 func TestUsageFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "usage.json")
 	limits := parse(t, "requests: [2/day, 3/week]")
@@ -112,7 +112,7 @@ func TestUsageFile(t *testing.T) {
 	end(l, f, tomorrow)
 }
 
-// TestUsageFileIsAPipe has a named pipe that nobody writes to in place of a usage file: it is a fault, and is not waited for.
+// TestUsageFileIsAPipe uses as usage file a named pipe that nobody writes to: an error, and not a hang.
 func TestUsageFileIsAPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "usage.json")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
@@ -123,8 +123,8 @@ func TestUsageFileIsAPipe(t *testing.T) {
 	}
 }
 
-// TestUsageFileAndLinks has a link in place of the temporary file that used to be written, and one in place of the usage file:
-// nothing is written through the first, and the second stays one.
+// TestUsageFileAndLinks puts one link in place of the temporary file that used to be written, and one in place of the
+// usage file. Nothing is written through the first, and the second stays a link.
 func TestUsageFileAndLinks(t *testing.T) {
 	dir := t.TempDir()
 	path, real, other := filepath.Join(dir, "usage.json"), filepath.Join(dir, "real.json"), filepath.Join(dir, "other")
@@ -155,7 +155,7 @@ func TestUsageFileAndLinks(t *testing.T) {
 	}
 }
 
-// TestUsageFileFaults has files that are not valid: each is an error that says what and what to do, and is left alone.
+// TestUsageFileFaults opens invalid files. Each is left alone, and its error says what is wrong and what to do.
 func TestUsageFileFaults(t *testing.T) {
 	const entry = `{"kind":"key","id":"a","period":"day","start":"2026-11-28","requests":1,"refused":0,"stream_ms":0,"bytes":0}`
 	for content, want := range map[string]string{
