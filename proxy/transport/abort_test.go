@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestAbort gives up requests before the response and in the middle of it: the server sees a reset, so no port of this
-// side stays in use.
+// TestAbort gives up requests before the response and in the middle of it. The server sees a reset, so no port stays in
+// use on this side.
 func TestAbort(t *testing.T) {
 	t.Parallel()
 	for name, begin := range map[string]string{

@@ -24,8 +24,8 @@ var errHeaderTooLarge = fmt.Errorf("the response header is larger than %d bytes"
 type conn struct {
 	net.Conn
 	reader     *bufio.Reader // reads conn
-	headerLeft int64         // bytes that may still be read of a response header
-	readErr    error         // what ended reading; kept because a second read may say EOF after a reset
+	headerLeft int64         // how much may still be read of a response header
+	readErr    error         // what ended reading; kept because a second read may return EOF after a reset
 
 	generation int           // of the pool, when the connection was opened
 	keepAlive  string        // the last Keep-Alive header
@@ -47,15 +47,15 @@ func newConn(nc net.Conn, generation int) *conn {
 	return c
 }
 
-// abort closes the connection by a reset, as nothing on it is of use any more. After the usual close this side keeps the port
-// for a minute (TIME_WAIT), so clients who give up one request after the other could use all ports up.
+// abort closes the connection with a reset, since nothing on it is of use any more. After a normal close, this side would
+// keep the port for a minute (TIME_WAIT), and clients that give up one request after the other could use up all ports.
 func (c *conn) abort() {
 	nc := c.Conn
 	if w, ok := nc.(wrapper); ok {
 		nc = w.NetConn()
 	}
 	if tcp, ok := nc.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // or it is closed in the usual way
+		_ = tcp.SetLinger(0) // if it fails, the close below is a normal one
 	}
 	c.Close()
 }
@@ -69,8 +69,8 @@ func (c *conn) hasUnread() bool {
 	if _, ok := c.Conn.(wrapper); !ok {
 		return false
 	}
-	// TLS may hold a record that it has not returned yet. After the deadline, Read returns what there is and leaves the
-	// socket alone. Records that are for TLS itself, as session tickets are, do not count.
+	// TLS may hold a record that it has not returned yet. With a deadline in the past, Read returns what there is and does
+	// not touch the socket. Records for TLS itself, such as session tickets, do not count.
 	_ = c.SetReadDeadline(time.Unix(1, 0)) // if it fails, so does Read
 	_, err := c.Conn.Read(make([]byte, 1))
 	_ = c.SetReadDeadline(time.Time{})
@@ -90,23 +90,23 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	return n, c.readErr
 }
 
-// A connection is closed when it has been idle for some time, because a request that must not be sent twice must not
-// cross the server's closing of the connection. Node announces in the Keep-Alive header (RFC 2068, section 19.7.1.1)
-// after how many seconds it closes. A server that announces nothing may close at any time.
+// A connection is closed after it has been idle for some time: a request that must not be sent twice must not cross paths
+// with the server's closing of the connection. Node says in the Keep-Alive header (RFC 2068, section 19.7.1.1) after how
+// many seconds it closes. A server that does not say may close at any time.
 const (
-	defaultKeep = time.Second      // without an announcement
-	keepMargin  = time.Second      // how long before the announced time
-	maxKeep     = 30 * time.Second // whatever is announced
+	defaultKeep = time.Second      // without a Keep-Alive timeout
+	keepMargin  = time.Second      // how long before the server's timeout
+	maxKeep     = 30 * time.Second // whatever the server says
 )
 
-// setKeep sets how long the connection may be idle from a response header.
+// setKeep takes from a response header how long the connection may be idle.
 func (c *conn) setKeep(h http.Header) {
 	if values := h["Keep-Alive"]; len(values) == 1 && values[0] != c.keepAlive {
 		c.keepAlive, c.keep = values[0], keepFor(values[0])
 	}
 }
 
-// keepFor returns how long a connection may be idle after a Keep-Alive header.
+// keepFor returns how long a connection with this Keep-Alive header may be idle.
 func keepFor(keepAlive string) time.Duration {
 	for parameter := range strings.SplitSeq(keepAlive, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")

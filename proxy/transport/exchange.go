@@ -15,26 +15,26 @@ type exchange struct {
 	req       *http.Request
 	ctx       context.Context
 	conn      *conn
-	stop      func() bool // undoes that the end of ctx closes conn
+	stop      func() bool // cancels the AfterFunc that closes conn when ctx ends
 
-	buffer     *[]byte // what is sent first: the header, and as much of the body as fits
+	buffer     *[]byte // what is written first: the header, and as much of the body as fits
 	length     int64   // of the body; less than 0 if it is unknown
 	read       int64   // bytes read from the body
 	bodyClosed atomic.Bool
 
 	rest    chan struct{} // closed when sendRest has ended; nil if everything was in the buffer
-	sent    bool          // the whole request was written; if rest is not nil, to be read once it is closed
+	sent    bool          // the whole request was written; if rest is not nil, read it only once rest is closed
 	bodyErr error         // why the body could not be read; likewise
 
 	body responseBody
 }
 
-// do sends the request and reads the response header. A connection that turns out to be closed is replaced by another.
+// do sends the request and reads the response header. If an idle connection turns out to be closed, it takes another.
 func (x *exchange) do() (*http.Response, error) {
 	if err := x.fillBuffer(); err != nil {
 		return nil, err
 	}
-	for x.ctx.Err() == nil { // or it could be sent on an idle connection
+	for x.ctx.Err() == nil { // else it could still be sent on an idle connection
 		c, reused, err := x.transport.conn(x.ctx, x.req.URL)
 		if err != nil {
 			return nil, err
@@ -105,14 +105,14 @@ func (x *exchange) readResponse() (*http.Response, error) {
 	}
 }
 
-// finish is called when the whole response was read. It makes the connection idle, or closes it.
+// finish is called when the whole response has been read. It makes the connection idle, or closes it.
 func (x *exchange) finish(reuse bool) {
 	if !x.stop() || !reuse || !x.sentAll() || x.conn.hasUnread() || !x.transport.pool.put(x.conn) {
 		x.conn.Close()
 	}
 }
 
-// abandon closes the connection.
+// abandon resets the connection.
 func (x *exchange) abandon() {
 	x.stop()
 	x.conn.abort()

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// TestRequestIsSentOnce has a server that reads a request on a connection that was used before, and closes it without a
-// response: it may have done what it was asked to.
+// TestRequestIsSentOnce has a server that reads a request on a reused connection and closes it without a response. The
+// server may have carried out the request, so it must not be sent again.
 func TestRequestIsSentOnce(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, body string
@@ -58,8 +58,8 @@ type brokenConn struct{ net.Conn }
 
 func (brokenConn) Write([]byte) (int, error) { return 0, errors.New("broken") }
 
-// TestUnsentRequestIsSentAgain breaks an idle connection in a way that only a write shows. A new connection that breaks
-// is an error.
+// TestUnsentRequestIsSentAgain breaks an idle connection in a way that only a write detects. If a new connection breaks,
+// that is an error.
 func TestUnsentRequestIsSentAgain(t *testing.T) {
 	n := network{scheme: "http"}
 	url, _ := n.serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
@@ -86,8 +86,7 @@ func TestUnsentRequestIsSentAgain(t *testing.T) {
 	}
 }
 
-// TestCancelled ends the context of requests in each of their states: each returns the cause, and no connection is
-// kept.
+// TestCancelled ends the context of requests in each of their states. Each returns the cause, and no connection is kept.
 func TestCancelled(t *testing.T) {
 	cause := errors.New("enough")
 	for _, state := range []string{"before it is sent", "before the header", "in the body", "in the upload"} {
@@ -118,7 +117,7 @@ func TestCancelled(t *testing.T) {
 				body := io.Reader(strings.NewReader("x"))
 				wantRequests := int64(1)
 				switch state {
-				case "before it is sent": // with an idle connection that it could be sent on
+				case "before it is sent": // there is an idle connection that it could be sent on
 					if got, err := send(t, own, "GET", url+"/first", ""); err != nil || got != "hi" {
 						t.Fatalf("first response = %q, %v, want hi", got, err)
 					}
@@ -140,7 +139,7 @@ func TestCancelled(t *testing.T) {
 					t.Errorf("error = %v, want the context's cause", err)
 				}
 				own.CloseIdleConnections()
-				<-ended // or a connection is still open
+				<-ended // blocks for good if a connection is still open
 				if got := requests.Load(); got != wantRequests {
 					t.Errorf("requests = %d, want %d", got, wantRequests)
 				}
@@ -182,7 +181,8 @@ func TestEarlyResponse(t *testing.T) {
 	})
 }
 
-// TestUploadFails half way: the server must not take the body for complete, and the error is the body's.
+// TestUploadFails has a request body that fails half-way. The server must not take it for complete, and the error is the
+// body's.
 func TestUploadFails(t *testing.T) {
 	broken := errors.New("the client is gone")
 	overBoth(t, func(t *testing.T, n network) {
@@ -211,7 +211,8 @@ func TestUploadFails(t *testing.T) {
 	})
 }
 
-// TestHeaderLimit has response headers that are too large, by themselves or with the interim responses before them.
+// TestHeaderLimit sends response headers that are too large, by themselves or together with the interim responses before
+// them.
 func TestHeaderLimit(t *testing.T) {
 	for name, response := range map[string]string{
 		"header":  "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxHeader),
@@ -227,8 +228,8 @@ func TestHeaderLimit(t *testing.T) {
 	}
 }
 
-// TestUpgrade speaks another protocol on the connection, whose first bytes come together with the response, and ends
-// one direction before the other.
+// TestUpgrade speaks another protocol on the connection. Its first bytes come together with the response, and one
+// direction ends before the other.
 func TestUpgrade(t *testing.T) {
 	overBoth(t, func(t *testing.T, n network) {
 		url, _ := n.script(t, func(_ *http.Request, r *bufio.Reader, c net.Conn) {
@@ -262,7 +263,7 @@ func TestUpgrade(t *testing.T) {
 	})
 }
 
-// TestDialAddress dials the port of the scheme if the URL has none.
+// TestDialAddress checks that the port of the scheme is dialed if the URL has none.
 func TestDialAddress(t *testing.T) {
 	for url, want := range map[string]string{
 		"http://flowise":       "flowise:80",

@@ -19,7 +19,7 @@ import (
 
 // cannedConn is a connection to a server that responds to the first write and then closes.
 type cannedConn struct {
-	net.Conn // for what nobody calls
+	net.Conn // its other methods are never called
 	mu       sync.Mutex
 	response *bytes.Reader
 	written  chan struct{} // closed by the first write
@@ -58,13 +58,13 @@ func (*cannedConn) SetDeadline(time.Time) error      { return nil }
 func (*cannedConn) SetReadDeadline(time.Time) error  { return nil }
 func (*cannedConn) SetWriteDeadline(time.Time) error { return nil }
 
-// bothOver returns both transports, which get their connections from dial.
+// bothOver returns both transports, with connections from dial.
 func bothOver(dial func() net.Conn) map[string]http.RoundTripper {
 	d := func(context.Context, string, string) (net.Conn, error) { return dial(), nil }
 	return map[string]http.RoundTripper{"own": &Transport{Dial: d}, "standard": &http.Transport{DialContext: d, DisableCompression: true}}
 }
 
-// FuzzResponse compares what clients see of any bytes that a server may send with net/http's Transport.
+// FuzzResponse compares with net/http's Transport what clients see of any bytes that a server may send.
 func FuzzResponse(f *testing.F) {
 	for _, response := range responses {
 		if len(response) < 1000 {
@@ -88,7 +88,7 @@ func FuzzResponse(f *testing.F) {
 			}
 			o := outcomeOf(t, rt, req)
 			if o.Status == http.StatusSwitchingProtocols {
-				o.Close = false // without a meaning now
+				o.Close = false // has no meaning after an upgrade
 			}
 			got[by] = o
 		}
@@ -98,8 +98,8 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
-// FuzzRequest compares what is sent of any request with net/http's Transport. What is sent is read as that one request,
-// and not as the beginning of another.
+// FuzzRequest compares with net/http's Transport what is sent for any request. It must be read as that one request, and
+// not as the beginning of another.
 func FuzzRequest(f *testing.F) {
 	f.Add("POST", "/api/v1/x", "a=b", "host:80", "X-Name", "value", "abc", false)
 	f.Add("GET", "/a b", "", "h", "X", "a\r\nY: z", "", false)
@@ -136,7 +136,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		own, standard := got["own"], got["standard"]
 		if own == nil {
-			return // not sent, or refused by the server as a whole
+			return // not sent, or the server refused all of it
 		}
 		if own.Method != cmp.Or(method, "GET") || own.Body != body || own.Rest != "" {
 			t.Errorf("request = %+v, want method %q and body %q", own, method, body)

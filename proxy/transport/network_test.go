@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	log.SetOutput(io.Discard) // where net/http's Transport writes about stray responses
+	log.SetOutput(io.Discard) // net/http's Transport logs stray responses
 	os.Exit(m.Run())
 }
 
@@ -31,7 +31,7 @@ type network struct {
 	server, client *tls.Config // nil for http
 }
 
-// overBoth runs a test over http and over https.
+// overBoth runs a test over HTTP and over HTTPS.
 func overBoth(t *testing.T, test func(t *testing.T, n network)) {
 	t.Helper()
 	for _, n := range []network{{scheme: "http"}, overTLS(t)} {
@@ -109,7 +109,7 @@ func (n network) script(t *testing.T, respond func(req *http.Request, r *bufio.R
 	return n.scheme + "://" + l.Addr().String(), connections
 }
 
-// corked is a connection that can keep what is written to it, and send it all at once.
+// corked is a connection that can hold back what is written to it, and then send it all at once.
 type corked struct {
 	net.Conn
 	mu   sync.Mutex
@@ -126,7 +126,7 @@ func (c *corked) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Close sends what was kept.
+// Close sends what was held back, and closes the connection.
 func (c *corked) Close() error {
 	c.uncork()
 	return c.Conn.Close()
@@ -140,7 +140,7 @@ func (c *corked) uncork() {
 	c.kept.Reset()
 }
 
-// SetWriteDeadline does nothing: the end of TLS sets a deadline for what was kept before it, too.
+// SetWriteDeadline does nothing: closing TLS sets a deadline, which would also apply to what is still held back.
 func (*corked) SetWriteDeadline(time.Time) error { return nil }
 
 // atOnce sends everything that write writes to a TLS connection as one segment.

@@ -13,7 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
 
-// nodeServer is an https server that responds with the number of its connections.
+// nodeServer is an HTTPS server that responds with the number of its connections.
 const nodeServer = `
 let connections = 0
 const server = require("https").createServer({cert: process.env.CERT, key: process.env.KEY}, (req, res) => {
@@ -24,8 +24,8 @@ server.on("secureConnection", () => connections++)
 server.listen(0, "127.0.0.1", () => console.log(server.address().port))
 `
 
-// TestNode sends requests to Node, in which Flowise runs: a connection is reused in spite of the session tickets that
-// OpenSSL sends, for as long as Node announces.
+// TestNode sends requests to Node, on which Flowise runs. A connection is reused in spite of the session tickets that
+// OpenSSL sends, for as long as Node's Keep-Alive allows.
 func TestNode(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {

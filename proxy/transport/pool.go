@@ -8,25 +8,26 @@ import (
 // maxIdle is the largest number of idle connections.
 const maxIdle = 512
 
-// sweepInterval is how often expired connections are closed: soon enough to be ahead of the server.
+// sweepInterval is how often expired connections are closed: often enough to be ahead of the server.
 const sweepInterval = keepMargin / 2
 
-// pool holds the idle connections. No lock is held while one is closed: for TLS that writes to it.
+// pool holds the idle connections. It never closes one while it holds the lock, because closing TLS writes to the
+// connection.
 type pool struct {
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	idle       []*conn    // the last one is used next
-	generation int        // closeAll begins a new one; connections of older ones are not kept
-	sweeping   bool       // sweep will be called
+	generation int        // closeAll begins a new one; connections of older ones are not put back
+	sweeping   bool       // a call of sweep is scheduled
 }
 
-// get returns an idle connection that can be used, or nil and the generation of a new one.
+// get returns an idle connection that is usable or, if there is none, nil and the generation for a new one.
 func (p *pool) get(now time.Time) (*conn, int) {
 	for {
 		c, generation := p.pop()
 		if c == nil {
 			return nil, generation
 		}
-		// What arrives on an idle connection is its end, or a response that nobody asked for.
+		// What arrives on an idle connection is either its end or a response that nobody asked for.
 		if now.Before(c.expires) && c.probe.quiet() {
 			return c, generation
 		}
@@ -47,7 +48,7 @@ func (p *pool) pop() (c *conn, generation int) {
 	return c, p.generation
 }
 
-// put makes a connection idle, or reports that it must be closed.
+// put makes a connection idle. If it reports false, the connection must be closed.
 func (p *pool) put(c *conn) (kept bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -63,7 +64,7 @@ func (p *pool) put(c *conn) (kept bool) {
 	return true
 }
 
-// sweep closes the expired connections, and comes back while there are others.
+// sweep closes the expired connections, and runs again later while there are others.
 func (p *pool) sweep() {
 	now := time.Now()
 	p.mu.Lock()
@@ -83,7 +84,7 @@ func (p *pool) sweep() {
 	closeConns(expired)
 }
 
-// closeAll closes the idle connections, and keeps none of those that are in use or being opened now.
+// closeAll closes the idle connections. Those that are in use or being opened now will not be put back.
 func (p *pool) closeAll() {
 	p.mu.Lock()
 	idle := p.idle

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestCloseIdleConnections closes connections in each of their states: none that was opened before serves a request
-// after it.
+// TestCloseIdleConnections closes connections in each of their states. None that was opened before serves a request after
+// it.
 func TestCloseIdleConnections(t *testing.T) {
 	overBoth(t, func(t *testing.T, n network) {
 		url, connections := n.serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +84,7 @@ func TestKeepFor(t *testing.T) {
 	}
 }
 
-// TestIdleConnectionsExpire at the time that the server's Keep-Alive header asks for.
+// TestIdleConnectionsExpire checks that connections expire when the server's Keep-Alive header asks for it.
 func TestIdleConnectionsExpire(t *testing.T) {
 	for keepAlive, want := range map[string]time.Duration{
 		"":            time.Second,
@@ -125,7 +125,7 @@ func TestIdleConnectionsExpire(t *testing.T) {
 	}
 }
 
-// TestExpiredConnectionIsNotUsed looks at a connection that has expired before the sweep has closed it.
+// TestExpiredConnectionIsNotUsed asks for a connection while an expired one has not been swept yet.
 func TestExpiredConnectionIsNotUsed(t *testing.T) {
 	c, server := net.Pipe()
 	defer server.Close()

@@ -4,7 +4,7 @@ package transport
 
 import "net"
 
-// probe cannot see what has arrived on this system: a connection counts as quiet.
+// probe cannot tell what has arrived on this system: every connection counts as quiet.
 type probe struct{}
 
 func (*probe) init(net.Conn) {}

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// probe sees whether something has arrived on a connection, without waiting for it or reading it.
+// probe tells whether something has arrived on a connection, without waiting for it or reading it.
 type probe struct {
 	raw  syscall.RawConn
 	peek func(fd uintptr) bool // made once, because it is called for every request

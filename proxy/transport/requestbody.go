@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// bufferSize is the size in which a request is sent first: the header together with a small body.
+// bufferSize is the size of the first write of a request: the header together with a small body.
 const bufferSize = 8 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, bufferSize); return &b }}
@@ -27,8 +27,8 @@ func bodyLength(req *http.Request) int64 {
 	return req.ContentLength
 }
 
-// fillBuffer puts the header and the beginning of the body into the buffer. No connection is held while it waits for
-// the body. A body of unknown length is left to sendRest, which sends each part as it comes.
+// fillBuffer puts the header and the beginning of the body into the buffer. It runs before there is a connection, so none
+// is held while it waits for the body. A body of unknown length is left to sendRest, which sends each part as it comes.
 func (x *exchange) fillBuffer() error {
 	x.buffer = buffers.Get().(*[]byte)
 	b, err := appendHeader((*x.buffer)[:0], x.req)
@@ -67,7 +67,7 @@ func (x *exchange) readBody(p []byte) (n int, last bool, err error) {
 	return n, true, nil
 }
 
-// sendRest sends the rest of the body, while the response may arrive already.
+// sendRest sends the rest of the body. The response may arrive meanwhile.
 func (x *exchange) sendRest() {
 	bodyErr, writeErr := x.copyRest()
 	x.bodyErr, x.sent = bodyErr, bodyErr == nil && writeErr == nil

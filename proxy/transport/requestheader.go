@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// appendHeader appends the request line and the header of a request to b, as net/http's Transport writes them. It adds
-// no User-Agent. What servers could read differently is an error.
+// appendHeader appends the request line and the header of a request to b, as net/http's Transport writes them, but
+// without adding a User-Agent. Anything that servers could read in different ways is an error.
 func appendHeader(b []byte, req *http.Request) ([]byte, error) {
 	method, target, host := cmp.Or(req.Method, http.MethodGet), req.URL.RequestURI(), cmp.Or(req.Host, req.URL.Host)
 	if !isToken(method) || !consistsOf(target, inTarget) || !consistsOf(host, inTarget) {
@@ -47,7 +47,7 @@ func appendHeader(b []byte, req *http.Request) ([]byte, error) {
 	return append(b, "\r\n"...), nil
 }
 
-// isFraming reports whether a header is written from other fields of the request than Header, in any spelling.
+// isFraming reports whether a header, in any spelling, is written from other fields of the request than Header.
 func isFraming(name string) bool {
 	return slices.ContainsFunc([]string{"Host", "Content-Length", "Transfer-Encoding", "Trailer"}, func(framing string) bool {
 		return len(name) == len(framing) && strings.EqualFold(name, framing)

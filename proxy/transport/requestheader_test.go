@@ -13,7 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestInvalidRequests has requests that neither transport sends, among them those that a server would read as two.
+// TestInvalidRequests has requests that neither transport sends, some because a server would read them as two.
 func TestInvalidRequests(t *testing.T) {
 	var dialed atomic.Int64
 	dial := func(context.Context, string, string) (net.Conn, error) {
@@ -55,8 +55,8 @@ func TestInvalidRequests(t *testing.T) {
 	}
 }
 
-// TestStricterThanStandard has requests that net/http's Transport sends changed, or in a way that servers read
-// differently.
+// TestStricterThanStandard has requests that net/http's Transport changes before it sends them, or sends in a way that
+// servers read differently.
 func TestStricterThanStandard(t *testing.T) {
 	for name, change := range map[string]func(*http.Request){
 		"host":              func(r *http.Request) { r.Host = "a\r\nX: y" },

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// setBody makes the end of a response's body the end of the exchange.
+// setBody sets a response body that ends the exchange when it ends.
 func (x *exchange) setBody(res *http.Response) {
 	switching := res.StatusCode == http.StatusSwitchingProtocols
 	switch {
@@ -25,8 +25,8 @@ func (x *exchange) setBody(res *http.Response) {
 	}
 }
 
-// isUpgrade reports whether a response 101 names the protocol that the connection is upgraded to (RFC 9110, section
-// 7.8).
+// isUpgrade reports whether the header of a 101 response names the protocol that the connection is upgraded to (RFC 9110,
+// section 7.8).
 func isUpgrade(h http.Header) bool {
 	if h.Get("Upgrade") == "" {
 		return false
@@ -41,7 +41,7 @@ func isUpgrade(h http.Header) bool {
 	return false
 }
 
-// responseBody is the body of a response. The exchange ends when it was read to its end, or closed before.
+// responseBody is the body of a response. The exchange ends when the body has been read to its end, or is closed before.
 type responseBody struct {
 	io.ReadCloser
 	exchange *exchange
@@ -49,8 +49,8 @@ type responseBody struct {
 	ended    bool
 }
 
-// Buffered is how many bytes the server has sent that can be read without waiting. In a response without a length they
-// may be other than the body's.
+// Buffered returns how many bytes can be read without waiting for the server. If the response has no length, some of them
+// may not be part of the body.
 func (b *responseBody) Buffered() int {
 	if b.ended {
 		return 0
@@ -78,7 +78,8 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the exchange. If there is more of the body, the connection is closed rather than read to its end.
+// Close ends the exchange. If the body was not read to its end, the connection is closed: reading the rest might take
+// long.
 func (b *responseBody) Close() error {
 	if !b.ended {
 		b.ended = true
@@ -87,7 +88,7 @@ func (b *responseBody) Close() error {
 	return nil
 }
 
-// upgraded is the body of a response 101: the connection, on which both sides now speak another protocol.
+// upgraded is the body of a 101 response: the connection, on which both sides now speak another protocol.
 type upgraded struct {
 	*conn
 	stop func() bool

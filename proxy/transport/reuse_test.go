@@ -15,7 +15,7 @@ import (
 
 const hi = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
-// TestConnectionIsReused sends requests of all forms one after the other: they share a connection.
+// TestConnectionIsReused sends requests of all forms one after the other. They share a connection.
 func TestConnectionIsReused(t *testing.T) {
 	older := overTLS(t)
 	older.scheme, older.client.MaxVersion = "https with TLS 1.2", tls.VersionTLS12
@@ -51,7 +51,7 @@ func TestConnectionIsReused(t *testing.T) {
 	}
 }
 
-// TestConcurrentRequests sends requests side by side: each gets its own response.
+// TestConcurrentRequests sends requests in parallel. Each gets its own response.
 func TestConcurrentRequests(t *testing.T) {
 	overBoth(t, func(t *testing.T, n network) {
 		url, _ := n.serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -103,8 +103,8 @@ func TestConnectionIsNotReused(t *testing.T) {
 	}
 }
 
-// TestResponseBeforeTheBodyEnds gets a whole response while the request body is still being sent. Nobody else may use
-// the connection: the rest of the body would be read as a request.
+// TestResponseBeforeTheBodyEnds gets a whole response while the request body is still being sent. No other request may
+// use the connection, because the rest of the body would be read as a request.
 func TestResponseBeforeTheBodyEnds(t *testing.T) {
 	overBoth(t, func(t *testing.T, n network) {
 		url, connections := n.script(t, func(_ *http.Request, r *bufio.Reader, c net.Conn) {
@@ -128,8 +128,8 @@ func TestResponseBeforeTheBodyEnds(t *testing.T) {
 	})
 }
 
-// TestIdleConnectionIsNotQuiet has servers that do something to an idle connection. The next request must not be sent
-// on it, and its response must not be one that the server sent before.
+// TestIdleConnectionIsNotQuiet has servers that close an idle connection or send something on it. The next request must
+// not be sent on it, and must not get a response that the server sent before.
 func TestIdleConnectionIsNotQuiet(t *testing.T) {
 	forged := "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
 	closeWrite := func(c net.Conn) { _ = c.(interface{ CloseWrite() error }).CloseWrite() }

@@ -116,7 +116,7 @@ var responses = map[string]string{
 	"too large header":       "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxHeader*3/2) + "\r\nContent-Length: 5\r\n\r\nhello",
 }
 
-// TestResponsesLikeStandard compares what clients see of responses with net/http's Transport.
+// TestResponsesLikeStandard compares with net/http's Transport what clients see of responses.
 func TestResponsesLikeStandard(t *testing.T) {
 	overBoth(t, func(t *testing.T, n network) {
 		for name, response := range responses {
@@ -188,7 +188,7 @@ func withBody(method, body string, length int64) func(*http.Request) {
 	}
 }
 
-// slowly makes the body one of which a byte at a time can be read.
+// slowly makes the request body one that can only be read a byte at a time.
 func slowly(r *http.Request) { r.Body = io.NopCloser(&slowReader{r.Body}) }
 
 type slowReader struct{ io.Reader }
@@ -226,7 +226,7 @@ func receivedOf(req *http.Request) received {
 	}
 }
 
-// TestRequestsLikeStandard compares what a server receives with net/http's Transport, and sees that bodies are closed.
+// TestRequestsLikeStandard compares with net/http's Transport what a server receives, and checks that bodies are closed.
 func TestRequestsLikeStandard(t *testing.T) {
 	for name, change := range requests {
 		t.Run(name, func(t *testing.T) {

@@ -5,7 +5,7 @@
 // There are no proxies, no HTTP/2, no redirects, no compression and no cookies; Request.Close, Request.Trailer and
 // Response.TLS are not used.
 //
-// On purpose it differs from net/http's Transport in four ways: it never sends a request twice, it closes an idle
+// It differs from net/http's Transport on purpose in four ways: it never sends a request twice, it closes an idle
 // connection before the server does, it resets the connection of a request that is given up, and it reads at most 1 MiB
 // of response headers, interim responses included.
 package transport
