@@ -17,7 +17,7 @@ type Bearer struct {
 }
 
 // ParseBearer reads the Bearer credential. A credential of another scheme counts as none. More than one Authorization
-// header is a malformed request (RFC 6750, section 3.1): nobody knows which of them the upstream would read.
+// header makes the request malformed (RFC 6750, section 3.1): the upstream might read another one than this gate.
 func ParseBearer(h http.Header) (Bearer, *problem.Error) {
 	values := h["Authorization"]
 	switch len(values) {
@@ -37,7 +37,7 @@ func ParseBearer(h http.Header) (Bearer, *problem.Error) {
 	}
 	v = v[len(scheme):]
 	if v != "" && v[0] != ' ' {
-		return Bearer{}, nil // another scheme that begins the same
+		return Bearer{}, nil // a longer scheme name that begins with bearer
 	}
 	if v = strings.TrimLeft(v, " "); !keystore.IsToken(v) {
 		return Bearer{Present: true}, nil

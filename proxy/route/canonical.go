@@ -6,7 +6,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// maxPath is the longest path accepted, in bytes. The longest of any preset has under 200.
+// maxPath is the longest path accepted, in bytes. No preset has a path of 200 bytes or more.
 const maxPath = 1024
 
 // canonical splits a request target into path and query if the path is in canonical form, and refuses it otherwise.
@@ -35,7 +35,7 @@ func canonical(target string) (path, query string, err *problem.Error) {
 		}
 		switch path[segment:i] {
 		case "":
-			if i != len(path) { // the route table decides about a slash at the end
+			if i != len(path) { // the route table decides about a trailing slash
 				return "", "", problem.New(problem.NotCanonical, "the path has an empty segment")
 			}
 		case ".", "..":

@@ -15,7 +15,7 @@ func TestCanonical(t *testing.T) {
 		"/api/v1/prediction/" + id:      {"/api/v1/prediction/" + id, ""},
 		"/api/v1/leads/":                {"/api/v1/leads/", ""},
 		"/a?b=c":                        {"/a", "b=c"},
-		"/a?b=/../%2e%2e/?c":            {"/a", "b=/../%2e%2e/?c"}, // the query decides nothing about the path
+		"/a?b=/../%2e%2e/?c":            {"/a", "b=/../%2e%2e/?c"}, // the rules for paths do not apply to the query
 		"/a?":                           {"/a", ""},
 		"/...":                          {"/...", ""},
 		"/.well-known/a~b_c":            {"/.well-known/a~b_c", ""},
@@ -40,7 +40,7 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
-// FuzzCanonical: what is accepted has the one form, and comes out as it went in.
+// FuzzCanonical: whatever is accepted has the canonical form, and is returned unchanged.
 func FuzzCanonical(f *testing.F) {
 	for _, s := range []string{"/", "/a/b", "/a//b", "/a/../b", "/%61", "/a?b", "*", "http://x/a", "/a/", "/.", "/a;b", "/a?b#c"} {
 		f.Add(s)

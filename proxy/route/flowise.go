@@ -6,7 +6,7 @@ import (
 )
 
 // segment matches values that Flowise puts into a path of its file storage. Version 2.2.8 joins chatId into the path
-// unchecked (packages/components/src/storageUtils.ts, streamStorageFile), so ../ in it would lead to the files of
+// unchecked (packages/components/src/storageUtils.ts, streamStorageFile), so a chatId with ../ would lead to the files of
 // another chatflow.
 var segment = regexp.MustCompile(`^(?:[A-Za-z0-9_~-]|\.[A-Za-z0-9_~-])[A-Za-z0-9._~-]{0,127}$`)
 
@@ -28,11 +28,11 @@ func Flowise() *Preset {
 		v1     = "/api/v1/"
 		inPath = "{chatflow}"
 	)
-	// Flowise copies the bodies of feedback and leads into a row of its database as they are, so a member "id" would
+	// Flowise copies the bodies of feedback and leads into a row of its database unchanged, so a member "id" would
 	// overwrite the row of another chatflow (services/feedback/index.ts, services/leads/index.ts at 2.2.8).
 	rowID := []string{"id"}
-	// With these a change of feedback would move it to another message, perhaps of another chatflow: Flowise checks that
-	// they agree with each other, not with the row (services/feedback/validation.ts at 2.2.8 and 3.1.4).
+	// With these members, an update of feedback would move it to another message, perhaps of another chatflow. Flowise
+	// checks that they agree with each other, but not with the row (services/feedback/validation.ts at 2.2.8 and 3.1.4).
 	rowAndMessage := []string{"id", "chatflowid", "chatId", "messageId"}
 	routes := []*Route{
 		{Group: "predict", Name: "prediction", Methods: []string{post}, Path: "prediction/" + inPath, Message: true, Abort: flowiseAbort},
@@ -73,13 +73,14 @@ func Flowise() *Preset {
 		Upstream:         "http://127.0.0.1:3000",
 		CredentialHeader: "Authorization",
 		UpstreamKey:      "the key that the chatflow still has in Flowise",
-		// From middlewares/errors/index.ts, and utils/SSEStreamer.ts at 3.1.4, with what services/predictions and services/vectors throw.
+		// From middlewares/errors/index.ts, and at 3.1.4 utils/SSEStreamer.ts, with the errors that services/predictions
+		// and services/vectors throw.
 		KeyErrors: []string{
 			`"message":"Error: predictionsServices.buildChatflow - Unauthorized"`, `"message":"Error: vectorsService.upsertVector - Unauthorized"`,
 			`{"event":"error","data":"Error: predictionsServices.buildChatflow - Unauthorized"`,
 		},
 		OtherForbidden: "the chatflow's allowed domains in Flowise lack the page that sent it",
-		Headers:        []string{"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation"}, // switches: its own user interface and inner calls
+		Headers:        []string{"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation"}, // switches meant for Flowise's own user interface and internal calls
 		Widget:         true,
 		FlowiseKeys:    true,
 	}

@@ -20,16 +20,16 @@ func Langflow() *Preset {
 		Upstream:         "http://127.0.0.1:7860",
 		CredentialHeader: "X-Api-Key",
 		UpstreamKey:      "an API key of Langflow",
-		// A header X-LANGFLOW-GLOBAL-VAR-NAME takes the place of the operator's variable NAME in a run.
+		// A header X-LANGFLOW-GLOBAL-VAR-NAME replaces the operator's variable NAME in a run.
 		HeaderPrefixes: []string{"X-Langflow-"},
 		Routes: []*Route{
-			// Every parameter but stream is refused: x-api-key is a credential, and with user_id some releases look a
-			// name up among that user's flows.
+			// All parameters but stream are refused: x-api-key is a credential, and given user_id, some releases look up
+			// a name among that user's flows.
 			{
 				Group: "run", Name: "run", Methods: post, Path: v1 + "run/{chatflow}", IsID: isLangflowID,
 				Query: []Param{{Name: "stream", Pattern: regexp.MustCompile(`^(true|false)$`)}},
-				// This member may hold everything that usually stands at the top of the body: FastAPI embeds the body
-				// parameter since the route takes a context as well.
+				// This member may hold everything that is usually at the top level of the body: since the route takes a
+				// context as well, FastAPI nests the body parameter.
 				Nested: []string{"input_request"},
 			},
 			{Group: "advanced", Name: "run-advanced", Methods: post, Path: v1 + "run/advanced/{chatflow}", IsID: isLangflowID},
@@ -38,9 +38,9 @@ func Langflow() *Preset {
 	}
 }
 
-// isLangflowID reports whether s is a flow's ID or may be its endpoint name. A UUID in any other form than the usual
-// one is neither, because Langflow would take it for the ID: Python's UUID drops all hyphens and reads the remaining
-// 32 characters as a number, in either case, with a leading 0x and with underscores in it.
+// isLangflowID reports whether s is a flow's ID or can be its endpoint name. A UUID in any but the usual form is neither,
+// because Langflow would take it for the ID: Python's UUID drops all hyphens and reads the remaining 32 characters as a
+// number, in either case, with a leading 0x and with underscores in it.
 func isLangflowID(s string) bool {
 	if isUUID(s) {
 		return true
@@ -48,7 +48,7 @@ func isLangflowID(s string) bool {
 	if s == "" || len(s) > 128 {
 		return false
 	}
-	digits, other := 0, false // characters of such a number; any that are in none
+	digits, other := 0, false // characters that can be in such a number; whether there are others
 	for i := range len(s) {
 		switch c := s[i]; {
 		case '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F' || c == '_' || c == 'x' || c == 'X':

@@ -21,9 +21,9 @@ func N8n() *Preset {
 		Upstream:         "http://127.0.0.1:5678",
 		CredentialHeader: "Authorization",
 		UpstreamKey:      "the credential that the workflow's webhook asks for",
-		Headers:          []string{"X-N8n-Api-Key"}, // the key of n8n's own API, which a workflow would see and store
+		Headers:          []string{"X-N8n-Api-Key"}, // the key of n8n's own API, which a workflow could see and store
 	}
-	// "*", so that preflights are not passed on: n8n's response to one tells whether the path exists.
+	// All methods, so that preflights are not passed on: n8n's response to a preflight reveals whether the path exists.
 	webhook := func(path string, isID func(string) bool) {
 		p.Routes = append(p.Routes, &Route{Group: "webhook", Name: "webhook", Methods: []string{"*"}, Path: path, IsID: isID, AnyQuery: true})
 	}
@@ -36,7 +36,7 @@ func N8n() *Preset {
 	return p
 }
 
-// isN8nID reports whether s can be the path of a webhook, which n8n compares without decoding it.
+// isN8nID reports whether s can be the path of a webhook. n8n compares it without decoding.
 func isN8nID(s string) bool {
 	for i := range len(s) {
 		if !plain(s[i]) {

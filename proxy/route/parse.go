@@ -10,26 +10,25 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// Request is a request as understood from its request line and headers: what is decided about, and what is sent
-// upstream.
+// Request is what a request line and headers mean: what the decision is about, and what is sent upstream.
 type Request struct {
 	// Route is nil if none was found.
 	Route  *Route
 	Method string
-	// Preflight says that it is a CORS preflight, which carries no key and names the method it asks about.
+	// Preflight says that it is a CORS preflight, which carries no key and names the method that it asks about.
 	Preflight bool
 	// Websocket says that it asks to upgrade to the websocket protocol.
 	Websocket bool
 	// Chatflow is the chatflow's ID. It is empty if the request names none, or names it in its body.
 	Chatflow string
-	// Created is the ID of something whose chatflow the request does not say. It is empty if there is no such thing.
+	// Created is the ID of something whose chatflow the request does not name, or empty.
 	Created string
 	// Path and Query are built from the route and its parameters.
 	Path, Query string
 	Bearer      Bearer
 }
 
-// Parse understands the request line and headers of r. If it refuses r, it returns as much as it understood, for the
+// Parse parses the request line and headers of r. If it refuses r, it returns what it had understood so far, for the
 // access log.
 func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 	q := &Request{Method: r.Method}
@@ -43,7 +42,7 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 		return q, outsidePrefix(path)
 	}
 	path = rest
-	asked := r // r.URL was parsed from the same target, and a canonical path is the same decoded
+	asked := r // r.URL was parsed from the same target, and decoding does not change a canonical path
 	if target != r.RequestURI || t.Prefix != "" {
 		asked = &http.Request{Method: r.Method, URL: &url.URL{Path: path}}
 	}
@@ -58,7 +57,7 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 		return q, &problem.Error{Code: problem.NotExposed, Detail: nothingHere, Reason: "no exposed route; path begins " + beginning(path)}
 	}
 	q.Path, q.Created = q.Route.build(variables), variables.get(q.Route.Created)
-	if q.Route.Created != "" && !isUUID(q.Created) { // a database may take other spellings for the same ID
+	if q.Route.Created != "" && !isUUID(q.Created) { // a database may accept other spellings of the same ID
 		return q, problem.New(problem.BadRequest, "the ID in the path must be a lower-case UUID")
 	}
 	if id := variables.get("chatflow"); id != "" { // a segment is never empty
@@ -77,8 +76,8 @@ func (t *Table) Parse(r *http.Request) (*Request, *problem.Error) {
 	return q, q.checkBody(r)
 }
 
-// checkBody refuses a request that announces a body where it may have none, or announces it in a way that two readers
-// could understand differently.
+// checkBody refuses a request that announces a body where none is allowed, or announces it in a way that two servers
+// could read differently.
 func (q *Request) checkBody(r *http.Request) *problem.Error {
 	switch {
 	case !contentLengthAgrees(r):
@@ -91,9 +90,9 @@ func (q *Request) checkBody(r *http.Request) *problem.Error {
 	return nil
 }
 
-// contentLengthAgrees reports whether a body has the length that its headers say, as far as can be told before it
-// arrives. In HTTP/2, net/http takes a Content-Length that is no number for an empty body, the first of several for
-// all, and ignores the one of a request without a body (RFC 9113, section 8.1.1).
+// contentLengthAgrees reports whether the body's length agrees with the Content-Length header, as far as that is known
+// before the body arrives. In HTTP/2, net/http takes a Content-Length that is not a number for an empty body, uses the
+// first of several, and ignores that of a request without a body (RFC 9113, section 8.1.1).
 func contentLengthAgrees(r *http.Request) bool {
 	values, ok := r.Header["Content-Length"]
 	return r.ProtoMajor < 2 || !ok || len(values) == 1 && values[0] == strconv.FormatInt(r.ContentLength, 10)
@@ -104,13 +103,13 @@ func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
-// IsWebsocket reports whether headers ask, or agree, to upgrade to the websocket protocol (RFC 6455, section 4.1).
+// IsWebsocket reports whether headers ask for, or agree to, an upgrade to the websocket protocol (RFC 6455, section 4.1).
 func IsWebsocket(h http.Header) bool {
 	return strings.EqualFold(h.Get("Upgrade"), "websocket") && len(h.Values("Upgrade")) == 1
 }
 
-// beginning returns the first segments of a path that was not found, for the access log. The rest may be a secret, as
-// in Flowise's /api/v1/verify/apikey/KEY, and so may any segment as long as one.
+// beginning returns the first segments of a path that was not found, for the access log. The rest may be a secret, as in
+// Flowise's /api/v1/verify/apikey/KEY, and so may any segment that is long enough for one.
 func beginning(path string) string {
 	segments := strings.SplitN(path, "/", 5)
 	for i := range segments {

@@ -14,7 +14,7 @@ import (
 
 const botID = "3f1c2a9e-1111-4222-8333-444455556666"
 
-// requestTo is a request as net/http hands it over.
+// requestTo returns a request as net/http would pass it on.
 func requestTo(method, target string, h http.Header) *http.Request {
 	u, err := url.ParseRequestURI(target)
 	if err != nil { // net/http would have refused it
@@ -23,8 +23,8 @@ func requestTo(method, target string, h http.Header) *http.Request {
 	return &http.Request{Method: method, RequestURI: target, URL: u, Header: h, ProtoMajor: 1, ProtoMinor: 1}
 }
 
-// FuzzParse: whatever a client sends, what would be forwarded has the form of its route, and a route that needs a
-// chatflow has one. Below a prefix, the same holds for what follows it.
+// FuzzParse: whatever a client sends, what would be forwarded has the form of its route, and has a chatflow if the route
+// needs one. The same holds for what follows a prefix.
 func FuzzParse(f *testing.F) {
 	f.Add("POST", "/api/v1/prediction/"+botID, "Bearer x")
 	f.Add("GET", "/api/v1/get-upload-file?chatflowId="+botID+"&chatId=c&fileName=f", "")
@@ -51,7 +51,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, raw, authorization string) {
 		header := http.Header{"Authorization": {authorization}}
 		q, refusal := table.Parse(requestTo(method, raw, header))
-		if b, _ := below.Parse(requestTo(method, raw, header)); b.Path != "" { // the same path without the prefix, and not this one
+		if b, _ := below.Parse(requestTo(method, raw, header)); b.Path != "" { // then table accepts the path without the prefix, and not this one
 			one := strings.Replace(raw, "/chat/", "/", 1)
 			same, _ := table.Parse(requestTo(method, one, header))
 			if !strings.Contains(raw, "/chat/api/v1/") || b.Path != same.Path || b.Query != same.Query || q.Path != "" {
@@ -77,7 +77,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestFind has paths that several templates match, and paths that none does.
+// TestFind looks up paths that several templates match, and paths that none does.
 func TestFind(t *testing.T) {
 	table, err := NewTable([]*Route{
 		{Group: "g", Name: "any", Methods: []string{"*"}, Path: "/a/{chatflow}"},
@@ -125,7 +125,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestLookupsAllocateLittle holds how much garbage it makes to understand a request.
+// TestLookupsAllocateLittle bounds the garbage that parsing a request makes.
 func TestLookupsAllocateLittle(t *testing.T) {
 	table, err := NewTable(Flowise().Routes)
 	if err != nil {
@@ -140,7 +140,7 @@ func TestLookupsAllocateLittle(t *testing.T) {
 	}
 }
 
-// TestContentLengthInHTTP2 has what a header says of a body's length, and what net/http made of it.
+// TestContentLengthInHTTP2 compares Content-Length headers with what net/http makes of them.
 func TestContentLengthInHTTP2(t *testing.T) {
 	table, err := NewTable(Flowise().Routes)
 	if err != nil {

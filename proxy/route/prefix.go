@@ -7,10 +7,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// maxPrefix is the longest prefix accepted, in bytes. It leaves most of [maxPath] to what follows.
+// maxPrefix is the longest prefix accepted, in bytes. It leaves most of [maxPath] to what follows it.
 const maxPrefix = 256
 
-// ValidatePrefix returns what is wrong with a prefix that clients put before every path, or nil. An empty one is none.
+// ValidatePrefix returns what is wrong with a prefix that clients put before every path, or nil. The empty prefix is
+// valid.
 func ValidatePrefix(prefix string) error {
 	if prefix == "" {
 		return nil
@@ -21,17 +22,17 @@ func ValidatePrefix(prefix string) error {
 	return nil
 }
 
-// CutPrefix returns what follows a prefix in a path, which begins with a slash, and whether the path has the prefix. It has
-// only one spelling: the bytes of the prefix, once.
+// CutPrefix returns what follows a prefix in a path, beginning with a slash, and whether the path has the prefix. The
+// prefix must be there once, byte by byte.
 func CutPrefix(path, prefix string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(path, prefix)
 	return rest, ok && strings.HasPrefix(rest, "/")
 }
 
-// outsidePrefix is the refusal of a path that lacks the prefix.
+// outsidePrefix returns the refusal of a path that lacks the prefix.
 func outsidePrefix(path string) *problem.Error {
 	return &problem.Error{Code: problem.NotExposed, Detail: nothingHere, Reason: "the path is not below --path-prefix; it begins " + beginning(path)}
 }
 
-// nothingHere is what clients are told of a path that leads nowhere, whatever the reason.
+// nothingHere is what clients are told when a path leads nowhere, whatever the reason.
 const nothingHere = "there is nothing here, or it is not exposed"

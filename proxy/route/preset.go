@@ -7,35 +7,36 @@ import (
 	"strings"
 )
 
-// Preset is what is known of one flow runner. It is data: nothing else asks which runner the upstream is.
+// Preset is what is known of one kind of upstream. It is data: nothing else asks which kind the upstream is.
 type Preset struct {
-	// Name is what the preset is chosen by.
+	// Name is the name by which the preset is chosen.
 	Name string
-	// Runner is the runner's name as people write it.
+	// Runner is the product's name as people write it.
 	Runner string
 	// Routes are the routes that clients of chatflows need. Everything else stays closed.
 	Routes []*Route
 	// Expose are the groups that are exposed unless a setting says otherwise.
 	Expose []string
-	// Upstream is where the runner listens unless a setting says otherwise: this machine, the usual port.
+	// Upstream is where the upstream listens unless a setting says otherwise: its usual port on this machine.
 	Upstream string
 	// IDs describes the form of a chatflow ID in words.
 	IDs string
-	// CredentialHeader is the header in which the runner takes a credential, in the canonical form of package
-	// textproto: Authorization, or one that holds a token alone. Clients cannot set it.
+	// CredentialHeader is the header in which the upstream expects a credential, in the canonical form of package
+	// textproto: Authorization, or one whose value is the token alone. Clients cannot set it.
 	CredentialHeader string
-	// UpstreamKey is what the runner itself may want from clients of a chatflow, in words.
+	// UpstreamKey is what the upstream itself may want from clients of a chatflow, in words.
 	UpstreamKey string
-	// KeyErrors are texts in the beginning of a response by which the runner says that it wants that key, where its status
-	// does not say so. No client can have them sent back: they hold quotation marks that JSON would escape.
+	// KeyErrors are texts at the beginning of a response that mean that the upstream wants that key, where the status
+	// does not say so. No client can make the upstream send one back, because they contain quotation marks, which JSON
+	// would escape.
 	KeyErrors []string
-	// OtherForbidden is what else the runner may mean by 403, in words.
+	// OtherForbidden is what else the upstream may mean by 403, in words.
 	OtherForbidden string
-	// Headers and HeaderPrefixes are header names, and beginnings of such names, that clients may not set because the
-	// runner acts on them. They are in canonical form.
+	// Headers and HeaderPrefixes are names of headers, and prefixes of such names, that clients may not set because the
+	// upstream acts on them. They are in canonical form.
 	Headers        []string
 	HeaderPrefixes []string
-	// Widget says that web pages call the runner by Flowise's chat widget, which shows errors to visitors.
+	// Widget says that web pages use Flowise's chat widget with this upstream, which shows errors to visitors.
 	Widget bool
 	// FlowiseKeys says that a key file may name Flowise's own file of keys.
 	FlowiseKeys bool
@@ -61,13 +62,13 @@ func (p *Preset) HasDiscovery() bool {
 	return slices.ContainsFunc(p.Routes, func(r *Route) bool { return r.Discovery })
 }
 
-// DropsHeader reports whether clients may not set a header before this runner. name is in canonical form.
+// DropsHeader reports whether clients may not send this header to the upstream. name is in canonical form.
 func (p *Preset) DropsHeader(name string) bool {
 	return name == p.CredentialHeader || slices.Contains(p.Headers, name) ||
 		slices.ContainsFunc(p.HeaderPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// Credential is what stands in the credential header for a token.
+// Credential returns the value of the credential header for a token.
 func (p *Preset) Credential(token string) string {
 	if p.CredentialHeader == "Authorization" {
 		return "Bearer " + token
@@ -75,7 +76,7 @@ func (p *Preset) Credential(token string) string {
 	return token
 }
 
-// ValidateExpose returns which of the groups no route belongs to, or nil.
+// ValidateExpose returns an error for each group that no route belongs to, or nil.
 func ValidateExpose(groups []string, routes []*Route) error {
 	if len(groups) == 0 {
 		return errors.New("no route group is named, so nothing would be exposed")

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestPresets checks that the presets are whole: a gate can be made of each, and of nothing else.
+// TestPresets checks that the presets are complete: a gate can be made of each, and there is none without a name.
 func TestPresets(t *testing.T) {
 	for _, p := range Presets() {
 		if got, err := PresetNamed(p.Name); err != nil || got.Runner != p.Runner {

@@ -9,21 +9,21 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// parseQuery builds the query to send upstream from the parameters that the route passes on.
+// parseQuery builds the query that is sent upstream from the parameters that the route passes on.
 func (q *Request) parseQuery(raw string) *problem.Error {
 	switch {
 	case q.Route.AnyQuery:
 		return q.passQuery(raw)
 	case q.Route.Query == nil:
-		return nil // the upstream reads none on this route
+		return nil // on this route, the upstream reads no query
 	}
 	values := map[string]string{}
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {
 			continue
 		}
-		// Names are compared as they were sent: if a name is encoded, or occurs twice, the upstream may read
-		// another value than this gate.
+		// Names are compared as they were sent. If a name is encoded, or occurs twice, the upstream may read another
+		// value than this gate does.
 		name, value, _ := strings.Cut(pair, "=")
 		i := slices.IndexFunc(q.Route.Query, func(p Param) bool { return p.Name == name })
 		if i < 0 {
@@ -60,7 +60,7 @@ func (q *Request) parseQuery(raw string) *problem.Error {
 	return nil
 }
 
-// passQuery takes every parameter, in order, each encoded anew.
+// passQuery passes on every parameter, in order, each encoded anew.
 func (q *Request) passQuery(raw string) *problem.Error {
 	var pairs []string
 	for pair := range strings.SplitSeq(raw, "&") {

@@ -1,8 +1,8 @@
-// Package route understands requests: what a request line and headers mean before this gate, or that they mean
-// nothing. It holds the grammar of paths, queries and credentials, and what is known of each flow runner as data.
+// Package route parses requests: it says what a request line and headers mean to this gate, or that they mean nothing. It
+// holds the grammar of paths, queries and credentials, and what is known of each kind of upstream, as data.
 //
-// It is pure: it does no I/O and knows no keys. A request is parsed once, and what is sent upstream is built from
-// the parsed parts, so what was authorized and what is forwarded cannot differ.
+// It is pure: it does no I/O and knows no keys. A request is parsed once, and what is sent upstream is built from the
+// parsed parts, so what was authorized and what is forwarded cannot differ.
 package route
 
 import (
@@ -22,8 +22,8 @@ type Route struct {
 	Name string
 	// Methods are the methods accepted; "*" stands for GET, POST, PUT, PATCH and DELETE. HEAD is accepted wherever GET is.
 	Methods []string
-	// Path is a template in which {chatflow}, or another name in braces, stands for one segment. The path that is
-	// sent upstream is built from it.
+	// Path is a template in which {chatflow}, or another name in braces, stands for one segment. The path sent upstream
+	// is built from it.
 	Path string
 	// Alternatives are other templates that official clients use for Path.
 	Alternatives []string
@@ -31,7 +31,8 @@ type Route struct {
 	ID *regexp.Regexp
 	// IsID reports whether a chatflow ID is well-formed. Nil means that it must be a lower-case UUID.
 	IsID func(string) bool
-	// Query are the parameters that are passed on. If any are listed, others are refused; if none are, all are dropped.
+	// Query are the parameters that are passed on. If there are any, all others are refused; if there are none, the whole
+	// query is dropped.
 	Query []Param
 	// AnyQuery passes every parameter on.
 	AnyQuery bool
@@ -40,18 +41,18 @@ type Route struct {
 	Body string
 	// Refuse are members that the JSON body must not have.
 	Refuse []string
-	// Creates is the member of the JSON response that holds the ID of what was created. Later requests name it by that
-	// alone, on routes with Created; Body says which member of the response holds the chatflow ID.
+	// Creates is the member of the JSON response that holds the ID of what was created. Later requests name it by that ID
+	// alone, on routes with Created. Body says which member of the response holds the chatflow ID.
 	Creates string
-	// Created is the variable of Path that holds such an ID, a lower-case UUID. If the gate saw it created, its chatflow
-	// counts as the request's, and a key for that is asked for.
+	// Created is the variable of Path that holds such an ID, a lower-case UUID. If the gate saw it created, the request
+	// counts as one for the chatflow it belongs to, and needs a key for that.
 	Created string
 	// Nested are members of the JSON body in which the upstream looks for the body's other members as well. A body
 	// that has one is refused if the chatflow denies any member.
 	Nested []string
-	// Abort is how the upstream is told to end a request on this route. Nil: it cannot be told.
+	// Abort is how the upstream is told to stop a request on this route. Nil means that it cannot be told.
 	Abort *Abort
-	// Ends says that a request ends another. It must be let through where as many are open as may be at once.
+	// Ends says that a request stops another one. It must be let through even when as many are open as may be at once.
 	Ends bool
 	// Access is what a client must show. The zero value is ChatflowKey.
 	Access Access
@@ -59,11 +60,11 @@ type Route struct {
 	Discovery bool
 	// UpstreamKey is what the upstream itself wants from clients of this route, in words. Empty means the preset's.
 	UpstreamKey string
-	// UpstreamNeeds is what the upstream means by 401 on this route, in words, where no credential would help.
+	// UpstreamNeeds is what a 401 of the upstream means on this route, in words, where no credential would help.
 	UpstreamNeeds string
-	// Message says that a request is a message to the chatflow, of which a browser token may send a number.
+	// Message says that a request is a message to the chatflow. A browser token may be limited to a number of messages.
 	Message bool
-	// Upload says that the body is an upload, which browser tokens may send where they may send uploads.
+	// Upload says that the body is an upload. Browser tokens may send it only if they may send uploads.
 	Upload bool
 	// Websocket allows the request to upgrade to the websocket protocol.
 	Websocket bool
@@ -83,7 +84,7 @@ const (
 // Param is a query parameter that a route passes on.
 type Param struct {
 	Name    string
-	Pattern *regexp.Regexp // of the decoded value, which must match whole
+	Pattern *regexp.Regexp // matches the whole decoded value
 	// Chatflow says that the value is the chatflow ID: required, and accepted only without percent-encoding.
 	Chatflow bool
 }
@@ -131,8 +132,9 @@ func (r *Route) AcceptsID(s string) bool {
 	return isUUID(s)
 }
 
-// isUUID reports whether s is a UUID in lower case: some databases that Flowise runs on ignore case when they look IDs
-// up, and Flowise's own rate limiter does not. A regular expression takes ten times as long.
+// isUUID reports whether s is a UUID in lower case. Upper case is not accepted because some databases that Flowise runs
+// on ignore case when they look up IDs, while Flowise's own rate limiter does not. A regular expression would take ten
+// times as long.
 func isUUID(s string) bool {
 	if len(s) != 36 {
 		return false
@@ -152,7 +154,7 @@ func isUUID(s string) bool {
 	return true
 }
 
-// variable returns the name in a template's segment such as {chatflow}.
+// variable returns the name in a segment of a template, such as {chatflow}.
 func variable(segment string) (name string, ok bool) {
 	name, ok = strings.CutPrefix(segment, "{")
 	if !ok {
