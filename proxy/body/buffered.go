@@ -15,15 +15,15 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/share"
 )
 
-// How many bodies of the largest size may be held at once.
+// How many bodies of the largest size fit into the budget.
 const (
 	maxKeyed     = 64 // of clients with a valid key
 	maxAnonymous = 16 // of others
-	maxAddress   = 2  // of these, of a client address
+	maxAddress   = 2  // of these, of one client address
 )
 
-// Budget is the memory for bodies that are held. Clients without a valid key have memory of their own, which the others do
-// not miss, and each address of theirs has a part of it. All methods may be called concurrently.
+// Budget limits the memory for bodies that are held. Clients without a valid key have memory of their own, so they cannot
+// use up that of clients with one, and each of their addresses has a share of it. All methods may be called concurrently.
 type Budget struct {
 	maxChecked       int64
 	keyed, anonymous *share.Pool // bytes
@@ -35,31 +35,31 @@ func NewBudget(maxChecked int64) *Budget {
 	return &Budget{maxChecked, share.NewPool(maxKeyed*largest, 0), share.NewPool(maxAnonymous*largest, maxAddress*largest)}
 }
 
-// Client is whose body it is.
+// Client is who sent a body.
 type Client struct {
 	Addr   netip.Addr
-	HasKey bool // which is valid
+	HasKey bool // a valid one
 }
 
-// Limits are those of a body that is read as a whole.
+// Limits are the limits for a body that is read as a whole.
 type Limits struct {
-	Size int64         // bytes
-	Time time.Duration // in which all of it must arrive
+	Size int64         // in bytes
+	Time time.Duration // in which the whole body must arrive
 }
 
-// Buffered is a body that was read as a whole before it is sent upstream. Its memory is released when it is closed, which
-// the transport does once it has sent it; the response may take long after that. Read and Close may be called
+// Buffered is a body that was read as a whole before it is sent upstream. Closing it releases its memory. The transport
+// closes it as soon as it has sent it, while the response may take long after that. Read and Close may be called
 // concurrently, as transports do. A nil *Buffered is no body.
 type Buffered struct {
 	pool   *share.Pool // from which its memory was taken
-	client netip.Addr  // who took it
+	client netip.Addr  // whose share was taken
 
-	mu      sync.Mutex // guards what follows
-	content []byte     // nil once it is closed; all of its capacity was taken
+	mu      sync.Mutex // guards the fields below
+	content []byte     // nil once closed; all of its capacity was taken from pool
 	reader  bytes.Reader
 }
 
-// Content returns the body, which must not be changed; nothing once it is closed.
+// Content returns the body, which must not be changed. It returns nil once the body is closed.
 func (b *Buffered) Content() []byte {
 	if b == nil {
 		return nil
@@ -92,8 +92,8 @@ func (b *Buffered) Close() error {
 	return nil
 }
 
-// Buffer reads the body as a whole, or returns why it is refused. Memory is taken from the budget as bytes arrive: a
-// client that only announces a body holds none. What it returns must be closed.
+// Buffer reads the body as a whole, or returns why it is refused. Memory is taken from the budget as bytes arrive, so a
+// client that only announces a body holds none. The caller must close the result.
 func (b *Reader) Buffer(from *Budget, client Client, l Limits) (_ *Buffered, refusal *problem.Error) {
 	if b.request.ContentLength > l.Size {
 		return nil, tooLargeToCheck(l.Size)
@@ -135,7 +135,7 @@ func (b *Reader) Buffer(from *Budget, client Client, l Limits) (_ *Buffered, ref
 	}
 }
 
-// poolUsed is the refusal of a body for which its client has no memory left.
+// poolUsed returns the refusal of a body whose client has no memory left.
 func poolUsed(p *share.Pool) *problem.Error {
 	reason := fmt.Sprintf("bodies that are being checked hold %d bytes, the most they may", p.Limit)
 	if p.Each > 0 {
@@ -144,7 +144,7 @@ func poolUsed(p *share.Pool) *problem.Error {
 	return &problem.Error{Code: problem.Overloaded, RetryAfter: time.Second, Detail: "too many requests are being checked at once; send it again", Reason: reason}
 }
 
-// tooLargeToCheck is the refusal of a body with more bytes than are read to check it.
+// tooLargeToCheck returns the refusal of a body that is larger than what is read to check it.
 func tooLargeToCheck(limit int64) *problem.Error {
 	return problem.New(problem.BodyTooLarge, fmt.Sprintf("the body is larger than the %d bytes that are read to check it", limit))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// buffer reads a body of so many bytes, or -1 if that is not said, of a client without a key.
+// buffer reads a body of this length, or -1 if it is not announced, of a client without a key.
 func buffer(from *body.Budget, content io.Reader, length int64) (*body.Buffered, *problem.Error) {
 	r := httptest.NewRequest(http.MethodPost, "/", content)
 	r.ContentLength = length
@@ -24,16 +24,16 @@ func buffer(from *body.Budget, content io.Reader, length int64) (*body.Buffered,
 	return b.Buffer(from, body.Client{Addr: netip.MustParseAddr("192.0.2.1")}, body.Limits{Size: 60 << 10, Time: time.Minute})
 }
 
-// TestBuffer reads each body more often than there is memory for such bodies. Whatever becomes of it, its memory is given
-// back, and once only.
+// TestBuffer reads each body more often than there is memory for. Whatever becomes of a body, its memory is given back,
+// and only once.
 func TestBuffer(t *testing.T) {
 	t.Parallel()
-	const size = 60 << 10 // of the 64 KiB of which an address may have two
+	const size = 60 << 10 // an address has memory for two bodies of 64 KiB
 	whole, broken := strings.Repeat("x", size), iotest.ErrReader(errors.New("broken off"))
 	for name, tt := range map[string]struct {
 		content func() io.Reader
 		length  int64
-		code    problem.Code // empty: it is read
+		code    problem.Code // empty if it is read
 	}{
 		"whole":                       {func() io.Reader { return strings.NewReader(whole) }, size, ""},
 		"whole, of unknown length":    {func() io.Reader { return strings.NewReader(whole) }, -1, ""},

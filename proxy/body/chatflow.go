@@ -9,9 +9,10 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// Chatflow returns the chatflow that a request is for: the one that its body names, if the route has it there, or the one
-// that is known already. It refuses a body that contradicts that, members that could be mistaken for the chatflow's, because
-// names are looked up with regard to case by JavaScript and without by others, and members that the route refuses.
+// Chatflow returns the ID of the chatflow that a request is for: the one that its body names, if the route has it there,
+// or else known. It refuses a body that names another chatflow than known, that has a member which the route refuses, or
+// that has one whose name could be mistaken for the chatflow's: JavaScript looks up names with regard to case, others
+// without.
 func Chatflow(r *route.Route, known string, b *Buffered) (id string, refusal *problem.Error) {
 	if r.Body == "" {
 		return known, refusedMember(r, b.Content())
@@ -46,7 +47,8 @@ func Chatflow(r *route.Route, known string, b *Buffered) (id string, refusal *pr
 	return id, nil
 }
 
-// refusedMember refuses a JSON object with a member that the route refuses. Without any such member, nothing is looked at.
+// refusedMember refuses a JSON object with a member that the route refuses. If the route refuses none, the body is not
+// looked at.
 func refusedMember(r *route.Route, raw []byte) *problem.Error {
 	if len(r.Refuse) == 0 {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// FuzzChatflow: an accepted body is one JSON object, and a reader that takes the last of several
-// members, as JavaScript's does, finds the same ID.
+// FuzzChatflow: an accepted body is one JSON object, and a reader that takes the last of several members, as JavaScript
+// does, finds the same ID.
 func FuzzChatflow(f *testing.F) {
 	for _, s := range []string{
 		`{"chatflowid":"a"}`, `{"chatflowid":"a","chatflowid":"b"}`, `{"chatflowId":"a"}`, `{"a":{"chatflowid":"b"},"chatflowid":"a"}`,

@@ -16,7 +16,7 @@ import (
 
 type jsonMember struct{ Name, Value string }
 
-// membersByTokens is eachMember as encoding/json reads.
+// membersByTokens is eachMember written with encoding/json.
 func membersByTokens(raw []byte) (members []jsonMember, ok bool) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') || !utf8.Valid(raw) {
@@ -37,7 +37,8 @@ func membersByTokens(raw []byte) (members []jsonMember, ok bool) {
 	return members, errors.Is(err, io.EOF)
 }
 
-// FuzzEachMember: what is accepted is accepted by encoding/json, with the same members, each of which occurs once.
+// FuzzEachMember: whatever is accepted is also accepted by encoding/json, with the same members, each of which occurs
+// once.
 func FuzzEachMember(f *testing.F) {
 	for _, s := range []string{
 		`{}`, ` { } `, `{"a":1}`, `{"a":{"b":[1,"}",{}]},"c":"\"}{\\"}`, `{"a":1,"a":2}`, `{"\u0061\ud800":null}`, `{"a":1}x`, `[{"a":1}]`, `{"a":1,}`, `{a:1}`, `{"a" : -1.5e+3 , "b":true }`,
@@ -71,7 +72,7 @@ func FuzzEachMember(f *testing.F) {
 	})
 }
 
-// TestEachMember has bodies that must be accepted, and bodies that two readers could understand in two ways.
+// TestEachMember has bodies that must be accepted, and bodies that two readers could understand differently.
 func TestEachMember(t *testing.T) {
 	t.Parallel()
 	for want, bodies := range map[bool][]string{

@@ -12,7 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/body"
 )
 
-// strictWriter is a ResponseWriter on which no deadline may be set once the request is over: in HTTP/2 that is a panic.
+// strictWriter is a ResponseWriter on which no deadline may be set once the request is over. In HTTP/2, that would panic.
 type strictWriter struct {
 	http.ResponseWriter
 	t    *testing.T
@@ -26,7 +26,7 @@ func (w *strictWriter) SetReadDeadline(time.Time) error {
 	return nil
 }
 
-// TestBodyReadAfterTheRequest reads on from a body when its request is over, as a transport may that is still sending.
+// TestBodyReadAfterTheRequest goes on reading a body after its request is over, as a transport may that is still sending.
 func TestBodyReadAfterTheRequest(t *testing.T) {
 	t.Parallel()
 	for name, read := range map[string]int{"in the middle": 3, "at the end": 100} {

@@ -13,24 +13,24 @@ import (
 
 // The limits of bodies that are read before they are forwarded.
 const (
-	checkedTime = 60 * time.Second // it is held in memory while it arrives
+	checkedTime = 60 * time.Second // the body is held in memory while it arrives
 
 	maxIDSize = 64 << 10         // the largest body that is read to find a chatflow ID, in bytes
-	idTime    = 10 * time.Second // it is small, and the key may be revoked meanwhile
+	idTime    = 10 * time.Second // the body is small, and the key may be revoked meanwhile
 )
 
-// Rules are what a request's body must be.
+// Rules say what a request's body must be like.
 type Rules struct {
 	Route     *route.Route
 	Policy    keystore.BodyPolicy // of the chatflow and the browser token
-	Websocket bool                // the request asks for one
-	// Conversation says that the request may have to be ended, by the conversation that its body names.
+	Websocket bool                // the request asks for a websocket
+	// Conversation says that the request may have to be aborted, which needs the conversation that its body names.
 	Conversation bool
 }
 
-// Read reads the body where it must be understood before it is forwarded: where it names the chatflow, where the policy
-// denies members, or, if it is short, where it names a conversation. What is checked is what is sent upstream. Where nobody
-// asks, it returns nil.
+// Read reads the body as a whole if something in it must be known before it is forwarded: if it names the chatflow, if
+// the policy denies members or, if it is short, to learn its conversation. What is checked is what is sent upstream.
+// Otherwise Read returns nil.
 func (r Rules) Read(b *Reader, from *Budget, client Client) (*Buffered, *problem.Error) {
 	limits := Limits{from.maxChecked, checkedTime}
 	switch length := b.request.ContentLength; {
@@ -50,7 +50,7 @@ func (r Rules) Read(b *Reader, from *Budget, client Client) (*Buffered, *problem
 	return b.Buffer(from, client, limits)
 }
 
-// Check refuses a body that the policy does not accept. Where Read returned nil, b is still to be read, and its form alone is
+// Check refuses a body that the policy does not accept. If Read returned nil, b has not been read, and only its form is
 // checked.
 func (r Rules) Check(b *Reader, read *Buffered) *problem.Error {
 	if refusal := r.checkForm(b); refusal != nil {
@@ -62,7 +62,7 @@ func (r Rules) Check(b *Reader, read *Buffered) *problem.Error {
 	return nil
 }
 
-// checkForm refuses a body that is not in the form that the policy asks for.
+// checkForm refuses a body that does not have the form that the policy requires.
 func (r Rules) checkForm(b *Reader) *problem.Error {
 	switch {
 	case !r.Policy.JSONOnly:
@@ -75,10 +75,10 @@ func (r Rules) checkForm(b *Reader) *problem.Error {
 	return &problem.Error{Code: problem.UnsupportedMediaType, Detail: "this chatflow takes application/json in UTF-8, not compressed, and nothing else", Reason: "the chatflow's `body:` asks for JSON"}
 }
 
-// checkMembers refuses a body with a member that the policy denies. Names are compared by their letters and digits
-// alone, since some upstreams ignore case.
+// checkMembers refuses a body with a member that the policy denies. Only letters and digits of names are compared,
+// without regard to case, because some upstreams ignore case.
 func (r Rules) checkMembers(raw []byte) *problem.Error {
-	// Names as the operator wrote them, by their bare form; a denied member could be in one that is nested.
+	// The operator's names, by their bare form. Nested ones are added because a denied member could be inside.
 	denied := map[string]string{}
 	for _, name := range slices.Concat(r.Policy.Deny, r.Route.Nested) {
 		denied[bareName(name)] = name
