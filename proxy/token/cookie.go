@@ -8,20 +8,21 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
-// sessionCookie is the cookie that may hold a browser token, where the key says so. A browser takes one of this name only over
-// HTTPS or on loopback, for this host alone and for all of its paths.
+// sessionCookie is the cookie that may hold a browser token, if the key allows that. Because of the prefix, a browser
+// accepts it only over HTTPS or on loopback, and sends it only to this host, for all of its paths.
 const sessionCookie = "__Host-flowlatch"
 
-// NewCookie returns the cookie that holds a token for maxAge, in seconds; with a negative one, it removes that which is there.
+// NewCookie returns the cookie that holds a token for maxAge seconds. A negative maxAge removes the cookie.
 func NewCookie(text string, maxAge int) *http.Cookie {
 	return &http.Cookie{Name: sessionCookie, Value: text, Path: "/", MaxAge: maxAge, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
 }
 
-// cookieToken returns what the cookie of a request holds; nothing if there is none. fault says why it does not count.
+// cookieToken returns the value of a request's session cookie, or "" if there is none. fault says why the cookie does not
+// count.
 //
-// A browser adds cookies to requests that other sites' pages make it send, which need not be what its user wants. So a cookie
-// counts only if the browser says that a page of the gate's own origin sent the request. SameSite=Strict alone does not
-// suffice: the pages of another port or subdomain are of the same site.
+// A browser also adds cookies to requests that pages of other sites make it send, possibly against the will of its user. So
+// a cookie counts only if the browser says that a page of the gate's own origin sent the request. SameSite=Strict alone is
+// not enough, because pages of another port or subdomain belong to the same site.
 func cookieToken(r *http.Request, publicURL *url.URL) (text, fault string) {
 	text, n := sessionOf(r.Header["Cookie"])
 	switch {
@@ -33,8 +34,8 @@ func cookieToken(r *http.Request, publicURL *url.URL) (text, fault string) {
 	return text, NotFromOwnPage(r, publicURL)
 }
 
-// NotFromOwnPage returns why a request does not count as one that a page of the gate's own origin sent, that of publicURL;
-// nothing if it does. Scripts of pages can set none of these headers.
+// NotFromOwnPage returns why a request does not count as sent by a page of the gate's own origin, which is that of
+// publicURL, or "" if it does. Scripts in pages cannot set any of these headers.
 func NotFromOwnPage(r *http.Request, publicURL *url.URL) string {
 	page, site, dest := r.Header["Origin"], r.Header["Sec-Fetch-Site"], r.Header["Sec-Fetch-Dest"]
 	switch {
@@ -52,7 +53,7 @@ func NotFromOwnPage(r *http.Request, publicURL *url.URL) string {
 	return ""
 }
 
-// sessionOf returns the value of the session cookie, and how many there are of its name. There may be several headers:
+// sessionOf returns the value of the session cookie, and how many cookies have its name. There may be several headers:
 // HTTP/2 splits them (RFC 9113, section 8.2.3).
 func sessionOf(headers []string) (value string, n int) {
 	for _, header := range headers {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzSessionOf: how cookies are spread over headers changes nothing, and what is found is there.
+// FuzzSessionOf: it does not matter how cookies are spread over headers, and a value that is found is in the headers.
 func FuzzSessionOf(f *testing.F) {
 	for _, header := range []string{"", "__Host-flowlatch=x", "a=b; __Host-flowlatch=x; c", "__Host-flowlatch=x;__Host-flowlatch=y", " __Host-flowlatch = x ", "=__Host-flowlatch=x", "__Host-flowlatch", ";;"} {
 		f.Add(header)

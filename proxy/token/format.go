@@ -10,21 +10,21 @@ import (
 )
 
 // A token has exactly one form: three parts in base64url without padding or stray bits, a header of three members, and
-// claims that are all known, each once. Package jwt is lenient with JSON, so what it takes is checked here as well.
+// claims that are all known, each once. Package jwt is lenient with JSON, so these rules are checked here as well.
 
-// Is reports whether text has the form of a token from afar: no other credential looks like that.
+// Is reports whether text looks like a token. No other credential looks like that.
 func Is(text string) bool {
 	return len(text) <= MaxLen && strings.HasPrefix(text, `eyJ`) && strings.Count(text, ".") == 2 // eyJ is {"
 }
 
-// strict decodes JSON in which names are compared as they are written, and none is unknown or occurs twice.
+// strict decodes JSON whose names must be known, written exactly so, and occur only once.
 func strict(data []byte, to any) error {
 	return json.Unmarshal(data, to, json.RejectUnknownMembers(true))
 }
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
-// readHeader returns the key ID in the header of a token, if both have the right form.
+// readHeader returns the key ID in the header of a token, if the text and the header have the right form.
 func readHeader(text string) (key string, ok bool) {
 	if !Is(text) || strings.Trim(text, alphabet) != "" {
 		return "", false
@@ -45,9 +45,9 @@ func readHeader(text string) (key string, ok bool) {
 	return h.Kid, h.Alg == jwt.SigningMethodHS256.Alg() && h.Typ == "JWT" && h.Kid != ""
 }
 
-// claims are those of a token. Package jwt validates none of them: Token.valid and the decision do.
+// claims are the claims of a token. Package jwt validates none of them; Token.valid and the decision do.
 type claims struct {
-	jwt.RegisteredClaims `json:"-"` // makes it jwt.Claims
+	jwt.RegisteredClaims `json:"-"` // makes it a jwt.Claims
 
 	Chatflows List   `json:"aud"`
 	Expires   int64  `json:"exp"`
@@ -64,19 +64,20 @@ func (c *claims) UnmarshalJSON(data []byte) error {
 	return strict(data, (*fields)(c))
 }
 
-// latest is the last second that a token may name, far beyond any: so no arithmetic with times overflows.
+// latest is the last second that a token may name. It is far in the future, but keeps arithmetic with times from
+// overflowing.
 const latest = 1 << 35
 
-// complete reports whether all claims are there that every token has, with values that make sense.
+// complete reports whether all claims that every token has are there, with values that make sense.
 func (c *claims) complete() bool {
 	return c.Chatflows.complete() && c.Origins.complete() && c.ID != "" && c.Issued > 0 && c.Expires > c.Issued && c.Expires < latest &&
 		(c.Messages == nil || *c.Messages > 0)
 }
 
-// List are texts in JSON. A single one stands without a list around it.
+// List is a list of strings, which is written in JSON as a plain string if it has only one.
 type List []string
 
-// UnmarshalJSON reads a text or a list of texts.
+// UnmarshalJSON reads a string or a list of strings.
 func (o *List) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
 		*o = make(List, 1)
@@ -85,7 +86,7 @@ func (o *List) UnmarshalJSON(data []byte) error {
 	return strict(data, (*[]string)(o))
 }
 
-// MarshalJSON writes a text or a list of texts.
+// MarshalJSON writes a string or a list of strings.
 func (o List) MarshalJSON() ([]byte, error) {
 	if len(o) == 1 {
 		return json.Marshal(o[0])

@@ -17,7 +17,7 @@ const (
 	goodClaims = `{"aud":"x","exp":1795870000,"iat":1795867200,"sub":"42","origin":"https://www.example.com","jti":"0123456789abcdef","n":50}`
 )
 
-// sign makes a token of any header and claims, with a secret of the gate's.
+// sign makes a token with any header and claims, signed with one of the gate's secrets.
 func sign(header, claims string) string {
 	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
 	return text + "." + signature(text)
@@ -30,7 +30,7 @@ func signature(text string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// TestForm has tokens whose signature is right: a token has one form, whoever signs it.
+// TestForm has tokens with a valid signature: a token must have the one form, whoever signed it.
 func TestForm(t *testing.T) {
 	s := secretsOf(t, secretText(1))
 	claims := func(old, next string) string { return sign(goodHeader, strings.Replace(goodClaims, old, next, 1)) }
@@ -54,7 +54,7 @@ func TestForm(t *testing.T) {
 		"list in a list":       {claims(`"aud":"x"`, `"aud":[["x"]]`), false},
 		"nothing in a list":    {claims(`"aud":"x"`, `"aud":["x",null]`), false},
 		"messages: 0":          {claims(`"n":50`, `"n":0`), false},
-		"messages: null":       {claims(`"n":50`, `"n":null`), true}, // as without
+		"messages: null":       {claims(`"n":50`, `"n":null`), true}, // like none
 		"messages: less":       {claims(`"n":50`, `"n":-1`), false},
 		"messages: text":       {claims(`"n":50`, `"n":"50"`), false},
 		"time as an exponent":  {claims(`1795870000`, `1e999`), false},
@@ -82,7 +82,7 @@ func TestForm(t *testing.T) {
 	}
 }
 
-// FuzzVerify: what is accepted was signed by the gate and says, in one form, what a minted token can say.
+// FuzzVerify: whatever is accepted was signed by the gate, and says in the one form what a minted token can say.
 func FuzzVerify(f *testing.F) {
 	f.Add(goodHeader, goodClaims, "", true)
 	f.Add(goodHeader, goodClaims, signature(base64.RawURLEncoding.EncodeToString([]byte(goodHeader))+"."+base64.RawURLEncoding.EncodeToString([]byte(goodClaims))), false)
@@ -117,7 +117,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// meaning is what JSON says, without the token's ID, which is new each time, and with every list of one as its item.
+// meaning returns the content of JSON, without the token's ID, which is new each time, and with one-item lists replaced
+// by their item.
 func meaning(t *testing.T, data []byte) map[string]any {
 	t.Helper()
 	m := map[string]any{}

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// maxCounted is of how many tokens messages are counted. If there are more, those that sent none for longest begin anew.
+// maxCounted is for how many tokens messages are counted. Beyond it, tokens that sent none for longest start again from
+// zero.
 const maxCounted = 1 << 16
 
-// Messages counts the messages that were sent with tokens which may send only so many. Its methods may be called
-// concurrently.
+// Messages counts the messages of tokens that may send only a limited number. Its methods may be called concurrently.
 type Messages struct {
 	counts recent[string, *messageCount] // by the token's ID
 }
@@ -19,7 +19,7 @@ type messageCount struct {
 	expires time.Time
 }
 
-// NewMessages returns Messages that have counted none.
+// NewMessages returns Messages without any counts.
 func NewMessages() *Messages { return &Messages{recent[string, *messageCount]{most: maxCounted}} }
 
 // Take counts a message, and reports whether the token may send it.

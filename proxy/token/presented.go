@@ -8,25 +8,26 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// Presented is a browser token as a request presents it in place of a key. The zero value is none.
+// Presented is the browser token that a request presents in place of a key. The zero value means none.
 type Presented struct {
-	// Token is nil if there is none, or none that the gate has signed.
+	// Token is nil if there is none, or if the gate did not sign it.
 	Token *Token
-	// Err is why it is not valid, also where Token is nil; nil if it is.
+	// Err is why the token is not valid, or nil. It may be set when Token is nil.
 	Err error
-	// Origin is that of the page, as its browser says; empty if it does not.
+	// Origin is the origin of the page, as the browser says; empty if it does not say.
 	Origin string
-	// SameSite says that the request reads, and that a page of the same site sent it, as its browser says. Browsers name no
-	// Origin then.
+	// SameSite says that, according to the browser, a page of the same site sent the request, which only reads. Browsers
+	// send no Origin then.
 	SameSite bool
 	// Cookie says that the token came in a cookie.
 	Cookie bool
-	// CookieFault is why a cookie of the request does not count, for the operator; empty if there is none.
+	// CookieFault says, for the operator, why a cookie of the request does not count. It is empty if there is no such
+	// cookie.
 	CookieFault string
 }
 
-// FromRequest returns the browser token of a request: in place of its key or, without an Authorization header, in a cookie
-// that a page of the gate's own origin sent, that of publicURL. Without a publicURL no cookie counts.
+// FromRequest returns the browser token of a request: from its Authorization header or, without that header, from a
+// cookie if a page of the gate's own origin sent it, which is that of publicURL. If publicURL is nil, no cookie counts.
 func (s *Secrets) FromRequest(r *http.Request, bearer route.Bearer, publicURL *url.URL, now time.Time) (t Presented) {
 	text := bearer.Token
 	switch {
@@ -36,7 +37,7 @@ func (s *Secrets) FromRequest(r *http.Request, bearer route.Bearer, publicURL *u
 		}
 		t.Cookie = true
 	case !bearer.Present:
-		// Browsers send the password of a site that asks for one (HTTP Basic) with every request.
+		// If a site has asked for a password (HTTP Basic), browsers send it with every request.
 		if _, n := sessionOf(r.Header["Cookie"]); n > 0 {
 			t.CookieFault = "a credential that is no key decides in its place (Authorization)"
 		}
@@ -53,7 +54,7 @@ func (s *Secrets) FromRequest(r *http.Request, bearer route.Bearer, publicURL *u
 	case 1:
 		t.Origin = origins[0]
 	default:
-		t.Origin = "null" // which no token has
+		t.Origin = "null" // no token has this origin
 	}
 	return t
 }

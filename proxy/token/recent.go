@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// recent remembers values by their keys: the last ones that were asked for or added, half of most at least and most at most.
-// Its methods may be called concurrently.
+// recent remembers the values that were added or asked for last, by key: at least most/2 of them, and at most most. Its
+// methods may be called concurrently.
 type recent[K comparable, V any] struct {
 	most int
 
 	mu         sync.RWMutex
-	young, old map[K]V // guarded by mu; when young has half of most, it takes the place of old
+	young, old map[K]V // guarded by mu; when young has most/2 values, it replaces old
 }
 
 func (r *recent[K, V]) get(k K) (v V, ok bool) {
@@ -37,7 +37,7 @@ func (r *recent[K, V]) find(k K) (v V, ok bool) {
 	return v, ok
 }
 
-// of returns the value of k, which is v if there was none.
+// of returns the value of k, and adds v as its value if there was none.
 func (r *recent[K, V]) of(k K, v V) V {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,26 +8,26 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// Options are the settings of secrets in a file. The zero value is useful.
+// Options are the settings for secrets in a file. The zero value is useful.
 type Options struct {
-	// Poll is how often the file is looked at without an event. Zero means [watch.Poll].
+	// Poll is how often the file is checked even without an event. Zero means [watch.Poll].
 	Poll time.Duration
-	// OnReload is told of every explicit reload, and of those of the watch that changed something: the secrets, or a fault
-	// that is new or gone. It may be called concurrently.
+	// OnReload is called for every explicit reload, and for a reload of the watch that changed something: the secrets, or
+	// a fault that is new or gone. It may be called concurrently.
 	OnReload func(Reload)
 }
 
 // Reload is the result of reading the file again.
 type Reload struct {
 	Result watch.Result `json:"result"`
-	// Secrets is how many there are now.
+	// Secrets is how many secrets there are now.
 	Secrets int `json:"secrets"`
 	// Err says what is wrong with the file, if the reload failed.
 	Err error `json:"-"`
 }
 
-// Open reads the secrets in the file at path. [Secrets.Run] reads it again when it changes. Anything that is wrong with it
-// is an error.
+// Open reads the secrets in the file at path. [Secrets.Run] reads it again when it changes. If anything is wrong with the
+// file, Open returns an error.
 func Open(path string, o Options) (*Secrets, error) {
 	s := &Secrets{options: o, file: watch.NewReloader(maxFile, func(contents [][]byte, err error) (*state, error) {
 		if err != nil {
@@ -53,7 +53,7 @@ func (s *Secrets) Run(ctx context.Context) {
 	})
 }
 
-// Reload reads the file now. ok is false where there is none.
+// Reload reads the file now. ok is false if there is no file.
 func (s *Secrets) Reload() (r Reload, ok bool) {
 	if s.file == nil {
 		return r, false
@@ -71,7 +71,7 @@ func (s *Secrets) reload(explicit bool) (Reload, time.Duration) {
 	return r, f.RetryIn
 }
 
-// Fault returns why the file does not apply, so that its last good secrets do; nil if it does.
+// Fault returns why the file does not apply and the last good secrets still do, or nil if it applies.
 func (s *Secrets) Fault() error {
 	if s.file == nil {
 		return nil
@@ -79,7 +79,7 @@ func (s *Secrets) Fault() error {
 	return s.file.Fault()
 }
 
-// IsMounted reports whether the file is a mount point itself, so that a new one never appears there.
+// IsMounted reports whether the file itself is a mount point, so that a replaced file never appears there.
 func (s *Secrets) IsMounted() bool {
 	return s.file != nil && watch.IsMountPoint(s.file.Paths()[0])
 }

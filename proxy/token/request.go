@@ -11,12 +11,12 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// Request is what somebody who holds a key asks of a new token.
+// Request is what the holder of a key asks of a new token.
 type Request struct {
 	Chatflows, Origins []string
-	// User is whom the token is for; empty for nobody in particular.
+	// User is whom the token is for; empty if it is for nobody in particular.
 	User string
-	// TTL is how long it is to be valid. Zero means as long as the key allows.
+	// TTL is how long the token should be valid. Zero means as long as the key allows.
 	TTL time.Duration
 	// Messages is how many messages may be sent with it. Zero means any number.
 	Messages int64
@@ -24,14 +24,14 @@ type Request struct {
 
 // The bounds of a request.
 const (
-	maxListed   = 16  // chatflows, and origins
+	maxListed   = 16  // chatflows, or origins
 	maxUser     = 200 // bytes
 	maxMessages = 1_000_000
 )
 
-// RequestError says what is wrong with a request. It repeats nothing of it.
+// RequestError says what is wrong with a request. It does not repeat the request's values.
 type RequestError struct {
-	// NotAllowed says that the key may not have such a token. Otherwise the request makes no sense.
+	// NotAllowed says that the key may not have such a token. If false, the request makes no sense.
 	NotAllowed bool
 	Faults     []string
 }
@@ -44,7 +44,7 @@ func (e *RequestError) add(notAllowed bool, format string, args ...any) {
 	e.Faults = append(e.Faults, fmt.Sprintf(format, args...))
 }
 
-// Of returns the token that was asked for with a key. The error, a [RequestError], has everything that is wrong.
+// Of returns the token that the holder of k asks for. The error is a [RequestError] with everything that is wrong.
 func (r Request) Of(k *keystore.Key, s *keystore.Snapshot, now time.Time) (Token, error) {
 	if k.Browser == nil {
 		return Token{}, &RequestError{NotAllowed: true, Faults: []string{"no browser tokens can be minted with this API key: it has no `browser:` in the key file"}}

@@ -17,8 +17,8 @@ import (
 
 // Secrets sign and verify tokens. All methods may be called concurrently.
 type Secrets struct {
-	random  *state                  // secrets of this process, where no file has some
-	file    *watch.Reloader[*state] // nil for random ones
+	random  *state                  // this process's secrets if they are not in a file
+	file    *watch.Reloader[*state] // nil if the secrets are random
 	options Options
 }
 
@@ -30,7 +30,7 @@ func (s *Secrets) current() *state {
 	return s.file.Value()
 }
 
-// state are the secrets of a time, and the tokens that were verified by them.
+// state are the secrets of one version of the file, and the tokens that were verified with them.
 type state struct {
 	keys   []jwt.VerificationKey // []byte each; the first signs
 	parser *jwt.Parser
@@ -48,13 +48,14 @@ func newState(secrets [][]byte) *state {
 // The number and size of secrets.
 const (
 	secretLen    = 32 // bytes
-	maxSecrets   = 8  // each costs a signature for every token that is not known
+	maxSecrets   = 8  // each costs a signature for every token that was not seen before
 	maxFile      = 64 << 10
-	minDistinct  = 8 // different bytes of a secret; of 32 random ones there are more
+	minDistinct  = 8 // different bytes in a secret; 32 random bytes have more
 	secretAdvice = "`openssl rand -base64 32` makes a secret"
 )
 
-// Random returns a secret of this process alone: its tokens end with it, and no other gate accepts them.
+// Random returns a secret that only this process has. Its tokens are worthless after the process ends, and at other
+// gates.
 func Random() *Secrets {
 	secret := make([]byte, secretLen)
 	_, _ = rand.Read(secret) // never fails since Go 1.24
@@ -67,8 +68,8 @@ func CheckFile(path string) error {
 	return err
 }
 
-// parseSecrets reads secrets, one a line, in base64. Blank lines and those that begin with # mean nothing. The error has
-// everything that is wrong, and shows no part of a secret.
+// parseSecrets reads secrets in base64, one on each line. Blank lines and lines that begin with # are ignored. The error
+// lists everything that is wrong, and shows no part of a secret.
 func parseSecrets(file string, data []byte) (secrets [][]byte, err error) {
 	var faults []error
 	n := 0

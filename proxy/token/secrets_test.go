@@ -15,13 +15,13 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// TestSecretsFile has files of secrets with everything that can be wrong with one.
+// TestSecretsFile reads files of secrets with everything that can be wrong with one.
 func TestSecretsFile(t *testing.T) {
 	t.Parallel()
 	good, zeros := secretText(1), base64.StdEncoding.EncodeToString(make([]byte, secretLen))
 	for name, tt := range map[string]struct {
 		content string
-		want    string // in the error; empty for none
+		want    string // a part of the error; empty if there is none
 	}{
 		"one":              {good + "\n", ""},
 		"without its end":  {good, ""},
@@ -65,7 +65,7 @@ func many(n int) string {
 	return b.String()
 }
 
-// TestReload changes the file of a running gate.
+// TestReload changes the file of secrets of a running gate.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	path := testkit.WriteFile(t, "secrets", secretText(1)+"\n")
@@ -125,7 +125,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("Reload = %+v, %t, want it to fail and two secrets to stay", r, ok)
 	}
 
-	replace(secretText(2) + "\n") // the old secret goes, and its tokens, also those that were seen
+	replace(secretText(2) + "\n") // the old secret goes, and with it its tokens, even those that were seen
 	testkit.Eventually(t, "the end of the fault", func() bool { return last() == string(watch.Loaded) })
 	verify(old, ErrSignature)
 	verify(next, nil)
@@ -143,7 +143,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestReloadInPlace writes the file in place. It is not believed at once: a secret may be missing still.
+// TestReloadInPlace writes the file in place. It is not applied at once, because a secret may still be missing.
 func TestReloadInPlace(t *testing.T) {
 	t.Parallel()
 	path := testkit.WriteFile(t, "secrets", secretText(1)+"\n")

@@ -1,8 +1,9 @@
-// Package token mints browser tokens, which a web page sends in place of an API key, and reads and verifies those of requests.
+// Package token mints browser tokens, which a web page sends in place of an API key, and reads and verifies those in
+// requests.
 //
-// A token is a JWT (RFC 7519), signed by HMAC-SHA256 with secrets of the gate's own, never with anything that the key file
-// has: whoever reads the key file can mint nothing. It names the key that it was minted with, its parent. Package proxy looks
-// that up with every request, and decides what the token opens.
+// A token is a JWT (RFC 7519), signed by HMAC-SHA256 with the gate's own secrets, never with anything in the key file, so
+// reading the key file does not enable anyone to mint tokens. It names its parent, the key that it was minted with.
+// Package proxy looks up the parent for every request, and decides what the token opens.
 package token
 
 import (
@@ -17,26 +18,26 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Token is what a browser token says. It does not change once it has been verified.
+// Token is the content of a browser token. It does not change once it has been verified.
 type Token struct {
-	// Key is the ID of the key that it was minted with.
+	// Key is the ID of the key that the token was minted with.
 	Key string
-	// Chatflows are those that it is for, Origins those of the pages that may use it.
+	// Chatflows are those that the token is for, Origins those of the pages that may use it.
 	Chatflows, Origins []string
-	// User is whom it was minted for, in the words of whoever minted it; empty for nobody in particular.
+	// User is whom the token was minted for, in the words of whoever minted it; empty if it is for nobody in particular.
 	User string
-	// Messages is how many messages may be sent with it. Zero means any number.
+	// Messages is how many messages may be sent with the token. Zero means any number.
 	Messages int64
-	// ID tells it from all others. Mint makes it.
+	// ID is different for every token. Mint sets it.
 	ID string
-	// Issued and Expires are when it begins and ends, in whole seconds.
+	// Issued and Expires are when the token becomes valid and when it ends, in whole seconds.
 	Issued, Expires time.Time
 
 	userHash string
 }
 
-// UserHash stands for the user of the key in logs and where users are told apart: the first 16 hexadecimal digits of the
-// SHA-256 of the key's ID, a zero byte and the user.
+// UserHash stands for the key's user in logs and wherever users are told apart. It is the first 16 hexadecimal digits of
+// the SHA-256 of the key's ID, a zero byte and the user.
 func (t *Token) UserHash() string { return t.userHash }
 
 func hashUser(key, user string) string {
@@ -44,13 +45,13 @@ func hashUser(key, user string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Life is how long the token is valid in all.
+// Life returns for how long the token is valid, from Issued to Expires.
 func (t *Token) Life() time.Duration { return t.Expires.Sub(t.Issued) }
 
-// MaxLen is the most bytes of a token.
+// MaxLen is the largest size of a token, in bytes.
 const MaxLen = 1024
 
-// Mint returns the text of a token, with a new ID. The error says that it would be too long.
+// Mint returns a token as text, with a new ID. The error says that the text would be too long.
 func (s *Secrets) Mint(t Token) (string, error) {
 	var id [12]byte
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24
@@ -70,7 +71,7 @@ func (s *Secrets) Mint(t Token) (string, error) {
 	return text, err
 }
 
-// Why a token is not valid. The texts are for operators.
+// Why a token is not valid. The messages are for operators.
 var (
 	ErrMalformed = errors.New("malformed browser token")
 	ErrSignature = errors.New("browser token with a wrong signature: it was minted with other secrets than those of this gate")
@@ -78,15 +79,15 @@ var (
 	ErrNotYet    = errors.New("browser token was issued in the future: is a clock wrong?")
 )
 
-// maxSeen is how many tokens are remembered that were verified, by the SHA-256 of their texts: a page sends the same one again
-// and again. If there are more, those that were not sent for longest are verified again.
+// maxSeen is how many verified tokens are remembered, by the SHA-256 of their text, because a page sends the same one
+// again and again. Beyond it, those that were not sent for longest are verified again.
 const maxSeen = 10_000
 
 // maxSkew is how far the clocks of two gates may differ.
 const maxSkew = 30 * time.Second
 
-// Verify returns the token that text is, or one of the errors above; with ErrExpired, the token as well. A token that was
-// verified before costs no more than a key. It may be called concurrently.
+// Verify returns the token in text, or one of the errors above. With ErrExpired and ErrNotYet, it returns the token as
+// well. A token that was verified before costs no more than a key. Verify may be called concurrently.
 func (s *Secrets) Verify(text string, now time.Time) (*Token, error) {
 	state := s.current()
 	digest := sha256.Sum256([]byte(text))
@@ -101,7 +102,7 @@ func (s *Secrets) Verify(text string, now time.Time) (*Token, error) {
 	return t, t.valid(now)
 }
 
-// Forget forgets the tokens that have expired at now.
+// Forget forgets the verified tokens that have expired at now.
 func (s *Secrets) Forget(now time.Time) {
 	s.current().seen.drop(func(t *Token) bool { return !now.Before(t.Expires) })
 }
@@ -117,7 +118,7 @@ func (t *Token) valid(now time.Time) error {
 	return nil
 }
 
-// verify returns the token that text is if one of the secrets has signed it, whatever time it is.
+// verify returns the token in text if one of the secrets has signed it, whatever the time.
 func (s *state) verify(text string) (*Token, error) {
 	key, ok := readHeader(text)
 	if !ok {

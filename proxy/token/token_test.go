@@ -18,7 +18,7 @@ import (
 // issued is when the tokens of the tests were minted.
 var issued = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-// secretText is a secret as a file has it, another one for each n.
+// secretText returns a secret as it is written in a file, a different one for each n.
 func secretText(n byte) string {
 	secret := make([]byte, secretLen)
 	for i := range secret {
@@ -45,12 +45,12 @@ func (s *Secrets) mint(t testing.TB, token Token) string {
 	return text
 }
 
-// aToken is valid for ten minutes.
+// aToken returns a token that is valid for ten minutes.
 func aToken() Token {
 	return Token{Key: "acme-web", Chatflows: []string{"x"}, Origins: []string{"https://www.example.com"}, User: "42", Messages: 50, Issued: issued, Expires: issued.Add(10 * time.Minute)}
 }
 
-// TestMintAndVerify checks that a token says what it was minted with, the second time it is seen as well.
+// TestMintAndVerify checks that a token says what it was minted with, also when it is verified again.
 func TestMintAndVerify(t *testing.T) {
 	s := secretsOf(t, secretText(1))
 	bare := aToken()
@@ -101,7 +101,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// TestSecrets: the first secret signs, all verify, and no other does.
+// TestSecrets: the first secret signs, all verify, and no other secret does.
 func TestSecrets(t *testing.T) {
 	before, during, after, other := secretsOf(t, secretText(1)), secretsOf(t, secretText(2), "# until tomorrow", "", secretText(1)), secretsOf(t, secretText(2)), Random()
 	for _, tt := range []struct {
@@ -123,7 +123,7 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// TestTooLong mints a token with more than fits.
+// TestTooLong mints a token that is too long.
 func TestTooLong(t *testing.T) {
 	token := aToken()
 	for n := range maxListed {
@@ -134,7 +134,7 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
-// TestRequest asks for tokens of a key.
+// TestRequest asks for tokens with a key.
 func TestRequest(t *testing.T) {
 	s, err := keystore.Parse("keys.yaml", []byte(`version: 1
 keys:
@@ -154,7 +154,7 @@ chatflows:
 	for name, tt := range map[string]struct {
 		key        string
 		request    Request
-		want       time.Duration // of its life; 0 for an error
+		want       time.Duration // how long the token is valid; 0 for an error
 		notAllowed bool
 		fault      string
 	}{
@@ -195,7 +195,7 @@ chatflows:
 	}
 }
 
-// TestBounds: what is remembered does not grow without bound, and what is in use stays.
+// TestBounds: what is remembered has a bound, and what is in use stays.
 func TestBounds(t *testing.T) {
 	const most = 100
 	r := recent[int, int]{most: most}
@@ -253,7 +253,7 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// BenchmarkVerify verifies a token that is new, and one that was seen.
+// BenchmarkVerify verifies a new token, and one that was seen before.
 func BenchmarkVerify(b *testing.B) {
 	s := Random()
 	text := s.mint(b, aToken())
