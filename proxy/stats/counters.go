@@ -9,18 +9,18 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// Counts is what became of requests since the start.
+// Counts says what became of requests since the start.
 type Counts struct {
-	// Requests have ended; Failed of them got a status from 500, from the upstream or from the gate.
+	// Requests have ended; Failed of them had a status of 500 or above, from the upstream or from the gate.
 	Requests, Failed uint64
-	// Refused are those that the gate refused or could not serve, by the index of their code.
+	// Refused are requests that the gate refused or could not serve, by the index of their code.
 	Refused [codes]uint64
-	// Responses are those of allowed requests, and Waited is how long all of them together took to begin.
+	// Responses are the responses to allowed requests. Waited is how long all of them together took to begin.
 	Responses uint64
 	Waited    time.Duration
-	// Streams are open now.
+	// Streams are those that are open now.
 	Streams int64
-	// LastRequest and LastRefused are when the last such request began; zero for none.
+	// LastRequest and LastRefused are when the last such request began; zero if there was none.
 	LastRequest, LastRefused time.Time
 }
 
@@ -37,11 +37,11 @@ func (c Counts) RefusedByCode() (byCode map[problem.Code]uint64) {
 	return byCode
 }
 
-// codes is how many codes a response can have.
+// codes is the number of codes that a response can have.
 const codes = 20
 
-// counters count what becomes of the requests for one chatflow, for people who look at the gate: the metrics cannot be
-// asked for one chatflow without reading all. They are added to without a lock.
+// counters count what becomes of the requests for one chatflow, for the pages that operators look at: the metrics of one
+// chatflow cannot be read without reading all. Requests add to them without a lock.
 type counters struct {
 	requests, failed  atomic.Uint64
 	refused           [codes]atomic.Uint64
@@ -73,7 +73,7 @@ func (c *counters) count(r *Request) {
 	}
 }
 
-// storeMax stores a time unless a later one is there: the request that ends last need not have begun last.
+// storeMax stores a time unless a later one is there. The request that ends last need not have begun last.
 func storeMax(v *atomic.Int64, at int64) {
 	for old := v.Load(); old < at && !v.CompareAndSwap(old, at); old = v.Load() {
 	}
@@ -98,7 +98,7 @@ func unix(v *atomic.Int64) time.Time {
 	return time.Time{}
 }
 
-// chatflowCounters has counters for each chatflow of the key file that got requests. Its methods may be called
+// chatflowCounters has counters for each chatflow of the key file that has had requests. Its methods may be called
 // concurrently.
 type chatflowCounters struct {
 	all      counters // every request
@@ -106,7 +106,7 @@ type chatflowCounters struct {
 	byID     sync.Map // chatflow ID → *counters
 }
 
-// of returns the counters of a chatflow, which may be nil.
+// of returns the counters of a chatflow, or those of unlisted if chatflow is nil.
 func (c *chatflowCounters) of(chatflow *keystore.Chatflow) *counters {
 	if chatflow == nil {
 		return &c.unlisted
@@ -141,7 +141,7 @@ func (s *Stats) ChatflowCounts(id string) Counts {
 	return Counts{}
 }
 
-// EachChatflow calls do with the counts of every chatflow that got requests, in any order, until it returns false.
+// EachChatflow calls do with the counts of every chatflow that has had requests, in any order, until do returns false.
 func (s *Stats) EachChatflow(do func(id string, counts Counts) bool) {
 	s.chatflows.byID.Range(func(id, found any) bool { return do(id.(string), found.(*counters).read()) })
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestCodesAreCounted has a counter for each code of a response.
+// TestCodesAreCounted checks that there is a counter for each code of a response.
 func TestCodesAreCounted(t *testing.T) {
 	t.Parallel()
 	if n := len(problem.Codes()); n != codes {

@@ -8,21 +8,21 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// KeyUse is what became of the requests with one key since the start.
+// KeyUse says what became of the requests with one key since the start.
 type KeyUse struct {
-	// Counts are of all requests that presented one of its secrets. Streams are those that the key opened.
+	// Counts are of all requests that presented one of its secrets. But Streams are only those that the key opened.
 	Counts
-	// LastUsed is when the key last opened what a request asked for, or when such a request ended; zero for never.
+	// LastUsed is when the key last opened what a request asked for, or when such a request ended; zero if never.
 	LastUsed time.Time
-	// Open are the requests that the key opened and that have not ended.
+	// Open is the number of open requests that the key opened.
 	Open int64
-	// Honey are the requests that presented it while it was a honey key.
+	// Honey is the number of requests that presented the key while it was a honey key.
 	Honey uint64
 
 	secrets []*secretUse
 }
 
-// SecretLastUsed returns when a secret of the key was last used in the same sense; zero for never.
+// SecretLastUsed returns when a secret of the key was last used, as LastUsed does for the key; zero if never.
 func (u KeyUse) SecretLastUsed(d keystore.Digest) time.Time {
 	for _, s := range u.secrets {
 		if s.digest == d {
@@ -32,8 +32,8 @@ func (u KeyUse) SecretLastUsed(d keystore.Digest) time.Time {
 	return time.Time{}
 }
 
-// keyUse counts the requests with one key. It is outside the snapshot, so it survives reloads and rotations. It is added to
-// without a lock.
+// keyUse counts the requests with one key. It is not part of the snapshot, so it survives reloads and rotations. Requests
+// add to it without a lock.
 type keyUse struct {
 	counters
 	sent    used
@@ -48,7 +48,7 @@ type secretUse struct {
 	used   atomic.Int64
 }
 
-// note notes that the key was used at a time, by one of its secrets.
+// note notes that the key was used at a time, with one of its secrets.
 func (u *keyUse) note(s *keystore.Secret, at time.Time) {
 	storeMax(&u.used, at.Unix())
 	if s != nil {
@@ -68,7 +68,7 @@ func (u *keyUse) ofSecret(d keystore.Digest) *secretUse {
 	return u.addSecret(known, d)
 }
 
-// addSecret adds a secret to those that were known.
+// addSecret adds a secret to the known ones.
 func (u *keyUse) addSecret(known *[]*secretUse, d keystore.Digest) *secretUse {
 	s := &secretUse{digest: d}
 	longer := []*secretUse{s}
@@ -104,7 +104,7 @@ func (u *keyUse) pruneSecrets(k *keystore.Key) {
 		}
 	}
 	if len(kept) < len(*known) {
-		u.secrets.CompareAndSwap(known, &kept) // or it is done the next time
+		u.secrets.CompareAndSwap(known, &kept) // if another request came between, the next prune does it
 	}
 }
 
@@ -121,7 +121,7 @@ func (u *keyUses) of(id string) *keyUse {
 	return found.(*keyUse)
 }
 
-// prune forgets the keys that the key file no longer has, unless they have open requests, and secrets that keys no longer
+// prune forgets keys that the key file no longer has, unless they have open requests, and secrets that keys no longer
 // have.
 func (u *keyUses) prune(s *keystore.Snapshot) {
 	gone := map[string]bool{}
@@ -153,7 +153,7 @@ func (s *Stats) KeyUse(id string) KeyUse {
 	return KeyUse{}
 }
 
-// LastUsed returns when a key was last used; the zero time if not since the start.
+// LastUsed returns when a key was last used; zero if not since the start.
 func (s *Stats) LastUsed(id string) time.Time {
 	if found, ok := s.keys.byID.Load(id); ok {
 		return unix(&found.(*keyUse).used)
@@ -161,7 +161,7 @@ func (s *Stats) LastUsed(id string) time.Time {
 	return time.Time{}
 }
 
-// EachKey calls do with the counts of every key that was presented, in any order, until it returns false.
+// EachKey calls do with the counts of every key that was presented, in any order, until do returns false.
 func (s *Stats) EachKey(do func(id string, counts Counts) bool) {
 	s.keys.byID.Range(func(id, found any) bool { return do(id.(string), found.(*keyUse).counters.read()) })
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// TestUseNeverGoesBack notes uses in any order, of several secrets at once.
+// TestUseNeverGoesBack notes uses out of order, of several secrets at once.
 func TestUseNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	var u keyUse

@@ -11,8 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// metrics are the gate's Prometheus metrics about requests. Values of labels come from the key file and the route table,
-// never from a request, so their number is the operator's choice.
+// metrics are the gate's Prometheus metrics about requests. Label values come from the key file and the route table,
+// never from a request, so clients cannot add series.
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
@@ -27,7 +27,7 @@ type metrics struct {
 
 	browserTokens *prometheus.CounterVec
 
-	mu     sync.RWMutex // guards what follows
+	mu     sync.RWMutex // guards series
 	series map[labels]*series
 }
 
@@ -35,7 +35,7 @@ type metrics struct {
 type labels struct {
 	route, chatflow, key string
 	status               int
-	outlives             bool // is no label: the request counts for abandoned, too
+	outlives             bool // not a label: the request counts in abandoned, too
 }
 
 func (r *Request) labels() labels {
@@ -54,7 +54,8 @@ func (l labels) values() []string {
 	return []string{l.route, l.chatflow, l.key, strconv.Itoa(l.status)}
 }
 
-// series are the metrics of requests with the same labels: looking them up by their labels takes longer than counting.
+// series are the metrics for requests with the same labels. They are kept because looking up a metric by its labels takes
+// longer than counting.
 type series struct {
 	requests  prometheus.Counter
 	duration  prometheus.Observer
@@ -69,7 +70,7 @@ func (m *metrics) of(l labels) *series {
 	if s != nil {
 		return s
 	}
-	m.mu.Lock() // also while the series is made, or prune could delete it and leave it in the map
+	m.mu.Lock() // held while the series is made, or prune could delete its metrics and leave it in the map
 	defer m.mu.Unlock()
 	s = &series{
 		requests: m.requests.WithLabelValues(l.values()...),
@@ -114,7 +115,7 @@ func newMetrics(reg *prometheus.Registry, version string) *metrics {
 			"key", "result"),
 	}
 	for _, code := range problem.Codes() {
-		m.refused = append(m.refused, m.denied.WithLabelValues(string(code))) // from the start, so that a rate has a beginning
+		m.refused = append(m.refused, m.denied.WithLabelValues(string(code))) // from the start, so that rate() has a first value
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "flowlatch_build_info", Help: "Always 1; the version is in the label.",
@@ -138,7 +139,7 @@ func (m *metrics) count(r *Request) {
 		s.header.Observe(r.FirstByte.Sub(r.Started).Seconds())
 	}
 	if s.abandoned != nil {
-		s.abandoned.Add(r.Abandoned.Seconds()) // zero as well, or rate() would not see the first time that is not
+		s.abandoned.Add(r.Abandoned.Seconds()) // also zero, or rate() would not see the first value that is not
 	}
 	if r.Err != nil {
 		if i := r.Err.Code.Index(); i >= 0 {
@@ -170,7 +171,7 @@ func (m *metrics) prune(s *keystore.Snapshot) {
 		for key := range keys {
 			v.DeletePartialMatch(prometheus.Labels{"key": key})
 		}
-		for chatflow := range chatflows { // nothing where that is no label
+		for chatflow := range chatflows { // does nothing where that is not a label
 			v.DeletePartialMatch(prometheus.Labels{"chatflow": chatflow})
 		}
 	}
@@ -183,7 +184,7 @@ func (m *metrics) prune(s *keystore.Snapshot) {
 			}
 		}
 		m.mu.RUnlock()
-		if len(gone) == 0 { // nor is one left that was made meanwhile, and counts what was deleted with another
+		if len(gone) == 0 { // the loop also finds series that were made meanwhile, on metrics that were deleted for others
 			return
 		}
 		for _, l := range gone { // one at a time: requests wait for the lock

@@ -10,7 +10,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// TestPruneWhileRequestsEnd has requests end while their key is pruned: once it has been pruned again, it has no series.
+// TestPruneWhileRequestsEnd lets requests end while their key is pruned. After it is pruned once more, it has no series.
 func TestPruneWhileRequestsEnd(t *testing.T) {
 	t.Parallel()
 	m := newMetrics(prometheus.NewRegistry(), "test")

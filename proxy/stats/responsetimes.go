@@ -1,8 +1,8 @@
 package stats
 
-// ResponseTimes says how long allowed requests waited for the header of their response, since the start.
+// ResponseTimes says how long allowed requests waited for their response header, since the start.
 type ResponseTimes struct {
-	// Within has, for each of Buckets, how many waited no longer than so many seconds.
+	// Within has, for each of Buckets, how many requests waited no longer than that.
 	Within []uint64
 	All    uint64
 }
@@ -13,7 +13,7 @@ func Buckets() []float64 { return buckets }
 // ResponseTimes returns the response times of all routes.
 func (s *Stats) ResponseTimes() ResponseTimes {
 	t := ResponseTimes{Within: make([]uint64, len(buckets))}
-	families, _ := s.metrics.headers.Gather() // of one histogram: cannot fail
+	families, _ := s.metrics.headers.Gather() // one histogram: cannot fail
 	for _, family := range families {
 		for _, route := range family.GetMetric() {
 			h := route.GetHistogram()
@@ -26,7 +26,7 @@ func (s *Stats) ResponseTimes() ResponseTimes {
 	return t
 }
 
-// Since returns what was added since an earlier time.
+// Since returns what was added since earlier.
 func (t ResponseTimes) Since(earlier ResponseTimes) ResponseTimes {
 	if earlier.All == 0 {
 		return t
@@ -39,7 +39,8 @@ func (t ResponseTimes) Since(earlier ResponseTimes) ResponseTimes {
 }
 
 // Quantile returns the time, in seconds, within which a share q of the requests got their response, as far as the buckets
-// tell; 0 if there were none. Between two bounds it is interpolated, as Prometheus does it; above the last, it is that.
+// tell, or 0 if there were none. It interpolates between two bounds as Prometheus does; above the last bound, it returns
+// that bound.
 func (t ResponseTimes) Quantile(q float64) float64 {
 	if t.All == 0 {
 		return 0

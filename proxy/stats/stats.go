@@ -1,5 +1,5 @@
-// Package stats counts what becomes of requests: the metrics about them, counts for each key and chatflow, and the last
-// refusals. It decides nothing. What it counts is outside the snapshot, so it survives reloads and rotations.
+// Package stats counts what becomes of requests: metrics about them, counts for each key and chatflow, and the last
+// refusals. It decides nothing. Its counts are not part of the snapshot, so they survive reloads and rotations.
 package stats
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// Stats is what became of requests since the start. All methods may be called concurrently.
+// Stats counts what became of requests since the start. All methods may be called concurrently.
 type Stats struct {
 	metrics   *metrics
 	chatflows chatflowCounters
@@ -27,36 +27,36 @@ func New(reg *prometheus.Registry, version string) *Stats {
 	return s
 }
 
-// Request is a request that has ended.
+// Request is a request that has ended, as it is counted.
 type Request struct {
 	ID             string
-	Method         string // a usual one, or "other"
+	Method         string // a usual method, or "other"
 	Client         netip.Addr
 	Started, Ended time.Time
 	FirstByte      time.Time          // of the response; zero if there was none
-	Route          string             // this and the next three are empty or nil where they are not known
-	Chatflow       *keystore.Chatflow // the entry by which the request was decided
-	Key            *keystore.Key      // the one that was presented
-	Secret         *keystore.Secret   // the one of its secrets
+	Route          string             // this and the next three are empty or nil if not known
+	Chatflow       *keystore.Chatflow // the entry that the decision was based on
+	Key            *keystore.Key      // the key that was presented
+	Secret         *keystore.Secret   // which of its secrets was presented
 	Status         int
-	Err            *problem.Error // why it was refused, or failed; nil if it did not
+	Err            *problem.Error // why the request was refused, or failed; else nil
 	Allowed        bool
-	Outlives       bool          // the request goes on when its client leaves
-	Abandoned      time.Duration // for which it did
+	Outlives       bool          // the upstream goes on with the request when the client leaves
+	Abandoned      time.Duration // how long it went on
 	Honey          bool          // the key is a honey key
-	UpstreamHint   func() string // says what the upstream wants, which refused the request; nil if it did not
+	UpstreamHint   func() string // says what the upstream wants, if it refused the request; else nil
 }
 
-// Open is a request that has not ended: what is counted of it already. The zero value is one that has begun. Its methods
+// Open is what is counted of a request that has not ended yet. The zero value is for one that has just begun. Its methods
 // must not be called concurrently.
 type Open struct {
-	stats    *Stats    // that of the chatflow's stream; nil for none
-	chatflow *counters // likewise
-	key      *keyUse   // nil unless the key opened what the request asked for
+	stats    *Stats    // set if the response is a stream
+	chatflow *counters // of the stream's chatflow; likewise
+	key      *keyUse   // set if the key opened what the request asked for
 }
 
-// Use notes that a key opened what a request asked for. A key is used from the decision on, not when the response is over: by
-// then a stream has gone on for hours.
+// Use notes that a key opened what a request asked for. The key counts as used from the decision on. If that waited for
+// the end of the response, a stream would show up only hours later.
 func (s *Stats) Use(o *Open, k *keystore.Key, secret *keystore.Secret, started time.Time) {
 	o.key = s.keys.of(k.ID)
 	o.key.open.Add(1)
@@ -64,7 +64,7 @@ func (s *Stats) Use(o *Open, k *keystore.Key, secret *keystore.Secret, started t
 	o.key.note(secret, time.Now())
 }
 
-// BeginStream notes that the response is a stream, of a chatflow that may be nil.
+// BeginStream notes that the response is a stream. chatflow may be nil.
 func (s *Stats) BeginStream(o *Open, chatflow *keystore.Chatflow, started time.Time) {
 	o.stats, o.chatflow = s, s.chatflows.of(chatflow)
 	for _, c := range []*counters{o.chatflow, &s.chatflows.all} {
@@ -77,7 +77,7 @@ func (s *Stats) BeginStream(o *Open, chatflow *keystore.Chatflow, started time.T
 	s.metrics.streams.Inc()
 }
 
-// endStream undoes what BeginStream did, if it did.
+// endStream undoes BeginStream, if that was called.
 func (o *Open) endStream() {
 	if o.stats == nil {
 		return
@@ -90,8 +90,8 @@ func (o *Open) endStream() {
 	}
 }
 
-// End counts a request that has ended, once. It returns what its log line should say to the operator: once a minute for each
-// chatflow whose requests the upstream refuses.
+// End counts a request that has ended. It must be called once. It returns a hint for the operator, for the request's log
+// line: at most once a minute for each chatflow whose requests the upstream refuses.
 func (s *Stats) End(o *Open, r *Request) (hint string) {
 	o.endStream()
 	s.metrics.count(r)
@@ -107,7 +107,7 @@ func (s *Stats) End(o *Open, r *Request) (hint string) {
 		o.key.count(r)
 		o.key.note(r.Secret, r.Ended)
 		o.key.open.Add(-1)
-	case r.Key != nil: // it opened nothing
+	case r.Key != nil: // the key opened nothing
 		use := s.keys.of(r.Key.ID)
 		use.count(r)
 		if r.Honey {
@@ -117,17 +117,17 @@ func (s *Stats) End(o *Open, r *Request) (hint string) {
 	return chatflow.upstreamRefusal.note(r)
 }
 
-// Limited counts a request that exceeds a limit, enforced or not. Key and chatflow are empty where there is none.
+// Limited counts a request that exceeds a limit, enforced or not. key and chatflow are empty if there is none.
 func (s *Stats) Limited(key, chatflow, limit string) {
 	s.metrics.exceeded.WithLabelValues(key, chatflow, limit).Inc()
 }
 
-// BrowserToken counts a browser token of a key: one that was minted, or what became of a request with one.
+// BrowserToken counts something that happened with a browser token of a key: it was minted, or a request presented it.
 func (s *Stats) BrowserToken(key, result string) {
 	s.metrics.browserTokens.WithLabelValues(key, result).Inc()
 }
 
-// Prune forgets what is counted for keys and chatflows that a snapshot does not have, unless they have open requests.
+// Prune forgets what is counted for keys and chatflows that the snapshot does not have, unless they have open requests.
 func (s *Stats) Prune(snapshot *keystore.Snapshot) {
 	s.chatflows.prune(snapshot)
 	s.keys.prune(snapshot)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// UpstreamRefusal is a request that the gate allowed and the upstream refused, because it wants something of its own, mostly a
-// credential.
+// UpstreamRefusal is a request that the gate allowed and the upstream refused because it wants something of its own,
+// usually a credential.
 type UpstreamRefusal struct {
 	Time     time.Time `json:"time"`               // when the request ended, in UTC
 	Chatflow string    `json:"chatflow,omitempty"` // its ID; empty if the key file does not list it
@@ -16,17 +16,17 @@ type UpstreamRefusal struct {
 	Hint     string    `json:"hint"` // what the upstream wants, and what to set
 }
 
-// upstreamRefusal remembers the last such request for one chatflow, until one for the same route succeeds.
+// upstreamRefusal remembers the last such request for one chatflow, until a request on the same route succeeds.
 type upstreamRefusal struct {
 	last   atomic.Pointer[UpstreamRefusal]
-	hinted atomic.Int64 // when a log line had a hint, in nanoseconds since 1970
+	hinted atomic.Int64 // when a log line last had a hint, in nanoseconds since 1970
 }
 
-// hintEvery is how often the log may have a hint for a chatflow.
+// hintEvery is how often the log may have a hint for one chatflow.
 const hintEvery = time.Minute
 
-// note remembers a request that the upstream refused, or forgets the last one if this succeeded on the same route. It returns
-// the hint that the log should have.
+// note remembers a request that the upstream refused. If the request succeeded, note forgets a refusal on the same route.
+// It returns the hint for the log line, if one is due.
 func (u *upstreamRefusal) note(r *Request) (hint string) {
 	if r.UpstreamHint == nil {
 		if last := u.last.Load(); last != nil && r.succeeded() && last.Route == r.Route {
@@ -52,8 +52,8 @@ func (u *upstreamRefusal) note(r *Request) (hint string) {
 
 func (r *Request) succeeded() bool { return r.Allowed && r.Err == nil && r.Status < 400 }
 
-// UpstreamRefusals returns the last requests that the upstream refused, one at most for each chatflow, the newest first.
-// They must not be changed.
+// UpstreamRefusals returns the last requests that the upstream refused, at most one for each chatflow, newest first. They
+// must not be changed.
 func (s *Stats) UpstreamRefusals() (list []*UpstreamRefusal) {
 	add := func(c *counters) {
 		if last := c.upstreamRefusal.last.Load(); last != nil {

@@ -14,7 +14,7 @@ type used struct {
 	requests, nanoseconds, bytes atomic.Int64
 }
 
-// Used counts what a request has used that a key opened: time at the upstream, and bytes of bodies.
+// Used counts what a request has used, if a key opened it: time at the upstream, and bytes of bodies.
 func (s *Stats) Used(o *Open, d time.Duration, bytes int64) {
 	if o.key == nil {
 		return
@@ -25,8 +25,8 @@ func (s *Stats) Used(o *Open, d time.Duration, bytes int64) {
 	u.bytes.Add(bytes)
 }
 
-// usageCollector reports what keys have used. It reads the counters that requests add to: a metric of Prometheus would have to be
-// looked up by its labels with each.
+// usageCollector reports what keys have used. It reads the counters that requests add to, because a Prometheus metric
+// would have to be looked up by its labels for each request.
 type usageCollector struct{ keys *keyUses }
 
 var usageTotal = prometheus.NewDesc("flowlatch_usage_total",
