@@ -1,5 +1,5 @@
-// Package connection bounds the connections of clients to a server, and closes them so that a client still gets the
-// response to a request of which it has not sent all.
+// Package connection limits the connections of clients to a server. It closes them in a way that lets a client still get
+// the response to a request which it has not sent completely.
 package connection
 
 import (
@@ -12,45 +12,45 @@ import (
 	"time"
 )
 
-// Set are the open connections of a server, and a limit on their number. A connection too many closes the one
-// that was used least recently, unless a request on it is being forwarded; if there is none but those, the new one is
-// closed. So whoever only opens connections, or only sends what is refused, does not keep others out. All methods may be
-// called concurrently.
+// Set holds the open connections of a server, and limits their number. If there are too many, the least recently used one
+// is closed, unless a request on it is being forwarded. If requests are being forwarded on all of them, the new
+// connection is closed. So clients that only open connections, or send only requests that are refused, do not keep others
+// out. All methods may be called concurrently.
 type Set struct {
 	limit     int
 	lingering *Lingering
 	full      func(closed, refused int)
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	open    map[net.Conn]*Conn
-	order   list.List     // of the open *Conn: those that may be closed, the one that was used last at the end, held, the others
+	order   list.List     // of the open *Conn: first those that may be closed, the last used one last; then held; then the others
 	held    *list.Element // in order; has no Conn
-	closed  int           // to make room, since full was called
-	refused int           // new ones, likewise
+	closed  int           // to make room, since full was last called
+	refused int           // new ones, since full was last called
 	told    time.Time     // when full was last called
 }
 
-// NewSet returns a set of at most limit connections. Those that linger, if lingering is not nil, count and make room before
-// others. full, if it is not nil, is told every 10 s at most that the limit was reached: how many connections were closed
-// to make room, and how many new ones.
+// NewSet returns a set of at most limit connections. Those that linger in lingering, which may be nil, count as well, and
+// are the first to be closed to make room. full, if it is not nil, is called at most every 10 s when the limit was
+// reached, with how many connections were closed to make room and how many new ones were refused.
 func NewSet(limit int, lingering *Lingering, full func(closed, refused int)) *Set {
 	s := &Set{limit: limit, lingering: lingering, full: full, open: map[net.Conn]*Conn{}}
 	s.held = s.order.PushBack(nil)
 	return s
 }
 
-// Conn is an open connection. A nil *Conn is one that nobody limits. All methods may be called concurrently.
+// Conn is an open connection. A nil *Conn is a connection without a limit. All methods may be called concurrently.
 type Conn struct {
 	net.Conn
 	owner      *Set
-	refused    atomic.Int64  // requests on it that were refused, since it was idle
+	refused    atomic.Int64  // refused requests on it since it was last idle
 	forwarding int           // requests on it that are being forwarded; guarded by owner.mu
-	place      *list.Element // in owner.order; nil after the end; likewise
+	place      *list.Element // in owner.order; nil once it is removed; guarded by owner.mu
 }
 
 type connKey struct{}
 
-// Watch has the connections of a server limited. It sets ConnContext and ConnState.
+// Watch makes the set limit the connections of a server. It sets ConnContext and ConnState.
 func (c *Set) Watch(s *http.Server) {
 	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c.add(conn))
@@ -58,13 +58,13 @@ func (c *Set) Watch(s *http.Server) {
 	s.ConnState = c.noteState
 }
 
-// Of returns the connection of a request by its context, or nil.
+// Of returns the connection of the request with this context, or nil.
 func Of(ctx context.Context) *Conn {
 	c, _ := ctx.Value(connKey{}).(*Conn)
 	return c
 }
 
-// add adds a connection and makes room for it, or closes it.
+// add adds a connection after making room for it, or closes it if there is no room.
 func (c *Set) add(conn net.Conn) *Conn {
 	added := &Conn{Conn: conn, owner: c}
 	c.mu.Lock()
@@ -94,7 +94,8 @@ func (c *Set) add(conn net.Conn) *Conn {
 // tellEvery is how often full is called.
 const tellEvery = 10 * time.Second
 
-// note counts a connection that is closed because there are too many, and returns what to tell.
+// note counts a connection that is closed because there are too many. It returns what to pass to full, or zeros if it is
+// not time for that.
 func (c *Set) note(surplus, added *Conn) (closed, refused int) {
 	switch surplus {
 	case nil:
@@ -111,7 +112,7 @@ func (c *Set) note(surplus, added *Conn) (closed, refused int) {
 	return closed, refused
 }
 
-// noteState is the ConnState of the server. A connection that was taken over for a websocket stays open: see Release.
+// noteState is the server's ConnState. A connection that was hijacked for a websocket stays in the set: see Release.
 func (c *Set) noteState(conn net.Conn, state http.ConnState) {
 	if state != http.StateIdle && state != http.StateClosed {
 		return
@@ -131,7 +132,7 @@ func (c *Set) noteState(conn net.Conn, state http.ConnState) {
 	found.refused.Store(0)
 }
 
-// remove forgets a connection.
+// remove removes a connection from the set. The caller holds mu.
 func (c *Set) remove(conn *Conn) {
 	delete(c.open, conn.Conn)
 	if conn.place != nil {
@@ -160,7 +161,7 @@ func (c *Set) CloseAll() {
 	}
 }
 
-// IsFirstRefusal counts a refusal, and reports whether it is the first since the connection was idle.
+// IsFirstRefusal counts a refusal, and reports whether it is the first since the connection was last idle.
 func (c *Conn) IsFirstRefusal() bool { return c.refused.Add(1) == 1 }
 
 // Hold keeps a connection from being closed to make room for others.
@@ -175,7 +176,8 @@ func (c *Conn) Hold() {
 	}
 }
 
-// Release ends what Hold began. A connection that was taken over is closed by then, of which the server tells nothing.
+// Release ends what Hold began. If the connection was hijacked, it is closed by now, and the server reports no state for
+// it.
 func (c *Conn) Release(hijacked bool) {
 	if c == nil {
 		return
@@ -191,7 +193,7 @@ func (c *Conn) Release(hijacked bool) {
 	}
 }
 
-// cut closes a connection without the goodbye of TLS, which waits for up to 5 s for a client that does not read.
+// cut closes a connection without TLS's close notification, which waits up to 5 s for a client that does not read.
 func (c *Conn) cut() {
 	conn := c.belowTLS()
 	if c, ok := conn.(*lingeringConn); ok {
@@ -201,8 +203,8 @@ func (c *Conn) cut() {
 	conn.Close()
 }
 
-// NoteWhole notes whether all of the last request was read: if not, the connection lingers when it is closed. Only HTTP/1
-// needs to know: in HTTP/2 the requests of a connection go on, and it is closed while something reads from it.
+// NoteWhole notes whether all of the last request was read. If not, the connection lingers when it is closed. Only HTTP/1
+// needs this: in HTTP/2, other requests on the connection go on, and something still reads from it when it is closed.
 func (c *Conn) NoteWhole(whole bool) {
 	if c == nil {
 		return

@@ -20,8 +20,8 @@ func (n *noted) Close() error {
 	return nil
 }
 
-// TestWhoMakesRoom opens connections beyond the limit while requests on some are forwarded: the one that was used least recently
-// is closed, never one that is held, and the new one if all are.
+// TestWhoMakesRoom opens connections beyond the limit while requests on some are being forwarded. The least recently used
+// one is closed, but never one that is held; if all are held, the new one is closed.
 func TestWhoMakesRoom(t *testing.T) {
 	var server http.Server
 	connection.NewSet(2, nil, nil).Watch(&server)
@@ -56,7 +56,7 @@ func TestWhoMakesRoom(t *testing.T) {
 	_, _ = open()
 	want("least recently used, held again", true, connA)
 	want("used last", false, connC)
-	b.Hold() // its request ends later than the connection
+	b.Hold() // the request ends later than its connection
 	b.Release(false)
 	_, connE := open()
 	want("one that is open, not one that is gone", true, connC)

@@ -10,42 +10,43 @@ import (
 	"time"
 )
 
-// The limits of connections that linger.
+// Limits for lingering connections.
 const (
-	lingerIdle   = 5 * time.Second  // without a byte
+	lingerIdle   = 5 * time.Second  // without receiving a byte
 	lingerTime   = 30 * time.Second // in all
-	maxLingering = 512              // then the one that has lingered for longest is closed
+	maxLingering = 512              // beyond it, the one that has lingered longest is closed
 )
 
-// Lingering are connections that the server has closed while their clients were still sending. Had the socket been
-// closed, the next byte would be answered by a reset, at which clients throw the response away or fail before they read
-// it. So the gate ends only its own direction, reads on and discards, until the client closes (RFC 9112, section 9.6).
+// Lingering holds connections that the server has closed while their clients were still sending. If the socket were closed,
+// the kernel would respond to the next byte with a reset, and clients would throw the response away or fail before they
+// read it. So the gate closes only its own direction, and keeps reading and discarding until the client closes (RFC 9112,
+// section 9.6).
 //
-// net/http does some of that: it reads up to 256 KiB of a body in order to reuse a connection, and waits for 500 ms
-// before it closes one with more. It does neither if the client asked to close the connection, as nginx does by default,
-// and while it waits it reads nothing, so that a client that sends before it reads is reset all the same
-// (golang/go#22209, golang/go#51109).
+// net/http does some of that: it reads up to 256 KiB of a body in order to reuse a connection, and waits 500 ms before it
+// closes one with more. But it does neither if the client asked for the connection to be closed, as nginx does by default.
+// And it reads nothing while it waits, so a client that sends before it reads gets a reset all the same (golang/go#22209,
+// golang/go#51109).
 //
-// A connection that lingers belongs to no request any more, and what it reads goes nowhere: the rest of a body cannot be
-// taken for a request. It holds one goroutine and discardSize bytes.
+// A lingering connection no longer belongs to a request, and what is read from it is discarded, so the rest of a body cannot
+// be taken for a request. It costs one goroutine and discardSize bytes.
 type Lingering struct {
 	limit    int   // connections
-	maxBytes int64 // of each
+	maxBytes int64 // of each connection
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards conns
 	conns list.List  // of *lingeringConn, the oldest first
 	ended chan struct{}
 }
 
-// NewLingering lets up to 512 connections linger, each until its client has closed it, has sent maxBytes, has sent nothing
-// for 5 s, or for 30 s in all.
+// NewLingering returns a Lingering of up to 512 connections. Each lingers until its client has closed it, has sent
+// maxBytes, or has sent nothing for 5 s, and for at most 30 s.
 func NewLingering(maxBytes int64) *Lingering { return newLingering(maxLingering, maxBytes) }
 
 func newLingering(limit int, maxBytes int64) *Lingering {
 	return &Lingering{limit: limit, maxBytes: maxBytes, ended: make(chan struct{}, 1)}
 }
 
-// Listen returns a listener whose connections linger where that is needed.
+// Listen returns a listener whose connections linger if that is needed.
 func (l *Lingering) Listen(inner net.Listener) net.Listener { return &lingeringListener{inner, l} }
 
 type lingeringListener struct {
@@ -61,7 +62,7 @@ func (l *lingeringListener) Accept() (net.Conn, error) {
 	return &lingeringConn{Conn: c, lingering: l.lingering}, nil
 }
 
-// add has a connection linger. If there are too many, the oldest is closed.
+// add makes a connection linger. If there are too many, the oldest is closed.
 func (l *Lingering) add(c *lingeringConn) {
 	l.mu.Lock()
 	place := l.conns.PushBack(c)
@@ -94,7 +95,7 @@ func (l *Lingering) makeRoom(limit int) {
 	defer l.mu.Unlock()
 	for l.conns.Len() > limit {
 		oldest, _ := l.conns.Remove(l.conns.Front()).(*lingeringConn)
-		oldest.Conn.Close() // does not wait: nothing is left to be sent
+		oldest.Conn.Close() // does not block: there is nothing left to send
 	}
 }
 
@@ -115,12 +116,13 @@ func (l *Lingering) Wait(ctx context.Context) {
 	}
 }
 
-// lingeringConn is a connection of a client, which may linger. Over TLS, it is the one below it: what is discarded need not be decrypted.
+// lingeringConn is a client's connection that may linger. With TLS, it is the connection below it, so what is discarded
+// need not be decrypted.
 type lingeringConn struct {
 	net.Conn
 	lingering *Lingering
 
-	reading atomic.Bool // a Read is waiting
+	reading atomic.Bool // a Read is waiting for the client
 	unread  atomic.Bool // not all of a request was read
 	closed  atomic.Bool
 }
@@ -139,7 +141,7 @@ func (c *lingeringConn) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // net/http and crypto/tls look at it
 }
 
-// CloseWrite says that nothing more will be sent.
+// CloseWrite tells the client that nothing more will be sent.
 func (c *lingeringConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite() //nolint:wrapcheck // as Read
@@ -147,8 +149,8 @@ func (c *lingeringConn) CloseWrite() error {
 	return c.Close()
 }
 
-// Close closes the connection, at once or after it has lingered. It does not wait. A Read that waits must return, so
-// then the connection does not linger; net/http has none when it has responded to a request and closes.
+// Close closes the connection, at once or after it has lingered. It does not block. If a Read is waiting, it must return,
+// so the connection does not linger then; when net/http closes after a response, no Read is waiting.
 func (c *lingeringConn) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
@@ -161,17 +163,17 @@ func (c *lingeringConn) Close() error {
 	return nil
 }
 
-// discardSize is how much is read at once of what is discarded, in bytes.
+// discardSize is the size of each read when discarding, in bytes.
 const discardSize = 8 << 10
 
-// discard reads until the client closes, has sent limit bytes, or has had its time; then it closes the connection.
+// discard reads until the client closes, has sent limit bytes, or has used up its time. Then it closes the connection.
 func (c *lingeringConn) discard(limit int64) {
 	defer c.Conn.Close()
 	Discard(c.Conn, c.SetReadDeadline, limit, lingerIdle, lingerTime)
 }
 
-// Discard reads and throws away at most limit bytes, as long as none is missing for longer than idle, and for no longer
-// than in all. An error is nobody's concern.
+// Discard reads and throws away at most limit bytes. It stops when no byte arrives for idle, after inAll at the latest,
+// or at any error of r.
 func Discard(r io.Reader, setDeadline func(time.Time) error, limit int64, idle, inAll time.Duration) {
 	p := make([]byte, discardSize)
 	over := time.Now().Add(inAll)

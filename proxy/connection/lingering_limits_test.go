@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// halfPipe is an end of a pipe that can end its own direction, as far as the other end does not look.
+// halfPipe is an end of a pipe that pretends to close its own direction.
 type halfPipe struct{ net.Conn }
 
 func (halfPipe) CloseWrite() error { return nil }
@@ -28,14 +28,14 @@ func linger(t *testing.T, l *Lingering) net.Conn {
 	return client
 }
 
-// TestLingeringHasLimits has clients that send on after their connections were closed, each in its own way.
+// TestLingeringHasLimits has clients that go on sending after their connections were closed, each in its own way.
 func TestLingeringHasLimits(t *testing.T) {
 	t.Parallel()
 	const maxBytes = 100_000
 	for _, tt := range []struct {
 		name     string
 		size     int           // of each write
-		every    time.Duration // between two
+		every    time.Duration // between two writes
 		min, max time.Duration // when the connection is closed
 	}{
 		{"nothing", 0, time.Hour, lingerIdle, lingerIdle},
@@ -86,7 +86,7 @@ func TestLingeringConnectionsAreFew(t *testing.T) {
 	})
 }
 
-// TestCloseEndsARead closes a connection from which something is being read: that must return, as with any connection.
+// TestCloseEndsARead closes a connection while something reads from it. The Read must return, as with any connection.
 func TestCloseEndsARead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -108,7 +108,8 @@ func TestCloseEndsARead(t *testing.T) {
 	})
 }
 
-// TestLingeringMakesRoom opens client connections where as many are open or linger as may: those that linger go first.
+// TestLingeringMakesRoom opens client connections when as many as allowed are open or linger. Those that linger are
+// closed first.
 func TestLingeringMakesRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
