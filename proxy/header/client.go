@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// Client returns the address of the client and the chain to send upstream as X-Forwarded-For. unreadable is the peer, if it
-// is trusted and the header that it sent cannot be read as far as it matters.
+// Client returns the address of the client, and the chain to send upstream as X-Forwarded-For. unreadable is the peer, if
+// it is trusted and its X-Forwarded-For is malformed in the part that matters.
 //
-// Only a trusted peer is believed about who its client is. The chain is read from the right: the first address that is
-// not a trusted proxy's is the client, and everything to the left of it is whatever the client wrote. It is cut off,
-// because Flowise believes the leftmost address (TRUST_PROXY, on since 3.0.8) and counts its rate limits by it.
+// Only a trusted peer is believed when it says who its client is. The chain is read from the right: the first address
+// that is not a trusted proxy's is the client, and everything to its left is whatever the client wrote. That part is cut
+// off, because Flowise believes the leftmost address (TRUST_PROXY, on since 3.0.8) and counts its rate limits by it.
 func Client(r *http.Request, trusted []netip.Prefix) (client netip.Addr, chain string, unreadable netip.Addr) {
 	peer := peerIP(r)
 	client, chain = peer, peer.String()
@@ -42,7 +42,8 @@ func Client(r *http.Request, trusted []netip.Prefix) (client netip.Addr, chain s
 }
 
 // forwardedAddr parses an element of X-Forwarded-For. The header has no standard: some proxies add the client's port
-// (Azure's gateways), or write as in Forwarded, with brackets around IPv6 and with quotes (RFC 7239, section 6).
+// (Azure's gateways), or use the syntax of Forwarded, with brackets around IPv6 addresses and quotes (RFC 7239, section
+// 6).
 func forwardedAddr(s string) (netip.Addr, bool) {
 	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
 		s = s[1 : len(s)-1]
@@ -61,10 +62,10 @@ func forwardedAddr(s string) (netip.Addr, bool) {
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
-// IsRequestID reports whether s is a request ID, or as much of one as tells it apart.
+// IsRequestID reports whether s is a valid request ID, or a part of one that is long enough to identify it.
 func IsRequestID(s string) bool { return requestIDPattern.MatchString(s) }
 
-// RequestID returns a request's ID: the one that a trusted peer sent, or a new one.
+// RequestID returns a request's ID: the one that a trusted peer sent, or else a new one.
 func RequestID(r *http.Request, trusted []netip.Prefix) string {
 	if len(trusted) > 0 && contains(trusted, peerIP(r)) {
 		if id := r.Header.Get("X-Request-Id"); IsRequestID(id) {

@@ -8,11 +8,12 @@ import (
 	"testing"
 )
 
-// addressPattern matches an element of X-Forwarded-For in every form that is read; the first or second group is the address.
+// addressPattern matches an element of X-Forwarded-For in each form that is accepted. The first or second group is the
+// address.
 var addressPattern = regexp.MustCompile(`^"?(?:\[([0-9A-Fa-f:.]+)(?:%.*)?\](?::[0-9]{1,5})?|([0-9A-Fa-f:.]+?)(?:%.*?)?(?::[0-9]{1,5})?)"?$`)
 
-// FuzzForwardedFor: whatever a trusted proxy sends, the addresses passed on are written there in this order, up to the
-// first from the right that is not a trusted proxy's or cannot be read, and the peer's comes last.
+// FuzzForwardedFor: whatever a trusted proxy sends, the addresses that are passed on are in it in this order. They begin,
+// from the right, with the first that is malformed or not a trusted proxy's, and the peer's comes last.
 func FuzzForwardedFor(f *testing.F) {
 	for _, s := range []string{
 		"", "6.6.6.6", "9.9.9.9, 6.6.6.6, 10.1.1.1", "203.0.113.7:5555", "[2001:db8::1]:443", `"[2001:db8::1]:443"`, "fe80::1%eth0",
@@ -48,13 +49,13 @@ func FuzzForwardedFor(f *testing.F) {
 	})
 }
 
-// writtenThere reports whether an element holds an address, in its text or, of IPv4 in IPv6, in the last part of it.
+// writtenThere reports whether an element contains an address: its text or, for IPv4 in IPv6, the last part of it.
 func writtenThere(hop, want string) bool {
 	m := addressPattern.FindStringSubmatch(hop)
 	if m == nil {
 		return false
 	}
-	for _, text := range []string{m[1], m[2], strings.Trim(hop, `"`)} { // the last: of fe80::1:80, 80 is no port
+	for _, text := range []string{m[1], m[2], strings.Trim(hop, `"`)} { // the last one is for fe80::1:80, where 80 is no port
 		text, _, _ = strings.Cut(text, "%")
 		if addr, err := netip.ParseAddr(text); err == nil && addr.Unmap().String() == want {
 			return true

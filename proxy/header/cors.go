@@ -12,34 +12,34 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
-// CORS answers browsers, which ask whether pages of other origins may call and read responses. A nil CORS leaves that to
-// the upstream. All methods may be called concurrently.
+// CORS sets the headers that tell browsers whether pages of other origins may call the gate and read responses. A nil
+// CORS leaves them to the upstream. All methods may be called concurrently.
 type CORS struct{ cors *cors.Cors }
 
-// NewCORS returns a CORS for these origins, which [ValidateOrigins] accepts; nil for none.
+// NewCORS returns a CORS for these origins, which must be valid by [ValidateOrigins]. It returns nil if there are none.
 func NewCORS(origins []string) *CORS {
 	if len(origins) == 0 {
 		return nil
 	}
 	return &CORS{cors.New(cors.Options{
 		AllowedOrigins: origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, // the route table has the last word
-		AllowedHeaders: []string{"*"},                                                                                                   // echoed: a browser wants Authorization by its name
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, // the route table decides
+		AllowedHeaders: []string{"*"},                                                                                                   // echoed: browsers want Authorization by name
 		ExposedHeaders: []string{"X-Request-Id", "WWW-Authenticate", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Should-Retry", "Deprecation", "Sunset"},
 		MaxAge:         600,
 	})}
 }
 
-// AnswerPreflight answers a preflight in place of the upstream.
+// AnswerPreflight responds to a preflight in place of the upstream.
 func (c *CORS) AnswerPreflight(w http.ResponseWriter, r *http.Request) { c.cors.HandlerFunc(w, r) }
 
 // exposeHeaders is the header that lists which headers of a response a page may read.
 const exposeHeaders = "Access-Control-Expose-Headers"
 
-// Allow puts the CORS headers into the header of a response to r. Of the upstream's own, the list of headers that pages may
-// read is kept, for pages that may read the response at all.
+// Allow adds the CORS headers to the header of a response to r. It keeps one of the upstream's, the list of headers that
+// pages may read, if the page may read the response at all.
 func (c *CORS) Allow(w http.ResponseWriter, r *http.Request) {
-	if c == nil || r.Method == http.MethodOptions { // a preflight has its own
+	if c == nil || r.Method == http.MethodOptions { // AnswerPreflight does it for a preflight
 		return
 	}
 	h := w.Header()
@@ -51,8 +51,8 @@ func (c *CORS) Allow(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ValidateOrigins returns which of the origins are malformed, or nil. Each has a scheme, a host and perhaps a port, with
-// "*." before the host for all its subdomains; or "*" stands alone, for all origins.
+// ValidateOrigins returns which of the origins are malformed, or nil. An origin has a scheme, a host and optionally a
+// port; "*." before the host stands for all its subdomains. A single "*" stands for all origins.
 func ValidateOrigins(origins []string) error {
 	if slices.Equal(origins, []string{"*"}) {
 		return nil

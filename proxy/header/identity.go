@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// The headers by which the gate tells the upstream who called, if it is asked to. No client's header and no
-// header of an upstream's response that begins like them is passed on, in any case.
+// The headers in which the gate tells the upstream who called, if it is asked to. Headers that begin with ownPrefix are
+// never passed on, neither a client's nor those of an upstream's response.
 const (
 	ownPrefix = "X-Flowlatch-"
 	KeyID     = ownPrefix + "Key-Id"
 	Chatflow  = ownPrefix + "Chatflow"
 )
 
-// claimsIdentity reports whether a header says who a client is, where it is, or under which name it called. Proxies and
-// identity providers set these, and applications behind them believe what is there; from a client they are a claim
-// that nobody has checked. name is in the canonical form of package textproto.
+// claimsIdentity reports whether a header says who a client is, where it is, or under which name it called the gate.
+// Proxies and identity providers set these headers, and applications behind them believe the values. From a client, they
+// are claims that nobody has checked. name is in the canonical form of package textproto.
 func claimsIdentity(name string) bool {
 	switch name {
 	case "Forwarded", "X-Forwarded", "Forwarded-For", "X-Forward-For", "Via",
@@ -36,8 +36,8 @@ func claimsIdentity(name string) bool {
 	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// identityPrefixes are beginnings of headers that claim an identity; identityPrefixesX are those that begin with X-, which
-// the headers of an ordinary request do not.
+// identityPrefixes are prefixes of headers that claim an identity. identityPrefixesX are those that begin with X-. They
+// are kept apart because headers of ordinary requests do not begin with X-.
 var (
 	identityPrefixes = []string{
 		"Remote-", "Client-Cert", "Ssl-", "Cf-Connecting-", "Cf-Access-", "Cf-Pseudo-", "Tailscale-User-", // Client-Cert: RFC 9440

@@ -1,7 +1,7 @@
-// Package header decides which headers pass the gate, and which of a client's are believed: its address, its trace, what of
-// requests and responses goes through, and which pages of other origins may call.
+// Package header decides which headers pass the gate, and how far a client's headers are believed: its address, its
+// trace, which headers of requests and responses are passed on, and which pages of other origins may call.
 //
-// It knows no keys, and but for the response to a preflight it does no I/O. Package proxy adds what the gate itself says.
+// It knows no keys, and does no I/O except for responding to a preflight. Package proxy adds the gate's own headers.
 package header
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// ForUpstream returns what of the header of a client's request goes upstream. The values are those of in.
+// ForUpstream returns the headers of a client's request that are sent upstream. The values are shared with in.
 func ForUpstream(in http.Header, preset *route.Preset) http.Header {
 	h := make(http.Header, len(in)) // about as many are dropped as the gate adds
 	for name, values := range in {
@@ -21,16 +21,16 @@ func ForUpstream(in http.Header, preset *route.Preset) http.Header {
 	removeListed(h, in["Connection"])
 	for _, name := range []string{"Content-Type", "Content-Encoding"} {
 		if v, ok := in[name]; ok {
-			h[name] = v // Connection must not remove what says how to read the body
+			h[name] = v // Connection must not remove the headers that say how to read the body
 		}
 	}
 	return h
 }
 
-// dropsFromRequest reports whether a client's header is one that the gate sets itself or never passes, whatever the
-// upstream is. name is in the canonical form of package textproto. A name with other characters than letters, digits
-// and hyphens counts as one, because servers that turn names into variables take X_Forwarded_For and X.Forwarded.For
-// for X-Forwarded-For.
+// dropsFromRequest reports whether a client's header is one that the gate sets itself, or never passes on to any
+// upstream. name is in the canonical form of package textproto. A name with characters other than letters, digits and
+// hyphens is always dropped, because servers that turn names into variables take X_Forwarded_For and X.Forwarded.For for
+// X-Forwarded-For.
 func dropsFromRequest(name string) bool {
 	for i := range len(name) {
 		if c := name[i]; c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
@@ -39,10 +39,10 @@ func dropsFromRequest(name string) bool {
 	}
 	switch name {
 	case "Authorization", "Cookie", "Cookie2", // credentials
-		"X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", // another request than the one decided about
+		"X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", // would make it another request
 		"X-Request-Id",
-		"Traceparent", "Tracestate", // see trace
-		"Http2-Settings", "Expect": // for this hop
+		"Traceparent", "Tracestate", // see Trace
+		"Http2-Settings", "Expect": // hop-by-hop
 		return true
 	}
 	return isHopByHop(name) || claimsIdentity(name)

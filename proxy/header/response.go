@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// CleanResponse removes from the header of an upstream's response what is not for clients. ownCORS says that the gate
-// itself sets the headers about origins, see [CORS]; the list of headers that pages may read stays, and CORS adds to it.
+// CleanResponse removes from the header of an upstream's response what clients must not get. ownCORS says that the gate
+// itself sets the CORS headers. The list of headers that pages may read stays even then: [CORS] adds to it.
 func CleanResponse(h http.Header, ownCORS bool) {
 	exposed := h[exposeHeaders]
 	CleanInterim(h, ownCORS)
@@ -16,14 +16,14 @@ func CleanResponse(h http.Header, ownCORS bool) {
 	}
 }
 
-// CleanInterim does so with an interim response (1xx), to which CORS adds nothing.
+// CleanInterim does the same for an interim response (1xx), to which CORS adds nothing.
 func CleanInterim(h http.Header, ownCORS bool) {
 	removeListed(h, h["Connection"])
 	clean(h, ownCORS)
 }
 
-// CleanSwitch does so with a response that switches protocols, from which ReverseProxy has not removed the headers for one
-// hop.
+// CleanSwitch does the same for a response that switches protocols, from which ReverseProxy has not removed the
+// hop-by-hop headers.
 func CleanSwitch(h http.Header, ownCORS bool) {
 	upgrade := h["Upgrade"]
 	CleanInterim(h, ownCORS)
@@ -33,8 +33,8 @@ func CleanSwitch(h http.Header, ownCORS bool) {
 	}
 }
 
-// CleanTrailers removes trailers that are not for clients: those that would not be as headers, and those that say how to
-// read the message or who may, for which they come too late (RFC 9110, section 6.5.1).
+// CleanTrailers removes trailers that clients must not get: those that would be removed as headers, and those that say
+// how to read the message or who may read it, which come too late in a trailer (RFC 9110, section 6.5.1).
 func CleanTrailers(trailers http.Header, ownCORS bool) {
 	for _, name := range []string{"Authorization", "Www-Authenticate", "Host", "Content-Length", "Content-Type", "Content-Encoding", "Content-Range"} {
 		delete(trailers, name)
@@ -42,9 +42,9 @@ func CleanTrailers(trailers http.Header, ownCORS bool) {
 	clean(trailers, ownCORS)
 }
 
-// clean removes what an upstream must not tell clients in a header or trailer: what is for one hop; Set-Cookie, since clients
-// have keys and need no session of the upstream; Alt-Svc, which would lead around the gate; what looks like the gate's own
-// words; and what is about origins, if the gate sets that.
+// clean removes what an upstream must not tell clients in headers or trailers: hop-by-hop fields; Set-Cookie, since
+// clients have keys and need no session at the upstream; Alt-Svc, which would lead around the gate; fields that look like
+// the gate's own; and the CORS headers, if the gate sets them itself.
 func clean(h http.Header, ownCORS bool) {
 	for name := range h {
 		if isHopByHop(name) || name == "Set-Cookie" || name == "Alt-Svc" || strings.HasPrefix(name, ownPrefix) || ownCORS && strings.HasPrefix(name, "Access-Control-") {
@@ -53,8 +53,8 @@ func clean(h http.Header, ownCORS bool) {
 	}
 }
 
-// KeepPrivate marks a response to a request with a cookie as one visitor's. Caches that do not store responses to
-// requests with Authorization store those to requests with cookies. A page of another origin must not read it in any case.
+// KeepPrivate marks a response to a request with a cookie as meant for one visitor. Caches that do not store responses to
+// requests with Authorization do store those to requests with cookies. In no case may a page of another origin read it.
 func KeepPrivate(h http.Header) {
 	delete(h, "Access-Control-Allow-Credentials")
 	if !slices.ContainsFunc(h["Cache-Control"], func(v string) bool { return strings.Contains(v, "no-store") }) {

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Trace is the traceparent of a client's request (W3C Trace Context), as it is sent on; empty if there is none. The gate
-// emits no spans, so it never makes a trace. It is text that a client chose, and is logged: what is not exactly of the form
-// counts as none.
+// Trace is the traceparent of a client's request (W3C Trace Context), in the form in which it is sent on, or empty. The
+// gate emits no spans, so it never starts a trace. The text is chosen by a client and gets logged, so one that does not
+// have exactly the right form is ignored.
 type Trace string
 
-// traceparent matches version, trace ID, parent ID and flags, and what versions after 00 may add.
+// traceparent matches version, trace ID, parent ID and flags, and whatever versions after 00 may add.
 var traceparent = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$`)
 
 // TraceOf returns the trace of a request with these headers.
@@ -27,8 +27,8 @@ func TraceOf(h http.Header) Trace {
 	case m[1] == "00":
 		return Trace(values[0])
 	}
-	// Of an unknown version only these fields can be relied on, and of its flags whether the trace is sampled; they are
-	// sent on as version 00 would ("Versioning of traceparent").
+	// Of an unknown version, only these fields can be relied on, and of its flags only whether the trace is sampled. They
+	// are sent on in version 00 ("Versioning of traceparent").
 	flags := "00"
 	if strings.ContainsAny(m[4][1:], "13579bdf") {
 		flags = "01"
@@ -36,17 +36,17 @@ func TraceOf(h http.Header) Trace {
 	return Trace("00-" + m[2] + "-" + m[3] + "-" + flags)
 }
 
-// IDs returns the ID of the trace and that of the client's span; there must be a trace.
+// IDs returns the IDs of the trace and of the client's span. t must not be empty.
 func (t Trace) IDs() (trace, span string) { return string(t[3:35]), string(t[36:52]) }
 
-// maxTracestate is how much of a tracestate is passed on, in bytes: as much as the standard asks every hop to pass.
+// maxTracestate is the longest tracestate that is passed on, in bytes: as much as the standard asks every hop to pass.
 const maxTracestate = 512
 
-// Pass puts the trace into the headers of the request to the upstream, in place of what the client sent. The tracestate
-// is for vendors to read; it only has to be printable and short.
+// Pass replaces the client's trace headers by t in the headers of the request to the upstream. The tracestate is for
+// vendors to read, so it only has to be printable and short.
 func (t Trace) Pass(in, out http.Header) {
 	if t == "" {
-		return // there is nothing that a tracestate could be the state of
+		return // without a trace, a tracestate means nothing
 	}
 	out["Traceparent"] = []string{string(t)}
 	state := strings.Join(in["Tracestate"], ",")

@@ -10,8 +10,8 @@ import (
 // knownParent matches a traceparent of version 00.
 var knownParent = regexp.MustCompile(`\A00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\z`)
 
-// FuzzTrace: what is forwarded and logged of a trace has the standard's form and is the client's own; a tracestate
-// passes only with it, unchanged, printable and short.
+// FuzzTrace: a trace that is forwarded and logged has the form of the standard and is the client's own. A tracestate
+// passes only together with one, unchanged, printable and short.
 func FuzzTrace(f *testing.F) {
 	const good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	for _, parent := range []string{good, "cc" + good[2:] + "-more", good + "-", good[:54], strings.ToUpper(good), "00-" + strings.Repeat("0", 32) + good[35:], "ff" + good[2:], ""} {
