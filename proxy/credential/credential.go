@@ -1,4 +1,5 @@
-// Package credential reads the credential that the upstream itself wants from files, and again when they change.
+// Package credential reads, from files, the credential that the upstream itself wants, and reads it again when it
+// changes.
 package credential
 
 import (
@@ -14,17 +15,18 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// maxCredential is the size of the largest file with a credential that is read, in bytes.
+// maxCredential is the largest credential file that is read, in bytes.
 const maxCredential = 64 << 10
 
-// Read reads a file with the upstream's credential and returns what to send in the preset's credential
-// header: a token, sent as Bearer in Authorization, or there also a scheme with its credentials.
+// Read reads a file with the upstream's credential and returns the value for the preset's credential header. The file
+// holds a token, which is sent as Bearer in Authorization. For Authorization, it may also hold a scheme and its
+// credentials.
 func Read(p *route.Preset, path string) (value string, err error) {
 	r := newReloader(p, path).Reload(true)
 	return r.New, r.Err
 }
 
-// newReloader returns what reads the upstream's credential in a file.
+// newReloader returns a reloader of the upstream's credential in a file.
 func newReloader(p *route.Preset, path string) *watch.Reloader[string] {
 	fail := func(format string, args ...any) (string, error) {
 		return "", fmt.Errorf("reading the upstream's credential: "+format, args...)
@@ -48,12 +50,12 @@ func newReloader(p *route.Preset, path string) *watch.Reloader[string] {
 	}, path)
 }
 
-// Files are the files with the upstream's credentials. A file is read again when it is needed and was last read
-// credentialAge ago, or earlier if it may be half written. If it can no longer be read, its last good content stays in
-// use. All methods may be called concurrently.
+// Files are the files with the upstream's credentials. When a credential is needed and its file was last read
+// credentialAge ago or longer, the file is read again; sooner if it may be half written. If it can no longer be read, its
+// last good content stays in use. All methods may be called concurrently.
 type Files struct {
 	Preset *route.Preset
-	Failed func(path string, err error) // told of a new fault of a file, while an older content is used
+	Failed func(path string, err error) // called for a new fault of a file, while its older content is used
 
 	mu    sync.Mutex       // guards the map, and the times in it; not held while a file is read
 	files map[string]*file // by path
@@ -66,8 +68,8 @@ type file struct {
 	due time.Time // when to read the file again
 }
 
-// Value returns the credential header for the file at path. Of the requests that need it at once, one reads the file. The
-// others use what it held before, or wait if nothing is known of it yet; reading a file has a limit of time.
+// Value returns the credential header's value from the file at path. If several requests need it at once, one of them
+// reads the file. The others use its previous content, or wait if there is none yet; reading a file has a time limit.
 func (c *Files) Value(path string, now time.Time) (string, error) {
 	c.mu.Lock()
 	f := c.files[path]
@@ -89,7 +91,7 @@ func (c *Files) Value(path string, now time.Time) (string, error) {
 		c.mu.Lock()
 		f.due = now.Add(cmp.Or(r.RetryIn, credentialAge))
 		c.mu.Unlock()
-		if r.IsNews && r.Err != nil && r.New != "" { // and not every credentialAge
+		if r.IsNews && r.Err != nil && r.New != "" { // not every credentialAge again
 			c.Failed(path, r.Err)
 		}
 	}

@@ -8,8 +8,9 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// TestRead reads files for an upstream that takes Authorization and for one that takes a token in a header of its own. An
-// empty want is an error. How files are read again is tested through the gate, see TestUpstreamAuthorization there.
+// TestRead reads files for an upstream that takes Authorization, and for one that takes a token in a header of its own.
+// An empty want means an error. TestUpstreamAuthorization in package proxy tests through the gate how files are read
+// again.
 func TestRead(t *testing.T) {
 	for name, tt := range map[string]struct{ content, flowise, langflow string }{
 		"token":                   {"a-token\n", "Bearer a-token", "a-token"},
