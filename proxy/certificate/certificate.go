@@ -1,7 +1,7 @@
 // Package certificate keeps the certificates and keys for TLS, and replaces them when their files change.
 //
-// It knows PEM files and crypto/tls. HTTP, settings and log lines are left to others, which are told the names, serial
-// numbers and dates of the certificates. Nothing that it tells is secret.
+// It knows PEM files and crypto/tls. HTTP, settings and logging are left to its callers, which get the names, serial
+// numbers and dates of the certificates: nothing secret.
 package certificate
 
 import (
@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Name says what a certificate is for. It is a value of a label in metrics.
+// Name says what a certificate is for. It is a label value in metrics.
 type Name string
 
 // What certificates are for.
@@ -21,13 +21,13 @@ const (
 	UpstreamCA     Name = "upstream_ca"     // CAs of the upstream's certificate
 )
 
-// Info describes a certificate, or all CAs of a file.
+// Info describes a certificate, or all CAs in a file.
 type Info struct {
 	// Names are the DNS names, addresses and URIs of the certificate, or the subjects of the CAs.
 	Names []string `json:"names"`
 	// Serials are the serial numbers in hexadecimal.
 	Serials []string `json:"serials"`
-	// NotAfter is when the certificate expires, or the first of the CAs.
+	// NotAfter is when the certificate expires, or the first of the CAs to expire.
 	NotAfter time.Time `json:"not_after"`
 }
 
@@ -56,7 +56,7 @@ func namesOf(c *x509.Certificate) []string {
 	return names
 }
 
-// material is what TLS needs of the files of one name: a pair, or a pool of CAs.
+// material is what TLS needs from the files of one name: a pair of certificate and key, or a pool of CAs.
 type material struct {
 	info Info
 	pool *x509.CertPool // of CAs; nil for a pair
@@ -64,8 +64,8 @@ type material struct {
 	leaf *x509.Certificate // of pair; nil for CAs
 }
 
-// invalid says why a pair cannot be used at a time; empty if it can. CAs always can: an old one may stay in the file
-// beside its successor.
+// invalid says why a pair cannot be used at now, or returns "" if it can. CAs can always be used: an old one may stay in
+// the file beside its successor.
 func (m *material) invalid(now time.Time) string {
 	switch {
 	case m.leaf == nil:

@@ -48,10 +48,10 @@ func (s source) check() error {
 	return watch.NewReloader(maxFile, s.parse, s.paths()...).Reload(true).Err
 }
 
-// maxFile is the size of the largest file that is read, in bytes. All public CAs take a quarter of a megabyte.
+// maxFile is the largest file that is read, in bytes. All public CAs together take a quarter of a megabyte.
 const maxFile = 4 << 20
 
-// parse reads the contents of the files, or returns err if there are none.
+// parse parses the contents of the files. If reading them failed, it returns that error.
 func (s source) parse(contents [][]byte, err error) (*material, error) {
 	if err != nil {
 		return nil, err
@@ -77,12 +77,12 @@ func (s source) parse(contents [][]byte, err error) (*material, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", s.key, err)
 	}
-	// Of the certificates after the first one, which are intermediate, nothing is told.
+	// Info does not include the certificates after the first one, which are intermediates.
 	return &material{info: infoOf(certificates[:1]), pair: pair, leaf: certificates[0]}, nil
 }
 
-// parseCertificates returns all certificates of a file. A malformed one is an error. x509.CertPool would skip it, and
-// the gate would trust other CAs than the file says.
+// parseCertificates returns all certificates in a file. A malformed one is an error: x509.CertPool would skip it, and the
+// gate would then trust other CAs than the file says.
 func parseCertificates(path string, content []byte) (list []*x509.Certificate, err error) {
 	blocks, err := decode(path, content)
 	if err != nil {
@@ -104,7 +104,7 @@ func parseCertificates(path string, content []byte) (list []*x509.Certificate, e
 	return list, nil
 }
 
-// checkKey looks for the private key that crypto/tls will use. Errors hold nothing of the content.
+// checkKey checks that content has a private key that crypto/tls can use. Its errors reveal nothing of the content.
 func checkKey(path string, content []byte) error {
 	blocks, err := decode(path, content)
 	if err != nil {

@@ -16,7 +16,7 @@ type Reload struct {
 	Result watch.Result
 	// Err says what is wrong with the files, if the reload failed.
 	Err error
-	// Old and New are the certificates before and after the reload. They differ only if new files apply.
+	// Old and New describe the certificates before and after the reload. They differ only if new files were applied.
 	Old, New Info
 }
 
@@ -37,11 +37,11 @@ func (s *Store) Reload() []Reload {
 	return all
 }
 
-// reload reads all files, applies what is valid and reports the results. If retryIn is not zero, it should be called
-// again after that time.
+// reload reads all files, applies those that are valid, and returns the results. If retryIn is not zero, reload should be
+// called again after that time.
 func (s *Store) reload(explicit bool) (all []Reload, retryIn time.Duration) {
 	read := make([]watch.Reload[*material], len(s.entries))
-	var entries sync.WaitGroup // at once: if all files hang, that takes no longer than if one does
+	var entries sync.WaitGroup // concurrently: if all files hang, that takes no longer than if one does
 	for i, e := range s.entries {
 		entries.Go(func() { read[i] = e.files.Reload(explicit) })
 	}
@@ -77,7 +77,7 @@ func newEntry(name Name, s source) *entry {
 	return e
 }
 
-// worse returns why next must not replace the active certificate: it cannot be used now, and the active one can.
+// worse returns an error if next must not replace the active certificate: it cannot be used now, and the active one can.
 func (e *entry) worse(next *material, s source, now time.Time) error {
 	active := e.files.Value()
 	if why := next.invalid(now); why != "" && active != nil && active.invalid(now) == "" {

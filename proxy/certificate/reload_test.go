@@ -16,11 +16,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
 
-// TestFault puts something invalid in the place of a pair, and a valid one after it.
+// TestFault replaces a pair by something invalid, and then by a valid pair.
 func TestFault(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		// files returns the content of the two files.
+		// files returns the contents of the two files.
 		files func(good, other, expired certificatetest.Pair) (cert, key []byte)
 		want  string
 	}{
@@ -67,7 +67,8 @@ func TestFault(t *testing.T) {
 	}
 }
 
-// TestHalfOfCAs writes a file of CAs in place, one after the other: it is valid with the first one already.
+// TestHalfOfCAs writes a file of two CAs in place, one after the other. The file is already valid with the first one
+// only.
 func TestHalfOfCAs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "ca.pem")
@@ -90,7 +91,7 @@ func TestHalfOfCAs(t *testing.T) {
 	})
 }
 
-// TestRun renews a pair in the ways that there are. Run sees each.
+// TestRun renews a pair in all the ways that are in use. Run notices each.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	ca := certificatetest.New(t, "ca")
@@ -102,7 +103,8 @@ func TestRun(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		// write makes the files of a pair in a directory, and renews them the next time. elsewhere is one that is not watched.
+		// write makes the files of a pair in dir, and renews them when called again. elsewhere is a directory that is not
+		// watched.
 		write func(t *testing.T, dir, elsewhere string, p certificatetest.Pair)
 	}{
 		{"replaced, one after the other", func(t *testing.T, dir, _ string, p certificatetest.Pair) { p.Write(t, dir) }},
@@ -123,13 +125,13 @@ func TestRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range []string{"tls.crt", "tls.key"} {
-				_ = os.Symlink("..data/"+name, filepath.Join(dir, name)) // there from the second time on
+				_ = os.Symlink("..data/"+name, filepath.Join(dir, name)) // exists from the second time on
 			}
 		}},
 		{"by another link to the file, without an event", func(t *testing.T, dir, elsewhere string, p certificatetest.Pair) {
 			for name, content := range map[string][]byte{"tls.crt": p.Cert, "tls.key": p.Key} {
 				inPlace(t, filepath.Join(elsewhere, name), content)
-				_ = os.Link(filepath.Join(elsewhere, name), filepath.Join(dir, name)) // there from the second time on
+				_ = os.Link(filepath.Join(elsewhere, name), filepath.Join(dir, name)) // exists from the second time on
 			}
 		}},
 	} {
@@ -170,7 +172,7 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// run runs a store of the pair in a directory.
+// run runs a store with the pair in a directory.
 func run(t *testing.T, dir string) (*certificate.Store, <-chan certificate.Reload) {
 	t.Helper()
 	reports := make(chan certificate.Reload, 100)

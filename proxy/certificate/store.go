@@ -11,7 +11,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// Files are the paths of the PEM files. An empty path means that there is none. A certificate and its key come together.
+// Files are the paths of the PEM files. An empty path means that there is no such file. A certificate needs its key.
 type Files struct {
 	ServerCert, ServerKey     string
 	ClientCA                  string
@@ -21,10 +21,10 @@ type Files struct {
 
 // Options configure a Store. The zero value is useful.
 type Options struct {
-	// Poll is how often the files are read without an event of the file system. Zero means [watch.Poll].
+	// Poll is how often the files are read even without a file system event. Zero means [watch.Poll].
 	Poll time.Duration
-	// OnReload is called with the results of every explicit reload. Of reloads by the watch it is called with those that
-	// changed something: a certificate, or a fault that is new or gone. It may be called concurrently.
+	// OnReload is called with every result of an explicit reload. Results of the watch are passed only if something
+	// changed: a certificate, or a fault that is new or gone. OnReload may be called concurrently.
 	OnReload func(Reload)
 }
 
@@ -32,7 +32,7 @@ type Options struct {
 type Status struct {
 	Name Name
 	Info
-	// Err says why the files do not apply. If it is nil, they do.
+	// Err says why the current files do not apply. It is nil if they do.
 	Err error
 }
 
@@ -40,16 +40,16 @@ type Status struct {
 // last good ones still apply, and [Store.Status] says why. All methods may be called concurrently.
 type Store struct {
 	opts    Options
-	entries []*entry // which ones there are does not change
+	entries []*entry // fixed after Open
 
-	mu sync.Mutex // held by publish, so that what is published last is what applies
+	mu sync.Mutex // held by publish, so that concurrent calls do not leave an older state in place
 
 	server   atomic.Pointer[tls.Config] // nil without TLS for clients
 	upstream atomic.Pointer[tls.Config]
 }
 
-// Open reads the files. Anything wrong with one is an error, except that a certificate has expired: clients that do not
-// check it would be shut out as well, and the others are no worse off.
+// Open reads the files. Anything wrong with them is an error, except that a certificate has expired. If that were an
+// error, clients that do not check it would be shut out as well, and the others would gain nothing.
 func Open(files Files, opts Options) (*Store, error) {
 	s := &Store{opts: opts}
 	var errs []error
@@ -76,7 +76,7 @@ func Open(files Files, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// Server returns the TLS configuration for clients, or nil if there is none. It uses the certificates that are current
+// Server returns the TLS configuration for clients, or nil if there is none. It uses the certificates that are active
 // when a client connects.
 func (s *Store) Server() *tls.Config {
 	if s.server.Load() == nil {
@@ -88,8 +88,8 @@ func (s *Store) Server() *tls.Config {
 	}
 }
 
-// Upstream returns the TLS configuration for the next connection to the upstream. It is the same one until a new
-// certificate applies. It must not be changed.
+// Upstream returns the TLS configuration for the next connection to the upstream. It is the same value until a new
+// certificate applies, and must not be changed.
 func (s *Store) Upstream() *tls.Config { return s.upstream.Load() }
 
 // Status returns the state of every certificate.
@@ -101,7 +101,7 @@ func (s *Store) Status() []Status {
 	return all
 }
 
-// Mounted returns the files that are mount points themselves. A renewed file never appears there.
+// Mounted returns the files that are themselves mount points, where a renewed file never appears.
 func (s *Store) Mounted() []string {
 	return slices.DeleteFunc(s.paths(), func(path string) bool { return !watch.IsMountPoint(path) })
 }
@@ -113,15 +113,15 @@ func (s *Store) paths() (paths []string) {
 	return paths
 }
 
-// tls12Suites are the cipher suites for TLS 1.2: those that encrypt and authenticate in one step (AEAD). Go's own choice
-// has CBC suites as well, which scanners report (Lucky Thirteen). In TLS 1.3 there are no others.
+// tls12Suites are the cipher suites for TLS 1.2: those that encrypt and authenticate in one step (AEAD). Go's defaults
+// include CBC suites, which scanners report (Lucky Thirteen). TLS 1.3 has only AEAD suites.
 var tls12Suites = []uint16{
 	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
-// publish makes the active certificates those of new connections.
+// publish makes new connections use the active certificates.
 func (s *Store) publish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,8 +140,8 @@ func (s *Store) publish() {
 				server.ClientAuth, server.ClientCAs = tls.RequireAndVerifyClientCert, active.pool
 			}
 		case UpstreamClient:
-			// Of Certificates, none is presented to an upstream that asks for one of other CAs, and its error is then that
-			// there is none.
+			// With Certificates, Go presents none to an upstream that asks for certificates of other CAs, and the
+			// upstream's error would then be that there is none.
 			upstream.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair, nil }
 		case UpstreamCA:
 			upstream.RootCAs = active.pool

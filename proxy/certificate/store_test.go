@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
 const year = 365 * 24 * time.Hour
 
-// open opens a store that nobody runs.
+// open opens a store without running it.
 func open(t *testing.T, files certificate.Files, onReload func(certificate.Reload)) *certificate.Store {
 	t.Helper()
 	s, err := certificate.Open(files, certificate.Options{Poll: time.Hour, OnReload: onReload})
@@ -89,7 +89,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestExpired opens a pair that has expired, and replaces it by another one that has.
+// TestExpired opens a pair that has expired, and replaces it by another expired one.
 func TestExpired(t *testing.T) {
 	ca := certificatetest.New(t, "ca")
 	first, second := ca.Issue(t, "a.example", -time.Hour), ca.Issue(t, "b.example", -time.Minute)
@@ -105,7 +105,7 @@ func TestExpired(t *testing.T) {
 	}
 }
 
-// TestClientCA removes a CA from the file: clients with its certificates are refused from then on, also those that
+// TestClientCA removes a CA from the file. From then on, clients with certificates of that CA are refused, even if they
 // resume a session.
 func TestClientCA(t *testing.T) {
 	ours, partner := certificatetest.New(t, "ours"), certificatetest.New(t, "partner")
@@ -175,7 +175,7 @@ func TestClientCA(t *testing.T) {
 	}
 }
 
-// TestUpstream replaces the client certificate for the upstream, and the CAs of the upstream's.
+// TestUpstream replaces the client certificate for the upstream, and the CAs for the upstream's certificate.
 func TestUpstream(t *testing.T) {
 	ca, other := certificatetest.New(t, "ca"), certificatetest.New(t, "other")
 	dir := t.TempDir()

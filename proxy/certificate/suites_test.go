@@ -12,8 +12,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
 
-// TestTLS12Suites offers every cipher suite of TLS 1.2 by itself, as scanners do, to the gate and as its upstream. Those
-// that encrypt and authenticate in one step are accepted.
+// TestTLS12Suites offers each cipher suite of TLS 1.2 by itself, as scanners do, both to the gate and as its upstream.
+// Only those that encrypt and authenticate in one step are accepted.
 func TestTLS12Suites(t *testing.T) {
 	t.Parallel()
 	ca := certificatetest.New(t, "CA")
@@ -28,7 +28,7 @@ func TestTLS12Suites(t *testing.T) {
 	}
 	accepted := 0
 	for _, suite := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
-		if !slices.Contains(suite.SupportedVersions, tls.VersionTLS12) || !strings.Contains(suite.Name, "ECDHE_ECDSA") { // as the certificate is
+		if !slices.Contains(suite.SupportedVersions, tls.VersionTLS12) || !strings.Contains(suite.Name, "ECDHE_ECDSA") { // like the certificate
 			continue
 		}
 		want := strings.Contains(suite.Name, "_GCM_") || strings.Contains(suite.Name, "_POLY1305_")
@@ -56,7 +56,7 @@ func TestTLS12Suites(t *testing.T) {
 	}
 }
 
-// shake makes a handshake between two configurations.
+// shake performs a handshake between two configurations.
 func shake(t *testing.T, client, server *tls.Config) error {
 	t.Helper()
 	near, far := net.Pipe()
@@ -68,8 +68,8 @@ func shake(t *testing.T, client, server *tls.Config) error {
 	return tls.Client(near, client).HandshakeContext(t.Context())
 }
 
-// TestProtocols has clients that offer one protocol by ALPN (RFC 7301). `curl --http1.0` offers http/1.0 alone, at which a
-// server of net/http ends the handshake.
+// TestProtocols has clients that offer a single protocol by ALPN (RFC 7301). `curl --http1.0` offers only http/1.0, and a
+// server of net/http would fail the handshake.
 func TestProtocols(t *testing.T) {
 	t.Parallel()
 	var files certificate.Files

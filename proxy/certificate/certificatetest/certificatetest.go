@@ -1,4 +1,4 @@
-// Package certificatetest makes CAs and certificates for tests. Nothing but tests imports it.
+// Package certificatetest makes CAs and certificates for tests. Only tests import it.
 package certificatetest
 
 import (
@@ -19,7 +19,7 @@ import (
 
 // Authority is a CA.
 type Authority struct {
-	// PEM is its own certificate.
+	// PEM is the CA's own certificate.
 	PEM  []byte
 	leaf *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -58,8 +58,8 @@ type Pair struct {
 	Serial    string
 }
 
-// Issue returns a certificate for servers and clients with the given name, 127.0.0.1 and ::1, which expires after a
-// time. If that is negative, it has expired.
+// Issue returns a certificate for servers and clients with the given name, 127.0.0.1 and ::1, which expires after valid.
+// If valid is negative, it has already expired.
 func (a *Authority) Issue(t testing.TB, name string, valid time.Duration) Pair {
 	t.Helper()
 	c := a.sign(t, &x509.Certificate{
@@ -72,7 +72,7 @@ func (a *Authority) Issue(t testing.TB, name string, valid time.Duration) Pair {
 	return Pair{c.PEM, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), c.leaf.SerialNumber.Text(16)}
 }
 
-// Write replaces tls.crt and tls.key in a directory.
+// Write writes the pair to tls.crt and tls.key in a directory, replacing what is there.
 func (p Pair) Write(t testing.TB, dir string) (cert, key string) {
 	t.Helper()
 	cert, key = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
@@ -81,14 +81,14 @@ func (p Pair) Write(t testing.TB, dir string) (cert, key string) {
 	return cert, key
 }
 
-// Write replaces a file by renaming another one.
+// Write replaces a file by renaming another one over it.
 func Write(t testing.TB, path string, content []byte) {
 	t.Helper()
 	check(t, os.WriteFile(path+".next", content, 0o600))
 	check(t, os.Rename(path+".next", path))
 }
 
-// Certificate returns the pair for crypto/tls.
+// Certificate returns the pair in the form that crypto/tls uses.
 func (p Pair) Certificate(t testing.TB) tls.Certificate {
 	t.Helper()
 	c, err := tls.X509KeyPair(p.Cert, p.Key)
@@ -96,7 +96,7 @@ func (p Pair) Certificate(t testing.TB) tls.Certificate {
 	return c
 }
 
-// Client returns the configuration of a client that trusts the CA and presents certificates of its own.
+// Client returns the configuration of a client that trusts the CA and presents its own certificates.
 func (a *Authority) Client(own ...tls.Certificate) *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.leaf)
