@@ -8,7 +8,7 @@ import (
 // Code names one kind of refusal or failure. Responses, log lines and metrics carry it.
 type Code string
 
-// The codes of responses that are flowlatch's own.
+// The codes of responses that come from flowlatch itself.
 const (
 	NotCanonical         Code = "not_canonical"
 	BadChatflowID        Code = "bad_chatflow_id"
@@ -32,14 +32,14 @@ const (
 	InternalError        Code = "internal_error"
 )
 
-// Codes of log lines only: the response had begun, or nobody was left to receive one.
+// Codes that occur only in log lines: the response had begun, or there was nobody left to receive one.
 const (
 	ClientClosed      Code = "client_closed"
 	UpstreamBroken    Code = "upstream_broken"
 	DrainTimeout      Code = "drain_timeout"
 	KeyRevoked        Code = "key_revoked"
 	StreamLimit       Code = "stream_limit"
-	AllowedWithoutKey Code = "allowed_without_key" // these two count log lines that were left out
+	AllowedWithoutKey Code = "allowed_without_key" // this and the next one count log lines that were left out
 	HoneyKey          Code = "honey_key"
 )
 
@@ -48,14 +48,14 @@ type kind struct {
 	code      Code
 	status    int
 	title     string
-	short     string // member "error": a sentence for the visitor of a web page, to whom Flowise's widget shows it
+	short     string // member "error": a sentence for the visitor of a web page, which Flowise's widget shows
 	challenge string // WWW-Authenticate (RFC 6750, section 3)
 }
 
 // Realm begins every WWW-Authenticate header.
 const Realm = `Bearer realm="flowlatch"`
 
-// kinds are ordered as the status page shows them: refused keys first, then requests, then the upstream.
+// kinds are in the order in which the status page shows them: refused keys first, then requests, then the upstream.
 var kinds = []kind{
 	{MissingKey, http.StatusUnauthorized, "API key required", "This chat needs an API key.", Realm},
 	{InvalidKey, http.StatusUnauthorized, "Invalid API key", "The API key of this chat is not valid.", Realm + `, error="invalid_token"`},
@@ -88,7 +88,7 @@ func Codes() []Code {
 	return codes
 }
 
-// Index returns the place of c in [Codes], or -1 if no response has it.
+// Index returns the index of c in [Codes], or -1 if no response has it.
 func (c Code) Index() int {
 	return slices.IndexFunc(kinds, func(k kind) bool { return k.code == c })
 }

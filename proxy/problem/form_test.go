@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestFormFor has the headers of Flowise's widget, of other pages, and of programs.
+// TestFormFor has headers of Flowise's widget, of other pages, and of programs.
 func TestFormFor(t *testing.T) {
 	const page = "https://www.example.com"
 	for _, tt := range []struct {

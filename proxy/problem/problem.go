@@ -1,5 +1,5 @@
-// Package problem says what a client is told when a request is refused or fails: problem details as in RFC 9457,
-// with a stable code. Who is refused and why is decided elsewhere.
+// Package problem defines what a client is told when a request is refused or fails: problem details as in RFC 9457, with
+// a stable code. Other packages decide who is refused and why.
 package problem
 
 import (
@@ -12,17 +12,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Error is a refusal or failure: what the client is told and what the operator must know.
-// An Error is not changed once it has been returned, so one value may serve many requests.
+// Error is a refusal or failure: what the client is told, and what the operator must know. It never changes once it has
+// been returned, so one value may serve many requests.
 type Error struct {
 	Code Code
 	// Detail is sent to the client. It never repeats what the client sent.
 	Detail string
-	// Reason is logged: what the client may not know, for instance that a key has expired.
+	// Reason is logged. It is what the client may not know, for example that a key has expired.
 	Reason string
-	// RetryAfter is when another try makes sense, sent in whole seconds. Zero is not sent.
+	// RetryAfter is when a retry makes sense, sent in whole seconds. Zero is not sent.
 	RetryAfter time.Duration
-	// Final says that trying again makes no sense before RetryAfter: clients that retry by themselves are told not to.
+	// Final says that retrying makes no sense before RetryAfter. Clients that retry automatically are told not to.
 	Final bool
 	// Allow lists the methods that would have been accepted, for MethodNotAllowed.
 	Allow string
@@ -30,19 +30,19 @@ type Error struct {
 	Challenge string
 }
 
-// New returns an Error with what the client is told.
+// New returns an Error with the detail that the client is told.
 func New(code Code, detail string) *Error { return &Error{Code: code, Detail: detail} }
 
 // Error returns the code and the detail.
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Detail) }
 
-// Status is the HTTP status of the response, or 0 if no response has the code.
+// Status returns the HTTP status of the response, or 0 if no response has the code.
 func (e *Error) Status() int { return e.Code.kind().status }
 
-// Types begins the `type` of every problem; the code follows. It is the page that explains the codes.
+// Types begins the `type` of every problem, and the code follows. It is the URL of the page that explains the codes.
 const Types = "https://github.com/flowlatch/flowlatch/blob/main/docs/errors.md#"
 
-// Write sends e as the response to the request with this ID, which must need no escaping in JSON.
+// Write sends e as the response to the request with this ID, which must not need escaping in JSON.
 func (e *Error) Write(w http.ResponseWriter, requestID string, form Form) {
 	k := e.Code.kind()
 	var body []byte
@@ -72,11 +72,11 @@ func (e *Error) Write(w http.ResponseWriter, requestID string, form Form) {
 	_, _ = w.Write(body) // a client that has left cannot be told
 }
 
-// Seconds returns a time in whole seconds, rounded up, as headers have it: nobody must come back too early.
+// Seconds returns a time in whole seconds, as headers have it. It rounds up, so that nobody comes back too early.
 func Seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
-// body returns the JSON of the response: the members of RFC 9457, and those of ours. It is put together by hand
-// because refusing must cost less than forwarding, and encoding/json takes as long as all the rest of a refusal.
+// body returns the response as JSON: the members of RFC 9457 and our own. It is put together by hand because a refusal
+// must cost less than forwarding, and encoding/json would take as long as the rest of a refusal.
 func (e *Error) body(k kind, requestID string) []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, `{"type":"`+Types...)
@@ -86,7 +86,7 @@ func (e *Error) body(k kind, requestID string) []byte {
 	b = append(b, `","status":`...)
 	b = strconv.AppendInt(b, int64(k.status), 10)
 	b = append(b, `,"detail":`...)
-	b, _ = jsontext.AppendQuote(b, e.Detail) // replaces what is not UTF-8, of which there is none
+	b, _ = jsontext.AppendQuote(b, e.Detail) // it would replace invalid UTF-8, but there is none
 	b = append(b, `,"code":"`...)
 	b = append(b, e.Code...)
 	b = append(b, `","request_id":"`...)
@@ -96,7 +96,7 @@ func (e *Error) body(k kind, requestID string) []byte {
 	return append(b, "\"}\n"...)
 }
 
-// Values of headers that every refusal has. Nobody changes them.
+// Values of headers that every refusal has. They must not be changed.
 var (
 	mediaTypes = [...][]string{Document: {"application/problem+json"}, PlainJSON: {"application/json"}, Sentence: {"text/plain; charset=utf-8"}}
 	noStore    = []string{"no-store"}

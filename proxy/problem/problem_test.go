@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// members are the members of a problem, in their order.
+// members are the members of a problem document, in order.
 type members struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
@@ -58,7 +58,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// inOrder returns the JSON of m, without the escapes of HTML and of line separators that encoding/json adds.
+// inOrder returns m as JSON, without the escapes for HTML and line separators that encoding/json adds.
 func inOrder(t *testing.T, m members) string {
 	t.Helper()
 	var b strings.Builder
@@ -70,7 +70,7 @@ func inOrder(t *testing.T, m members) string {
 	return strings.ReplaceAll(strings.TrimSuffix(b.String(), "\n"), `\u2028`, "\u2028")
 }
 
-// TestHeader has the headers of each code, and those that fields of an Error add.
+// TestHeader checks the headers of each code, and those that fields of an Error add.
 func TestHeader(t *testing.T) {
 	always := func(more ...string) http.Header {
 		h := http.Header{"Content-Type": {"application/problem+json"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}}
@@ -126,8 +126,8 @@ func TestError(t *testing.T) {
 	}
 }
 
-// FuzzDetail: whatever the detail, the body is one JSON object, whose detail is what encoding/json makes of it and whose
-// other members it does not change.
+// FuzzDetail: whatever the detail, the body is one JSON object. Its detail is what encoding/json makes of it, and its
+// other members are unchanged.
 func FuzzDetail(f *testing.F) {
 	for _, s := range []string{"", "plain", `"`, `\`, `","code":"x`, "\x00\x1f\x7f", "é\u2028\u2029\ufeff", "\xff", "a\xc3", "\xed\xa0\x80", "<>&'", "\U0010ffff"} {
 		f.Add(s)
