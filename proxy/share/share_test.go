@@ -9,8 +9,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/share"
 )
 
-// TestPool takes from a pool of 10, of which a client may have 4. Two clients may have the same counter by chance, but not in
-// three pools one after the other.
+// TestPool takes from a pool of 10, where a client may have 4. By chance, two clients may have the same counter, but not
+// in three pools in a row.
 func TestPool(t *testing.T) {
 	t.Parallel()
 	var faults []string
@@ -25,14 +25,14 @@ func TestPool(t *testing.T) {
 func takeAndGive(p *share.Pool) (faults []string) {
 	for i, step := range []struct {
 		client string
-		n      int64 // negative: given back
+		n      int64 // negative: gives back
 		want   bool
 	}{
 		{"192.0.2.1", 4, true},
-		{"192.0.2.1", 1, false}, // it has its part
+		{"192.0.2.1", 1, false}, // it has its share
 		{"192.0.2.2", 4, true},
 		{"2001:db8::1", 2, true},
-		{"192.0.2.3", 1, false}, // all of it is taken
+		{"192.0.2.3", 1, false}, // everything is taken
 		{"192.0.2.2", -4, true},
 		{"2001:db8::2", 3, false}, // one of the same /64 has 2
 		{"2001:db8::2", 2, true},
