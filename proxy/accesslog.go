@@ -13,7 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
-// account counts an exchange that has ended and writes its log line.
+// account counts an exchange that has ended, and writes its log line.
 func (x *exchange) account() {
 	w := &x.response
 	if w.status == 0 {
@@ -41,7 +41,7 @@ func (x *exchange) account() {
 	x.log(took)
 }
 
-// routeLabel is what logs and metrics call the route by; empty if it is not known.
+// routeLabel returns what logs and metrics call the route by; empty if the route is not known.
 func (x *exchange) routeLabel() string {
 	if x.Request == nil || x.Route == nil {
 		return ""
@@ -49,8 +49,8 @@ func (x *exchange) routeLabel() string {
 	return x.Route.Label()
 }
 
-// log writes the line. Nothing in it is chosen freely by the client, no path, query, header or body, except the
-// hexadecimal digits of its trace.
+// log writes the log line. It contains no path, query, header or body: nothing that the client could choose freely,
+// except for the hexadecimal digits of its trace.
 func (x *exchange) log(took time.Duration) {
 	p, w := x.proxy, &x.response
 	if p.opts.QuietAllowed && x.unremarkable() || !p.mayLog(x) {
@@ -78,7 +78,7 @@ func (x *exchange) log(took time.Duration) {
 	if x.Key != nil {
 		e.Str("key", x.Key.ID)
 		if x.Secret != nil && len(x.Key.Secrets()) > 1 {
-			e.Str("key_fingerprint", x.Secret.Fingerprint()) // who still uses the old one?
+			e.Str("key_fingerprint", x.Secret.Fingerprint()) // shows who still uses the old secret
 		}
 	}
 	if t := x.question.Page.Token; t != nil {
@@ -110,7 +110,7 @@ func (x *exchange) log(took time.Duration) {
 	e.Msg("request")
 }
 
-// logLevel is how much a request's line matters: whoever is on call looks at errors, then at warnings.
+// logLevel says how much a request's line matters: whoever is on call looks at errors first, then at warnings.
 func (x *exchange) logLevel() zerolog.Level {
 	switch {
 	case x.isHoney(), x.err != nil && x.response.status >= 500:
@@ -125,16 +125,16 @@ func (x *exchange) logLevel() zerolog.Level {
 	return zerolog.InfoLevel
 }
 
-// isHoney reports whether the request presented a honey key. Whether it was allowed depends on that as little as on any
-// other wrong key.
+// isHoney reports whether the request presented a honey key. That makes no difference to whether it was allowed: a honey
+// key is refused like any other wrong key.
 func (x *exchange) isHoney() bool { return x.Validity == keystore.Honey }
 
-// unremarkable reports whether a request was let in and answered as client and upstream wanted.
+// unremarkable reports whether a request was allowed, and served as client and upstream wanted.
 func (x *exchange) unremarkable() bool {
 	return x.Allowed && !x.isHoney() && x.err == nil && x.response.status < http.StatusInternalServerError && x.hint == ""
 }
 
-// logMethod returns the method if it is a usual one: any token can be sent as a method.
+// logMethod returns the method if it is a usual one, because any token can be sent as a method.
 func logMethod(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
@@ -144,8 +144,8 @@ func logMethod(m string) string {
 	return "other"
 }
 
-// mayLog reports whether a request gets a log line: neither whoever has no valid key nor whoever has used up what a key may
-// must be able to fill a disk, unless the operator is looking for something.
+// mayLog reports whether a request gets a log line. Clients without a valid key, and those that exceed the limits of a
+// key, must not be able to fill a disk, unless the log level is debug.
 func (p *Proxy) mayLog(x *exchange) bool {
 	switch {
 	case p.opts.Log.GetLevel() <= zerolog.DebugLevel:
@@ -160,8 +160,8 @@ func (p *Proxy) mayLog(x *exchange) bool {
 	return x.err == nil || p.sampler.allow(sampled{code: x.err.Code}, x.started)
 }
 
-// The log lines of requests without a valid key, and of those that exceed a limit: so many at once, and so many a second after
-// that, of each code and key. The others are counted in one line every summaryTime.
+// Limits on log lines for requests without a valid key, and for those that exceed a limit. For each code and key: a
+// burst, and a number for each second after that. The others are counted in one line every summaryTime.
 const (
 	sampleBurst = 100
 	sampleRate  = 10
@@ -169,11 +169,11 @@ const (
 )
 
 // logSampler says which of these requests get a log line. Each code has an allowance of its own for each key, and for all
-// clients without one: a flood of one does not hide the others. Its methods may be called concurrently.
+// clients without one, so a flood of one kind does not hide the others. Its methods may be called concurrently.
 type logSampler struct {
 	log zerolog.Logger
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	kinds   map[sampled]*sampledKind
 	pending bool // a summary is due
 }
@@ -181,7 +181,7 @@ type logSampler struct {
 // sampled is a kind of request.
 type sampled struct {
 	code problem.Code
-	key  string // ID of the key that would have opened what the request asked for; empty for none
+	key  string // ID of the key that would have opened what the request asked for; empty if there is none
 }
 
 type sampledKind struct {
@@ -211,7 +211,7 @@ func (s *logSampler) allow(kind sampled, now time.Time) bool {
 	return false
 }
 
-// summarize logs how many requests got no line since it last did.
+// summarize logs how many requests got no line since the last summary.
 func (s *logSampler) summarize() {
 	var all int64
 	omitted := map[problem.Code]int64{}
@@ -222,7 +222,7 @@ func (s *logSampler) summarize() {
 			all += c.omitted
 			c.omitted = 0
 		} else if c.limiter.Tokens() >= sampleBurst {
-			delete(s.kinds, kind) // a new one is the same
+			delete(s.kinds, kind) // a new one would be the same
 		}
 	}
 	s.pending = false

@@ -13,26 +13,25 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
-// authorization is a request as it was understood and what was decided about it. What is sent upstream is built from
-// it.
+// authorization is a parsed request and what was decided about it. The upstream request is built from it.
 type authorization struct {
 	*route.Request
 	Decision
 
 	question Question
-	now      time.Time          // when it was decided
-	snapshot *keystore.Snapshot // by which keys; nil if the request was refused before
-	buffered *body.Buffered     // nil unless the body was read to decide; whoever called authorize closes it
+	now      time.Time          // when the decision was made
+	snapshot *keystore.Snapshot // the keys that it was based on; nil if the request was refused before
+	buffered *body.Buffered     // nil unless the body was read to decide; the caller of authorize closes it
 }
 
-// assumed is what a request counts as having presented, to ask what a key may do without having a secret: one of its
-// secrets or, with a page, a browser token. The zero value is what the request itself has.
+// assumed is what a request counts as having presented, for asking what a key may do without having its secret: one of
+// the key's secrets or, if page is set, a browser token. The zero value means what the request itself presents.
 type assumed struct {
 	key  *keystore.Key
 	page token.Presented
 }
 
-// authorize parses a request, decides about it by its request line and headers, and fills in a, which is empty.
+// authorize parses a request, decides about it by its request line and headers, and fills in a, which must be empty.
 func (p *Proxy) authorize(a *authorization, in *http.Request, started time.Time, client netip.Addr, as assumed) {
 	var refusal *problem.Error
 	if a.Request, refusal = p.exposed.Parse(in); refusal != nil {
@@ -57,7 +56,7 @@ func (p *Proxy) authorize(a *authorization, in *http.Request, started time.Time,
 	a.decide(p, started)
 }
 
-// authorizeBody reads the body of an allowed request where the route or the chatflow asks for that, decides once more, and
+// authorizeBody reads the body of an allowed request if the route or the chatflow requires that, decides once more, and
 // checks the body.
 func (p *Proxy) authorizeBody(a *authorization, b *body.Reader) {
 	if !a.Allowed || a.Preflight {
@@ -65,7 +64,7 @@ func (p *Proxy) authorizeBody(a *authorization, b *body.Reader) {
 	}
 	rules := a.bodyRules()
 	buffered, refusal := rules.Read(b, p.bodyBudget, body.Client{Addr: a.question.Client, HasKey: a.Opens})
-	if buffered != nil { // it may have taken its time, and may have named the chatflow
+	if buffered != nil { // reading may have taken a while, and the body may have named the chatflow
 		a.buffered = buffered
 		if a.question.Chatflow, refusal = body.Chatflow(a.Route, a.question.Chatflow, buffered); refusal == nil {
 			a.question.InBody = false
@@ -81,7 +80,7 @@ func (p *Proxy) authorizeBody(a *authorization, b *body.Reader) {
 	}
 }
 
-// bodyRules are what route, chatflow and, for a browser token, its key say of the body.
+// bodyRules returns what the route, the chatflow and, for a browser token, its key require of the body.
 func (a *authorization) bodyRules() body.Rules {
 	policy := a.browserBody()
 	if a.Entry != nil {
@@ -100,12 +99,12 @@ func (a *authorization) decide(p *Proxy, now time.Time) {
 // deny refuses the request for a reason other than its key.
 func (a *authorization) deny(err *problem.Error) { a.Allowed, a.Refusal = false, err }
 
-// decidePreflight decides about a CORS preflight, with which a browser sends no key. The gate answers it where it has
-// origins of its own; otherwise the upstream does.
+// decidePreflight decides about a CORS preflight, which browsers send without a key. The gate answers it if it has a list
+// of origins; otherwise the upstream does.
 func (p *Proxy) decidePreflight(r *route.Route) Decision {
 	if p.cors == nil && r.AnyMethod() {
-		// The upstream's route may take OPTIONS for a call: Flowise 3.1.4 lets preflights from origins that it does
-		// not know fall through to the controller of webhooks (routes/webhook/index.ts).
+		// The upstream's route may take OPTIONS for a call: Flowise 3.1.4 lets preflights from origins that it does not
+		// know fall through to the controller of webhooks (routes/webhook/index.ts).
 		return Decision{Refusal: &problem.Error{
 			Code: problem.MethodNotAllowed, Detail: "this path does not take preflights", Allow: strings.Join(r.AllMethods(), ", "),
 			Reason: "an upstream that takes every method may take a preflight for a call; with --cors-origins the gate answers it",

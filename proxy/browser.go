@@ -11,7 +11,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
-// pageToken returns the browser token of a request, if any key can have minted one.
+// pageToken returns the browser token of a request, if there is any key that can have minted one.
 func (p *Proxy) pageToken(bearer route.Bearer, in *http.Request, now time.Time) (t token.Presented) {
 	if p.opts.Store.Snapshot().AnyBrowser() {
 		t = p.opts.Tokens.FromRequest(in, bearer, p.opts.PublicURL, now)
@@ -19,7 +19,7 @@ func (p *Proxy) pageToken(bearer route.Bearer, in *http.Request, now time.Time) 
 	return t
 }
 
-// matchToken finds the key that the browser token was minted with. It takes the same time for one that is gone.
+// matchToken finds the key that the browser token was minted with. It takes as long if that key is gone.
 func (q *Question) matchToken(s *keystore.Snapshot, now time.Time) keystore.Match {
 	t := &q.Page
 	k := s.BrowserKey(t.Token.Key)
@@ -33,11 +33,12 @@ func (q *Question) matchToken(s *keystore.Snapshot, now time.Time) keystore.Matc
 	return m
 }
 
-// browserGroups are the groups of routes that browser tokens are for, of those that are exposed and that their key may use.
+// browserGroups are the route groups that browser tokens are for, as far as these are exposed and the token's key may use
+// them.
 var browserGroups = []string{"predict", "widget"}
 
-// exceedsToken returns what of the question goes beyond the browser token, which was minted with key k, or nil. What the key
-// may not do, the token may not do either: that is decided as for every request with the key.
+// exceedsToken returns a refusal if the question goes beyond the browser token, which was minted with key k. What the key
+// itself may not do is decided as for every request with the key.
 func (q *Question) exceedsToken(k *keystore.Key) *problem.Error {
 	if k.Browser == nil {
 		return &tokenWithoutKey
@@ -70,7 +71,7 @@ var (
 	tokenNotForChatflow = notForKey("browser token is not for the chatflow")
 )
 
-// invalidToken returns why the browser token is not valid, if its key has this validity; nil if none was presented.
+// invalidToken returns why the browser token is not valid, given the validity of its key; nil if none was presented.
 func (q *Question) invalidToken(v keystore.Validity) *problem.Error {
 	switch t := &q.Page; {
 	case t.Err != nil && (t.Token != nil || v == keystore.Unknown):
@@ -81,7 +82,8 @@ func (q *Question) invalidToken(v keystore.Validity) *problem.Error {
 	return nil
 }
 
-// browserBody is what the key says of the body of a request with a browser token. The zero value of others allows everything.
+// browserBody returns what the key allows in the body of a request with a browser token. For other requests, it is the
+// zero value, which allows everything.
 func (a *authorization) browserBody() keystore.BodyPolicy {
 	if a.question.Page.Token == nil || !a.Opens {
 		return keystore.BodyPolicy{}
@@ -93,7 +95,7 @@ func (a *authorization) browserBody() keystore.BodyPolicy {
 	return b.Body
 }
 
-// countMessage counts an allowed request with a token that may send only so many messages, if it is one.
+// countMessage counts an allowed message, if its browser token may send only a limited number.
 func (x *exchange) countMessage() {
 	t := x.question.Page.Token
 	if t == nil || t.Messages == 0 || !x.Allowed || !x.Opens || !x.Route.Message || x.proxy.messages.Take(t) {
@@ -105,7 +107,8 @@ func (x *exchange) countMessage() {
 	})
 }
 
-// tokenResult says what became of a browser token, for the metric; empty where there was none of a key that is known.
+// tokenResult says what became of a browser token, for the metric. It is empty if there was none, or its key is not
+// known.
 func (x *exchange) tokenResult() string {
 	switch {
 	case x.browser != "" || x.question.Page.Token == nil || x.Key == nil:

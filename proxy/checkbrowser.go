@@ -10,7 +10,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// CheckBrowser adds warnings to a key file's about browser tokens that no request could use.
+// CheckBrowser adds warnings to the snapshot about browser tokens that no request could use.
 func CheckBrowser(s *keystore.Snapshot, o *Options) {
 	if !s.AnyBrowser() {
 		return
@@ -31,7 +31,7 @@ func CheckBrowser(s *keystore.Snapshot, o *Options) {
 	}
 }
 
-// browserFaults says why tokens of a key would be of no use.
+// browserFaults says why tokens of a key would be useless.
 func browserFaults(k *keystore.Key, exposed []string, o *Options) (texts []string) {
 	switch {
 	case exposed == nil:

@@ -11,7 +11,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// CheckKeyFile returns what in a key file makes no sense before this kind of upstream, or nil.
+// CheckKeyFile returns an error if something in a key file makes no sense with this kind of upstream.
 func CheckKeyFile(s *keystore.Snapshot, p *route.Preset) error {
 	if name := s.FlowiseKeys(); name != "" && !p.FlowiseKeys {
 		return s.FlowiseKeysFault(fmt.Sprintf("flowise_api_keys names Flowise's file of keys (%s), but the preset is %s; remove the line, or set the preset to flowise", name, p.Name))
@@ -19,8 +19,8 @@ func CheckKeyFile(s *keystore.Snapshot, p *route.Preset) error {
 	return nil
 }
 
-// ReadByEveryone returns a warning if every user of this machine can read a file that holds a secret; empty if not, or if that
-// is not known.
+// ReadByEveryone returns a warning if every user of this machine can read a file that holds a secret. It is empty if not,
+// or if that is unknown.
 func ReadByEveryone(path string) string {
 	if !watch.EveryoneReads(path) {
 		return ""
@@ -28,16 +28,16 @@ func ReadByEveryone(path string) string {
 	return fmt.Sprintf("every user of this machine can read %s, which holds a secret; run `chmod o-r %s`", path, path)
 }
 
-// warnOfReaders adds a warning to the snapshot's if every user of this machine can read the credential of a chatflow.
+// warnOfReaders adds a warning to the snapshot if every user of this machine can read the credential of a chatflow.
 func warnOfReaders(s *keystore.Snapshot, c *keystore.Chatflow, path string) {
 	if warning := ReadByEveryone(path); warning != "" {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%s: chatflow %q: %s", c.Place(), c.ID, warning))
 	}
 }
 
-// CheckSnapshot looks at what a key file says of files and routes, which package keystore cannot judge: a credential
-// file that cannot be read is an error; a chatflow that no route accepts is a warning, added to the snapshot's; a group that no route has is an error,
-// and so is on_disconnect: abort before an upstream that cannot be told.
+// CheckSnapshot checks what a key file says about files and routes, which package keystore cannot judge. A credential
+// file that cannot be read is an error, and so are a group that no route has, and on_disconnect: abort if the upstream
+// cannot be told to abort. A chatflow that no route accepts adds a warning to the snapshot.
 func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route) error {
 	var errs []error
 	read := map[string]error{} // by path: many chatflows may name one file
@@ -55,7 +55,7 @@ func CheckSnapshot(s *keystore.Snapshot, p *route.Preset, routes []*route.Route)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: chatflow %q: %w", c.Place(), c.ID, err))
 			}
-			hangs = errors.Is(err, watch.ErrTimeout) // the others may be on the same mount, and a reload must end
+			hangs = errors.Is(err, watch.ErrTimeout) // the others may be on the same mount, and a reload must come to an end
 		}
 		if c.AbortOnDisconnect && !p.CanAbort() {
 			errs = append(errs, fmt.Errorf("%s: chatflow %q: on_disconnect: abort: %s has no route by which a request is ended; remove the line", c.Place(), c.ID, p.Runner))

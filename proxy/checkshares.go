@@ -8,11 +8,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// maxShareWarnings is of how many limits at most is warned: a file may have a million keys.
+// maxShareWarnings is the most warnings about limits: a file may have a million keys.
 const maxShareWarnings = 100
 
-// WarnOfShares adds to the snapshot's warnings the limits of which not each of so many gates gets a share. Fewer than two
-// gates share nothing.
+// WarnOfShares adds a warning to the snapshot for each limit that is too small for every one of the gates to get a share.
+// Fewer than two gates share nothing.
 func WarnOfShares(s *keystore.Snapshot, gates int) {
 	if gates < 2 {
 		return
@@ -36,7 +36,7 @@ func WarnOfShares(s *keystore.Snapshot, gates int) {
 	}
 }
 
-// belowShares returns the enforced limits that are less than the number of gates.
+// belowShares returns the names of enforced limits that are less than the number of gates.
 func belowShares(l *keystore.Limits, gates int64) (names []string) {
 	if l == nil || l.Observe {
 		return nil

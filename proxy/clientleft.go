@@ -12,18 +12,18 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// A request that its client gives up is cancelled, but for three kinds:
+// When a client gives up its request, the request is cancelled, except for three kinds:
 //
-//   - Whoever has no key could have connections to the upstream opened and closed as fast as they can send: hundreds a
-//     second. On the routes that need no key a request is short, so it is finished although nobody waits for it, and its
-//     connection serves the next one.
-//   - Where the number of requests at once is limited, a request keeps its place until the upstream has ended: Flowise goes
-//     on when a client has left, and whoever opens requests and breaks off could have any number. The response is read to
-//     its end and thrown away.
-//   - Where the upstream is told to end it (see aborter), its response is read to its end likewise.
+//   - A request on a route that needs no key. Otherwise, clients without a key could make the gate open and close
+//     connections to the upstream as fast as they can send: hundreds a second. Such a request is short, so it is finished
+//     although nobody waits for it, and its connection serves the next one.
+//   - A request whose number at once is limited. It keeps its place until the upstream is done: Flowise goes on when a
+//     client has left, so a client that opens requests and breaks off could otherwise have any number of them. The response
+//     is read to its end and thrown away.
+//   - A request that the upstream is told to abort (see aborter). Its response is read to its end as well.
 const (
-	finishTime  = 2 * time.Second // for the response of the first kind, after its client has left
-	finishBytes = 64 << 10        // of such a response that is read for its connection's sake
+	finishTime  = 2 * time.Second // for the first kind's response, after its client has left
+	finishBytes = 64 << 10        // how much of such a response is read so that its connection can be reused
 )
 
 var (
@@ -31,7 +31,7 @@ var (
 	errNobodyLeft = errors.New("the client has left and the upstream goes on for too long")
 )
 
-// timeWithoutClient returns how long a request goes on when its client has left.
+// timeWithoutClient returns how long a request goes on after its client has left.
 func (x *exchange) timeWithoutClient() time.Duration {
 	switch {
 	case x.Websocket:
@@ -45,12 +45,12 @@ func (x *exchange) timeWithoutClient() time.Duration {
 	return 0
 }
 
-// outlivesClient reports whether a request goes on until the upstream has ended.
+// outlivesClient reports whether a request goes on until the upstream is done with it.
 func (x *exchange) outlivesClient() bool { return x.limits.holdsPlace || x.mayAbort() }
 
-// withoutClient returns a context that does not end with the client's, but that time after it; at once if it was the gate
-// that ended that one, or if the gate cuts what is open. left, if there is one, is called when the client has left. stop must be called when the
-// request is over.
+// withoutClient returns a context that ends not with the client's but limit after it. It ends at once if the gate itself
+// ended the client's context, or cuts everything that is open. left, unless it is nil, is called when the client has
+// left. stop must be called when the request is over.
 func (x *exchange) withoutClient(limit time.Duration, left func()) (_ context.Context, cancel context.CancelCauseFunc, stop func() bool) {
 	client := x.ctx
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(client))
@@ -80,5 +80,5 @@ func (x *exchange) finish(res *http.Response) {
 	if x.outlivesClient() {
 		limit = math.MaxInt64
 	}
-	_, _ = io.CopyN(io.Discard, res.Body, limit) // whatever is wrong with it, nobody is there to be told
+	_, _ = io.CopyN(io.Discard, res.Body, limit) // if it fails, there is nobody to be told
 }

@@ -9,19 +9,19 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/body"
 )
 
-// created knows which chatflow things of an upstream belong to that later requests name by their ID alone, such as
-// Flowise's feedback: the gate saw the upstream make them. It keeps the newest in memory, so a gate that was restarted,
-// and another one beside it, do not know them; nobody gets in by that.
+// created knows to which chatflow things of an upstream belong, such as Flowise's feedback, that later requests name by
+// ID alone. The gate learned it when it saw the upstream create them. Only the newest are kept, in memory: a gate that
+// was restarted, or another one beside it, does not know them, which lets nobody in.
 type created struct {
-	mu            sync.Mutex        // guards what follows
-	recent, older map[string]string // by ID, the chatflow
+	mu            sync.Mutex        // guards the maps
+	recent, older map[string]string // ID → chatflow
 }
 
-// The limits of created.
+// Bounds of created.
 const (
 	maxCreated     = 2048    // in each of its maps
 	maxCreatedID   = 64      // bytes of an ID
-	maxCreatedBody = 8 << 10 // bytes of a response that is looked at
+	maxCreatedBody = 8 << 10 // bytes of a response that is parsed
 )
 
 // chatflow returns the chatflow that the thing with this ID belongs to, and whether that is known.
@@ -37,7 +37,7 @@ func (c *created) chatflow(id string) (chatflow string, known bool) {
 	return chatflow, known
 }
 
-// note remembers a thing. Once there are many, those that were noted first are forgotten.
+// note remembers a thing. Once there are many, the oldest are forgotten.
 func (c *created) note(id, chatflow string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,7 +47,8 @@ func (c *created) note(id, chatflow string) {
 	c.recent[id] = chatflow
 }
 
-// noteCreated has the body of a response read for the ID of what the upstream created, if the route creates something.
+// noteCreated makes the body of a response be searched for the ID of what the upstream created, if the route creates
+// something.
 func (f *forwarding) noteCreated(res *http.Response) {
 	if f.Route.Creates == "" || res.StatusCode >= http.StatusMultipleChoices || res.Header.Get("Content-Encoding") != "" {
 		return
@@ -55,12 +56,12 @@ func (f *forwarding) noteCreated(res *http.Response) {
 	res.Body = &createdBody{ReadCloser: res.Body, length: res.ContentLength, forwarding: f}
 }
 
-// createdBody is the body of a response that says what the upstream created. It is not held back: it is remembered
-// while it passes, and understood before its end is passed on, or a client could be back before that.
+// createdBody is the body of a response that says what the upstream created. It is passed on while a copy is kept. The
+// copy is parsed before the end of the body is passed on, or the client's next request could come first.
 type createdBody struct {
 	io.ReadCloser
-	length     int64       // negative if it is not known
-	forwarding *forwarding // nil once the body has been understood, or is too large
+	length     int64       // negative if unknown
+	forwarding *forwarding // nil once the body has been parsed, or is too large
 	seen       []byte
 }
 
@@ -81,8 +82,8 @@ func (b *createdBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// understandCreated notes what a JSON object says was created, if it is for the chatflow that the request was authorized
-// for.
+// understandCreated notes what a JSON object says was created, if it belongs to the chatflow that the request was
+// authorized for.
 func (f *forwarding) understandCreated(raw []byte) {
 	id, _ := body.Text(raw, f.Route.Creates)
 	chatflow, _ := body.Text(raw, f.Route.Body)

@@ -14,43 +14,43 @@ import (
 type Question struct {
 	Access   route.Access
 	Chatflow string // ID; empty if the request names none, or not yet
-	// InBody says that the chatflow is named by a body that has not been read yet. The answer then is whether it may
-	// be read.
+	// InBody says that the chatflow is named by a body that has not been read yet. The decision is then whether it may be
+	// read.
 	InBody bool
 	Bearer route.Bearer
-	// Page is the browser token that stands in the place of a key.
+	// Page is the browser token that was presented in place of a key.
 	Page token.Presented
-	// OwnKey says that the key is asked about itself, which no route group limits.
+	// OwnKey says that a client asks the gate about its own key, which no route group limits.
 	OwnKey bool
-	// Group is the group of the route, Client the address of the client: a key may be for some of them only.
+	// Group is the group of the route, Client the address of the client. A key may be limited to some of either.
 	Group  string
 	Client netip.Addr
-	// Key stands for one of its secrets, to ask what a key may do without having a secret. Without a Client, it is asked
-	// about one from which the key may be used. With a Page, it is that of the token.
+	// Key stands for one of the key's secrets, for asking what a key may do without having one. Without a Client, the
+	// question is about an address from which the key may be used. With a Page, Key is the key of the token.
 	Key *keystore.Key
 }
 
 // Decision is the answer to a Question. The zero value refuses.
 type Decision struct {
 	Allowed bool
-	// Refusal says why not.
+	// Refusal says why the request was refused; nil if it was allowed.
 	Refusal *problem.Error
 	// Key is the key that was presented, valid or not; nil if it is unknown.
 	Key *keystore.Key
-	// Secret is the secret that was presented; nil if it is unknown, or if a browser token was.
+	// Secret is the secret that was presented; nil if it is unknown, or if a browser token was presented.
 	Secret *keystore.Secret
 	// Opens says that the key is valid and opens what was asked for.
 	Opens bool
-	// Validity is that of the presented secret.
+	// Validity is the validity of the presented secret.
 	Validity keystore.Validity
-	// Entry is what the key file says of the chatflow: its own entry or that of "*"; nil if neither.
+	// Entry is what the key file says about the chatflow: its own entry, or that of "*"; nil if there is neither.
 	Entry *keystore.Chatflow
 }
 
-// Decide says whether a request may pass. It is the only place that does, for requests and for `flowlatch explain`,
-// and depends on its arguments alone.
+// Decide says whether a request may pass. It is the only place that decides this, for requests and for `flowlatch
+// explain`, and depends only on its arguments.
 //
-// The order of the refusals keeps a secret: without a valid key, a chatflow that is listed cannot be told from one
+// The order of the refusals hides something: without a valid key, a client cannot tell a chatflow that is listed from one
 // that is not.
 func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 	match := q.match(s, now)
@@ -68,7 +68,7 @@ func Decide(s *keystore.Snapshot, q Question, now time.Time) Decision {
 	open := q.Access == route.Public ||
 		q.Access == route.ListedOnly && listed ||
 		q.Access != route.AnyKey && d.Entry != nil && d.Entry.Public ||
-		q.InBody && s.AnyPublic() // the body may name one that is
+		q.InBody && s.AnyPublic() // the body may name a public one
 	switch {
 	case !q.Bearer.Present && q.Key == nil && q.Page.Token == nil && q.Page.Err == nil:
 		d.Refusal = q.missing()
@@ -98,7 +98,7 @@ func (q *Question) match(s *keystore.Snapshot, now time.Time) keystore.Match {
 	return keystore.Match{}
 }
 
-// misuses returns why a valid key must not be used for what is asked, whatever chatflows it opens; nil if it may.
+// misuses returns why a valid key must not be used for this question, whatever chatflows it opens; nil if it may.
 func (q *Question) misuses(k *keystore.Key) *problem.Error {
 	switch {
 	case !k.MayComeFrom(q.Client) && (q.Key == nil || q.Client.IsValid()):
@@ -111,7 +111,7 @@ func (q *Question) misuses(k *keystore.Key) *problem.Error {
 	return nil
 }
 
-// Refusals that are the same each time.
+// Refusals that are always the same.
 var (
 	missingKey = problem.Error{
 		Code: problem.MissingKey, Detail: "send your API key as `Authorization: Bearer KEY`", Reason: "no bearer token",
@@ -130,18 +130,18 @@ var (
 	mistypedKey  = invalidKey("mistyped key: wrong checksum")
 )
 
-// notForKey is one response for a key that is valid and does not open what was asked for, whatever the reason, which only
-// the operator learns.
+// notForKey returns the response for a valid key that does not open what was asked for. It is the same whatever the
+// reason, which only the operator learns.
 func notForKey(reason string) problem.Error {
 	return problem.Error{Code: problem.KeyNotForChatflow, Detail: "this API key is not for this chatflow", Reason: reason}
 }
 
-// invalidKey is one response whatever the reason, which only the operator learns.
+// invalidKey returns the response for an invalid key. It is the same whatever the reason, which only the operator learns.
 func invalidKey(reason string) *problem.Error {
 	return &problem.Error{Code: problem.InvalidKey, Detail: "this API key is not valid", Reason: reason}
 }
 
-// missing returns the response to a client without a key. Why its cookie does not count, only the operator learns.
+// missing returns the response to a client without a key. Only the operator learns why its cookie does not count.
 func (q *Question) missing() *problem.Error {
 	if q.Page.CookieFault == "" {
 		return &missingKey
@@ -153,7 +153,7 @@ func (q *Question) missing() *problem.Error {
 
 // invalid returns the response to a client whose key has this validity.
 func (q *Question) invalid(v keystore.Validity) *problem.Error {
-	mistyped := keystore.Mistyped(q.Bearer.Token) // computed whether it matters or not: the time it takes must not tell
+	mistyped := keystore.Mistyped(q.Bearer.Token) // computed in any case, so that the time taken reveals nothing
 	if refusal := q.invalidToken(v); refusal != nil {
 		return refusal
 	}

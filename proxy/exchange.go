@@ -31,13 +31,13 @@ type exchange struct {
 	response responseWriter
 	authorization
 	counted stats.Open
-	browser string // what became of a browser token that was asked for; empty if none was
+	browser string // what became of a request for a browser token; empty if none was made
 	limits  limits
 
 	ctx    context.Context
-	cancel context.CancelCauseFunc // ends the forwarded request; nil before that
+	cancel context.CancelCauseFunc // cancels the forwarded request; nil before it is forwarded
 	err    *problem.Error          // why the request was refused or failed
-	hint   string                  // for the operator, where the upstream refused the request
+	hint   string                  // for the operator, if the upstream refused the request
 }
 
 // newExchange begins an exchange.
@@ -53,7 +53,7 @@ func (p *Proxy) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	return x
 }
 
-// refuse responds to a request that is not forwarded, or that the upstream did not answer.
+// refuse responds to a request that is not forwarded, or to which the upstream did not respond.
 func (x *exchange) refuse(err *problem.Error) {
 	x.err = err
 	x.body.End()
@@ -68,8 +68,8 @@ func (x *exchange) abandon(code problem.Code, reason string) {
 // statusClientClosed stands in log lines for a response that nobody waited for. It is never sent.
 const statusClientClosed = 499
 
-// end completes an exchange: it notes how it ended, counts it and writes its log line. It must be deferred. A panic is
-// logged, and the client gets a 500, or its connection is cut if the response has begun.
+// end completes an exchange: it notes how the exchange ended, counts it and writes its log line. It must be deferred. It
+// recovers a panic and logs it; the client gets a 500 or, if the response has begun, its connection is cut.
 func (x *exchange) end() {
 	panicked := recover()
 	if panicked != nil && panicked != http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
@@ -77,7 +77,7 @@ func (x *exchange) end() {
 			Msg("panic while serving a request; its connection is closed")
 		panicked = x.failInternally()
 	}
-	// ReverseProxy ends a websocket that is cut like any other.
+	// ReverseProxy treats a websocket that was cut like any that ends.
 	if x.err == nil && (panicked != nil || x.response.hijacked && x.ctx.Err() != nil) {
 		x.noteAbort()
 		if x.err.Code == problem.StreamLimit && x.endEvents() {
@@ -101,8 +101,8 @@ func (x *exchange) end() {
 	}
 }
 
-// failInternally responds to a request that a bug has ended. If the response has begun already, it returns the panic by
-// which net/http cuts the connection, and the request counts as failed all the same.
+// failInternally responds to a request that a bug has ended. If the response has already begun, it returns the panic
+// value with which net/http cuts the connection. The request counts as failed either way.
 func (x *exchange) failInternally() (panicked any) {
 	w := &x.response
 	err := &problem.Error{Code: problem.InternalError, Detail: "the gate failed; its operator finds why in the log, by the request ID", Reason: "panic"}
@@ -139,12 +139,13 @@ func (x *exchange) noteAbort() {
 		x.abandon(problem.ClientClosed, "the client left in the middle of the response")
 	}
 	if x.ctx.Err() == nil && x.response.status != 0 && !x.response.failed {
-		_ = x.response.FlushError() // a header without a body has not been sent yet
+		_ = x.response.FlushError() // a header whose body has not begun was not sent yet
 	}
 }
 
-// bodyFault returns what is wrong with the request body, or nil; also if it could not be read because the client has left.
-// A body that stalls ends the context as well: to net/http, any error of reading is a client that left.
+// bodyFault returns what is wrong with the request body, or nil. It also returns nil if the body could not be read
+// because the client has left. A body that stalls ends the context as well, because net/http takes any read error for a
+// client that left.
 func (x *exchange) bodyFault() *problem.Error {
 	if err := x.body.Err(); err != nil && (x.ctx.Err() == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
 		return body.Refusal(err)

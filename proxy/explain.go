@@ -23,7 +23,7 @@ import (
 // Explanation says what would become of a request.
 type Explanation struct {
 	Allowed bool
-	// Lines are pairs of a word and what it is.
+	// Lines are pairs of a label and its text.
 	Lines [][2]string
 }
 
@@ -31,8 +31,8 @@ func (e *Explanation) add(word, format string, args ...any) {
 	e.Lines = append(e.Lines, [2]string{word, fmt.Sprintf(format, args...)})
 }
 
-// Explain says what would become of a request with this method, request target and body, sent by somebody with the key,
-// or without one if it is nil. It decides as ServeHTTP does.
+// Explain says what would become of a request with this method, target and body, sent by the holder of key, or without a
+// key if it is nil. It decides as ServeHTTP does.
 func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *Explanation {
 	path, _, _ := strings.Cut(target, "?")
 	r := &http.Request{
@@ -74,7 +74,7 @@ func (p *Proxy) Explain(method, target string, data []byte, key *keystore.Key) *
 	return e
 }
 
-// authorizeAs authorizes a request with a body for somebody with a key. The caller closes the body.
+// authorizeAs authorizes a request with a body, as if sent by the holder of a key. The caller closes the body.
 func (p *Proxy) authorizeAs(r *http.Request, data []byte, as assumed) *authorization {
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	a := &authorization{}
@@ -120,7 +120,7 @@ func (e *Explanation) addLimits(a authorization) {
 	}
 }
 
-// addDisconnect adds what becomes of the request if its client leaves, where the upstream is told to end it.
+// addDisconnect adds what becomes of the request when its client leaves, if the upstream is told to abort it.
 func (e *Explanation) addDisconnect(a authorization) {
 	if !a.mayAbort() {
 		return
@@ -163,13 +163,13 @@ func describeKey(s *keystore.Snapshot, k *keystore.Key, d Decision) string {
 	switch {
 	case k == nil:
 		return "none"
-	case d.Key == nil: // refused before anybody asked for a key
+	case d.Key == nil: // refused before a key mattered
 		return k.ID + inFile(s, k.Place())
 	}
 	return k.ID + " (" + d.Validity.String() + ")" + inFile(s, k.Place())
 }
 
-// inFile says where something stands, if there are several key files.
+// inFile says in which file something is, if there are several key files.
 func inFile(s *keystore.Snapshot, place string) string {
 	if !s.IsDirectory() {
 		return ""
@@ -197,7 +197,7 @@ func why(a authorization) string {
 
 func (p *Proxy) describeCredential(a authorization, key *keystore.Key) string {
 	if key != nil {
-		a.Bearer.Token = "the client's own key" // which is not known here
+		a.Bearer.Token = "the client's own key" // whose secret is not known here
 	}
 	v, err := p.upstreamCredential(a)
 	switch {
@@ -219,7 +219,7 @@ func (p *Proxy) idForm(r *route.Route) string {
 	return fmt.Sprintf("the chatflow IDs of %s are %s", p.opts.Preset.Runner, p.opts.Preset.IDs)
 }
 
-// unknownPath says what a path that no route has may be.
+// unknownPath guesses what a path is that no route has.
 func (p *Proxy) unknownPath(path string) string {
 	if own := ownPaths[path]; own != nil {
 		return fmt.Sprintf("the gate itself responds to %s %s, and sends it nowhere; what it needs is in docs/routes.md", strings.Join(own.route.AllMethods(), ", "), path)
@@ -242,7 +242,7 @@ func (p *Proxy) unknownPath(path string) string {
 	return fmt.Sprintf("the preset %s has no such route; if clients need it, list it under `routes:` in the settings file; if the upstream is not %s, say so with --preset", p.opts.Preset.Name, p.opts.Preset.Runner)
 }
 
-// hint returns what the operator could do about a refusal, or nothing.
+// hint returns what the operator could do about a refusal, or "".
 func (p *Proxy) hint(a authorization, in *http.Request) string {
 	switch d := a.Decision; d.Refusal.Code {
 	case problem.NotExposed:

@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/share"
 )
 
-// FailureLimit is how many requests without a valid key a client may send before it gets 429: Burst at once, and as
-// many again spread evenly over each Per.
+// FailureLimit is how many requests without a valid key a client may send before it gets 429: Burst requests in each Per,
+// evenly spread, and up to Burst at once.
 type FailureLimit struct {
 	Burst int
 	Per   time.Duration
@@ -21,9 +21,10 @@ type FailureLimit struct {
 var DefaultFailureLimit = FailureLimit{Burst: 30, Per: time.Minute}
 
 // Failures counts requests without a valid key by client address. It does not remember addresses: each is hashed to one
-// of a fixed number of counters, so no number of addresses makes it grow. Two with the same counter share a limit; an
-// outsider cannot arrange that, because the seed is random. All that is at stake is whether a refusal is a 401 or a 429:
-// a request with a valid key is never counted and never refused by this. All methods may be called concurrently.
+// of a fixed number of counters, so no number of addresses makes it grow. Two addresses with the same counter share a
+// limit. An outsider cannot bring that about, because the seed is random. And all that is at stake is whether a refusal
+// is a 401 or a 429: a request with a valid key is never counted here, and never refused because of this limit. All
+// methods may be called concurrently.
 //
 // A counter is a [limit.Bucket].
 type Failures struct {
@@ -33,7 +34,7 @@ type Failures struct {
 	counters [1 << 14]atomic.Int64
 }
 
-// NewFailures returns counters for a limit, of which a Burst of zero or less is none.
+// NewFailures returns counters for a limit. If Burst or Per is zero or less, there is no limit.
 func NewFailures(l FailureLimit) *Failures {
 	f := &Failures{seed: maphash.MakeSeed()}
 	if l.Burst > 0 && l.Per > 0 {
@@ -42,8 +43,8 @@ func NewFailures(l FailureLimit) *Failures {
 	return f
 }
 
-// Count counts a failure of client at now. It reports whether that is one too many, and then after which time the next
-// one would not be.
+// Count counts a failure of client at now. It reports whether that is one too many, and if so, how long the client must
+// wait.
 func (f *Failures) Count(client netip.Addr, now time.Time) (after time.Duration, tooMany bool) {
 	if !f.limited {
 		return 0, false

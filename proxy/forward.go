@@ -18,18 +18,18 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// forward sends an authorized request upstream and its response to the client. httputil.ReverseProxy does that; what
-// is added to it here, and why:
+// forward sends an authorized request upstream, and the response to the client. httputil.ReverseProxy does that. This is
+// what is added here, and why:
 //
-//   - the upstream request is built from the authorization, not from the request (rewrite, upstreamHeader)
-//   - a response that does not begin in time is given up (responseTimeout)
-//   - no switch of protocols that was not asked for, no session cookies, no trailers that must not pass (package header,
-//     upstreamBody)
-//   - no interim response to a client that would misread it (responseWriter.WriteHeader)
-//   - a response that has arrived as a whole is not flushed: net/http sends it in one write when it is complete, and
-//     ReverseProxy would start a timer and a goroutine to flush its header first
-//   - buffers as large as the response asks for: 1 KiB for streams, since each open one holds one, and 32 KiB else.
-//     One size for all makes large responses cost three times as much.
+//   - The upstream request is built from the authorization, not from the client's request (rewrite, upstreamHeader).
+//   - A request is given up if its response does not begin in time (responseTimeout).
+//   - The upstream must not switch protocols unasked, set session cookies, or send trailers that must not pass (package
+//     header, upstreamBody).
+//   - No interim response goes to a client that would misread it (responseWriter.WriteHeader).
+//   - A response that has already arrived as a whole is not flushed. net/http sends it in one write when it is complete,
+//     while ReverseProxy would start a timer and a goroutine to flush its header first.
+//   - Buffers have the size that the response needs: 1 KiB for streams, each of which holds one as long as it is open, and
+//     for short responses, else 32 KiB. With one size for all, large responses would cost three times as much.
 func (x *exchange) forward(r *http.Request) {
 	p := x.proxy
 	if r.ContentLength > p.opts.MaxBody {
@@ -46,8 +46,8 @@ func (x *exchange) forward(r *http.Request) {
 		return
 	}
 	defer x.giveUpstream()
-	// An upstream may respond while it still reads; net/http would take the rest of the body from it.
-	_ = x.response.control.EnableFullDuplex() // HTTP/2 always is
+	// An upstream may respond while it still reads, and net/http would take the rest of the body away from it.
+	_ = x.response.control.EnableFullDuplex() // HTTP/2 is always full duplex
 	x.response.fullDuplex = true
 	f := &forwarding{exchange: x, in: r, credential: credential}
 	if time := x.timeWithoutClient(); time > 0 {
@@ -86,11 +86,11 @@ type forwarding struct {
 	credential   string // for the upstream, or empty
 	timeout      responseTimeout
 	upstream     upstreamBody
-	buffers      *sync.Pool // of the size that the response asks for
+	buffers      *sync.Pool // the pool of the size that suits the response
 	buffer       *[]byte    // taken from it
 }
 
-// upgradeHeader returns the headers that ReverseProxy sees of the client's: those that ask to upgrade, if that is
+// upgradeHeader returns the client's headers that ReverseProxy gets to see: those that ask for an upgrade, if that is
 // allowed. It would copy and clean the others only for rewrite to build them anew.
 func (f *forwarding) upgradeHeader() http.Header {
 	if f.Websocket && header.IsUpgrade(f.in.Header) {
@@ -99,8 +99,8 @@ func (f *forwarding) upgradeHeader() http.Header {
 	return http.Header{}
 }
 
-// rewrite builds the request to the upstream. Method, path, query and body come from the authorization; of the
-// client's headers it keeps those that matter to the upstream alone.
+// rewrite builds the request to the upstream. Method, path, query and body come from the authorization. Of the client's
+// headers, it keeps those that concern only the upstream.
 func (f *forwarding) rewrite(pr *httputil.ProxyRequest) {
 	o, out := &f.proxy.opts, pr.Out
 	out.Method = f.Method
@@ -111,13 +111,13 @@ func (f *forwarding) rewrite(pr *httputil.ProxyRequest) {
 	}
 	out.RequestURI, out.TransferEncoding, out.Trailer = "", nil, nil
 	out.Header = f.upstreamHeader(f.in.Header)
-	maps.Copy(out.Header, pr.In.Header) // the upgrade, if there is one
+	maps.Copy(out.Header, pr.In.Header) // those for the upgrade, if there is one
 	switch size := int64(len(f.buffered.Content())); {
 	case f.Preflight:
 		out.Body, out.ContentLength = nil, 0
 	case f.buffered == nil:
 	case size == 0:
-		out.Body, out.ContentLength = http.NoBody, 0 // or the transport would look for some
+		out.Body, out.ContentLength = http.NoBody, 0 // else the transport would look for a body
 	default:
 		out.Body, out.ContentLength = f.buffered, size
 	}
@@ -134,7 +134,7 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	case switching && (!f.Websocket || !route.IsWebsocket(res.Header) || !header.IsUpgrade(res.Header)):
 		return errors.New("the upstream switched protocols unasked")
 	}
-	if f.in.Context().Err() != nil && f.ctx.Err() == nil { // it has outlived its client
+	if f.in.Context().Err() != nil && f.ctx.Err() == nil { // the request has outlived its client
 		f.finish(res)
 		return errClientLeft
 	}
@@ -155,7 +155,7 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 		f.reverseProxy.FlushInterval = 0
 	}
 	f.noteCreated(res)
-	header.CleanTrailers(res.Trailer, ownCORS) // those announced
+	header.CleanTrailers(res.Trailer, ownCORS) // the announced ones
 	f.upstream = upstreamBody{ReadCloser: res.Body, response: res, ownCORS: ownCORS, client: f.response.Header()}
 	if f.outlivesClient() {
 		f.upstream.outlives = f.exchange
@@ -164,7 +164,7 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	return nil
 }
 
-// failed responds to a request that the upstream did not answer.
+// failed responds to a request to which the upstream did not respond.
 func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	x := f.exchange
 	cause := context.Cause(x.ctx)
@@ -181,7 +181,7 @@ func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	case errors.Is(cause, errDrainOver), errors.Is(cause, errListenerFailed):
 		x.refuse(&problem.Error{Code: problem.Draining, RetryAfter: time.Second, Detail: "the gate is shutting down and could not wait any longer", Reason: "cut because " + cause.Error()})
 	case errors.Is(cause, errRevoked):
-		panic(http.ErrAbortHandler) // and end says why
+		panic(http.ErrAbortHandler) // end logs why
 	case errors.Is(cause, errStreamLimit):
 		x.refuse(&problem.Error{Code: problem.UpstreamTimeout, Detail: "the response took longer than it may", Reason: cause.Error() + ", " + x.limits.stream.String()})
 	case errors.Is(cause, errUpstreamSlow):
@@ -189,7 +189,7 @@ func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 		x.refuse(&problem.Error{Code: problem.UpstreamTimeout, Detail: "the upstream did not begin its response in time", Reason: "no response within " + x.proxy.opts.UpstreamTimeout.String()})
 	case x.ctx.Err() != nil || errors.Is(err, errClientLeft):
 		x.abandon(problem.ClientClosed, "the client left before the upstream responded")
-		panic(http.ErrAbortHandler) // or net/http would answer 200
+		panic(http.ErrAbortHandler) // else net/http would respond with 200
 	default:
 		if isDial(err) {
 			x.limits.sent = time.Time{} // it could not be sent
@@ -198,19 +198,19 @@ func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	}
 }
 
-// isDial reports whether there was no connection to the upstream.
+// isDial reports whether no connection to the upstream could be opened.
 func isDial(err error) bool {
 	var dial *net.OpError
 	return errors.As(err, &dial) && dial.Op == "dial"
 }
 
-// unreachable returns the response to a request that the upstream failed. What the upstream sent may be in the error's
-// text, which therefore is not logged.
+// unreachable returns the response to a request that the upstream failed. An error's text may contain what the upstream
+// sent, so it is logged only if the error is one of dialing or of the TLS handshake.
 func (p *Proxy) unreachable(err error) *problem.Error {
 	reason := "the upstream broke off before its response, or its response is not HTTP"
 	switch {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return &noDescriptors // which says nothing of the upstream
+		return &noDescriptors // this says nothing about the upstream
 	case isDial(err):
 		p.health.missed(err)
 		reason = err.Error()

@@ -14,25 +14,25 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/origin"
 )
 
-// health is what is known of the upstream. It is a metric and a log line, never readiness: a gate that is taken out of
-// service because its upstream is down cannot even say so.
+// health is what is known of the upstream. It appears in a metric and a log line, but never affects readiness: a gate
+// that is taken out of service because its upstream is down could not even tell clients so.
 type health struct {
-	changed   func(Health) // called outside of the lock
+	changed   func(Health) // called without holding the lock
 	responded atomic.Int64 // when the last response began, in nanoseconds since 1970
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards state
 	state Health
 }
 
 // Health is what is known of the upstream.
 type Health struct {
-	Known bool // it was tried at least once
+	Known bool // the upstream was tried at least once
 	Up    bool
 	Since time.Time
-	Err   error // why it is not up: the newest reason
+	Err   error // the latest reason why it is not up
 }
 
-// errNoResponse is why an upstream is not up that accepts connections.
+// errNoResponse is why an upstream is not up although it accepts connections.
 var errNoResponse = errors.New("the upstream accepts connections and does not respond")
 
 func (h *health) get() Health {
@@ -47,7 +47,7 @@ func (h *health) reached() {
 	h.set(true, nil)
 }
 
-// connected notes that a connection was opened. An upstream that has stopped accepts them as well.
+// connected notes that a connection was opened. A stopped process accepts connections, too.
 func (h *health) connected() {
 	if !h.isSilent() {
 		h.set(true, nil)
@@ -57,14 +57,14 @@ func (h *health) connected() {
 // missed notes that no connection could be opened.
 func (h *health) missed(err error) { h.set(false, err) }
 
-// timedOut notes that a request got no response within this time. If another did meanwhile, the upstream is up.
+// timedOut notes that a request got no response within limit. If another request did meanwhile, the upstream is up.
 func (h *health) timedOut(limit time.Duration) {
 	if h.responded.Load() < time.Now().Add(-limit).UnixNano() {
 		h.set(false, fmt.Errorf("%w: a request waited %v for one", errNoResponse, limit))
 	}
 }
 
-// isSilent reports whether the upstream accepts connections and does not respond.
+// isSilent reports whether the upstream accepts connections but does not respond.
 func (h *health) isSilent() bool { return errors.Is(h.get().Err, errNoResponse) }
 
 func (h *health) set(up bool, err error) {
@@ -102,7 +102,8 @@ func (p *Proxy) probeUpstream(ctx context.Context) {
 	}
 }
 
-// tryUpstream opens a connection to the upstream, and no more as long as it responds to requests.
+// tryUpstream opens a connection to the upstream. Only while the upstream does not respond to requests, it sends one,
+// too.
 func (p *Proxy) tryUpstream(ctx context.Context, addr string) {
 	conn, err := p.dial(ctx, "tcp", addr)
 	switch {
@@ -117,7 +118,7 @@ func (p *Proxy) tryUpstream(ctx context.Context, addr string) {
 	}
 }
 
-// upstreamResponds asks the upstream for the header of its first page, and reports whether there is any response.
+// upstreamResponds requests the header of the upstream's root page, and reports whether there is any response.
 func (p *Proxy) upstreamResponds(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()

@@ -28,25 +28,25 @@ type Limiter interface {
 	Prune(now time.Time)
 }
 
-// limits are what a request counts against. It keeps its place among the requests at once until the upstream has ended: see
+// limits are what a request counts against. The request keeps its place until the upstream is done with it: see
 // timeWithoutClient.
 type limits struct {
-	holders []limit.Holder // none before the request is counted
+	holders []limit.Holder // empty until the request is counted
 	grant   limit.Grant
-	over    string        // the limit that the request exceeds, enforced or not, for logs and metrics; empty for none
+	over    string        // the limit that the request exceeds, enforced or not, for logs and metrics; else empty
 	stream  time.Duration // how long the response may last; zero for no limit
 	sent    time.Time     // when the request was sent upstream; zero if it was not
 
 	begun      bool
-	refused    bool // a limit is exceeded that is enforced
-	low        bool // less than a quarter is left of one
-	holdsPlace bool // the number of requests at once is limited, and this one is one of them
+	refused    bool // an enforced limit is exceeded
+	low        bool // less than a quarter of one is left
+	holdsPlace bool // the number of requests at once is limited, and this request counts
 
 	left      atomic.Int64  // when the client left, in nanoseconds since 1970; 0 if it did not
-	abandoned time.Duration // for which the upstream went on with the request afterwards
+	abandoned time.Duration // how long the upstream went on with the request afterwards
 }
 
-// add adds a holder, and its limit of a response's time.
+// add adds a holder, and its limit on how long a response may last.
 func (l *limits) add(h limit.Holder) {
 	if l.holders == nil {
 		l.holders = make([]limit.Holder, 0, 3) // few requests have more
@@ -61,20 +61,20 @@ func (l *limits) add(h limit.Holder) {
 	}
 }
 
-// beginLimits counts an allowed request against the limits of its key, chatflow and client, or refuses it, once its
-// chatflow is known.
+// beginLimits counts an allowed request against the limits of its key, chatflow, client and user, or refuses it. It does
+// nothing until the chatflow is known.
 func (x *exchange) beginLimits() {
 	l := &x.limits
 	if !x.Allowed || x.Preflight || x.question.InBody || l.begun {
 		return
 	}
-	l.grant.Placeless = x.Route.Ends // or what takes the places could not be ended
+	l.grant.Placeless = x.Route.Ends // else the requests that take the places could not be aborted
 	if x.Opens && x.Key != nil {
 		l.add(limit.Holder{Kind: limit.Key, ID: x.Key.ID, Limits: x.Key.Limits})
 	}
 	if c := x.Entry; c != nil {
-		// Whoever is let in without a key for a chatflow that is not public, for discovery, must not use up what its keys
-		// may.
+		// Clients that are let in without a key to a chatflow that is not public, for discovery, must not use up what its
+		// keys may use.
 		if x.Opens || c.Public {
 			l.add(limit.Holder{Kind: limit.Chatflow, ID: c.ID, Limits: c.Limits})
 		}
@@ -106,12 +106,12 @@ func (x *exchange) beginLimits() {
 	}
 }
 
-// whoseLimit is a limit with its holder, such as "key requests: 10/1s".
+// whoseLimit names a limit with its holder, such as "key requests: 10/1s".
 func whoseLimit(k limit.Kind, r limit.Reason, u keystore.Unit, value string) string {
 	return k.String() + " " + fieldOf(r, u) + ": " + value
 }
 
-// endLimits counts what the request has used, once. The upstream has ended.
+// endLimits counts what the request has used, once. The upstream is done with it.
 func (x *exchange) endLimits() {
 	l := &x.limits
 	if !l.begun {
@@ -131,7 +131,8 @@ func (x *exchange) endLimits() {
 	}
 }
 
-// labels returns the ID of the key that was presented and what metrics call the chatflow by; each empty if there is none.
+// labels returns the ID of the key that was presented, and what metrics call the chatflow by. Each is empty if there is
+// none.
 func (x *exchange) labels() (key, chatflow string) {
 	if x.Key != nil {
 		key = x.Key.ID
@@ -142,8 +143,8 @@ func (x *exchange) labels() (key, chatflow string) {
 	return key, chatflow
 }
 
-// limitExceeded returns the response to a request that exceeds a limit, which is named so in the log. Its sentences are for the
-// visitor of a web page.
+// limitExceeded returns the response to a request that exceeds a limit. name is the limit in the log. The sentences are
+// meant for the visitor of a web page.
 func limitExceeded(e limit.Excess, name string) *problem.Error {
 	err := &problem.Error{RetryAfter: max(e.RetryAfter, time.Second), Reason: "limit exceeded: " + name}
 	wait := inWords(err.RetryAfter)
@@ -163,7 +164,7 @@ func periodOf(quota string) string {
 	return period
 }
 
-// LimitName returns a limit as the key file has it, with its field, such as "requests: 10/1s".
+// LimitName returns a limit as it is written in the key file, with its field, such as "requests: 10/1s".
 func LimitName(r limit.Reason, u keystore.Unit, value string) string {
 	return fieldOf(r, u) + ": " + value
 }
@@ -175,7 +176,7 @@ func fieldOf(r limit.Reason, u keystore.Unit) string {
 	return u.String()
 }
 
-// inWords returns a time for people, rounded up.
+// inWords returns a time in words, rounded up.
 func inWords(d time.Duration) string {
 	for _, unit := range []struct {
 		name string
@@ -193,15 +194,15 @@ func inWords(d time.Duration) string {
 	return ""
 }
 
-// addLimitHeader tells the client of which of its limits less than a quarter is left, or nothing: the fields RateLimit-Policy and
-// RateLimit (draft-ietf-httpapi-ratelimit-headers-11). Limits that others share are not told: those of the chatflow and, to a page
-// with a browser token, those of the key.
+// addLimitHeader adds the fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11) for those of
+// the client's limits of which less than a quarter is left, if there are any. It leaves out limits that others share: the
+// chatflow's and, for a page with a browser token, the key's.
 func (x *exchange) addLimitHeader(h http.Header) {
 	l := &x.limits
 	if !l.low && !l.refused {
 		return
 	}
-	policies, standings := make([]byte, 0, 256), make([]byte, 0, 256) // enough for most, without garbage
+	policies, standings := make([]byte, 0, 256), make([]byte, 0, 256) // enough for most, so that append does not allocate
 	now := x.proxy.now()
 	for i := range l.holders {
 		if !x.isTold(&l.holders[i]) {
@@ -220,16 +221,16 @@ func (x *exchange) addLimitHeader(h http.Header) {
 	}
 }
 
-// isTold reports whether the client is told what is left of a holder's limits.
+// isTold reports whether the client may learn what is left of a holder's limits.
 func (x *exchange) isTold(h *limit.Holder) bool {
 	shared := h.Kind == limit.Chatflow || h.Kind == limit.Key && x.question.Page.Token != nil
 	return !shared && h.Limits != nil && !h.Limits.Observe
 }
 
-// appendName appends the name of a limit as a string of both fields. It has nothing that would have to be escaped.
+// appendName appends the name of a limit as a quoted string, for both fields. It contains nothing that needs escaping.
 func appendName(b []byte, name string) []byte { return append(append(append(b, '"'), name...), '"') }
 
-// appendPolicy appends what a limit is, as RateLimit-Policy has it.
+// appendPolicy appends a limit as RateLimit-Policy has it.
 func appendPolicy(b []byte, name string, s *limit.Standing) []byte {
 	b = strconv.AppendInt(append(appendName(b, name), ";q="...), s.N, 10)
 	if s.Reason == limit.Concurrent {

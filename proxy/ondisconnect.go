@@ -15,12 +15,12 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// Flowise goes on when a client has left, and when the gate closes the connection to it. Where a chatflow has
-// on_disconnect: abort, it is told, once, to end what the request has begun. The request still lasts until the upstream has
-// ended: it ends between two steps of a chatflow, or not at all.
+// Flowise goes on when a client has left, and also when the gate closes the connection to it. If a chatflow has
+// on_disconnect: abort, Flowise is told, once, to abort what the request has begun. The request still lasts until the
+// upstream is done with it: Flowise stops between two steps of a chatflow, or not at all.
 const (
-	abortTime  = 5 * time.Second // for the upstream to respond when it is told
-	abortBytes = 64 << 10        // of its response that are read for the connection's sake
+	abortTime  = 5 * time.Second // for the upstream's response to an abort
+	abortBytes = 64 << 10        // how much of that response is read so that its connection can be reused
 	maxAborts  = 64              // at once
 )
 
@@ -29,8 +29,8 @@ func (a *authorization) mayAbort() bool {
 	return a.Entry != nil && a.Entry.AbortOnDisconnect && a.Route.Abort != nil
 }
 
-// aborter returns what tells the upstream to end the request, or nil. It does so the first time that it is called, and returns at
-// once. It must be made before the body is sent, which is gone then.
+// aborter returns a function that tells the upstream to abort the request, or nil. The function acts only the first time
+// it is called, and returns at once. aborter must be called before the body is sent, because the body is gone after that.
 func (f *forwarding) aborter() (abort func()) {
 	if !f.mayAbort() {
 		return nil
@@ -44,8 +44,8 @@ func (f *forwarding) aborter() (abort func()) {
 	withKey := f.Opens
 	log := p.opts.Log.With().Str("request_id", f.id).Str("chatflow", f.Entry.Label()).Logger()
 	return sync.OnceFunc(func() {
-		go func() { // with nothing of the exchange, which may end meanwhile
-			// Whoever has no key must not be able to fill a disk.
+		go func() { // uses nothing of the exchange, which may end meanwhile
+			// Clients without a key must not be able to fill a disk.
 			if err := p.abort(how, path, header); err != nil && (withKey || p.sampler.allow(sampled{code: problem.AllowedWithoutKey}, time.Now())) {
 				log.Info().Err(err).Msg("the upstream could not be told to end a request that nobody waits for; it goes on")
 			}
@@ -53,7 +53,8 @@ func (f *forwarding) aborter() (abort func()) {
 	})
 }
 
-// unlessEnded returns what calls abort when the context of a request is over, unless that has ended: the gate has given it up.
+// unlessEnded returns a function that calls abort if the gate gave up the request with this context, but not if the
+// request simply ended.
 func unlessEnded(ctx context.Context, abort func()) func() {
 	return func() {
 		if !errors.Is(context.Cause(ctx), context.Canceled) {
@@ -62,7 +63,7 @@ func unlessEnded(ctx context.Context, abort func()) func() {
 	}
 }
 
-// abort tells the upstream to end a request.
+// abort tells the upstream to abort a request.
 func (p *Proxy) abort(how *route.Abort, path string, header http.Header) error {
 	if path == "" {
 		return fmt.Errorf("the request named no conversation: its body must be JSON of at most %d bytes, with a Content-Length, and have the ID as a text of letters, digits and - . _ ~", p.opts.MaxCheckedBody)
@@ -89,7 +90,7 @@ func (p *Proxy) abort(how *route.Abort, path string, header http.Header) error {
 	case err != nil:
 		return errors.New(p.unreachable(err).Reason)
 	}
-	_, _ = io.CopyN(io.Discard, res.Body, abortBytes) // its status is known
+	_, _ = io.CopyN(io.Discard, res.Body, abortBytes) // only the status matters
 	res.Body.Close()
 	switch {
 	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
@@ -100,8 +101,8 @@ func (p *Proxy) abort(how *route.Abort, path string, header http.Header) error {
 	return nil
 }
 
-// abortPath returns the path by which the upstream is told to end an allowed request, or nothing if its body names no
-// conversation.
+// abortPath returns the path with which the upstream is told to abort an allowed request, or "" if the request's body
+// names no conversation.
 func (a *authorization) abortPath() string {
 	for _, names := range a.Route.Abort.Conversation {
 		if conversation, found := body.Text(a.buffered.Content(), names...); found {

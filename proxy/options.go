@@ -15,67 +15,67 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
-// Options are what a Proxy is made of.
+// Options configure a Proxy.
 type Options struct {
 	// Store holds the keys. Required.
 	Store *keystore.Store
-	// Upstream is where requests go: scheme, host and port, and a path to put before every other. Required.
+	// Upstream is where requests go: scheme, host and port, and a path that is put before every other. Required.
 	Upstream *url.URL
-	// Certificates are those for TLS with clients and with an https upstream. Nil means that clients connect without
-	// TLS, and that an upstream is verified by the system's CAs.
+	// Certificates are for TLS with clients and with an https upstream. Nil means that clients connect without TLS, and
+	// that an upstream is verified by the system's CAs.
 	Certificates *certificate.Store
 	// Preset is what is known of the upstream. Nil means [route.Flowise].
 	Preset *route.Preset
-	// Routes are all routes known. Nil means those of the preset.
+	// Routes are all known routes. Nil means those of the preset.
 	Routes []*route.Route
-	// Expose are the groups of routes that are exposed. Nil means those that the preset exposes.
+	// Expose are the exposed route groups. Nil means those that the preset exposes.
 	Expose []string
 	// DiscoveryKeyed requires a key on routes that official clients call without one.
 	DiscoveryKeyed bool
-	// PublicURL is the origin under which clients know the gate. Nil: the upstream is told its own host.
+	// PublicURL is the origin under which clients know the gate. If it is nil, the upstream gets its own host as Host.
 	PublicURL *url.URL
-	// PathPrefix is what clients put before every path, such as /chat. The upstream never sees it. Empty: nothing.
+	// PathPrefix is what clients put before every path, such as /chat. The upstream never sees it. Empty means none.
 	PathPrefix string
-	// UpstreamAuthorization is the credential sent upstream where a chatflow does not say. The zero value means none.
+	// UpstreamAuthorization is the credential sent upstream for chatflows that do not set one. The zero value means none.
 	UpstreamAuthorization keystore.UpstreamAuthorization
 	// IdentityHeaders tells the upstream the ID of the key that opened the chatflow, and the chatflow's ID.
 	IdentityHeaders bool
 	// MaxBody is the largest request body, in bytes. Zero means 50 MiB.
 	MaxBody int64
 	// MaxCheckedBody is the largest request body, in bytes, that is read to look for members which a chatflow denies.
-	// Up to 64 times as much is held in memory at once. Zero means 1 MiB.
+	// Memory for up to 64 such bodies is held at once. Zero means 1 MiB.
 	MaxCheckedBody int64
 	// MaxConnections is how many client connections may be open. Zero means [DefaultMaxConnections].
 	MaxConnections int
-	// MaxForwarded is how many requests may be at the upstream at once, because there are no more descriptors for
-	// connections. Zero means no limit.
+	// MaxForwarded is how many requests may be at the upstream at once, given the file descriptors that are left for
+	// connections to it. Zero means no limit.
 	MaxForwarded int
-	// StandardTransport sends requests by net/http's Transport, not by package transport.
+	// StandardTransport sends requests with net/http's Transport instead of package transport.
 	StandardTransport bool
 	// UpstreamTimeout is how long the upstream may take to begin its response. Zero means 10 minutes.
 	UpstreamTimeout time.Duration
 	// CutRevoked ends the open streams of a key that is revoked or expires.
 	CutRevoked bool
-	// CORSOrigins are the origins whose pages may call, as [header.ValidateOrigins] wants them. None: the upstream answers
-	// browsers.
+	// CORSOrigins are the origins whose pages may call the gate, as [header.ValidateOrigins] accepts them. If there are
+	// none, the upstream sets the CORS headers.
 	CORSOrigins []string
 	// FailureLimit is how many requests without a valid key a client address may send before they get 429. The zero
 	// value means [DefaultFailureLimit], a negative Burst no limit.
 	FailureLimit FailureLimit
 	// Limiter counts what keys, chatflows and clients use. Nil means a [limit.Local].
 	Limiter Limiter
-	// Tokens sign and verify browser tokens. Nil means a secret of this process.
+	// Tokens sign and verify browser tokens. Nil means a random secret that only this process has.
 	Tokens *token.Secrets
-	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id count.
+	// TrustedProxies are the peers whose X-Forwarded-For and X-Request-Id are believed.
 	TrustedProxies []netip.Prefix
-	// Log is where lines go. The zero value discards them.
+	// Log is the log. The zero value discards everything.
 	Log zerolog.Logger
-	// QuietAllowed leaves out the log lines of requests that were let in and answered. Refused and failed ones, and
-	// those that the upstream answered with a status from 500, keep theirs.
+	// QuietAllowed omits the log lines of requests that were allowed and served. Refused and failed requests, and those
+	// to which the upstream responded with a status of 500 or above, keep theirs.
 	QuietAllowed bool
 	// Version is the version in the metrics.
 	Version string
-	// Now is the clock by which keys are valid. Nil means [time.Now].
+	// Now is the clock by which the validity of keys is decided. Nil means [time.Now].
 	Now func() time.Time
 	// Registry is where metrics are registered. Nil means a new one.
 	Registry *prometheus.Registry

@@ -14,10 +14,10 @@ import (
 // ownKeyRoute is where a client asks what its key may do.
 var ownKeyRoute = route.Route{Name: "own_key", Path: ownPrefixPath + "key", Methods: []string{http.MethodGet}}
 
-// maxOwnChatflows is how many chatflows of a key are listed.
+// maxOwnChatflows is how many of a key's chatflows are listed.
 const maxOwnChatflows = 100
 
-// ownKey is the key's own view.
+// ownKey is what a client gets to see of its key.
 type ownKey struct {
 	ID        string     `json:"id"`
 	NotAfter  *time.Time `json:"not_after"` // null if it does not expire
@@ -28,15 +28,15 @@ type ownKey struct {
 
 // ownLimit is how much a key has used of one of its limits.
 type ownLimit struct {
-	Limit    string `json:"limit"` // as the key file has it
+	Limit    string `json:"limit"` // as it is written in the key file
 	Of       int64  `json:"of"`
 	Used     int64  `json:"used"`
 	Left     int64  `json:"left"`
-	Resets   int64  `json:"resets_in_seconds,omitempty"` // until there is more; not for requests at once
+	Resets   int64  `json:"resets_in_seconds,omitempty"` // until more is available; not for requests at once
 	Enforced bool   `json:"enforced"`
 }
 
-// serveOwnKey responds to a client that asks about its key, which must be valid. Asking counts against no limit.
+// serveOwnKey responds to a client that asks about its key, which must be valid. Such requests count against no limit.
 func (p *Proxy) serveOwnKey(x *exchange, _ *http.Request) {
 	if !p.decideOwn(x) {
 		return

@@ -8,27 +8,27 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// ownPrefixPath begins the paths that are the gate's own. No preset has any there, and the upstream never gets a request for
-// one.
+// ownPrefixPath begins the gate's own paths. No preset has a route there, and requests for these paths never reach the
+// upstream.
 const ownPrefixPath = "/-/"
 
-// ownPath is one of the paths of the gate's own.
+// ownPath is one of the gate's own paths.
 type ownPath struct {
-	route route.Route // as which it is counted and logged
-	query bool        // the URL may have a query, which means nothing
+	route route.Route // by which the request is counted and logged
+	query bool        // the URL may have a query, which is ignored
 	serve func(*Proxy, *exchange, *http.Request)
 }
 
-// ownPaths are those paths. Each has a file.
+// ownPaths are the gate's own paths. Each has its own file.
 var ownPaths = map[string]*ownPath{
 	ownKeyRoute.Path:     {route: ownKeyRoute, serve: (*Proxy).serveOwnKey},
 	ownTokenRoute.Path:   {route: ownTokenRoute, serve: (*Proxy).serveOwnToken},
 	ownSessionRoute.Path: {route: ownSessionRoute, serve: (*Proxy).serveOwnSession},
-	// Site builders add a version to the URLs of scripts, such as WordPress ?ver=6.8.1.
+	// Site builders add a version to the URLs of scripts, such as ?ver=6.8.1 in WordPress.
 	widgetRoute.Path: {route: widgetRoute, query: true, serve: (*Proxy).serveWidget},
 }
 
-// serveOwn serves a request for a path of the gate's own, and reports whether it is for one.
+// serveOwn serves a request for one of the gate's own paths, and reports whether it was for one.
 func (p *Proxy) serveOwn(x *exchange, r *http.Request) bool {
 	path, below := route.CutPrefix(r.RequestURI, p.opts.PathPrefix)
 	if !below || !strings.HasPrefix(path, ownPrefixPath) {
@@ -59,8 +59,8 @@ func (x *exchange) refuseOwn(err *problem.Error) {
 	x.refuse(err)
 }
 
-// decideOwn decides whether a client that asks the gate itself has a valid key, whatever it opens. If not, it refuses the
-// request.
+// decideOwn reports whether a client that asks the gate itself has a valid key, whatever that key opens. If not, it
+// refuses the request.
 func (p *Proxy) decideOwn(x *exchange) (allowed bool) {
 	x.question.Access, x.question.OwnKey = route.AnyKey, true
 	x.question.Bearer, x.question.Client = x.Bearer, x.client

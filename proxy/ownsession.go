@@ -8,8 +8,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
-// ownSessionRoute is where a page exchanges its browser token for a cookie, which goes along with requests that its scripts
-// do not make, such as those for images.
+// ownSessionRoute is where a page exchanges its browser token for a cookie. Browsers also send the cookie with requests
+// that no script makes, such as those for images.
 var ownSessionRoute = route.Route{Name: "session", Path: ownPrefixPath + "session", Methods: []string{http.MethodPost, http.MethodDelete}}
 
 // serveOwnSession sets the cookie that holds the browser token of the request, or removes it.
@@ -26,7 +26,7 @@ func (p *Proxy) serveOwnSession(x *exchange, r *http.Request) {
 		return
 	}
 	x.question.Page = p.pageToken(x.Bearer, r, p.at(x.started))
-	if x.question.Page.Cookie { // the token must come as a key does, or a cookie would prolong nothing
+	if x.question.Page.Cookie { // the token must come as a key does, or a cookie could be used to renew itself
 		x.question.Page = token.Presented{}
 	}
 	if !p.decideOwn(x) {

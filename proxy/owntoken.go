@@ -16,16 +16,16 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
-// ownTokenRoute is where the server of a web page asks for a browser token.
+// ownTokenRoute is where the server behind a web page asks for a browser token.
 var ownTokenRoute = route.Route{Name: "token", Path: ownPrefixPath + "token", Methods: []string{http.MethodPost}}
 
-// The limits of the body of such a request.
+// Limits for the body of such a request.
 const (
 	maxTokenBody  = 8 << 10 // bytes
 	tokenBodyTime = 10 * time.Second
 )
 
-// tokenRequest is the body of such a request. Lists may be written as one text.
+// tokenRequest is the body of such a request. A list of one may be written as a plain string.
 type tokenRequest struct {
 	Chatflow token.List `json:"chatflow"`
 	Origin   token.List `json:"origin"`
@@ -40,8 +40,8 @@ type tokenResponse struct {
 	ExpiresAt int64  `json:"expires_at"` // in seconds since 1970
 }
 
-// serveOwnToken mints a browser token for whoever holds a key, of which the token may do less. It never responds to a page:
-// that must not hold a key. Asking counts against no limit.
+// serveOwnToken mints a browser token for the holder of a key; the token may do less than the key. It refuses requests of
+// pages, because a page must not hold a key. Such requests count against no limit.
 func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 	if len(r.Header["Origin"]) > 0 {
 		x.refuseOwn(problem.New(problem.KeyNotForChatflow, "a web page must not hold an API key: ask for the token on your server, which sends no Origin"))
@@ -79,10 +79,10 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 	_, _ = x.response.Write(append(body, '\n'))                    // a client that has left cannot be told
 }
 
-// tokenForm is what a client is told that may be asked for.
+// tokenForm tells a client what a valid request looks like.
 const tokenForm = `want {"chatflow": "ID", "origin": "https://www.example.com", "user": "42", "ttl": 600, "messages": 50}, of which the first two are required, as application/json`
 
-// readTokenRequest reads what is asked for.
+// readTokenRequest reads the body of a request for a token.
 func (p *Proxy) readTokenRequest(x *exchange) (request token.Request, refusal *problem.Error) {
 	if !x.body.IsJSON() {
 		return request, problem.New(problem.BadRequest, tokenForm)
@@ -101,12 +101,12 @@ func (p *Proxy) readTokenRequest(x *exchange) (request token.Request, refusal *p
 		request.TTL = wholeSeconds(*in.TTL)
 	}
 	if in.Messages != nil {
-		request.Messages = cmp.Or(*in.Messages, -1) // none is a fault, and not any number
+		request.Messages = cmp.Or(*in.Messages, -1) // zero is an error here, and must not come to mean any number
 	}
 	return request, nil
 }
 
-// faultOf says which member of a request is at fault, without the client's words.
+// faultOf says which member of a request is at fault, without repeating what the client sent.
 func faultOf(err error) string {
 	var at *json.SemanticError
 	switch {
@@ -127,7 +127,7 @@ func firstToken(p jsontext.Pointer) string {
 	return ""
 }
 
-// wholeSeconds returns a time that was asked for. What is no time at all, or more than any, stays so.
+// wholeSeconds returns the requested time. It keeps invalid times invalid, and those that would overflow too long.
 func wholeSeconds(n int64) time.Duration {
 	const most = int64(1<<63-1) / int64(time.Second)
 	if n < 1 {

@@ -1,9 +1,9 @@
 // Package proxy is the gate: it finds out which chatflow a request is for, decides by the key store's snapshot whether
 // it may pass, and forwards what may.
 //
-// The upstream request is rebuilt from the parsed one; the client's path bytes are never forwarded. The package leaves
-// the grammar of requests to package route, keys to package keystore, what operators see to package admin, and
-// settings, files and signals to its caller.
+// The upstream request is rebuilt from the parsed one; the client's path bytes are never forwarded. The grammar of
+// requests is left to package route, keys to package keystore, what operators see to package admin, and settings, files
+// and signals to the caller.
 package proxy
 
 import (
@@ -36,35 +36,35 @@ import (
 // Proxy is the gate. It is an http.Handler; all methods may be called concurrently.
 type Proxy struct {
 	opts      Options
-	exposed   *route.Table // what may pass
-	known     *route.Table // all routes, to explain refusals
+	exposed   *route.Table // of the routes that are exposed
+	known     *route.Table // of all routes, to explain refusals
 	dial      dialer
 	transport roundTripper
 
 	connections *connection.Set // of clients
-	upstream    upstreamShare   // who may be at the upstream
+	upstream    upstreamShare   // who may have requests at the upstream
 	bodyBudget  *body.Budget    // memory for bodies that are read before they are forwarded
-	unread      *share.Pool     // refusals that were not read
+	unread      *share.Pool     // for refusals that clients have not read yet
 	credentials credential.Files
 	failures    *Failures
-	unreadable  unreadablePeers // trusted proxies whose X-Forwarded-For cannot be read
-	cors        *header.CORS    // nil if the upstream answers browsers
+	unreadable  unreadablePeers // trusted proxies whose X-Forwarded-For is malformed
+	cors        *header.CORS    // nil if the upstream sets the CORS headers
 
 	lingering *connection.Lingering
 	inflight  inflight
 	streams   streams
 	created   created
-	messages  *token.Messages // of browser tokens
+	messages  *token.Messages // counts those of browser tokens
 	health    health
 	stats     *stats.Stats
 	sampler   logSampler
-	errorLog  *log.Logger // of net/http
+	errorLog  *log.Logger // for net/http
 
-	aborts    atomic.Int64 // requests by which the upstream is told to end others
-	endedLate atomic.Bool  // a request has ended and was counted whose key or chatflow is gone
+	aborts    atomic.Int64 // how many requests are telling the upstream to abort others
+	endedLate atomic.Bool  // a request was counted whose key or chatflow may be gone
 }
 
-// New returns a gate, or everything that is wrong with the options.
+// New returns a gate. The error lists everything that is wrong with the options.
 func New(o Options) (*Proxy, error) {
 	o.setDefaults()
 	p := &Proxy{
@@ -91,7 +91,7 @@ func New(o Options) (*Proxy, error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")
 	}
 	if path := o.UpstreamAuthorization.Path; path != "" {
-		_, _ = p.credentials.Value(path, p.now()) // so that there is a good one from the start on; a fault is told by requests
+		_, _ = p.credentials.Value(path, p.now()) // so that there is a last good content from the start; requests report a fault
 	}
 	p.messages = token.NewMessages()
 	p.health.changed = p.logHealth
@@ -103,7 +103,7 @@ func New(o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// tables returns the table of the exposed routes and that of all.
+// tables returns the table of the exposed routes, and the table of all routes.
 func tables(o Options) (exposed, known *route.Table, err error) {
 	known, err = route.NewTable(o.Routes)
 	if err := errors.Join(route.ValidateExpose(o.Expose, o.Routes), header.ValidateOrigins(o.CORSOrigins), route.ValidatePrefix(o.PathPrefix), err); err != nil {
@@ -134,7 +134,7 @@ func tables(o Options) (exposed, known *route.Table, err error) {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	admitted := p.inflight.begin()
 	if admitted {
-		defer p.inflight.end() // after the log line, or a drain could end before it
+		defer p.inflight.end() // after the log line, or a drain could end before it is written
 	}
 	x := p.newExchange(w, r)
 	defer x.end()
@@ -146,7 +146,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.authorize(&x.authorization, r, x.started, x.client, assumed{})
-	x.beginLimits() // unless the body names the chatflow
+	x.beginLimits() // does nothing if the body names the chatflow
 	p.authorizeBody(&x.authorization, &x.body)
 	x.beginLimits() // if it did
 	x.countMessage()
@@ -163,8 +163,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// limitFailures returns the refusal of a request, or another in its place if its client has sent too many requests
-// without a valid key.
+// limitFailures returns the refusal of a request. If its client has sent too many requests without a valid key, that is a
+// 429.
 func (p *Proxy) limitFailures(x *exchange) *problem.Error {
 	if x.Refusal.Code != problem.MissingKey && x.Refusal.Code != problem.InvalidKey {
 		return x.Refusal
@@ -179,10 +179,10 @@ func (p *Proxy) limitFailures(x *exchange) *problem.Error {
 	}
 }
 
-// now is the time by which keys are valid.
+// now returns the time at which the validity of keys is decided.
 func (p *Proxy) now() time.Time { return p.at(time.Now()) }
 
-// at is now for somebody who knows the time, which a clock of the options replaces.
+// at is like now for callers that know the time; a clock in the options overrides it.
 func (p *Proxy) at(now time.Time) time.Time {
 	if p.opts.Now != nil {
 		return p.opts.Now()
@@ -193,7 +193,7 @@ func (p *Proxy) at(now time.Time) time.Time {
 // Stats returns what became of requests since the start.
 func (p *Proxy) Stats() *stats.Stats { return p.stats }
 
-// Options returns what the gate was made of, with defaults filled in.
+// Options returns the gate's options, with defaults filled in.
 func (p *Proxy) Options() Options { return p.opts }
 
 // OpenRequests returns how many requests are open, and whether the gate drains and refuses new ones.
@@ -204,7 +204,7 @@ func (p *Proxy) OpenRequests() (open int64, draining bool) {
 // Health returns what is known of the upstream.
 func (p *Proxy) Health() Health { return p.health.get() }
 
-// logConnections tells that there were too many client connections.
+// logConnections logs that there were too many client connections.
 func (p *Proxy) logConnections(closed, refused int) {
 	p.opts.Log.Warn().Int("max_connections", p.opts.MaxConnections).Int("closed", closed).Int("refused", refused).
 		Msg("too many client connections: those that were idle for longest are closed, or new ones where none is idle; raise --max-connections or `ulimit -n`, or limit clients before the gate")
@@ -224,8 +224,8 @@ func (p *Proxy) logHealth(h Health) {
 	log.Msg("the upstream cannot be reached; requests get 502 until it can: is it running, and is --upstream right?")
 }
 
-// logWriter passes on the lines of net/http's own log as far as they say what went wrong and where. What follows may be
-// words of the client or the upstream; not so where a connection could not be accepted.
+// logWriter forwards the lines of net/http's own log, cut to the part that says what went wrong and where. The rest may
+// contain what the client or the upstream sent, except when accepting a connection failed.
 type logWriter struct{ log zerolog.Logger }
 
 func (w logWriter) Write(b []byte) (int, error) {

@@ -7,14 +7,15 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// How often it is looked whether there is something to forget.
+// How often to check whether there is something to forget.
 const (
 	pruneEvery  = time.Second
-	forgetEvery = 10 * time.Second // of limits and browser tokens: requests wait while all that is counted is looked at
+	forgetEvery = 10 * time.Second // of limits and browser tokens; rarely, because requests wait while all counters are visited
 )
 
-// pruneGone forgets what is counted for keys and chatflows that left the key file, until ctx is done. A request that
-// began before a reload and ends after it may count for one that is gone, so it is looked again after one of those.
+// pruneGone forgets what is counted for keys and chatflows that have left the key file, until ctx is done. A request that
+// began before a reload and ends after it may be counted for one that is gone, so such a request makes pruneGone check
+// again.
 func (p *Proxy) pruneGone(ctx context.Context) {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
@@ -40,7 +41,7 @@ func (p *Proxy) pruneGone(ctx context.Context) {
 	}
 }
 
-// isOfGone reports whether the request was counted for a key or chatflow that may be gone in s.
+// isOfGone reports whether the request was counted for a key or chatflow that may not be in s any more.
 func (x *exchange) isOfGone(s *keystore.Snapshot) bool {
 	if x.snapshot == nil || x.snapshot == s {
 		return false
@@ -56,7 +57,7 @@ func (x *exchange) isOfGone(s *keystore.Snapshot) bool {
 	if x.Secret == nil { // a browser token was presented
 		return s.BrowserKey(x.Key.ID) == nil
 	}
-	now := s.Match(x.Secret.Digest, x.started).Key // to look for its ID would take longer
+	now := s.Match(x.Secret.Digest, x.started).Key // looking for the key's ID would take longer
 	return now == nil || now.ID != x.Key.ID
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/header"
 )
 
-// responseWriter passes a response on to the client, adds to its header what the gate has to say, and notes what
-// became of it. ReverseProxy may flush it from another goroutine, but never while it writes.
+// responseWriter passes a response on to the client, adds the gate's own headers, and notes what became of it.
+// ReverseProxy may flush it from another goroutine, but never while it writes.
 type responseWriter struct {
 	http.ResponseWriter
 	exchange *exchange
@@ -25,26 +25,26 @@ type responseWriter struct {
 	status        int // 0 until the response begins
 	firstByte     time.Time
 	bytes         int64
-	sent          int64 // of them, when all was last flushed
+	sent          int64 // bytes at the last flush
 	stream        bool  // an event stream or websocket
-	betweenEvents bool  // the last piece ended an event
+	betweenEvents bool  // the last write ended an event
 	hijacked      bool
-	fullDuplex    bool // the response may begin before the request body has ended, and net/http leaves the rest of it to us
+	fullDuplex    bool // the response may begin before the request body has ended, and net/http leaves the rest of the body to us
 	failed        bool // a write failed
-	stalled       bool // because the client did not read
-	flushed       bool // all that may wait for the client was sent
+	stalled       bool // the client did not read in time
+	flushed       bool // everything that may block on the client has been flushed
 
-	wantsOwnKey bool // the upstream says so in the body
+	wantsOwnKey bool // the upstream says in the body that it wants a key of its own
 
 	deadline   writeDeadline
-	writeLimit time.Duration // for the client to read a piece
+	writeLimit time.Duration // how long the client may take to read what was written
 }
 
 func (w *responseWriter) begin(rw http.ResponseWriter, r *http.Request, x *exchange) {
 	w.ResponseWriter, w.request, w.exchange = rw, r, x
 	w.control, w.http1, w.writeLimit = http.NewResponseController(rw), r.ProtoMajor == 1, writeIdle
 	if r.TLS != nil {
-		_ = w.control.SetWriteDeadline(time.Time{}) // instead of the server's: see Proxy.secure
+		_ = w.control.SetWriteDeadline(time.Time{}) // replaces the server's: see Proxy.secure
 	}
 }
 
@@ -61,12 +61,12 @@ func (w *responseWriter) WriteHeader(status int) {
 		h := w.Header()
 		w.status, w.firstByte = status, time.Now()
 		if h.Get("Content-Type") == "" {
-			h["Content-Type"] = nil // or net/http guesses one where the upstream named none
+			h["Content-Type"] = nil // else net/http guesses one if the upstream sent none
 		}
 		w.exchange.addHeader(h)
-		// What is left of a request body must not be taken for the next request. If a chunked body had a length as well,
-		// or came by HTTP/1.0, which net/http does not tell, a proxy before the gate may think that more follows (RFC
-		// 9112, section 6.1). In HTTP/2 the end of a stream is unmistakable, and the header would end the connection.
+		// The rest of a request body must not be taken for the next request. If a chunked body also had a length, which
+		// net/http does not report, or came in HTTP/1.0, a proxy before the gate may think that more follows (RFC 9112,
+		// section 6.1). In HTTP/2, the end of a stream is unambiguous, and the header would end the connection.
 		unread := !w.exchange.body.Whole() && (w.fullDuplex || !w.exchange.body.IsShort())
 		if w.http1 && (unread || len(w.request.TransferEncoding) > 0 || !w.request.ProtoAtLeast(1, 1)) {
 			h["Connection"] = []string{"close"}
@@ -79,25 +79,25 @@ func (w *responseWriter) WriteHeader(status int) {
 }
 
 // writeInterim passes on an interim response (1xx), unless the client would misread it. ReverseProxy clears the header
-// after it.
+// afterwards.
 func (w *responseWriter) writeInterim(status int) {
 	switch {
 	case !w.request.ProtoAtLeast(1, 1):
-		return // HTTP/1.0 has none, and takes it for the response (RFC 9110, section 15.2)
+		return // HTTP/1.0 has no interim responses, and takes one for the response (RFC 9110, section 15.2)
 	case w.http1 && w.exchange.body.AwaitingContinue():
-		return // it would run into what net/http writes when the body is first read
+		return // it would collide with the 100 that net/http writes when the body is first read
 	}
 	h := w.Header()
 	header.CleanInterim(h, w.exchange.proxy.cors != nil)
-	// No interim response has a length, so net/http leaves it out, of a copy of the header. The map itself changes when
-	// ReverseProxy clears it, while HTTP/2 may still be writing to a client that has just left.
+	// An interim response has no Content-Length, so net/http leaves it out, and copies the header for that. This makes it do
+	// so, because ReverseProxy clears the map while HTTP/2 may still be writing to a client that has just left.
 	h["Content-Length"] = []string{"0"}
 	w.deadline.arm(w)
 	w.ResponseWriter.WriteHeader(status)
 	w.noteWrite(nil)
 }
 
-// Write sends a piece of the response's body.
+// Write sends a part of the response's body.
 func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
@@ -107,7 +107,7 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	}
 	w.deadline.arm(w)
 	n, err := w.ResponseWriter.Write(p)
-	if w.request.Method != http.MethodHead { // net/http takes it and sends nothing
+	if w.request.Method != http.MethodHead { // net/http accepts the body and sends nothing
 		w.bytes += int64(n)
 	}
 	w.betweenEvents = endsEvent(p)
@@ -126,30 +126,31 @@ func (w *responseWriter) FlushError() error {
 	return err
 }
 
-// has reports whether the client was sent all of a body of that length: when it has, it may leave before we do.
+// has reports whether the client was sent the whole of a body of this length. If so, the client may leave before we are
+// done.
 func (w *responseWriter) has(length int64) bool { return length > 0 && w.sent == length }
 
-// Hijack takes over the client's connection to switch protocols.
+// Hijack takes over the client's connection, to switch protocols.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := w.control.Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
 	w.hijacked = true
-	// ReverseProxy closes the upstream's connection when the request is cut, and waits for a client that does not read.
+	// When the request is cut, ReverseProxy closes the upstream's connection, but waits for a client that does not read.
 	context.AfterFunc(w.exchange.ctx, func() { conn.Close() })
 	w.status, w.firstByte = http.StatusSwitchingProtocols, time.Now()
 	w.exchange.addHeader(w.Header())
 	w.exchange.beginStream()
-	// net/http may have read more than the request. The rest comes from the connection itself: net/http's reader takes
-	// a client that has nothing more to say for one that has left.
+	// net/http may have read more than the request. What follows is read from the connection itself, because net/http's
+	// reader takes a client that has nothing more to send for one that has left.
 	read := io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered()))
 	return &hijackedConn{Conn: conn, reader: io.MultiReader(read, conn)}, buffered, nil
 }
 
-// addHeader adds to the header of a response: the request ID, the CORS headers if the gate sets them, that a browser must
-// not guess the type of the body, and when the secret that was used ends. Flowise serves what was uploaded to it without a
-// Content-Type, HTML as well.
+// addHeader adds the gate's headers to a response: the request ID, the CORS headers if the gate sets them, nosniff, when
+// the presented secret ends, and what is left of limits. nosniff is needed because Flowise serves uploads without a
+// Content-Type, including HTML.
 func (x *exchange) addHeader(h http.Header) {
 	x.proxy.cors.Allow(x.response.ResponseWriter, x.response.request)
 	h["X-Request-Id"], h["X-Content-Type-Options"] = []string{x.id}, noSniff
@@ -160,8 +161,8 @@ func (x *exchange) addHeader(h http.Header) {
 	}
 }
 
-// announceEnd tells the client that its secret is in its overlap: Deprecation (RFC 9745) says since when there is
-// another one, Sunset (RFC 8594) when this one ends.
+// announceEnd tells the client that its secret has a successor and will end: Deprecation (RFC 9745) says since when there
+// is another secret, Sunset (RFC 8594) when this one ends.
 func (x *exchange) announceEnd(h http.Header) {
 	if !x.Allowed || x.Secret == nil {
 		return
@@ -177,7 +178,7 @@ func (x *exchange) announceEnd(h http.Header) {
 	h.Set("Sunset", x.Secret.NotAfter().Format(http.TimeFormat))
 }
 
-var noSniff = []string{"nosniff"} // nobody changes it
+var noSniff = []string{"nosniff"} // must not be changed
 
 func mediaType(h http.Header) string {
 	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")

@@ -13,7 +13,7 @@ var errUpstreamSlow = errors.New("the upstream did not respond in time")
 type responseTimeout struct {
 	exchange *exchange
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	timer *time.Timer
 	over  bool
 }
@@ -25,7 +25,7 @@ func (t *responseTimeout) start(x *exchange) {
 	t.timer = time.AfterFunc(x.proxy.opts.UpstreamTimeout, t.check)
 }
 
-// check cancels the request if the time is over, or looks again later if a part of the body arrived meanwhile.
+// check cancels the request if the time is over. If a part of the body arrived meanwhile, it checks again later.
 func (t *responseTimeout) check() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -40,7 +40,7 @@ func (t *responseTimeout) check() {
 	t.timer.Reset(left)
 }
 
-// stop ends the timeout: the response has begun, or never will.
+// stop ends the timeout, because the response has begun or never will.
 func (t *responseTimeout) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -12,19 +12,19 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/connection"
 )
 
-// The limits of a server. There is none on how long a response lasts: it would cut streams.
+// The limits of a server. There is no limit on how long a response lasts, because it would cut streams.
 const (
-	headerTimeout  = 10 * time.Second // for the header of a request to arrive
+	headerTimeout  = 10 * time.Second // for a request's header to arrive
 	idleTimeout    = 2 * time.Minute  // for the next request on a connection
 	maxHeaderBytes = 16 << 10
-	cutGrace       = 2 * time.Second         // for handlers to end once their requests are cut
+	cutGrace       = 2 * time.Second         // for handlers to return once their requests are cut
 	closeGrace     = 1500 * time.Millisecond // for the last responses to be flushed
 )
 
-// DefaultMaxConnections is how many connections of clients may be open.
+// DefaultMaxConnections is how many connections clients may have open.
 const DefaultMaxConnections = 10_000
 
-// maxAdminConnections is how many connections of operators may be open.
+// maxAdminConnections is how many connections operators may have open.
 const maxAdminConnections = 32
 
 // DefaultDrain is how long open requests may go on once the gate drains.
@@ -36,9 +36,10 @@ var (
 	errListenerFailed = errors.New("a listener of the gate failed, so the gate ends")
 )
 
-// Serve runs the gate on data, and admin, the handler for operators, on adminListener, until ctx is done; then it
-// drains: new requests get 503, and requests and streams that are open may finish within drain (zero means none may)
-// before they are cut. It returns nil after a drain, also if it had to cut, and closes both listeners.
+// Serve runs the gate on data, and admin, the handler for operators, on adminListener, until ctx is done. Then it drains:
+// new requests get 503, and open requests and streams may finish within drain before they are cut. A drain of zero cuts
+// them at once. Serve closes both listeners. It returns nil after a drain, even if it had to cut requests, and an error
+// if a listener failed.
 func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, admin http.Handler, drain time.Duration) error {
 	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
@@ -78,8 +79,8 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 
 type serverContextKey struct{}
 
-// serverContext returns the context that ends when the gate cuts what is open. That of a request ends with its client, and
-// then no longer tells.
+// serverContext returns the context that ends when the gate cuts everything that is open. A request's own context cannot
+// tell that any more once its client has left.
 func serverContext(request context.Context) context.Context {
 	if c, ok := request.Value(serverContextKey{}).(context.Context); ok {
 		return c
@@ -87,11 +88,12 @@ func serverContext(request context.Context) context.Context {
 	return context.Background()
 }
 
-// close closes the connections of clients. Where all requests have ended, it gives the last responses a moment to be
-// flushed; where one has not, somebody does not notice that it was cut, and has had its time.
+// close closes the connections of clients. If all requests have ended, it gives the last responses a moment to be
+// flushed. If one has not, its handler did not notice that it was cut, and has had its time.
 //
-// net/http says goodbye to each client over TLS before it closes a connection, one after the other, and waits 5 s for each
-// that does not read. So it is not waited for longer than closeGrace, and then connections are closed without that.
+// net/http sends each TLS client a close notification before it closes the connection, one client after the other, and
+// waits 5 s for each that does not read. So close waits no longer than closeGrace, and then closes the connections
+// without that.
 func (p *Proxy) close(gate *http.Server, quiet bool) error {
 	last, done := context.WithTimeout(context.Background(), closeGrace)
 	defer done()
@@ -111,12 +113,12 @@ func (p *Proxy) close(gate *http.Server, quiet bool) error {
 	return gate.Close()
 }
 
-// drain lets what is open finish, for a while, and reports whether all has ended.
+// drain lets open requests finish, until limit has passed, and reports whether all have ended.
 func (p *Proxy) drain(gate *http.Server, limit time.Duration, goAway func(), cut context.CancelCauseFunc) (quiet bool) {
 	log := p.opts.Log
 	log.Info().Int64("open", p.inflight.open.Load()).Str("drain", limit.String()).Msg("draining: new requests get 503, open ones may finish")
 	p.inflight.close()
-	go gate.SetKeepAlivesEnabled(false) // closes idle connections, and may wait for their clients: see close
+	go gate.SetKeepAlivesEnabled(false) // closes idle connections, and may block on their clients: see close
 	goAway()
 	if p.inflight.wait(limit) {
 		log.Info().Msg("drained")
@@ -134,7 +136,7 @@ func (p *Proxy) server(h http.Handler) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          p.errorLog,
-		// net/http would answer `OPTIONS *` itself, with 200.
+		// net/http would respond to `OPTIONS *` itself, with 200.
 		DisableGeneralOptionsHandler: true,
 	}
 }
@@ -146,15 +148,15 @@ func serve(s *http.Server, l net.Listener) error {
 	return nil
 }
 
-// inflight counts open requests and, once closed, admits no more. Websockets count as well, which http.Server.Shutdown
-// does not wait for.
+// inflight counts open requests and, once closed, admits no more. It includes websockets, which http.Server.Shutdown does
+// not wait for.
 type inflight struct {
 	open   atomic.Int64
 	closed atomic.Bool
 	signal atomic.Pointer[chan struct{}]
 }
 
-// begin reports whether a request may begin; if so, end must follow.
+// begin reports whether a request may begin. If so, end must be called.
 func (f *inflight) begin() bool {
 	f.open.Add(1)
 	if f.closed.Load() {
@@ -178,7 +180,7 @@ func (f *inflight) end() {
 
 func (f *inflight) close() { f.closed.Store(true) }
 
-// wait waits until nothing is open, or the limit. It reports whether nothing is.
+// wait waits until no request is open, for at most limit. It reports whether none is.
 func (f *inflight) wait(limit time.Duration) bool {
 	c := make(chan struct{}, 1)
 	f.signal.Store(&c)

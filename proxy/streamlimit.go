@@ -9,7 +9,7 @@ import (
 
 var errStreamLimit = errors.New("the response lasts longer than the limit `stream`")
 
-// limitStream ends the response when its time is over. stop must be called when it has ended.
+// limitStream ends the response when its time is over. stop must be called when the response has ended.
 func (x *exchange) limitStream() (stop func()) {
 	if x.limits.stream == 0 {
 		return func() {}
@@ -18,12 +18,13 @@ func (x *exchange) limitStream() (stop func()) {
 	return func() { timer.Stop() }
 }
 
-// The end of an event stream of Flowise, for its widget and SDKs (packages/server/src/utils/SSEStreamer.ts at 3.1.3).
+// How an event stream of Flowise ends, for its widget and SDKs (packages/server/src/utils/SSEStreamer.ts at 3.1.3).
 const flowiseStreamEnd = "message:\ndata:{\"event\":\"error\",\"data\":\"this answer took longer than it may\"}\n\n" +
 	"message:\ndata:{\"event\":\"end\",\"data\":\"[DONE]\"}\n\n"
 
-// endEvents ends an event stream of Flowise that was cut between two events as Flowise ends one, so that its client knows
-// why. It reports whether it has. The goroutine that serves the request calls it, when nobody else writes any more.
+// endEvents ends an event stream of Flowise that was cut between two events in the way Flowise does, so that its client
+// learns why. It reports whether it did. The goroutine that serves the request calls it, when nothing else writes any
+// more.
 func (x *exchange) endEvents() bool {
 	w := &x.response
 	if !w.stream || w.hijacked || !w.betweenEvents || w.failed || !x.proxy.opts.Preset.FlowiseKeys || w.Header().Get("Content-Encoding") != "" {
@@ -33,7 +34,7 @@ func (x *exchange) endEvents() bool {
 	return err == nil && http.NewResponseController(w).Flush() == nil
 }
 
-// endsEvent reports whether a piece of an event stream ends an event.
+// endsEvent reports whether a part of an event stream ends an event.
 func endsEvent(piece []byte) bool {
 	return bytes.HasSuffix(piece, []byte("\n\n")) || bytes.HasSuffix(piece, []byte("\r\n\r\n"))
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// streams are the responses that go on: event streams and websockets. The zero value is ready; all methods may be
+// streams are the responses that stay open: event streams and websockets. The zero value is ready. All methods may be
 // called concurrently.
 type streams struct {
 	mu   sync.Mutex
@@ -16,7 +16,7 @@ type streams struct {
 
 var errRevoked = errors.New("the key no longer opens the chatflow")
 
-// recheckEvery is how often the keys of open streams are looked at again.
+// recheckEvery is how often the keys of open streams are checked again.
 const recheckEvery = time.Second
 
 func (x *exchange) beginStream() {
@@ -38,7 +38,7 @@ func (x *exchange) endStream() {
 	delete(s.open, x)
 }
 
-// watch cuts the streams that would no longer be let in, until ctx is done: their key was revoked or has expired, or
+// watch cuts streams that would not be allowed any more, until ctx is done: their key was revoked or has expired, or
 // their chatflow was closed.
 func (s *streams) watch(ctx context.Context, p *Proxy) {
 	tick := time.NewTicker(recheckEvery)

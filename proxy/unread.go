@@ -10,15 +10,16 @@ import (
 // refusalTime is how long a client may take to read a refusal.
 const refusalTime = 10 * time.Second
 
-// A client of HTTP/2 decides by its windows when it takes a response. Until then the gate holds the request, with headers
-// of up to 16 KiB. So many of those that were refused may be held, beside one for each connection while there are few:
+// A client of HTTP/2 decides through its windows when it takes a response. Until then, the gate holds the request, with
+// headers of up to 16 KiB. This is how many refused requests may be held; while there are few connections, each may hold
+// one more:
 const (
 	fewConnections   = 256
 	maxUnread        = 512 // of all clients together
-	maxUnreadAddress = 128 // of a client address
+	maxUnreadAddress = 128 // of one client address
 )
 
-// writeRefusal sends a refusal. If too many are unread, a request of HTTP/2 ends without one.
+// writeRefusal sends a refusal. If too many are unread, a request in HTTP/2 ends without one.
 func (x *exchange) writeRefusal(err *problem.Error) {
 	w := &x.response
 	w.writeLimit = refusalTime
@@ -46,8 +47,8 @@ func (x *exchange) writeRefusal(err *problem.Error) {
 	_ = w.FlushError() // net/http would wait for the client once the handler has returned
 }
 
-// discardBody reads the rest of a request body that nobody wants, in HTTP/2. So few are waited for at once as may be
-// unread.
+// discardBody reads the rest of a request body that nobody wants, in HTTP/2. It does so for no more requests at once than
+// there may be unread refusals.
 func (x *exchange) discardBody() {
 	if x.response.http1 || x.response.failed || !x.body.HasRest() || !x.proxy.unread.Take(x.client, 1) {
 		return

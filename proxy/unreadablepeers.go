@@ -5,17 +5,17 @@ import (
 	"sync"
 )
 
-// maxUnreadablePeers is how many trusted peers get a warning about their X-Forwarded-For.
+// maxUnreadablePeers is the most trusted peers for which there is a warning about their X-Forwarded-For.
 const maxUnreadablePeers = 64
 
-// unreadablePeers are the trusted peers that were warned about.
+// unreadablePeers are the trusted peers for which there was a warning.
 type unreadablePeers struct {
 	mu    sync.Mutex // guards known
 	known map[netip.Addr]bool
 }
 
-// warnUnreadable warns, once, that a trusted peer sends an X-Forwarded-For that cannot be read. Its content may be the
-// client's, so it is not logged.
+// warnUnreadable warns, once for each peer, that a trusted peer sends a malformed X-Forwarded-For. Its content may come
+// from the client, so it is not logged.
 func (p *Proxy) warnUnreadable(peer netip.Addr) {
 	u := &p.unreadable
 	u.mu.Lock()

@@ -15,15 +15,16 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/transport"
 )
 
-// dialer opens connections to the upstream, for requests and to see whether it is there.
+// dialer opens connections to the upstream, for requests and for health checks.
 type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// dialUpstream opens a connection. One that is given up when it has just come about is closed by a reset: after the usual
-// close this side keeps the port for a minute, so clients who give up one request after the other could use all ports up.
+// dialUpstream opens a connection. If it is given up just after it was established, it is closed with a reset. After a
+// normal close, this side would keep the port for a minute, and clients that give up one request after the other could
+// use up all ports.
 func dialUpstream(ctx context.Context, network, addr string) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: 5 * time.Second, Control: func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) {
-			_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1}) // or it is closed in the usual way
+			_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1}) // if it fails, the close is a normal one
 		})
 	}}
 	conn, err := dialer.DialContext(ctx, network, addr)
@@ -33,7 +34,7 @@ func dialUpstream(ctx context.Context, network, addr string) (net.Conn, error) {
 	return conn, err
 }
 
-// resetOnClose has a connection closed by a reset, or in the usual way.
+// resetOnClose makes a connection close with a reset, or in the normal way.
 func resetOnClose(conn net.Conn, reset bool) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		seconds := -1
@@ -44,15 +45,15 @@ func resetOnClose(conn net.Conn, reset bool) {
 	}
 }
 
-// roundTripper is the way to the upstream.
+// roundTripper sends requests to the upstream.
 type roundTripper interface {
 	http.RoundTripper
 	CloseIdleConnections()
 }
 
-// newTransport returns the way to an upstream: package transport's, or net/http's where that is asked for. Neither sends
-// a request twice. Neither limits how long a response may take to begin, since net/http's limit would not count while a
-// body is being sent: see responseTimeout.
+// newTransport returns package transport's Transport, or net/http's if the options ask for it. Neither sends a request
+// twice. Neither limits how long a response may take to begin, because net/http's limit would not count while a body is
+// being sent: see responseTimeout.
 func newTransport(o Options, dial dialer) roundTripper {
 	secure := o.Upstream.Scheme == "https"
 	if secure {
@@ -68,20 +69,20 @@ func newTransport(o Options, dial dialer) roundTripper {
 	return newOne()
 }
 
-// onceTransport is net/http's Transport, kept from repeating a request when a connection that it used before breaks. It
-// repeats requests that it takes for idempotent, and none with a body (isReplayable in net/http/request.go), so those get
-// an empty one.
+// onceTransport is net/http's Transport, kept from repeating a request when a reused connection breaks. It repeats
+// requests that it considers idempotent, but none with a body (isReplayable in net/http/request.go), so requests of that
+// kind get an empty one.
 type onceTransport struct{ http.Transport }
 
 func newOnceTransport(dial dialer) *onceTransport {
 	return &onceTransport{http.Transport{
 		// No proxy from the environment: the upstream is next door, and requests to it carry keys.
 		DialContext: dial, DialTLSContext: dial,
-		// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that meets the closing cannot
-		// be sent again, so this side closes first.
+		// Node closes an idle connection after 5 s (http.Server.keepAliveTimeout). A POST that crosses paths with that
+		// cannot be sent again, so this side closes first.
 		IdleConnTimeout:     3 * time.Second,
 		MaxIdleConnsPerHost: 512,
-		// Clients negotiate encodings with the upstream; a stream must not be delayed to inflate it.
+		// Clients negotiate encodings with the upstream, and decompressing would delay a stream.
 		DisableCompression: true,
 	}}
 }
@@ -96,7 +97,7 @@ func (t *onceTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.Transport.RoundTrip(req)
 }
 
-// overTLS returns a dialer that connects over TLS with the configuration that is current when it does.
+// overTLS returns a dialer that connects over TLS, with the configuration that is current at that time.
 func overTLS(dial dialer, host string, config func() *tls.Config) dialer {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
@@ -108,7 +109,7 @@ func overTLS(dial dialer, host string, config func() *tls.Config) dialer {
 		secure := tls.Client(conn, c)
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		resetOnClose(conn, true) // if the handshake is given up
+		resetOnClose(conn, true) // in case the handshake is given up
 		if err := secure.HandshakeContext(ctx); err != nil {
 			conn.Close()
 			return nil, err
@@ -118,13 +119,13 @@ func overTLS(dial dialer, host string, config func() *tls.Config) dialer {
 	}
 }
 
-// renewingTransport is the way to an https upstream. When its certificates have been renewed it begins anew, so no
-// connection that was made with the old ones serves another request.
+// renewingTransport sends requests to an https upstream. When its certificates have been renewed, it starts over with a
+// new transport, so that no connection made with the old ones serves another request.
 type renewingTransport struct {
 	config func() *tls.Config // the current one
 	new    func() roundTripper
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	made    *tls.Config
 	current roundTripper
 }
@@ -147,13 +148,13 @@ func (r *renewingTransport) transport() roundTripper {
 	current := r.current
 	r.mu.Unlock()
 	if old != nil && old != current {
-		old.CloseIdleConnections() // and those in use once they are idle
+		old.CloseIdleConnections() // those in use are closed once they are idle
 	}
 	return current
 }
 
-// isTLS reports whether an error is one of the TLS handshake. What the upstream has against the gate's certificate
-// arrives only with the first response in TLS 1.3.
+// isTLS reports whether an error is one of the TLS handshake. In TLS 1.3, what the upstream objects to in the gate's
+// certificate arrives only with the first response.
 func isTLS(err error) bool {
 	var unverified *tls.CertificateVerificationError
 	var noTLS tls.RecordHeaderError

@@ -8,20 +8,20 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// upstreamBody is the body of an upstream's response. When it has ended, it takes out of the trailers what must not
-// pass, because ReverseProxy passes on all of them, also those that were not announced.
+// upstreamBody is the body of an upstream's response. When it has ended, it removes the trailers that must not pass,
+// because ReverseProxy passes on all of them, even those that were not announced.
 type upstreamBody struct {
 	io.ReadCloser
 	response *http.Response
 	ownCORS  bool        // as for [header.CleanTrailers]
-	client   http.Header // of the response to the client, which has been written
-	outlives *exchange   // which keeps its place until the upstream has ended; nil for another
+	client   http.Header // of the response to the client, which has already been written
+	outlives *exchange   // set if its place is kept until the upstream is done; else nil
 }
 
 // Close ends the body, which completes the trailers.
 func (b *upstreamBody) Close() error {
 	if x := b.outlives; x != nil {
-		_, _ = io.Copy(io.Discard, b.ReadCloser) // whatever is wrong with it, nobody is there to be told
+		_, _ = io.Copy(io.Discard, b.ReadCloser) // if it fails, there is nobody to be told
 		if x.limits.left.Load() > 0 && !x.response.has(b.response.ContentLength) {
 			x.abandon(problem.ClientClosed, "the client left in the middle of the response")
 		}
@@ -29,7 +29,7 @@ func (b *upstreamBody) Close() error {
 	err := b.ReadCloser.Close()
 	header.CleanTrailers(b.response.Trailer, b.ownCORS)
 	for name := range b.response.Trailer {
-		delete(b.client, name) // ReverseProxy adds the trailer to it
+		delete(b.client, name) // ReverseProxy adds trailers to it
 	}
 	return err
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// upstreamHeader returns the headers of the request to the upstream, given those of the client's.
+// upstreamHeader returns the headers for the request to the upstream. in are those of the client's.
 func (f *forwarding) upstreamHeader(in http.Header) http.Header {
 	o := &f.proxy.opts
 	h := header.ForUpstream(in, o.Preset)
 	if f.buffered != nil {
-		h["Content-Type"] = []string{"application/json"} // as it was read
+		h["Content-Type"] = []string{"application/json"} // the type as which it was read
 	}
 	h["X-Forwarded-For"] = []string{f.forwardedFor}
 	h["X-Request-Id"] = []string{f.id}
@@ -22,7 +22,7 @@ func (f *forwarding) upstreamHeader(in http.Header) http.Header {
 	if f.credential != "" {
 		h[o.Preset.CredentialHeader] = []string{f.credential}
 	}
-	if o.IdentityHeaders && f.Opens { // not so where the chatflow is public, and no key opened it
+	if o.IdentityHeaders && f.Opens { // not if the chatflow is public and no key opened it
 		h[header.KeyID] = []string{f.Key.ID}
 	}
 	if o.IdentityHeaders && f.question.Chatflow != "" {
@@ -35,7 +35,7 @@ func (f *forwarding) upstreamHeader(in http.Header) http.Header {
 	return h
 }
 
-// upstreamCredential returns what to send upstream in the credential header, or nothing.
+// upstreamCredential returns the value of the credential header for the upstream, or "".
 func (p *Proxy) upstreamCredential(a authorization) (string, *problem.Error) {
 	if a.Preflight || a.Route.Access == route.Public {
 		return "", nil
@@ -48,7 +48,7 @@ func (p *Proxy) upstreamCredential(a authorization) (string, *problem.Error) {
 		}
 	case keystore.UpstreamFile:
 		if !a.Opens && (chatflow == nil || !chatflow.Public) {
-			return "", nil // let in for discovery: the upstream's own credential is not for them
+			return "", nil // let in for discovery: these clients do not get the upstream's own credential
 		}
 		v, err := p.credentials.Value(u.Path, a.now)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// refusedByUpstream reports whether the request was allowed, and the upstream refused it.
+// refusedByUpstream reports whether the gate allowed the request and the upstream refused it.
 func (x *exchange) refusedByUpstream() bool {
 	if !x.Allowed || x.err != nil || x.Preflight || x.Route.Access == route.Public {
 		return false
@@ -45,7 +45,7 @@ func (x *exchange) upstreamHint() string {
 // setUpstreamKey says how the upstream gets a credential of its own.
 const setUpstreamKey = "set upstream_authorization of the chatflow, or --upstream-authorization for all: forward if that is the key that clients send, or file:PATH for the gate to send it"
 
-// noteBeginning looks at the first bytes of a response's body for an error that is not in its status.
+// noteBeginning looks in the first bytes of a response's body for an error that its status does not show.
 func (w *responseWriter) noteBeginning(p []byte) {
 	p = p[:min(len(p), maxErrorText)]
 	w.wantsOwnKey = slices.ContainsFunc(w.exchange.proxy.opts.Preset.KeyErrors, func(text string) bool { return bytes.Contains(p, []byte(text)) })

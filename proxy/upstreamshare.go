@@ -11,20 +11,20 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/share"
 )
 
-// How many requests without a valid key may be at the upstream at once: those for public chatflows, public routes,
-// discovery and preflights. Each takes a connection to the upstream, and an upstream that stalls ends none of them.
+// How many requests without a valid key may be at the upstream at once: requests for public chatflows and public routes,
+// discovery, and preflights. Each takes a connection to the upstream, and an upstream that stalls ends none of them.
 const (
 	maxAnonymous        = 256 // of all clients together
-	maxAnonymousAddress = 32  // of a client address
+	maxAnonymousAddress = 32  // of one client address
 )
 
 // upstreamShare limits the requests that are at the upstream at once.
 type upstreamShare struct {
-	all       *share.Pool // as many as there are descriptors for
+	all       *share.Pool // as many as there are file descriptors for
 	anonymous *share.Pool // those without a valid key
 }
 
-// newUpstreamShare returns the limits where so many requests may be at the upstream; zero for any number.
+// newUpstreamShare returns the limits if limit requests may be at the upstream. Zero means any number.
 func newUpstreamShare(limit int) upstreamShare {
 	all := int64(cmp.Or(limit, math.MaxInt))
 	anonymous := max(min(maxAnonymous, all/4), 1)
@@ -34,7 +34,7 @@ func newUpstreamShare(limit int) upstreamShare {
 // anonymous reports whether a request has no valid key.
 func (x *exchange) anonymous() bool { return x.Key == nil || x.Validity != keystore.Valid }
 
-// takeUpstream takes a place at the upstream for a request, until giveUpstream, or refuses it.
+// takeUpstream takes a place at the upstream for a request, until giveUpstream gives it back, or refuses the request.
 func (x *exchange) takeUpstream() *problem.Error {
 	s := &x.proxy.upstream
 	if x.anonymous() && !s.anonymous.Take(x.client, 1) {

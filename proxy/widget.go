@@ -19,8 +19,9 @@ var widgetRoute = route.Route{Name: "widget_js", Path: ownPrefixPath + "widget.j
 //go:embed widget.js
 var widgetSource string
 
-// widgetScript returns what browsers get, the source without indentation and whole lines of comment, and its entity tag: browsers
-// ask again after widgetMaxAge, and get 304 while it is the same. It is made when the first browser asks.
+// widgetScript returns the script that browsers get, which is the source without indentation and whole-line comments, and
+// its entity tag. Browsers ask again after widgetMaxAge, and get 304 if it has not changed. It is made when the first
+// browser asks.
 var widgetScript = sync.OnceValues(func() (script, tag string) {
 	script = regexp.MustCompile(`(?m)^ *(//.*)?\n?|^ +`).ReplaceAllString(widgetSource, "")
 	sum := sha256.Sum256([]byte(script))
@@ -29,7 +30,7 @@ var widgetScript = sync.OnceValues(func() (script, tag string) {
 
 const widgetMaxAge = "max-age=300"
 
-// serveWidget responds with the script, to everybody: there is nothing secret in it.
+// serveWidget responds with the script, to everybody: nothing in it is secret.
 func (p *Proxy) serveWidget(x *exchange, r *http.Request) {
 	x.Allowed = true
 	x.body.End()

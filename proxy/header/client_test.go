@@ -12,8 +12,9 @@ import (
 // address.
 var addressPattern = regexp.MustCompile(`^"?(?:\[([0-9A-Fa-f:.]+)(?:%.*)?\](?::[0-9]{1,5})?|([0-9A-Fa-f:.]+?)(?:%.*?)?(?::[0-9]{1,5})?)"?$`)
 
-// FuzzForwardedFor: whatever a trusted proxy sends, the addresses that are passed on are in it in this order. They begin,
-// from the right, with the first that is malformed or not a trusted proxy's, and the peer's comes last.
+// FuzzForwardedFor: whatever a trusted proxy sends, the addresses that are passed on are in it in this order. Seen from
+// the right, they end with the first that is not a trusted proxy's, or before one that is malformed. The peer's address
+// comes last.
 func FuzzForwardedFor(f *testing.F) {
 	for _, s := range []string{
 		"", "6.6.6.6", "9.9.9.9, 6.6.6.6, 10.1.1.1", "203.0.113.7:5555", "[2001:db8::1]:443", `"[2001:db8::1]:443"`, "fe80::1%eth0",
