@@ -14,7 +14,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// awaitRequestLine waits for the log line of a request, and wants words in it.
+// awaitRequestLine waits for the log line of a request, and checks that it contains the words.
 func awaitRequestLine(t *testing.T, log *testkit.Buffer, words ...string) {
 	t.Helper()
 	var line string
@@ -33,8 +33,8 @@ func awaitRequestLine(t *testing.T, log *testkit.Buffer, words ...string) {
 	}
 }
 
-// TestBodyTooLargeDuringTheResponse has a client whose body grows past --max-body, or breaks the rules, when its response
-// has begun. The upstream, whose connection then ends, is not to blame.
+// TestBodyTooLargeDuringTheResponse has a client whose body exceeds --max-body, or breaks the rules, after its response
+// has begun. The connection to the upstream ends then, but the upstream is not to blame.
 func TestBodyTooLargeDuringTheResponse(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ more, code, reason string }{
@@ -70,8 +70,8 @@ func TestBodyTooLargeDuringTheResponse(t *testing.T) {
 	}
 }
 
-// TestListenerThatFails closes the listener below a serving gate: requests that are open end, and the log does not say
-// that their clients left.
+// TestListenerThatFails closes the listener under a serving gate. Open requests end, and the log does not say that their
+// clients left.
 func TestListenerThatFails(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -123,7 +123,7 @@ func TestListenerThatFails(t *testing.T) {
 	}
 }
 
-// TestWebsocketThatIsCut: the log says why a websocket was cut.
+// TestWebsocketThatIsCut checks that the log says why a websocket was cut.
 func TestWebsocketThatIsCut(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

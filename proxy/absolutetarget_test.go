@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestAbsoluteTargets sends whole URLs in the request line, as clients do that take the gate for a proxy. What is decided
-// about, and what the upstream gets, is the path.
+// TestAbsoluteTargets sends whole URLs in the request line, as clients do that take the gate for a proxy. The decision is
+// about the path, and the upstream gets only the path.
 func TestAbsoluteTargets(t *testing.T) {
 	t.Parallel()
 	const path = "/api/v1/prediction/" + botA

@@ -15,7 +15,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// logOf returns the log of a gate that serves requests in no time: do sends them by get, which returns the status.
+// logOf returns the log of a gate that takes no time to serve requests. do sends the requests with get, which returns the
+// status.
 func logOf(t *testing.T, do func(get func(path, key string) (status int))) string {
 	t.Helper()
 	log := &testkit.Buffer{}
@@ -40,8 +41,8 @@ func logOf(t *testing.T, do func(get func(path, key string) (status int))) strin
 	return log.String()
 }
 
-// TestLogLinesOfRefusalsAreLimited floods the gate with refusals of one kind: not all get a line, all are counted, and
-// one of another kind still gets its line.
+// TestLogLinesOfRefusalsAreLimited floods the gate with refusals of one kind. Not all of them get a log line, but all are
+// counted, and a refusal of another kind still gets its line.
 func TestLogLinesOfRefusalsAreLimited(t *testing.T) {
 	t.Parallel()
 	const flood = 400
@@ -77,8 +78,8 @@ func TestLogLinesOfRefusalsAreLimited(t *testing.T) {
 	}
 }
 
-// TestLogLinesOfLimitsAreLimited: whoever hammers past the limit of a key cannot fill a disk, and does not hide what becomes of
-// another key.
+// TestLogLinesOfLimitsAreLimited: a client that keeps exceeding the limit of its key cannot fill a disk, and does not
+// hide what happens to another key.
 func TestLogLinesOfLimitsAreLimited(t *testing.T) {
 	t.Parallel()
 	const flood = 400
@@ -133,8 +134,8 @@ func TestLogLinesOfLimitsAreLimited(t *testing.T) {
 	}
 }
 
-// TestLogLinesOfPublicRequestsAreLimited: requests that need no key cannot fill a disk, and those with a key get their
-// line.
+// TestLogLinesOfPublicRequestsAreLimited: requests that need no key cannot fill a disk, and those with a key still get
+// their line.
 func TestLogLinesOfPublicRequestsAreLimited(t *testing.T) {
 	t.Parallel()
 	const flood = 300

@@ -17,7 +17,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// act is an upstream that does what a header says.
+// act is an upstream that does what the header X-Act says.
 func act(w http.ResponseWriter, r *http.Request) {
 	switch r.Header.Get("X-Act") {
 	case "400":
@@ -39,7 +39,7 @@ func act(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestQuietAllowed has a request of each outcome, with and without the lines of those that were allowed and served.
+// TestQuietAllowed sends a request for each outcome, with QuietAllowed and without.
 func TestQuietAllowed(t *testing.T) {
 	t.Parallel()
 	predict := "/api/v1/prediction/" + botA
@@ -52,9 +52,9 @@ func TestQuietAllowed(t *testing.T) {
 		name         string
 		method, path string
 		headers      []string
-		leave        string // close once this was read; "nothing": before a response; "never": after the gate has
+		leave        string // close once this was read; "nothing": before a response; "never": after the gate has closed
 		want         line
-		quiet        bool // QuietAllowed leaves the line out
+		quiet        bool // QuietAllowed omits the line
 	}{
 		{"served", "POST", predict, []string{key}, "", line{"info", "", 200}, true},
 		{"400 of the upstream", "POST", predict, []string{key, "X-Act: 400"}, "", line{"info", "", 400}, true},
@@ -101,7 +101,7 @@ func TestQuietAllowed(t *testing.T) {
 				}
 				c.Close()
 				s.stop()
-				if err := <-s.ended; err != nil { // once all lines are written
+				if err := <-s.ended; err != nil { // all lines have been written then
 					t.Fatal(err)
 				}
 				var got []line
@@ -132,7 +132,7 @@ func TestQuietAllowed(t *testing.T) {
 	}
 }
 
-// TestDebugLogsEveryRequest: at level debug the limits are off.
+// TestDebugLogsEveryRequest: at level debug, log lines are not limited.
 func TestDebugLogsEveryRequest(t *testing.T) {
 	t.Parallel()
 	log := &testkit.Buffer{}
@@ -144,7 +144,7 @@ func TestDebugLogsEveryRequest(t *testing.T) {
 	testkit.Eventually(t, "line for each request", func() bool { return strings.Count(log.String(), `"route":"ping"`) == flood })
 }
 
-// TestReasonIsLogged has the reasons for refusals that clients are not told.
+// TestReasonIsLogged checks the reasons for refusals that are logged but not sent to clients.
 func TestReasonIsLogged(t *testing.T) {
 	t.Parallel()
 	made := keystore.Generate()

@@ -8,7 +8,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestAmbiguousChatflow has requests whose chatflow could be read in two ways.
+// TestAmbiguousChatflow sends requests whose chatflow could be read in two ways.
 func TestAmbiguousChatflow(t *testing.T) {
 	t.Parallel()
 	file := "/api/v1/get-upload-file?"
@@ -112,7 +112,7 @@ func TestAmbiguousChatflow(t *testing.T) {
 	}
 }
 
-// TestAuthorizationHeader has the forms of the header that RFC 6750 and RFC 9110 allow, and those that a lenient reader
+// TestAuthorizationHeader sends the forms of the header that RFC 6750 and RFC 9110 allow, and forms that a lenient reader
 // would take for them. Flowise itself takes whatever follows the last "Bearer ".
 func TestAuthorizationHeader(t *testing.T) {
 	t.Parallel()
@@ -211,8 +211,8 @@ func TestAuthorizationHeader(t *testing.T) {
 	}
 }
 
-// TestKeyElsewhere has keys in other places than the header, where they do not count. If there is one in the header as
-// well, it decides.
+// TestKeyElsewhere sends keys in other places than the header, where they do not count. If there is one in the header as
+// well, that one decides.
 func TestKeyElsewhere(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, nil)
@@ -233,7 +233,7 @@ func TestKeyElsewhere(t *testing.T) {
 	}
 }
 
-// TestRouteIsOnlyInTheRequestLine sends headers that made other proxies decide about another request than the one they
+// TestRouteIsOnlyInTheRequestLine sends headers that made other proxies authorize another request than the one they
 // forwarded.
 func TestRouteIsOnlyInTheRequestLine(t *testing.T) {
 	t.Parallel()
@@ -265,7 +265,8 @@ func TestRouteIsOnlyInTheRequestLine(t *testing.T) {
 	}
 }
 
-// TestNoHeaderReplacesAKey sends what other proxies took for a health check, an internal request or a trusted client.
+// TestNoHeaderReplacesAKey sends requests that other proxies took for a health check, an internal request or a trusted
+// client.
 func TestNoHeaderReplacesAKey(t *testing.T) {
 	t.Parallel()
 	for _, header := range []string{

@@ -13,17 +13,17 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestBufferedBodiesAreLimited fills the memory that bodies may take while they are checked: the next one is refused,
+// TestBufferedBodiesAreLimited fills the memory that bodies may take while they are checked. The next body is refused,
 // and accepted once memory is free.
 func TestBufferedBodiesAreLimited(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) {
 		withKeys(t, limitedKeys)(o)
-		o.MaxCheckedBody = 64 << 10 // 4 MiB in all
+		o.MaxCheckedBody = 64 << 10 // for 64 bodies: 4 MiB
 	})
 	header := fmt.Sprintf("POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\n%s\r\n%s\r\nContent-Length: %d\r\n\r\n", botLimited, jsonType, bearerOf(secretA), 60<<10)
 	var conns []net.Conn
-	buffer := func() { // 50 KiB
+	buffer := func() { // sends 50 KiB
 		c := g.dial(t)
 		if _, err := io.WriteString(c, header+`{"question":"`+strings.Repeat("x", 50<<10)); err != nil {
 			t.Fatal(err)
@@ -37,7 +37,7 @@ func TestBufferedBodiesAreLimited(t *testing.T) {
 		return g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"`+strings.Repeat("x", 60<<10)+`"}`, jsonType, bearerOf(secretA))
 	}
 	testkit.Eventually(t, "refusal for lack of memory", func() bool {
-		buffer() // of those that arrived at once, some may have been refused
+		buffer() // some of those that arrived at the same time may have been refused
 		return ask().problem.Code == string(problem.Overloaded)
 	})
 	if res := g.request(t, "POST", "/api/v1/prediction/"+botA, `{"question":"x"}`, jsonType, bearerOf(secretA)); res.status != 200 {
@@ -49,12 +49,12 @@ func TestBufferedBodiesAreLimited(t *testing.T) {
 	testkit.Eventually(t, "200 after memory was released", func() bool { return ask().status == 200 })
 }
 
-// TestBufferedBodiesAreReleased sends more checked bodies, one after the other, than may be buffered at once.
+// TestBufferedBodiesAreReleased sends one checked body after the other, more than may be buffered at once.
 func TestBufferedBodiesAreReleased(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) {
 		withKeys(t, limitedKeys)(o)
-		o.MaxCheckedBody = 64 << 10 // 4 MiB in all
+		o.MaxCheckedBody = 64 << 10 // for 64 bodies: 4 MiB
 	})
 	for i := range 120 {
 		res := g.request(t, "POST", "/api/v1/prediction/"+botLimited, `{"question":"`+strings.Repeat("x", 60<<10)+`"}`, jsonType, bearerOf(secretA))
@@ -64,8 +64,8 @@ func TestBufferedBodiesAreReleased(t *testing.T) {
 	}
 }
 
-// TestAnonymousBodiesHaveTheirOwnLimit has clients without a key on a route for which a chatflow is public: those that
-// send half of a body fill their memory, those that send nothing take next to none, and clients with a key lack none.
+// TestAnonymousBodiesHaveTheirOwnLimit has clients without a key on a route where a chatflow is public. Those that send
+// half of a body use up their memory, those that send nothing take next to none, and clients with a key are not affected.
 func TestAnonymousBodiesHaveTheirOwnLimit(t *testing.T) {
 	t.Parallel()
 	const half = 40 << 10
@@ -74,13 +74,13 @@ func TestAnonymousBodiesHaveTheirOwnLimit(t *testing.T) {
 		body    string
 		refused problem.Code // of another client without a key
 	}{
-		"no byte of a body": {100, "", problem.MissingKey}, // together they announce four times what all may take
+		"no byte of a body": {100, "", problem.MissingKey}, // together they announce four times the memory for all
 		"half of a body":    {20, `{"a":"` + strings.Repeat("x", half), problem.Overloaded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t, nil, func(o *proxy.Options) {
 				withKeys(t, keyFile+publicEntry)(o)
-				o.MaxCheckedBody = 64 << 10 // 1 MiB for all without a key
+				o.MaxCheckedBody = 64 << 10 // 1 MiB for all clients without a key
 				o.FailureLimit.Burst = -1
 			})
 			stall := func() {
@@ -101,7 +101,7 @@ func TestAnonymousBodiesHaveTheirOwnLimit(t *testing.T) {
 				testkit.Eventually(t, "open request of each client", func() bool {
 					enough := g.open() >= int64(tt.clients)
 					if !enough {
-						stall() // in place of one that was given up
+						stall() // replaces one that was given up
 					}
 					return enough
 				})
@@ -116,13 +116,13 @@ func TestAnonymousBodiesHaveTheirOwnLimit(t *testing.T) {
 	}
 }
 
-// behindProxy has a gate believe its clients about who they are.
+// behindProxy makes the gate believe its clients' X-Forwarded-For.
 func behindProxy(o *proxy.Options) {
 	o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 }
 
-// TestAnonymousBodiesOfOneAddress has one client without a key fill its share with bodies that stall: visitors from other
-// addresses are served.
+// TestAnonymousBodiesOfOneAddress has one client without a key fill its share with bodies that stall. Visitors from other
+// addresses are still served.
 func TestAnonymousBodiesOfOneAddress(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) {
@@ -137,7 +137,7 @@ func TestAnonymousBodiesOfOneAddress(t *testing.T) {
 	body := `{"question":"` + strings.Repeat("x", size-15) + `"}`
 	ask := func(client string) *response { return g.raw(t, header(client)+body) }
 	testkit.Eventually(t, "refusal for lack of memory", func() bool {
-		for range 16 { // of those that arrived at once, some may have been refused
+		for range 16 { // some of those that arrived at the same time may have been refused
 			c := g.dial(t)
 			t.Cleanup(func() { c.Close() })
 			_, _ = io.WriteString(c, header("192.0.2.1")+body[:size/2+100])
@@ -150,7 +150,7 @@ func TestAnonymousBodiesOfOneAddress(t *testing.T) {
 			refused = append(refused, fmt.Sprint(res.status, " ", res.problem.Code))
 		}
 	}
-	if len(refused) > 1 { // one in four thousand visitors has the counter of the first client
+	if len(refused) > 1 { // one visitor in four thousand shares the first client's counter
 		t.Errorf("requests of other visitors were refused: %q, want at most one", refused)
 	}
 }

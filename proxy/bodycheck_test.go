@@ -24,8 +24,8 @@ const limitedKeys = keyFile + `  - {id: ` + botLimited + `, keys: [key-a], body:
   - {id: ` + botJSONOnly + `, keys: [key-a], body: {json_only: true}}
 `
 
-// TestBodyPolicy sends what a chatflow's `body:` allows, and what it does not. What it allows must reach the upstream
-// byte for byte.
+// TestBodyPolicy sends bodies that a chatflow's `body:` allows, and bodies that it does not. Those that it allows must
+// reach the upstream byte for byte.
 func TestBodyPolicy(t *testing.T) {
 	t.Parallel()
 	const (
@@ -42,7 +42,7 @@ func TestBodyPolicy(t *testing.T) {
 	tests := map[string]struct {
 		request, body string
 		headers       []string
-		code          problem.Code // empty: it passes
+		code          problem.Code // empty if it passes
 	}{
 		"plain":                       {limited, `{"question":"x"}`, []string{jsonType}, ""},
 		"odd but plain":               {limited, "\r\n {\"question\" : \"overrideConfig\", \"history\":[{\"uploads\":1}],\"\":null}\n", []string{jsonType}, ""},
@@ -145,7 +145,7 @@ func TestBodyPolicyChangesWhileTheBodyArrives(t *testing.T) {
 	body := `{"history":[],"question":"x"}`
 	fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n%s\r\n%s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", botLimited, jsonType, bearerOf(secretA), len(body))
 	r := bufio.NewReader(c)
-	if line, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100") { // the gate has decided by the header, and reads the body
+	if line, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100") { // the gate has decided by the header, and is reading the body
 		t.Fatalf("first line = %q, %v, want 100 Continue", line, err)
 	}
 	_, _ = r.ReadString('\n')
@@ -170,8 +170,8 @@ func manyMembers(n int) string {
 	return b.String()
 }
 
-// TestBodyIsNotReadWithoutKey sends only the header of a request whose chatflow is in the body: a client without a
-// valid key must get its refusal without having sent the body.
+// TestBodyIsNotReadWithoutKey sends only the header of a request whose chatflow is in the body. A client without a valid
+// key must be refused without having sent the body.
 func TestBodyIsNotReadWithoutKey(t *testing.T) {
 	t.Parallel()
 	header := "POST /api/v1/leads HTTP/1.1\r\nHost: gate\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n"
@@ -212,8 +212,8 @@ func TestRevokedWhileTheBodyArrives(t *testing.T) {
 	}
 }
 
-// TestContentType has content types that two readers understand differently: Go's mime takes the charset of RFC 2231,
-// Flowise's library the plain one, and {"a":"+ACI-..."} is another object in UTF-7 than in UTF-8.
+// TestContentType sends content types that two readers understand differently: Go's mime uses the charset of RFC 2231,
+// Flowise's library the plain one, and in UTF-7 {"a":"+ACI-..."} is another object than in UTF-8.
 func TestContentType(t *testing.T) {
 	t.Parallel()
 	body := `{"chatflowid":"` + botA + `","name":"x"}`

@@ -20,9 +20,9 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
-// BenchmarkBrowserToken sends requests with keys and with browser tokens in turns, through a gate with real sockets on both
-// sides, and reports by medians what one with a token costs in proportion to one with a key: where its body is not looked at, and where
-// it is, as for a key of a chatflow that denies the same members.
+// BenchmarkBrowserToken sends requests with keys and with browser tokens in turn, through a gate with real sockets on
+// both sides. It reports, by medians, what a request with a token costs in proportion to one with a key: if its body is
+// not checked, and if it is, compared with a key for a chatflow that denies the same members.
 func BenchmarkBrowserToken(b *testing.B) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

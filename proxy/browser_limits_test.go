@@ -13,7 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
-// TestBrowserTokenLimits: the limits of each user, the number of messages, and those of the key for all.
+// TestBrowserTokenLimits checks the limits of each user, the number of messages, and the limits of the key for all users.
 func TestBrowserTokenLimits(t *testing.T) {
 	t.Parallel()
 	g, secrets := browserGate(t, nil, func(o *proxy.Options) {
@@ -32,11 +32,11 @@ func TestBrowserTokenLimits(t *testing.T) {
 		{limited, "", string(problem.RateLimited)},
 		{limited, config, string(problem.RateLimited)},
 		{few, "", ""},
-		{few, config, ""}, // no message
+		{few, config, ""}, // not a message
 		{few, "", ""},
 		{user("44", 1), "", ""},
 		{user("44", 1), "", ""},
-		{again, "", string(problem.RateLimited)}, // the user's limit holds before the messages are counted
+		{again, "", string(problem.RateLimited)}, // the user's limit is checked before messages are counted
 		{user("45", 1), "", ""},                  // the ninth with the key
 		{user("46", 1), "", string(problem.RateLimited)},
 	} {
@@ -59,8 +59,8 @@ func TestBrowserTokenLimits(t *testing.T) {
 	}
 }
 
-// TestBrowserTokenLimitHeaders: a page is told of the limits of its user alone. Those of the key are for all users together,
-// and with a token nobody may ask for them.
+// TestBrowserTokenLimitHeaders: a page learns only about the limits of its user. The key's limits are for all users
+// together, and nobody can ask about them with a token.
 func TestBrowserTokenLimitHeaders(t *testing.T) {
 	t.Parallel()
 	g, secrets := browserGate(t, nil, func(o *proxy.Options) {
@@ -72,9 +72,9 @@ func TestBrowserTokenLimitHeaders(t *testing.T) {
 	for n, step := range []struct{ user, code, tells string }{
 		{"42", "", ""},
 		{"42", "", ""},
-		{"42", "", "user"}, // nothing is left to the user
+		{"42", "", "user"}, // nothing is left for the user
 		{"42", "rate_limited", "user"},
-		{"43", "", ""}, // nothing is left to the key
+		{"43", "", ""}, // nothing is left for the key
 		{"43", "rate_limited", ""},
 	} {
 		res := g.predict(t, botA, user(step.user), "Origin: "+pageOrigin)
@@ -88,7 +88,7 @@ func TestBrowserTokenLimitHeaders(t *testing.T) {
 	}
 }
 
-// TestBrowserTokenMessages: a token sends as many messages as it may, and its client is told not to try again.
+// TestBrowserTokenMessages: a token sends as many messages as it may. After that, its client is told not to retry.
 func TestBrowserTokenMessages(t *testing.T) {
 	t.Parallel()
 	g, secrets := browserGate(t, nil, nil)
@@ -111,7 +111,7 @@ func TestBrowserTokenMessages(t *testing.T) {
 	}
 }
 
-// TestBrowserTokenCounted: metrics and log name the key, and the user by a hash alone.
+// TestBrowserTokenCounted: metrics and log name the key, and the user only by a hash.
 func TestBrowserTokenCounted(t *testing.T) {
 	t.Parallel()
 	g, secrets := browserGate(t, nil, nil)
@@ -142,7 +142,7 @@ func TestBrowserTokenCounted(t *testing.T) {
 	}
 }
 
-// TestKeyFileMintsNothing: what stands in the key file signs no token that the gate accepts.
+// TestKeyFileMintsNothing: nothing in the key file can sign a token that the gate accepts.
 func TestKeyFileMintsNothing(t *testing.T) {
 	t.Parallel()
 	g, _ := browserGate(t, nil, nil)
@@ -162,8 +162,8 @@ func TestKeyFileMintsNothing(t *testing.T) {
 	}
 }
 
-// TestBrowserTokenFeedback: a comment to feedback is for the chatflow for which the gate saw it made, or else for none that a
-// token is for.
+// TestBrowserTokenFeedback: a comment on feedback belongs to the chatflow for which the gate saw the feedback created. If
+// the gate did not see that, no token is for it.
 func TestBrowserTokenFeedback(t *testing.T) {
 	t.Parallel()
 	const id = "11111111-2222-4333-8444-555555555555"

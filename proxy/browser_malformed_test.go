@@ -17,11 +17,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-var signingBytes = []byte("0123456789abcdefghijklmnopqrstuv") // as signingSecret
+var signingBytes = []byte("0123456789abcdefghijklmnopqrstuv") // the same secret as signingSecret
 
 const goodHeader = `{"alg":"HS256","kid":"web","typ":"JWT"}`
 
-// goodClaims are those of a token for ten minutes.
+// goodClaims are the claims of a token that is valid for ten minutes.
 func goodClaims() string {
 	now := time.Now().Unix()
 	return fmt.Sprintf(`{"aud":"%s","exp":%d,"iat":%d,"sub":"x","origin":"%s","jti":"0123456789abcdef"}`, botA, now+600, now, pageOrigin)
@@ -29,19 +29,19 @@ func goodClaims() string {
 
 func b64(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// signedBy makes a token of any header and claims.
+// signedBy makes a token with any header and claims.
 func signedBy(secret []byte, header, claims string) string {
 	return macOf(secret, b64(header)+"."+b64(claims))
 }
 
-// macOf adds its signature to the first two parts of a token.
+// macOf appends the signature to the first two parts of a token.
 func macOf(secret []byte, text string) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(text))
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// malformedTokens are tokens that are not valid, most of them signed as they should be.
+// malformedTokens are invalid tokens, most of them with a valid signature.
 func malformedTokens(t *testing.T) map[string]string {
 	t.Helper()
 	claims := goodClaims()
@@ -60,7 +60,7 @@ func malformedTokens(t *testing.T) map[string]string {
 	sha := func(text string, sum func([]byte) []byte) string {
 		return text + "." + base64.RawURLEncoding.EncodeToString(sum([]byte(text)))
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // it is refused before it is looked at
+	key, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // it is refused before the key matters
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,13 +186,14 @@ func malformedTokens(t *testing.T) map[string]string {
 	}
 }
 
-// nextInAlphabet returns a character of base64url that has the same six bits but for the lowest.
+// nextInAlphabet returns a base64url character with the same six bits except the lowest.
 func nextInAlphabet(c byte) byte {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return alphabet[strings.IndexByte(alphabet, c)^1]
 }
 
-// TestMalformedTokens sends tokens that are not valid, as a key and in a cookie: 401, and nothing reaches the upstream.
+// TestMalformedTokens sends invalid tokens, in place of a key and in a cookie: each gets 401, and nothing reaches the
+// upstream.
 func TestMalformedTokens(t *testing.T) {
 	t.Parallel()
 	g, _ := browserGate(t, nil, nil)

@@ -55,10 +55,10 @@ chatflows:
   - {id: ` + botPublic + `, public: true}
 `
 
-// signingSecret is the gate's, as its file has it.
+// signingSecret is the gate's secret, as it is written in the file.
 var signingSecret = base64.StdEncoding.EncodeToString([]byte("0123456789abcdefghijklmnopqrstuv"))
 
-// browserGate starts a gate with the key file of these tests, and returns what signs for it.
+// browserGate starts a gate with the key file of these tests. It returns the gate's secrets, which sign tokens, too.
 func browserGate(t *testing.T, handler http.HandlerFunc, change func(*proxy.Options)) (*gate, *token.Secrets) {
 	t.Helper()
 	options, secrets := browserOptions(t, change)
@@ -81,7 +81,7 @@ func browserOptions(t *testing.T, change func(*proxy.Options)) (func(*proxy.Opti
 	}, secrets
 }
 
-// browserToken returns a token of key web, for ten minutes, as changed.
+// browserToken returns a token of key web, for ten minutes, after change.
 func browserToken(t testing.TB, s *token.Secrets, change func(*token.Token)) string {
 	t.Helper()
 	now := time.Now().Truncate(time.Second)
@@ -98,7 +98,7 @@ func browserToken(t testing.TB, s *token.Secrets, change func(*token.Token)) str
 
 func of(key string) func(*token.Token) { return func(t *token.Token) { t.Key = key } }
 
-// TestBrowserToken has requests with a token, and what becomes of each.
+// TestBrowserToken sends requests with a token, and checks what becomes of each.
 func TestBrowserToken(t *testing.T) {
 	t.Parallel()
 	g, secrets := browserGate(t, nil, func(o *proxy.Options) {
@@ -120,8 +120,8 @@ func TestBrowserToken(t *testing.T) {
 		request string // method and path
 		body    string
 		headers []string
-		want    string // code; empty if it is allowed
-		reason  string // in the log
+		want    string // empty if it is allowed
+		reason  string // as logged
 	}{
 		"its chatflow":             {nil, "POST " + predictA, question, []string{origin, jsonType}, "", ""},
 		"config of the chat":       {nil, "GET /api/v1/public-chatbotConfig/" + botA, "", []string{origin}, "", ""},
@@ -215,8 +215,8 @@ func TestBrowserToken(t *testing.T) {
 	}
 }
 
-// TestBrowserTokenOfAPublicChatflow: who shows a token that is not valid, or for something else, may still do what everybody
-// may.
+// TestBrowserTokenOfAPublicChatflow: a client with a token that is invalid, or for something else, may still do what
+// everybody may.
 func TestBrowserTokenOfAPublicChatflow(t *testing.T) {
 	t.Parallel()
 	g, secrets := browserGate(t, nil, nil)
@@ -231,7 +231,7 @@ func TestBrowserTokenOfAPublicChatflow(t *testing.T) {
 	}
 }
 
-// TestBrowserTokenDiesWithItsKey changes the key file: with the next request a token means what its key then allows.
+// TestBrowserTokenDiesWithItsKey changes the key file. From the next request on, a token means what its key then allows.
 func TestBrowserTokenDiesWithItsKey(t *testing.T) {
 	t.Parallel()
 	path := testkit.WriteFile(t, "keys.yaml", browserFile)
@@ -262,7 +262,8 @@ func TestBrowserTokenDiesWithItsKey(t *testing.T) {
 	}
 }
 
-// TestBrowserTokenStreams: an open stream ends with its key where that is set, and goes on when the token has expired.
+// TestBrowserTokenStreams: an open stream ends together with its key if that is set, but goes on when the token has
+// expired.
 func TestBrowserTokenStreams(t *testing.T) {
 	t.Parallel()
 	c := newClock()

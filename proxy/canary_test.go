@@ -15,7 +15,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// canaries numbers words that must not appear anywhere. They are longer than the segments of a path that are logged.
+// canaries numbers words that must not appear anywhere. They are longer than the path segments that are logged.
 type canaries int
 
 func (n *canaries) next() string {
@@ -23,8 +23,8 @@ func (n *canaries) next() string {
 	return fmt.Sprintf("canary-%03d-of-a-client", *n)
 }
 
-// TestCanaries puts words into every place of a request and of an upstream's response that takes one, the odd ones too,
-// and looks for them in the log, at its most verbose level and in both formats.
+// TestCanaries puts words into every place of a request and of an upstream's response that can hold one, odd ones
+// included. It looks for them in the log, at its most verbose level and in both formats.
 func TestCanaries(t *testing.T) {
 	t.Parallel()
 	formats := map[string]func(io.Writer) io.Writer{
@@ -165,7 +165,7 @@ func oddResponses(n *canaries) (responses []string) {
 	return responses
 }
 
-// scriptedUpstream sends the next response to each request as it stands, and closes the connection.
+// scriptedUpstream sends the next response to each request unchanged, and closes the connection.
 func scriptedUpstream(t *testing.T, responses <-chan string) *url.URL {
 	t.Helper()
 	return closingUpstream(t, func(c net.Conn) {
@@ -180,7 +180,7 @@ func scriptedUpstream(t *testing.T, responses <-chan string) *url.URL {
 	})
 }
 
-// drainChannel takes out the response that a refused request left.
+// drainChannel removes the response that a refused request left in the channel.
 func drainChannel(responses <-chan string) {
 	for {
 		select {

@@ -17,7 +17,7 @@ func TestCheckBrowser(t *testing.T) {
 	const server, groups, exposed = "addresses of single machines", "groups has none", "no route is exposed"
 	for _, tt := range []struct {
 		name, fields, expose string
-		want                 string // in the only warning; empty: there is none
+		want                 string // in the only warning; empty if there is none
 	}{
 		{"anywhere", "", "predict", ""},
 		{"the server", "from: [203.0.113.7]", "predict", server},

@@ -82,8 +82,8 @@ func contains(networks []netip.Prefix, addr string) bool {
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(netip.MustParseAddr(addr)) })
 }
 
-// TestUnreadableForwardedFor has a trusted proxy whose header cannot be read: one warning, however many requests, which
-// names the proxy and nothing that a client wrote.
+// TestUnreadableForwardedFor has a trusted proxy that sends a malformed header. However many requests there are, there is
+// one warning, which names the proxy and nothing that a client wrote.
 func TestUnreadableForwardedFor(t *testing.T) {
 	t.Parallel()
 	const warning = "the X-Forwarded-For of a trusted proxy cannot be read"

@@ -16,7 +16,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// slowEnd is a connection on which the write of the last bytes returns a while after the other side has them.
+// slowEnd is a connection on which writing the last bytes returns some time after the other side got them.
 type slowEnd struct {
 	net.Conn
 	last string
@@ -25,14 +25,14 @@ type slowEnd struct {
 func (c slowEnd) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if strings.HasSuffix(string(p), c.last) {
-		time.Sleep(time.Second) // of the bubble: until nothing else happens
+		time.Sleep(time.Second) // in the bubble: until nothing else happens
 	}
 	return n, err
 }
 
-// TestClientLeavesWithTheWholeResponse has clients that leave as soon as they have what they were promised, or one byte
-// earlier, before the gate has looked for the end of the upstream's body. Where requests at once are limited, a request goes
-// on without its client; only the second kind is one that left.
+// TestClientLeavesWithTheWholeResponse has clients that leave as soon as they have the whole response, or one byte
+// earlier, before the gate has looked for the end of the upstream's body. Since requests at once are limited, a request
+// goes on without its client. Only the clients that left early count as having left.
 func TestClientLeavesWithTheWholeResponse(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -56,7 +56,7 @@ func TestClientLeavesWithTheWholeResponse(t *testing.T) {
 				near, far := net.Pipe()
 				gate.conns <- slowEnd{far, "67890"}
 				fmt.Fprint(near, strings.Replace(bubbleRequest, bubbleBot, bubbleLimited, 1)+"Content-Length: 2\r\n\r\n{}")
-				in := bufio.NewReader(iotest.OneByteReader(near)) // which takes no more than it is asked for
+				in := bufio.NewReader(iotest.OneByteReader(near)) // takes no more than it is asked for
 				readUpTo(t, in, "\r\n")
 				if _, err := io.ReadFull(in, make([]byte, tt.read)); err != nil {
 					t.Fatal(err)

@@ -52,7 +52,7 @@ func (s *served) connections(t *testing.T) string {
 const refused = "GET /none HTTP/1.1\r\nHost: gate\r\n\r\n"
 
 // TestConnectionsAreLimited opens as many connections as there may be, and more: with nothing sent, with half of a
-// header, and idle after a response. Each new one takes the place of that which was used least recently.
+// header, and idle after a response. Each new one takes the place of the least recently used one.
 func TestConnectionsAreLimited(t *testing.T) {
 	t.Parallel()
 	const limit = 10
@@ -68,7 +68,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 		idle = append(idle, conn)
 	}
 	testkit.Eventually(t, "all connections", func() bool { return s.connections(t) == fmt.Sprint(limit) })
-	_, _ = io.WriteString(oldest, refused) // no longer the one that was used least recently
+	_, _ = io.WriteString(oldest, refused) // it is no longer the least recently used one
 	readResponse(t, oldest)
 	for range 3 {
 		if got := readResponse(t, s.connect(t, refused)); got.status != 404 {
@@ -79,7 +79,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	if got := readResponse(t, oldest); got.status != 404 {
 		t.Errorf("response over the connection that was used last = %d, want 404", got.status)
 	}
-	for i, conn := range idle[1:3] { // the first, after its response, was used later than these
+	for i, conn := range idle[1:3] { // the first one, after its response, was used later than these
 		if _, err := io.ReadAll(conn); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Errorf("connection %d that was idle for longest: %v, want its end", i, err)
 		}
@@ -93,8 +93,8 @@ func TestConnectionsAreLimited(t *testing.T) {
 	}
 }
 
-// TestConnectionsInUseStay fills all connections with requests that are at the upstream, streams and websockets: none of
-// them is closed for a new one, which has to go.
+// TestConnectionsInUseStay fills all connections with requests that are at the upstream, streams and websockets. None of
+// them is closed for a new connection, which is closed itself.
 func TestConnectionsInUseStay(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -139,7 +139,8 @@ func TestConnectionsInUseStay(t *testing.T) {
 	testkit.Eventually(t, "end of all connections", func() bool { return s.connections(t) == "0" })
 }
 
-// TestConnectionsOverTLS has connections of HTTP/2, whose requests were refused and stay unread, make room.
+// TestConnectionsOverTLS has HTTP/2 connections whose requests were refused, with responses that stay unread. They make
+// room for others.
 func TestConnectionsOverTLS(t *testing.T) {
 	t.Parallel()
 	s := serveTLS(t, nil, 0, withConnections(5))
@@ -148,8 +149,8 @@ func TestConnectionsOverTLS(t *testing.T) {
 		stalled = append(stalled, s.dialH2(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
 	}
 	for _, c := range stalled {
-		c.send(t, post("/none"), true) // for which net/http waits
-		c.send(t, post("/none"), true) // for which the gate does
+		c.send(t, post("/none"), true) // net/http waits for it
+		c.send(t, post("/none"), true) // the gate waits for it
 	}
 	testkit.Eventually(t, "requests that are refused", func() bool { return s.open() == 5 })
 	for range 5 {
@@ -163,7 +164,8 @@ func TestConnectionsOverTLS(t *testing.T) {
 	}
 }
 
-// TestEndDoesNotWaitForClients ends a gate whose clients do not read: not even the goodbye of TLS.
+// TestEndDoesNotWaitForClients ends a gate whose clients do not read. It does not even wait for TLS's close
+// notifications.
 func TestEndDoesNotWaitForClients(t *testing.T) {
 	t.Parallel()
 	s := serveTLS(t, nil, 0, nil)
@@ -177,7 +179,7 @@ func TestEndDoesNotWaitForClients(t *testing.T) {
 		}
 		defer conn.NetConn().Close()
 		_ = conn.NetConn().(*net.TCPConn).SetReadBuffer(4 << 10)
-		full.Go(func() { // until the gate reads no more, because nobody reads what it writes
+		full.Go(func() { // until the gate stops reading, because nobody reads what it writes
 			for {
 				_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 				if _, err := io.WriteString(conn, strings.Repeat(refused, 100)); err != nil {

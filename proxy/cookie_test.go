@@ -27,8 +27,8 @@ func cookieGate(t *testing.T, handler http.HandlerFunc, change func(*proxy.Optio
 
 func cookieOf(text string) string { return "Cookie: __Host-flowlatch=" + text }
 
-// TestCookie has requests with a token in a cookie: those that a page of the gate's own origin sends, and what else browsers
-// and others make of them.
+// TestCookie sends requests with a token in a cookie: those that a page of the gate's own origin sends, and what browsers
+// and others make of them otherwise.
 func TestCookie(t *testing.T) {
 	t.Parallel()
 	g, secrets := cookieGate(t, nil, nil)
@@ -48,7 +48,7 @@ func TestCookie(t *testing.T) {
 		want    string
 		reason  string
 	}{
-		// What arrives from the page itself.
+		// Sent by the page itself.
 		"page: fetch GET":               {get, []string{cookie, same, empty}, "", ""},
 		"page: HEAD":                    {strings.Replace(get, "GET", "HEAD", 1), []string{cookie, same, empty}, "", ""},
 		"page: fetch GET with Origin":   {get, []string{cookie, same, empty, origin}, "", ""},
@@ -140,7 +140,7 @@ func TestCookie(t *testing.T) {
 	}
 }
 
-// TestCookieWithoutPublicURL: a gate that does not know its own origin takes no cookie.
+// TestCookieWithoutPublicURL: a gate that does not know its own origin accepts no cookie.
 func TestCookieWithoutPublicURL(t *testing.T) {
 	t.Parallel()
 	g, secrets := browserGate(t, nil, nil)
@@ -149,7 +149,8 @@ func TestCookieWithoutPublicURL(t *testing.T) {
 	testkit.Eventually(t, "the reason in the log", func() bool { return strings.Contains(g.log.String(), "cookies need --public-url") })
 }
 
-// TestCookieResponses: what a request with a cookie gets is for one visitor, and no page of another origin may read it.
+// TestCookieResponses: the response to a request with a cookie is meant for one visitor, and no page of another origin
+// may read it.
 func TestCookieResponses(t *testing.T) {
 	t.Parallel()
 	g, secrets := cookieGate(t, func(w http.ResponseWriter, r *http.Request) {
@@ -187,7 +188,7 @@ func TestCookieResponses(t *testing.T) {
 	}
 }
 
-// TestCookieHTTP2 splits the Cookie header, as HTTP/2 may: one cookie of the name counts, two do not.
+// TestCookieHTTP2 splits the Cookie header, as HTTP/2 allows. One cookie of the name counts, two do not.
 func TestCookieHTTP2(t *testing.T) {
 	t.Parallel()
 	options, secrets := browserOptions(t, func(o *proxy.Options) { o.PublicURL = mustURL(t, pageOrigin) })
@@ -221,7 +222,7 @@ func TestCookieHTTP2(t *testing.T) {
 	}
 }
 
-// TestOwnSession turns tokens into cookies.
+// TestOwnSession exchanges tokens for cookies.
 func TestOwnSession(t *testing.T) {
 	t.Parallel()
 	g, secrets := cookieGate(t, nil, nil)

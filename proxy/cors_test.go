@@ -9,7 +9,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// corsOf returns the CORS headers of a response. The test fails if one comes twice.
+// corsOf returns the CORS headers of a response. The test fails if one is there twice.
 func corsOf(t *testing.T, h http.Header) map[string]string {
 	t.Helper()
 	got := map[string]string{}
@@ -39,7 +39,7 @@ func corsUpstream(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// TestCORSByTheGate: with a list of origins the CORS headers are the gate's, not the upstream's.
+// TestCORSByTheGate: with a list of origins, the CORS headers are the gate's and not the upstream's.
 func TestCORSByTheGate(t *testing.T) {
 	t.Parallel()
 	const (
@@ -124,8 +124,8 @@ func TestCORSByTheUpstream(t *testing.T) {
 	}
 }
 
-// TestPreflightOfAnyMethod: an upstream whose route takes every method may take OPTIONS for a call, as Flowise 3.1.4
-// does with webhooks from origins that it does not know.
+// TestPreflightOfAnyMethod: an upstream whose route accepts every method may take OPTIONS for a call, as Flowise 3.1.4
+// does with webhooks from unknown origins.
 func TestPreflightOfAnyMethod(t *testing.T) {
 	t.Parallel()
 	preflight := []string{"Origin: https://page.example", "Access-Control-Request-Method: POST"}

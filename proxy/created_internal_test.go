@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// TestCreatedForgets notes more than is kept: the newest are known, those noted first are forgotten, and memory is
-// bounded.
+// TestCreatedForgets notes more than is kept. The newest are known, the oldest are forgotten, and memory is bounded.
 func TestCreatedForgets(t *testing.T) {
 	t.Parallel()
 	var c created

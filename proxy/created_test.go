@@ -13,10 +13,11 @@ import (
 
 const (
 	feedbackID = "abcdef11-2222-4333-8444-555555555555"
-	upperID    = "ABCDEF11-2222-4333-8444-555555555555" // the same to PostgreSQL and MySQL
+	upperID    = "ABCDEF11-2222-4333-8444-555555555555" // the same ID for PostgreSQL and MySQL
 )
 
-// feedback is a Flowise that responds to POST feedback with response, in which CHATFLOW is the chatflow of the request.
+// feedback is a Flowise that responds to POST feedback with response, where CHATFLOW is replaced by the chatflow of the
+// request.
 func feedback(response string, change func(h http.Header)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -45,14 +46,14 @@ func comment(t *testing.T, g *gate, id, body string, headers ...string) *respons
 	return g.request(t, "PUT", "/api/v1/feedback/"+id, body, append(headers, jsonType)...)
 }
 
-// TestComment has comments to feedback that the gate saw created, and to other feedback.
+// TestComment sends comments on feedback that the gate saw created, and on other feedback.
 func TestComment(t *testing.T) {
 	t.Parallel()
 	const content = `{"content":"good"}`
 	for _, tt := range []struct {
 		name              string
-		of                string // chatflow that the feedback was made for; none if empty
-		by                string // header with which it was made
+		of                string // that the feedback was created for; none if empty
+		by                string // header with which it was created
 		id, body, key     string
 		withKey, wantCode string // for PUT, "" is 200
 	}{
@@ -109,8 +110,8 @@ func authorization(secret string) []string {
 	return []string{bearerOf(secret)}
 }
 
-// TestCommentOfUnclearFeedback has responses from which it cannot be known what was created, and for which chatflow. The
-// comment then needs a key, as before.
+// TestCommentOfUnclearFeedback has responses that do not tell what was created, or for which chatflow. The comment then
+// needs a key, as before.
 func TestCommentOfUnclearFeedback(t *testing.T) {
 	t.Parallel()
 	status := func(code int) http.HandlerFunc {
@@ -150,7 +151,7 @@ func TestCommentOfUnclearFeedback(t *testing.T) {
 	}
 }
 
-// TestCommentWhenNoLongerPublic takes the chatflow out of the public ones between thumb and comment.
+// TestCommentWhenNoLongerPublic makes the chatflow non-public between the rating and the comment.
 func TestCommentWhenNoLongerPublic(t *testing.T) {
 	t.Parallel()
 	path := testkit.WriteFile(t, "keys.yaml", keyFile+publicEntry)

@@ -11,12 +11,12 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestCredentialHangs has the file with the upstream's credential hang: the last good one stays in use, one request at a
-// time waits for the file, none for ever, and the file is read again once it can be.
+// TestCredentialHangs makes the file with the upstream's credential hang. The last good one stays in use, one request at
+// a time waits for the file and none forever, and the file is read again once that is possible.
 func TestCredentialHangs(t *testing.T) {
 	t.Parallel()
 	path := testkit.WriteFile(t, "credential", "upstream-credential-1\n")
-	var later atomic.Int64 // by how much the clock has moved
+	var later atomic.Int64 // how far the clock has moved
 	g := newGate(t, nil, func(o *proxy.Options) {
 		o.UpstreamAuthorization = keystore.UpstreamAuthorization{Mode: keystore.UpstreamFile, Path: path}
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }

@@ -20,7 +20,7 @@ func TestUpstreamAuthorization(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := withKeys(t, keyFile+publicEntry)
-	var later atomic.Int64 // by how much the clock has moved
+	var later atomic.Int64 // how far the clock has moved
 	g := newGate(t, nil, func(o *proxy.Options) {
 		keys(o)
 		o.UpstreamAuthorization = file
@@ -42,7 +42,7 @@ func TestUpstreamAuthorization(t *testing.T) {
 		{"POST", "/api/v1/prediction/" + botA, secretA, "Bearer upstream-credential-1"},
 		{"POST", "/api/v1/prediction/" + botKeyed, secretA, "Bearer " + secretA},
 		{"POST", "/api/v1/prediction/" + botPublic, "", "Bearer upstream-credential-1"},
-		{"GET", "/api/v1/chatflows-streaming/" + botA, "", ""}, // let in for discovery alone
+		{"GET", "/api/v1/chatflows-streaming/" + botA, "", ""}, // let in for discovery only
 		{"GET", "/api/v1/chatflows-streaming/" + botA, "wrong-key-0123456789", ""},
 		{"GET", "/api/v1/chatflows-streaming/" + botA, secretB, ""}, // a valid key, for another chatflow
 		{"PUT", "/api/v1/feedback/00000000-0000-4000-8000-0000000000ff", secretA, "Bearer upstream-credential-1"},
@@ -58,7 +58,7 @@ func TestUpstreamAuthorization(t *testing.T) {
 		t.Errorf("Authorization after the file has changed = %q, want %q", got, want)
 	}
 
-	// Written in place, it may be half a credential still.
+	// When it is written in place, it may still be half a credential.
 	began := time.Now()
 	if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,8 @@ func TestUpstreamAuthorization(t *testing.T) {
 	})
 }
 
-// A file that is being written when the first request comes has a last good content: that of the start.
+// TestUpstreamAuthorizationOfTheStart: a file that is being written when the first request comes already has a last good
+// content, the one read at the start.
 func TestUpstreamAuthorizationOfTheStart(t *testing.T) {
 	t.Parallel()
 	path := testkit.WriteFile(t, "credential", "upstream-credential-1\n")

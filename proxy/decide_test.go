@@ -28,13 +28,13 @@ func TestDecide(t *testing.T) {
 		missing   = problem.MissingKey
 		invalid   = problem.InvalidKey
 		notFor    = problem.KeyNotForChatflow
-		malformed = "\x00" // a Bearer credential that is no token
+		malformed = "\x00" // a Bearer credential that is not a token
 	)
 	tests := []struct {
 		access   route.Access
 		chatflow string
 		token    string
-		want     problem.Code // empty: allowed
+		want     problem.Code // empty if allowed
 	}{
 		{flow, botA, secretA, ""},
 		{flow, botA, secretOps, ""},
@@ -51,7 +51,7 @@ func TestDecide(t *testing.T) {
 		{flow, botA, secretDisabled, invalid},
 		{flow, botA, secretFuture, invalid},
 		{flow, unlisted, "x", invalid},
-		{flow, botA, keystore.DigestOf(secretA).String(), invalid}, // the digest is no secret
+		{flow, botA, keystore.DigestOf(secretA).String(), invalid}, // the digest is not a secret
 		{flow, botB, secretA, notFor},
 		{flow, unlisted, secretA, notFor},
 		{flow, "", secretA, notFor},
@@ -85,7 +85,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestDecideByAddressAndGroup has a key that may be used from some networks and for one group only.
+// TestDecideByAddressAndGroup has a key that may be used only from some networks, and only for one group.
 func TestDecideByAddressAndGroup(t *testing.T) {
 	t.Parallel()
 	s, err := keystore.Parse("keys.yaml", []byte("version: 1\nkeys:\n- id: k\n  secret: "+secretA+
@@ -99,14 +99,14 @@ func TestDecideByAddressAndGroup(t *testing.T) {
 		access         route.Access
 		chatflow       string
 		client, group  string
-		key            *keystore.Key // nil: its secret is sent
+		key            *keystore.Key // if nil, its secret is sent
 		allowed, opens bool
-		reason         string // part of it
+		reason         string // a part of it
 	}{
 		{route.ChatflowKey, botA, "203.0.113.7", "predict", nil, true, true, ""},
 		{route.ChatflowKey, botA, "2001:db8::1", "predict", nil, true, true, ""},
 		{route.ChatflowKey, botA, "203.0.114.7", "predict", nil, false, false, address},
-		{route.ChatflowKey, botA, "", "predict", nil, false, false, address}, // whose address is not known
+		{route.ChatflowKey, botA, "", "predict", nil, false, false, address}, // the client's address is not known
 		{route.ChatflowKey, botA, "203.0.113.7", "upsert", nil, false, false, group},
 		{route.ChatflowKey, botA, "203.0.113.7", "", nil, false, false, group},
 		{route.ChatflowKey, botB, "203.0.114.7", "upsert", nil, false, false, address},
@@ -114,7 +114,7 @@ func TestDecideByAddressAndGroup(t *testing.T) {
 		{route.AnyKey, "", "203.0.114.7", "predict", nil, false, false, address},
 		{route.ChatflowKey, botPublic, "203.0.114.7", "upsert", nil, true, false, ""},
 		{route.ListedOnly, botA, "203.0.114.7", "predict", nil, true, false, ""},
-		{route.ChatflowKey, botA, "", "predict", key, true, true, ""}, // asked about the key alone
+		{route.ChatflowKey, botA, "", "predict", key, true, true, ""}, // the question is about the key alone
 		{route.ChatflowKey, botA, "203.0.114.7", "predict", key, false, false, address},
 		{route.ChatflowKey, botA, "", "upsert", key, false, false, group},
 	} {
@@ -151,10 +151,10 @@ func TestDecideByTheClock(t *testing.T) {
 	}
 }
 
-// TestDecideAllocates: no decision allocates. Refusals must not cost more than anything else, or a flood of wrong keys
+// TestDecideAllocates: no decision allocates. Refusals must not cost more than other decisions, or a flood of wrong keys
 // could bring the gate down.
 func TestDecideAllocates(t *testing.T) {
-	// Secrets as long as those that are made, since a shorter one may fit where a longer one does not.
+	// Secrets as long as generated ones: a shorter one might fit where a longer one does not.
 	typed, own := keystore.Generate(), keystore.Generate()
 	mistyped := typed[:len(typed)-1] + "~"
 	file := strings.ReplaceAll(keyFile+publicEntry, secretB, own)

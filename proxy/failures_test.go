@@ -12,7 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestTooManyFailures: after a burst of requests without a valid key, an address gets 429 for more of them. Other
+// TestTooManyFailures: after a burst of requests without a valid key, further ones from the address get 429. Other
 // addresses do not, and no request with a valid key does.
 func TestTooManyFailures(t *testing.T) {
 	t.Parallel()
@@ -32,7 +32,7 @@ func TestTooManyFailures(t *testing.T) {
 		if res := from("192.0.2.1", headers...); res.status != 401 {
 			t.Fatalf("failure %d = %d, want 401", i+1, res.status)
 		}
-		if res := from("192.0.2.1", bearerOf(secretB)); res.status != 403 { // has a valid key, is not counted
+		if res := from("192.0.2.1", bearerOf(secretB)); res.status != 403 { // it has a valid key, so it is not counted
 			t.Fatalf("another chatflow's key = %d, want 403", res.status)
 		}
 	}
@@ -63,13 +63,13 @@ func TestTooManyFailures(t *testing.T) {
 			t.Errorf("%s = %d, want %d", name, got.status, want)
 		}
 	}
-	for i := range burst { // one network, many addresses
+	for i := range burst { // many addresses of one network
 		if res := from(fmt.Sprintf("2001:db8:1:2::%x", i+1)); res.status != 401 {
 			t.Fatalf("failure %d = %d, want 401", i+1, res.status)
 		}
 	}
 	checkProblem(t, from("2001:db8:1:2:ffff::1"), 429, problem.TooManyFailures)
-	// Two networks share a counter once in 16,384 times; two others do not at the same time.
+	// Two networks share a counter once in 16,384 times. That does not happen to two other networks at the same time.
 	if first, second := from("2001:db8:1:3::1"), from("2001:db8:1:4::1"); first.status != 401 && second.status != 401 {
 		t.Errorf("other networks = %d and %d, want 401", first.status, second.status)
 	}

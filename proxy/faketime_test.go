@@ -23,16 +23,16 @@ import (
 // The chatflows and the secret of a bubble's key file.
 const (
 	bubbleBot     = "3f1c2a9e-1111-4222-8333-444455556666"
-	bubbleLimited = "3f1c2a9e-2222-4222-8333-444455556666" // to many requests at once
+	bubbleLimited = "3f1c2a9e-2222-4222-8333-444455556666" // with a limit on requests at once
 	bubbleKey     = "0123456789abcdef"
 )
 
 // bubbleRequest begins a request for the chatflow, up to the end of its header.
 const bubbleRequest = "POST /api/v1/prediction/" + bubbleBot + " HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer " + bubbleKey + "\r\n"
 
-// bubble calls do with a gate in a bubble of testing/synctest, where hours pass at once: the server and the transport
-// that `flowlatch serve` uses, with all their timeouts, before an upstream that responds with handler. Connections are
-// pipes, because time does not pass while something waits for a socket.
+// bubble calls do with a gate in a bubble of testing/synctest, where hours pass at once. The gate has the server and the
+// transport that `flowlatch serve` uses, with all their timeouts, and an upstream that responds with handler. Connections
+// are pipes, because time does not pass in a bubble while something waits for a socket.
 func bubble(t *testing.T, o Options, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
 	t.Helper()
 	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys:\n- {id: a, secret: "+bubbleKey+"}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n- {id: "+bubbleLimited+", keys: [a], limits: {concurrent: 9}}\n")
@@ -132,12 +132,12 @@ func (l *pipeListener) connectTLS(t *testing.T, protocol string) *tls.Conn {
 	return conn
 }
 
-// clientTLS verifies no certificate, because a bubble has a time of its own.
+// clientTLS verifies no certificate, because a bubble has its own time.
 func clientTLS(protocol string) *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}
 }
 
-// threeEvents is an upstream that streams three events, with an hour after each.
+// threeEvents is an upstream that streams three events, and waits an hour after each.
 func threeEvents(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -148,7 +148,7 @@ func threeEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readUpTo reads lines up to one that must come.
+// readUpTo reads lines up to the one wanted, which must come.
 func readUpTo(t *testing.T, r *bufio.Reader, want string) {
 	t.Helper()
 	for line := ""; line != want; {

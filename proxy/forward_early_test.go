@@ -16,7 +16,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestEarlyResponseLeavesNothingBehind has an upstream that responds before it has the body, to a client that never
+// TestEarlyResponseLeavesNothingBehind has an upstream that responds before it has the body, and a client that never
 // sends the rest of it. The next request must not be taken for that rest.
 func TestEarlyResponseLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
@@ -74,7 +74,7 @@ func TestEarlyResponseLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// earlyUpstream responds once it has the header of a request, and makes no use of the body.
+// earlyUpstream responds as soon as it has the header of a request, and ignores the body.
 func earlyUpstream(t *testing.T, response string) func(*proxy.Options) {
 	t.Helper()
 	upstream := closingUpstream(t, func(c net.Conn) {
@@ -85,9 +85,9 @@ func earlyUpstream(t *testing.T, response string) func(*proxy.Options) {
 	return func(o *proxy.Options) { o.Upstream = upstream }
 }
 
-// TestMaxBodyExceededWhileTheResponseBegins has clients exceed --max-body at the moment in which the response header
-// comes. It is for the race detector; without it, the process may end with "concurrent map writes", from which
-// no handler can recover.
+// TestMaxBodyExceededWhileTheResponseBegins has clients exceed --max-body at the moment when the response header arrives.
+// It is meant for the race detector. Without it, the process may end with "concurrent map writes", from which no handler
+// can recover.
 func TestMaxBodyExceededWhileTheResponseBegins(t *testing.T) {
 	t.Parallel()
 	header := "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n"
@@ -127,9 +127,9 @@ func TestMaxBodyExceededWhileTheResponseBegins(t *testing.T) {
 	})
 }
 
-// TestEarlyResponsesKeepNothing measures what is left in memory of requests that got their response while their bodies
-// were still on the way: the last read must not start the timer of --upstream-timeout again.
-func TestEarlyResponsesKeepNothing(t *testing.T) { // not parallel, because others allocate, too
+// TestEarlyResponsesKeepNothing measures what requests leave in memory if they got their response while their bodies were
+// still on the way. The last read must not restart the timer of --upstream-timeout.
+func TestEarlyResponsesKeepNothing(t *testing.T) { // not parallel, because others would allocate, too
 	early := earlyUpstream(t, "HTTP/1.1 415 Unsupported Media Type\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 	gates := []*gate{newGate(t, nil, early), newGate(t, nil, func(o *proxy.Options) { early(o); o.StandardTransport = true })}
 	send := func(n int) {
@@ -161,8 +161,8 @@ func TestEarlyResponsesKeepNothing(t *testing.T) { // not parallel, because othe
 	testkit.Eventually(t, "release of all but 8 KiB of each request", func() bool { return (live()-before)/(2*n) < 8<<10 })
 }
 
-// TestEarlyResponse has an upstream that responds before it reads: the client gets the response header while it still
-// sends, and the upstream gets every byte.
+// TestEarlyResponse has an upstream that responds before it reads. The client gets the response header while it is still
+// sending, and the upstream gets every byte.
 func TestEarlyResponse(t *testing.T) {
 	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
@@ -197,13 +197,13 @@ func TestEarlyResponse(t *testing.T) {
 	})
 }
 
-// TestBodyThatNeverComes has a client that announces a body and sends only some of it, to an upstream that responds
-// without the rest: the response comes, and neither the connection nor the request stays open.
+// TestBodyThatNeverComes has a client that announces a body and sends only a part of it, and an upstream that responds
+// without the rest. The response arrives, and neither the connection nor the request stays open.
 func TestBodyThatNeverComes(t *testing.T) {
 	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
 		g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
-			_ = http.NewResponseController(w).EnableFullDuplex() // or net/http waits for the body here, too
+			_ = http.NewResponseController(w).EnableFullDuplex() // else net/http would wait for the body here, too
 			w.WriteHeader(http.StatusTeapot)
 		}, change)
 		conn := g.dial(t)

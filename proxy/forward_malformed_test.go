@@ -14,8 +14,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestMalformedResponses has an upstream respond to one client in ways that leave in doubt where the response ends, and
-// to the next as it should. The next must get its own response: connections to the upstream are shared.
+// TestMalformedResponses has an upstream respond to one client in ways that leave unclear where the response ends, and to
+// the next client correctly. The next client must get its own response, since connections to the upstream are shared.
 func TestMalformedResponses(t *testing.T) {
 	t.Parallel()
 	const (
@@ -121,7 +121,7 @@ func TestMalformedResponses(t *testing.T) {
 	}
 }
 
-// TestFloodOfInterimResponses has an upstream that sends early hints without end, and no response.
+// TestFloodOfInterimResponses has an upstream that sends early hints without end, and never a response.
 func TestFloodOfInterimResponses(t *testing.T) {
 	t.Parallel()
 	upstream := newRawUpstream(t)

@@ -26,11 +26,11 @@ type passedOn struct {
 	Status  int
 	Header  http.Header
 	Body    string
-	Whole   bool // the body ended as it should
+	Whole   bool // the body ended properly
 	Trailer http.Header
 }
 
-// upstreamResponses are responses in the pieces in which an upstream writes them.
+// upstreamResponses are responses, split as an upstream writes them.
 var upstreamResponses = map[string][]string{
 	"length":              {"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\nX: y\r\nx: z\r\n\r\nhello"},
 	"length, in pieces":   {"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\n\r\n", "he", "llo"},
@@ -60,8 +60,8 @@ var upstreamResponses = map[string][]string{
 	"unusual status":      {"HTTP/1.1 599 Hm\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\nhi"},
 }
 
-// TestResponsesAsReverseProxy compares what clients get of an upstream's response with what a ReverseProxy of
-// net/http/httputil passes on without the gate's additions.
+// TestResponsesAsReverseProxy compares what clients get of an upstream's response with what a plain ReverseProxy of
+// net/http/httputil passes on.
 func TestResponsesAsReverseProxy(t *testing.T) {
 	t.Parallel()
 	for name, pieces := range upstreamResponses {
@@ -96,7 +96,7 @@ func TestResponsesAsReverseProxy(t *testing.T) {
 	}
 }
 
-// referenceProxy is a ReverseProxy with the settings of the gate's.
+// referenceProxy is a ReverseProxy with the same settings as the gate's.
 func referenceProxy(upstream *url.URL) http.Handler {
 	reverse := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(upstream) },
@@ -119,7 +119,7 @@ func piecewiseUpstream(t *testing.T, pieces []string) *url.URL {
 		}
 		for _, piece := range pieces {
 			_, _ = io.WriteString(c, piece)
-			time.Sleep(time.Millisecond) // so that the pieces arrive as such; nothing depends on it
+			time.Sleep(time.Millisecond) // so that the pieces arrive separately; nothing depends on it
 		}
 	})
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestForwardedRequest compares the request at the upstream with that of the client.
+// TestForwardedRequest compares the request at the upstream with the client's.
 func TestForwardedRequest(t *testing.T) {
 	t.Parallel()
 	predict := "/api/v1/prediction/" + botA
@@ -66,7 +66,7 @@ func TestForwardedRequest(t *testing.T) {
 	}
 }
 
-// TestUploadIsStreamed sends a large body in pieces: the upstream must have the first before the second is sent.
+// TestUploadIsStreamed sends a large body in pieces. The upstream must have the first one before the second is sent.
 func TestUploadIsStreamed(t *testing.T) {
 	t.Parallel()
 	const size = 50 << 20
@@ -159,7 +159,7 @@ func TestUpstreamFailures(t *testing.T) {
 	})
 }
 
-// TestClientThatLeavesLeavesNothingBehind has clients that leave in the middle of a response: the rest of it must not
+// TestClientThatLeavesLeavesNothingBehind has clients that leave in the middle of a response. The rest of it must not
 // reach others.
 func TestClientThatLeavesLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
@@ -191,8 +191,8 @@ func TestClientThatLeavesLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// TestRequestTrailers sends trailers, announced and not, on a route whose body is streamed and on one whose body the
-// gate reads. None of their bytes may reach the upstream.
+// TestRequestTrailers sends trailers, announced and not, on a route whose body is streamed and on one whose body the gate
+// reads. Not a byte of them may reach the upstream.
 func TestRequestTrailers(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, announced string }{
@@ -227,8 +227,8 @@ func TestRequestTrailers(t *testing.T) {
 	}
 }
 
-// TestLargeResponse has a response larger than all buffers and all limits of headers, from an upstream that does not read
-// the request.
+// TestLargeResponse has a response that is larger than all buffers and all limits on headers, from an upstream that does
+// not read the request.
 func TestLargeResponse(t *testing.T) {
 	t.Parallel()
 	const size = 5 << 20
@@ -247,7 +247,7 @@ func TestUpstreamThatDoesNotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepted := make(chan net.Conn, 10) // or the garbage collector would close them
+	accepted := make(chan net.Conn, 10) // the garbage collector would close them otherwise
 	t.Cleanup(func() {
 		l.Close()
 		for len(accepted) > 0 {

@@ -14,23 +14,23 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// hidden is a request without a key. It is put where a gate and an upstream might disagree about the end of the request
+// hidden is a request without a key. It is sent where gate and upstream might disagree about the end of the request
 // before it.
 const hidden = "POST /api/v1/prediction/" + botB + " HTTP/1.1\r\nHost: hidden\r\nContent-Length: 2\r\n\r\n{}"
 
 // last ends a conversation: the connection is closed after it.
 const last = "GET /api/v1/ping HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r\n"
 
-// TestFraming sends requests whose end can be understood in two ways, followed by a hidden one. At most one well-formed
-// request of each may reach the upstream, and never the hidden one.
+// TestFraming sends requests whose end can be understood in two ways, each followed by a hidden one. At most one
+// well-formed request of each may reach the upstream, and never the hidden one.
 func TestFraming(t *testing.T) {
 	t.Parallel()
 	const (
 		refused = ""      // nothing reaches the upstream
-		none    = "none"  // a request without a body does
-		two     = "{}"    // a request with this body does
-		broken  = "fault" // a part of one may reach the upstream, but no whole one
-		any     = "any"   // at most one
+		none    = "none"  // a request without a body reaches it
+		two     = "{}"    // a request with this body reaches it
+		broken  = "fault" // a part of a request may reach the upstream, but not a whole one
+		any     = "any"   // at most one request reaches it
 	)
 	type row struct {
 		name, headers, body string
@@ -173,7 +173,7 @@ func TestFraming(t *testing.T) {
 				var bodies []string
 				for _, q := range upstream.received(t) {
 					switch {
-					case strings.HasPrefix(q.header, "GET /api/v1/ping "): // the last: a request of its own
+					case strings.HasPrefix(q.header, "GET /api/v1/ping "): // the last one is a request of its own
 						continue
 					case !strings.HasPrefix(q.header, "POST /api/v1/prediction/"+botA+" "), strings.Contains(q.header, "hidden"):
 						t.Errorf("request at the upstream = %q, want none that was not authorized", q.header)
@@ -241,8 +241,8 @@ func TestBodiesOfOtherMethods(t *testing.T) {
 	}
 }
 
-// TestAmbiguousFramingClosesTheConnection has requests whose end a proxy before the gate may have understood
-// differently (RFC 9112, section 6.1): no request may follow on their connection.
+// TestAmbiguousFramingClosesTheConnection sends requests whose end a proxy before the gate may have understood
+// differently (RFC 9112, section 6.1). No request may follow on the same connection.
 func TestAmbiguousFramingClosesTheConnection(t *testing.T) {
 	t.Parallel()
 	header := "POST /api/v1/prediction/" + botA + " HTTP/1.%d\r\nHost: gate\r\n" + bearerOf(secretA) + "\r\nConnection: keep-alive\r\n"
@@ -264,8 +264,8 @@ func TestAmbiguousFramingClosesTheConnection(t *testing.T) {
 	}
 }
 
-// TestHalfABodyIsNoSuccess has clients who send half of a body and then that there is no more to come.
-// They listen still, and no response can be right but one that says what is wrong.
+// TestHalfABodyIsNoSuccess has clients that send half of a body, and then that no more will come. They still listen, and
+// the only right response is one that says what is wrong.
 func TestHalfABodyIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	for name, framed := range map[string]string{
@@ -294,7 +294,7 @@ func TestHalfABodyIsNoSuccess(t *testing.T) {
 	}
 }
 
-// TestTwoLengths has a request with Content-Length and chunks: the bytes by which the two differ must not be taken for
+// TestTwoLengths sends a request with Content-Length and chunks. The bytes by which the two differ must not be taken for
 // a request (RFC 9112, section 6.1).
 func TestTwoLengths(t *testing.T) {
 	t.Parallel()
@@ -317,7 +317,7 @@ func TestTwoLengths(t *testing.T) {
 	}
 }
 
-// TestUnfinishedRequest ends its body too early: no response may look as if the upstream had given it.
+// TestUnfinishedRequest ends its body too early. No response may look as if the upstream had sent it.
 func TestUnfinishedRequest(t *testing.T) {
 	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {

@@ -60,9 +60,9 @@ type upstream struct {
 	*httptest.Server
 	connections atomic.Int64
 	mu          sync.Mutex
-	requests    []*http.Request // with their bodies read
+	requests    []*http.Request // with their bodies already read
 	bodies      [][]byte
-	handler     http.HandlerFunc // responds; nil for 200 and JSON
+	handler     http.HandlerFunc // responds; if nil, the response is 200 and JSON
 }
 
 func newUpstream(t *testing.T, handler http.HandlerFunc) *upstream {
@@ -83,7 +83,7 @@ func newUpstream(t *testing.T, handler http.HandlerFunc) *upstream {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"text":"hello"}`))
 	}))
-	u.Config.ErrorLog = log.New(io.Discard, "", 0) // of handlers that leave bodies unread on purpose
+	u.Config.ErrorLog = log.New(io.Discard, "", 0) // handlers leave bodies unread on purpose
 	u.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			u.connections.Add(1)
@@ -153,7 +153,7 @@ func openStore(t *testing.T, path string) *keystore.Store {
 	return s
 }
 
-// withKeys returns a change of options to another key file.
+// withKeys returns a change of options that sets another key file.
 func withKeys(t *testing.T, content string) func(*proxy.Options) {
 	t.Helper()
 	path := testkit.WriteFile(t, "keys.yaml", content)
@@ -169,8 +169,8 @@ func mustURL(t *testing.T, s string) *url.URL {
 	return u
 }
 
-// untilGone waits until the gate has given up a request. It reads the body first, because net/http notices only after
-// that that a connection is closed.
+// untilGone waits until the gate has given up a request. It reads the body first, because only after that does net/http
+// notice that a connection was closed.
 func untilGone(r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	<-r.Context().Done()
@@ -213,10 +213,10 @@ func bothTransports(t *testing.T, run func(t *testing.T, change func(*proxy.Opti
 	}
 }
 
-// begun is how many bytes of a body must have arrived before the transports send a request.
+// begun is how many bytes of a body must have arrived before the transports begin to send a request.
 const begun = 16 << 10
 
-// served is a gate that runs by Proxy.Serve, as the command runs it.
+// served is a gate that runs with Proxy.Serve, like that of the command.
 type served struct {
 	*gate
 	base, adminURL string             // URLs

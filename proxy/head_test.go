@@ -14,8 +14,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// TestHEAD sends HEAD wherever GET is accepted: the upstream gets it as HEAD, the client gets the header that GET would
-// get, and the connection serves the next request. It needs the key that GET needs.
+// TestHEAD sends HEAD wherever GET is accepted. The upstream gets it as HEAD, the client gets the header that it would
+// get for GET, and the connection serves the next request. HEAD needs the key that GET needs.
 func TestHEAD(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -86,7 +86,7 @@ func TestHEAD(t *testing.T) {
 	}
 }
 
-// TestAllowNamesHEAD has methods that a path does not take.
+// TestAllowNamesHEAD sends methods that a path does not accept.
 func TestAllowNamesHEAD(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, nil)

@@ -17,7 +17,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// healthGate returns a gate, that nobody serves, before an upstream, with one public chatflow.
+// healthGate returns a gate before an upstream, with one public chatflow. Nothing serves the gate.
 func healthGate(t *testing.T, upstream http.HandlerFunc, timeout time.Duration) (p *Proxy, log *testkit.Buffer, addr string) {
 	t.Helper()
 	u := testkit.Upstream(t, upstream)
@@ -42,8 +42,8 @@ func predict(p *Proxy) int {
 	return w.Code
 }
 
-// TestUpstreamThatDoesNotRespond has an upstream that accepts connections and no more, as a process that was stopped. A
-// request's timeout says so, no connection that can be opened hides it, and a response takes it back.
+// TestUpstreamThatDoesNotRespond has an upstream that accepts connections and does nothing else, like a stopped process.
+// The timeout of a request marks it as down, connections that succeed do not change that, and a response does.
 func TestUpstreamThatDoesNotRespond(t *testing.T) {
 	t.Parallel()
 	var stopped atomic.Bool
@@ -73,7 +73,7 @@ func TestUpstreamThatDoesNotRespond(t *testing.T) {
 	}
 }
 
-// TestOneSlowChatflow has one request that times out while others get responses: the upstream is up.
+// TestOneSlowChatflow has one request that times out while others get responses. The upstream is up.
 func TestOneSlowChatflow(t *testing.T) {
 	t.Parallel()
 	p, _, _ := healthGate(t, func(http.ResponseWriter, *http.Request) {}, time.Hour)

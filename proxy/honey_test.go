@@ -15,7 +15,7 @@ const secretHoney = "secret-of-honey-0123456789"
 
 var honeyFile = strings.Replace(keyFile, "chatflows:\n", "  - {id: trap, secret: "+secretHoney+", honey: true}\n  - {id: spent, secret: spent-"+secretHoney+", honey: true, disabled: true}\nchatflows:\n", 1) + publicEntry
 
-// TestHoneyKey: to its client a honey key is a wrong key like any other, wherever it is sent. The operator is told.
+// TestHoneyKey: for its client, a honey key looks like any wrong key, wherever it is sent. But the operator is told.
 func TestHoneyKey(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) {
@@ -34,7 +34,7 @@ func TestHoneyKey(t *testing.T) {
 			t.Errorf("%s with a honey key = %s, want what a wrong key gets: %s", target, got, want)
 		}
 	}
-	const decided = 7 // of these requests; the others are refused before a key matters
+	const decided = 7 // that many of the requests; the others are refused before a key matters
 	testkit.Eventually(t, "end of the requests", func() bool { return g.proxy.Stats().KeyUse("trap").Honey == decided })
 	if use := g.proxy.Stats().KeyUse("trap"); !use.LastUsed.IsZero() || use.Open != 0 || use.Requests != decided {
 		t.Errorf("use of the honey key = %+v, want none", use)
@@ -56,7 +56,7 @@ func TestHoneyKey(t *testing.T) {
 	}
 }
 
-// sameFor returns what must be the same of two responses: all but ID and date.
+// sameFor returns the parts of a response that must not differ: everything except the request ID and the date.
 func sameFor(r *response) string {
 	body := strings.ReplaceAll(r.body, r.header.Get("X-Request-Id"), "ID")
 	h := r.header.Clone()
@@ -70,8 +70,8 @@ func sameFor(r *response) string {
 	return string(text)
 }
 
-// TestHoneyKeyCountsAsFailure: whoever tries honey keys gets 429 as with any wrong key, and the operator is told of those
-// too.
+// TestHoneyKeyCountsAsFailure: a client that tries honey keys gets 429, as with other wrong keys. The operator is told of
+// those requests, too.
 func TestHoneyKeyCountsAsFailure(t *testing.T) {
 	t.Parallel()
 	const burst = 3

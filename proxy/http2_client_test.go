@@ -52,7 +52,7 @@ func openCertificates(t *testing.T, files certificate.Files) *certificate.Store 
 	return store
 }
 
-// client returns a client that speaks HTTP/2 alone.
+// client returns a client that speaks only HTTP/2.
 func (s *secure) client(t *testing.T) *http.Client {
 	t.Helper()
 	tr := &http.Transport{TLSClientConfig: s.ca.Client(), Protocols: new(http.Protocols)}
@@ -61,11 +61,11 @@ func (s *secure) client(t *testing.T) *http.Client {
 	return &http.Client{Transport: tr, Timeout: testkit.Timeout}
 }
 
-// h2 is a client's connection of HTTP/2, on which any frame can be sent.
+// h2 is a client's HTTP/2 connection on which any frame can be sent.
 type h2 struct {
 	net.Conn
 	framer *http2.Framer
-	next   uint32       // stream
+	next   uint32       // stream ID
 	header bytes.Buffer // encoded
 	encode *hpack.Encoder
 }
@@ -96,7 +96,7 @@ func newH2(t *testing.T, conn net.Conn, settings ...http2.Setting) *h2 {
 	return c
 }
 
-// field is a field of a header, by name and value. A []field is a header in the order in which it is sent.
+// field is a header field, as name and value. A []field is a header in the order in which it is sent.
 type field = [2]string
 
 // post returns the header of a request.
@@ -128,7 +128,7 @@ type h2Response struct {
 	goAway bool           // the connection got GOAWAY before the stream ended
 }
 
-// response reads until a stream has ended. Frames of other streams are passed over.
+// response reads until a stream has ended. It skips frames of other streams.
 func (c *h2) response(t *testing.T, id uint32) *h2Response {
 	t.Helper()
 	res := &h2Response{}
@@ -184,7 +184,7 @@ func (c *h2) acknowledge(f http2.Frame) {
 	}
 }
 
-// alive wants the connection to serve a request.
+// alive checks that the connection still serves a request.
 func (c *h2) alive(t *testing.T) {
 	t.Helper()
 	if res := c.response(t, c.send(t, post("/api/v1/prediction/"+botA, h2bearer(secretA)), true)); res.status != 200 || res.goAway {

@@ -18,8 +18,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestHTTP2Stream reads each event of a stream before the upstream sends the next, beside another request on the same
-// connection. When the upstream breaks off, the stream must not look complete.
+// TestHTTP2Stream reads each event of a stream before the upstream sends the next one, in parallel with another request
+// on the same connection. When the upstream breaks off, the stream must not look complete.
 func TestHTTP2Stream(t *testing.T) {
 	t.Parallel()
 	next := make(chan string)
@@ -67,8 +67,7 @@ func TestHTTP2Stream(t *testing.T) {
 	}
 }
 
-// TestHTTP2Drain: clients get GOAWAY as soon as a drain begins, streams go on to their end, and new requests are
-// refused.
+// TestHTTP2Drain: clients get GOAWAY as soon as a drain begins, streams run to their end, and new requests are refused.
 func TestHTTP2Drain(t *testing.T) {
 	t.Parallel()
 	next := make(chan string)
@@ -92,7 +91,7 @@ func TestHTTP2Drain(t *testing.T) {
 			}
 		}
 	}
-	first, err := tls.Dial("tcp", g.address, g.ca.Client()) // clients that connect now get a response, over HTTP/1 too
+	first, err := tls.Dial("tcp", g.address, g.ca.Client()) // clients that connect now still get a response, over HTTP/1 too
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +137,7 @@ func TestHTTP2DrainCut(t *testing.T) {
 	}
 }
 
-// TestHTTP2EarlyResponse has an upstream that responds and leaves the body unread: the connection must stay open.
+// TestHTTP2EarlyResponse has an upstream that responds and leaves the body unread. The connection must stay open.
 func TestHTTP2EarlyResponse(t *testing.T) {
 	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
@@ -161,8 +160,8 @@ func TestHTTP2EarlyResponse(t *testing.T) {
 	})
 }
 
-// TestHTTP2RapidReset resets thousands of requests as soon as they are sent: no more run at once than a connection may
-// have, and the gate goes on serving.
+// TestHTTP2RapidReset resets thousands of requests as soon as they are sent. No more run at once than one connection may
+// have open, and the gate goes on serving.
 func TestHTTP2RapidReset(t *testing.T) {
 	t.Parallel()
 	g := serveTLS(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, time.Minute, func(o *proxy.Options) { o.FailureLimit.Burst = -1 })
@@ -190,8 +189,8 @@ func TestHTTP2RapidReset(t *testing.T) {
 	}
 }
 
-// TestHTTP2ResetDuringInterimResponses resets streams while interim responses are on their way: net/http may still be
-// reading the header map to write one of them when ReverseProxy clears it. The race detector tells.
+// TestHTTP2ResetDuringInterimResponses resets streams while interim responses are on their way. When ReverseProxy clears
+// the header map, net/http may still be reading it to write one of them. The race detector would notice.
 func TestHTTP2ResetDuringInterimResponses(t *testing.T) {
 	t.Parallel()
 	g := serveTLS(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -224,7 +223,7 @@ func TestHTTP2ResetDuringInterimResponses(t *testing.T) {
 	testkit.Eventually(t, "end of the requests", func() bool { return g.open() == 0 })
 }
 
-// h2field returns the value of a field of a header, or nothing.
+// h2field returns the value of a header field, or "".
 func h2field(h *http2.MetaHeadersFrame, name string) string {
 	for _, f := range h.RegularFields() {
 		if f.Name == name {
@@ -256,8 +255,8 @@ func TestHTTP2Limits(t *testing.T) {
 	}
 }
 
-// TestHTTP2Trailers: an upstream's trailers reach the client, except those that are not for clients. A client's do not
-// reach the upstream.
+// TestHTTP2Trailers: an upstream's trailers reach the client, except those that clients must not get. A client's trailers
+// do not reach the upstream.
 func TestHTTP2Trailers(t *testing.T) {
 	t.Parallel()
 	g := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
@@ -283,7 +282,7 @@ func TestHTTP2Trailers(t *testing.T) {
 	}
 }
 
-// TestHTTP2BadTrailers sends a trailer that must not be one: the request ends, also at the upstream.
+// TestHTTP2BadTrailers sends a trailer field that is not allowed there. The request ends, also at the upstream.
 func TestHTTP2BadTrailers(t *testing.T) {
 	t.Parallel()
 	g := serveTLS(t, nil, time.Minute, nil)
@@ -299,7 +298,7 @@ func TestHTTP2BadTrailers(t *testing.T) {
 	c.alive(t)
 }
 
-// TestHTTP2ClientLeaves resets a request while the upstream works on it: it must be cancelled there.
+// TestHTTP2ClientLeaves resets a request while the upstream works on it. It must be cancelled there.
 func TestHTTP2ClientLeaves(t *testing.T) {
 	t.Parallel()
 	reached, left := make(chan struct{}), make(chan struct{})

@@ -15,8 +15,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestHTTP2BadTargets sends every bad target of HTTP/1 as :path, with a key and without one. Either the gate refuses it
-// as in HTTP/1, or net/http resets the stream.
+// TestHTTP2BadTargets sends every bad target of HTTP/1 as :path, with a key and without. Either the gate refuses it as in
+// HTTP/1, or net/http resets the stream.
 func TestHTTP2BadTargets(t *testing.T) {
 	t.Parallel()
 	begin := time.Now()
@@ -53,8 +53,8 @@ func TestHTTP2BadTargets(t *testing.T) {
 	c.alive(t)
 }
 
-// TestHTTP2Malformed sends headers that HTTP/1 has no form for. None may reach the upstream, and the connection must
-// serve the next request.
+// TestHTTP2Malformed sends headers that cannot be expressed in HTTP/1. None may reach the upstream, and the connection
+// must serve the next request.
 func TestHTTP2Malformed(t *testing.T) {
 	t.Parallel()
 	path := "/api/v1/prediction/" + botA
@@ -63,7 +63,7 @@ func TestHTTP2Malformed(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		header []field
-		status int // 0 for a stream that is reset
+		status int // 0 if the stream is reset
 		code   problem.Code
 	}{
 		{"no path", []field{{":method", "POST"}, {":scheme", "https"}, {":authority", "gate"}, key}, 0, ""},
@@ -107,8 +107,8 @@ func TestHTTP2Malformed(t *testing.T) {
 	}
 }
 
-// TestHTTP2BodyLength sends bodies whose Content-Length is wrong, to a chatflow that limits what a body may hold: the
-// gate must not take one for empty.
+// TestHTTP2BodyLength sends bodies with a wrong Content-Length to a chatflow that restricts what a body may hold. The
+// gate must not take such a body for empty.
 func TestHTTP2BodyLength(t *testing.T) {
 	t.Parallel()
 	const denied = `{"overrideConfig":{}}`
@@ -142,8 +142,8 @@ func TestHTTP2BodyLength(t *testing.T) {
 	}
 }
 
-// TestHTTP2Refusals has the gate refuse in the middle of bodies, large and unfinished: each refusal comes at once, and
-// the connection stays open.
+// TestHTTP2Refusals makes the gate refuse in the middle of bodies, large and unfinished ones. Each refusal comes at once,
+// and the connection stays open.
 func TestHTTP2Refusals(t *testing.T) {
 	t.Parallel()
 	json := field{"content-type", "application/json"}
@@ -180,7 +180,7 @@ func TestHTTP2Refusals(t *testing.T) {
 			if res.status != tt.status || res.problem.Code != string(tt.code) || res.header.Get("X-Request-Id") == "" || res.goAway {
 				t.Errorf("response = %d %s, GOAWAY %t, want %d %s and a connection that stays", res.status, res.body, res.goAway, tt.status, tt.code)
 			}
-			if _, body, n := g.upstream.last(); tt.name != "too large" && n != 0 { // of which the upstream has read the beginning
+			if _, body, n := g.upstream.last(); tt.name != "too large" && n != 0 { // the upstream has read its beginning
 				t.Errorf("body at the upstream = %q, want none", body)
 			}
 			c.alive(t)

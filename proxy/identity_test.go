@@ -11,8 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestIdentityHeaders asks for the headers that say who called, and looks at what reaches the upstream. The client sends
-// headers of these names as well.
+// TestIdentityHeaders turns on the headers that say who called, and checks what reaches the upstream. The client sends
+// headers with these names as well.
 func TestIdentityHeaders(t *testing.T) {
 	t.Parallel()
 	preflight := []string{"Origin: https://site.example", "Access-Control-Request-Method: POST"}
@@ -70,8 +70,8 @@ func TestIdentityHeaders(t *testing.T) {
 	}
 }
 
-// TestIdentityHeadersOfOthers sends headers and trailers with the gate's names from the client to the upstream and back:
-// neither side may take them for the gate's.
+// TestIdentityHeadersOfOthers sends headers and trailers with the gate's names from the client to the upstream and back.
+// Neither side may mistake them for the gate's.
 func TestIdentityHeadersOfOthers(t *testing.T) {
 	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {

@@ -14,8 +14,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestKeyUse says what counts as use of a key: that it opened what the request asked for, and that nothing the gate checks
-// beside it was refused.
+// TestKeyUse checks what counts as use of a key: it opened what the request asked for, and nothing else that the gate
+// checks led to a refusal.
 func TestKeyUse(t *testing.T) {
 	t.Parallel()
 	const checked = "00000000-0000-4000-8000-00000000000c"
@@ -60,7 +60,7 @@ func TestKeyUse(t *testing.T) {
 			if res := g.request(t, tt.method, tt.target, tt.body, headers...); res.status != tt.status {
 				t.Fatalf("%s %s = %d %s, want %d", tt.method, tt.target, res.status, res.body, tt.status)
 			}
-			if got := !g.proxy.Stats().LastUsed(tt.key).IsZero(); got != tt.used { // already, though the request may not be over
+			if got := !g.proxy.Stats().LastUsed(tt.key).IsZero(); got != tt.used { // already now, although the request may not be over
 				t.Errorf("LastUsed(%s) is set = %t, want %t", tt.key, got, tt.used)
 			}
 			if tt.key == "" {
@@ -99,7 +99,7 @@ func TestUseOfAnOpenStream(t *testing.T) {
 	}
 }
 
-// TestUseOfSecrets: the secrets of a key are told apart in the log, while there are several, and by when each was last used.
+// TestUseOfSecrets: while a key has several secrets, the log tells them apart, and so does the time of their last use.
 func TestUseOfSecrets(t *testing.T) {
 	t.Parallel()
 	const old, current = "old-secret-of-a-0123456789", "new-secret-of-a-0123456789"
@@ -108,7 +108,7 @@ func TestUseOfSecrets(t *testing.T) {
 	g := newGate(t, nil, withKeys(t, two))
 	predict := "/api/v1/prediction/"
 	g.request(t, "POST", predict+botA, "{}", bearerOf(old), jsonType)
-	g.request(t, "POST", predict+botB, "{}", bearerOf(current), jsonType) // refused: no use
+	g.request(t, "POST", predict+botB, "{}", bearerOf(current), jsonType) // refused, so not a use
 	g.request(t, "POST", predict+botB, "{}", bearerOf(secretB), jsonType) // a key with one secret
 	testkit.Eventually(t, "log lines", func() bool { return strings.Count(g.log.String(), `"message":"request"`) == 3 })
 	for key, want := range map[string]string{
@@ -128,8 +128,8 @@ func TestUseOfSecrets(t *testing.T) {
 	}
 }
 
-// TestPruneGone reloads key files that have another key and another chatflow each time. What was counted for those that are
-// gone goes with them, also when a stream of one ends after the reload.
+// TestPruneGone reloads key files that have another key and another chatflow each time. What was counted for those that
+// are gone is forgotten, even if a stream of one ends after the reload.
 func TestPruneGone(t *testing.T) {
 	t.Parallel()
 	next := make(chan string)

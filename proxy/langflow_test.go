@@ -34,7 +34,7 @@ chatflows:
 	upstreamKey = "sk-upstream-0123456789"
 )
 
-// pythonUUID reads a UUID as Python's UUID does, and returns its usual spelling, or nothing.
+// pythonUUID reads a UUID as Python's UUID does. It returns the usual form, or "".
 func pythonUUID(s string) string {
 	s = strings.NewReplacer("urn:", "", "uuid:", "").Replace(s)
 	s = strings.ToLower(strings.ReplaceAll(strings.Trim(s, "{}"), "-", ""))
@@ -56,7 +56,7 @@ type langflowRun struct {
 	Variables, Tweaks map[string]any
 }
 
-// langflow is a stand-in for Langflow, written from its documentation and the way its source reads a request. It does
+// langflow is a stand-in for Langflow, written from its documentation and from how its source reads a request. It does
 // not try to be safe.
 func langflow(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, detail string) { http.Error(w, `{"detail":"`+detail+`"}`, status) }
@@ -91,7 +91,7 @@ func langflow(w http.ResponseWriter, r *http.Request) {
 		request
 		Nested *request `json:"input_request"`
 	}
-	_ = json.Unmarshal(raw, &body) // one that cannot be read counts as empty
+	_ = json.Unmarshal(raw, &body) // one that cannot be parsed counts as empty
 	did.Tweaks = body.Tweaks
 	if body.Nested != nil && !strings.HasPrefix(rest, "advanced/") {
 		did.Tweaks = body.Nested.Tweaks
@@ -104,7 +104,7 @@ func langflow(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(did)
 }
 
-// newLangflowGate starts a gate with the preset before the stand-in.
+// newLangflowGate starts a gate with the Langflow preset before the stand-in.
 func newLangflowGate(t *testing.T, change func(*proxy.Options)) *gate {
 	t.Helper()
 	return newGate(t, langflow, func(o *proxy.Options) {
@@ -133,8 +133,8 @@ func TestLangflow(t *testing.T) {
 		name, request, body string
 		key                 string
 		expose              []string
-		code                problem.Code // empty: it passes
-		target              string       // at the upstream; empty means as it was sent
+		code                problem.Code // empty if it passes
+		target              string       // at the upstream; empty if unchanged
 	}{
 		{"by ID", "POST /api/v1/run/" + botA, `{"input_value":"x"}`, secretA, nil, "", ""},
 		{"by endpoint name", "POST /api/v1/run/support-bot", `{}`, secretA, nil, "", ""},
@@ -222,7 +222,7 @@ func TestLangflow(t *testing.T) {
 	}
 }
 
-// TestLangflowCredential has each way to send a credential to Langflow.
+// TestLangflowCredential sends a credential to Langflow in each way that there is.
 func TestLangflowCredential(t *testing.T) {
 	t.Parallel()
 	path := testkit.WriteFile(t, "langflow.key", "sk-first-0123456789\n")

@@ -21,7 +21,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// limitsFile returns a key file whose key, chatflow and public chatflow have these limits; empty for none.
+// limitsFile returns a key file whose key, chatflow and public chatflow have these limits, or none if empty.
 func limitsFile(key, chatflow, public string) string {
 	limits := func(l string) string {
 		if l == "" {
@@ -67,7 +67,7 @@ func (g *gate) predict(t *testing.T, chatflow, secret string, headers ...string)
 	return g.request(t, "POST", "/api/v1/prediction/"+chatflow, `{"question":"x"}`, append(headers, jsonType)...)
 }
 
-// TestLimits has requests one after the other, and what becomes of each.
+// TestLimits sends requests one after the other, and checks what becomes of each.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	const limited, quota = string(problem.RateLimited), string(problem.QuotaExceeded)
@@ -95,14 +95,14 @@ func TestLimits(t *testing.T) {
 		{0, botPublic, "", "2.2.2.2", "", ""},
 		{0, botPublic, "", "2001:db8::1", "", ""},
 		{0, botPublic, "", "2001:db8::2", "", ""},                  // the same /64
-		{0, botPublic, "", "3.3.3.3", quota, "43200"},              // five requests of all clients today
+		{0, botPublic, "", "3.3.3.3", quota, "43200"},              // today's five requests of all clients are used up
 		{0, botPublic, "", "2001:db8::3", limited, "30"},           // rate before quota
-		{30 * time.Second, botA, secretA, "1.1.1.1", "", ""},       // one has come back
+		{30 * time.Second, botA, secretA, "1.1.1.1", "", ""},       // one is available again
 		{0, botA, secretA, "1.1.1.1", limited, "30"},               // and no more
 		{12 * time.Hour, botPublic, "", "3.3.3.3", "", ""},         // the next day
-		{-14 * time.Hour, botA, secretA, "1.1.1.1", limited, "30"}, // a clock that goes back locks nobody out for long
+		{-14 * time.Hour, botA, secretA, "1.1.1.1", limited, "30"}, // a clock that is set back does not lock anybody out for long
 		{30 * time.Second, botA, secretA, "1.1.1.1", "", ""},
-		{14 * time.Hour, botPublic, "", "9.9.9.9", "", ""},      // nor opens a day again
+		{14 * time.Hour, botPublic, "", "9.9.9.9", "", ""},      // nor does it reopen a day
 		{24 * time.Hour, botPublic, secretA, "9.9.9.9", "", ""}, // a key that opens nothing here
 	} {
 		c.advance(step.after)
@@ -116,8 +116,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestLimitHeaders: a client is told which of its own limits it exceeds, or of which less than a quarter is left; not what is left
-// of the others, nor of those that it shares.
+// TestLimitHeaders: a client is told which of its own limits it exceeds, or of which less than a quarter is left. It is
+// not told what is left of its other limits, nor of those that it shares.
 func TestLimitHeaders(t *testing.T) {
 	t.Parallel()
 	g, c := limitedGate(t, nil, limitsFile("requests: [5/1m, 6/day], concurrent: 3", "requests: 5/1h", ""), nil)
@@ -137,15 +137,15 @@ func TestLimitHeaders(t *testing.T) {
 		{}, // 5 s have given nothing back yet
 		{rate + ";q=5;w=60", rate + ";r=1;t=9"},
 		{rate + ";q=5;w=60, " + quota + ";q=6;w=86400", rate + ";r=0;t=8, " + quota + ";r=1;t=43196"},
-		{rate + ";q=5;w=60, " + quota + ";q=6;w=86400", rate + ";r=0;t=7, " + quota + ";r=1;t=43195"}, // refused for the key's
-		{quota + ";q=6;w=86400", quota + ";r=1;t=43134"},                                              // refused for the chatflow's limit
+		{rate + ";q=5;w=60, " + quota + ";q=6;w=86400", rate + ";r=0;t=7, " + quota + ";r=1;t=43195"}, // refused because of the key's limit
+		{quota + ";q=6;w=86400", quota + ";r=1;t=43134"},                                              // refused because of the chatflow's limit
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("RateLimit-Policy and RateLimit of seven requests (-want +got):\n%s", diff)
 	}
 }
 
-// TestLimitsOutliveReloads: a reload resets nothing, whatever it changes beside, and a changed limit holds from the next
+// TestLimitsOutliveReloads: a reload resets nothing, whatever else it changes, and a changed limit applies from the next
 // request on.
 func TestLimitsOutliveReloads(t *testing.T) {
 	t.Parallel()
@@ -172,8 +172,8 @@ func TestLimitsOutliveReloads(t *testing.T) {
 	}
 }
 
-// TestDiscoveryUsesNothing: whoever asks without a key what clients ask before they use theirs does not use up what the
-// chatflow's keys may.
+// TestDiscoveryUsesNothing: clients that send discovery requests without a key do not use up what the chatflow's keys may
+// use.
 func TestDiscoveryUsesNothing(t *testing.T) {
 	t.Parallel()
 	g, _ := limitedGate(t, nil, limitsFile("", "requests: 1/day, per_client: {requests: 3/1h}", ""), nil)
@@ -185,7 +185,7 @@ func TestDiscoveryUsesNothing(t *testing.T) {
 	}
 }
 
-// TestRefusedBodyIsNoUse: a request whose body is refused, or that cannot be sent, does not count for a quota.
+// TestRefusedBodyIsNoUse: a request whose body is refused, or that cannot be sent, does not count against a quota.
 func TestRefusedBodyIsNoUse(t *testing.T) {
 	t.Parallel()
 	file := strings.Replace(limitsFile("requests: 1/day", "", ""), "keys: [key-a, key-b]", "keys: [key-a], body: {deny: [uploads]}", 1)
@@ -203,7 +203,7 @@ func TestRefusedBodyIsNoUse(t *testing.T) {
 	}
 }
 
-// TestNotEnforced: what exceeds a limit that is not enforced is let through, counted and logged.
+// TestNotEnforced: a request that exceeds a limit which is not enforced is let through, counted and logged.
 func TestNotEnforced(t *testing.T) {
 	t.Parallel()
 	g, _ := limitedGate(t, nil, limitsFile("requests: 1/1h, enforce: false", "", ""), nil)
@@ -220,8 +220,8 @@ func TestNotEnforced(t *testing.T) {
 	}
 }
 
-// TestConcurrentAtTheUpstream has many clients with one key, which break off at random: never are more at the upstream, as
-// that counts, than the key may, and none is left over.
+// TestConcurrentAtTheUpstream has many clients with one key that break off at random. There are never more requests at
+// the upstream than the key allows, and no place is lost.
 func TestConcurrentAtTheUpstream(t *testing.T) {
 	t.Parallel()
 	const most = 5
@@ -233,7 +233,7 @@ func TestConcurrentAtTheUpstream(t *testing.T) {
 		for was := highest.Load(); n > was && !highest.CompareAndSwap(was, n); was = highest.Load() {
 		}
 		_, _ = io.Copy(io.Discard, r.Body)
-		select { // as Flowise, it goes on when its client leaves
+		select { // like Flowise, it goes on when its client leaves
 		case <-time.After(time.Duration(rand.IntN(20)) * time.Millisecond):
 		case <-release:
 		}
@@ -281,8 +281,8 @@ func TestConcurrentAtTheUpstream(t *testing.T) {
 	})
 }
 
-// TestAbandonedBeginsAtZero: rate() does not see the beginning of a counter that begins above zero, so that the time for which the
-// upstream goes on for nobody is counted before a client leaves.
+// TestAbandonedBeginsAtZero: rate() misses the first value of a counter that begins above zero. So the counter for time
+// that the upstream spends on abandoned requests is there before a client leaves.
 func TestAbandonedBeginsAtZero(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, withKeys(t, limitsFile("concurrent: 1", "", "")))
@@ -295,8 +295,8 @@ func TestAbandonedBeginsAtZero(t *testing.T) {
 	})
 }
 
-// TestPlaceOfAClientThatLeft: a client that leaves before the response, or in the middle of it, keeps its place until the
-// upstream has ended.
+// TestPlaceOfAClientThatLeft: if a client leaves before the response, or in the middle of it, its request keeps its place
+// until the upstream is done.
 func TestPlaceOfAClientThatLeft(t *testing.T) {
 	t.Parallel()
 	for name, begun := range map[string]bool{"before the response": false, "in the middle of the response": true} {
@@ -336,7 +336,7 @@ func TestPlaceOfAClientThatLeft(t *testing.T) {
 				select {
 				case <-ended:
 					t.Fatal("the upstream's request was cut when its client left")
-				case <-time.After(200 * time.Millisecond): // in which a gate that cuts it would
+				case <-time.After(200 * time.Millisecond): // a gate that cuts it would do so within this time
 				}
 				for range 3 {
 					if res := g.predict(t, botA, secretA); res.problem.Code != string(problem.TooManyConcurrent) {
@@ -357,8 +357,8 @@ func TestPlaceOfAClientThatLeft(t *testing.T) {
 	}
 }
 
-// TestAbortNeedsNoPlace: whoever has all places taken can still end what takes them. It counts against other limits, and
-// takes no place from anybody.
+// TestAbortNeedsNoPlace: a client that has taken all places can still abort what takes them. The abort counts against
+// other limits, and takes no place from anybody.
 func TestAbortNeedsNoPlace(t *testing.T) {
 	t.Parallel()
 	end := make(chan struct{})
@@ -394,7 +394,8 @@ func TestAbortNeedsNoPlace(t *testing.T) {
 	}
 }
 
-// TestStreamLimit: a response that lasts too long is cut; an event stream of Flowise between two events ends as Flowise's.
+// TestStreamLimit: a response that lasts too long is cut. An event stream of Flowise, if it is between two events, ends
+// as Flowise ends one.
 func TestStreamLimit(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -435,7 +436,7 @@ func TestStreamLimit(t *testing.T) {
 	}
 }
 
-// TestKeyNetworksAndGroups sends a key from elsewhere, and to a route of another group.
+// TestKeyNetworksAndGroups uses a key from an address that is not allowed, and on a route of a group that is not.
 func TestKeyNetworksAndGroups(t *testing.T) {
 	t.Parallel()
 	file := "version: 1\nkeys:\n  - {id: key-a, secret: " + secretA + ", from: [192.0.2.0/24], groups: [predict]}\nchatflows:\n  - {id: " + botA + ", keys: [key-a]}\n"

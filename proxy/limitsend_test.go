@@ -14,8 +14,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// TestDrainEndsAbandoned drains a gate where the upstream goes on with requests whose clients have left: they are cut with
-// all others, and what they used is counted before the gate ends.
+// TestDrainEndsAbandoned drains a gate while the upstream goes on with requests whose clients have left. They are cut
+// like all others, and what they used is counted before the gate ends.
 func TestDrainEndsAbandoned(t *testing.T) {
 	t.Parallel()
 	for name, begun := range map[string]bool{"before the response": false, "in the middle of the response": true} {
@@ -41,7 +41,7 @@ func TestDrainEndsAbandoned(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			conn.Close() // which the gate notices while it drains
+			conn.Close() // the gate notices it while it drains
 			s.stop()
 			if err := <-s.ended; err != nil {
 				t.Fatal(err)
@@ -53,7 +53,7 @@ func TestDrainEndsAbandoned(t *testing.T) {
 	}
 }
 
-// TestUnreachableIsNoUse: a request that cannot be sent, because there is no upstream, does not count for a quota.
+// TestUnreachableIsNoUse: a request that cannot be sent because the upstream is gone does not count against a quota.
 func TestUnreachableIsNoUse(t *testing.T) {
 	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
@@ -67,7 +67,7 @@ func TestUnreachableIsNoUse(t *testing.T) {
 	})
 }
 
-// TestNextRequestFindsItsPlace sends one request after the other, each on a connection of its own: whoever has the whole
+// TestNextRequestFindsItsPlace sends one request after the other, each on its own connection. A client that has the whole
 // response has its place back.
 func TestNextRequestFindsItsPlace(t *testing.T) {
 	t.Parallel()

@@ -18,11 +18,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestResponseBeforeTheBody has clients that send their bodies while the response is long there, to the last byte, and
-// read only then. No write may fail, the response must be whole, and nothing of the body may be taken for a request.
+// TestResponseBeforeTheBody has clients that get the response early but send the whole body before they read it. No write
+// may fail, the response must be whole, and nothing of the body may be taken for a request.
 func TestResponseBeforeTheBody(t *testing.T) {
 	t.Parallel()
-	const size = 1 << 20 // more than sockets hold
+	const size = 1 << 20 // more than sockets buffer
 	predict := "/api/v1/prediction/" + botA
 	early := func(w http.ResponseWriter, _ *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex()
@@ -111,8 +111,8 @@ func dialTLS(t *testing.T, handler http.HandlerFunc, change func(*proxy.Options)
 	return s.served, conn
 }
 
-// TestLingeringAndTheDrain ends a gate while a client that got its response goes on sending: no request is open, and
-// the gate waits for the client no longer than for others that are to close.
+// TestLingeringAndTheDrain ends a gate while a client that got its response goes on sending. No request is open, and the
+// gate waits for this client no longer than for others whose connections are to be closed.
 func TestLingeringAndTheDrain(t *testing.T) {
 	t.Parallel()
 	s := serveGate(t, nil, 10*time.Second)
@@ -130,7 +130,7 @@ func TestLingeringAndTheDrain(t *testing.T) {
 	if err := <-s.ended; err != nil {
 		t.Errorf("Serve = %v, want nil", err)
 	}
-	if took := time.Since(begin); took > 8*time.Second { // 2 s, on a machine that is not busy
+	if took := time.Since(begin); took > 8*time.Second { // 2 s on a machine that is not busy
 		t.Errorf("Serve ended after %v, want 2 s", took)
 	}
 }
@@ -168,8 +168,8 @@ func TestHTTP2ResponseBeforeTheBody(t *testing.T) {
 	}
 }
 
-// TestWholeRequestsDoNotLinger closes connections of clients whose requests were read whole: at once, at no cost. A client
-// that sends on is reset.
+// TestWholeRequestsDoNotLinger closes connections whose requests were read completely: at once, and at no cost. A client
+// that goes on sending gets a reset.
 func TestWholeRequestsDoNotLinger(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]string{
@@ -193,15 +193,15 @@ func TestWholeRequestsDoNotLinger(t *testing.T) {
 	}
 }
 
-// TestHTTP2RefusalIsNotReset refuses requests whose bodies are still on their way: the stream is not reset behind the
-// response, at which curl drops it.
+// TestHTTP2RefusalIsNotReset refuses requests whose bodies are still on their way. The stream is not reset after the
+// response, because curl would then drop the response.
 func TestHTTP2RefusalIsNotReset(t *testing.T) {
 	t.Parallel()
 	s := serveTLS(t, nil, time.Second, func(o *proxy.Options) { o.FailureLimit.Burst = -1 })
 	c := s.dialH2(t)
 	for range 20 {
 		id := c.send(t, post("/api/v1/prediction/"+botA), false)
-		c.ping(t, id) // the gate has the request, and may have refused it
+		c.ping(t, id) // the gate has the request, and may have refused it already
 		for range 3 {
 			_ = c.framer.WriteData(id, false, make([]byte, 4<<10))
 		}
@@ -215,7 +215,7 @@ func TestHTTP2RefusalIsNotReset(t *testing.T) {
 	c.alive(t)
 }
 
-// ping waits until the gate has read what was sent. A stream must not be reset meanwhile.
+// ping waits until the gate has read what was sent. Meanwhile, the stream must not be reset.
 func (c *h2) ping(t *testing.T, id uint32) {
 	t.Helper()
 	if err := c.framer.WritePing(false, [8]byte{1}); err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestMetrics: labels are words of the key file and the route table. What clients send makes no series.
+// TestMetrics: label values come from the key file and the route table. Nothing that clients send creates a series.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, nil)

@@ -41,8 +41,8 @@ func TestN8n(t *testing.T) {
 	deep := strings.Repeat("/x", 6)
 	for _, tt := range []struct {
 		name, request, key string
-		code               problem.Code // empty: it passes
-		target             string       // at the upstream; empty means as it was sent
+		code               problem.Code // empty if it passes
+		target             string       // at the upstream; empty if unchanged
 	}{
 		{"by ID", "POST /webhook/" + botA, secretA, "", ""},
 		{"by path", "GET /webhook/orders", secretA, "", ""},
@@ -103,7 +103,7 @@ func TestN8n(t *testing.T) {
 	}
 }
 
-// TestN8nOwnRoute has a route of the operator's, which is more specific than the preset's and therefore matches first.
+// TestN8nOwnRoute adds a route of the operator's that is more specific than the preset's and therefore matches first.
 func TestN8nOwnRoute(t *testing.T) {
 	t.Parallel()
 	g := n8nGate(t, func(o *proxy.Options) {
@@ -120,7 +120,7 @@ func TestN8nOwnRoute(t *testing.T) {
 // preflightHeaders make OPTIONS a preflight.
 var preflightHeaders = []string{"Origin: https://site.example", "Access-Control-Request-Method: POST"}
 
-// TestN8nPreflight: a preflight does not tell which webhooks exist.
+// TestN8nPreflight: a preflight does not reveal which webhooks exist.
 func TestN8nPreflight(t *testing.T) {
 	t.Parallel()
 	g := n8nGate(t, nil)

@@ -11,8 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// TestNoSniff: every response of the gate tells browsers not to guess its type, once, whatever the upstream says. Flowise
-// serves uploaded HTML without a Content-Type, and a browser would run it.
+// TestNoSniff: every response of the gate tells browsers, once, not to guess its type, whatever the upstream sends.
+// Flowise serves uploaded HTML without a Content-Type, and a browser would run it.
 func TestNoSniff(t *testing.T) {
 	t.Parallel()
 	upstream := func(w http.ResponseWriter, r *http.Request) {

@@ -17,12 +17,12 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// abortable is an upstream whose predictions go on until they are aborted, as Flowise's do.
+// abortable is an upstream whose predictions go on until they are aborted, like Flowise's.
 type abortable struct {
 	status int  // of its response to an abort
 	begun  bool // a prediction sends an event before it waits
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	aborts []string   // method, path and credential of each abort
 	cut    int        // predictions whose connection was closed before their end
 
@@ -67,7 +67,7 @@ func abortFile(more string) string {
 		"  - {id: " + botA + ", name: bot-a, keys: [key-a], on_disconnect: abort" + more + "}\n"
 }
 
-// ask sends a prediction and returns its connection, once the upstream has it.
+// ask sends a prediction. Once the upstream has it, it returns a function that closes the connection.
 func (g *gate) ask(t *testing.T, body string, headers ...string) (close func()) {
 	t.Helper()
 	conn := g.dial(t)
@@ -80,8 +80,8 @@ func (g *gate) ask(t *testing.T, body string, headers ...string) (close func()) 
 
 func length(body string) string { return fmt.Sprintf("Content-Length: %d", len(body)) }
 
-// TestAbortOnDisconnect has clients that leave: the upstream is told once, with its credential, and the place is taken until it
-// has ended.
+// TestAbortOnDisconnect has clients that leave. The upstream is told once, with its credential, and the place is taken
+// until the upstream is done.
 func TestAbortOnDisconnect(t *testing.T) {
 	t.Parallel()
 	const path = "PUT /api/v1/chatmessage/abort/" + botA + "/"
@@ -124,7 +124,7 @@ func TestAbortOnDisconnect(t *testing.T) {
 	}
 }
 
-// TestAbortThatFails: if the upstream cannot be told, that is logged once, and the request keeps its place until it has ended.
+// TestAbortThatFails: if the upstream cannot be told, that is logged once, and the request keeps its place until it ends.
 func TestAbortThatFails(t *testing.T) {
 	t.Parallel()
 	const chat = `{"question":"x","chatId":"chat-1"}`
@@ -169,8 +169,8 @@ func TestAbortThatFails(t *testing.T) {
 	}
 }
 
-// TestAbortWhenTheGateCuts: the upstream is told as well when the gate cuts a response. A response that ends by itself is not
-// aborted.
+// TestAbortWhenTheGateCuts: the upstream is also told when the gate cuts a response. A response that ends by itself is
+// not aborted.
 func TestAbortWhenTheGateCuts(t *testing.T) {
 	t.Parallel()
 	const chat = `{"question":"x","chatId":"chat-1"}`
@@ -229,7 +229,7 @@ func TestAbortWhenTheGateCuts(t *testing.T) {
 	})
 }
 
-// TestAbortNeedsARoute: on_disconnect: abort is a fault before an upstream that cannot be told.
+// TestAbortNeedsARoute: on_disconnect: abort is an error if the upstream cannot be told to abort.
 func TestAbortNeedsARoute(t *testing.T) {
 	t.Parallel()
 	for _, p := range route.Presets() {
@@ -245,8 +245,8 @@ func TestAbortNeedsARoute(t *testing.T) {
 	}
 }
 
-// FuzzConversation: whatever a body is, the path of an abort is none, or one that the gate itself lets through as an abort of
-// that chatflow.
+// FuzzConversation: whatever the body, there is no abort path, or one that the gate itself would let through as an abort
+// for that chatflow.
 func FuzzConversation(f *testing.F) {
 	for _, id := range []string{"chat-1", "..", ".", "a/b", "%2e", "a b", "ü", ".a", "~", ""} {
 		f.Add(id)

@@ -10,14 +10,14 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestOwnKey asks for what a key may do, with and without one.
+// TestOwnKey asks what a key may do, with a key and without.
 func TestOwnKey(t *testing.T) {
 	t.Parallel()
 	g, _ := limitedGate(t, nil, strings.Replace(limitsFile("requests: [2/1m, 100/day], concurrent: 3", "", ""), "{id: key-b,", "{id: key-b, not_after: 2100-01-01T00:00:00Z,", 1), nil)
 	g.predict(t, botA, secretA)
 	for _, tt := range []struct {
 		method, path, secret string
-		want                 string // JSON; or the code of the refusal
+		want                 string // JSON, or the code of the refusal
 	}{
 		{"GET", "/-/key", secretA, `{"id":"key-a","not_after":null,"chatflows":["bot-a"],"limits":[
 			{"limit":"concurrent: 3","of":3,"used":0,"left":3,"enforced":true},

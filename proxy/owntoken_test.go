@@ -14,7 +14,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
-// TestOwnToken asks for tokens with and without a key. What is minted is used at once.
+// TestOwnToken asks for tokens with a key and without. A minted token is used at once.
 func TestOwnToken(t *testing.T) {
 	t.Parallel()
 	g, secrets := browserGate(t, nil, withKeys(t, strings.Replace(browserFile, "requests: 3/1h", "requests: 100/1h", 1)))
@@ -120,7 +120,7 @@ func TestOwnToken(t *testing.T) {
 	}
 }
 
-// TestOwnTokenSays what was minted, to the holder of the gate's secret.
+// TestOwnTokenSays checks what a minted token says to the holder of the gate's secret.
 func TestOwnTokenSays(t *testing.T) {
 	t.Parallel()
 	g, secrets := browserGate(t, nil, nil)
@@ -142,7 +142,7 @@ func TestOwnTokenSays(t *testing.T) {
 	}
 }
 
-// TestOwnTokenFailures: whoever tries keys there is slowed down as anywhere.
+// TestOwnTokenFailures: clients that try keys here are slowed down as anywhere else.
 func TestOwnTokenFailures(t *testing.T) {
 	t.Parallel()
 	g, _ := browserGate(t, nil, func(o *proxy.Options) { o.FailureLimit = proxy.FailureLimit{Burst: 3, Per: time.Hour} })
@@ -159,7 +159,7 @@ func TestOwnTokenFailures(t *testing.T) {
 	}
 }
 
-// TestRandomSecrets: without a file of secrets each gate has its own, and accepts none of another's tokens.
+// TestRandomSecrets: without a file of secrets, each gate has its own and accepts no tokens of another gate.
 func TestRandomSecrets(t *testing.T) {
 	t.Parallel()
 	mint := func(g *gate) string {

@@ -8,7 +8,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// TestPageErrors has requests as Flowise's widget sends them: it shows the sentence that it gets.
+// TestPageErrors sends requests like those of Flowise's widget, which shows the sentence that it gets.
 func TestPageErrors(t *testing.T) {
 	t.Parallel()
 	const sentence = "This chat needs an API key."

@@ -18,7 +18,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// brokenTransport is a way to the upstream that panics: at once, or once a part of a response has been read.
+// brokenTransport is a transport that panics: at once, or after a part of a response has been read.
 type brokenTransport struct {
 	http.Transport
 	late bool
@@ -34,8 +34,8 @@ func (b *brokenTransport) RoundTrip(*http.Request) (*http.Response, error) {
 
 func (b *brokenTransport) Read([]byte) (int, error) { panic("a bug") }
 
-// TestPanicIsAnInternalError has the gate panic before a response and in the middle of one. Either counts as a 500 in log
-// and metrics, and the client is told if it still can be.
+// TestPanicIsAnInternalError makes the gate panic before a response and in the middle of one. Both count as a 500 in log
+// and metrics, and the client is told if that is still possible.
 func TestPanicIsAnInternalError(t *testing.T) {
 	t.Parallel()
 	for name, late := range map[string]bool{"before the response": false, "in the middle of the response": true} {

@@ -13,7 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestPipelining sends several requests at once. The gate decides about each by itself, in order, and never takes the
+// TestPipelining sends several requests at once. The gate decides about each separately and in order, and never takes the
 // body of one for another.
 func TestPipelining(t *testing.T) {
 	t.Parallel()
@@ -34,7 +34,7 @@ func TestPipelining(t *testing.T) {
 	for _, tt := range []struct {
 		name, bytes string
 		statuses    []int    // of all responses
-		ends        int      // after so many of them the connection may be closed; zero if only after the last
+		ends        int      // after how many of them the connection may be closed; zero if only after the last
 		reached     []string // request lines at the upstream, without the version
 	}{
 		{"two valid ones", valid + valid + last, []int{200, 200, 200}, 0, []string{predictA, predictA, ping}},
@@ -148,8 +148,8 @@ func TestContinue(t *testing.T) {
 	})
 }
 
-// TestConnectionAfterRefusal sends requests that are refused, with their bodies, over one connection: it stays open, no
-// body is taken for a request, and the next request is served.
+// TestConnectionAfterRefusal sends requests that are refused, with their bodies, over one connection. The connection
+// stays open, no body is taken for a request, and the next request is served.
 func TestConnectionAfterRefusal(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, nil)
@@ -181,7 +181,7 @@ func TestConnectionAfterRefusal(t *testing.T) {
 	if _, body, n := g.upstream.last(); n != 1 || body != hidden {
 		t.Errorf("%d requests reached the upstream, the last with %q; want 1, its own body", n, body)
 	}
-	// A body that is too large to be worth reading is not read, and the connection cannot be used any more.
+	// A body that is too large to be worth reading is not read, so the connection cannot be reused.
 	fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nContent-Length: %d\r\n\r\n%s", botA, 1<<20, strings.Repeat("x", 300<<10))
 	res, err := http.ReadResponse(r, nil)
 	if err != nil || res.StatusCode != 401 || !res.Close {

@@ -10,7 +10,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// withPrefix starts a gate before whose paths clients put a prefix.
+// withPrefix starts a gate with a path prefix.
 func withPrefix(t *testing.T, prefix string) *gate {
 	t.Helper()
 	return newGate(t, nil, func(o *proxy.Options) {
@@ -18,14 +18,15 @@ func withPrefix(t *testing.T, prefix string) *gate {
 	})
 }
 
-// TestPrefix sends requests to a gate below /chat. The one spelling of the prefix passes, once; the upstream never sees it.
+// TestPrefix sends requests to a gate below /chat. Only the exact prefix passes, and only once; the upstream never sees
+// it.
 func TestPrefix(t *testing.T) {
 	t.Parallel()
 	const path = "/api/v1/prediction/" + botA
 	g := withPrefix(t, "/chat")
 	for _, tt := range []struct {
 		method, target string
-		code           problem.Code // empty: the upstream gets path
+		code           problem.Code // empty if the upstream gets path
 	}{
 		{"POST", "/chat" + path, ""},
 		{"POST", "http://gate/chat" + path, ""},
@@ -123,7 +124,7 @@ func TestBadTargetsWithPrefix(t *testing.T) {
 	}
 }
 
-// TestOverlappingPrefix: a prefix that is the beginning of routes makes no second spelling of them.
+// TestOverlappingPrefix: a prefix that is also the beginning of routes does not give them a second form.
 func TestOverlappingPrefix(t *testing.T) {
 	t.Parallel()
 	g := withPrefix(t, "/api/v1")

@@ -9,9 +9,9 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// respellings returns all other spellings of a path that some server takes for the same: each letter in the other case,
-// each byte encoded once and twice, each slash doubled, encoded and turned into a backslash, dot segments and
-// parameters at each, and something at the end.
+// respellings returns the other forms of a path that some server treats as the same: each letter in the other case, each
+// byte encoded once and twice, each slash doubled, encoded and turned into a backslash, dot segments and parameters at
+// each slash, and something appended.
 func respellings(path string) (list []string) {
 	for i := range len(path) {
 		c, before, after := path[i], path[:i], path[i+1:]
@@ -33,15 +33,15 @@ func respellings(path string) (list []string) {
 	return list
 }
 
-// TestPresetSpellings sends each preset's request in all other spellings, with a key that opens its chatflow. None may
-// reach the upstream.
+// TestPresetSpellings sends each preset's request in all other forms, with a key that opens its chatflow. None may reach
+// the upstream.
 func TestPresetSpellings(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		preset *route.Preset
 		keys   string
 		paths  []string
-		open   []string // traversals to what is closed
+		open   []string // traversals to closed paths
 	}{
 		{route.Flowise(), keyFile, []string{"/api/v1/prediction/" + botA}, []string{"/api/v1/prediction/" + botA + "/../../chatflows"}},
 		{route.Langflow(), langflowKeys, []string{"/api/v1/run/" + botA, "/api/v1/run/support-bot", "/api/v1/run/advanced/" + botA, "/api/v1/webhook/support-bot"}, []string{
@@ -85,8 +85,8 @@ func TestPresetSpellings(t *testing.T) {
 	}
 }
 
-// TestPresetHeaders has the headers that some upstream obeys: each preset drops its own, because on others a webhook
-// may need them.
+// TestPresetHeaders sends the headers that some upstream obeys. Each preset drops only its own, because a webhook of
+// another upstream may need them.
 func TestPresetHeaders(t *testing.T) {
 	t.Parallel()
 	headers := []string{

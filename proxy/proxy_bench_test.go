@@ -18,7 +18,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// noUpstream is a transport that responds to every request by itself, so that what is measured is the gate.
+// noUpstream is a transport that responds to every request by itself, so that only the gate is measured.
 type noUpstream struct{}
 
 const responseBody = `{"text":"hello"}`
@@ -34,7 +34,7 @@ func (noUpstream) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (noUpstream) CloseIdleConnections() {}
 
-// benchGate returns a gate with 10,000 keys, whose log is written and thrown away.
+// benchGate returns a gate with 10,000 keys. Its log is written and thrown away.
 func benchGate(t testing.TB, upstream string) *Proxy {
 	t.Helper()
 	var b strings.Builder
@@ -118,7 +118,7 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-// handlerOnce returns what serves one request, as net/http calls it.
+// handlerOnce returns a function that serves one request, as net/http would call it.
 func handlerOnce(t testing.TB, secret string) func() {
 	t.Helper()
 	p := benchGate(t, "http://upstream")
@@ -152,7 +152,7 @@ func (*discarding) EnableFullDuplex() error          { return nil }
 func (*discarding) SetReadDeadline(time.Time) error  { return nil }
 func (*discarding) SetWriteDeadline(time.Time) error { return nil }
 
-// leastAllocations returns how often a call allocates if no garbage collection empties the pools meanwhile.
+// leastAllocations returns how many allocations a call makes if no garbage collection empties the pools meanwhile.
 func leastAllocations(call func()) float64 {
 	least := testing.AllocsPerRun(200, call)
 	for range 9 {

@@ -11,7 +11,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// TestRefusals has every way to be refused. Nothing of a refused request may reach the upstream, not even a connection.
+// TestRefusals tries every way to be refused. Nothing of a refused request may reach the upstream, not even a connection.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	const (
@@ -82,8 +82,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestUnauthorizedResponsesAreAlike: unknown, expired, disabled and future keys, and listed and unlisted chatflows,
-// cannot be told apart.
+// TestUnauthorizedResponsesAreAlike: clients cannot tell unknown, expired, disabled and future keys apart, nor listed and
+// unlisted chatflows.
 func TestUnauthorizedResponsesAreAlike(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, nil)

@@ -2,5 +2,5 @@
 
 package proxy
 
-// With the race detector on, sync.Pool drops some of what it is given.
+// With the race detector on, sync.Pool drops some of what is put into it.
 const raceSlack = 6

@@ -30,11 +30,11 @@ type response struct {
 // headerText returns the header as text.
 func (r *response) headerText() string {
 	var b strings.Builder
-	_ = r.header.Write(&b) // a builder takes everything
+	_ = r.header.Write(&b) // a strings.Builder never fails
 	return b.String()
 }
 
-// readResponse reads a response, and passes over interim responses before it.
+// readResponse reads a response, skipping interim responses before it.
 func readResponse(t *testing.T, r io.Reader) *response {
 	t.Helper()
 	from := bufio.NewReader(r)
@@ -70,7 +70,7 @@ func readHEAD(t *testing.T, r io.Reader) *response {
 	return &response{status: res.StatusCode, header: res.Header}
 }
 
-// checkProblem wants a response of the gate's own.
+// checkProblem checks that a response is one of the gate's own.
 func checkProblem(t *testing.T, res *response, status int, code problem.Code) {
 	t.Helper()
 	p := res.problem
@@ -100,7 +100,7 @@ func (g *gate) dial(t *testing.T) net.Conn {
 	return conn
 }
 
-// raw sends bytes as they are on a connection of their own, and returns the response.
+// raw sends bytes unchanged on a new connection, and returns the response.
 func (g *gate) raw(t *testing.T, request string) *response {
 	t.Helper()
 	conn := g.dial(t)
@@ -138,7 +138,7 @@ func (g *gate) conversation(t *testing.T, bytes string) (responses []*http.Respo
 	t.Helper()
 	conn := g.dial(t)
 	defer conn.Close()
-	go func() { _, _ = io.WriteString(conn, bytes) }() // the gate may close before it has read all
+	go func() { _, _ = io.WriteString(conn, bytes) }() // the gate may close before it has read everything
 	in := bufio.NewReader(conn)
 	for {
 		res, err := http.ReadResponse(in, nil)

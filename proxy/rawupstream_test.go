@@ -18,7 +18,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// closingUpstream serves each connection by a function, and closes it after that.
+// closingUpstream serves each connection with a function, and closes it afterwards.
 func closingUpstream(t *testing.T, serve func(net.Conn)) *url.URL {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -41,7 +41,7 @@ func closingUpstream(t *testing.T, serve func(net.Conn)) *url.URL {
 	return mustURL(t, "http://"+l.Addr().String())
 }
 
-// readRequest reads a whole request, and reports whether there was one: a health probe sends none.
+// readRequest reads a whole request, and reports whether there was one: a health check sends none.
 func readRequest(c net.Conn) bool {
 	req, err := http.ReadRequest(bufio.NewReader(c))
 	if err != nil {
@@ -51,23 +51,22 @@ func readRequest(c net.Conn) bool {
 	return true
 }
 
-// rawUpstream reads bytes by the letter of RFC 9112, with nothing of net/http, and keeps every request that it finds in
-// them.
+// rawUpstream parses bytes by the letter of RFC 9112, without net/http, and keeps every request that it finds.
 type rawUpstream struct {
 	net.Listener
-	// respond returns the bytes of a response, and whether the connection stays open. Nil is 200.
+	// respond returns the bytes of a response, and whether the connection stays open. Nil means a 200.
 	respond func(r rawRequest) (bytes string, keep bool)
 
 	mu       sync.Mutex
 	requests []*rawRequest
 }
 
-// rawRequest is what a rawUpstream read.
+// rawRequest is what a rawUpstream has read.
 type rawRequest struct {
 	header     string // with the request line
 	body       string
 	trailers   string
-	fault      string // why it is not one well-formed, whole request
+	fault      string // why it is not a whole, well-formed request
 	connection int
 }
 
@@ -92,15 +91,15 @@ func newRawUpstream(t *testing.T) *rawUpstream {
 	return u
 }
 
-// use is a change of options that puts the gate before the upstream.
+// use is a change of options that makes u the gate's upstream.
 func (u *rawUpstream) use(o *proxy.Options) {
 	o.Upstream = &url.URL{Scheme: "http", Host: u.Addr().String()}
 }
 
-// arriving is the fault of a request of which there is a first byte, but not the last.
+// arriving is the fault of a request whose first byte is there, but not the last.
 const arriving = "still arriving"
 
-// received returns all requests, once none is arriving any more.
+// received returns all requests, once none is still arriving.
 func (u *rawUpstream) received(t *testing.T) (all []rawRequest) {
 	t.Helper()
 	testkit.Eventually(t, "end of all requests at the upstream", func() bool {
@@ -124,7 +123,7 @@ func (u *rawUpstream) serve(conn net.Conn, n int) {
 		}
 		q := &rawRequest{connection: n, fault: arriving}
 		u.mu.Lock()
-		u.requests = append(u.requests, q) // from its first byte on
+		u.requests = append(u.requests, q) // there from its first byte on
 		u.mu.Unlock()
 		read := readRaw(in)
 		read.connection = n

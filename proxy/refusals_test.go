@@ -15,7 +15,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
-// refusal returns the one refusal with a request ID, once it has been noted.
+// refusal returns the only refusal with this request ID, once it has been noted.
 func (g *gate) refusal(t *testing.T, id string) (found stats.Refusal) {
 	t.Helper()
 	testkit.Eventually(t, "refusal "+id, func() bool {
@@ -30,7 +30,7 @@ func (g *gate) refusal(t *testing.T, id string) (found stats.Refusal) {
 	return found
 }
 
-// TestRecentRefusals: what was refused or failed is remembered with the request ID that the client got.
+// TestRecentRefusals: refusals and failures are remembered with the request ID that the client got.
 func TestRecentRefusals(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {
@@ -89,12 +89,13 @@ func (g *gate) send(t *testing.T, method, path, secret string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = io.Copy(io.Discard, res.Body) // breaks off in one row
+	_, _ = io.Copy(io.Discard, res.Body) // fails in one row
 	res.Body.Close()
 	return res.Header.Get("X-Request-Id")
 }
 
-// TestRecentRefusalsOfAFlood: whoever has no key cannot push out what happened to those who have one, and memory is bounded.
+// TestRecentRefusalsOfAFlood: clients without a key cannot push out what happened to those with one, and memory is
+// bounded.
 func TestRecentRefusalsOfAFlood(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, nil)

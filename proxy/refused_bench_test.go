@@ -19,15 +19,15 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// BenchmarkRefused has clients that hammer a gate which refuses them, through real sockets: without a key, with an unknown one, and
-// with one that has used up its rate, its quota, or one of six limits. They take turns, so that what else the machine does is the
-// same for all. µs/401 and the like is the processor time of the process without that of the client's thread, ×401 its ratio to that
-// without a key.
+// BenchmarkRefused has clients hammer a gate that refuses them, through real sockets: without a key, with an unknown one,
+// and with one that has used up its rate, its quota, or one of six limits. They take turns, so that whatever else the
+// machine does affects all of them equally. µs/401 and the like is the CPU time of the process without that of the
+// client's thread, ×401 its ratio to that of requests without a key.
 func BenchmarkRefused(b *testing.B) {
 	const turn = 200 // requests
 	kinds := []struct {
 		name, secret  string
-		key, chatflow string // limits
+		key, chatflow string // their limits
 		status        int
 		time          time.Duration
 		once          func() int
@@ -52,7 +52,7 @@ func BenchmarkRefused(b *testing.B) {
 			request = strings.Replace(request, "Authorization: Bearer \r\n", "", 1)
 		}
 		k.once = asker(b, gate.Listener.Addr().String(), request)
-		k.once() // uses up what there is
+		k.once() // uses up what is left
 		for range 2 * sampleBurst {
 			if got := k.once(); got != k.status {
 				b.Fatalf("%s: status = %d, want %d", k.name, got, k.status)
@@ -78,7 +78,7 @@ func BenchmarkRefused(b *testing.B) {
 	}
 }
 
-// limitedStore returns the key of benchGate that opens something, with these limits, and those of its chatflow.
+// limitedStore returns a store with benchGate's key that opens something, with these limits for it and for its chatflow.
 func limitedStore(b *testing.B, key, chatflow string) *keystore.Store {
 	b.Helper()
 	limits := func(l string) string {
@@ -96,7 +96,7 @@ func limitedStore(b *testing.B, key, chatflow string) *keystore.Store {
 	return store
 }
 
-// asker returns what sends a request over a connection of its own and returns the status of the response.
+// asker returns a function that sends a request over its own connection and returns the status of the response.
 func asker(b *testing.B, address, request string) func() int {
 	b.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -120,7 +120,7 @@ func asker(b *testing.B, address, request string) func() int {
 	}
 }
 
-// gateTime returns the processor time of the process without that of this thread.
+// gateTime returns the CPU time of the process without that of this thread.
 func gateTime(b *testing.B) time.Duration {
 	b.Helper()
 	const rusageThread = 1

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestHTTP2BodyThatStops begins a body and sends no more of it.
+// TestHTTP2BodyThatStops sends the beginning of a body and nothing more.
 func TestHTTP2BodyThatStops(t *testing.T) {
 	t.Parallel()
 	bubble(t, withCertificate(t), func(_ http.ResponseWriter, r *http.Request) {

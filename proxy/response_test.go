@@ -17,8 +17,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestInterimResponse has an upstream that sends early hints (RFC 8297): they reach the client without headers that are
-// not for clients, and do not change the response.
+// TestInterimResponse has an upstream that sends early hints (RFC 8297). They reach the client without the headers that
+// clients must not get, and do not change the response.
 func TestInterimResponse(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -52,8 +52,8 @@ func TestInterimResponse(t *testing.T) {
 	}
 }
 
-// TestNoInterimResponseToHTTP10 has a client that speaks HTTP/1.0, as nginx does by default: to it, the first response
-// is the response.
+// TestNoInterimResponseToHTTP10 has a client that speaks HTTP/1.0, as nginx does by default. It takes the first response
+// for the final one.
 func TestNoInterimResponseToHTTP10(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -68,7 +68,7 @@ func TestNoInterimResponseToHTTP10(t *testing.T) {
 }
 
 // TestNoInterimResponseBeforeContinue has clients that wait for 100 Continue, and an upstream that sends early hints at
-// once: net/http writes the 100 from the goroutine that reads the body, so no other interim response may be written
+// once. net/http writes the 100 from the goroutine that reads the body, so no other interim response may be written
 // before it.
 func TestNoInterimResponseBeforeContinue(t *testing.T) {
 	t.Parallel()
@@ -93,8 +93,8 @@ func TestNoInterimResponseBeforeContinue(t *testing.T) {
 	})
 }
 
-// TestNoInterimResponseBeforeTheBody is the same for a client that got 100 Continue and has not sent anything yet: it
-// may take what comes next for the response.
+// TestNoInterimResponseBeforeTheBody is the same for a client that got 100 Continue but has not sent anything yet. It may
+// take what comes next for the response.
 func TestNoInterimResponseBeforeTheBody(t *testing.T) {
 	t.Parallel()
 	sent := make(chan struct{})
@@ -102,7 +102,7 @@ func TestNoInterimResponseBeforeTheBody(t *testing.T) {
 		w.WriteHeader(http.StatusEarlyHints)
 		close(sent)
 		_, _ = io.Copy(w, r.Body)
-	}, func(o *proxy.Options) { o.StandardTransport = true }) // which sends the header before it has the body
+	}, func(o *proxy.Options) { o.StandardTransport = true }) // it sends the header before it has the body
 	c := g.dial(t)
 	fmt.Fprintf(c, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nContent-Length: 2\r\nExpect: 100-continue\r\n%s\r\n\r\n", botA, bearerOf(secretA))
 	r := bufio.NewReader(c)
@@ -121,7 +121,7 @@ func TestNoInterimResponseBeforeTheBody(t *testing.T) {
 	}
 }
 
-// TestDeprecation: responses to a secret that has a successor say until when it is valid, and no others do.
+// TestDeprecation: responses to a secret that has a successor say until when it is valid. Other responses do not.
 func TestDeprecation(t *testing.T) {
 	t.Parallel()
 	const newSecret = "the-new-secret-0123456789"

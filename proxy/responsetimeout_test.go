@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestUploadSlowerThanTheTimeout takes longer over a body than the upstream may take to begin its response: as long as
-// the body moves on, the upstream is not to blame.
+// TestUploadSlowerThanTheTimeout has a body that takes longer than the upstream may take to begin its response. As long
+// as the body makes progress, the upstream is not to blame.
 func TestUploadSlowerThanTheTimeout(t *testing.T) {
 	t.Parallel()
 	for name, standard := range map[string]bool{"direct": false, "standard": true} {

@@ -40,7 +40,8 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-// TestResponseTimes: the time counts until the header of the response, not to its end, and of allowed requests only.
+// TestResponseTimes: what counts is the time until the response header, not the end of the response, and only of allowed
+// requests.
 func TestResponseTimes(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, nil)

@@ -18,8 +18,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// What must not be in anything that the gate writes: secrets, digests of known keys, and what clients and upstreams
-// send each other.
+// What must not be in anything that the gate writes: secrets, digests of known keys, and what clients and upstreams send
+// to each other.
 var (
 	knownSecrets = []string{secretA, secretB, secretOps, secretExpired, secretDisabled, secretFuture}
 	private      = []string{
@@ -27,7 +27,7 @@ var (
 	}
 )
 
-// digestFile is the key file of the tests with digests in place of secrets.
+// digestFile is the tests' key file with digests in place of secrets.
 func digestFile() string {
 	content := keyFile
 	for _, s := range knownSecrets {
@@ -36,7 +36,7 @@ func digestFile() string {
 	return content
 }
 
-// checkSecrets searches texts for all of it.
+// checkSecrets searches texts for all of these.
 func checkSecrets(t *testing.T, where map[string]string) {
 	t.Helper()
 	words := slices.Concat(knownSecrets, private)
@@ -55,8 +55,8 @@ func checkSecrets(t *testing.T, where map[string]string) {
 	}
 }
 
-// TestNothingSecretIsLogged searches everything that the gate writes for what was in requests and responses, at every
-// level of the log and with every response of its own.
+// TestNothingSecretIsLogged searches everything that the gate writes for the contents of requests and responses, at every
+// log level and with each of the gate's own responses.
 func TestNothingSecretIsLogged(t *testing.T) {
 	t.Parallel()
 	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {
@@ -141,7 +141,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	}
 }
 
-// TestNothingSecretIsInAStack has the gate panic in the middle of a request.
+// TestNothingSecretIsInAStack makes the gate panic in the middle of a request.
 func TestNothingSecretIsInAStack(t *testing.T) {
 	t.Parallel()
 	for level := zerolog.TraceLevel; level <= zerolog.ErrorLevel; level++ {

@@ -16,8 +16,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate/certificatetest"
 )
 
-// breakingUpstream responds to the first request of each connection, and closes the connection when it has read a second.
-// It notes the request IDs that it reads.
+// breakingUpstream responds to the first request of each connection, and closes the connection after reading a second
+// one. It notes the request IDs that it reads.
 type breakingUpstream struct {
 	net.Listener
 	mu   sync.Mutex
@@ -50,8 +50,8 @@ func (u *breakingUpstream) serve() {
 	}
 }
 
-// TestRequestsAreSentOnce has an upstream that breaks off when it has read a request on a connection that was used
-// before. net/http's Transport repeats some of these by itself, and a webhook would run twice.
+// TestRequestsAreSentOnce has an upstream that breaks off after reading a request on a reused connection. net/http's
+// Transport repeats some of these requests by itself, so a webhook would run twice.
 func TestRequestsAreSentOnce(t *testing.T) {
 	ca := certificatetest.New(t, "CA")
 	bundle := t.TempDir() + "/ca.pem"

@@ -15,7 +15,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestHeaderTooLarge sends headers around the limit, in one field and in many.
+// TestHeaderTooLarge sends headers around the size limit, in one field and in many.
 func TestHeaderTooLarge(t *testing.T) {
 	t.Parallel()
 	s := serveGate(t, nil, time.Second)
@@ -48,7 +48,7 @@ func TestHeaderTooLarge(t *testing.T) {
 }
 
 // TestOptionsOfTheServer sends OPTIONS *, to which net/http would respond by itself, to the listener for clients and to
-// that for operators.
+// the one for operators.
 func TestOptionsOfTheServer(t *testing.T) {
 	t.Parallel()
 	s := serveGate(t, nil, time.Second)
@@ -60,7 +60,7 @@ func TestOptionsOfTheServer(t *testing.T) {
 	}
 }
 
-// TestDrainClosesConnections: when a drain begins, idle connections are closed, and a response during it says that it
+// TestDrainClosesConnections: when a drain begins, idle connections are closed. A response during the drain says that it
 // is the last on its connection.
 func TestDrainClosesConnections(t *testing.T) {
 	t.Parallel()
@@ -97,7 +97,7 @@ func TestDrainClosesConnections(t *testing.T) {
 	}
 }
 
-// TestDrainWaitsForStreams: a drain refuses new requests and lets a stream go on to its end.
+// TestDrainWaitsForStreams: a drain refuses new requests and lets a stream run to its end.
 func TestDrainWaitsForStreams(t *testing.T) {
 	t.Parallel()
 	next := make(chan string)

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestSlowClients has clients that take their time. Each connection must end by itself, or a few thousand of them are
-// all that the gate ever has.
+// TestSlowClients has clients that take their time. Each connection must end by itself, or a few thousand of these
+// clients would keep out everybody else.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	const (
@@ -24,9 +24,9 @@ func TestSlowClients(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		send     string        // at once
-		drip     string        // then, again and again
-		wait     time.Duration // between two
-		want     int           // status of the last response, 0 for none
+		drip     string        // sent again and again after that
+		wait     time.Duration // between two drips
+		want     int           // of the last response, 0 for none
 		min, max time.Duration // when the connection is closed
 	}{
 		{"nothing", "", "", time.Second, 0, 9 * time.Second, 11 * time.Second},
@@ -49,7 +49,7 @@ func TestSlowClients(t *testing.T) {
 				gone := make(chan struct{})
 				go func() {
 					for text := tt.send; ; text = tt.drip {
-						if text != "" { // a pipe's reader would get a piece of nothing
+						if text != "" { // else a pipe's reader would get an empty write
 							if _, err := io.WriteString(conn, text); err != nil {
 								return
 							}

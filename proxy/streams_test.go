@@ -15,7 +15,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestCutStreams revokes the key of an open stream: it is cut with CutRevoked, and goes on without.
+// TestCutStreams revokes the key of an open stream. With CutRevoked the stream is cut, without it the stream goes on.
 func TestCutStreams(t *testing.T) {
 	t.Parallel()
 	for _, cut := range []bool{true, false} {
@@ -44,7 +44,7 @@ func TestCutStreams(t *testing.T) {
 	}
 }
 
-// stream sends a request whose response is streamed. Its body is closed with the test.
+// stream sends a request whose response is streamed. The response body is closed when the test ends.
 func stream(t *testing.T, base string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), "POST", base+"/api/v1/prediction/"+botA, strings.NewReader(`{"streaming":true}`))
@@ -60,8 +60,8 @@ func stream(t *testing.T, base string) *http.Response {
 	return res
 }
 
-// events responds with an event for each value received, and ends when the channel is closed. The value "break" breaks
-// the stream off.
+// events responds with an event for each value received, and ends when the channel is closed. The value "break" makes it
+// break off.
 func events(next <-chan string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -85,8 +85,8 @@ func events(next <-chan string) http.HandlerFunc {
 	}
 }
 
-// TestStreamIsNotDelayed reads the response header before there is an event, and each event before the upstream sends
-// the next.
+// TestStreamIsNotDelayed reads the response header before there is an event, and each event before the upstream sends the
+// next one.
 func TestStreamIsNotDelayed(t *testing.T) {
 	t.Parallel()
 	next := make(chan string)
@@ -121,8 +121,8 @@ func TestBrokenStreamIsCut(t *testing.T) {
 	testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), `"code":"upstream_broken"`) })
 }
 
-// testBreak has an upstream that breaks off after a response without an end. What it sent must reach the client, and then
-// the response must be cut.
+// testBreak has an upstream that breaks off in the middle of a response. What it sent must reach the client, and then the
+// response must be cut.
 func testBreak(t *testing.T, responses map[string]string) {
 	t.Helper()
 	for name, response := range responses {
@@ -172,8 +172,8 @@ func TestHeaderBeforeABreak(t *testing.T) {
 	})
 }
 
-// TestResetStreamIsCut is the same for a response that ends with its connection, which the upstream resets: nothing
-// else tells the client that it is not complete.
+// TestResetStreamIsCut is the same for a response that is delimited by the end of its connection, which the upstream
+// resets. Nothing else tells the client that the response is incomplete.
 func TestResetStreamIsCut(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -8,11 +8,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// byNetHTTP stands for a code where net/http itself refuses the bytes, with a plain 400, before the gate has a request.
+// byNetHTTP stands for a code if net/http itself refuses the bytes, with a plain 400, before the gate has a request.
 const byNetHTTP problem.Code = "net/http"
 
-// badTargets are request targets that must be refused, by class. Flowise itself resolves many of them to a chatflow: it
-// decodes a URL, strips markup from it, and decodes it again.
+// badTargets are request targets that must be refused, by class. Flowise itself would resolve many of them to a chatflow,
+// because it decodes a URL, strips markup from it, and decodes it again.
 var badTargets = []struct {
 	class   string
 	code    problem.Code

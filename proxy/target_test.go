@@ -12,8 +12,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestBadTargets sends each class with a valid key and without one. The response is that of the contract, repeats
-// nothing of the target and leads nowhere, and the gate does not even connect to the upstream.
+// TestBadTargets sends each class with a valid key and without. The response is the documented one, repeats nothing of
+// the target and leads nowhere, and the gate does not even connect to the upstream.
 func TestBadTargets(t *testing.T) {
 	t.Parallel()
 	for _, tt := range badTargets {
@@ -37,7 +37,7 @@ func TestBadTargets(t *testing.T) {
 	}
 }
 
-// refusedTarget returns what is wrong with the response to a bad target, or nothing.
+// refusedTarget returns what is wrong with the response to a bad target, or "".
 func refusedTarget(res *response, code problem.Code, target string) string {
 	status := map[problem.Code]int{problem.NotExposed: 404, problem.MethodNotAllowed: 405}[code]
 	if res.status != cmp.Or(status, 400) {
@@ -49,12 +49,12 @@ func refusedTarget(res *response, code problem.Code, target string) string {
 		return "the gate responds, want net/http to: " + header + body
 	case code != byNetHTTP && res.header.Get("X-Request-Id") == "":
 		return "the response has no request ID: " + header
-	case code != byNetHTTP && body != "" && res.problem.Code != string(code): // none for HEAD
+	case code != byNetHTTP && body != "" && res.problem.Code != string(code): // a response to HEAD has none
 		return fmt.Sprintf("code = %q, want %q", res.problem.Code, code)
 	case res.header.Get("Location") != "" || res.header.Get("Refresh") != "" || res.header.Get("Content-Location") != "":
 		return "the response leads elsewhere: " + header
 	}
-	// What is in every response, whatever the request was, is no echo.
+	// What is in every response, whatever the request, is not an echo.
 	text := strings.ReplaceAll(strings.ToLower(header+body), problemTypes, "")
 	decoded := strings.ReplaceAll(target, "%", "%25")
 	if d, err := url.PathUnescape(target); err == nil {

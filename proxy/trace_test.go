@@ -47,7 +47,7 @@ func traceOfLine(t *testing.T, g *gate, requestID string) (id, span string) {
 	return "", ""
 }
 
-// TestTrace sends traces, well-formed and not, and compares what the upstream and the log get of them.
+// TestTrace sends well-formed and malformed traces, and checks what the upstream and the log get of them.
 func TestTrace(t *testing.T) {
 	t.Parallel()
 	const otherID, otherSpan = "11111111111111111111111111111111", "2222222222222222"
@@ -59,7 +59,7 @@ func TestTrace(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		client []string
-		want   http.Header // at the upstream; empty if the trace is none, and then not in the log either
+		want   http.Header // at the upstream; empty if the trace is not valid, and then it is not in the log either
 	}{
 		{"none", nil, http.Header{}},
 		{"valid", []string{valid}, only},

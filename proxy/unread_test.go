@@ -11,8 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestRefusalsNobodyReads has clients of HTTP/2 leave unread that their requests were refused: beyond a number for each
-// address, streams are reset at once. Other addresses, and clients that read, do not notice.
+// TestRefusalsNobodyReads has HTTP/2 clients that do not read their refusals. Beyond a number for each address, streams
+// are reset at once. Other addresses, and clients that read, do not notice.
 func TestRefusalsNobodyReads(t *testing.T) {
 	t.Parallel()
 	const each, streams = 128, 100
@@ -48,7 +48,7 @@ func TestRefusalsNobodyReads(t *testing.T) {
 	testkit.Eventually(t, "log lines", func() bool { return strings.Contains(s.log.String(), `"status":499`) })
 	c := s.dialH2(t)
 	for range 3 * streams {
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second)) // for each, or it would depend on the machine
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second)) // for each step, or it would depend on the machine
 		if res := c.response(t, c.send(t, request("192.0.2.2"), true)); res.status != 401 || res.problem.Code != "missing_key" {
 			t.Fatalf("response to another client = %d %s, want 401", res.status, res.body)
 		}

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestGivenUpDials gives up dialing about when the connection comes about. The server sees a reset then, and never the usual
-// end, after which this side would keep the port for a minute.
+// TestGivenUpDials gives up dialing at about the time when the connection is established. The server sees a reset, and
+// never a normal close, after which this side would keep the port for a minute.
 func TestGivenUpDials(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -36,7 +36,7 @@ func TestGivenUpDials(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			go cancel()
 			if conn, err := dialUpstream(ctx, "tcp", l.Addr().String()); err == nil {
-				_, _ = io.WriteString(conn, "x") // it was not given up
+				_, _ = io.WriteString(conn, "x") // this one was not given up
 				conn.Close()
 			}
 		}

@@ -33,7 +33,7 @@ func TestUpstreamWithoutPort(t *testing.T) {
 	})
 }
 
-// TestContentEncoding: the gate neither asks for a compressed response by itself nor decompresses one.
+// TestContentEncoding: the gate does not ask for compressed responses itself, and does not decompress any.
 func TestContentEncoding(t *testing.T) {
 	t.Parallel()
 	var packed bytes.Buffer
@@ -71,7 +71,7 @@ func TestUpstreamCertificate(t *testing.T) {
 	t.Cleanup(upstream.Close)
 	bundle := func(certificate []byte) string { return testkit.WriteFile(t, "ca.pem", string(certificate)) }
 	known := bundle(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: upstream.Certificate().Raw}))
-	name := strings.Replace(upstream.URL, "127.0.0.1", "localhost", 1) // which is not in the certificate
+	name := strings.Replace(upstream.URL, "127.0.0.1", "localhost", 1) // this name is not in the certificate
 	for _, tt := range []struct {
 		name, url, ca string
 		status        int

@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestInterimResponsesAndTrailersAreCleaned: like the header of a response, neither passes what is for one hop or not for
-// clients. Nor do trailers that no header announced, all of which ReverseProxy passes on.
+// TestInterimResponsesAndTrailersAreCleaned: like response headers, neither may pass on hop-by-hop fields, or fields that
+// clients must not get. This includes trailers that no header announced, all of which ReverseProxy passes on.
 func TestInterimResponsesAndTrailersAreCleaned(t *testing.T) {
 	t.Parallel()
 	const (
@@ -36,7 +36,7 @@ func TestInterimResponsesAndTrailersAreCleaned(t *testing.T) {
 				fmt.Fprintf(conn, "POST /api/v1/prediction/%s HTTP/1.1\r\nHost: gate\r\nConnection: close\r\nTE: trailers\r\n%s\r\nContent-Length: 2\r\n\r\n{}", botA, bearerOf(secretA))
 				raw, _ := io.ReadAll(conn)
 				text := string(raw)
-				named := strings.Contains(text, "Set-Cookie") || strings.Contains(text, "Alt-Svc") || strings.Contains(text, "Keep-Alive") // by a Trailer header
+				named := strings.Contains(text, "Set-Cookie") || strings.Contains(text, "Alt-Svc") || strings.Contains(text, "Keep-Alive") // in a Trailer header
 				if named || strings.Contains(text, "evil") || !strings.Contains(text, "X-Good: 1") || !strings.HasSuffix(text, "\r\n\r\n") && !strings.HasSuffix(text, "{}") {
 					t.Errorf("bytes at the client = %q, want the response with X-Good, and nothing bad", raw)
 				}
@@ -70,7 +70,7 @@ func TestResponseHeaderIsCleaned(t *testing.T) {
 	}
 }
 
-// TestTrailersReplaceHeaders has trailers with the names of headers, and some that a trailer must not be.
+// TestTrailersReplaceHeaders has trailers with the names of headers, and some fields that are not allowed in a trailer.
 func TestTrailersReplaceHeaders(t *testing.T) {
 	t.Parallel()
 	responses := make(chan string, 1)

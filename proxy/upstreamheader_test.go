@@ -13,7 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// TestHeaders has a request with headers of all kinds.
+// TestHeaders sends a request with headers of all kinds.
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	client := []string{
@@ -45,7 +45,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// managedNames are headers that the gate sets itself, or never passes.
+// managedNames are headers that the gate sets itself, or never passes on.
 var managedNames = []string{
 	"Authorization", "Cookie", "Cookie2", "Proxy-Authorization",
 	"X-Request-From", "Flowise-Tool", "X-Flowise-Evaluation",
@@ -71,7 +71,7 @@ var managedNames = []string{
 	"WL-Proxy-Client-Cert", "WL-Proxy-SSL", "X-Client-SSL", "X-JWT-Assertion", "X-Token-Subject", "X-Spiffe-Id",
 }
 
-// spoofed returns all managed names as headers of a client that wants to be believed.
+// spoofed returns all managed names as the headers of a client that pretends to be someone else.
 func spoofed(value string) (headers []string) {
 	for _, name := range managedNames {
 		if name != "Authorization" { // a second one is refused: see TestAuthorizationHeader
@@ -81,8 +81,8 @@ func spoofed(value string) (headers []string) {
 	return headers
 }
 
-// TestManagedNames sends every managed name in every spelling that some server takes for it. The upstream must get none
-// of them, and all other headers as they are.
+// TestManagedNames sends every managed name in every form that some server takes for it. The upstream must get none of
+// them, and all other headers unchanged.
 func TestManagedNames(t *testing.T) {
 	t.Parallel()
 	const evil = "evil-value"
@@ -125,8 +125,8 @@ func TestManagedNames(t *testing.T) {
 	}
 }
 
-// TestManagedNamesOnEveryRoute spoofs headers on each kind of route, also without a key: where the gate does not know
-// the client, nobody else may claim to.
+// TestManagedNamesOnEveryRoute spoofs headers on each kind of route, also without a key: if the gate does not know who
+// the client is, the client must not be able to claim it.
 func TestManagedNamesOnEveryRoute(t *testing.T) {
 	t.Parallel()
 	preflight := []string{"Origin: https://site.example", "Access-Control-Request-Method: POST"}
@@ -177,8 +177,8 @@ func TestManagedNamesOnEveryRoute(t *testing.T) {
 	}
 }
 
-// TestConnectionCannotRemove has a client list in Connection what the gate sets. A proxy that removes the listed
-// headers too late would remove it.
+// TestConnectionCannotRemove has a client that lists in Connection the headers that the gate sets. A proxy that removes
+// the listed headers too late would remove those.
 func TestConnectionCannotRemove(t *testing.T) {
 	t.Parallel()
 	path := testkit.WriteFile(t, "credential", "upstream-credential-1")
@@ -217,7 +217,7 @@ func TestConnectionCannotRemove(t *testing.T) {
 	}
 }
 
-// TestHost has hosts that could lead elsewhere, or that net/http itself refuses.
+// TestHost sends hosts that could lead elsewhere, or that net/http itself refuses.
 func TestHost(t *testing.T) {
 	t.Parallel()
 	request := func(t *testing.T, g *gate, key string, hosts ...string) *response {
@@ -277,7 +277,7 @@ func TestHost(t *testing.T) {
 	}
 }
 
-// TestOtherHeadersPass: headers that concern the client and the upstream alone pass unchanged, both ways.
+// TestOtherHeadersPass: headers that concern only the client and the upstream pass unchanged, both ways.
 func TestOtherHeadersPass(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {

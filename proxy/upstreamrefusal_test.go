@@ -14,13 +14,13 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// What a Flowise sends that wants the chatflow's own key.
+// What Flowise sends if it wants the chatflow's own key.
 const (
 	flowiseUnauthorized = `{"statusCode":500,"success":false,"message":"Error: predictionsServices.buildChatflow - Unauthorized","stack":{}}`
 	flowiseStreamError  = "message:\ndata:" + `{"event":"error","data":"Error: predictionsServices.buildChatflow - Unauthorized"}` + "\n\n"
 )
 
-// requestLine is what a test reads of a request's line in the log.
+// requestLine is what a test reads of the log line of a request.
 type requestLine struct {
 	Level, Hint, Code string
 	RequestID         string `json:"request_id"`
@@ -40,7 +40,7 @@ func (g *gate) lineOf(t *testing.T, id string) (line requestLine) {
 	return line
 }
 
-// TestUpstreamRefusal: where the upstream refuses what the gate allowed, the log line says what to set.
+// TestUpstreamRefusal: if the upstream refuses what the gate allowed, the log line says what to set.
 func TestUpstreamRefusal(t *testing.T) {
 	t.Parallel()
 	const predict, upsert, mcp = "/api/v1/prediction/" + botA, "/api/v1/vector/upsert/" + botA, "/api/v1/mcp/" + botA
@@ -52,7 +52,7 @@ func TestUpstreamRefusal(t *testing.T) {
 		kind    string // Content-Type
 		body    string
 		setting keystore.UpstreamAuthorization
-		want    []string // in the hint; none for no hint
+		want    []string // in the hint; empty if there is none
 	}{
 		"401":                    {predict, 401, "", "", keystore.UpstreamAuthorization{}, []string{"was sent no credential, and wants the key that the chatflow still has in Flowise; set upstream_authorization"}},
 		"401, forwarded":         {predict, 401, "", "", forward, []string{"did not accept the client's key"}},
@@ -106,13 +106,13 @@ func TestUpstreamRefusal(t *testing.T) {
 	}
 }
 
-// quoted returns s as it stands in a JSON string.
+// quoted returns s as it is written in a JSON string.
 func quoted(s string) string {
 	b, _ := json.Marshal(map[string]string{"event": "token", "data": s})
 	return string(b)
 }
 
-// TestUpstreamRefusalsAreFew: the log has one hint a minute for each chatflow, whatever clients do.
+// TestUpstreamRefusalsAreFew: the log has at most one hint a minute for each chatflow, whatever clients do.
 func TestUpstreamRefusalsAreFew(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, nil)
@@ -120,7 +120,7 @@ func TestUpstreamRefusalsAreFew(t *testing.T) {
 		g.send(t, http.MethodPost, "/api/v1/prediction/"+botA, secretA)
 		g.send(t, http.MethodPost, "/api/v1/prediction/"+botB, secretB)
 	}
-	status(t, g.URL+"/api/v1/ping") // takes no key
+	status(t, g.URL+"/api/v1/ping") // needs no key
 	testkit.Eventually(t, "all lines", func() bool { return strings.Count(g.log.String(), `"message":"request"`) == 41 })
 	if n := strings.Count(g.log.String(), `"hint":`); n != 2 {
 		t.Errorf("lines with a hint = %d, want 2", n)
@@ -130,7 +130,7 @@ func TestUpstreamRefusalsAreFew(t *testing.T) {
 	}
 }
 
-// TestUpstreamKeys: for each preset it is known what the upstream may want.
+// TestUpstreamKeys: every preset says what the upstream may want.
 func TestUpstreamKeys(t *testing.T) {
 	t.Parallel()
 	for _, p := range route.Presets() {

@@ -14,7 +14,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// stalled is an upstream that responds to nothing that has no key, and counts that.
+// stalled is an upstream that does not respond to requests without a key, and counts those that wait.
 func stalled(waiting *atomic.Int64) http.HandlerFunc {
 	return func(_ http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
@@ -34,8 +34,8 @@ func (g *gate) ping(t *testing.T, client string) net.Conn {
 	return conn
 }
 
-// TestRequestsWithoutAKeyHaveAShareOfTheUpstream has an upstream that stalls: one client without a key gets no more than
-// its share of connections to it, all of them no more than theirs, and clients with a key lack none.
+// TestRequestsWithoutAKeyHaveAShareOfTheUpstream has an upstream that stalls. One client without a key gets no more than
+// its share of connections to it, all such clients together no more than theirs, and clients with a key are not affected.
 func TestRequestsWithoutAKeyHaveAShareOfTheUpstream(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]struct{ forwarded, each, all int }{
@@ -60,7 +60,8 @@ func TestRequestsWithoutAKeyHaveAShareOfTheUpstream(t *testing.T) {
 			if res.header.Get("Retry-After") != "1" {
 				t.Errorf("Retry-After = %q, want 1", res.header.Get("Retry-After"))
 			}
-			// An address may have the counter of the one whose share is used up. It is refused then, and another takes its place.
+			// An address may share the counter of one whose share is used up. It is refused then, and another takes its
+			// place.
 			seen := func() int64 {
 				all, _ := g.proxy.Stats().Totals()
 				return waiting.Load() + int64(all.Requests)
@@ -88,7 +89,7 @@ func TestRequestsWithoutAKeyHaveAShareOfTheUpstream(t *testing.T) {
 	}
 }
 
-// TestForwardedRequestsAreLimited has fewer descriptors than clients with a key ask for.
+// TestForwardedRequestsAreLimited has fewer file descriptors than clients with a key ask for.
 func TestForwardedRequestsAreLimited(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -102,7 +103,7 @@ func TestForwardedRequestsAreLimited(t *testing.T) {
 	}
 	testkit.Eventually(t, "requests at the upstream", func() bool { _, _, n := g.upstream.last(); return n == 3 })
 	checkProblem(t, g.raw(t, request), 503, problem.Overloaded)
-	const ping = "GET /api/v1/ping HTTP/1.1\r\nHost: gate\r\n\r\n" // takes the only place of those without a key, and gives it back
+	const ping = "GET /api/v1/ping HTTP/1.1\r\nHost: gate\r\n\r\n" // takes the only place for requests without a key, and gives it back
 	checkProblem(t, g.raw(t, ping), 503, problem.Overloaded)
 	close(release)
 	for _, conn := range conns {
@@ -117,8 +118,8 @@ func TestForwardedRequestsAreLimited(t *testing.T) {
 	}
 }
 
-// TestPingsThatAreGivenUp has clients leave before the response, on each transport: their connections to the upstream
-// serve the next ones.
+// TestPingsThatAreGivenUp has clients leave before the response, with each transport. Their connections to the upstream
+// serve the next requests.
 func TestPingsThatAreGivenUp(t *testing.T) {
 	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
@@ -133,7 +134,7 @@ func TestPingsThatAreGivenUp(t *testing.T) {
 			conn := g.ping(t, "")
 			<-arrived
 			conn.Close()
-			testkit.Poll(100*time.Millisecond, func() bool { return g.open() == 0 }) // for a gate that cancels it
+			testkit.Poll(100*time.Millisecond, func() bool { return g.open() == 0 }) // a gate that cancels it would have done so by then
 			respond <- struct{}{}
 			testkit.Eventually(t, "end of the request", func() bool { return g.open() == 0 })
 		}
@@ -143,7 +144,7 @@ func TestPingsThatAreGivenUp(t *testing.T) {
 	})
 }
 
-// TestPingsThatAreGivenUpEnd has clients leave while the upstream says nothing: their requests end soon after.
+// TestPingsThatAreGivenUpEnd has clients leave while the upstream is silent. Their requests end soon afterwards.
 func TestPingsThatAreGivenUpEnd(t *testing.T) {
 	t.Parallel()
 	var waiting atomic.Int64

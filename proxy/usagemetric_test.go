@@ -11,7 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestUsageMetric: flowlatch_usage_total counts what each key has sent upstream, and no key that the key file does not have.
+// TestUsageMetric: flowlatch_usage_total counts what each key has sent upstream, and has no key that is not in the key
+// file.
 func TestUsageMetric(t *testing.T) {
 	t.Parallel()
 	s := serveGate(t, func(w http.ResponseWriter, r *http.Request) {

@@ -12,7 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// TestWebsocketNobodyReads has one side of a websocket send without end, and the other not read it: the websocket ends
+// TestWebsocketNobodyReads has one side of a websocket send without end while the other does not read. The websocket ends
 // after writeIdle, and so does its request.
 func TestWebsocketNobodyReads(t *testing.T) {
 	t.Parallel()
@@ -22,7 +22,7 @@ func TestWebsocketNobodyReads(t *testing.T) {
 	}
 	for name, clientSends := range map[string]bool{"the client does not read": false, "the upstream does not read": true} {
 		t.Run(name, func(t *testing.T) {
-			var ended chan struct{} // of the bubble
+			var ended chan struct{} // made in the bubble
 			onEachTransport(t, o, func(w http.ResponseWriter, _ *http.Request) {
 				conn, in, err := w.(http.Hijacker).Hijack()
 				if err != nil {
@@ -54,7 +54,7 @@ func TestWebsocketNobodyReads(t *testing.T) {
 					for err = nil; err == nil; {
 						_, err = conn.Write(make([]byte, 1000))
 					}
-					if took := time.Since(begin); took < writeIdle-2*time.Second || took > writeIdle+7*time.Second { // with the goodbye of TLS, which takes 5 s
+					if took := time.Since(begin); took < writeIdle-2*time.Second || took > writeIdle+7*time.Second { // with TLS's close notification, which takes 5 s
 						t.Errorf("the client's connection was closed after %v, want about %v", took, writeIdle)
 					}
 				}

@@ -23,7 +23,7 @@ func withWebsockets(o *proxy.Options) {
 	o.Expose = []string{"run"}
 }
 
-// hijacked is an upstream that switches to websocket and then talks over the connection.
+// hijacked is an upstream that switches to the websocket protocol and then talks over the connection.
 func hijacked(talk func(conn *net.TCPConn, rw *bufio.ReadWriter)) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
@@ -53,7 +53,7 @@ func (g *gate) websocket(t *testing.T, more string) (*net.TCPConn, *bufio.Reader
 	return conn.(*net.TCPConn), r
 }
 
-// TestWebsocket sends words to and fro.
+// TestWebsocket sends words back and forth.
 func TestWebsocket(t *testing.T) {
 	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
@@ -69,8 +69,8 @@ func TestWebsocket(t *testing.T) {
 	})
 }
 
-// TestWebsocketLosesNothing: bytes pass that a client sends together with its request, and so does all that one side
-// sends after the other has closed its half of the connection.
+// TestWebsocketLosesNothing: bytes that a client sends together with its request pass, and so does everything that one
+// side sends after the other has closed its half of the connection.
 func TestWebsocketLosesNothing(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -101,7 +101,7 @@ func TestWebsocketLosesNothing(t *testing.T) {
 				if tt.client != nil {
 					tt.client(conn)
 				}
-				if got, err := io.ReadAll(r); string(got) != "of the upstream" || err != nil { // to the end of its half
+				if got, err := io.ReadAll(r); string(got) != "of the upstream" || err != nil { // up to the end of its half
 					t.Errorf("bytes of the upstream = %q, %v, want all", got, err)
 				}
 				if tt.client == nil {
@@ -118,8 +118,8 @@ func TestWebsocketLosesNothing(t *testing.T) {
 	}
 }
 
-// TestNoWebsocketWithoutKey asks for a websocket in the form of a preflight, which needs no key, and has an upstream
-// that switches protocols unasked.
+// TestNoWebsocketWithoutKey asks for a websocket in the form of a preflight, which needs no key, while the upstream
+// switches protocols unasked.
 func TestNoWebsocketWithoutKey(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, hijacked(func(*net.TCPConn, *bufio.ReadWriter) {}), withWebsockets)
@@ -135,7 +135,7 @@ func TestNoWebsocketWithoutKey(t *testing.T) {
 	checkProblem(t, res, 502, problem.UpstreamUnreachable)
 }
 
-// TestUpgrades asks for other protocols than websocket. None of the headers for that may reach the upstream.
+// TestUpgrades asks for upgrades to other protocols. None of the headers for that may reach the upstream.
 func TestUpgrades(t *testing.T) {
 	t.Parallel()
 	routes := func(o *proxy.Options) {
@@ -183,7 +183,7 @@ func TestUpgrades(t *testing.T) {
 	}
 }
 
-// TestWebsocketWithABody: bytes of the body could be taken for bytes of the websocket, so the request is refused.
+// TestWebsocketWithABody: bytes of a body could be taken for bytes of the websocket, so the request is refused.
 func TestWebsocketWithABody(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) {
@@ -213,7 +213,7 @@ func TestDrainClosesUnreadWebsocket(t *testing.T) {
 	testkit.Eventually(t, "log line of the websocket", func() bool { return strings.Contains(s.log.String(), `"status":101`) })
 }
 
-// TestUpgradeOfHTTP10 asks for a websocket by HTTP/1.0, which has no upgrades: it is a request like any other.
+// TestUpgradeOfHTTP10 asks for a websocket in HTTP/1.0, which has no upgrades. It is treated like any other request.
 func TestUpgradeOfHTTP10(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) {

@@ -15,7 +15,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
-// attempt is a request that somebody sends, and the status of the response.
+// attempt is a request, and the status of its response.
 type attempt struct {
 	path    string
 	body    string
@@ -23,8 +23,8 @@ type attempt struct {
 	want    int
 }
 
-// TestWhatStopsWhom tries the rows of the table "What stops whom" in docs/widget.md: what is stopped, and in the same row
-// what is not. That browsers set headers and keep cookies as it says is tried by test/e2e.
+// TestWhatStopsWhom tries the rows of the table "What stops whom" in docs/widget.md: what is stopped, and, in the same
+// row, what is not. test/e2e checks that browsers set headers and keep cookies as the table says.
 func TestWhatStopsWhom(t *testing.T) {
 	t.Parallel()
 	_, secrets := browserOptions(t, nil)
@@ -41,7 +41,7 @@ func TestWhatStopsWhom(t *testing.T) {
 	another := func(user string) string {
 		return bearerOf(browserToken(t, secrets, func(tok *token.Token) { tok.User = user }))
 	}
-	say := func(want int, body string) attempt { // each by another user: what is refused for its body counts, too
+	say := func(want int, body string) attempt { // each with another user, because bodies that are refused count, too
 		return attempt{predict, body, []string{another(body), page, jsonType}, want}
 	}
 	expired := browserToken(t, secrets, func(tok *token.Token) {

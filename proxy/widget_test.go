@@ -10,7 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// TestWidgetScript gets the script that starts the chat widget. Everybody may, and what a browser has it need not load again.
+// TestWidgetScript gets the script that starts the chat widget. Everybody may, and a browser that has it need not load it
+// again.
 func TestWidgetScript(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, nil, func(o *proxy.Options) { o.PathPrefix = "/chat" })

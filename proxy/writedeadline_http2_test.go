@@ -12,23 +12,23 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// h2Sender is a client of HTTP/2 that reads what comes, and grants no more window for it.
+// h2Sender is an HTTP/2 client that reads what comes, and grants no more window for it.
 type h2Sender struct {
 	*http2.Framer
 	t     *testing.T
 	conn  *tls.Conn
 	ends  chan streamEnd
-	first chan string // the data that came first on a stream
+	first chan string // the first data on a stream
 }
 
-// streamEnd is how and when a stream ended, from the beginning of the connection on. Stream 0 is the connection.
+// streamEnd says how and when a stream ended, counted from the beginning of the connection. Stream 0 is the connection.
 type streamEnd struct {
 	id    uint32
 	after time.Duration
 	frame string
 }
 
-// newH2Sender opens a connection on which each stream has a window of so many bytes.
+// newH2Sender opens a connection on which each stream has a window of this many bytes.
 func newH2Sender(t *testing.T, gate *pipeListener, window uint32) *h2Sender {
 	t.Helper()
 	conn := gate.connectTLS(t, "h2")
@@ -58,7 +58,7 @@ func (s *h2Sender) preface(window uint32) {
 	_ = s.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 }
 
-// post begins a request for the chatflow on a stream, and ends it if there is no body.
+// post begins a request for the chatflow on a stream. end says that it has no body.
 func (s *h2Sender) post(id uint32, key string, end bool, more ...hpack.HeaderField) {
 	s.t.Helper()
 	var header bytes.Buffer
@@ -78,7 +78,7 @@ func (s *h2Sender) post(id uint32, key string, end bool, more ...hpack.HeaderFie
 // TestHTTP2ClientThatDoesNotRead takes a little of a stream and grants no window for more.
 func TestHTTP2ClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
-	var ended chan struct{} // of the bubble
+	var ended chan struct{} // made in the bubble
 	bubble(t, withCertificate(t), eventsUntilGone(&ended), func(t *testing.T, gate *pipeListener) {
 		ended = make(chan struct{})
 		s := newH2Sender(t, gate, 7)
@@ -94,8 +94,8 @@ func TestHTTP2ClientThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// TestHTTP2ResponsesNobodyReads has the gate, and net/http itself, refuse requests of a client that grants no window
-// at all: neither the streams nor the connection may stay open.
+// TestHTTP2ResponsesNobodyReads makes the gate, and net/http itself, refuse requests of a client that grants no window at
+// all. Neither the streams nor the connection may stay open.
 func TestHTTP2ResponsesNobodyReads(t *testing.T) {
 	t.Parallel()
 	bubble(t, withCertificate(t), nil, func(t *testing.T, gate *pipeListener) {
@@ -104,7 +104,7 @@ func TestHTTP2ResponsesNobodyReads(t *testing.T) {
 		for i := range uint32(n) {
 			s.post(1+2*i, "", true)
 		}
-		s.post(1+2*n, "", true, hpack.HeaderField{Name: "connection", Value: "close"}) // 400 of net/http
+		s.post(1+2*n, "", true, hpack.HeaderField{Name: "connection", Value: "close"}) // a 400 of net/http
 		seen := map[uint32]bool{}
 		for range n + 1 {
 			e := <-s.ends
@@ -124,11 +124,11 @@ func TestHTTP2ResponsesNobodyReads(t *testing.T) {
 // TestHTTP2ClientThatStopsReading does not even read from the connection any more.
 func TestHTTP2ClientThatStopsReading(t *testing.T) {
 	t.Parallel()
-	var ended chan struct{} // of the bubble
+	var ended chan struct{} // made in the bubble
 	bubble(t, withCertificate(t), func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_ = http.NewResponseController(w).Flush()
-		time.Sleep(time.Second) // for the header to be passed on
+		time.Sleep(time.Second) // until the header has been passed on
 		for r.Context().Err() == nil {
 			if _, err := w.Write(make([]byte, 10<<10)); err != nil {
 				break
@@ -138,7 +138,7 @@ func TestHTTP2ClientThatStopsReading(t *testing.T) {
 	}, func(t *testing.T, gate *pipeListener) {
 		ended = make(chan struct{})
 		conn := gate.connectTLS(t, "h2")
-		// Only what the gate sends first is read: its settings, and the acknowledgement of those of this side.
+		// It reads only what the gate sends first: its settings, and the acknowledgement of the client's settings.
 		s := &h2Sender{Framer: http2.NewFramer(conn, conn), t: t, conn: conn}
 		go func() {
 			s.preface(1 << 20)

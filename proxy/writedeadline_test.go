@@ -14,7 +14,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// onEachTransport runs a test with clients over TCP and over TLS, by HTTP/1.1.
+// onEachTransport runs a test with clients over TCP and over TLS, in HTTP/1.1.
 func onEachTransport(t *testing.T, o Options, handler http.HandlerFunc, do func(t *testing.T, conn net.Conn)) {
 	t.Helper()
 	t.Run("plain", func(t *testing.T) {
@@ -28,14 +28,14 @@ func onEachTransport(t *testing.T, o Options, handler http.HandlerFunc, do func(
 		o.Certificates = withCertificate(t).Certificates
 		bubble(t, o, handler, func(t *testing.T, gate *pipeListener) {
 			conn := gate.connectTLS(t, "http/1.1")
-			defer conn.NetConn().Close() // without the goodbye of TLS, for which it may have to wait
+			defer conn.NetConn().Close() // without TLS's close notification, which might have to wait
 			do(t, conn)
 		})
 	})
 }
 
-// TestStreamOfHours lets an hour pass after each event of a stream. The end must come after the last as the upstream
-// sent it.
+// TestStreamOfHours lets an hour pass after each event of a stream. After the last event, the stream must end as the
+// upstream ended it.
 func TestStreamOfHours(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -109,7 +109,7 @@ func TestWebsocketOfHours(t *testing.T) {
 	})
 }
 
-// eventsUntilGone is an upstream that sends an event a second until the request is cancelled, and then closes ended.
+// eventsUntilGone is an upstream that sends an event every second until the request is cancelled, and then closes ended.
 func eventsUntilGone(ended *chan struct{}) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -123,7 +123,7 @@ func eventsUntilGone(ended *chan struct{}) http.HandlerFunc {
 	}
 }
 
-// wantCancelled waits until the upstream's request is cancelled, which must be after about writeIdle.
+// wantCancelled waits until the upstream's request is cancelled, and checks that this takes about writeIdle.
 func wantCancelled(t *testing.T, ended chan struct{}) {
 	t.Helper()
 	begin := time.Now()
@@ -133,11 +133,11 @@ func wantCancelled(t *testing.T, ended chan struct{}) {
 	}
 }
 
-// TestClientThatDoesNotRead takes the first event of a stream and no more: it must not keep the upstream, whose
+// TestClientThatDoesNotRead takes the first event of a stream and nothing more. It must not occupy the upstream, whose
 // response goes on, for longer than writeIdle.
 func TestClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
-	var ended chan struct{} // of the bubble
+	var ended chan struct{} // made in the bubble
 	onEachTransport(t, Options{}, eventsUntilGone(&ended), func(t *testing.T, conn net.Conn) {
 		ended = make(chan struct{})
 		fmt.Fprint(conn, bubbleRequest+"\r\n")
@@ -162,15 +162,15 @@ func TestClientThatDoesNotReadInterimResponses(t *testing.T) {
 	})
 }
 
-// TestPreflightsNobodyReads asks for preflights, which need no key, and does not read what comes: whether the gate answers
-// or refuses them, the connection must not stay open.
+// TestPreflightsNobodyReads sends preflights, which need no key, and does not read the responses. Whether the gate
+// answers or refuses them, the connection must not stay open.
 func TestPreflightsNobodyReads(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"answered": "/api/v1/prediction/" + bubbleBot, "refused": "/api/v1/chatflows"} {
 		t.Run(name, func(t *testing.T) {
 			onEachTransport(t, Options{CORSOrigins: []string{"https://www.example.com"}}, nil, func(t *testing.T, conn net.Conn) {
 				fmt.Fprintf(conn, "OPTIONS %s HTTP/1.1\r\nHost: gate\r\nOrigin: https://www.example.com\r\nAccess-Control-Request-Method: POST\r\n\r\n", path)
-				time.Sleep(writeIdle + 10*time.Second) // with TLS, net/http takes 5 s more for its goodbye
+				time.Sleep(writeIdle + 10*time.Second) // with TLS, net/http takes 5 s more for its close notification
 				if got, err := io.ReadAll(conn); len(got) > 0 {
 					t.Errorf("read %q, %v after %v, want a connection that was closed", got, err, writeIdle)
 				}
@@ -179,8 +179,8 @@ func TestPreflightsNobodyReads(t *testing.T) {
 	}
 }
 
-// TestSecondRequestAfterAWhile sends two requests on a connection with more time between them than the first response
-// may take to be read: the deadline of the first must not hit the second.
+// TestSecondRequestAfterAWhile sends two requests on a connection, with more time between them than the first response
+// may take to be read. The deadline of the first must not affect the second.
 func TestSecondRequestAfterAWhile(t *testing.T) {
 	t.Parallel()
 	bubble(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
