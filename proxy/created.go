@@ -9,9 +9,9 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/body"
 )
 
-// created knows to which chatflow things of an upstream belong, such as Flowise's feedback, that later requests name by
-// ID alone. The gate learned it when it saw the upstream create them. Only the newest are kept, in memory: a gate that
-// was restarted, or another one beside it, does not know them, which lets nobody in.
+// created remembers which chatflow the things belong to that the upstream has created and that later requests name by ID
+// alone, such as Flowise's feedback. The gate sees them being created. It keeps only the newest, in memory. A gate that
+// was restarted, or another gate beside it, does not know them, but that lets nobody in.
 type created struct {
 	mu            sync.Mutex        // guards the maps
 	recent, older map[string]string // ID → chatflow

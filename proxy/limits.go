@@ -20,7 +20,7 @@ type Limiter interface {
 	Begin(g *limit.Grant, holders []limit.Holder, now time.Time) limit.Verdict
 	End(g *limit.Grant, u limit.Use)
 	Standings(holders []limit.Holder, now time.Time) []limit.Standing
-	// Low returns the standings of which less than a quarter is left.
+	// Low returns the standings that have less than a quarter left.
 	Low(holders []limit.Holder, now time.Time) []limit.Standing
 	Usage(ctx context.Context, now time.Time) ([]limit.Usage, error)
 	// Open returns how many requests of a key are at the upstream.
@@ -194,9 +194,9 @@ func inWords(d time.Duration) string {
 	return ""
 }
 
-// addLimitHeader adds the fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11) for those of
-// the client's limits of which less than a quarter is left, if there are any. It leaves out limits that others share: the
-// chatflow's and, for a page with a browser token, the key's.
+// addLimitHeader adds the fields RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11) for the client's
+// limits that have less than a quarter left, if there are any. It leaves out limits that others share: the chatflow's and,
+// for a page with a browser token, the key's.
 func (x *exchange) addLimitHeader(h http.Header) {
 	l := &x.limits
 	if !l.low && !l.refused {

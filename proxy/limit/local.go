@@ -42,7 +42,7 @@ type Grant struct {
 // SetShare sets this gate's part of all limits. It takes effect with the next request.
 func (l *Local) SetShare(s Share) { l.share.Store(&s) }
 
-// Begin counts a request against all holders, or against none of them if it exceeds a limit of any. holders are in the
+// Begin counts a request against all holders, or against none of them if it exceeds an enforced limit of any. holders are in the
 // order of their kinds, at most one of each. If the request was counted, End must be called with the grant.
 func (l *Local) Begin(g *Grant, holders []Holder, now time.Time) Verdict {
 	return l.begin(g, holders, l.rule(), now)
@@ -118,8 +118,8 @@ func (g *Grant) firstReason() Reason {
 	return Concurrent
 }
 
-// lock finds the accounts of all holders and locks them, always in the order of their kinds, so that no two requests wait
-// for each other.
+// lock finds the accounts of all holders and locks them, always in the order of their kinds, so that requests cannot
+// deadlock.
 func (l *Local) lock(g *Grant, holders []Holder) {
 	g.n = 0
 	for i := range holders {
@@ -178,8 +178,8 @@ func (l *Local) Share() Share {
 func (l *Local) rule() rule { return rule{rates: l.Share(), quotas: l.Share()} }
 
 // Prune forgets months whose usage is no longer kept, and holders that are as good as new. It should be called now and
-// then. It forgets no months during the first day, since the clock may be wrong at the start and will have been set by
-// then.
+// then. In the day after the first call it forgets no months, since the clock may be wrong at the start, and will have
+// been set by then.
 func (l *Local) Prune(now time.Time) {
 	l.pruned.CompareAndSwap(0, now.UnixNano())
 	before := int64(0)

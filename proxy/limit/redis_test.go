@@ -116,8 +116,8 @@ func word(v limit.Verdict) string {
 	return s
 }
 
-// TestRedisConcurrent sends requests from many goroutines with one key to three gates. A tenth of Redis's replies come
-// too late. The key never has more requests at the upstream than it may, and the quota is exact in the end.
+// TestRedisConcurrent sends requests from many goroutines with one key to three gates, also when a tenth of Redis's replies
+// come too late. The key never has more requests at the upstream than it may, and the quota is exact in the end.
 func TestRedisConcurrent(t *testing.T) {
 	t.Parallel()
 	rounds := 10

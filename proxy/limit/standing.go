@@ -30,7 +30,7 @@ func (l *Local) Standings(holders []Holder, now time.Time) []Standing {
 	return l.standings(holders, now, false)
 }
 
-// Low is like Standings, but returns only the limits of which less than a quarter is left.
+// Low is like Standings, but returns only limits that have less than a quarter left.
 func (l *Local) Low(holders []Holder, now time.Time) []Standing {
 	return l.standings(holders, now, true)
 }
