@@ -35,7 +35,7 @@ func (x *exchange) account() {
 	if result := x.tokenResult(); result != "" {
 		x.proxy.stats.BrowserToken(x.Key.ID, result)
 	}
-	if x.isOfGone(x.proxy.opts.Store.Snapshot()) {
+	if x.countedForGone(x.proxy.opts.Store.Snapshot()) {
 		x.proxy.endedLate.Store(true)
 	}
 	x.log(took)

@@ -111,8 +111,8 @@ func (x *exchange) countMessage() {
 // known.
 func (x *exchange) tokenResult() string {
 	switch {
-	case x.browser != "" || x.question.Page.Token == nil || x.Key == nil:
-		return x.browser
+	case x.tokenRequest != "" || x.question.Page.Token == nil || x.Key == nil:
+		return x.tokenRequest
 	case x.Allowed && x.Opens:
 		return "allowed"
 	}

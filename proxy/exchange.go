@@ -30,9 +30,9 @@ type exchange struct {
 	body     body.Reader
 	response responseWriter
 	authorization
-	counted stats.Open
-	browser string // what became of a request for a browser token; empty if none was made
-	limits  limits
+	counted      stats.Open
+	tokenRequest string // what became of a request for a browser token; empty for any other request
+	limits       limits
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc // cancels the forwarded request; nil before it is forwarded

@@ -68,7 +68,7 @@ func (x *exchange) beginLimits() {
 	if !x.Allowed || x.Preflight || x.question.InBody || l.begun {
 		return
 	}
-	l.grant.Placeless = x.Route.Ends // else the requests that take the places could not be aborted
+	l.grant.Placeless = x.Route.AbortsOther // else the requests that take the places could not be aborted
 	if x.Opens && x.Key != nil {
 		l.add(limit.Holder{Kind: limit.Key, ID: x.Key.ID, Limits: x.Key.Limits})
 	}

@@ -65,7 +65,7 @@ func (p *Proxy) decideOwn(x *exchange) (allowed bool) {
 	x.question.Access, x.question.OwnKey = route.AnyKey, true
 	x.question.Bearer, x.question.Client = x.Bearer, x.client
 	if x.decide(p, x.started); !x.Allowed {
-		x.refuse(p.limitFailures(x))
+		x.refuse(p.refusalOf(x))
 	}
 	return x.Allowed
 }

@@ -50,7 +50,7 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 	if !p.decideOwn(x) {
 		return
 	}
-	x.browser = "denied"
+	x.tokenRequest = "denied"
 	request, refusal := p.readTokenRequest(x)
 	if refusal != nil {
 		x.refuseOwn(refusal)
@@ -69,7 +69,7 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 		x.refuseOwn(refusal)
 		return
 	}
-	x.browser = "minted"
+	x.tokenRequest = "minted"
 	p.stats.Use(&x.counted, x.Key, x.Secret, x.started)
 	x.body.End()
 	h := x.response.Header()

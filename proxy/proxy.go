@@ -155,7 +155,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case !x.Allowed:
-		x.refuse(p.limitFailures(x))
+		x.refuse(p.refusalOf(x))
 	case x.Preflight && p.cors != nil:
 		p.cors.AnswerPreflight(&x.response, r)
 	default:
@@ -163,9 +163,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// limitFailures returns the refusal of a request. If its client has sent too many requests without a valid key, that is a
+// refusalOf returns the refusal of a request. If its client has sent too many requests without a valid key, that is a
 // 429.
-func (p *Proxy) limitFailures(x *exchange) *problem.Error {
+func (p *Proxy) refusalOf(x *exchange) *problem.Error {
 	if x.Refusal.Code != problem.MissingKey && x.Refusal.Code != problem.InvalidKey {
 		return x.Refusal
 	}

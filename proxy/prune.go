@@ -41,8 +41,8 @@ func (p *Proxy) pruneGone(ctx context.Context) {
 	}
 }
 
-// isOfGone reports whether the request was counted for a key or chatflow that may not be in s any more.
-func (x *exchange) isOfGone(s *keystore.Snapshot) bool {
+// countedForGone reports whether the request was counted for a key or chatflow that may not be in s any more.
+func (x *exchange) countedForGone(s *keystore.Snapshot) bool {
 	if x.snapshot == nil || x.snapshot == s {
 		return false
 	}

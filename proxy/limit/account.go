@@ -33,7 +33,7 @@ type others struct {
 	open   int64
 	at     time.Time // when open was reported
 	used   [keystore.Periods][counts]int64
-	kept   [keystore.Periods][counts]int64 // what Redis had stored of this gate's own use then
+	stored [keystore.Periods][counts]int64 // what Redis had stored of this gate's own use then
 	heard  int64                           // the sequence number of the last reply that was applied
 	listed int64                           // the end of the last month in which Redis lists the account as one that used something
 	shown  int64                           // the sequence number of the last call that may have shown other gates open requests here, or 0
@@ -101,7 +101,7 @@ func (a *account) beginPeriod(kind keystore.Period, now time.Time) {
 	}
 	a.periods[kind] = p
 	if a.others != nil {
-		a.others.used[kind], a.others.kept[kind] = [counts]int64{}, [counts]int64{}
+		a.others.used[kind], a.others.stored[kind] = [counts]int64{}, [counts]int64{}
 	}
 }
 
@@ -186,7 +186,7 @@ func (a *account) most(q keystore.Quota, r *rule) int64 {
 	if a.others == nil {
 		return most
 	}
-	known := a.others.kept[q.Period][q.Unit] + a.others.used[q.Period][q.Unit]
+	known := a.others.stored[q.Period][q.Unit] + a.others.used[q.Period][q.Unit]
 	return min(known, most) + r.rest.of(max(most-known, 0))
 }
 

@@ -69,7 +69,7 @@ type Redis struct {
 	deadline deadline               // shared by requests
 	name     atomic.Pointer[string] // of this gate in Redis; a new one after each start
 	up       atomic.Bool
-	told     atomic.Pointer[bool] // what Changed was last told; nil before the first call
+	reported atomic.Pointer[bool] // what Changed was last told; nil before the first call
 	last     atomic.Int64         // when Redis last answered, in nanoseconds since 1970
 	offset   atomic.Int64         // how far its clock is ahead of ours, in nanoseconds
 

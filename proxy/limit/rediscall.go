@@ -18,7 +18,7 @@ type call struct {
 	sequence *atomic.Int64
 	checks   []check
 	names    []byte // the bytes of the keys
-	words    []byte // a line for each check, for the script
+	lines    []byte // a line for each check, for the script
 }
 
 // check is one limit that Redis is asked about.
@@ -55,7 +55,7 @@ func (r *Redis) newCall(g *Grant) *call {
 	if c == nil {
 		c = r.emptyCall(r.admit)
 	}
-	c.arguments, c.checks, c.names, c.words = c.arguments[:scriptArguments], c.checks[:0], c.names[:0], c.words[:0]
+	c.arguments, c.checks, c.names, c.lines = c.arguments[:scriptArguments], c.checks[:0], c.names[:0], c.lines[:0]
 	for reason := g.firstReason(); reason <= Quota; reason++ {
 		for _, a := range g.accounts[:g.n] {
 			c.add(a, reason)
@@ -131,11 +131,11 @@ func (c *call) checkUse(a *account, p *period, kind keystore.Period, count int) 
 
 // send adds the script's line for the last check: a letter and numbers.
 func (c *call) send(kind byte, numbers ...int64) {
-	c.words = append(c.words, kind)
+	c.lines = append(c.lines, kind)
 	for _, n := range numbers {
-		c.words = strconv.AppendInt(append(c.words, ' '), n, 10)
+		c.lines = strconv.AppendInt(append(c.lines, ' '), n, 10)
 	}
-	c.words = append(c.words, '\n')
+	c.lines = append(c.lines, '\n')
 }
 
 // keyPrefix begins the name of everything in Redis. All names have the same hash tag, so that one call can count a
@@ -204,7 +204,7 @@ func (c *call) answer(reply []int64) answer {
 // ErrForgotten if Redis does not know this gate.
 func (r *Redis) run(expired <-chan struct{}, c *call, some int) ([]int64, error) {
 	c.arguments[1] = 1 + len(c.checks)
-	c.arguments = append(c.arguments, *r.name.Load(), r.lease.Microseconds(), c.words)
+	c.arguments = append(c.arguments, *r.name.Load(), r.lease.Microseconds(), c.lines)
 	reply, err := redis.Int64s(r.pipeline.do(expired, c.command))
 	switch {
 	case err != nil:
@@ -250,7 +250,7 @@ func (a *account) hear(k *check, at int64, taken bool, now time.Time) {
 		if a.periods[k.period].end == k.ends {
 			a.others.used[k.period][k.count] = at
 			if taken {
-				a.others.kept[k.period][k.count] = k.value
+				a.others.stored[k.period][k.count] = k.value
 			}
 		}
 	case Rate:

@@ -14,8 +14,8 @@ const gatesKey = keyPrefix + "gates"
 
 // membership is what a gate knows of its own registration in Redis.
 type membership struct {
-	noted bool   // Redis has registered the current name
-	data  string // identifies what Redis has counted, as in gates.lua
+	registered bool   // Redis has registered the current name
+	data       string // identifies what Redis has counted, as in gates.lua
 
 	counts bool          // the gate counts by Redis, and Redis was up at the last probe
 	since  time.Time     // since when it counts by Redis
@@ -31,10 +31,10 @@ func (r *Redis) rename() {
 
 // registration is the reply of gates.lua.
 type registration struct {
-	micros int64 // the time by the clock of Redis
-	noted  bool
-	data   string
-	gates  []string
+	micros     int64 // the time by the clock of Redis
+	registered bool
+	data       string
+	gates      []string
 }
 
 // register registers this gate in Redis, unless it was registered before and Redis no longer knows it.
@@ -42,14 +42,14 @@ func (r *Redis) register(ctx context.Context) (g registration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.replyTimeout)
 	defer cancel()
 	asked := time.Now()
-	reply, err := redis.Values(r.pipeline.do(ctx.Done(), newCommand(evalSHA, r.gates.Hash(), 1, gatesKey, *r.name.Load(), r.lease.Microseconds(), r.forget.Microseconds(), !r.noted)))
+	reply, err := redis.Values(r.pipeline.do(ctx.Done(), newCommand(evalSHA, r.gates.Hash(), 1, gatesKey, *r.name.Load(), r.lease.Microseconds(), r.forget.Microseconds(), !r.registered)))
 	if err != nil {
 		return g, err
 	}
 	if g, err = parseRegistration(reply); err != nil {
 		return g, err
 	}
-	r.noted = g.noted
+	r.registered = g.registered
 	if time.Since(asked) > r.timeout { // it had to connect, for example, or is too slow for requests
 		return g, errLate
 	}
@@ -57,7 +57,7 @@ func (r *Redis) register(ctx context.Context) (g registration, err error) {
 }
 
 func parseRegistration(reply []any) (g registration, err error) {
-	gates, err := redis.Scan(reply, &g.micros, &g.noted, &g.data)
+	gates, err := redis.Scan(reply, &g.micros, &g.registered, &g.data)
 	if err != nil {
 		return g, err
 	}
@@ -76,7 +76,7 @@ func (g *registration) share(name string) (s Share, found bool) {
 // counts were merged with those of gates that are gone: it takes a new name and keeps only what Redis does not have.
 // Otherwise Redis has lost its counts, and all gates must write all of theirs again.
 func (r *Redis) joinAgain(data string) {
-	r.noted = false
+	r.registered = false
 	if data == r.data && time.Since(time.Unix(0, r.last.Load())) > r.forget {
 		r.local.eachAccount((*account).handOver)
 		r.rename()
@@ -93,9 +93,9 @@ func (a *account) handOver() {
 	for kind := range a.periods {
 		for count := range counts {
 			n := &a.periods[kind].used[count]
-			*n = max(*n-a.others.kept[kind][count], 0)
+			*n = max(*n-a.others.stored[kind][count], 0)
 		}
 	}
-	a.others.kept = [len(a.others.kept)][counts]int64{}
+	a.others.stored = [len(a.others.stored)][counts]int64{}
 	a.past = nil // Redis has it
 }

@@ -96,7 +96,7 @@ func (p *pipeline) run(ctx context.Context, connect func(context.Context) (redis
 			_ = c.Close()
 		}
 		p.broken.Store(&err)
-		p.refuse(err)
+		p.failAll(err)
 		select {
 		case <-time.After(time.Until(again)):
 		case <-ctx.Done():
@@ -104,8 +104,8 @@ func (p *pipeline) run(ctx context.Context, connect func(context.Context) (redis
 	}
 }
 
-// refuse fails all commands that wait to be sent.
-func (p *pipeline) refuse(err error) {
+// failAll fails all commands that wait to be sent.
+func (p *pipeline) failAll(err error) {
 	for {
 		select {
 		case c := <-p.commands:

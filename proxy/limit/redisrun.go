@@ -19,7 +19,7 @@ func (r *Redis) answered(micros int64) {
 // failed notes that Redis has not answered, or has refused a command. A single late answer is not an outage.
 func (r *Redis) failed(err error) {
 	var refusal redis.Error
-	isFirst := r.told.Load() == nil && !errors.Is(err, errLate)
+	isFirst := r.reported.Load() == nil && !errors.Is(err, errLate)
 	if errors.As(err, &refusal) || errors.Is(err, ErrForgotten) || isFirst || time.Since(time.Unix(0, r.last.Load())) > 2*probeEvery {
 		r.change(false, err)
 	}
@@ -27,7 +27,7 @@ func (r *Redis) failed(err error) {
 
 func (r *Redis) change(up bool, err error) {
 	r.up.Store(up)
-	if told := r.told.Swap(&up); (told == nil || *told != up) && r.options.Changed != nil {
+	if before := r.reported.Swap(&up); (before == nil || *before != up) && r.options.Changed != nil {
 		r.options.Changed(err)
 	}
 }
@@ -88,7 +88,7 @@ func (r *Redis) Run(ctx context.Context, url *RedisURL) {
 // has in use.
 func (r *Redis) probe(ctx context.Context) {
 	g, err := r.register(ctx)
-	if err == nil && !g.noted {
+	if err == nil && !g.registered {
 		r.change(false, ErrForgotten)
 		r.joinAgain(g.data)
 		g, err = r.register(ctx)

@@ -173,12 +173,12 @@ func (c *call) addMonth(a *account, p *period, what extent) {
 	}
 	if what == all {
 		c.checkKey(check{account: a, ends: p.end}, []byte(monthKey(p.end)))
-		c.words = fmt.Appendf(c.words, "i %s:%s 0 %d\n", a.kind, a.id, p.forget(keystore.Month))
+		c.lines = fmt.Appendf(c.lines, "i %s:%s 0 %d\n", a.kind, a.id, p.forget(keystore.Month))
 	}
 }
 
 func (c *call) addUsed(a *account, p *period, kind keystore.Period, count int, what extent) {
-	if p.end > 0 && (what == all || p.used[count] != a.others.kept[kind][count]) && !a.neverUsed(p, count) {
+	if p.end > 0 && (what == all || p.used[count] != a.others.stored[kind][count]) && !a.neverUsed(p, count) {
 		k := c.checkUse(a, p, kind, count)
 		c.send('q', k.value, k.sequence, p.forget(kind))
 	}

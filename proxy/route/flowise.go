@@ -38,7 +38,7 @@ func Flowise() *Preset {
 		{Group: "predict", Name: "prediction", Methods: []string{post}, Path: "prediction/" + inPath, Message: true, Abort: flowiseAbort},
 		{Group: "predict", Name: "chatflows-streaming", Methods: []string{get}, Path: "chatflows-streaming/" + inPath, Discovery: true},
 		{Group: "predict", Name: "chatflows-uploads", Methods: []string{get}, Path: "chatflows-uploads/" + inPath},
-		{Group: "predict", Name: "abort", Methods: []string{put}, Path: "chatmessage/abort/" + inPath + "/{chatId}", Ends: true},
+		{Group: "predict", Name: "abort", Methods: []string{put}, Path: "chatmessage/abort/" + inPath + "/{chatId}", AbortsOther: true},
 		{Group: "predict", Name: "attachments", Methods: []string{post}, Path: "attachments/" + inPath + "/{chatId}", Upload: true},
 		{Group: "predict", Name: "get-upload-file", Methods: []string{get}, Path: "get-upload-file", Query: []Param{
 			{Name: "chatflowId", Chatflow: true},
@@ -53,7 +53,7 @@ func Flowise() *Preset {
 		{Group: "widget", Name: "feedback-update", Methods: []string{put}, Path: "feedback/{id}", Access: AnyKey, Created: "id", Refuse: rowAndMessage},
 		{Group: "widget", Name: "leads", Methods: []string{post}, Path: "leads", Alternatives: []string{"leads/"}, Body: "chatflowid", Refuse: rowID},
 		{Group: "widget", Name: "text-to-speech", Methods: []string{post}, Path: "text-to-speech/generate", Body: "chatflowId", UpstreamNeeds: "the chatflow to be public in Flowise (3.1.4)"},
-		{Group: "widget", Name: "text-to-speech-abort", Methods: []string{post}, Path: "text-to-speech/abort", Body: "chatflowId", Ends: true},
+		{Group: "widget", Name: "text-to-speech-abort", Methods: []string{post}, Path: "text-to-speech/abort", Body: "chatflowId", AbortsOther: true},
 		{Group: "widget", Name: "node-icon", Methods: []string{get}, Path: "node-icon/{name}", Access: Public},
 
 		{Group: "upsert", Name: "vector-upsert", Methods: []string{post}, Path: "vector/upsert/" + inPath, UpstreamKey: "an API key of Flowise (3.0.13 and newer)"},

@@ -52,9 +52,9 @@ type Route struct {
 	Nested []string
 	// Abort is how the upstream is told to stop a request on this route. Nil means that it cannot be told.
 	Abort *Abort
-	// Ends says that a request stops another one. It must be let through even when the limit of requests at once is
+	// AbortsOther says that a request stops another one. It must be let through even when the limit of requests at once is
 	// reached.
-	Ends bool
+	AbortsOther bool
 	// Access is what a client must show. The zero value is ChatflowKey.
 	Access Access
 	// Discovery marks a route that official clients call before they use their key.
