@@ -28,7 +28,7 @@ var errTogether = fmt.Errorf("the key files of its directory are larger than %d 
 var ErrNoKeyFile = errors.New("it is a directory without a key file")
 
 // IsKeyFile reports whether a file of this name in a directory is a key file. Its name needs no quotes in a log line or a
-// metric label.
+// metric label, and has no slash.
 func IsKeyFile(name string) bool { return looksLikeKeyFile(name) && ValidateID(name) == nil }
 
 func looksLikeKeyFile(name string) bool {

@@ -31,7 +31,7 @@ func (k *keyEdit) inNewPlace(c *config.Config, file string) error {
 		return usageError{fmt.Errorf("--file %s: it is for a directory of key files, and --keys %s is none; leave it out", file, c.Keys)}
 	case file == "":
 		return usageError{fmt.Errorf("--keys %s: this is a directory; say with --file which key file in it gets the key, such as --file team.yaml", c.Keys)}
-	case !keystore.IsKeyFile(file) || filepath.Base(file) != file:
+	case !keystore.IsKeyFile(file):
 		return usageError{fmt.Errorf("--file %s: want the name of a file in %s, such as team.yaml (*.yaml, *.yml or *.json, not hidden)", file, c.Keys)}
 	}
 	k.directory = c.Keys

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -114,7 +113,7 @@ func origin(text string) (*url.URL, error) {
 func keyFileNames(items []string) ([]string, error) {
 	var errs []error
 	for _, name := range items {
-		if !keystore.IsKeyFile(name) || filepath.Base(name) != name {
+		if !keystore.IsKeyFile(name) {
 			errs = append(errs, fmt.Errorf("%q: want the name of a file in the directory of --keys, such as team.yaml (*.yaml, *.yml or *.json, not hidden; letters, digits and . _ ~ @ -)", name))
 		}
 	}

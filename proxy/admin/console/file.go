@@ -100,7 +100,7 @@ func (c *Console) place(f *file, name string) (string, *Problem) {
 		return "", newProblem(malformed, "file: it is for a directory of key files, and this gate has one file; leave it out")
 	case name == "":
 		return "", newProblem(malformed, "file: this gate has a directory of key files; say which key file gets this, such as team.yaml")
-	case !keystore.IsKeyFile(name) || filepath.Base(name) != name:
+	case !keystore.IsKeyFile(name):
 		return "", newProblem(malformed, fmt.Sprintf("file: %.100q: want the name of a file in the directory, such as team.yaml (*.yaml, *.yml or *.json, not hidden)", name))
 	}
 	return filepath.Join(c.path, name), nil
