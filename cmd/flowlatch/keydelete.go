@@ -64,7 +64,7 @@ func (cmd *keyDeleteCmd) unlist(c *config.Config, s streams, remove func(data []
 	}); err != nil {
 		return nil, err
 	}
-	if err := try(c.Keys, remove); err != nil {
+	if err := edit.Try(c.Keys, remove); err != nil {
 		return nil, err
 	}
 	return others, cmd.editOthers(others, cmd.ID, "no longer listed", "", s)

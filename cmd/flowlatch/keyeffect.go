@@ -32,15 +32,3 @@ func (e *effect) tellClosed(s streams) {
 		fmt.Fprintf(s.err, "closed, as no other key opens them: %s\n", few(labels))
 	}
 }
-
-// try makes an edit of the key file at path in memory, and returns why it cannot be.
-func try(path string, do func(data []byte) ([]byte, error)) error {
-	data, err := edit.Read(path)
-	if err == nil {
-		data, err = do(data)
-	}
-	if err == nil {
-		err = keystore.CheckAlone(path, data)
-	}
-	return err
-}

@@ -145,7 +145,7 @@ func (k *keyEdit) tryOthers(others []otherEdit, more bool, do func(o otherEdit, 
 	for i := range others {
 		o := others[i]
 		others[i].do = func(data []byte) ([]byte, error) { return do(o, data) }
-		if err := try(o.path, others[i].do); err != nil {
+		if err := edit.Try(o.path, others[i].do); err != nil {
 			return err
 		}
 	}

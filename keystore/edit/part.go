@@ -22,6 +22,19 @@ func Parse(file string, data []byte) (*keystore.Snapshot, error) {
 	return s, err
 }
 
+// Try makes an edit of the key file at path in memory, and returns why it cannot be made. It leaves out what other files of the
+// directory have to do with it, which may change as well.
+func Try(path string, change func(data []byte) ([]byte, error)) error {
+	data, err := Read(path)
+	if err == nil {
+		data, err = change(data)
+	}
+	if err == nil {
+		err = keystore.CheckAlone(path, data)
+	}
+	return err
+}
+
 // lacking returns what is wrong with a file, if that is nothing but what another file of its directory may have.
 func lacking(err error) (texts []string) {
 	var faults strictyaml.Faults

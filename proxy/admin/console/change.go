@@ -91,14 +91,7 @@ func rehearse(by operator, ch change) *Problem {
 		return nil
 	}
 	for _, e := range ch.edits {
-		data, err := edit.Read(e.file)
-		if err == nil {
-			data, err = e.do(e.file, data)
-		}
-		if err == nil {
-			err = keystore.CheckAlone(e.file, data)
-		}
-		if err != nil {
+		if err := edit.Try(e.file, func(data []byte) ([]byte, error) { return e.do(e.file, data) }); err != nil {
 			return by.refusal(err)
 		}
 	}
