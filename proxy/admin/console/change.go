@@ -26,7 +26,7 @@ type change struct {
 // fileEdit is an edit of the key file at a path.
 type fileEdit struct {
 	file string
-	do   func(file string, data []byte) ([]byte, error)
+	do   func(data []byte) ([]byte, error)
 }
 
 // Changed says what became of a change that was made.
@@ -91,7 +91,7 @@ func rehearse(by operator, ch change) *Problem {
 		return nil
 	}
 	for _, e := range ch.edits {
-		if err := edit.Try(e.file, func(data []byte) ([]byte, error) { return e.do(e.file, data) }); err != nil {
+		if err := edit.Try(e.file, e.do); err != nil {
 			return by.refusal(err)
 		}
 	}
@@ -123,7 +123,7 @@ func (c *Console) edit(by operator, f *file, ch change, e fileEdit) *Problem {
 	var next []byte
 	var stop *Problem
 	_, err := edit.File(e.file, o, func(data []byte) ([]byte, error) {
-		edited, err := e.do(e.file, data)
+		edited, err := e.do(data)
 		if err == nil {
 			err = c.check(e.file, edited)
 		}

@@ -85,8 +85,8 @@ func (c *Console) addChatflow(f *file, _ string, n *NewChatflow) (change, *Probl
 	}
 	added := edit.NewChatflow{ID: id, Name: cmp.Or(n.Name, c.upstream.nameOf(id)), Keys: n.Keys, Public: n.Public}
 	elsewhere := f.keysElsewhere(place, n.Keys)
-	return change{action: "list", chatflows: []string{id}, edits: []fileEdit{{place, func(file string, data []byte) ([]byte, error) {
-		return edit.Add(file, data, edit.Additions{Chatflows: []edit.NewChatflow{added}, KeysElsewhere: elsewhere})
+	return change{action: "list", chatflows: []string{id}, edits: []fileEdit{{place, func(data []byte) ([]byte, error) {
+		return edit.Add(place, data, edit.Additions{Chatflows: []edit.NewChatflow{added}, KeysElsewhere: elsewhere})
 	}}}}, nil
 }
 
@@ -106,5 +106,5 @@ func ofChatflow(f *file, action, id string, do func(file string, data []byte, id
 	if p != nil {
 		return change{}, p
 	}
-	return change{action: action, chatflows: []string{id}, edits: []fileEdit{{entry.File(), func(file string, data []byte) ([]byte, error) { return do(file, data, id) }}}}, nil
+	return change{action: action, chatflows: []string{id}, edits: []fileEdit{{entry.File(), func(data []byte) ([]byte, error) { return do(entry.File(), data, id) }}}}, nil
 }

@@ -79,9 +79,9 @@ func (c *Console) makeKey(f *file, _ string, n *NewKey) (change, *Problem) {
 	names := c.namesOf(f, ids)
 	own, others := f.divide(place, ids)
 	added := edit.NewKey{ID: n.ID, Owner: n.Owner, Limits: limits, Digest: keystore.DigestOf(secret), NotBefore: from, NotAfter: until, Chatflows: own}
-	edits := []fileEdit{{place, func(file string, data []byte) ([]byte, error) {
-		next, err := edit.AddKey(file, data, added)
-		return named(names, file, next, err)
+	edits := []fileEdit{{place, func(data []byte) ([]byte, error) {
+		next, err := edit.AddKey(place, data, added)
+		return named(names, place, next, err)
 	}}}
 	return change{action: "make", key: n.ID, chatflows: ids, secret: secret, edits: append(edits, listings(n.ID, others)...)}, nil
 }
@@ -139,8 +139,8 @@ func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem
 		return change{}, p
 	}
 	secret := keystore.Generate()
-	return change{action: "rotate", key: id, secret: secret, edits: []fileEdit{{k.File(), func(file string, data []byte) ([]byte, error) {
-		return edit.RotateKey(file, data, id, keystore.DigestOf(secret), until)
+	return change{action: "rotate", key: id, secret: secret, edits: []fileEdit{{k.File(), func(data []byte) ([]byte, error) {
+		return edit.RotateKey(k.File(), data, id, keystore.DigestOf(secret), until)
 	}}}}, nil
 }
 
@@ -150,7 +150,7 @@ func ofKey(f *file, action, id string, do func(file string, data []byte, id stri
 	if p != nil {
 		return change{}, p
 	}
-	return change{action: action, key: id, edits: []fileEdit{{k.File(), func(file string, data []byte) ([]byte, error) { return do(file, data, id) }}}}, nil
+	return change{action: action, key: id, edits: []fileEdit{{k.File(), func(data []byte) ([]byte, error) { return do(k.File(), data, id) }}}}, nil
 }
 
 func (c *Console) disableKey(f *file, id string) (change, *Problem) {
@@ -190,9 +190,9 @@ func (c *Console) grantKey(f *file, id string, ask *Grant) (change, *Problem) {
 	own, others := f.divide(k.File(), ids)
 	edits := listings(id, others)
 	if len(own) > 0 {
-		edits = append(edits, fileEdit{k.File(), func(file string, data []byte) ([]byte, error) {
-			next, err := edit.GrantKey(file, data, id, own)
-			return named(names, file, next, err)
+		edits = append(edits, fileEdit{k.File(), func(data []byte) ([]byte, error) {
+			next, err := edit.GrantKey(k.File(), data, id, own)
+			return named(names, k.File(), next, err)
 		}})
 	}
 	return change{action: "grant", key: id, chatflows: ids, edits: edits}, nil
@@ -206,8 +206,8 @@ func (c *Console) withdrawKey(f *file, id string, ask *Withdrawal) (change, *Pro
 	own, others := f.divide(k.File(), ids)
 	edits := unlistings(id, others, ask.Close)
 	if len(own) > 0 {
-		edits = append(edits, fileEdit{k.File(), func(file string, data []byte) ([]byte, error) {
-			return edit.WithdrawKey(file, data, id, own, ask.Close)
+		edits = append(edits, fileEdit{k.File(), func(data []byte) ([]byte, error) {
+			return edit.WithdrawKey(k.File(), data, id, own, ask.Close)
 		}})
 	}
 	return change{action: "withdraw", key: id, chatflows: ids, edits: edits}, nil

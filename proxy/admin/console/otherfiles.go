@@ -35,8 +35,8 @@ func (f *file) keysElsewhere(path string, ids []string) []string {
 // listings list a key for chatflows of other files than its own.
 func listings(key string, others map[string][]string) (edits []fileEdit) {
 	for _, path := range slices.Sorted(maps.Keys(others)) {
-		edits = append(edits, fileEdit{path, func(file string, data []byte) ([]byte, error) {
-			return edit.ListKey(file, data, key, others[path])
+		edits = append(edits, fileEdit{path, func(data []byte) ([]byte, error) {
+			return edit.ListKey(path, data, key, others[path])
 		}})
 	}
 	return edits
@@ -45,8 +45,8 @@ func listings(key string, others map[string][]string) (edits []fileEdit) {
 // unlistings undo that.
 func unlistings(key string, others map[string][]string, closes bool) (edits []fileEdit) {
 	for _, path := range slices.Sorted(maps.Keys(others)) {
-		edits = append(edits, fileEdit{path, func(file string, data []byte) ([]byte, error) {
-			return edit.UnlistKey(file, data, key, others[path], closes)
+		edits = append(edits, fileEdit{path, func(data []byte) ([]byte, error) {
+			return edit.UnlistKey(path, data, key, others[path], closes)
 		}})
 	}
 	return edits
