@@ -203,7 +203,7 @@ func (x *exchange) addLimitHeader(h http.Header) {
 		return
 	}
 	policies, standings := make([]byte, 0, 256), make([]byte, 0, 256) // enough for most, so that append does not allocate
-	now := x.proxy.now()
+	now := x.proxy.Now()
 	for i := range l.holders {
 		if !x.isTold(&l.holders[i]) {
 			continue

@@ -63,7 +63,7 @@ func (p *Proxy) ownKey(k *keystore.Key, s *keystore.Snapshot) ownKey {
 		}
 	}
 	holder := []limit.Holder{{Kind: limit.Key, ID: k.ID, Limits: k.Limits}}
-	for _, l := range p.opts.Limiter.Standings(holder, p.now()) {
+	for _, l := range p.opts.Limiter.Standings(holder, p.Now()) {
 		v.Limits = append(v.Limits, ownLimit{
 			Limit: LimitName(l.Reason, l.Unit, l.Limit), Of: l.N, Used: l.N - l.Left, Left: l.Left,
 			Resets: problem.Seconds(l.Reset), Enforced: !l.Observed,

@@ -91,7 +91,7 @@ func New(o Options) (*Proxy, error) {
 		o.Log.Error().Err(err).Str("file", path).Msg("the upstream's credential cannot be read; the last good one stays in use")
 	}
 	if path := o.UpstreamAuthorization.Path; path != "" {
-		_, _ = p.credentials.Value(path, p.now()) // so that there is a last good content from the start; requests report a fault
+		_, _ = p.credentials.Value(path, p.Now()) // so that there is a last good content from the start; requests report a fault
 	}
 	p.messages = token.NewMessages()
 	p.health.changed = p.logHealth
@@ -180,7 +180,7 @@ func (p *Proxy) refusalOf(x *exchange) *problem.Error {
 }
 
 // now returns the time at which the validity of keys is decided.
-func (p *Proxy) now() time.Time { return p.at(time.Now()) }
+func (p *Proxy) Now() time.Time { return p.at(time.Now()) }
 
 // at is like now for callers that know the time; a clock in the options overrides it.
 func (p *Proxy) at(now time.Time) time.Time {

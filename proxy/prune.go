@@ -27,7 +27,7 @@ func (p *Proxy) pruneGone(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-forget.C:
-			now := p.now()
+			now := p.Now()
 			p.opts.Limiter.Prune(now)
 			p.opts.Tokens.Forget(now)
 			p.messages.Forget(now)

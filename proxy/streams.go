@@ -50,7 +50,7 @@ func (s *streams) watch(ctx context.Context, p *Proxy) {
 		case <-tick.C:
 		}
 		for _, x := range s.list() {
-			if !Decide(p.opts.Store.Snapshot(), x.question, p.now()).Allowed {
+			if !Decide(p.opts.Store.Snapshot(), x.question, p.Now()).Allowed {
 				s.cut(x)
 			}
 		}

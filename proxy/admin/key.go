@@ -47,11 +47,7 @@ type OneKey struct {
 }
 
 func (a *Admin) serveKey(w http.ResponseWriter, id string) {
-	now := time.Now()
-	if a.opts.Now != nil {
-		now = a.opts.Now()
-	}
-	snapshot := a.opts.Store.Snapshot()
+	now, snapshot := a.proxy.Now(), a.opts.Store.Snapshot()
 	s := OneKey{Generation: a.opts.Store.Status().Generation, KeysHash: snapshot.Hash()}
 	if k := snapshot.Key(id); k != nil {
 		status := a.oneKey(k, now)

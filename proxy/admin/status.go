@@ -100,11 +100,7 @@ func (a *Admin) Status() Status { return a.status(view{}) }
 
 func (a *Admin) status(v view) Status {
 	o := a.opts
-	st, snapshot, now := o.Store.Status(), o.Store.Snapshot(), time.Now()
-	validAt := now
-	if o.Now != nil {
-		validAt = o.Now()
-	}
+	st, snapshot, now, validAt := o.Store.Status(), o.Store.Snapshot(), time.Now(), a.proxy.Now()
 	_, unlisted := a.proxy.Stats().Totals()
 	sample := a.sample(now)
 	all := sample.counts

@@ -5,7 +5,6 @@ package console
 import (
 	"net/http"
 	"net/netip"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -76,10 +75,3 @@ func (o operator) describe(e *zerolog.Event, ch change) *zerolog.Event {
 
 // maxLogged is how many chatflows of a change are logged.
 const maxLogged = 20
-
-func (c *Console) now() time.Time {
-	if c.opts.Now != nil {
-		return c.opts.Now()
-	}
-	return time.Now()
-}

@@ -172,7 +172,7 @@ func (c *Console) keyPage(f *file, r *http.Request) (shown, *Problem) {
 		return shown{}, p
 	}
 	end := k.OwnNotAfter()
-	page := keyPage{Key: c.key(f, k), FromFlowise: k.FromFlowise(), HasEnded: !end.IsZero() && !end.After(c.now()), CutsStreams: c.opts.CutRevoked}
+	page := keyPage{Key: c.key(f, k), FromFlowise: k.FromFlowise(), HasEnded: !end.IsZero() && !end.After(c.proxy.Now()), CutsStreams: c.opts.CutRevoked}
 	page.OpensEvery = len(page.Chatflows) > 1 && slices.Contains(page.Chatflows, keystore.EveryChatflow)
 	for _, chatflow := range page.Chatflows {
 		entry := f.snapshot.Entry(chatflow)

@@ -64,7 +64,7 @@ func (c *Console) makeKey(f *file, _ string, n *NewKey) (change, *Problem) {
 	if p := cmp.Or(p1, p2); p != nil {
 		return change{}, p
 	}
-	if !until.IsZero() && !until.After(c.now()) {
+	if !until.IsZero() && !until.After(c.proxy.Now()) {
 		return change{}, newProblem(refused, "not_after is in the past, so the key would never be valid")
 	}
 	limits, p := parseLimits(n.Limits)
@@ -109,7 +109,7 @@ func (c *Console) parseTime(name, text string) (time.Time, *Problem) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	t, err := keystore.ParseTime(text, c.now())
+	t, err := keystore.ParseTime(text, c.proxy.Now())
 	if err != nil {
 		return t, newProblem(malformed, fmt.Sprintf("%s: %v", name, err))
 	}
@@ -118,7 +118,7 @@ func (c *Console) parseTime(name, text string) (time.Time, *Problem) {
 
 // parseOverlap returns until when the old secrets of a key are to stay valid.
 func (c *Console) parseOverlap(text string) (time.Time, *Problem) {
-	now := c.now()
+	now := c.proxy.Now()
 	until, err := keystore.ParseUntil(cmp.Or(text, defaultOverlap), now)
 	switch {
 	case err != nil:

@@ -131,7 +131,7 @@ func (f *file) ownKey(id string) (*keystore.Key, *Problem) {
 
 func (c *Console) key(f *file, k *keystore.Key) Key {
 	shown := Key{
-		ID: k.ID, Owner: k.Owner, Status: k.Validity(c.now()).String(), NotBefore: k.NotBefore(), NotAfter: k.NotAfter(),
+		ID: k.ID, Owner: k.Owner, Status: k.Validity(c.proxy.Now()).String(), NotBefore: k.NotBefore(), NotAfter: k.NotAfter(),
 		Secrets: []Secret{}, Chatflows: []string{}, LastUsed: c.proxy.Stats().LastUsed(k.ID).UTC(),
 	}
 	if f.snapshot.IsDirectory() {

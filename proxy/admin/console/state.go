@@ -12,7 +12,7 @@ type states map[string]string
 
 // statesOf returns the states of the keys that chatflows list.
 func (c *Console) statesOf(f *file, chatflows ...string) states {
-	s, now := states{}, c.now()
+	s, now := states{}, c.proxy.Now()
 	for _, id := range chatflows {
 		entry := f.snapshot.Entry(id)
 		if entry == nil {
