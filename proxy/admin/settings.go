@@ -2,10 +2,9 @@ package admin
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
-	"strings"
 
+	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
@@ -37,8 +36,7 @@ func settingsStatus(o proxy.Options) SettingsStatus {
 		s.Discovery = "keyed"
 	}
 	if o.FailureLimit.Burst > 0 {
-		per := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(o.FailureLimit.Per.String()) // 1m, as people write it, not 1m0s
-		s.FailureLimit = fmt.Sprintf("%d/%s", o.FailureLimit.Burst, per)
+		s.FailureLimit = keystore.Rate{N: int64(o.FailureLimit.Burst), Per: o.FailureLimit.Per}.String() // which is written in the same way
 	}
 	return s
 }
