@@ -6,6 +6,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/proxy/certificate"
+	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
 // ReloadStatus is one reload of the key file.
@@ -30,14 +31,24 @@ type certificateReload struct {
 	certificate.Info
 }
 
+// secretsReload is one reload of the secrets of browser tokens.
+type secretsReload struct {
+	token.Reload
+	Error string `json:"error,omitempty"`
+}
+
 func (a *Admin) serveReload(w http.ResponseWriter, _ *http.Request) {
 	r, certificates := a.opts.Store.Reload(), a.opts.Certificates.Reload()
-	secrets := a.reloadSecrets()
+	secrets, fromFile := a.opts.Tokens.Reload()
 	status := http.StatusOK
-	if r.Result == keystore.Failed || secrets.failed() || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == keystore.Failed }) {
+	if r.Result == keystore.Failed || secrets.Result == keystore.Failed || slices.ContainsFunc(certificates, func(c certificate.Reload) bool { return c.Result == keystore.Failed }) {
 		status = http.StatusUnprocessableEntity
 	}
-	writeJSON(w, status, reloadResponse{reloadStatus(r), certificateReloads(certificates), secrets})
+	response := reloadResponse{ReloadStatus: reloadStatus(r), Certificates: certificateReloads(certificates)}
+	if fromFile {
+		response.BrowserSecrets = &secretsReload{secrets, reason(secrets.Err)}
+	}
+	writeJSON(w, status, response)
 }
 
 func reloadStatus(r keystore.Reload) ReloadStatus {
