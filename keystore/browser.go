@@ -35,8 +35,11 @@ const maxBrowserTTL = 24 * time.Hour
 // replaces a chatflow's prompts and credentials, has files read, or writes what was said before.
 var BrowserMembers = []string{"overrideConfig", "uploads", "history"}
 
-// String returns what tokens may do in one line, for people.
+// String returns what tokens may do in one line, for people; empty if there are none.
 func (b *Browser) String() string {
+	if b == nil {
+		return ""
+	}
 	parts := []string{"pages of " + strings.Join(b.Origins, ", "), "for " + shortDuration(b.MaxTTL)}
 	if len(b.Allow) > 0 {
 		parts = append(parts, "with "+strings.Join(b.Allow, ", "))

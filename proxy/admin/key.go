@@ -63,10 +63,7 @@ func (a *Admin) oneKey(k *keystore.Key, now time.Time) KeyStatus {
 	s := KeyStatus{
 		ID: k.ID, Owner: k.Owner, Status: k.Validity(now).String(), Secrets: len(k.Secrets()), Generation: k.Since(),
 		NotBefore: k.NotBefore(), NotAfter: k.NotAfter(), LastUsed: use.LastUsed.UTC(),
-		OpenRequests: use.Open, CountStatus: countStatus(use.Counts),
-	}
-	if k.Browser != nil {
-		s.Browser = k.Browser.String()
+		OpenRequests: use.Open, CountStatus: countStatus(use.Counts), Browser: k.Browser.String(),
 	}
 	if len(k.Secrets()) > 1 {
 		for _, secret := range k.Secrets() {

@@ -132,16 +132,13 @@ func (f *file) ownKey(id string) (*keystore.Key, *Problem) {
 func (c *Console) key(f *file, k *keystore.Key) Key {
 	shown := Key{
 		ID: k.ID, Owner: k.Owner, Status: k.Validity(c.proxy.Now()).String(), NotBefore: k.NotBefore(), NotAfter: k.NotAfter(),
-		Secrets: []Secret{}, Chatflows: []string{}, LastUsed: c.proxy.Stats().LastUsed(k.ID).UTC(),
+		Secrets: []Secret{}, Browser: k.Browser.String(), Chatflows: []string{}, LastUsed: c.proxy.Stats().LastUsed(k.ID).UTC(),
 	}
 	if f.snapshot.IsDirectory() {
 		shown.File = filepath.Base(k.File())
 	}
 	if !k.Limits.Empty() {
 		shown.Limits = k.Limits.String()
-	}
-	if k.Browser != nil {
-		shown.Browser = k.Browser.String()
 	}
 	for _, s := range k.Secrets() {
 		shown.Secrets = append(shown.Secrets, Secret{s.Fingerprint(), s.NotBefore(), s.NotAfter()})
