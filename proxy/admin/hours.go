@@ -2,6 +2,7 @@ package admin
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"net/http"
 	"sync"
@@ -33,7 +34,7 @@ type hour struct {
 }
 
 // sample notes the counts of each if a slot has ended.
-func (h *hours) sample(now time.Time, each func(do func(id string, counts stats.Counts) bool)) {
+func (h *hours) sample(now time.Time, each iter.Seq2[string, stats.Counts]) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	slot := now.UTC().Truncate(slotTime)
@@ -45,12 +46,12 @@ func (h *hours) sample(now time.Time, each func(do func(id string, counts stats.
 		h.byID, ended = map[string]*hour{}, slot.Add(-slotTime)
 	}
 	h.slot = slot
-	each(func(id string, counts stats.Counts) bool {
+	for id, counts := range each {
 		one := h.byID[id]
 		if one == nil {
 			if len(h.byID) >= maxHours {
 				h.wasFull = true
-				return true
+				continue
 			}
 			one = &hour{}
 			if h.wasFull { // it may have been used for long
@@ -64,8 +65,7 @@ func (h *hours) sample(now time.Time, each func(do func(id string, counts stats.
 		for t := slot; t.After(ended) && slot.Sub(t) < hourSlots*slotTime; t = t.Add(-slotTime) { // the running one, and any in which nobody looked
 			one.slots[place(t)] = hourSlot{}
 		}
-		return true
-	})
+	}
 	for id, one := range h.byID {
 		if !one.seen {
 			delete(h.byID, id)
