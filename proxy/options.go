@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/netip"
 	"net/url"
 	"time"
@@ -89,12 +90,11 @@ const (
 )
 
 func (o *Options) setDefaults() {
-	setDefault(&o.MaxBody, DefaultMaxBody)
-	setDefault(&o.MaxCheckedBody, DefaultMaxCheckedBody)
-	o.MaxCheckedBody = min(o.MaxCheckedBody, o.MaxBody)
-	setDefault(&o.MaxConnections, DefaultMaxConnections)
-	setDefault(&o.UpstreamTimeout, DefaultUpstreamTimeout)
-	setDefault(&o.FailureLimit, DefaultFailureLimit)
+	o.MaxBody = cmp.Or(o.MaxBody, DefaultMaxBody)
+	o.MaxCheckedBody = min(cmp.Or(o.MaxCheckedBody, DefaultMaxCheckedBody), o.MaxBody)
+	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultMaxConnections)
+	o.UpstreamTimeout = cmp.Or(o.UpstreamTimeout, DefaultUpstreamTimeout)
+	o.FailureLimit = cmp.Or(o.FailureLimit, DefaultFailureLimit)
 	if o.Limiter == nil {
 		o.Limiter = &limit.Local{}
 	}
@@ -112,11 +112,5 @@ func (o *Options) setDefaults() {
 	}
 	if o.Expose == nil {
 		o.Expose = o.Preset.Expose
-	}
-}
-
-func setDefault[T comparable](v *T, byDefault T) {
-	if zero := *new(T); *v == zero {
-		*v = byDefault
 	}
 }

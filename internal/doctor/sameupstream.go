@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -92,11 +93,7 @@ func (e *examination) commonChatflow() (label string, found, same bool) {
 		if isThere(there) && isThere(ask(e.Upstream, unknownChatflow())) {
 			return "", false, false
 		}
-		label = c.Name
-		if label == "" {
-			label = c.ID
-		}
-		return label, true, isThere(there)
+		return cmp.Or(c.Name, c.ID), true, isThere(there)
 	}
 	return "", false, false
 }

@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -23,10 +24,7 @@ func (o *Options) lock(path string) (*os.File, error) {
 	}
 	locked := make(chan error, 1)
 	go func() { locked <- flock(dir) }() // in the order of those that wait, and with no time limit
-	started, wait := time.Now(), o.Wait
-	if wait == 0 {
-		wait = lockWait
-	}
+	started, wait := time.Now(), cmp.Or(o.Wait, lockWait)
 	select {
 	case err = <-locked:
 		return closeAfter(dir, err)

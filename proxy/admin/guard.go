@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -62,10 +63,6 @@ func privateName(hostport string) bool {
 	if !strings.Contains(host, ".") {
 		return host != ""
 	}
-	for _, suffix := range []string{".localhost", ".local", ".internal", ".home.arpa", ".svc"} { // not in the public DNS
-		if strings.HasSuffix(host, suffix) {
-			return true
-		}
-	}
-	return false
+	private := []string{".localhost", ".local", ".internal", ".home.arpa", ".svc"} // not in the public DNS
+	return slices.ContainsFunc(private, func(suffix string) bool { return strings.HasSuffix(host, suffix) })
 }

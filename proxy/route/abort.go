@@ -2,6 +2,7 @@ package route
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -34,10 +35,5 @@ var flowiseAbort = &Abort{
 
 // CanAbort reports whether the upstream can be told to stop a request.
 func (p *Preset) CanAbort() bool {
-	for _, r := range p.Routes {
-		if r.Abort != nil {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.Routes, func(r *Route) bool { return r.Abort != nil })
 }

@@ -6,6 +6,7 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -115,12 +116,7 @@ func (r *Route) Accepts(method string) bool {
 }
 
 // Label stands for the route in logs and metrics.
-func (r *Route) Label() string {
-	if r.Name != "" {
-		return r.Name
-	}
-	return r.Path
-}
+func (r *Route) Label() string { return cmp.Or(r.Name, r.Path) }
 
 // AcceptsID reports whether s is a well-formed chatflow ID on this route.
 func (r *Route) AcceptsID(s string) bool {

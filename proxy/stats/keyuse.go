@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,14 +96,9 @@ func (u *keyUse) pruneSecrets(k *keystore.Key) {
 	if known == nil || len(*known) < 2 {
 		return
 	}
-	var kept []*secretUse
-	for _, s := range *known {
-		for i := range k.Secrets() {
-			if k.Secrets()[i].Digest == s.digest {
-				kept = append(kept, s)
-			}
-		}
-	}
+	kept := slices.DeleteFunc(slices.Clone(*known), func(u *secretUse) bool {
+		return !slices.ContainsFunc(k.Secrets(), func(s keystore.Secret) bool { return s.Digest == u.digest })
+	})
 	if len(kept) < len(*known) {
 		u.secrets.CompareAndSwap(known, &kept) // if another request came between, the next prune does it
 	}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -48,10 +49,7 @@ type pages struct{ Earlier, Later string }
 // pagesOf returns the addresses for the list whose offset has this name in the query.
 func pagesOf(q url.Values, name string, offset, matching int) (p pages) {
 	to := func(offset int) string {
-		other := url.Values{}
-		for k, v := range q {
-			other[k] = v
-		}
+		other := maps.Clone(q)
 		other.Set(name, strconv.Itoa(offset))
 		return "./?" + other.Encode()
 	}

@@ -3,6 +3,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"net/http"
@@ -46,13 +47,11 @@ func Open(o Options) (*Door, error) {
 	if r := token.Reload(true); r.Err != nil {
 		return nil, r.Err
 	}
-	if o.Failures == (proxy.FailureLimit{}) {
-		o.Failures = proxy.DefaultFailureLimit
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Door{opts: o, token: token, failures: proxy.NewFailures(o.Failures), sessions: sessions{byDigest: map[keystore.Digest]*Session{}}}, nil
+	failures := proxy.NewFailures(cmp.Or(o.Failures, proxy.DefaultFailureLimit))
+	return &Door{opts: o, token: token, failures: failures, sessions: sessions{byDigest: map[keystore.Digest]*Session{}}}, nil
 }
 
 // Run reads the file again when it changes, until ctx is done. A changed token ends all sessions.
