@@ -70,8 +70,7 @@ func (c *choice) consistent() (*Snapshot, error) {
 // blame leaves out those files of which what was found has one of the faults, or all if none has. It returns false if nothing
 // that was found is used.
 func (c *choice) blame(err error) bool {
-	var faults strictyaml.Faults
-	_ = errors.As(err, &faults)
+	faults, _ := errors.AsType[strictyaml.Faults](err)
 	var used, blamed []*keyFile
 	for _, k := range c.list {
 		if !k.use {

@@ -39,7 +39,7 @@ func looksLikeKeyFile(name string) bool {
 // is wrong with the directory itself. isUnlisted says that then nothing can be said about its files.
 func (f *files) listDirectory() (isUnlisted bool, err error) {
 	entries, err := watch.ReadDir(f.path, f.limits.entries)
-	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		err = at.Err // the path is there already
 	}
 	if err != nil {

@@ -76,11 +76,11 @@ func CheckPart(path string, next []byte) error {
 	then := slices.DeleteFunc(slices.Clone(now), func(s source) bool { return filepath.Base(s.path) == filepath.Base(path) })
 	then = append(then, source{path: filepath.Join(dir, filepath.Base(path)), content: section(next), change: 1})
 	slices.SortFunc(then, func(a, b source) int { return strings.Compare(a.path, b.path) })
-	var before, after strictyaml.Faults
 	_, err = parse(dir, now, parseOptions{directory: true})
-	_ = errors.As(err, &before)
+	before, _ := errors.AsType[strictyaml.Faults](err)
 	_, err = parse(dir, then, parseOptions{directory: true})
-	if !errors.As(err, &after) {
+	after, ok := errors.AsType[strictyaml.Faults](err)
+	if !ok {
 		return err
 	}
 	after = slices.DeleteFunc(after, func(f strictyaml.Fault) bool {

@@ -100,8 +100,8 @@ func (s *Store) tell(r Reload, worthAWord bool, now state) {
 // few returns err for a log line: of many faults, the first and how many more there are.
 func few(err error) error {
 	const most = 20
-	var faults strictyaml.Faults
-	if !errors.As(err, &faults) || len(faults) <= most {
+	faults, ok := errors.AsType[strictyaml.Faults](err)
+	if !ok || len(faults) <= most {
 		return err
 	}
 	more := strictyaml.Fault{File: faults[0].File, Text: fmt.Sprintf("and %d more; `flowlatch check --all` shows all", len(faults)-most)}

@@ -200,8 +200,8 @@ func (f *forwarding) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 
 // isDial reports whether no connection to the upstream could be opened.
 func isDial(err error) bool {
-	var dial *net.OpError
-	return errors.As(err, &dial) && dial.Op == "dial"
+	dial, ok := errors.AsType[*net.OpError](err)
+	return ok && dial.Op == "dial"
 }
 
 // unreachable returns the response to a request that the upstream failed. An error's text may contain what the upstream

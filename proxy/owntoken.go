@@ -63,7 +63,7 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 	}
 	if err != nil {
 		refusal := problem.New(problem.BadRequest, err.Error())
-		if e := (*token.RequestError)(nil); errors.As(err, &e) && e.NotAllowed {
+		if e, ok := errors.AsType[*token.RequestError](err); ok && e.NotAllowed {
 			refusal.Code = problem.KeyNotForChatflow
 		}
 		x.refuseOwn(refusal)

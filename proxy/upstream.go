@@ -156,8 +156,6 @@ func (r *renewingTransport) transport() roundTripper {
 // isTLS reports whether an error is one of the TLS handshake. In TLS 1.3, what the upstream objects to in the gate's
 // certificate arrives only with the first response.
 func isTLS(err error) bool {
-	var unverified *tls.CertificateVerificationError
-	var noTLS tls.RecordHeaderError
-	var remote *net.OpError
-	return errors.As(err, &unverified) || errors.As(err, &noTLS) || errors.As(err, &remote) && remote.Op == "remote error"
+	remote, ok := errors.AsType[*net.OpError](err)
+	return ok && remote.Op == "remote error" || errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(tls.RecordHeaderError))
 }

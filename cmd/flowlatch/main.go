@@ -111,8 +111,7 @@ var noValue = regexp.MustCompile(`expected \w+ value but got .* \((<EOL>|long fl
 
 // commandOf returns the command that could not be parsed.
 func commandOf(err error) string {
-	var parsing *kong.ParseError
-	if errors.As(err, &parsing) {
+	if parsing, ok := errors.AsType[*kong.ParseError](err); ok {
 		if command := parsing.Context.Selected(); command != nil {
 			return command.FullPath()
 		}

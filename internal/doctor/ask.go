@@ -93,14 +93,13 @@ func adminError(status int, text string) error {
 
 // noResponse says why there is no response from an address.
 func noResponse(at string, err error) error {
-	var asked *url.Error
-	var timeout net.Error
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
+	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("%w at %s", ErrNoGate, at)
-	case errors.As(err, &timeout) && timeout.Timeout():
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return fmt.Errorf("no response from %s within %s", at, adminTimeout)
-	case errors.As(err, &asked):
+	}
+	if asked, ok := errors.AsType[*url.Error](err); ok {
 		err = asked.Err // without the URL
 	}
 	return fmt.Errorf("asking %s: %w", at, err)

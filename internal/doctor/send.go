@@ -81,8 +81,8 @@ func isNotTLS(err error) bool { return errors.As(err, new(tls.RecordHeaderError)
 
 // isUnreachable reports whether an error means that no connection came about.
 func isUnreachable(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
 }
 
 // speaksTLS reports whether a server whose URL begins with http:// speaks TLS.
@@ -113,8 +113,8 @@ func dial(base *url.URL, certificates []tls.Certificate) (net.Conn, error) {
 // isTLSAlert reports whether the other side ended TLS. That a client certificate is missing is told only after the
 // handshake.
 func isTLSAlert(err error) bool {
-	var remote *net.OpError
-	return errors.As(err, &remote) && remote.Op == "remote error"
+	remote, ok := errors.AsType[*net.OpError](err)
+	return ok && remote.Op == "remote error"
 }
 
 // certificateError adds what to do where a gate does not accept the client certificate.

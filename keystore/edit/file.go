@@ -185,10 +185,10 @@ func (e *UnwritableError) Unwrap() error { return e.err }
 // fileError says why the key file at path cannot be written, and what to do instead.
 func fileError(path string, err error) error {
 	const instead = "use --stdout to print the new file instead; for a Kubernetes Secret, pipe it into `kubectl create secret generic NAME --from-file=keys.yaml=/dev/stdin --dry-run=client -o yaml | kubectl apply -f -`"
-	var before *beforeError
-	switch {
-	case errors.As(err, &before):
+	if before, ok := errors.AsType[*beforeError](err); ok {
 		return before.error
+	}
+	switch {
 	case errors.Is(err, syscall.EROFS):
 		return &UnwritableError{path, "it is on a read-only file system, as a mounted Secret or ConfigMap is", instead, err}
 	case errors.Is(err, syscall.EBUSY):

@@ -37,8 +37,7 @@ func Try(path string, change func(data []byte) ([]byte, error)) error {
 
 // lacking returns what is wrong with a file, if that is nothing but what another file of its directory may have.
 func lacking(err error) (texts []string) {
-	var faults strictyaml.Faults
-	_ = errors.As(err, &faults)
+	faults, _ := errors.AsType[strictyaml.Faults](err)
 	for _, f := range faults {
 		if !f.Across {
 			return nil

@@ -22,8 +22,7 @@ var (
 
 // unreachable says why there was no response, and what to do.
 func (c *client) unreachable(err error) error {
-	var outer *url.Error
-	if errors.As(err, &outer) {
+	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err // without method and URL, which the message has
 	}
 	remedy := "is it running, and is this its own address and port?"
@@ -51,8 +50,8 @@ func (c *client) ifFlags(text string) string {
 }
 
 func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
 
 // unreadable says what is wrong with a response of status 2xx.

@@ -97,8 +97,7 @@ var long = regexp.MustCompile(`(['"` + "`" + `])[^'"` + "`" + `]{16,}['"` + "`" 
 // missing in the last line that is not empty.
 func (d *Decoder) syntax(err error, data []byte) {
 	line, text := 0, err.Error()
-	var at *yaml.LoadError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*yaml.LoadError](err); ok {
 		line, text = at.Mark.Line, at.Message
 		if strings.Contains(at.ContextMsg, "flow") || strings.Contains(at.ContextMsg, "quoted") {
 			line = at.ContextMark.Line // where the bracket or quote that is not closed was opened

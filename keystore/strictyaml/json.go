@@ -48,8 +48,8 @@ func (d *Decoder) items(list *io.SectionReader, line int, item func(*yaml.Node))
 
 // notJSON records the error of j.
 func (d *Decoder) notJSON(j *jsonReader) {
-	var at *jsontext.SyntacticError
-	if !errors.As(j.err, &at) {
+	at, ok := errors.AsType[*jsontext.SyntacticError](j.err)
+	if !ok {
 		d.Fault(&yaml.Node{}, "cannot be read: %v", j.err)
 		return
 	}

@@ -193,9 +193,8 @@ func (b *Reader) Drop() { _ = b.server.Close() }
 
 // Refusal returns the refusal of a request whose body could not be read.
 func Refusal(err error) *problem.Error {
-	var large *http.MaxBytesError
 	switch {
-	case errors.As(err, &large):
+	case errors.As(err, new(*http.MaxBytesError)):
 		return TooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return problem.New(problem.BadRequest, "the request body stopped arriving")

@@ -156,8 +156,7 @@ func (p *pipeline) send(ctx context.Context, c redis.Conn, sent chan<- *command)
 func receive(c redis.Conn, sent <-chan *command, unusable func(error)) {
 	for m := range sent {
 		value, err := c.Receive()
-		var refusal redis.Error
-		if errors.As(err, &refusal) && isElsewhere(refusal) {
+		if refusal, ok := errors.AsType[redis.Error](err); ok && isElsewhere(refusal) {
 			err = errors.New("it has to be asked elsewhere: " + string(refusal))
 			unusable(err)
 		}

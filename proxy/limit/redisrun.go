@@ -18,9 +18,8 @@ func (r *Redis) answered(micros int64) {
 
 // failed notes that Redis has not answered, or has refused a command. A single late answer is not an outage.
 func (r *Redis) failed(err error) {
-	var refusal redis.Error
 	isFirst := r.reported.Load() == nil && !errors.Is(err, errLate)
-	if errors.As(err, &refusal) || errors.Is(err, ErrForgotten) || isFirst || time.Since(time.Unix(0, r.last.Load())) > 2*probeEvery {
+	if errors.As(err, new(redis.Error)) || errors.Is(err, ErrForgotten) || isFirst || time.Since(time.Unix(0, r.last.Load())) > 2*probeEvery {
 		r.change(false, err)
 	}
 }

@@ -160,7 +160,7 @@ func (c *Console) edit(by operator, f *file, ch change, e fileEdit) *Problem {
 
 // whyUnwritten says why a key file cannot be written, and not what to do instead with a command: the page has the new file.
 func whyUnwritten(err error) string {
-	if unwritable := (*edit.UnwritableError)(nil); errors.As(err, &unwritable) {
+	if unwritable, ok := errors.AsType[*edit.UnwritableError](err); ok {
 		return fmt.Sprintf("%s: %s", unwritable.File, unwritable.Why)
 	}
 	return err.Error()
