@@ -74,17 +74,20 @@ func Resolve(ctx *kong.Context) (*Config, error) {
 			}
 		}
 	}
-	faults = append(faults, c.checkTLS(len(faults) == 0)...)
-	faults = append(faults, c.checkLimits()...)
-	if place := c.place("discovery"); place != byDefault && !preset.HasDiscovery() {
-		faults = append(faults, fmt.Errorf("%s: %s has no route that clients ask before they use their key; leave this out with the preset %s", place, preset.Runner, preset.Name))
+	conflict := func(name, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s: %s", c.place(name), fmt.Sprintf(format, args...)))
+	}
+	c.checkTLS(len(faults) == 0, conflict)
+	c.checkLimits(conflict)
+	if c.Given("discovery") && !preset.HasDiscovery() {
+		conflict("discovery", "%s has no route that clients ask before they use their key; leave this out with the preset %s", preset.Runner, preset.Name)
 	}
 	switch {
 	case c.UpstreamAPI == "":
 	case !preset.FlowiseKeys:
-		faults = append(faults, fmt.Errorf("%s: it is for Flowise; leave it out with the preset %s", c.place("upstream-api"), preset.Name))
+		conflict("upstream-api", "it is for Flowise; leave it out with the preset %s", preset.Name)
 	case c.AdminToken == "":
-		faults = append(faults, fmt.Errorf("%s: it is for the console, which needs --admin-token; set both, or neither", c.place("upstream-api")))
+		conflict("upstream-api", "it is for the console, which needs --admin-token; set both, or neither")
 	}
 	if overlap(c.Listen, c.Admin) {
 		faults = append(faults, errors.New("--listen and --admin are the same address; the admin listener must not be where clients connect"))

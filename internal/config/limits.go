@@ -56,19 +56,15 @@ func fallback(text string) (limit.Fallback, error) {
 }
 
 // checkLimits says which of the settings of limits do not belong together.
-func (c *Config) checkLimits() (errs []error) {
-	fault := func(name, text string) {
-		errs = append(errs, fmt.Errorf("%s: %s", c.place(name), text))
-	}
+func (c *Config) checkLimits(conflict func(name, format string, args ...any)) {
 	redis := c.LimitsRedis != nil
 	if redis && c.LimitsReplicas != (Replicas{}) {
-		fault("limits-replicas", "with --limits-redis, Redis knows how many replicas there are; leave one of the two out")
+		conflict("limits-replicas", "with --limits-redis, Redis knows how many replicas there are; leave one of the two out")
 	}
 	if redis && c.UsageFile != "" {
-		fault("usage-file", "with --limits-redis, usage is kept in Redis; leave one of the two out")
+		conflict("usage-file", "with --limits-redis, usage is kept in Redis; leave one of the two out")
 	}
 	if !redis && c.Given("limits-fallback") {
-		fault("limits-fallback", "it says what holds while Redis does not answer; set --limits-redis, or leave it out")
+		conflict("limits-fallback", "it says what holds while Redis does not answer; set --limits-redis, or leave it out")
 	}
-	return errs
 }
