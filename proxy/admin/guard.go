@@ -1,11 +1,12 @@
 package admin
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 )
 
 // guard keeps web pages of others away from the admin listener, which asks for no key and is often on the
@@ -25,7 +26,7 @@ func guard(next http.Handler) http.Handler {
 		switch {
 		case elsewhere(r.Header):
 			http.Error(w, "pages of other sites may not read this", http.StatusForbidden)
-		case fromBrowser(r.Header) && !privateName(r.Host):
+		case fromBrowser(r.Header) && !privateName(signin.HostOf(r.Host)):
 			http.Error(w, "a browser reaches this listener by an IP address, localhost or a name without a public domain, so that no web page can have its own name lead here; "+
 				"use for instance `kubectl port-forward` or `ssh -L`, and http://127.0.0.1:PORT/", http.StatusMisdirectedRequest)
 		default:
@@ -51,12 +52,7 @@ func elsewhere(h http.Header) bool {
 // privateName reports whether host is a name of the admin listener that nobody outside can have lead to it. By a
 // name of their own, which they have lead to 127.0.0.1, a web page would be of the same origin as what it
 // reads (DNS rebinding).
-func privateName(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+func privateName(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
 	}

@@ -3,9 +3,9 @@ package console
 import (
 	"net"
 	"net/http"
-	"strings"
 
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
@@ -43,13 +43,9 @@ func (c *Console) clientURL(r *http.Request) string {
 	if u := c.opts.PublicURL; u != nil {
 		return u.String()
 	}
-	host := r.Host
-	if h, _, err := net.SplitHostPort(r.Host); err == nil {
-		host = h
-	}
 	scheme := "http"
 	if c.opts.Certificates.Server() != nil {
 		scheme = "https"
 	}
-	return scheme + "://" + net.JoinHostPort(strings.Trim(host, "[]"), c.port)
+	return scheme + "://" + net.JoinHostPort(signin.HostOf(r.Host), c.port)
 }

@@ -24,15 +24,19 @@ func newCookie(r *http.Request, value string) (c *http.Cookie, ok bool) {
 		return c, true
 	}
 	c.Name, c.Path, c.Secure = loopbackCookie, cookiePath, false
-	return c, isLoopback(r.Host)
+	return c, isLoopback(HostOf(r.Host))
 }
 
-func isLoopback(hostport string) bool {
+// HostOf returns the host in a Host header in one spelling: in lower case, without a port, brackets or a dot at its end.
+func HostOf(hostport string) string {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
 	}
-	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+}
+
+func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.Unmap().IsLoopback()
 }
