@@ -60,7 +60,7 @@ func (p *Proxy) Serve(ctx context.Context, data, adminListener net.Listener, adm
 	go p.pruneGone(background)
 
 	failed := make(chan error, 2)
-	go func() { failed <- serveClients(gate, p.lingering.Listen(data)) }()
+	go func() { failed <- serve(gate, p.lingering.Listen(data)) }()
 	go func() { failed <- serve(operators, adminListener) }()
 	var err error
 	var quiet bool
@@ -141,11 +141,17 @@ func (p *Proxy) server(h http.Handler) *http.Server {
 	}
 }
 
-func serve(s *http.Server, l net.Listener) error {
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving on %s: %w", l.Addr(), err)
+// serve serves until the server is closed, over TLS if it has certificates.
+func serve(s *http.Server, l net.Listener) (err error) {
+	if s.TLSConfig == nil {
+		err = s.Serve(l)
+	} else {
+		err = s.ServeTLS(l, "", "")
 	}
-	return nil
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serving on %s: %w", l.Addr(), err)
 }
 
 // inflight counts open requests and, once closed, admits no more. It includes websockets, which http.Server.Shutdown does

@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 )
@@ -46,17 +44,6 @@ func (p *Proxy) secure(s *http.Server) (goAway func()) {
 	_ = by2.Serve(noListener{})
 	s.TLSNextProto = by2.TLSNextProto
 	return func() { _ = by2.Shutdown(context.Background()) } // returns at once: it has no connections to wait for
-}
-
-// serveClients serves on the data port.
-func serveClients(s *http.Server, l net.Listener) error {
-	if s.TLSConfig == nil {
-		return serve(s, l)
-	}
-	if err := s.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving on %s: %w", l.Addr(), err)
-	}
-	return nil
 }
 
 // noListener is a listener that accepts nothing.
