@@ -167,7 +167,7 @@ const mostAsked = 5000
 // lastUses asks the gate when keys were last used. A gate that is not there, or that may have other keys, is asked only if
 // somebody named it.
 func lastUses(c *config.Config, keys *keystore.Snapshot, s streams) map[string]time.Time {
-	status, err := doctor.Keys(c.Admin, mostAsked)
+	status, err := doctor.Status(c.Admin, mostAsked)
 	named := c.Given("admin")
 	switch {
 	case err != nil && named:

@@ -25,19 +25,10 @@ var errNotAdmin = errors.New("what answers there is not an admin listener of flo
 // ErrNoGate says that nothing listens where an admin listener should. All other errors leave open whether a gate runs.
 var ErrNoGate = errors.New("nothing listens")
 
-// readStatus asks the admin listener at an address for the gate's status, with so many keys and chatflows at most: a gate may
-// have so many that it could not send all of them in time.
-func readStatus(addr string, limit int) (status admin.Status, err error) {
-	return statusOf(addr, fmt.Sprintf("/status?limit=%d", limit))
-}
-
-// Keys asks the admin listener at an address for the state of so many keys at most, those that were used last first.
-func Keys(addr string, limit int) (status admin.Status, err error) {
-	return statusOf(addr, fmt.Sprintf("/status?keys_by=last_used&limit=%d", limit))
-}
-
-func statusOf(addr, path string) (status admin.Status, err error) {
-	body, err := Ask(addr, path)
+// Status asks the admin listener at an address for the gate's status, with so many keys at most, those that were used last
+// first, and as many chatflows: a gate may have so many that it could not send all of them in time.
+func Status(addr string, limit int) (status admin.Status, err error) {
+	body, err := Ask(addr, fmt.Sprintf("/status?keys_by=last_used&limit=%d", limit))
 	if err == nil && (json.Unmarshal(body, &status) != nil || status.Generation == 0) {
 		err = fmt.Errorf("%s: %w", addr, errNotAdmin)
 	}

@@ -21,7 +21,7 @@ const (
 // sameGate proves that the admin listener belongs to the gate that clients reach: it looks there for a request that the
 // gate has just refused, by an ID that nobody else has. If it finds one, e.status is what the gate says of itself.
 func (e *examination) sameGate() {
-	status, err := readStatus(e.Admin, shownChatflows)
+	status, err := Status(e.Admin, shownChatflows)
 	e.adminErr = err
 	if err != nil {
 		result := NotChecked
