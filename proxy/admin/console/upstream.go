@@ -73,11 +73,9 @@ func (u *upstream) chatflows() ([]flowise.Chatflow, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), upstreamTimeout)
 	defer cancel()
-	o := flowise.Options{URL: u.url, Credential: credential, Timeout: upstreamTimeout, MaxResponse: maxUpstreamList}
-	if tls := u.certificates.Upstream(); tls != nil {
-		o.RootCAs = tls.RootCAs
-	}
-	return flowise.Chatflows(ctx, o)
+	return flowise.Chatflows(ctx, flowise.Options{
+		URL: u.url, Credential: credential, RootCAs: u.certificates.Upstream().RootCAs, Timeout: upstreamTimeout, MaxResponse: maxUpstreamList,
+	})
 }
 
 // nameOf returns the name that Flowise has for a chatflow, if that can be the name in a key file.
