@@ -152,12 +152,7 @@ func printFiles(t *tabwriter.Writer, s *keystore.Snapshot) {
 }
 
 func printKeys(t *tabwriter.Writer, s *keystore.Snapshot, now time.Time) {
-	opens := map[string][]string{}
-	for _, c := range s.Chatflows() {
-		for _, k := range c.Keys() {
-			opens[k.ID] = append(opens[k.ID], c.Label())
-		}
-	}
+	opens := labelsByKey(s)
 	row(t, "KEY", "STATUS", "NOT BEFORE", "NOT AFTER", "SECRETS", "OPENS")
 	for _, k := range s.Keys() {
 		row(t, k.ID, k.Validity(now).String(), when(k.NotBefore()), when(k.NotAfter()), secretsOf(k, now), few(opens[k.ID]))

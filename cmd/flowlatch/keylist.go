@@ -37,6 +37,7 @@ func (cmd *keyListCmd) Run(c *config.Config, s streams) error {
 	if cmd.JSON {
 		return printJSON(s.out, keys)
 	}
+	opens := labelsByKey(store.Snapshot())
 	shown := func(has func(k listedKey) bool) bool { return slices.ContainsFunc(keys, has) }
 	columns := []struct {
 		title string
@@ -52,7 +53,7 @@ func (cmd *keyListCmd) Run(c *config.Config, s streams) error {
 		{"LAST USED", shown(func(k listedKey) bool { return !k.LastUsed.IsZero() }), func(k listedKey) string { return when(k.LastUsed) }},
 		{"SECRETS", true, func(k listedKey) string { return secretsOf(k.key, time.Now()) }},
 		{"LIMITS", shown(func(k listedKey) bool { return k.Limits != "" }), func(k listedKey) string { return orDash(k.Limits) }},
-		{"OPENS", true, func(k listedKey) string { return few(labels(k.Opens)) }},
+		{"OPENS", true, func(k listedKey) string { return few(opens[k.ID]) }},
 	}
 	t := newTable(s.out)
 	var cells []string
@@ -139,18 +140,15 @@ func listSecret(s *keystore.Secret, now time.Time) listedSecret {
 	return listedSecret{s.Fingerprint(), s.Validity(now).String(), s.NotBefore(), s.NotAfter()}
 }
 
-func labels(chatflows []listedChatflow) (all []string) {
-	for _, c := range chatflows {
-		all = append(all, c.label())
+// labelsByKey returns the labels of the chatflows that each key is listed for, by its ID.
+func labelsByKey(s *keystore.Snapshot) map[string][]string {
+	labels := map[string][]string{}
+	for _, c := range s.Chatflows() {
+		for _, k := range c.Keys() {
+			labels[k.ID] = append(labels[k.ID], c.Label())
+		}
 	}
-	return all
-}
-
-func (c listedChatflow) label() string {
-	if c.Name != "" {
-		return c.Name
-	}
-	return c.ID
+	return labels
 }
 
 // labelsOf returns the labels of the chatflows that a key is listed for.
