@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"syscall"
 
 	"github.com/flowlatch/flowlatch/keystore"
@@ -124,7 +123,7 @@ func warnForwarded(w io.Writer, file string, data []byte, id string) {
 	}
 	var forwarded []string
 	for _, c := range s.Chatflows() {
-		if c.UpstreamAuthorization.Mode == keystore.UpstreamForward && slices.ContainsFunc(c.Keys(), func(k *keystore.Key) bool { return k.ID == id }) {
+		if c.UpstreamAuthorization.Mode == keystore.UpstreamForward && c.ListsID(id) {
 			forwarded = append(forwarded, c.Label())
 		}
 	}
