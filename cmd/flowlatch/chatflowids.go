@@ -60,11 +60,13 @@ func chatflowID(text string, c *config.Config, file func() *keystore.Snapshot) (
 	if strings.Contains(text, "/") {
 		return "", "", fmt.Errorf("--chatflow: %.60q is a URL or a path in which no single ID can be told; give the ID alone", text)
 	}
-	if err := keystore.ValidateID(text); err != nil {
-		return "", "", fmt.Errorf("chatflow ID %w; the chatflow IDs of %s are %s%s", err, c.Proxy.Preset.Runner, c.Proxy.Preset.IDs, nearChatflow(text, file()))
+	p, guess := c.Proxy.Preset, ""
+	if s := file(); s.Entry(text) == nil {
+		guess = s.NearChatflow(text)
 	}
-	p := c.Proxy.Preset
-	guess := nearChatflow(text, file())
+	if err := keystore.ValidateID(text); err != nil {
+		return "", "", fmt.Errorf("chatflow ID %w; the chatflow IDs of %s are %s%s", err, p.Runner, p.IDs, guess)
+	}
 	why := fmt.Sprintf("no route of %s takes a chatflow ID like %q: its IDs are %s", p.Runner, text, p.IDs)
 	if c.Given("preset") {
 		return "", "", fmt.Errorf("--chatflow: %s; give the chatflow's ID, not its name%s", why, guess)
@@ -102,14 +104,6 @@ func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Wr
 		}
 	}
 	return ids, errors.Join(errs...)
-}
-
-// nearChatflow asks whether a chatflow of the key file with a similar name was meant, if there is one.
-func nearChatflow(text string, s *keystore.Snapshot) string {
-	if s.Entry(text) != nil {
-		return ""
-	}
-	return s.NearChatflow(text)
 }
 
 func acceptsID(c *config.Config, id string) bool {
