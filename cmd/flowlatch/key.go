@@ -35,13 +35,13 @@ type keyEdit struct {
 }
 
 // edit changes the key file, or prints the new content.
-func (k *keyEdit) edit(path string, s streams, change func(data []byte) ([]byte, error)) error {
+func (k *keyEdit) edit(path string, s streams, change edit.Func) error {
 	return k.editAfter(nil, path, s, change)
 }
 
 // editAfter is edit that calls before, unless it is nil, when nothing is left to do but to replace the file or to print
 // the new content. With an error from it neither happens.
-func (k *keyEdit) editAfter(before func() error, path string, s streams, change func(data []byte) ([]byte, error)) error {
+func (k *keyEdit) editAfter(before func() error, path string, s streams, change edit.Func) error {
 	change = k.checked(path, change)
 	if !k.Stdout {
 		_, err := edit.File(path, edit.Options{Before: before, Waiting: tellWaiting(path, s)}, change)

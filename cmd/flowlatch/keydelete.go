@@ -51,7 +51,7 @@ func (cmd *keyDeleteCmd) Run(c *config.Config, s streams) error {
 }
 
 // unlist takes the key from the lists of other files, if it can be deleted from its own: no file may list a key that is gone.
-func (cmd *keyDeleteCmd) unlist(c *config.Config, s streams, remove func(data []byte) ([]byte, error)) (others []otherEdit, err error) {
+func (cmd *keyDeleteCmd) unlist(c *config.Config, s streams, remove edit.Func) (others []otherEdit, err error) {
 	if cmd.directory == "" {
 		return nil, nil
 	}

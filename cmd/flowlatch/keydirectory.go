@@ -7,6 +7,7 @@ import (
 
 	"github.com/flowlatch/flowlatch/internal/config"
 	"github.com/flowlatch/flowlatch/keystore"
+	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
 // inDirectory makes c name the key file that lists a key, if --keys names a directory. An empty ID is that of no key.
@@ -51,7 +52,7 @@ func (k *keyEdit) all(c *config.Config) string {
 var errInvalid = errors.New("the key file would not be valid any more, so it is left as it is")
 
 // checked is change that does not make the key file invalid: alone, or together with the other files of its directory.
-func (k *keyEdit) checked(path string, change func(data []byte) ([]byte, error)) func(data []byte) ([]byte, error) {
+func (k *keyEdit) checked(path string, change edit.Func) edit.Func {
 	return func(data []byte) ([]byte, error) {
 		next, err := change(data)
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 type effect struct{ was, is *keystore.Snapshot }
 
 // of returns the edit that do is, which notes what it does to the file at path.
-func (e *effect) of(path string, do func(data []byte) ([]byte, error)) func(data []byte) ([]byte, error) {
+func (e *effect) of(path string, do edit.Func) edit.Func {
 	return func(data []byte) ([]byte, error) {
 		next, err := do(data)
 		if err == nil {

@@ -18,7 +18,7 @@ type unusedOnly struct {
 }
 
 // check tries a change, and asks the gate whether the key is in use. With --force it does neither.
-func (u *unusedOnly) check(c *config.Config, keys, id string, s streams, change func(data []byte) ([]byte, error)) error {
+func (u *unusedOnly) check(c *config.Config, keys, id string, s streams, change edit.Func) error {
 	if u.Force {
 		return nil
 	}

@@ -17,7 +17,7 @@ import (
 type otherEdit struct {
 	path      string
 	chatflows []string // their IDs
-	do        func(data []byte) ([]byte, error)
+	do        edit.Func
 }
 
 // listEdit changes which chatflows list a key.

@@ -21,7 +21,7 @@ type newSecret struct {
 
 // deliver edits the key file so that it has the digest of secret, and hands the secret out just before the file is
 // replaced. If the edit fails, the error says what became of the secret.
-func (n *newSecret) deliver(k *keyEdit, keys string, s streams, secret string, change func(data []byte) ([]byte, error)) error {
+func (n *newSecret) deliver(k *keyEdit, keys string, s streams, secret string, change edit.Func) error {
 	delivered := false
 	before := func() error {
 		if err := n.handOut(k, keys, s, secret); err != nil {

@@ -14,6 +14,9 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
+// Func is an edit: it returns the new content of a key file, given its content, which is nil if the file does not exist.
+type Func func(data []byte) ([]byte, error)
+
 // Options say what else happens while a file is edited. With the zero value, nothing does.
 type Options struct {
 	// Version is that of the content on which the edit is made; any other is a [ConflictError]. Empty means any.
@@ -30,13 +33,12 @@ type Options struct {
 // ErrChanged is part of an error after which the key file has its new content all the same.
 var ErrChanged = errors.New("the file is changed, but that may not survive a power failure")
 
-// File replaces the key file at path with what change returns for its content, which is nil if the
-// file does not exist. The replacement is atomic and durable: readers see the old file or the new
-// one, and once File has returned the new one survives a power failure. Mode, owner and a symbolic
+// File replaces the key file at path with what change returns for its content. The replacement is atomic and durable: readers
+// see the old file or the new one, and once File has returned the new one survives a power failure. Mode, owner and a symbolic
 // link are kept. Edits exclude each other, so a second one sees what the first one wrote. After an error
 // that is not [ErrChanged], the file is as it was. If change returns what it was given, nothing is written. File returns
 // the content that the file now has.
-func File(path string, o Options, change func(data []byte) ([]byte, error)) ([]byte, error) {
+func File(path string, o Options, change Func) ([]byte, error) {
 	target := followLinks(path)
 	dir, err := o.lock(filepath.Dir(target))
 	if err != nil {

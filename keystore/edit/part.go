@@ -24,7 +24,7 @@ func Parse(file string, data []byte) (*keystore.Snapshot, error) {
 
 // Try makes an edit of the key file at path in memory, and returns why it cannot be made. It leaves out what other files of the
 // directory have to do with it, which may change as well.
-func Try(path string, change func(data []byte) ([]byte, error)) error {
+func Try(path string, change Func) error {
 	data, err := Read(path)
 	if err == nil {
 		data, err = change(data)

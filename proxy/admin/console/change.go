@@ -26,7 +26,7 @@ type change struct {
 // fileEdit is an edit of the key file at a path.
 type fileEdit struct {
 	file string
-	do   func(data []byte) ([]byte, error)
+	do   edit.Func
 }
 
 // Changed says what became of a change that was made.
