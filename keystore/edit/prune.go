@@ -1,7 +1,6 @@
 package edit
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -26,9 +25,9 @@ func PruneSecrets(file string, data []byte, id string, now time.Time) ([]byte, [
 	}
 	keys := old.Keys()
 	if id != "" {
-		k, err := old.KeyNamed(id)
+		k, err := keyNamed(old, file, id)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", file, err)
+			return nil, nil, err
 		}
 		keys = []*keystore.Key{k}
 	}
