@@ -35,7 +35,8 @@ func (p *Proxy) pruneGone(ctx context.Context) {
 		case <-tick.C:
 		}
 		if s := p.opts.Store.Snapshot(); p.endedLate.Swap(false) || s != last {
-			p.prune(s)
+			p.stats.Prune(s)
+			p.credentials.Prune(s, p.opts.UpstreamAuthorization.Path)
 			last = s
 		}
 	}
@@ -59,9 +60,4 @@ func (x *exchange) countedForGone(s *keystore.Snapshot) bool {
 	}
 	now := s.Match(x.Secret.Digest, x.started).Key // looking for the key's ID would take longer
 	return now == nil || now.ID != x.Key.ID
-}
-
-func (p *Proxy) prune(s *keystore.Snapshot) {
-	p.stats.Prune(s)
-	p.credentials.Prune(s, p.opts.UpstreamAuthorization.Path)
 }
