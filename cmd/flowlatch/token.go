@@ -13,8 +13,7 @@ import (
 )
 
 type tokenCmd struct {
-	config.FileFlag
-	config.KeysFlag
+	keyFile
 	config.PresetFlag
 	config.BrowserSecretsFlag
 	KeyID    string           `name:"key-id" required:"" placeholder:"ID" help:"The key that the token comes from, which has browser: in the key file."`
