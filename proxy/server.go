@@ -27,9 +27,6 @@ const DefaultMaxConnections = 10_000
 // maxAdminConnections is how many connections operators may have open.
 const maxAdminConnections = 32
 
-// DefaultDrain is how long open requests may go on once the gate drains.
-const DefaultDrain = 25 * time.Second
-
 // Why requests are cut when the gate ends.
 var (
 	errDrainOver      = errors.New("the time to drain was over")

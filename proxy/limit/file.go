@@ -17,8 +17,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// SaveEvery is how often usage is saved.
-const SaveEvery = 10 * time.Second
+// saveEvery is how often usage is saved.
+const saveEvery = 10 * time.Second
 
 // File keeps usage across restarts of a gate that counts alone. Only one process at a time may have it open.
 type File struct {
@@ -130,7 +130,7 @@ func (f *File) Close() { f.lock.Close() }
 // each save.
 func (f *File) Run(ctx context.Context, l *Local, result func(error)) {
 	defer f.Close()
-	tick := time.NewTicker(SaveEvery)
+	tick := time.NewTicker(saveEvery)
 	defer tick.Stop()
 	for {
 		select {

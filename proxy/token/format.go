@@ -14,7 +14,7 @@ import (
 
 // Is reports whether text looks like a token. No other credential looks like that.
 func Is(text string) bool {
-	return len(text) <= MaxLen && strings.HasPrefix(text, `eyJ`) && strings.Count(text, ".") == 2 // eyJ is {"
+	return len(text) <= maxLen && strings.HasPrefix(text, `eyJ`) && strings.Count(text, ".") == 2 // eyJ is {"
 }
 
 // strict decodes JSON whose names must be known, written exactly so, and occur only once.

@@ -49,7 +49,7 @@ func hashUser(key, user string) string {
 func (t *Token) Life() time.Duration { return t.Expires.Sub(t.Issued) }
 
 // MaxLen is the largest size of a token, in bytes.
-const MaxLen = 1024
+const maxLen = 1024
 
 // Mint returns a token as text, with a new ID. The error says that the text would be too long.
 func (s *Secrets) Mint(t Token) (string, error) {
@@ -65,8 +65,8 @@ func (s *Secrets) Mint(t Token) (string, error) {
 	j := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
 	j.Header["kid"] = t.Key
 	text, err := j.SignedString(s.current().keys[0])
-	if err == nil && len(text) > MaxLen {
-		err = fmt.Errorf("the token would have %d bytes, and may have %d; name fewer chatflows or origins, or a shorter user", len(text), MaxLen)
+	if err == nil && len(text) > maxLen {
+		err = fmt.Errorf("the token would have %d bytes, and may have %d; name fewer chatflows or origins, or a shorter user", len(text), maxLen)
 	}
 	return text, err
 }
