@@ -44,12 +44,11 @@ func chatflowID(text string, c *config.Config, file func() *keystore.Snapshot) (
 	if text == keystore.EveryChatflow || acceptsID(c, text) {
 		return text, "", nil
 	}
-	named, err := onlyChatflowNamed(text, file())
-	if err != nil {
+	switch meant, err := meantChatflow(text, file().Chatflows()); {
+	case err != nil:
 		return "", "", err
-	}
-	if named != "" {
-		return named, fmt.Sprintf("%q is the name of chatflow %s", text, named), nil
+	case meant != nil && meant.ID != text && meant.IsNamed(text):
+		return meant.ID, fmt.Sprintf("%q is the name of chatflow %s", text, meant.ID), nil
 	}
 	if id := keystore.UUIDIn(text); id != "" {
 		return id, fmt.Sprintf("taking %q for chatflow %s", text, id), nil
@@ -84,23 +83,19 @@ func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Wr
 	for _, value := range values {
 		for text := range strings.SplitSeq(value, ",") {
 			text = strings.TrimSpace(text)
-			named, err := onlyChatflowNamed(text, s)
-			if err != nil {
+			meant, err := meantChatflow(text, s.Chatflows())
+			switch {
+			case err != nil:
 				errs = append(errs, err)
 				continue
-			}
-			id := cmp.Or(named, keystore.UUIDIn(text), text)
-			if s.Entry(text) != nil {
-				id = text
-			}
-			if _, err := s.EntryNamed(id); err != nil {
+			case meant == nil:
+				_, err = s.EntryNamed(cmp.Or(keystore.UUIDIn(text), text)) // says which was perhaps meant
 				errs = append(errs, fmt.Errorf("--chatflow: %s: %w", c.Keys, err))
 				continue
+			case meant.ID != text:
+				fmt.Fprintf(notes, "taking %q for chatflow %s\n", text, meant.ID)
 			}
-			if id != text {
-				fmt.Fprintf(notes, "taking %q for chatflow %s\n", text, id)
-			}
-			ids = append(ids, id)
+			ids = append(ids, meant.ID)
 		}
 	}
 	return ids, errors.Join(errs...)
@@ -110,18 +105,25 @@ func acceptsID(c *config.Config, id string) bool {
 	return slices.ContainsFunc(c.Proxy.Routes, func(r *route.Route) bool { return r.AcceptsID(id) })
 }
 
-// onlyChatflowNamed returns the ID of the one chatflow of a snapshot that has a name, or nothing if that is the ID of one. Several
-// are an error.
-func onlyChatflowNamed(name string, s *keystore.Snapshot) (id string, _ error) {
-	if s.Entry(name) != nil {
-		return "", nil
+// meantChatflow returns the chatflow that a text names by ID, or else by name, or else by an address; nil if none is. Several are
+// an error.
+func meantChatflow(text string, all []*keystore.Chatflow) (*keystore.Chatflow, error) {
+	id := keystore.UUIDIn(text)
+	for _, names := range []func(*keystore.Chatflow) bool{
+		func(c *keystore.Chatflow) bool { return c.ID == text },
+		func(c *keystore.Chatflow) bool { return c.IsNamed(text) },
+		func(c *keystore.Chatflow) bool { return c.ID == id },
+	} {
+		found := slices.DeleteFunc(slices.Clone(all), func(c *keystore.Chatflow) bool { return !names(c) })
+		switch {
+		case len(found) == 1:
+			return found[0], nil
+		case len(found) > 1 && found[0].File() == found[1].File():
+			return nil, fmt.Errorf("--chatflow: several chatflows have the name %q (%s, %s); give the ID of the one that is meant", text, found[0].ID, found[1].ID)
+		case len(found) > 1:
+			return nil, fmt.Errorf("--chatflow: several chatflows have the name %q (%s in %s, %s in %s); give the ID of the one that is meant",
+				text, found[0].ID, found[0].File(), found[1].ID, found[1].File())
+		}
 	}
-	switch ids := s.ChatflowsNamed(name); len(ids) {
-	case 0:
-		return "", nil
-	case 1:
-		return ids[0], nil
-	default:
-		return "", fmt.Errorf("--chatflow: several chatflows have the name %q (%s, %s); give the ID of the one that is meant", name, ids[0], ids[1])
-	}
+	return nil, nil
 }

@@ -62,15 +62,14 @@ func (k *keyEdit) divide(values []string, c *config.Config, notes io.Writer) (ow
 	for _, value := range values {
 		for text := range strings.SplitSeq(value, ",") {
 			text = strings.TrimSpace(text)
-			switch found := meant(all, text); {
-			case len(found) > 1:
-				errs = append(errs, fmt.Errorf("--chatflow: several chatflows have the name %q (%s in %s, %s in %s); give the ID of the one that is meant",
-					text, found[0].ID, found[0].File(), found[1].ID, found[1].File()))
-			case len(found) == 1 && found[0].File() != c.Keys:
-				if found[0].ID != text {
-					fmt.Fprintf(notes, "taking %q for chatflow %s\n", text, found[0].ID)
+			switch meant, err := meantChatflow(text, all); {
+			case err != nil:
+				errs = append(errs, err)
+			case meant != nil && meant.File() != c.Keys:
+				if meant.ID != text {
+					fmt.Fprintf(notes, "taking %q for chatflow %s\n", text, meant.ID)
 				}
-				others = addOther(others, found[0])
+				others = addOther(others, meant)
 			default:
 				own = append(own, text)
 			}
@@ -93,25 +92,6 @@ func (k *keyEdit) chatflows(c *config.Config) ([]*keystore.Chatflow, error) {
 		return nil, err
 	}
 	return s.Chatflows(), nil
-}
-
-// meant returns the chatflows that a text names by ID, or else by name, or else by an address.
-func meant(all []*keystore.Chatflow, text string) (found []*keystore.Chatflow) {
-	for _, names := range []func(*keystore.Chatflow) bool{
-		func(c *keystore.Chatflow) bool { return c.ID == text },
-		func(c *keystore.Chatflow) bool { return c.IsNamed(text) },
-		func(c *keystore.Chatflow) bool { return c.ID == keystore.UUIDIn(text) },
-	} {
-		for _, c := range all {
-			if names(c) {
-				found = append(found, c)
-			}
-		}
-		if found != nil {
-			return found
-		}
-	}
-	return nil
 }
 
 // addOther adds a chatflow to the edit of its file.

@@ -61,11 +61,13 @@ func (cmd *tokenCmd) Run(c *config.Config, s streams) error {
 		request.Messages = cmp.Or(*cmd.Messages, -1) // likewise
 	}
 	for i, name := range cmd.Chatflow {
-		id, err := onlyChatflowNamed(name, snapshot)
+		meant, err := meantChatflow(name, snapshot.Chatflows())
 		if err != nil {
 			return err
 		}
-		cmd.Chatflow[i] = cmp.Or(id, name)
+		if meant != nil && meant.IsNamed(name) {
+			cmd.Chatflow[i] = meant.ID
+		}
 	}
 	if request.Chatflows, err = chatflowIDs(cmd.Chatflow, c, nil, s.err); err != nil {
 		return err
