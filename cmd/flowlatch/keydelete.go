@@ -8,7 +8,6 @@ import (
 )
 
 type keyDeleteCmd struct {
-	keyEdit
 	unusedOnly
 	ID    string `name:"id" required:"" placeholder:"ID" help:"The key to delete."`
 	Close bool   `help:"Close chatflows that no other key opens: remove their entries, with name and limits."`
@@ -29,7 +28,7 @@ func (cmd *keyDeleteCmd) Run(c *config.Config, s streams) error {
 	}
 	var e effect
 	remove := e.of(c.Keys, func(data []byte) ([]byte, error) { return orClose(edit.DeleteKey(c.Keys, data, cmd.ID, cmd.Close)) })
-	if err := cmd.check(c, cmd.all(c), cmd.ID, s, remove); err != nil {
+	if err := cmd.check(c, cmd.ID, s, remove); err != nil {
 		return err
 	}
 	others, err := cmd.unlist(c, s, remove)

@@ -11,14 +11,15 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// unusedOnly has the flags of commands that take a key away, and do not do that to one that is in use.
+// unusedOnly has the flags of commands that take a key away from the key file, and do not do that to one that is in use.
 type unusedOnly struct {
+	keyEdit
 	config.AdminFlag
 	Force bool `help:"Do it even if the key was used within the last 10 minutes, or if the gate does not say."`
 }
 
 // check tries a change, and asks the gate whether the key is in use. With --force it does neither.
-func (u *unusedOnly) check(c *config.Config, keys, id string, s streams, change edit.Func) error {
+func (u *unusedOnly) check(c *config.Config, id string, s streams, change edit.Func) error {
 	if u.Force {
 		return nil
 	}
@@ -27,7 +28,7 @@ func (u *unusedOnly) check(c *config.Config, keys, id string, s streams, change 
 		_, err = change(data) // a mistyped ID is reported before a gate is asked about it
 	}
 	if err == nil {
-		err = inUse(c, keys, id, s)
+		err = inUse(c, u.all(c), id, s)
 	}
 	return err
 }

@@ -8,7 +8,6 @@ import (
 )
 
 type keyRevokeCmd struct {
-	keyEdit
 	unusedOnly
 	ID string `name:"id" required:"" placeholder:"ID" help:"The key to disable."`
 }
@@ -29,7 +28,7 @@ func (cmd *keyRevokeCmd) Run(c *config.Config, s streams) error {
 		return err
 	}
 	disable := func(data []byte) ([]byte, error) { return edit.DisableKey(c.Keys, data, cmd.ID) }
-	if err := cmd.check(c, cmd.all(c), cmd.ID, s, disable); err != nil {
+	if err := cmd.check(c, cmd.ID, s, disable); err != nil {
 		return err
 	}
 	err := cmd.edit(c.Keys, s, disable)
