@@ -150,8 +150,6 @@ func replace(path string, data []byte, before func() error) (err error) {
 // beforeError is an error of Options.Before, which says by itself what is wrong and where.
 type beforeError struct{ error }
 
-func (e *beforeError) Unwrap() error { return e.error }
-
 // keepOwner gives f the owner that info tells, if it is another.
 func keepOwner(f *os.File, info fs.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)

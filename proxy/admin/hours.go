@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -128,12 +129,10 @@ func (h *hours) status(id string, counts stats.Counts) *HourStatus {
 		return nil
 	}
 	list := func(of func(hourSlot) uint32) (all []uint32) {
-		any := false
 		for _, s := range slots {
 			all = append(all, of(s))
-			any = any || of(s) > 0
 		}
-		if !any {
+		if !slices.ContainsFunc(all, func(n uint32) bool { return n > 0 }) {
 			return nil
 		}
 		return all
