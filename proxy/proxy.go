@@ -179,10 +179,10 @@ func (p *Proxy) refusalOf(x *exchange) *problem.Error {
 	}
 }
 
-// now returns the time at which the validity of keys is decided.
+// Now returns the time at which the validity of keys is decided.
 func (p *Proxy) Now() time.Time { return p.at(time.Now()) }
 
-// at is like now for callers that know the time; a clock in the options overrides it.
+// at is like Now for callers that know the time; a clock in the options overrides it.
 func (p *Proxy) at(now time.Time) time.Time {
 	if p.opts.Now != nil {
 		return p.opts.Now()
