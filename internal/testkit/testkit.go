@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 )
 
@@ -23,6 +24,7 @@ var (
 //
 // It also removes flowlatch's settings from the environment, so that those of the developer do not reach the tests, and
 // lets more parallel tests run than there are processors, because most of them wait for a process, a file or a timeout.
+// Garbage is collected more rarely: much of what short tests take is to collect what the last ones left.
 func Main(m interface{ Run() int }) int {
 	givenProgram = os.Getenv("FLOWLATCH_BIN")
 	for _, kv := range os.Environ() {
@@ -41,5 +43,6 @@ func Main(m interface{ Run() int }) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	debug.SetGCPercent(400)
 	return m.Run()
 }
