@@ -2,25 +2,13 @@ package main
 
 import (
 	"bytes"
-	"runtime/debug"
+	"os"
 	"testing"
-
-	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestMain lets the test binary stand for flowlatch in the scripts of testdata/script.
-func TestMain(m *testing.M) {
-	testscript.Main(suite{m}, map[string]func(){"flowlatch": main})
-}
-
-type suite struct{ *testing.M }
-
-func (s suite) Run() int {
-	debug.SetGCPercent(400) // a quarter of what hundreds of commands in this process take is to collect what the last one left
-	return testkit.Main(s.M)
-}
+func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
 // flowlatch runs a command in this process.
 func flowlatch(t *testing.T, args ...string) (code int, stdout, stderr string) {

@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -28,9 +30,11 @@ var scriptChatflows = map[string]string{
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	path := filepath.Dir(testkit.Build(t)) + string(filepath.ListSeparator) + os.Getenv("PATH")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
+			e.Setenv("PATH", path)
 			e.Setenv("GORACE", testkit.RaceOptions)
 			e.Setenv("GOGC", "off") // 500 commands, most of which do little but start
 			for name, id := range scriptChatflows {
