@@ -57,7 +57,7 @@ func TestMemoryUnderAttack(t *testing.T) {
 	_ = w.Flush()
 	size := ""
 	if !testkit.Long() {
-		size = ", at a twentieth of their size"
+		size = ", at a fiftieth of their size"
 	}
 	t.Logf("attacks%s, with %s, in a container of %d MiB:\n%s", size, strings.Join(env, " "), container>>20, &table)
 }
@@ -146,12 +146,12 @@ func (g *attacked) upstream() http.Handler {
 	})
 }
 
-// atSize returns the size of an attack: a twentieth unless long tests run.
+// atSize returns the size of an attack: a fiftieth unless long tests run.
 func atSize(n int) int {
 	if testkit.Long() {
 		return n
 	}
-	return n / 20
+	return n / 50
 }
 
 // statusBytes returns a value of the process's status.
