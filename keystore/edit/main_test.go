@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
@@ -23,7 +24,7 @@ const childEnv = "FLOWLATCH_TEST_CHILD"
 func TestMain(m *testing.M) {
 	task, ok := os.LookupEnv(childEnv)
 	if !ok {
-		os.Exit(m.Run())
+		os.Exit(testkit.Main(m))
 	}
 	if err := children()[task](os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
