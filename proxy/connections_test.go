@@ -3,12 +3,14 @@ package proxy_test
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -164,11 +166,26 @@ func TestConnectionsOverTLS(t *testing.T) {
 	}
 }
 
+// setSendBuffer sets how many bytes the kernel keeps for a client that does not read, of connections from now on.
+func (s *served) setSendBuffer(t *testing.T, size int) {
+	t.Helper()
+	raw, err := s.data.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set error
+	err = raw.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, size) })
+	if err := errors.Join(err, set); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestEndDoesNotWaitForClients ends a gate whose clients do not read. It does not even wait for TLS's close
 // notifications.
 func TestEndDoesNotWaitForClients(t *testing.T) {
 	t.Parallel()
 	s := serveTLS(t, nil, 0, nil)
+	s.setSendBuffer(t, 64<<10) // the kernel would take 4 MiB for each client
 	config := s.ca.Client()
 	config.NextProtos = []string{"http/1.1"}
 	var full sync.WaitGroup

@@ -220,6 +220,7 @@ const begun = 16 << 10
 type served struct {
 	*gate
 	base, adminURL string             // URLs
+	data           net.Listener       // for clients
 	stop           context.CancelFunc // begins the drain
 	ended          chan error         // what Serve returned
 }
@@ -239,12 +240,13 @@ func serveGateWith(t *testing.T, handler http.HandlerFunc, drain time.Duration, 
 		}
 		return l
 	}
-	data, operators := listen(), listen()
-	s.address = data.Addr().String()
+	operators := listen()
+	s.data = listen()
+	s.address = s.data.Addr().String()
 	s.base, s.adminURL = "http://"+s.address, "http://"+operators.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	go func() { s.ended <- s.proxy.Serve(ctx, data, operators, s.admin, drain) }()
+	go func() { s.ended <- s.proxy.Serve(ctx, s.data, operators, s.admin, drain) }()
 	t.Cleanup(stop)
 	return s
 }
