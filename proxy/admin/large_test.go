@@ -17,7 +17,7 @@ import (
 // metrics, and read nothing: probes, reloads and the page's status work meanwhile, and soon the others do, too.
 func TestLargeResponsesNobodyReads(t *testing.T) {
 	t.Parallel()
-	n := 2000 // which the kernel takes, whether a client reads or not
+	n := 1000 // which the kernel takes, whether a client reads or not
 	if testkit.Long() {
 		n = 50_000
 	}
