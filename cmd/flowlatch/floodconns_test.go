@@ -45,7 +45,7 @@ func (c *conns) close() {
 // response.
 func TestFloodOfIdleConnections(t *testing.T) {
 	t.Parallel()
-	n := 1000
+	n := 300
 	if testkit.Long() {
 		n = 10_000
 	}
@@ -89,7 +89,7 @@ func TestFloodOfIdleConnections(t *testing.T) {
 // it. Neither may hold up anybody else.
 func TestFloodOfSlowClients(t *testing.T) {
 	t.Parallel()
-	writers, readers := 50, 20
+	writers, readers := 50, 5
 	if testkit.Long() {
 		writers, readers = 200, 50
 	}
