@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flowlatch/flowlatch/internal/testkit"
 	"github.com/flowlatch/flowlatch/keystore"
@@ -20,6 +21,7 @@ func TestFlowiseFileHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.SetTimeout(api, 200*time.Millisecond)
 	lease := testkit.TakeLease(t, api)
 	testkit.ReplaceFile(t, path, strings.Replace(usesFlowise, "{id: own,", "{id: own, disabled: true,", 1))
 	for range 3 {
@@ -49,6 +51,7 @@ func TestFileOfDirectoryHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.SetTimeout(hangs, 200*time.Millisecond)
 	lease := testkit.TakeLease(t, hangs)
 	for _, ids := range []string{"key-b", "key-c"} {
 		testkit.ReplaceFile(t, path, keyFileFor("y", ids))

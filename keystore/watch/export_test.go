@@ -5,6 +5,6 @@ import "time"
 // SetTimeout sets how long the file system may take to open a file.
 func (r *Reloader[T]) SetTimeout(timeout time.Duration) {
 	for _, f := range r.files {
-		f.timeout = timeout
+		f.Timeout = timeout
 	}
 }

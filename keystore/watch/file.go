@@ -12,13 +12,15 @@ import (
 
 // File is a file whose content is compared with what it was. It is not safe for concurrent use.
 type File struct {
-	path    string
-	limit   int64
-	timeout time.Duration // of opening: [Timeout], but in tests
-	fixed   []byte        // what Open returns if it is not nil
-	info    fs.FileInfo   // of the content that was last found; nil if there was none yet
-	digest  [sha256.Size]byte
-	known   bool // digest is that of the last content
+	// Timeout is that of opening the file, which NewFile sets to the constant. Tests change it.
+	Timeout time.Duration
+
+	path   string
+	limit  int64
+	fixed  []byte      // what Open returns if it is not nil
+	info   fs.FileInfo // of the content that was last found; nil if there was none yet
+	digest [sha256.Size]byte
+	known  bool // digest is that of the last content
 	// opened is when the file was last opened, hashed when digest was taken, unchanged since when it has been right.
 	opened, hashed, unchanged time.Time
 	// inPlace says that the last change was a write to the file itself, not a rename over it.
@@ -27,7 +29,7 @@ type File struct {
 
 // NewFile returns a File that has seen nothing yet, and reads at most limit bytes.
 func NewFile(path string, limit int64) *File {
-	return &File{path: path, limit: limit, timeout: Timeout}
+	return &File{path: path, limit: limit, Timeout: Timeout}
 }
 
 // Fixed returns a File that always has the same content, which was read already. path is its name in messages.
@@ -64,7 +66,7 @@ func (f *File) Open() (c *Content, changed bool, err error) {
 	}
 	last, known := f.opened, f.known
 	f.opened, f.known = time.Now(), false
-	c, err = within(f.timeout, f.path, func() (*Content, error) { return openContent(f.path, f.limit) }, func(c *Content) { c.release() })
+	c, err = within(f.Timeout, f.path, func() (*Content, error) { return openContent(f.path, f.limit) }, func(c *Content) { c.release() })
 	if err != nil {
 		return nil, false, err
 	}
