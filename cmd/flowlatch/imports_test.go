@@ -50,6 +50,7 @@ func goList(t *testing.T, goos string, patterns ...string) map[string]listed {
 // TestImportsRunOneWay checks that no package knows more than it should: commands know settings and the
 // gate, the gate knows keys, keys know files.
 func TestImportsRunOneWay(t *testing.T) {
+	t.Parallel()
 	rules := map[string]struct {
 		own   []string // the module's packages that it may import
 		avoid []string // what it must not import
@@ -213,6 +214,7 @@ func TestImportsRunOneWay(t *testing.T) {
 
 // TestNothingImportsCommands covers the packages of every folder, deploy's too.
 func TestNothingImportsCommands(t *testing.T) {
+	t.Parallel()
 	for path, p := range goList(t, "linux", "./...") {
 		for _, i := range p.Imports {
 			if strings.HasPrefix(i, module+"/cmd/") && !strings.HasPrefix(path, module+"/cmd/") {
