@@ -17,8 +17,8 @@ var (
 	givenProgram string // FLOWLATCH_BIN
 )
 
-// Main runs the tests of a package that uses Build, or in which tests wait more than they work or make much garbage, and removes what Build
-// made. A TestMain calls it:
+// Main runs the tests of a package that uses Build, or whose tests wait more than they work or make much garbage, and
+// removes what Build made. A TestMain calls it:
 //
 //	func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 //

@@ -12,7 +12,7 @@ import (
 
 // File is a file whose content is compared with what it was. It is not safe for concurrent use.
 type File struct {
-	// Timeout is that of opening the file, which NewFile sets to the constant. Tests change it.
+	// Timeout is how long opening the file may take: [Timeout], except in tests.
 	Timeout time.Duration
 
 	path   string
