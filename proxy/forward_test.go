@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -131,11 +132,13 @@ func TestClientGoneCancelsUpstream(t *testing.T) {
 	testkit.Eventually(t, "log line", func() bool { return strings.Contains(g.log.String(), `"code":"client_closed"`) })
 }
 
+// unreachable has an upstream where nothing listens. A port that was closed may be another test's by now.
+func unreachable(o *proxy.Options) { o.Upstream = &url.URL{Scheme: "http", Host: "127.0.0.1:1"} }
+
 func TestUpstreamFailures(t *testing.T) {
 	t.Parallel()
 	t.Run("unreachable", func(t *testing.T) {
-		g := newGate(t, nil, nil)
-		g.upstream.Close()
+		g := newGate(t, nil, unreachable)
 		res := g.request(t, "POST", "/api/v1/prediction/"+botA, "{}", bearerOf(secretA), jsonType)
 		checkProblem(t, res, 502, problem.UpstreamUnreachable)
 	})

@@ -57,8 +57,7 @@ func TestDrainEndsAbandoned(t *testing.T) {
 func TestUnreachableIsNoUse(t *testing.T) {
 	t.Parallel()
 	bothTransports(t, func(t *testing.T, change func(*proxy.Options)) {
-		g, _ := limitedGate(t, nil, limitsFile("requests: 1/day", "", ""), change)
-		g.upstream.Close()
+		g, _ := limitedGate(t, nil, limitsFile("requests: 1/day", "", ""), func(o *proxy.Options) { change(o); unreachable(o) })
 		for n := range 3 {
 			if res := g.predict(t, botA, secretA); res.status != http.StatusBadGateway {
 				t.Errorf("request %d without an upstream = %d %q, want 502", n+1, res.status, res.problem.Code)
