@@ -8,7 +8,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
-// openTokens opens the secrets that sign browser tokens, and logs what becomes of their file.
+// openTokens opens the secrets that sign browser tokens, and logs each reload of their file.
 func openTokens(c *config.Config, log zerolog.Logger) (*token.Secrets, error) {
 	if c.BrowserSecrets == "" {
 		return token.Random(), nil
@@ -31,8 +31,8 @@ func logTokens(c *config.Config, log zerolog.Logger, r token.Reload) {
 	}
 }
 
-// randomSecretsNotice returns a function that says, of the first snapshot with keys for browser tokens, what it means that no
-// file has their secrets.
+// randomSecretsNotice returns a function that, at the first snapshot with keys for browser tokens, logs what a random
+// secret means for them. It logs nothing if --browser-secrets is set.
 func randomSecretsNotice(c *config.Config, log zerolog.Logger) func(*keystore.Snapshot) {
 	told := c.BrowserSecrets != ""
 	return func(s *keystore.Snapshot) {

@@ -12,7 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/certificate"
 )
 
-// openCertificates opens the files of TLS and logs what becomes of them.
+// openCertificates opens the TLS files, and logs the certificates in them and each reload.
 func openCertificates(c *config.Config, log zerolog.Logger) (*certificate.Store, error) {
 	store, err := certificate.Open(c.Certificates, certificate.Options{OnReload: func(r certificate.Reload) { logCertificate(log, r) }})
 	if err != nil {
@@ -51,7 +51,7 @@ func describeCertificate(e *zerolog.Event, name certificate.Name, i certificate.
 	return e.Str("certificate", string(name)).Strs("names", shortened(i.Names)).Strs("serials", shortened(i.Serials)).Time("not_after", i.NotAfter)
 }
 
-// shortened leaves out what is too much for a log line: a bundle may have hundreds of authorities.
+// shortened cuts a list to what fits into a log line, since a bundle may have hundreds of authorities.
 func shortened(list []string) []string {
 	if len(list) <= maxLogged {
 		return list

@@ -15,9 +15,9 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// chatflowIDs returns the IDs of the chatflows that people mean by the values of --chatflow: IDs, names of the key file, IDs
-// in capitals or in a URL, several of these with commas between. It prints how it understood what is not an ID. An ID that no
-// route takes is an error; if nobody said what kind of upstream there is, it is a warning.
+// chatflowIDs returns the chatflow IDs meant by the values of --chatflow. A value is an ID, a name in the key file, an
+// ID in capitals or in a URL, or several of these separated by commas. If a value is not an ID, chatflowIDs prints how
+// it understood it. An ID that no route takes is an error; if --preset was not set, it is only a warning.
 func chatflowIDs(values []string, c *config.Config, keys []byte, notes io.Writer) (ids []string, err error) {
 	file := sync.OnceValue(func() *keystore.Snapshot {
 		s, err := keystore.ParsePart(c.Keys, keys)
@@ -39,7 +39,8 @@ func chatflowIDs(values []string, c *config.Config, keys []byte, notes io.Writer
 	return ids, errors.Join(errs...)
 }
 
-// chatflowID returns the ID that text means, and a note if text is not exactly that.
+// chatflowID returns the ID that text means. If there is something to say about that, it also returns a note or a
+// warning.
 func chatflowID(text string, c *config.Config, file func() *keystore.Snapshot) (id, note string, err error) {
 	if text == keystore.EveryChatflow || acceptsID(c, text) {
 		return text, "", nil
@@ -73,7 +74,7 @@ func chatflowID(text string, c *config.Config, file func() *keystore.Snapshot) (
 	return text, fmt.Sprintf("warning: %s; name the upstream with --preset if it is another, otherwise this key opens nothing%s", why, guess), nil
 }
 
-// listedChatflows is chatflowIDs for chatflows that the key file lists.
+// listedChatflows is like chatflowIDs, but every chatflow must be in the key file.
 func listedChatflows(values []string, c *config.Config, keys []byte, notes io.Writer) (ids []string, err error) {
 	s, err := edit.Parse(c.Keys, keys)
 	if err != nil { // the edit reports the fault

@@ -67,7 +67,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	fmt.Fprintln(t)
 	printChatflows(t, store.Snapshot(), now)
 	printLimits(t, store.Snapshot())
-	_ = t.Flush() // to a writer that does not fail or a terminal that is gone
+	_ = t.Flush() // fails only if the terminal is gone
 	fmt.Fprintln(s.out)
 	warned := warnings(c, store.Snapshot(), certificates)
 	if len(warned) > 0 {
@@ -77,7 +77,7 @@ func (cmd *checkCmd) Run(ctx *kong.Context, s streams) error {
 	return cmd.verdict(s, store.Snapshot(), len(warned))
 }
 
-// most is how many faults, and how many warnings, are printed.
+// most returns how many faults, and how many warnings, are printed.
 func (cmd *checkCmd) most() int {
 	if cmd.All {
 		return math.MaxInt
@@ -85,7 +85,8 @@ func (cmd *checkCmd) most() int {
 	return maxLines
 }
 
-// verdict prints what was found in one line.
+// verdict prints a summary in one line. With --strict, if there are warnings, it returns the summary as an error
+// instead.
 func (cmd *checkCmd) verdict(s streams, keys *keystore.Snapshot, warned int) error {
 	chatflows, every := len(keys.Chatflows()), ""
 	if keys.Entry(keystore.EveryChatflow) != nil {
@@ -99,7 +100,7 @@ func (cmd *checkCmd) verdict(s streams, keys *keystore.Snapshot, warned int) err
 	return nil
 }
 
-// readKeys reads the key file once, as strictly as serve does at the start. Unlike serve's, it may be a pipe.
+// readKeys reads the key file once, as strictly as serve does when it starts. Unlike for serve, the file may be a pipe.
 func readKeys(c *config.Config, s streams) (*keystore.Store, error) {
 	o := keystore.Options{Require: c.KeysRequire, MayBeEmpty: c.AdminToken != "", Validate: func(keys *keystore.Snapshot) error {
 		proxy.WarnOfShares(keys, c.LimitsReplicas.Count)
@@ -159,8 +160,8 @@ func printKeys(t *tabwriter.Writer, s *keystore.Snapshot, now time.Time) {
 	}
 }
 
-// secretsOf shows a key's secrets by their fingerprints. Of several it says which are not valid for good, and shows expired
-// ones last.
+// secretsOf shows a key's secrets by their fingerprints. If there are several, it says until when each is valid, and
+// shows expired ones last.
 func secretsOf(k *keystore.Key, now time.Time) string {
 	var shown, expired []string
 	for _, s := range k.Secrets() {
@@ -196,7 +197,7 @@ func printChatflows(t *tabwriter.Writer, s *keystore.Snapshot, now time.Time) {
 	}
 }
 
-// printLimits prints the limits there are.
+// printLimits prints the limits of keys and chatflows, if there are any.
 func printLimits(t *tabwriter.Writer, s *keystore.Snapshot) {
 	var rows [][]string
 	add := func(whose, limits string) { rows = append(rows, []string{whose, limits}) }
@@ -245,7 +246,7 @@ func describeBody(b keystore.BodyPolicy) string {
 	return "any"
 }
 
-// warnings returns what is valid, and perhaps not meant.
+// warnings returns warnings about what is valid but may not be intended.
 func warnings(c *config.Config, s *keystore.Snapshot, certificates *certificate.Store) (texts []string) {
 	for _, text := range secretsReadByEveryone(c) {
 		texts = append(texts, "warning: "+text)
@@ -261,7 +262,7 @@ func warnings(c *config.Config, s *keystore.Snapshot, certificates *certificate.
 	return texts
 }
 
-// printDigests prints what to put in place of secrets in plain text, for the first of them.
+// printDigests prints the digests to replace plain-text secrets with, for at most the given number of secrets.
 func printDigests(w io.Writer, s *keystore.Snapshot, most int) {
 	printed := 0
 	for _, k := range s.Keys() {

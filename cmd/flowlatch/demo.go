@@ -79,7 +79,8 @@ func (cmd *demoCmd) Run(s streams) error {
 	return serve(ctx, c, s.err, func(data, admin net.Addr) { printDemo(s.out, data, admin, secret, other) })
 }
 
-// printDemo prints a request for each thing to see. The lines are short, because what they share is set once.
+// printDemo prints a request for each case worth seeing. What the requests share is set once, which keeps their lines
+// short.
 func printDemo(w io.Writer, data, admin net.Addr, secret, other string) {
 	fmt.Fprintf(w, `This is a demo: the gate is real, the upstream behind it is a stand-in that repeats the question.
 

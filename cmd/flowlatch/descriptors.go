@@ -10,15 +10,17 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// spareDescriptors are kept back for what is no connection of a client and none to the upstream: listeners, up to 32
-// connections of operators, key file and certificates, the log.
+// spareDescriptors is how many file descriptors are reserved for everything except connections to clients and to the
+// upstream: listeners, up to 32 connections of operators, key file, certificates and log.
 const spareDescriptors = 64
 
-// fewConnections are worth a warning, although nobody asked for more.
+// fewConnections is the number of client connections below which there is a warning even if --max-connections has its
+// default.
 const fewConnections = 1000
 
-// limitConnections makes sure that there are descriptors for all connections that the gate may have, and some more, so that
-// it can still read its key file when clients take all that they get. Go has raised the limit as far as it may.
+// limitConnections limits connections to what the file descriptors allow. Some descriptors are kept spare, so that the
+// gate can still read its key file when clients use all their connections. Go has already raised the limit of
+// descriptors as far as it may.
 func limitConnections(c *config.Config, log zerolog.Logger) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -34,7 +36,8 @@ func limitConnections(c *config.Config, log zerolog.Logger) {
 }
 
 // divideDescriptors returns how many client connections may be open, and how many requests may be at the upstream at
-// once. Each client connection can have a request there; those that are left over serve HTTP/2, where it can have more.
+// once. There is one request for each client connection. The remaining descriptors are for HTTP/2, where a connection
+// can have several requests.
 func divideDescriptors(descriptors, wanted int) (clients, forwarded int) {
 	free := max(descriptors-spareDescriptors, 2)
 	clients = min(wanted, free/2)

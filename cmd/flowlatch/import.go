@@ -101,7 +101,8 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 	return nil
 }
 
-// existsError says what to do about a key file that is there, or that cannot be looked for.
+// existsError says what to do about a key file that already exists. If err is not nil, looking for the file failed, and
+// err is returned.
 func existsError(path string, err error) error {
 	if err != nil {
 		return err
@@ -124,8 +125,8 @@ func (cmd *importCmd) read(c *config.Config, credential flowise.Credential) (*fl
 	return found, nil
 }
 
-// credential reads the secret of the user, account or key that the flags name. No flag takes one as
-// its value: other users of the machine see the flags of a process.
+// credential reads the secret of the user, account or API key that the flags name. No flag takes a secret as its value,
+// because other users of the machine can see the flags of a process.
 func (cmd *importCmd) credential(s streams) (c flowise.Credential, err error) {
 	if cmd.Timeout <= 0 {
 		return c, usageError{errors.New("--timeout: must be more than zero")}
@@ -156,7 +157,8 @@ const (
 	maxSecretFile = 64 << 10 // more bytes than a file with one has
 )
 
-// secretFrom returns the first line of a file, or without a file the value of a variable.
+// secretFrom returns the only line of a file or, if path is empty, the value of an environment variable. A file with
+// more than one line is an error.
 func secretFrom(flag, path, variable string, s streams) (string, error) {
 	if path == "" {
 		return os.Getenv(variable), nil

@@ -14,7 +14,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/flowise"
 )
 
-// update adds what is new in Flowise to the key file, after it has shown what that is.
+// update shows what is new in Flowise, and adds it to the key file.
 func (cmd *importCmd) update(c *config.Config, s streams) error {
 	data, err := edit.Read(c.Keys)
 	switch {

@@ -14,12 +14,12 @@ func isPipe(path string) bool {
 	return err == nil && info.Mode()&fs.ModeNamedPipe != 0
 }
 
-// inputNotice is how long an input may take before its reader says that it waits.
+// inputNotice is how long reading an input may take before the command says what it is waiting for.
 const inputNotice = 2 * time.Second
 
-// readInput returns the content of a file that somebody names for one command, of at most limit bytes. Unlike a file that the
-// gate reads, it may be a pipe, as in `--password-file <(pass flowise)`: whoever runs a command can end it, and is told what
-// it waits for.
+// readInput returns the content of a file that is input for one command. More than limit bytes are an error. Unlike a
+// file that the gate reads, it may be a pipe, as in `--password-file <(pass flowise)`: whoever runs a command is told
+// what it is waiting for, and can end it.
 func readInput(path string, limit int64, s streams) (data []byte, err error) {
 	done := make(chan struct{})
 	go func() {

@@ -29,7 +29,7 @@ type keyFile struct {
 // keyEdit has the flags of commands that change the key file.
 type keyEdit struct {
 	keyFile
-	directory string // of the key file, if --keys names that
+	directory string // the one that --keys names; empty if it names a file
 
 	Stdout bool `help:"Leave the file unchanged and print the new content to standard output; a secret then goes to standard error."`
 }
@@ -39,8 +39,8 @@ func (k *keyEdit) edit(path string, s streams, change edit.Func) error {
 	return k.editAfter(nil, path, s, change)
 }
 
-// editAfter is edit that calls before, unless it is nil, when nothing is left to do but to replace the file or to print
-// the new content. With an error from it neither happens.
+// editAfter is like edit, but calls before, unless it is nil, just before it replaces the file or prints the new
+// content. If before returns an error, neither happens.
 func (k *keyEdit) editAfter(before func() error, path string, s streams, change edit.Func) error {
 	change = k.checked(path, change)
 	if !k.Stdout {
@@ -65,7 +65,7 @@ func (k *keyEdit) editAfter(before func() error, path string, s streams, change 
 	return nil
 }
 
-// tellWaiting says for whom an edit of the key file waits.
+// tellWaiting returns a function that says who an edit of the key file is waiting for.
 func tellWaiting(path string, s streams) func(holder string) {
 	return func(holder string) {
 		fmt.Fprintf(s.err, "waiting for %s, which edits key files in the directory of %s\n", holder, path)

@@ -49,7 +49,8 @@ func (cmd *keyDeleteCmd) Run(c *config.Config, s streams) error {
 	return nil
 }
 
-// unlist takes the key from the lists of other files, if it can be deleted from its own: no file may list a key that is gone.
+// unlist removes the key from the lists in other files, provided that it can be deleted from its own file. No file may
+// list a key that does not exist.
 func (cmd *keyDeleteCmd) unlist(c *config.Config, s streams, remove edit.Func) (others []otherEdit, err error) {
 	if cmd.directory == "" {
 		return nil, nil

@@ -10,7 +10,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// inDirectory makes c name the key file that lists a key, if --keys names a directory. An empty ID is that of no key.
+// inDirectory sets c.Keys to the key file that has the key, if --keys names a directory. An empty ID is then an error.
 func (k *keyEdit) inDirectory(c *config.Config, id string) (err error) {
 	if !keystore.IsDirectory(c.Keys) {
 		return nil
@@ -23,7 +23,7 @@ func (k *keyEdit) inDirectory(c *config.Config, id string) (err error) {
 	return err
 }
 
-// inNewPlace makes c name the key file for a new key, if --keys names a directory.
+// inNewPlace sets c.Keys to the key file for a new key, if --keys names a directory.
 func (k *keyEdit) inNewPlace(c *config.Config, file string) error {
 	switch isDirectory := keystore.IsDirectory(c.Keys); {
 	case file == "" && !isDirectory:
@@ -40,7 +40,7 @@ func (k *keyEdit) inNewPlace(c *config.Config, file string) error {
 	return nil
 }
 
-// all returns the path of all that a gate reads: the directory, if the key file is one of it.
+// all returns the path that a gate reads its keys from: the directory, if --keys names one, or else the key file.
 func (k *keyEdit) all(c *config.Config) string {
 	if k.directory != "" {
 		return k.directory
@@ -48,10 +48,11 @@ func (k *keyEdit) all(c *config.Config) string {
 	return c.Keys
 }
 
-// errInvalid is part of an error after which the key file is as it was.
+// errInvalid is wrapped in errors about edits that would make the key file invalid. The file is then unchanged.
 var errInvalid = errors.New("the key file would not be valid any more, so it is left as it is")
 
-// checked is change that does not make the key file invalid: alone, or together with the other files of its directory.
+// checked returns a change that fails if it would make the key file invalid, by itself or together with the other files
+// of its directory.
 func (k *keyEdit) checked(path string, change edit.Func) edit.Func {
 	return func(data []byte) ([]byte, error) {
 		next, err := change(data)

@@ -7,15 +7,15 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// effect is what an edit does to a key file.
+// effect has the content of a key file before and after an edit.
 type effect struct{ was, is *keystore.Snapshot }
 
-// of returns the edit that do is, which notes what it does to the file at path.
+// of wraps do, an edit of the file at path, so that e has its effect afterwards.
 func (e *effect) of(path string, do edit.Func) edit.Func {
 	return func(data []byte) ([]byte, error) {
 		next, err := do(data)
 		if err == nil {
-			e.was, _ = edit.Parse(path, data) // both were read before
+			e.was, _ = edit.Parse(path, data) // the edit has parsed both
 			e.is, _ = edit.Parse(path, next)
 		}
 		return next, err

@@ -38,7 +38,7 @@ func (cmd *keyEnableCmd) Run(c *config.Config, s streams) error {
 	return err
 }
 
-// keyIn returns the key of a key file that was edited, or nil if that failed.
+// keyIn returns a key of a key file that was edited, or nil if the edit failed.
 func keyIn(file string, data []byte, id string) *keystore.Key {
 	s, err := edit.Parse(file, data)
 	if err != nil {
@@ -47,7 +47,7 @@ func keyIn(file string, data []byte, id string) *keystore.Key {
 	return s.Key(id)
 }
 
-// butNot says why a key of a key file does not open anything now, if it does not.
+// butNot says why a key opens nothing at present; it returns "" for a key that is valid.
 func butNot(keys string, k *keystore.Key) string {
 	switch v := k.Validity(time.Now()); v {
 	case keystore.Disabled:

@@ -22,7 +22,7 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 	noteRandomSecrets := randomSecretsNotice(c, log)
 	options := keystore.Options{
 		Require:    c.KeysRequire,
-		MayBeEmpty: c.AdminToken != "", // and filled on the console
+		MayBeEmpty: c.AdminToken != "", // the console can fill it
 		Validate: func(s *keystore.Snapshot) error {
 			if err := proxy.CheckKeyFile(s, c.Proxy.Preset); err != nil {
 				return err
@@ -59,9 +59,9 @@ func openStore(ctx context.Context, c *config.Config, log zerolog.Logger) (*keys
 	})
 }
 
-// forConsole adds to the error of a key file that is missing or empty how to begin one that the console is to fill. The gate
-// does not begin it: nothing is there also if a mount is missing, and a gate that refuses to start is noticed before it
-// replaces one that serves.
+// forConsole adds to the error about a missing or empty key file how to create one to fill on the console. The gate
+// does not create the file itself: it is also missing if a mount is missing, and a gate that refuses to start is
+// noticed before it replaces one that serves.
 func forConsole(c *config.Config, err error) error {
 	if err == nil || c.AdminToken == "" {
 		return err
@@ -76,9 +76,9 @@ func forConsole(c *config.Config, err error) error {
 	return err
 }
 
-// tuneMemory sets how much garbage Go lets pile up, after a reload. A gate with few keys uses so little memory that
-// collecting whenever it has doubled takes a tenth of its time. A million keys use hundreds of MiB, and reading them takes
-// several times as much, which Go would keep for minutes.
+// tuneMemory sets, after a reload, how much garbage Go lets pile up. A gate with few keys uses so little memory that
+// collecting each time it has doubled would take a tenth of its time. A million keys use hundreds of MiB, and reading
+// them takes several times as much, which Go would keep for minutes.
 func tuneMemory(keys int) {
 	time.AfterFunc(time.Second, debug.FreeOSMemory) // by then nothing refers to what the reload used
 	if os.Getenv("GOGC") != "" {

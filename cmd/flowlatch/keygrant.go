@@ -113,7 +113,7 @@ func (cmd *keyWithdrawCmd) withdraw(chatflows []string, c *config.Config, s stre
 	return done, nil
 }
 
-// orClose adds to the error of an edit, if a chatflow would be left without a key, which flag closes it.
+// orClose mentions --close in the error about an edit that would leave a chatflow without a key.
 func orClose(data []byte, err error) ([]byte, error) {
 	if errors.As(err, new(*edit.NoKeyError)) {
 		err = fmt.Errorf("%w: --close does that", err)
@@ -121,7 +121,7 @@ func orClose(data []byte, err error) ([]byte, error) {
 	return data, err
 }
 
-// warnOfEvery warns of a key that opens every chatflow all the same.
+// warnOfEvery warns if the key still opens every chatflow because it is listed under "*".
 func (cmd *keyWithdrawCmd) warnOfEvery(c *config.Config, s streams) error {
 	all, err := cmd.chatflows(c)
 	if err != nil {

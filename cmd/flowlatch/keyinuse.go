@@ -11,14 +11,14 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// unusedOnly has the flags of commands that take a key away from the key file, and do not do that to one that is in use.
+// unusedOnly has the flags of commands that disable or delete a key, which they refuse if the key is in use.
 type unusedOnly struct {
 	keyEdit
 	config.AdminFlag
 	Force bool `help:"Do it even if the key was used within the last 10 minutes, or if the gate does not say."`
 }
 
-// check tries a change, and asks the gate whether the key is in use. With --force it does neither.
+// check tries a change in memory, and asks the gate whether the key is in use. With --force it does neither.
 func (u *unusedOnly) check(c *config.Config, id string, s streams, change edit.Func) error {
 	if u.Force {
 		return nil
@@ -36,12 +36,13 @@ func (u *unusedOnly) check(c *config.Config, id string, s streams, change edit.F
 // recently is how long after its last use a key counts as in use.
 const recently = 10 * time.Minute
 
-// inUse asks the gate whether a key is in use. It is an error if it is, and if there is no telling: something listens
-// there and does not say. Where nothing listens, no gate is running, or it is out of reach; it prints so and returns nil.
+// inUse asks the gate whether a key is in use. It returns an error if it is, or if something listens at the gate's
+// address but does not say. If nothing listens there, no gate is running or it is out of reach: inUse then prints that
+// and returns nil.
 func inUse(c *config.Config, keys, id string, s streams) error {
 	one, err := doctor.Key(c.Admin, id)
 	k := one.Key
-	if err == nil {
+	if err == nil { // the gate says which keys it has
 		if store, err := keystore.Open(keys, keystore.Options{MayBeEmpty: true}); err == nil && store.Snapshot().Hash() != one.KeysHash {
 			fmt.Fprintf(s.err, "the gate at %s has not applied %s as it is now, so what it says may be of another key; --admin names another gate\n", c.Admin, keys)
 		}

@@ -75,10 +75,10 @@ func (cmd *keyListCmd) Run(c *config.Config, s streams) error {
 	return t.Flush()
 }
 
-// listedKey is a key as it is listed.
+// listedKey is a key as commands print it.
 type listedKey struct {
 	ID        string           `json:"id"`
-	File      string           `json:"file,omitempty"` // of a directory of key files
+	File      string           `json:"file,omitempty"` // set if --keys names a directory
 	Owner     string           `json:"owner,omitempty"`
 	Status    string           `json:"status"`
 	NotBefore time.Time        `json:"not_before,omitzero"`
@@ -159,11 +159,12 @@ func labelsOf(s *keystore.Snapshot, k *keystore.Key) (all []string) {
 	return all
 }
 
-// mostAsked is how many keys a gate is asked about.
+// mostAsked is how many keys a gate is asked about at most.
 const mostAsked = 5000
 
-// lastUses asks the gate when keys were last used. A gate that is not there, or that may have other keys, is asked only if
-// somebody named it.
+// lastUses asks the gate when keys were last used. If --admin was not set, it silently ignores a gate that does not
+// answer or has other keys. If it was set, it says so in both cases, and still returns what a gate with other keys
+// says.
 func lastUses(c *config.Config, keys *keystore.Snapshot, s streams) map[string]time.Time {
 	status, err := doctor.Status(c.Admin, mostAsked)
 	named := c.Given("admin")

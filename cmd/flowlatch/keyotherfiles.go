@@ -11,9 +11,10 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// In a directory of key files, a chatflow may be listed by another file than the keys that open it. Its list is edited there.
+// In a directory of key files, a chatflow may be in another file than the keys that open it. Its list of keys is edited
+// there.
 
-// otherEdit is an edit of the lists of chatflows in another file than the one that has the key.
+// otherEdit is an edit of the chatflows' key lists in a file other than the key's own.
 type otherEdit struct {
 	path      string
 	chatflows []string // their IDs
@@ -22,12 +23,12 @@ type otherEdit struct {
 
 // listEdit changes which chatflows list a key.
 type listEdit struct {
-	verb  string                                            // the key is … for chatflows
+	verb  string                                            // completes "the key is … for chatflows"
 	own   func(chatflows []string) (done string, err error) // edits the file that has the key, and prints what it has done
 	other func(o otherEdit, data []byte) ([]byte, error)
 }
 
-// editLists makes chatflows list a key, or not any more, each in the file that lists it.
+// editLists adds the key to the lists of chatflows, or removes it from them, each in the file that has the chatflow.
 func (k *keyEdit) editLists(id string, chatflows []string, c *config.Config, s streams, e listEdit) error {
 	if err := k.inDirectory(c, id); err != nil {
 		return err
@@ -48,8 +49,9 @@ func (k *keyEdit) editLists(id string, chatflows []string, c *config.Config, s s
 	return k.editOthers(others, id, e.verb, done, s)
 }
 
-// divide divides what people mean by the values of --chatflow into what is in the key file of the key, or in none, and the
-// chatflows of other files. It prints how it understood what is not an ID.
+// divide divides the values of --chatflow into those for the key's own file, which include chatflows that are in no
+// file yet, and the chatflows of other files. If it finds one of the latter by something else than its ID, it prints
+// which one.
 func (k *keyEdit) divide(values []string, c *config.Config, notes io.Writer) (own []string, others []otherEdit, err error) {
 	if k.directory == "" {
 		return values, nil, nil
@@ -78,7 +80,7 @@ func (k *keyEdit) divide(values []string, c *config.Config, notes io.Writer) (ow
 	return own, others, errors.Join(errs...)
 }
 
-// chatflows returns the chatflows of the key file, or of all in its directory.
+// chatflows returns the chatflows of the key file, or of all files in the directory if --keys names one.
 func (k *keyEdit) chatflows(c *config.Config) ([]*keystore.Chatflow, error) {
 	if k.directory != "" {
 		return keystore.ChatflowsIn(k.directory)
@@ -105,7 +107,7 @@ func addOther(others []otherEdit, c *keystore.Chatflow) []otherEdit {
 	return append(others, otherEdit{path: c.File(), chatflows: []string{c.ID}})
 }
 
-// listing returns the chatflows of other files than the key's own that list a key.
+// listing returns the chatflows that list the key and are in other files than its own.
 func (k *keyEdit) listing(id string, c *config.Config) (others []otherEdit, err error) {
 	all, err := k.chatflows(c)
 	for _, chatflow := range all {
@@ -116,8 +118,8 @@ func (k *keyEdit) listing(id string, c *config.Config) (others []otherEdit, err 
 	return others, err
 }
 
-// tryOthers makes others list a key, or not any more, and tries that: what cannot be is found before anything is changed. more
-// says that the file of the key changes as well.
+// tryOthers sets the do field of each of others, and tries that edit in memory, so that an edit that would fail is
+// found before any file is changed. more says that the key's own file changes as well.
 func (k *keyEdit) tryOthers(others []otherEdit, more bool, do func(o otherEdit, data []byte) ([]byte, error)) error {
 	if k.Stdout && (len(others) > 1 || more && len(others) > 0) {
 		return usageError{errors.New("--stdout: this is a change of several key files, and one can be printed; name chatflows of one file at a time")}
@@ -132,7 +134,8 @@ func (k *keyEdit) tryOthers(others []otherEdit, more bool, do func(o otherEdit, 
 	return nil
 }
 
-// editOthers edits the other files, one after the other. done says what has been done before, for the error if one fails.
+// editOthers edits the other files, one after the other. done says what was done before, for the error message if an
+// edit fails.
 func (k *keyEdit) editOthers(others []otherEdit, id, verb, done string, s streams) error {
 	for _, o := range others {
 		var e effect

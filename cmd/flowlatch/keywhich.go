@@ -85,7 +85,7 @@ func (cmd *keyWhichCmd) Run(c *config.Config, s streams) error {
 	return t.Flush()
 }
 
-// earlier returns the earlier of two ends, of which either may be zero: none.
+// earlier returns the earlier of two end times; a zero time means no end.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

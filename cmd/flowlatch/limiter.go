@@ -13,7 +13,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// openLimiter returns what counts limits and usage, and what has to run meanwhile until its context is done.
+// openLimiter returns the limiter, which counts limits and usage, and the functions that must run beside it until their
+// context is done.
 func openLimiter(c *config.Config, log zerolog.Logger) (l proxy.Limiter, run []func(context.Context), err error) {
 	if c.LimitsRedis != nil {
 		r := limit.NewRedis(limit.RedisOptions{Fallback: c.LimitsFallback, Changed: func(err error) { logRedis(c, log, err) }})
@@ -30,7 +31,7 @@ func openLimiter(c *config.Config, log zerolog.Logger) (l proxy.Limiter, run []f
 			limit.FollowReplicas(ctx, replicas.Name, own, local.SetShare, func(s limit.Share, err error) { logShare(log, replicas.Name, s, err) })
 		})
 	case replicas.Count > 1:
-		local.SetShare(limit.Share{Index: replicas.Index, Count: replicas.Count}) // rounded down if the index is not known
+		local.SetShare(limit.Share{Index: replicas.Index, Count: replicas.Count}) // the share is rounded down if the index is not known
 	}
 	if c.UsageFile != "" {
 		f, err := limit.OpenFile(c.UsageFile, local, time.Now())
@@ -53,10 +54,10 @@ func openLimiter(c *config.Config, log zerolog.Logger) (l proxy.Limiter, run []f
 	return local, run, nil
 }
 
-// saveTime is how long the end of a gate waits for what it has counted to be saved.
+// saveTime is how long a gate that ends waits for its counts to be saved.
 const saveTime = 2 * time.Second
 
-// waitAtMost waits for a group, but not for ever: a disk, a Redis or a reader of what is written may hang.
+// waitAtMost waits for a group, but not longer than limit: a disk, a Redis or the reader of an output may hang.
 func waitAtMost(group *sync.WaitGroup, limit time.Duration) {
 	done := make(chan struct{})
 	go func() { group.Wait(); close(done) }()

@@ -13,11 +13,11 @@ import (
 	"github.com/flowlatch/flowlatch/internal/config"
 )
 
-// openLog returns the log of a gate, which no reader of stderr can stop, and what counts the lines that were dropped. The
-// writer's Close writes what waits.
+// openLog returns the log of a gate, its writer, and the metric that counts dropped lines. A reader of stderr that is
+// slow or gone cannot stop the gate. Closing the writer writes the lines that are still waiting.
 func openLog(c *config.Config, stderr io.Writer) (zerolog.Logger, *logWriter, prometheus.Collector) {
-	signal.Ignore(syscall.SIGPIPE) // a reader that ends would end the gate
-	stdlog.SetOutput(io.Discard)   // net/http's Transport would write bytes of the upstream there, and no JSON
+	signal.Ignore(syscall.SIGPIPE) // or the gate would end when the reader of stderr does
+	stdlog.SetOutput(io.Discard)   // net/http's Transport would write bytes from the upstream there, and not as JSON
 	w := newLogWriter(stderr)
 	var to io.Writer = w
 	if c.LogConsole {

@@ -12,17 +12,18 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// consoleParts are what a line for people has as bare values, in this order. All but the first three are of requests.
+// consoleParts are the fields that a line for people shows as bare values, in this order. All but the first three are
+// fields of requests.
 var consoleParts = []string{
 	zerolog.TimestampFieldName, zerolog.LevelFieldName, zerolog.MessageFieldName,
 	"status", "code", "method", "route", "chatflow", "key", "client", "duration_ms", "stream", "reason", "request_id",
 }
 
-// newConsole returns what writes log lines for people (--log-format console):
+// newConsole returns a writer of log lines for people (--log-format console):
 //
 //	12:41:52 WRN 401 missing_key POST prediction support-bot key=- 127.0.0.1 0.2ms "no bearer token" 405cca5b
 //
-// No control byte gets to the terminal, whoever it came from.
+// No control byte reaches the terminal, wherever it came from.
 func newConsole(to io.Writer, color bool) zerolog.ConsoleWriter {
 	return zerolog.ConsoleWriter{
 		Out: to, NoColor: !color, TimeFormat: time.TimeOnly, PartsOrder: consoleParts,
@@ -47,7 +48,7 @@ func prepareConsole(line map[string]any) error {
 	return nil
 }
 
-// consolePart returns a bare value of a request's line, or nothing.
+// consolePart returns a field's value as the line shows it, or "" to leave it out.
 func consolePart(value any, name string) string {
 	if value == nil {
 		return ""
@@ -63,7 +64,7 @@ func consolePart(value any, name string) string {
 	case "reason":
 		return strconv.Quote(s)
 	case "request_id":
-		if ownRequestID.MatchString(s) { // its first digits find it
+		if ownRequestID.MatchString(s) { // the first digits are enough to find it
 			return s[:8]
 		}
 	}
@@ -72,7 +73,7 @@ func consolePart(value any, name string) string {
 
 var ownRequestID = regexp.MustCompile(`^[0-9a-f]{24}$`)
 
-// text returns a value as zerolog hands it over: nil, a string, a number, or JSON.
+// text returns the text of a value from zerolog: nil, a string, a number, or JSON.
 func text(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -83,7 +84,7 @@ func text(value any) string {
 	return fmt.Sprint(value)
 }
 
-// word returns s, quoted unless it can be told from what is beside it.
+// word returns s, quoted if it could not be told from the values beside it.
 func word(s string) string {
 	if s == "" || strings.ContainsAny(s, ` "\`) {
 		return strconv.Quote(s)
@@ -91,7 +92,7 @@ func word(s string) string {
 	return printable(s)
 }
 
-// printable returns s, quoted if it has characters that a terminal may take for an order.
+// printable returns s, quoted if it has characters that a terminal may take for a command.
 func printable(s string) string {
 	for _, r := range s {
 		if !strconv.IsPrint(r) {

@@ -11,8 +11,8 @@ import (
 const (
 	// logBuffer is how many bytes of log lines may wait to be written.
 	logBuffer = 1 << 20
-	// logInterval is how long a line waits for others at most: a system call for each line costs as much as a twentieth
-	// of a request.
+	// logInterval is how long a line may wait for others to be written with it: a system call for each line would cost
+	// a twentieth of what a request costs.
 	logInterval = 10 * time.Millisecond
 	// logFlushTimeout is how long Close waits for a reader that does not read.
 	logFlushTimeout = time.Second
@@ -21,9 +21,9 @@ const (
 // logWriter writes log lines to a pipe or file that may be slow, stuck or gone. Write never blocks: lines that do not fit
 // into the buffer are dropped and counted. All methods may be called concurrently.
 //
-// zerolog's diode was tried in its place. Its waiter misses wake-ups (5 of 60,000 lines stayed unwritten until the next
-// one), its poller takes 0.7 % of a core at rest; it counts dropped lines only once the reader reads again, its Close waits
-// for a stuck reader for ever, and it costs 3 µs more for each line.
+// zerolog's diode was tried instead. Its waiter misses wake-ups (5 of 60,000 lines stayed unwritten until the next
+// one). Its poller takes 0.7 % of a core at rest. It counts dropped lines only once the reader reads again, its Close
+// waits forever for a stuck reader, and each line costs 3 µs more.
 type logWriter struct {
 	to      io.Writer
 	notice  func(lines uint64) // logs that lines were dropped, once they can be written again
@@ -32,10 +32,10 @@ type logWriter struct {
 	mu      sync.Mutex
 	waiting []byte // guarded by mu
 
-	batch []byte // being written; of run alone, as is told
-	told  uint64 // how many dropped lines there was a notice of
+	batch []byte // being written; used by run alone, like told
+	told  uint64 // how many dropped lines notice has been told of
 
-	wake    chan struct{} // lines wait
+	wake    chan struct{} // holds a token if lines wait
 	closing chan struct{}
 	done    chan struct{} // closed when all is written after closing
 }
@@ -58,12 +58,12 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	}
 	select {
 	case w.wake <- struct{}{}:
-	default: // run has been woken
+	default: // run will wake up anyway
 	}
 	return len(line), nil
 }
 
-// Close writes what waits, as far as that takes no longer than a second.
+// Close writes the lines that wait, and gives up after logFlushTimeout.
 func (w *logWriter) Close() {
 	close(w.closing)
 	select {
@@ -81,7 +81,7 @@ func (w *logWriter) run() {
 			w.flush()
 		case <-w.closing:
 			w.flush()
-			w.flush() // the notice that the first may have added
+			w.flush() // writes the notice that the first flush may have added
 			return
 		}
 		select {
@@ -91,7 +91,7 @@ func (w *logWriter) run() {
 	}
 }
 
-// flush writes what waits, and adds a notice if lines were dropped and the reader has caught up.
+// flush writes the lines that wait, and adds a notice if lines were dropped and the reader has caught up.
 func (w *logWriter) flush() {
 	w.mu.Lock()
 	w.batch, w.waiting = w.waiting, w.batch[:0]

@@ -59,10 +59,10 @@ type streams struct{ out, err io.Writer }
 // usageError is an error in how the program was called.
 type usageError struct{ error }
 
-// errRefused is returned when the result was printed already and is no.
+// errRefused is returned when the result is no, and has been printed already.
 var errRefused = errors.New("refused")
 
-// resolve returns the settings of the command that runs, for those whose Run takes them.
+// resolve returns the settings, for commands whose Run takes them.
 func resolve(ctx *kong.Context) (*config.Config, error) {
 	c, err := config.Resolve(ctx)
 	if err != nil {
@@ -106,7 +106,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
-// noValue matches what kong says of a flag without a value, at the end of the line or before another flag.
+// noValue matches what kong says about a flag without a value, at the end of the line or before another flag.
 var noValue = regexp.MustCompile(`expected \w+ value but got .* \((<EOL>|long flag|short flag)\)(; perhaps try .*\?)?`)
 
 // commandOf returns the command that could not be parsed.
@@ -137,13 +137,13 @@ var (
 	unexpectedPattern = regexp.MustCompile(`(unexpected argument \S{4})\S{12,}`) // perhaps a secret that was not made here
 )
 
-// redact hides secrets in a message, which may show arguments: somebody may have mixed them up.
+// redact hides secrets in an error message, which may quote an argument that is a secret by mistake.
 func redact(text string) string {
 	return unexpectedPattern.ReplaceAllString(secretPattern.ReplaceAllString(text, "fl_…"), "${1}…")
 }
 
-// newParser returns a parser of the command line. If args begin with a command, it knows that one alone: to build all takes as
-// long as everything else until the first line of output.
+// newParser returns a parser of the command line. If args begin with a command, it knows only that one: building all of
+// them would take as long as everything else up to the first line of output.
 func newParser(args []string, options ...kong.Option) (*kong.Kong, error) {
 	all := commands()
 	if n := slices.IndexFunc(all, func(c command) bool { return len(args) > 0 && c.name == args[0] }); n >= 0 {

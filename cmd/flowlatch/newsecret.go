@@ -13,8 +13,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// newSecret has the flag of commands that make a secret. The secret is out before the key file changes: a key whose
-// secret nobody has is worse than a secret that opens nothing.
+// newSecret has the flag of commands that make a secret. The secret is handed out before the key file changes: a key
+// whose secret nobody has is worse than a secret that opens nothing.
 type newSecret struct {
 	Out string `placeholder:"FILE" help:"Put the secret into this new file, which only you may read, instead of printing it. A file that exists is never overwritten."`
 }
@@ -46,7 +46,7 @@ func (n *newSecret) deliver(k *keyEdit, keys string, s streams, secret string, c
 	return err
 }
 
-// handOut writes the secret to where it is wanted.
+// handOut writes the secret to the file of --out, or prints it.
 func (n *newSecret) handOut(k *keyEdit, keys string, s streams, secret string) error {
 	if n.Out == "" {
 		return n.print(k, s, secret)
@@ -61,7 +61,7 @@ func (n *newSecret) handOut(k *keyEdit, keys string, s streams, secret string) e
 	if err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
-	if key, err := os.Stat(keys); err == nil && os.SameFile(made, key) { // a key file that did not exist, and would be replaced
+	if key, err := os.Stat(keys); err == nil && os.SameFile(made, key) { // the key file did not exist, and the edit would replace the secret
 		os.Remove(n.Out)
 		return fmt.Errorf("--out: %s is the key file; name another file for the secret", n.Out)
 	}
@@ -75,7 +75,7 @@ func isSame(a, b string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(first, second)
 }
 
-// print prints the secret, alone on a line, and returns an error unless it has arrived.
+// print prints the secret, alone on a line, and returns an error unless it was written.
 func (n *newSecret) print(k *keyEdit, s streams, secret string) error {
 	to := s.out
 	if k.Stdout {
@@ -97,7 +97,7 @@ func (n *newSecret) print(k *keyEdit, s streams, secret string) error {
 	return nil
 }
 
-// isNull reports whether f is the null device, which Go also puts in the place of an output that was closed.
+// isNull reports whether f is the null device. Go also opens it in place of a standard output that was closed.
 func isNull(f *os.File) bool {
 	info, err := f.Stat()
 	null, nullErr := os.Stat(os.DevNull)
@@ -114,8 +114,8 @@ func (n *newSecret) tell(k *keyEdit, s streams, done string) {
 	}
 }
 
-// warnForwarded warns of a chatflow that sends the key's new secret on to the upstream. If that checks it, as Flowise does
-// after an import, it refuses a secret that was made here.
+// warnForwarded warns of chatflows that forward the key's new secret to the upstream. An upstream that checks keys
+// itself, as Flowise does after an import, refuses a secret that was made here.
 func warnForwarded(w io.Writer, file string, data []byte, id string) {
 	s, err := edit.Parse(file, data)
 	if err != nil { // the edit has failed

@@ -7,8 +7,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// secretsReadByEveryone returns a warning for each setting whose file holds a secret and can be read by every user of the
-// machine. What the key files name, and they themselves, are looked at where they are read.
+// secretsReadByEveryone returns a warning for each setting whose file holds a secret and can be read by every user of
+// the machine. The key files, and the files that they name, are checked where they are read.
 func secretsReadByEveryone(c *config.Config) (warnings []string) {
 	files := map[string]string{
 		"admin-token": c.AdminToken, "browser-secrets": c.BrowserSecrets, "upstream-api": c.UpstreamAPI, "upstream-authorization": c.Proxy.UpstreamAuthorization.Path,

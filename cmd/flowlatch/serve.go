@@ -42,8 +42,8 @@ func (cmd *serveCmd) Run(c *config.Config, s streams) error {
 	return serve(stop, c, s.err, func(data, admin net.Addr) { logServing(c, data, admin) })
 }
 
-// serve runs a gate until ctx is done: settings, log, key store, certificates, proxy, listeners. It adds to c.Proxy what
-// no setting says, and calls listening once clients can connect.
+// serve sets up log, key store, certificates, proxy and listeners, and runs a gate until ctx is done. It adds to
+// c.Proxy what no setting sets, and calls listening once clients can connect.
 func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening func(data, admin net.Addr)) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anyone may think that the gate is up
@@ -107,7 +107,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 			tokens.Reload()
 		}
 	}()
-	var counted sync.WaitGroup // what is counted is saved at the end
+	var counted sync.WaitGroup // waits for counts to be saved at the end
 	for _, run := range counting {
 		counted.Go(func() { run(background) })
 	}
@@ -124,7 +124,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer, listening fu
 	return nil
 }
 
-// openDoor opens the way to change keys on the admin listener, or returns nil if there is none.
+// openDoor returns the sign-in for changing keys on the admin listener, or nil if --admin-token is not set.
 func openDoor(c *config.Config, log zerolog.Logger) (*signin.Door, error) {
 	if c.AdminToken == "" {
 		return nil, nil //nolint:nilnil // none is a setting
@@ -137,16 +137,16 @@ func port(a net.Addr) string {
 	return port
 }
 
-// servedError is why a gate ended that had been serving. Whoever reads its standard error may have stopped.
+// servedError is why a gate that had been serving ended. By then, nobody may be reading its standard error.
 type servedError struct{ error }
 
-// timedWriter writes, and waits for a reader that does not read no longer than [logWriter] does.
+// timedWriter gives up on a reader that does not read, after as long as [logWriter] does.
 type timedWriter struct{ io.Writer }
 
 func (w timedWriter) Write(p []byte) (int, error) {
-	text := bytes.Clone(p) // p is its owner's again when Write returns
+	text := bytes.Clone(p) // the caller may reuse p once Write has returned
 	var writing sync.WaitGroup
-	writing.Go(func() { _, _ = w.Writer.Write(text) }) // nobody is left to be told
+	writing.Go(func() { _, _ = w.Writer.Write(text) }) // there is nobody left to tell
 	waitAtMost(&writing, logFlushTimeout)
 	return len(p), nil
 }
@@ -177,7 +177,7 @@ func logServing(c *config.Config, data, admin net.Addr) {
 	}
 }
 
-// statusPage returns where a browser on this machine finds the page of an admin listener.
+// statusPage returns the URL of the status page for a browser on this machine.
 func statusPage(admin net.Addr) string {
 	host, port, _ := net.SplitHostPort(admin.String())
 	if net.ParseIP(host).IsUnspecified() {

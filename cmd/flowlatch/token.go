@@ -55,7 +55,7 @@ func (cmd *tokenCmd) Run(c *config.Config, s streams) error {
 	}
 	request := token.Request{Origins: cmd.Origin, User: cmd.User}
 	if cmd.TTL != nil {
-		request.TTL = cmp.Or(time.Duration(*cmd.TTL), -1) // none is a fault, and not the longest
+		request.TTL = cmp.Or(time.Duration(*cmd.TTL), -1) // zero is an error, and must not mean the default
 	}
 	if cmd.Messages != nil {
 		request.Messages = cmp.Or(*cmd.Messages, -1) // likewise

@@ -79,7 +79,7 @@ func (cmd *usageCmd) Run(c *config.Config, s streams) error {
 
 // endOf returns when the month of a usage ends.
 func endOf(u limit.Usage) time.Time {
-	start, _ := time.Parse(time.DateOnly, u.Start) // the gate's own form
+	start, _ := time.Parse(time.DateOnly, u.Start) // the gate wrote it, so it is valid
 	return start.AddDate(0, 1, 0)
 }
 
