@@ -10,14 +10,14 @@ import (
 )
 
 var (
-	// tried matches what docs/advisories.md says of requests: some of them, and the answers without a key and with
-	// the key of another chatflow, or one answer for both.
+	// tried matches what docs/advisories.md says about requests: one or more of them, and the status without a key and
+	// with the key of another chatflow, or one status for both.
 	tried      = regexp.MustCompile("((?:`[A-Z]+ [^`]+`(?:, )?)+): (\\d{3})(?:, (\\d{3}))?")
 	triedCalls = regexp.MustCompile("`([A-Z]+) ([^`]+)`")
 )
 
-// TestDocsAdvisories sends every request of the table in docs/advisories.md through a gate with all groups
-// exposed. None may reach the runner.
+// TestDocsAdvisories sends every request of the table in docs/advisories.md through a gate with all groups exposed.
+// None may reach the upstream.
 func TestDocsAdvisories(t *testing.T) {
 	t.Parallel()
 	_, table, found := strings.Cut(page(t, "docs/advisories.md"), "| advisory | what it lets an outsider do | stopped by |\n|---|---|---|\n")
@@ -60,7 +60,7 @@ func TestDocsAdvisories(t *testing.T) {
 	if n := len(runner.requests); n != 0 {
 		t.Errorf("%d requests reached the runner, want none", n)
 	}
-	for target, body := range map[string]string{ // what the table says of bodies
+	for target, body := range map[string]string{ // what the table says about bodies
 		"/api/v1/text-to-speech/generate": `{"credentialId":"x"}`,
 		"/api/v1/leads":                   `{"chatflowid":"` + webChatflow + `","id":"x"}`,
 	} {
@@ -78,7 +78,7 @@ func triedPath(path string) string {
 	return "/api/v1/" + path
 }
 
-// triedBody names the chatflow where the path does not.
+// triedBody returns a body that names the chatflow, for paths that do not.
 func triedBody(path string) string {
 	switch {
 	case strings.HasPrefix(path, "leads"):

@@ -14,7 +14,7 @@ import (
 // pageOrigin is the origin of the page that sends browser tokens.
 const pageOrigin = "https://www.example.com"
 
-// forPages is the gate's key file with browser tokens for the web key.
+// forPages returns the gate's key file, with browser tokens allowed for the web key.
 func (g *gate) forPages() string {
 	return strings.Replace(g.keyFile(), "id: acme-web\n", "id: acme-web\n    browser: {origins: ["+pageOrigin+"]}\n", 1)
 }
@@ -46,7 +46,7 @@ func (g *gate) predictFromPage(t *testing.T, token string) int {
 	return res.StatusCode
 }
 
-// TestBrowserSecrets has a gate with a file of secrets, which changes while it runs.
+// TestBrowserSecrets runs a gate with a file of secrets, and changes the file meanwhile.
 func TestBrowserSecrets(t *testing.T) {
 	t.Parallel()
 	secret := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) + "\n" }
@@ -107,7 +107,8 @@ func TestBrowserSecrets(t *testing.T) {
 
 const randomSecretsMessage = "browser tokens are signed with a random secret of this process, so they are for one replica and end with it; for more, or to survive restarts, set --browser-secrets"
 
-// TestRandomBrowserSecret: without the setting the log says once, where a key has tokens, that they are for one replica.
+// TestRandomBrowserSecret: without --browser-secrets, if a key allows browser tokens, the log says once that they are
+// for one replica.
 func TestRandomBrowserSecret(t *testing.T) {
 	t.Parallel()
 	g := startGate(t, newEcho())

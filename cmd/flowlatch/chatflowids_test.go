@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// FuzzChatflowIDs checks that whatever somebody gives for a chatflow is understood as IDs that a key file may have, or
-// refused, and that only an asterisk opens every chatflow.
+// FuzzChatflowIDs checks that any value of --chatflow is refused, or understood as IDs that a key file may have, and
+// that only an asterisk opens every chatflow.
 func FuzzChatflowIDs(f *testing.F) {
 	for _, seed := range []string{
 		webChatflow, strings.ToUpper(webChatflow), "https://flowise.example.com/canvas/" + webChatflow, webChatflow + "," + batchChatflow,

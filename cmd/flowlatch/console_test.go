@@ -35,7 +35,7 @@ func TestDocsConsole(t *testing.T) {
 	}
 }
 
-// prints reports whether got is what a page shows, where a line of … stands for what is left out. Space at the end of
+// prints reports whether got is what a page shows. A line of … stands for lines that are left out. Space at the end of
 // a line does not count.
 func prints(got, shown string) bool {
 	trim := func(s string) string {

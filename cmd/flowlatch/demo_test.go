@@ -12,7 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// request is the request of a curl line.
+// request is the request that a curl line sends.
 type request struct{ about, url, key, body string }
 
 // assignment matches a line that sets a variable of the shell.

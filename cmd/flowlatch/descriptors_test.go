@@ -42,8 +42,8 @@ func startFewDescriptors(t *testing.T, upstream http.Handler, args ...string) *g
 	return startGateWith(t, testkit.Options{Program: program, Upstream: testkit.Upstream(t, upstream).URL, Args: args})
 }
 
-// TestFewDescriptors opens more idle connections than the gate has descriptors for: clients are served, the gate answers
-// its operators, and a key that is revoked is refused.
+// TestFewDescriptors opens more idle connections than the gate has descriptors for. Clients must still be served,
+// operators get responses, and a revoked key must be refused.
 func TestFewDescriptors(t *testing.T) {
 	t.Parallel()
 	g := startFewDescriptors(t, newEcho())
@@ -74,7 +74,7 @@ func TestFewDescriptors(t *testing.T) {
 	g.WantExit(t, syscall.SIGTERM)
 }
 
-// wantServing wants a gate to serve a client with a key, to be ready, and to say so to healthcheck.
+// wantServing fails the test unless the gate serves a client with a key, is ready, and says so to healthcheck.
 func (g *gate) wantServing(t *testing.T) {
 	t.Helper()
 	if res := g.predict(t, webChatflow, g.web); res.status != http.StatusOK {

@@ -37,7 +37,7 @@ func pages(t *testing.T) map[string]string {
 
 var pageLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
-// TestLinks checks that what a page of the repository links to is there, and that docs/README.md leads to every page.
+// TestLinks checks that what the pages of the repository link to exists, and that docs/README.md leads to every page.
 func TestLinks(t *testing.T) {
 	all := pages(t)
 	if len(all) < 10 {
@@ -88,7 +88,7 @@ func hasHeading(text, fragment string) bool {
 	return false
 }
 
-// TestProseWidth checks that no line of prose is too wide to be read in an editor, and that README.md is a door.
+// TestProseWidth checks that no line of prose is too wide to be read in an editor, and that README.md stays short.
 func TestProseWidth(t *testing.T) {
 	all := pages(t)
 	for name, text := range all {
@@ -150,7 +150,7 @@ func TestContributing(t *testing.T) {
 	}
 }
 
-// TestPagesSay has what new users stopped at because a page did not say it.
+// TestPagesSay checks that pages say what new users once got stuck on because it was missing.
 func TestPagesSay(t *testing.T) {
 	all := pages(t)
 	for _, tt := range []struct{ page, what, words string }{

@@ -50,7 +50,7 @@ func wantRow(t *testing.T, rows map[string][]string, check, row string) {
 	t.Errorf("rows of %q = %q, want one that is %q", check, rows[check], row)
 }
 
-// TestDoctorBeforeAGate examines a gate that is in order: none of its requests reaches the runner.
+// TestDoctorBeforeAGate examines a gate without holes. None of doctor's requests may reach the upstream.
 func TestDoctorBeforeAGate(t *testing.T) {
 	t.Parallel()
 	runner := newEcho()
@@ -74,8 +74,8 @@ func TestDoctorBeforeAGate(t *testing.T) {
 	wantRow(t, rows, "active keys", "OPEN the key file is invalid")
 }
 
-// prefixGuard is a gate as it is often written: it asks for a key where the decoded path begins with
-// prediction, and passes on the rest.
+// prefixGuard is a gate as people often write it: it asks for a key if the decoded path begins with that of
+// predictions, and forwards everything else.
 func prefixGuard(runner http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/v1/prediction/") && r.Header.Get("Authorization") != "Bearer good" {
@@ -90,7 +90,7 @@ func prefixGuard(runner http.Handler) http.Handler {
 func TestDoctorBeforeAnotherGate(t *testing.T) {
 	t.Parallel()
 	runner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(strings.ToLower(r.URL.Path), "prediction") { // an error answer as Flowise has them
+		if strings.Contains(strings.ToLower(r.URL.Path), "prediction") { // an error response like Flowise's
 			w.WriteHeader(http.StatusNotFound)
 			fmt.Fprint(w, `{"statusCode":404,"success":false,"message":"Chatflow not found","stack":{}}`)
 			return
@@ -120,7 +120,7 @@ func TestDoctorBeforeAnotherGate(t *testing.T) {
 	}
 }
 
-// TestDoctorAroundTheGate has a runner and an admin listener that others can reach.
+// TestDoctorAroundTheGate examines a gate whose upstream and admin listener can be reached by others.
 func TestDoctorAroundTheGate(t *testing.T) {
 	t.Parallel()
 	own := ownAddress(t)
@@ -162,7 +162,7 @@ func ownAddress(t *testing.T) string {
 	return ""
 }
 
-// TestDoctorKeyFile examines what is odd about a key file that is valid.
+// TestDoctorKeyFile examines a key file that is valid but has oddities.
 func TestDoctorKeyFile(t *testing.T) {
 	t.Parallel()
 	soon := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
@@ -223,7 +223,7 @@ func TestDoctorUsage(t *testing.T) {
 	}
 }
 
-// TestDoctorWithoutResponse: doctor gives up after its first request where somebody listens who does not respond.
+// TestDoctorWithoutResponse: doctor gives up after its first request if something listens but does not respond.
 func TestDoctorWithoutResponse(t *testing.T) {
 	t.Parallel()
 	for name, begin := range map[string]string{
@@ -261,8 +261,8 @@ func TestDoctorWithoutResponse(t *testing.T) {
 	}
 }
 
-// TestDoctorBeforeHalfAGate has something before the gate that leads only the exact path of predictions to it and all
-// else to a Flowise with a login, whose refusals are Express's and Flowise's own.
+// TestDoctorBeforeHalfAGate has a proxy that sends only the exact path of predictions to the gate, and everything else
+// to a Flowise with a login. Refusals then come from Express and from Flowise.
 func TestDoctorBeforeHalfAGate(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Int64
@@ -288,7 +288,8 @@ func TestDoctorBeforeHalfAGate(t *testing.T) {
 	}
 }
 
-// TestDoctorBeforeAPrefix examines a gate before whose paths clients put a prefix, and does the same without naming that.
+// TestDoctorBeforeAPrefix examines a gate whose clients put a prefix before every path, with the prefix in --url and
+// without.
 func TestDoctorBeforeAPrefix(t *testing.T) {
 	t.Parallel()
 	runner := newEcho()

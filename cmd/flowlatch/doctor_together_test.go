@@ -15,7 +15,8 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// fakeFlowise answers as a Flowise 2.x without a login that has some chatflows, and 3.x's vector/upsert.
+// fakeFlowise responds like a Flowise 2.x without a login that has some chatflows. It also has the vector/upsert of
+// 3.x.
 type fakeFlowise struct {
 	chatflows []string // "ID" or "ID KEY"
 }
@@ -49,7 +50,7 @@ func (f fakeFlowise) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// otherAddress returns a URL with the same port at another address of this machine, behind which is the same server.
+// otherAddress returns a URL at another address of this machine, with the same port, that leads to the same server.
 func otherAddress(t *testing.T, to string) string {
 	t.Helper()
 	target, err := url.Parse(to)
@@ -65,7 +66,7 @@ func otherAddress(t *testing.T, to string) string {
 	return "http://" + l.Addr().String()
 }
 
-// forwardConns passes each connection on to the next of some addresses, like a Service of Kubernetes.
+// forwardConns forwards connections to the addresses in turn, like a Kubernetes Service.
 func forwardConns(l net.Listener, to ...string) {
 	for n := 0; ; n++ {
 		from, err := l.Accept()
@@ -85,7 +86,7 @@ func forwardConns(l net.Listener, to ...string) {
 	}
 }
 
-// TestDoctorTogether: what doctor is given must belong to the same gate, or it says what does not.
+// TestDoctorTogether: what doctor is given must belong to the same gate. If something does not, doctor names it.
 func TestDoctorTogether(t *testing.T) {
 	t.Parallel()
 	flowise := testkit.Upstream(t, fakeFlowise{[]string{webChatflow, batchChatflow}})
@@ -176,7 +177,8 @@ func TestDoctorUnproven(t *testing.T) {
 	wantRow(t, rows, "around the gate", "look http://flowise.invalid:3000 cannot be reached from here, and the gate cannot reach it either")
 }
 
-// TestDoctorScheme: http:// where TLS is spoken, and the other way round, is no hole but a mistake in the URL.
+// TestDoctorScheme: http:// for a server that speaks TLS, or https:// for one that does not, is a mistake in the URL
+// and not a hole.
 func TestDoctorScheme(t *testing.T) {
 	t.Parallel()
 	secure, plain := startSecureGate(t, newEcho()), startGate(t, newEcho())
@@ -201,7 +203,7 @@ func TestDoctorScheme(t *testing.T) {
 	wantRow(t, rows, "around the gate", "FAULT "+insecure+" does not speak TLS")
 }
 
-// TestDoctorWithoutKeyFile: what is open to everybody is named by the gate itself.
+// TestDoctorWithoutKeyFile: without --keys, the gate itself says what is open to everybody.
 func TestDoctorWithoutKeyFile(t *testing.T) {
 	t.Parallel()
 	var entries strings.Builder
@@ -223,7 +225,8 @@ chatflows:
 	}
 }
 
-// TestDoctorUpstreamKeys: doctor names what Flowise itself refuses: seen by the gate, by a route, and by Flowise's own list.
+// TestDoctorUpstreamKeys: doctor names what Flowise itself refuses. It learns that from refusals that the gate has
+// seen, from the exposed routes, and from Flowise's own list.
 func TestDoctorUpstreamKeys(t *testing.T) {
 	t.Parallel()
 	flowise := testkit.Upstream(t, fakeFlowise{[]string{webChatflow + " 1", batchChatflow, "00000000-0000-4000-8000-000000000001 2"}})
@@ -280,7 +283,7 @@ func TestDoctorUpstreamAPI(t *testing.T) {
 	}
 }
 
-// TestDoctorOldFlag: --key-file works for one release more.
+// TestDoctorOldFlag: --key-file works for one more release.
 func TestDoctorOldFlag(t *testing.T) {
 	t.Parallel()
 	g := startGate(t, newEcho())

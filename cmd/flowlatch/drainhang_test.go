@@ -17,8 +17,8 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestDrainEndsWhateverHangs ends a gate whose upstream does not respond, whose clients do not read, in the middle of a
-// header, of a TLS handshake and of a body, and whose operators do not read.
+// TestDrainEndsWhateverHangs ends a gate while its upstream does not respond, its operators do not read, and its
+// clients do not read or have stopped in the middle of a header, a TLS handshake or a body.
 func TestDrainEndsWhateverHangs(t *testing.T) {
 	t.Parallel()
 	g := startAttacked(t, nil, attack{tls: true, keys: 20_000}, "--drain", "500ms")

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	floodConnections = 4        // that the requests come over
+	floodConnections = 4        // over which the requests are sent
 	floodBatch       = 200      // requests sent before the first response is read
 	floodGrowth      = 16 << 20 // bytes of resident memory
 	floodLogEach     = 512      // bytes of log for each refused request
@@ -54,8 +54,9 @@ func flood(url string, n int, request func(i int) string) (map[int]int, error) {
 	return responses, nil
 }
 
-// floodRefused floods the gate with n requests that it refuses. Each has a chatflow, a key and, behind a trusted proxy, a
-// client address that no other has, numbered from first on. One in four has a valid key, of another chatflow.
+// floodRefused floods the gate with n requests that it refuses. Each has a chatflow, a key and, in the header of a
+// trusted proxy, a client address that no other request has, numbered from first on. One in four has a valid key
+// instead, for another chatflow.
 func (g *gate) floodRefused(t *testing.T, first, n int) (responses map[int]int) {
 	t.Helper()
 	responses = map[int]int{}

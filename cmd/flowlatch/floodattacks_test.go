@@ -22,7 +22,7 @@ import (
 type attack struct {
 	name   string
 	tls    bool
-	keys   int // more keys in the key file
+	keys   int // additional keys in the key file
 	attack func(t *testing.T, g *attacked)
 }
 
@@ -92,7 +92,7 @@ var attacks = []attack{
 			_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", []string{"/status", "/metrics"}[i%2])
 		}
-		for _, path := range []string{"/status", "/metrics"} { // when the gate has given those up
+		for _, path := range []string{"/status", "/metrics"} { // once the gate has given up on those clients
 			testkit.Eventually(t, path, func() bool { return send(t, http.MethodGet, g.Admin+path, "", "").status == http.StatusOK })
 		}
 	}},
@@ -111,7 +111,7 @@ func (g *attacked) dialTLS(t *testing.T, protocol string) net.Conn {
 	return conn
 }
 
-// h2 is a connection of HTTP/2 that sends requests; their responses are thrown away.
+// h2 is an HTTP/2 connection that sends requests and discards the responses.
 type h2 struct {
 	*http2.Framer
 	header  bytes.Buffer
@@ -119,7 +119,7 @@ type h2 struct {
 	stream  uint32
 }
 
-// dialH2 opens a connection of HTTP/2 on which each stream has a window of so many bytes.
+// dialH2 opens an HTTP/2 connection whose streams have a window of this many bytes.
 func (g *attacked) dialH2(t *testing.T, window uint32) *h2 {
 	t.Helper()
 	conn := g.dialTLS(t, "h2")
@@ -132,7 +132,7 @@ func (g *attacked) dialH2(t *testing.T, window uint32) *h2 {
 	return c
 }
 
-// request begins a request. It fails where the gate has closed the connection.
+// request begins a request. It ignores errors, since the gate may have closed the connection.
 func (c *h2) request(method, path string, end bool, fields ...hpack.HeaderField) {
 	c.header.Reset()
 	for _, f := range append([]hpack.HeaderField{{Name: ":method", Value: method}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "gate"}, {Name: ":path", Value: path}}, fields...) {
@@ -140,15 +140,15 @@ func (c *h2) request(method, path string, end bool, fields ...hpack.HeaderField)
 	}
 	c.stream += 2
 	block := c.header.Bytes()
-	first := block[:min(len(block), 16<<10)] // the largest frame
+	first := block[:min(len(block), 16<<10)] // the largest frame that is allowed
 	_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: c.stream - 1, BlockFragment: first, EndStream: end, EndHeaders: len(first) == len(block)})
 	if rest := block[len(first):]; len(rest) > 0 {
 		_ = c.WriteContinuation(c.stream-1, true, rest)
 	}
 }
 
-// refusedH2 sends requests that are refused, each from an address of its own, over so many connections, and opens no
-// window for the responses. A body is sent 16 times.
+// refusedH2 sends requests that are refused, each from its own client address, over this many connections (scaled by
+// atSize), and opens no window for the responses. It sends a body, if there is one, 16 times.
 func (g *attacked) refusedH2(t *testing.T, conns int, field hpack.HeaderField, streams int, body []byte) {
 	t.Helper()
 	n := atSize(conns)
@@ -172,7 +172,7 @@ func (g *attacked) next() hpack.HeaderField {
 	return hpack.HeaderField{Name: "x-forwarded-for", Value: fmt.Sprintf("100.0.%d.%d", g.clients>>8, g.clients&255)}
 }
 
-// wantRequests waits until so many requests have arrived.
+// wantRequests waits until n requests have arrived.
 func (g *attacked) wantRequests(t *testing.T, n int) {
 	t.Helper()
 	testkit.Eventually(t, fmt.Sprintf("%d requests", n), func() bool {

@@ -41,7 +41,7 @@ func (c *conns) close() {
 	*c = nil
 }
 
-// TestFloodOfIdleConnections holds connections open that send nothing, or half of a header, or nothing after the first
+// TestFloodOfIdleConnections keeps connections open that send nothing, or half a header, or nothing after the first
 // response.
 func TestFloodOfIdleConnections(t *testing.T) {
 	t.Parallel()
@@ -86,7 +86,7 @@ func TestFloodOfIdleConnections(t *testing.T) {
 }
 
 // TestFloodOfSlowClients has clients that send a body byte by byte, and clients that ask for a stream and do not read
-// it. Neither may hold up anybody else.
+// it. Neither may hold up other clients.
 func TestFloodOfSlowClients(t *testing.T) {
 	t.Parallel()
 	writers, readers := 50, 5

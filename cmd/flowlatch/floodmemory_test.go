@@ -98,12 +98,12 @@ func manifestLimits(t *testing.T) (env []string, bytes int) {
 	return env, mebibytes << 20
 }
 
-// attacked is a gate that is attacked, and the connections of those that do it.
+// attacked is a gate under attack, with the connections of its attackers.
 type attacked struct {
 	measuredGate
 	conns
 	authority *certificatetest.Authority // nil without TLS
-	clients   int                        // addresses that were used
+	clients   int                        // number of client addresses used so far
 	stalled   atomic.Int64               // requests at the upstream
 }
 
@@ -132,7 +132,7 @@ func startAttacked(t *testing.T, env []string, a attack, args ...string) *attack
 
 const publicChatflow = "5a0e8b52-1111-4222-8333-444455556666"
 
-// upstream responds to requests with a body and to no others.
+// upstream responds only to requests that have a body.
 func (g *attacked) upstream() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -154,7 +154,7 @@ func atSize(n int) int {
 	return n / 50
 }
 
-// statusBytes returns a value of the process's status.
+// statusBytes returns a value from /proc/PID/status, in bytes.
 func (g measuredGate) statusBytes(t *testing.T, name string) int {
 	t.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.PID()))
@@ -174,7 +174,7 @@ func (g measuredGate) statusBytes(t *testing.T, name string) int {
 	return 0
 }
 
-// wantServing wants the gate to serve a client with a key, and to be ready.
+// wantServing fails the test unless the gate serves a client with a key, and is ready.
 func (g *attacked) wantServing(t *testing.T) {
 	t.Helper()
 	if g.authority == nil {
@@ -198,7 +198,7 @@ func (g *attacked) address() string {
 	return address
 }
 
-// dialTCP opens a connection of an attacker, which may fail: the gate closes some.
+// dialTCP opens a connection for an attacker. The gate may close it at any time.
 func (g *attacked) dialTCP(t *testing.T, address string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)

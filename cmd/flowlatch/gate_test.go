@@ -28,7 +28,7 @@ func startGate(t *testing.T, upstream http.Handler, args ...string) *gate {
 	return startGateWith(t, testkit.Options{Upstream: testkit.Upstream(t, upstream).URL, Args: args})
 }
 
-// startGateWith starts a gate with options, all but the key file.
+// startGateWith starts a gate with options. The key file is always the gate's own.
 func startGateWith(t *testing.T, o testkit.Options) *gate {
 	t.Helper()
 	g := &gate{web: keystore.Generate(), batch: keystore.Generate()}
@@ -66,7 +66,7 @@ type response struct {
 	body   string
 }
 
-// code returns the code of an error response, "" of others.
+// code returns the code of an error response, or "" for other responses.
 func (r response) code() string {
 	var problem struct{ Code string }
 	if json.Unmarshal([]byte(r.body), &problem) != nil {

@@ -9,13 +9,13 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestKeyFileHangs has the key file hang, as on a mount whose server is gone. Whoever asks for a reload is told in time, and
-// the gate applies what the file holds once it can be read again.
+// TestKeyFileHangs makes the key file hang, as on a mount whose server is gone. A request for a reload gets an error in
+// time, and the gate applies the file's content once it can be read again.
 func TestKeyFileHangs(t *testing.T) {
 	t.Parallel()
 	g := startGate(t, newEcho())
 	lease := testkit.TakeLease(t, g.Keys)
-	for range 3 { // the first waits, the others find that it still hangs
+	for range 3 { // the first waits, the others find that the file still hangs
 		if res := g.reload(t); res.status != http.StatusUnprocessableEntity || !strings.Contains(res.body, "the file system has not responded") {
 			t.Errorf("reload = %d %s, want 422 and what is wrong", res.status, res.body)
 		}
@@ -41,7 +41,7 @@ func TestKeyFileHangs(t *testing.T) {
 	}
 }
 
-// TestServeHangingKeyFile: a gate does not wait for its key file for ever.
+// TestServeHangingKeyFile: a gate does not wait forever for its key file.
 func TestServeHangingKeyFile(t *testing.T) {
 	t.Parallel()
 	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestHealthcheckForeign asks servers that are no admin listener, and one that is and is not ready.
+// TestHealthcheckForeign asks servers that are not an admin listener, and an admin listener that is not ready.
 func TestHealthcheckForeign(t *testing.T) {
 	const foreign = "is not the admin listener of flowlatch; name that with --admin"
 	for name, test := range map[string]struct {

@@ -80,8 +80,8 @@ func examplesIn(help string) (lines []string) {
 	return lines
 }
 
-// checkExample says if the command line does not take an example as it stands, or takes it for
-// another command.
+// checkExample fails the test if the command line does not accept an example as it stands, or takes it for another
+// command.
 func checkExample(t *testing.T, command, example string) {
 	t.Helper()
 	words := shellWords(t, example)
@@ -101,7 +101,7 @@ func checkExample(t *testing.T, command, example string) {
 	}
 }
 
-// shellWords splits a line as a shell would that knows quotes alone.
+// shellWords splits a line like a shell that knows nothing but quotes.
 func shellWords(t *testing.T, line string) (words []string) {
 	t.Helper()
 	var word strings.Builder

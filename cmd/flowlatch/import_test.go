@@ -121,7 +121,7 @@ func TestImportRace(t *testing.T) {
 	}
 }
 
-// TestImportUpdate checks that an update adds what is new to a key file, once somebody has agreed, and nothing besides.
+// TestImportUpdate checks that an update, once somebody has agreed, adds what is new to a key file and nothing else.
 func TestImportUpdate(t *testing.T) {
 	url := flowiseToImport(t, func() {})
 	t.Setenv(config.ImportAPIKey, importedKey)
@@ -169,7 +169,7 @@ func TestImportUpdate(t *testing.T) {
 	}
 }
 
-// answer makes a text what is read from standard input.
+// answer replaces standard input with a text.
 func answer(t *testing.T, text string) {
 	t.Helper()
 	file, err := os.Open(testkit.WriteFile(t, "answer", text))

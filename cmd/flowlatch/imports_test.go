@@ -13,7 +13,7 @@ import (
 
 const module = "github.com/flowlatch/flowlatch"
 
-// listed is what `go list` says of a package.
+// listed is what `go list` says about a package.
 type listed struct {
 	ImportPath string
 	Standard   bool
@@ -21,7 +21,7 @@ type listed struct {
 	Deps       []string
 }
 
-// goList lists packages and what they depend on, as for another system.
+// goList lists packages and their dependencies, as built for the operating system goos.
 func goList(t *testing.T, goos string, patterns ...string) map[string]listed {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"list", "-deps", "-json=ImportPath,Standard,Imports,Deps"}, patterns...)...)
@@ -53,8 +53,8 @@ func TestImportsRunOneWay(t *testing.T) {
 	t.Parallel()
 	rules := map[string]struct {
 		own   []string // the module's packages that it may import
-		avoid []string // what it must not import
-		never []string // what must not come with it by whatever way
+		avoid []string // what it must not import directly
+		never []string // what it must not depend on, even indirectly
 		only  []string // the only modules it may import besides, if listed
 	}{
 		"cmd/flowlatch": {

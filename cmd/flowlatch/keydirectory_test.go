@@ -15,7 +15,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
-// team is a key file with one key, which opens one chatflow.
+// team returns a key file with one key, which opens one chatflow.
 func team(id, secret, chatflow string) string {
 	return "version: 1\nkeys:\n  - id: " + id + "\n    sha256: " + keystore.DigestOf(secret).String() + "\nchatflows:\n  - {id: " + chatflow + ", keys: [" + id + "]}\n"
 }
@@ -48,7 +48,7 @@ func TestKeyDirectory(t *testing.T) {
 	if got := g.predict(t, batchChatflow, g.batch).status; got != http.StatusOK {
 		t.Errorf("predict with the last good key of the broken file = %d, want 200", got)
 	}
-	testkit.Eventually(t, "log line that web.yaml is applied", func() bool { // written in batches
+	testkit.Eventually(t, "log line that web.yaml is applied", func() bool { // log lines are written in batches
 		applied := g.Logged(t, "key file applied")
 		return slices.Equal(textsOf(applied[len(applied)-1]["files"]), []string{"web.yaml"})
 	})
@@ -110,7 +110,8 @@ func TestWaitForKeyDirectory(t *testing.T) {
 	testkit.Serving(t, p).WantExit(t, syscall.SIGTERM)
 }
 
-// TestFaultThatOnlyTheGateSees: a file that makes no sense before this kind of upstream holds up no other file.
+// TestFaultThatOnlyTheGateSees: a file that makes no sense for this kind of upstream does not keep other files from
+// being applied.
 func TestFaultThatOnlyTheGateSees(t *testing.T) {
 	t.Parallel()
 	secret := keystore.Generate()

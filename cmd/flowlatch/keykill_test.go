@@ -14,8 +14,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// TestKilledRotations kills rotations at any moment. Afterwards the key file is in order, somebody has the secret that it
-// wants, and at most one temporary file is left.
+// TestKilledRotations kills rotations at random moments. Afterwards the key file is valid, its key has a secret that
+// was handed out, and at most one temporary file is left.
 func TestKilledRotations(t *testing.T) {
 	t.Parallel()
 	rotations := 12

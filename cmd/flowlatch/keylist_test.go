@@ -9,8 +9,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// TestListLastUse checks that key list shows when keys were last used, as the gate with this key file tells, and that
-// nothing is taken for it that another gate tells.
+// TestListLastUse checks that key list shows when keys were last used according to the gate with this key file, and
+// that it does not mistake another gate's times for those.
 func TestListLastUse(t *testing.T) {
 	t.Parallel()
 	g, other := startGate(t, newEcho()), startGate(t, newEcho())
@@ -37,7 +37,7 @@ func TestListLastUse(t *testing.T) {
 	if strings.Contains(stdout, "LAST USED") || !strings.Contains(stderr, "has not applied "+g.Keys+" as it is now") {
 		t.Errorf("key list with another gate = %s, %q, want no last use, and a note", stdout, stderr)
 	}
-	// A gate that nobody has named is asked only if it has this key file.
+	// A gate that nobody has named counts only if it has this key file.
 	store, err := keystore.Open(g.Keys, keystore.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestListLastUse(t *testing.T) {
 			t.Errorf("last uses by a gate that is not named = %v, %q, want %d and no note", got, notes.String(), want)
 		}
 	}
-	// What is in use is not deleted by mistake.
+	// A key that is in use is not deleted by mistake.
 	if _, stderr = g.keyCommand(t, exitFailed, "delete", "--id", "acme-web", "--close", "--admin", admin); !strings.Contains(stderr, `key "acme-web" was used at `) {
 		t.Errorf("key delete of a key in use = %q, want when it was used", stderr)
 	}

@@ -39,11 +39,11 @@ func TestRevokeDuringStream(t *testing.T) {
 	g.WantExit(t, syscall.SIGTERM)
 }
 
-// TestRevokeWithoutAnswer: where nothing listens there is no gate, and the key is revoked. Where something listens and does
-// not say whether the key is in use, it is not revoked without --force.
+// TestRevokeWithoutAnswer: if nothing listens at the gate's address, the key is revoked. If something listens but does
+// not say whether the key is in use, the key is not revoked without --force.
 func TestRevokeWithoutAnswer(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // connections come about, and nobody answers
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and never responds
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +105,8 @@ func TestRevokeWithoutAnswer(t *testing.T) {
 	}
 }
 
-// TestRevokeByAnotherGate: what a gate with another key file says of a key may be of another key, so revoke tells which
-// gate it has asked.
+// TestRevokeByAnotherGate: a gate with another key file may be talking about another key, so revoke says which gate it
+// asked.
 func TestRevokeByAnotherGate(t *testing.T) {
 	t.Parallel()
 	g, other := startGate(t, newEcho()), startGate(t, newEcho())

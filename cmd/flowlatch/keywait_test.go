@@ -12,7 +12,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestKeyWaits checks that a command says for whom it waits, and goes on when that ends.
+// TestKeyWaits checks that a command says which other command it is waiting for, and goes on when that one ends.
 func TestKeyWaits(t *testing.T) {
 	t.Parallel()
 	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)

@@ -26,8 +26,8 @@ func limitedKeys(limits string) (file, secret string) {
 		keystore.DigestOf(secret), limits, webChatflow), secret
 }
 
-// TestLimitsOfThreeGates has three gates, one Redis and one key with at most four requests at once and a quota: at the
-// upstream there are never more, the quota is exact, and a gate that is killed does not keep its places.
+// TestLimitsOfThreeGates has three gates that share a Redis, and one key with a quota and at most four requests at
+// once. There are never more at the upstream, the quota is exact, and a gate that is killed does not keep its places.
 func TestLimitsOfThreeGates(t *testing.T) {
 	t.Parallel()
 	redis := testkit.StartRedis(t)
@@ -94,8 +94,8 @@ func TestLimitsOfThreeGates(t *testing.T) {
 		t.Errorf("flowlatch usage = %d, %q, %q, want a line %q", code, out, stderr, line)
 	}
 
-	// Redis hangs: requests go on, and it is said once. What the others had open when this gate last heard of it counts until
-	// their lease ends, so it must hear first that they have ended.
+	// Redis hangs: requests are still served, and the log says so once. The requests that other gates had open when
+	// this gate last heard of them count until their lease ends, so this gate must first hear that they have ended.
 	testkit.Eventually(t, "places given back", func() bool { return ask(gates[0], `{"question":"x"}`).status == http.StatusOK })
 	redis.Signal(t, syscall.SIGSTOP)
 	gates[0].AwaitLog(t, "Redis does not answer; limits hold by --limits-fallback until it does, and usage is kept here meanwhile")
@@ -129,7 +129,7 @@ func TestLimitsOfThreeGates(t *testing.T) {
 	testkit.Eventually(t, "places of the gate that was killed", func() bool { return ask(gates[1], `{"question":"x"}`).status == http.StatusOK })
 }
 
-// TestUsageFile restarts a gate with a usage file: its quota goes on. A file that is not valid is an error.
+// TestUsageFile restarts a gate with a usage file: its quota continues. An invalid file is an error.
 func TestUsageFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "usage.json")

@@ -9,7 +9,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// console returns the line for people of a line in JSON.
+// console returns the line for people that a line in JSON becomes.
 func console(t testing.TB, line string) string {
 	t.Helper()
 	var out bytes.Buffer

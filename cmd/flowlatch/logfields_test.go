@@ -63,7 +63,7 @@ func readLogPage(t *testing.T) logPage {
 	return page
 }
 
-// row returns the fields that the page has for a message.
+// row returns the fields that the page lists for a message.
 func (p logPage) row(t *testing.T, message string) []string {
 	t.Helper()
 	for begins, fields := range p.messages {
@@ -80,7 +80,7 @@ var everyLine = []string{"time", "level", "message"}
 
 const tracedBy = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-// sendAll sends requests whose log lines have every field between them.
+// sendAll sends requests whose log lines, taken together, have every field.
 func (g *gate) sendAll(t *testing.T) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+"/api/v1/prediction/"+webChatflow, strings.NewReader("{}"))
@@ -102,15 +102,15 @@ func (g *gate) sendAll(t *testing.T) {
 
 const honeySecret = "secret-of-the-honey-key"
 
-// TestRequestLineFields checks that the log line of a request has exactly the fields of docs/logs.md, and what it is for the
-// console.
+// TestRequestLineFields checks that the log line of a request has exactly the fields of docs/logs.md, and how
+// --log-format console shows it.
 func TestRequestLineFields(t *testing.T) {
 	t.Parallel()
 	page := readLogPage(t)
 	echo := newEcho()
 	g := startGate(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, batchChatflow) {
-			w.WriteHeader(http.StatusUnauthorized) // which the log line has a hint for
+			w.WriteHeader(http.StatusUnauthorized) // the log line then has a hint
 			return
 		}
 		echo.ServeHTTP(w, r)
@@ -174,7 +174,7 @@ func TestOtherLines(t *testing.T) {
 	s.events <- "one"
 	g := &gate{web: keystore.Generate(), batch: keystore.Generate()}
 	base := g.keyFile()
-	keys := testkit.WriteFile(t, "keys.yaml", base) // in a directory of key files, whose lines have one field more
+	keys := testkit.WriteFile(t, "keys.yaml", base) // in a directory of key files, which adds a field to log lines
 	g.Gate = testkit.Serve(t, testkit.Options{Upstream: testkit.Upstream(t, s).URL, Args: []string{"--drain", "0s", "--keys", filepath.Dir(keys)}})
 	g.Keys = keys
 	in := func(content string) { // replaces the key file and reloads it
@@ -193,12 +193,13 @@ func TestOtherLines(t *testing.T) {
 		wasApplied, wasInvalid := len(g.Logged(t, applied)), len(g.Logged(t, invalid))
 		in(content)
 		testkit.Eventually(t, "reload", func() bool {
-			// One fault may have two lines, by the watch and by the signal. It is new only if none was there.
+			// A fault may be logged twice, by the watch and by the signal, so a line about one counts only if there was
+			// none before.
 			return len(g.Logged(t, applied)) > wasApplied || wasInvalid == 0 && len(g.Logged(t, invalid)) > 0
 		})
 	}
 	testkit.Eventually(t, "line of an unchanged file", func() bool {
-		g.Signal(t, syscall.SIGHUP) // the first may be one with that of the last content
+		g.Signal(t, syscall.SIGHUP) // the first may coincide with the signal for the last content
 		return len(g.Logged(t, "key file unchanged")) > 0
 	})
 	open := open(t, http.MethodPost, g.URL+"/api/v1/prediction/"+webChatflow, g.web, "{}")

@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// reader is what reads a log: it keeps what each Write brought, once gate lets it.
+// reader stands for the reader of a log. It keeps the text of each Write, once gate lets that through.
 type reader struct {
-	gate chan struct{} // nil, or each Write waits for an item or the end of it
+	gate chan struct{} // if not nil, each Write waits to receive from it, or for it to be closed
 	err  error         // what each Write returns
 
 	mu     sync.Mutex
@@ -49,7 +49,7 @@ func TestLogWriterTogether(t *testing.T) {
 	const ms = time.Millisecond
 	type line struct {
 		text  string
-		after time.Duration // since the one before
+		after time.Duration // since the previous line
 	}
 	for name, tt := range map[string]struct {
 		lines []line
@@ -89,8 +89,8 @@ func TestLogWriterTogether(t *testing.T) {
 	}
 }
 
-// TestLogWriterStuck has a reader that stops: nobody waits for it, what does not fit is counted, and told once when the
-// reader goes on.
+// TestLogWriterStuck has a reader that stops. Nobody waits for it, lines that do not fit are counted, and one notice
+// says how many there were when the reader goes on.
 func TestLogWriterStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reader{gate: make(chan struct{})}
@@ -140,7 +140,7 @@ func TestLogWriterFails(t *testing.T) {
 	})
 }
 
-// TestLogWriterCloses checks that Close does not wait for ever for a reader that does not read.
+// TestLogWriterCloses checks that Close does not wait forever for a reader that does not read.
 func TestLogWriterCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reader{gate: make(chan struct{})}

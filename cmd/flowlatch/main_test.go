@@ -18,7 +18,7 @@ func flowlatch(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// start starts the program with variables added to an environment that has little in it.
+// start starts the program with variables added to a minimal environment.
 func start(t *testing.T, env []string, args ...string) *testkit.Process {
 	t.Helper()
 	return testkit.Start(t, testkit.Build(t), env, args...)

@@ -13,7 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// malformed are values that a setting must not take, each with a word of why not.
+// malformed has values that each setting must refuse, with part of the reason.
 var malformed = map[string][]struct{ value, why string }{
 	"listen": {
 		{"8080", "want HOST:PORT"},
@@ -135,7 +135,7 @@ func TestMalformedSetting(t *testing.T) {
 	}
 }
 
-// TestMalformedItems checks that of several faults in one setting each names the place.
+// TestMalformedItems checks that, if one setting has several faults, each is reported with its place.
 func TestMalformedItems(t *testing.T) {
 	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
 	path := testkit.WriteFile(t, "flowlatch.yaml", "trusted_proxies: [here, 10.0.0.0/8, there]\n")
@@ -163,15 +163,15 @@ func TestEmptySetting(t *testing.T) {
 	wantFaultOf(t, "check", exitFailed, "--expose", "no route group", "--expose=")
 }
 
-// wantFault wants the same fault of check, which was asked about it, and of serve, which must not
-// begin; if it does after all, it ends for want of keys.
+// wantFault wants check to report a fault, and serve to refuse to start with the same one. If serve starts
+// nevertheless, it ends because there is no key file.
 func wantFault(t *testing.T, place, why string, args ...string) {
 	t.Helper()
 	wantFaultOf(t, "check", exitFailed, place, why, args...)
 	wantFaultOf(t, "serve", exitUsage, place, why, append(args, "--keys", filepath.Join(t.TempDir(), "none.yaml"))...)
 }
 
-// wantFaultOf runs a command that must fail with a line that begins with the place and tells why.
+// wantFaultOf runs a command that must fail with a line that begins with the place and says why.
 func wantFaultOf(t *testing.T, command string, want int, place, why string, args ...string) {
 	t.Helper()
 	args = append([]string{command}, args...)
@@ -202,7 +202,7 @@ func settingFlags(t *testing.T) map[string]*kong.Flag {
 	return flags
 }
 
-// TestUpstreamAPIAlone sets what is for the console of a gate in front of Flowise where there is none.
+// TestUpstreamAPIAlone sets --upstream-api for a gate that has no console, or is not in front of Flowise.
 func TestUpstreamAPIAlone(t *testing.T) {
 	keys, key := testkit.WriteFile(t, "keys.yaml", publicKeyFile), testkit.WriteFile(t, "flowise.key", "an-api-key-of-flowise")
 	wantFault(t, "--upstream-api", "it is for the console, which needs --admin-token", "--keys", keys, "--upstream-api=file:"+key)

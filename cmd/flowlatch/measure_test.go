@@ -41,10 +41,11 @@ func startMeasuredGate(t *testing.T, upstream http.Handler, flags, args []string
 	return g
 }
 
-// held is what a process holds.
+// held is how many goroutines and file descriptors a process has.
 type held struct{ goroutines, descriptors int }
 
-// held returns the least that the process holds once it has closed its idle connections to the upstream.
+// held returns what the process holds once it has closed its idle connections to the upstream: the least of several
+// measurements.
 func (g measuredGate) held(t *testing.T) held {
 	t.Helper()
 	testkit.Eventually(t, "end of the connections to the upstream", func() bool { return g.upstreamConns.Load() == 0 })
@@ -64,7 +65,7 @@ func (g measuredGate) heldNow(t *testing.T) held {
 	t.Helper()
 	goroutines := g.metric(t, "go_goroutines")
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.PID()))
-	if err != nil && !errors.Is(err, os.ErrNotExist) { // Linux alone has it
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // only Linux has it
 		t.Fatal(err)
 	}
 	return held{goroutines, len(entries)}

@@ -31,8 +31,8 @@ func minute(t *testing.T) (lines []string) {
 	return lines
 }
 
-// TestReadmeMinute does what a new user does with README's first commands, in their order: each must do what the
-// text says, with what those before it have done.
+// TestReadmeMinute does what a new user does with README's first commands, in their order: each must do what the text
+// says, given what the commands before it have done.
 func TestReadmeMinute(t *testing.T) {
 	t.Parallel()
 	runner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))

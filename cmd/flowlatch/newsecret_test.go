@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestSecretOfFailedEdit checks that nobody keeps a secret that opens nothing: the last step of the edit fails, when the secret
-// is out already.
+// TestSecretOfFailedEdit checks that nobody is left with a secret that opens nothing if the last step of the edit
+// fails, after the secret was handed out.
 func TestSecretOfFailedEdit(t *testing.T) {
 	for _, out := range []string{"", "a.secret"} {
 		keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
@@ -24,7 +24,7 @@ func TestSecretOfFailedEdit(t *testing.T) {
 			if err := os.Remove(keys); err != nil {
 				t.Fatal(err)
 			}
-			return []byte(publicKeyFile + "# new\n"), os.MkdirAll(filepath.Join(keys, "full"), 0o700) // which no file replaces
+			return []byte(publicKeyFile + "# new\n"), os.MkdirAll(filepath.Join(keys, "full"), 0o700) // a file cannot replace this directory
 		})
 		if err == nil || !strings.HasPrefix(err.Error(), "editing key file") {
 			t.Errorf("deliver = %v, want an error of the edit", err)

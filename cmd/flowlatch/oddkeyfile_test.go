@@ -13,10 +13,10 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// invalidKeyFile is the log line of a key file with a fault.
+// invalidKeyFile is the log message about a key file with a fault.
 const invalidKeyFile = "key file is invalid; the last good keys stay active"
 
-// reload asks for a reload and returns the status and the error in the response.
+// reload asks for a reload and returns the response.
 func (g *gate) reload(t *testing.T) response {
 	t.Helper()
 	return send(t, http.MethodPost, g.Admin+"/-/reload", "", "")
@@ -29,12 +29,12 @@ func (g *gate) wantRevoked(t *testing.T) {
 	testkit.Eventually(t, "end of the fault", func() bool { return g.metric(t, "flowlatch_keys_stale") == 0 })
 }
 
-// revoked is the key file with the web key disabled.
+// revoked returns the key file with the web key disabled.
 func (g *gate) revoked() string {
 	return strings.Replace(g.keyFile(), "id: acme-web\n", "id: acme-web\n    disabled: true\n", 1)
 }
 
-// TestPipeAsKeyFile puts a named pipe in the place of the key file, which nobody writes to. It is a fault like any other.
+// TestPipeAsKeyFile replaces the key file with a named pipe that nobody writes to. That is a fault like any other.
 func TestPipeAsKeyFile(t *testing.T) {
 	t.Parallel()
 	g := startGate(t, newEcho())
@@ -59,7 +59,7 @@ func TestPipeAsKeyFile(t *testing.T) {
 	g.WantExit(t, syscall.SIGTERM)
 }
 
-// TestWaitForPipe: a gate that may wait for its key file does not wait in the file.
+// TestWaitForPipe: a gate with --wait-for-keys does not hang if there is a pipe in the place of the key file.
 func TestWaitForPipe(t *testing.T) {
 	t.Parallel()
 	keys := testkit.WriteFile(t, "other", "") + ".yaml"
@@ -106,7 +106,7 @@ func TestServeOddFiles(t *testing.T) {
 	}
 }
 
-// TestEndlessInput: a file that never ends does not fill the memory of a command; a pipe is read like a file.
+// TestEndlessInput: a file that never ends does not fill the memory of a command; a pipe is read like any other file.
 func TestEndlessInput(t *testing.T) {
 	t.Parallel()
 	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
@@ -138,7 +138,7 @@ func TestEndlessInput(t *testing.T) {
 	}
 }
 
-// TestInputThatIsWaitedFor: a command says for which pipe it waits, and goes on when that ends.
+// TestInputThatIsWaitedFor: a command says which pipe it is waiting for, and goes on when that ends.
 func TestInputThatIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
@@ -167,7 +167,7 @@ func TestInputThatIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestPipedKeyFile: whoever runs a command may give it the key file through a pipe, which has the same limit of size.
+// TestPipedKeyFile: a command may read the key file from a pipe. The size limit is the same.
 func TestPipedKeyFile(t *testing.T) {
 	t.Parallel()
 	explain := []string{"explain", "POST", "/api/v1/prediction/" + webChatflow}
@@ -186,7 +186,7 @@ func TestPipedKeyFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), testkit.Build(t), append(tt.args, "--keys", "/dev/stdin")...)
-			cmd.Stdin = io.MultiReader(strings.NewReader(tt.keys)) // not a file, so that it comes through a pipe
+			cmd.Stdin = io.MultiReader(strings.NewReader(tt.keys)) // not an *os.File, so that the command gets a pipe
 			out, _ := cmd.CombinedOutput()
 			if code := cmd.ProcessState.ExitCode(); code != tt.code || !strings.Contains(string(out), tt.want) {
 				t.Errorf("%s = %d, %s; want %d, %q", tt.args, code, out, tt.code, tt.want)

@@ -13,8 +13,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// TestDoctorOfPresets examines a gate before each runner, and the runner without a gate: its own way to say
-// no is not taken for one.
+// TestDoctorOfPresets examines a gate in front of each kind of upstream, and the upstream without a gate, whose own
+// refusals must not be taken for a gate's.
 func TestDoctorOfPresets(t *testing.T) {
 	t.Parallel()
 	for preset, upstream := range map[string]struct{ refusal, call string }{
@@ -82,8 +82,8 @@ func TestPresetServes(t *testing.T) {
 	}
 }
 
-// TestOtherRunnersPage checks what docs/other-runners.md says that a program can read: the settings file, and
-// the table of what follows from each preset.
+// TestOtherRunnersPage checks the parts of docs/other-runners.md that a program can read: the settings file, and the
+// table of what each preset sets.
 func TestOtherRunnersPage(t *testing.T) {
 	raw, err := os.ReadFile("../../docs/other-runners.md")
 	if err != nil {

@@ -79,7 +79,7 @@ func TestDocsCommands(t *testing.T) {
 			got = append(got, m[1])
 		}
 	}
-	names := slices.DeleteFunc(commandNames(t), func(name string) bool { return name == "completion" || name == "man" }) // on their way out
+	names := slices.DeleteFunc(commandNames(t), func(name string) bool { return name == "completion" || name == "man" }) // about to be removed
 	if diff := cmp.Diff(slices.Sorted(slices.Values(names)), slices.Sorted(slices.Values(got))); diff != "" {
 		t.Errorf("commands (-as flowlatch has them +as docs/commands.md has them):\n%s", diff)
 	}

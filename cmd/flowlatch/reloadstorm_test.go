@@ -21,7 +21,7 @@ const (
 	stormClients = 4
 )
 
-// keyFileVersion is version n of the key file: the keys of the gate, and one that no other version has.
+// keyFileVersion returns version n of the key file: the keys of the gate, and one that no other version has.
 func (g *gate) keyFileVersion(n int) string {
 	file := strings.Replace(g.keyFile(), "chatflows:", "  - id: changing\n    sha256: "+keystore.DigestOf(versionSecret(n)).String()+"\nchatflows:", 1)
 	return strings.Replace(file, "[batch]", "[batch, changing]", 1)

@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite what scripts compare with")
 
-// The chatflows of the scripts, which know them by these names.
+// scriptChatflows are the IDs of the chatflows in scripts, by the variables that scripts have for them.
 var scriptChatflows = map[string]string{
 	"WEB":      "3f1c2a9e-1111-4222-8333-444455556666",
 	"BATCH":    "8d2b6c1f-7777-4888-9999-aaaabbbbcccc",

@@ -18,7 +18,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// pipedGate is a serving process whose stderr is a pipe, read by the test as far as it likes.
+// pipedGate is a serving process whose stderr is a pipe. The test reads as much of it as it likes.
 type pipedGate struct {
 	cmd        *exec.Cmd
 	log        *os.File
@@ -110,7 +110,7 @@ func (g *pipedGate) dropped(t *testing.T) int {
 	return n
 }
 
-// wantEnd signals the process and wants it to end well within its drain and 5 s.
+// wantEnd sends SIGTERM and fails the test unless the process ends, with exit code 0, within its drain time and 5 s.
 func (g *pipedGate) wantEnd(t *testing.T) {
 	t.Helper()
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -126,7 +126,8 @@ func (g *pipedGate) wantEnd(t *testing.T) {
 	}
 }
 
-// TestStderrNotRead has stderr a pipe that nobody reads: requests, reloads and the end do not wait for it.
+// TestStderrNotRead makes stderr a pipe that nobody reads. Requests, reloads and the exit of the gate do not wait for
+// it.
 func TestStderrNotRead(t *testing.T) {
 	t.Parallel()
 	g := startPiped(t)
@@ -154,7 +155,7 @@ func TestStderrNotRead(t *testing.T) {
 	g.wantEnd(t)
 }
 
-// TestStderrClosed has the reader of stderr end.
+// TestStderrClosed closes the reading end of stderr.
 func TestStderrClosed(t *testing.T) {
 	t.Parallel()
 	g := startPiped(t)

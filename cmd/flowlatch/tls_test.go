@@ -79,7 +79,7 @@ func (g *gate) status(t *testing.T) (s admin.Status) {
 	return s
 }
 
-// TestTLS renews the certificate of a gate in every way, with an invalid one in between.
+// TestTLS renews the certificate of a gate in every possible way, with an invalid one in between.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	s := startSecureGate(t, newEcho())
@@ -97,7 +97,7 @@ func TestTLS(t *testing.T) {
 	// Found by the watch.
 	second := s.authority.Issue(t, "second.example", 2*year)
 	second.Write(t, s.dir)
-	line := s.AwaitLog(t, "certificate applied") // the first is of the start
+	line := s.AwaitLog(t, "certificate applied") // the first line is from the start
 	testkit.Eventually(t, "the renewal in the log", func() bool {
 		all := s.Logged(t, "certificate applied")
 		line = all[len(all)-1]
@@ -109,7 +109,7 @@ func TestTLS(t *testing.T) {
 	}
 	s.wantServed(t, second.Serial)
 
-	// An invalid certificate shows everywhere but in the readiness.
+	// An invalid certificate is reported everywhere except by readiness.
 	certificatetest.Write(t, filepath.Join(s.dir, "tls.crt"), s.pair.Cert)
 	fault := s.AwaitLog(t, "certificate files are invalid; the last good certificate stays active")
 	if e, _ := fault["error"].(string); fault["level"] != "error" || !strings.Contains(e, filepath.Join(s.dir, "tls.key")) {
@@ -194,7 +194,8 @@ func TestTLSRenewedUnderLoad(t *testing.T) {
 	}
 }
 
-// TestClientCA accepts clients with a certificate only, the doctor included, until their CA is removed.
+// TestClientCA checks that only clients with a certificate are accepted, the doctor included, until their CA is
+// removed.
 func TestClientCA(t *testing.T) {
 	t.Parallel()
 	partner := certificatetest.New(t, "partner")

@@ -70,7 +70,7 @@ func TestUpstreamCertificate(t *testing.T) {
 	}
 }
 
-// TestTLSSettings has settings that contradict each other.
+// TestTLSSettings checks settings that contradict each other.
 func TestTLSSettings(t *testing.T) {
 	keys := testkit.WriteFile(t, "keys.yaml", publicKeyFile)
 	authority := certificatetest.New(t, "authority")
