@@ -24,24 +24,24 @@ import (
 type Config struct {
 	Listen, Admin string            // addresses of the two listeners
 	Proxy         proxy.Options     // without what the command adds: store, certificates, log, registry and version
-	FileRoutes    []*route.Route    // that the settings file adds to those of the preset; Proxy.Routes has both
-	Certificates  certificate.Files // that TLS is set up from
+	FileRoutes    []*route.Route    // routes that the settings file adds to those of the preset; Proxy.Routes has both
+	Certificates  certificate.Files // the files for TLS
 	Limits
 	Keys        string        // path of the key file, or of a directory of key files
 	KeysRequire []string      // names of files that the directory must have
 	AdminToken  string        // path of the file with the admin token; empty if nobody may change keys on the admin listener
-	UpstreamAPI string        // path of a file with an API key of Flowise, by which the console lists its chatflows; empty for none
-	WaitForKeys time.Duration // for a key file that is missing or invalid at the start
-	// BrowserSecrets is the path of the secrets that sign browser tokens; empty for random ones.
+	UpstreamAPI string        // path of a file with an API key of Flowise, with which the console lists Flowise's chatflows; empty for none
+	WaitForKeys time.Duration // how long to wait for a key file that is missing or invalid at the start
+	// BrowserSecrets is the path of the file with the secrets that sign browser tokens; empty for a random secret.
 	BrowserSecrets string
 	Drain          time.Duration // how long open requests may go on after SIGTERM
-	LogLevel       zerolog.Level // the least that is logged
+	LogLevel       zerolog.Level // the lowest level that is logged
 	LogConsole     bool          // the log is text for people, not JSON
 	Sources        []Source      // where the settings come from, in the order of their declaration
 }
 
 // Resolve returns the settings of the command that was parsed, or everything that is wrong with them, joined. With an
-// error, the settings that are in order are returned too.
+// error, it also returns the settings that are valid.
 func Resolve(ctx *kong.Context) (*Config, error) {
 	c := &Config{}
 	settings := c.settings()
@@ -53,7 +53,7 @@ func Resolve(ctx *kong.Context) (*Config, error) {
 	}
 	from.file = file.values
 	preset, err := route.PresetNamed(from.source("preset").Value)
-	if err != nil { // a fault of the setting, which is reported below
+	if err != nil { // reported below, as a fault of the setting
 		preset = route.Presets()[0]
 	}
 	from.preset = map[string]string{"expose": strings.Join(preset.Expose, ","), "upstream": preset.Upstream}
@@ -69,7 +69,7 @@ func Resolve(ctx *kong.Context) (*Config, error) {
 		s := from.source(setting.name)
 		c.Sources = append(c.Sources, setting.shown(s))
 		if err := setting.set(s.Value); err != nil {
-			for fault := range strings.SplitSeq(err.Error(), "\n") { // each of those that were joined gets the place
+			for fault := range strings.SplitSeq(err.Error(), "\n") { // each of the joined errors gets the place
 				faults = append(faults, fmt.Errorf("%s: %s", s.Place, fault))
 			}
 		}
@@ -95,7 +95,7 @@ func Resolve(ctx *kong.Context) (*Config, error) {
 	return c, errors.Join(faults...)
 }
 
-// Given reports whether a setting was set anywhere, and is not its default.
+// Given reports whether a setting was set anywhere, rather than left at its default.
 func (c *Config) Given(name string) bool { return c.place(name) != byDefault }
 
 // place returns where a setting was set.

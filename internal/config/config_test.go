@@ -59,8 +59,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// FuzzFile: whatever a settings file holds, each of its values is of a setting there is and has a place, each route can be
-// used beside those of the preset, and nothing that the file says is both taken and a fault.
+// FuzzFile: whatever a settings file contains, each value that is read belongs to a setting that exists and has a
+// place, each route can be used beside those of the preset, and no route is dropped without a fault.
 func FuzzFile(f *testing.F) {
 	f.Add("drain: 1m\nexpose: [predict, run]\nroutes:\n  - {group: run, methods: [POST], path: '/run/{chatflow}', id: '[a-z]+'}\n")
 	f.Add("drain: [1s]\nlissen: :80\nroutes: {}\n")

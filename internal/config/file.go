@@ -19,11 +19,11 @@ const maxFile = 1 << 20
 type settingsFile struct {
 	strictyaml.Decoder                   // has the faults
 	values             map[string]Source // by the setting's name
-	routes             *yaml.Node        // parsed once the preset is known, with which they must not collide
+	routes             *yaml.Node        // parsed once the preset is known, with whose routes they must not collide
 }
 
-// readFile reads the settings file, if one is named. An error means that it cannot be read; what is wrong in it is told
-// with its routes.
+// readFile reads the settings file, if one is named. An error means that the file cannot be read. Faults in the file
+// are reported by parseRoutes.
 func readFile(path Source, settings []setting) (*settingsFile, error) {
 	f := &settingsFile{Decoder: strictyaml.Decoder{File: path.Value}, values: map[string]Source{}}
 	if path.Value == "" {
@@ -55,7 +55,7 @@ func readFile(path Source, settings []setting) (*settingsFile, error) {
 	return f, nil
 }
 
-// value takes a setting's value: text, or a list where the setting may be one. written is its name in the file.
+// value reads a setting's value: text, or a list if the setting may be one. written is the setting's name in the file.
 func (f *settingsFile) value(s setting, written string, n *yaml.Node) {
 	before := len(f.Faults)
 	var items []string

@@ -8,7 +8,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// Limits are the settings of what counts limits and usage.
+// Limits are the settings for counting limits and usage.
 type Limits struct {
 	LimitsRedis    *limit.RedisURL // nil for none
 	LimitsReplicas Replicas
@@ -16,8 +16,8 @@ type Limits struct {
 	UsageFile      string // empty for none
 }
 
-// Replicas says how many gates share limits without Redis: a number, with the place of this gate among them or without, or
-// the name of a headless Service that has an address for each.
+// Replicas says how many gates share limits without Redis: a number, with or without the place of this gate among them,
+// or the name of a headless Service that has an address for each gate.
 type Replicas struct {
 	Count int // zero for one
 	Index int // of this gate, from 0; Count if it is not known
@@ -45,7 +45,7 @@ func replicas(text string) (r Replicas, err error) {
 	return r, nil
 }
 
-// fallback parses what holds while Redis does not answer.
+// fallback parses which limits apply while Redis does not answer.
 func fallback(text string) (limit.Fallback, error) {
 	for _, f := range []limit.Fallback{limit.Split, limit.Whole, limit.Closed} {
 		if f.String() == text {

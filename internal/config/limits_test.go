@@ -2,7 +2,8 @@ package config
 
 import "testing"
 
-// TestReplicas has what --limits-replicas takes. What it does not take is in TestMalformedSetting of cmd/flowlatch.
+// TestReplicas checks values that --limits-replicas accepts. TestMalformedSetting of cmd/flowlatch has those that it
+// refuses.
 func TestReplicas(t *testing.T) {
 	for text, want := range map[string]Replicas{
 		"":              {},

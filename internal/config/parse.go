@@ -18,7 +18,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// How the text of a setting is parsed. Every error says what is wanted instead.
+// Parsers for the text of settings. Every error says what is wanted instead.
 
 func required(text string) (string, error) {
 	if text == "" {
@@ -29,12 +29,12 @@ func required(text string) (string, error) {
 
 func anyText(text string) (string, error) { return text, nil }
 
-// checked parses a value that means itself, if there is nothing wrong with it.
+// checked returns a parser that returns the value unchanged, with the error that check returns for it.
 func checked[T any](check func(T) error) func(T) (T, error) {
 	return func(value T) (T, error) { return value, check(value) }
 }
 
-// optional parses what may be left out: nothing is the zero value.
+// optional returns a parser for what may be left out: empty text is the zero value.
 func optional[T any](parse func(string) (T, error)) func(string) (T, error) {
 	return func(text string) (value T, err error) {
 		if text == "" {
@@ -51,7 +51,7 @@ func oneOf(text string, words ...string) error {
 	return fmt.Errorf("%q: want %s", text, strings.Join(words, " or "))
 }
 
-// is parses one of some words to whether it is the first.
+// is returns a parser that accepts one of some words, and returns whether it is yes.
 func is(yes string, words ...string) func(string) (bool, error) {
 	return func(text string) (bool, error) { return text == yes, oneOf(text, words...) }
 }
@@ -78,7 +78,7 @@ func Address(text string) (string, error) {
 	return text, nil
 }
 
-// URL parses the URL of an HTTP server, with a path that goes before every other.
+// URL parses the URL of an HTTP server. Its path, if any, goes before every other path.
 func URL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if strings.Contains(text, "@") {
@@ -120,8 +120,8 @@ func keyFileNames(items []string) ([]string, error) {
 	return items, errors.Join(errs...)
 }
 
-// secretFile parses the place of a secret, file:PATH, and tries to read it. The error does not repeat the text, which may be
-// the secret itself.
+// secretFile returns a parser for the place of a secret, file:PATH, which also tries to read the file. The error does
+// not repeat the text, which may be the secret itself.
 func secretFile[T any](what string, read func(path string) (T, error)) func(string) (string, error) {
 	return func(text string) (string, error) {
 		path, ok := strings.CutPrefix(text, "file:")

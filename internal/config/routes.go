@@ -65,7 +65,7 @@ func (f *settingsFile) route(n *yaml.Node) *route.Route {
 	return r
 }
 
-// idPattern parses the form of a chatflow ID, which must match whole.
+// idPattern parses the pattern of chatflow IDs, and makes it match whole IDs only.
 func (f *settingsFile) idPattern(n *yaml.Node) *regexp.Regexp {
 	text, ok := f.Text(n, "id")
 	if !ok {

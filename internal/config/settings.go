@@ -14,9 +14,9 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/token"
 )
 
-// Flags declares all settings for the command line: name, variable, default and help. They are text, and have no `enum`
-// tags: a value may come from four places, kong knows two of them, takes an empty variable for a value, and stops at the
-// first fault.
+// Flags declares all settings for the command line: name, variable, default and help. They are text without `enum`
+// tags, and Resolve parses them: a value may come from four places, of which kong knows only two, and kong takes an
+// empty variable for a value and stops at the first fault.
 type Flags struct {
 	FileFlag
 	PresetFlag
@@ -85,7 +85,7 @@ type AdminFlag struct {
 	Admin string `env:"FLOWLATCH_ADMIN" default:"127.0.0.1:9901" help:"Address of the admin listener: the status page at /, /livez, /readyz, /metrics, /status, POST /-/reload. It asks for no key."`
 }
 
-// toggle is a setting that is on or off. As a flag it may stand without a value.
+// toggle is a setting that is on or off. As a flag, it needs no value.
 type toggle string
 
 // IsBool tells kong that the flag needs no value.
@@ -100,7 +100,7 @@ func (t *toggle) Decode(ctx *kong.DecodeContext) error {
 	return nil
 }
 
-// settings has a row for each setting: its name, what it sets, and what parses it.
+// settings returns a row for each setting: its name, what it sets, and what parses it.
 func (c *Config) settings() []setting {
 	p, f := &c.Proxy, &c.Certificates
 	certificates := optional(checked(certificate.CheckCertificate))
@@ -166,14 +166,14 @@ func (t setting) shown(s Source) Source {
 	return s
 }
 
-// hidden is a setting whose value may hold a secret.
+// hidden marks a setting whose value may contain a secret.
 func hidden(s setting) setting {
 	s.secret = true
 	return s
 }
 
-// one is a setting with one value. What parse returns beside an error is kept: a path counts as given even if there is
-// something wrong with the file.
+// one returns a setting with one value. A value that parse returns with an error is kept, so that a path counts as
+// given even if its file is invalid.
 func one[T any](name string, to *T, parse func(string) (T, error)) setting {
 	return setting{name: name, set: func(text string) (err error) {
 		*to, err = parse(text)
@@ -181,7 +181,7 @@ func one[T any](name string, to *T, parse func(string) (T, error)) setting {
 	}}
 }
 
-// list is a setting with several values, separated by commas.
+// list returns a setting with several values, separated by commas.
 func list[T any](name string, to *[]T, parse func(items []string) ([]T, error)) setting {
 	s := one(name, to, func(text string) ([]T, error) { return parse(items(text)) })
 	s.list = true

@@ -13,7 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// Source is a setting's value as it was written, and the place where it was.
+// Source is a setting's value as it was written, and the place where it was set.
 type Source struct{ Name, Value, Place string }
 
 // byDefault is the place of a setting that was set nowhere.
@@ -41,7 +41,7 @@ func newSources(ctx *kong.Context) *sources {
 }
 
 // source looks for a setting in all places. An empty variable counts as not set: that is how a compose file passes on a
-// variable which is not set.
+// variable that is not set.
 func (from *sources) source(name string) Source {
 	flag := from.flags[name]
 	if from.given[name] {
@@ -64,7 +64,7 @@ func variable(setting string) string {
 	return "FLOWLATCH_" + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
 }
 
-// The secrets of `flowlatch import`. They look like settings and are none: no flag and no file may have them.
+// The secrets of `flowlatch import`. They look like settings but are not: no flag and no settings file may have them.
 const (
 	ImportPassword = "FLOWLATCH_IMPORT_PASSWORD"
 	ImportAPIKey   = "FLOWLATCH_IMPORT_API_KEY"
@@ -74,7 +74,7 @@ const (
 // named flowlatch, FLOWLATCH_PORT=tcp://10.0.0.1:8080 and more. Without the URL, FLOWLATCH_PORT is somebody's mistake.
 var kubernetesVariable = regexp.MustCompile(`^FLOWLATCH_([^=]+_)?(SERVICE_HOST=|SERVICE_PORT(_[^=]+)?=|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=|PORT=.*://)`)
 
-// unknownVariables returns an error for each variable that looks like a setting and is none.
+// unknownVariables returns an error for each environment variable that looks like a setting but is not one.
 func unknownVariables(settings []setting) (errs []error) {
 	known := []string{ImportPassword, ImportAPIKey}
 	for _, s := range settings {

@@ -6,7 +6,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// Time is the value of a flag that takes a time. The zero value is none.
+// Time is the value of a flag that takes a time. The zero value means none.
 type Time struct{ time.Time }
 
 // UnmarshalText parses the value of the flag.
@@ -15,8 +15,8 @@ func (t *Time) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Until is the value of a flag that takes a time until which something lasts: as [Time], or 0 for not at all. It has no zero
-// value of its own.
+// Until is the value of a flag that says how long something lasts: until a time, as for [Time], or 0 for not at all.
+// Its zero value has no meaning.
 type Until struct {
 	time.Time
 	Now bool // it was 0
@@ -30,7 +30,8 @@ func (u *Until) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// PastTime is the value of a flag that takes a time at which something began: a duration is one before now. The zero value is none.
+// PastTime is the value of a flag that says when something began. A duration means that long ago. The zero value means
+// none.
 type PastTime struct{ time.Time }
 
 // UnmarshalText parses the value of the flag.

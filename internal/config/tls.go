@@ -2,8 +2,8 @@ package config
 
 import "github.com/flowlatch/flowlatch/proxy/certificate"
 
-// checkTLS says which of the settings of TLS do not belong together. Pairs are compared only if the files are in order
-// by themselves.
+// checkTLS returns an error for each TLS setting that contradicts another. It compares certificates with their keys
+// only if all settings are valid by themselves.
 func (c *Config) checkTLS(inOrder bool, conflict func(name, format string, args ...any)) {
 	f := c.Certificates
 	pair := func(cert, key, certPath, keyPath string) {
