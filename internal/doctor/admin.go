@@ -9,7 +9,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
-// adminListener looks whether others can reach the admin listener, and at what it says of keys and certificates.
+// adminListener checks whether others can reach the admin listener, and what it says about keys and certificates.
 func (e *examination) adminListener() {
 	e.adminAddresses()
 	if e.status == nil {
@@ -29,7 +29,7 @@ func (e *examination) adminListener() {
 		e.add(check, OK, "%s, generation: %d", contents(s.KeyCounts.Total, s.ChatflowCounts.Total, s.ChatflowCounts.Every), s.Generation)
 	}
 	if e.keysProven {
-		return // the key file says the same, with lines
+		return // keyFile reports the same, with line numbers
 	}
 	for _, label := range s.PublicChatflows {
 		e.add(check, Look, "chatflow %s asks for no key (public); anyone can use it and spend on its model", label)
@@ -42,7 +42,7 @@ func (e *examination) adminListener() {
 	}
 }
 
-// contents says what a key file has in it. every says that one of its entries is "*", which is no chatflow.
+// contents says what a key file has in it. every says that one of its entries is "*", which is not a chatflow.
 func contents(keys, entries int, every bool) string {
 	if !every {
 		return fmt.Sprintf("keys: %d, chatflows: %d", keys, entries)
@@ -50,7 +50,7 @@ func contents(keys, entries int, every bool) string {
 	return fmt.Sprintf(`keys: %d, chatflows: %d and "*"`, keys, entries-1)
 }
 
-// adminAddresses looks where the admin listener answers.
+// adminAddresses checks at which addresses the admin listener answers.
 func (e *examination) adminAddresses() {
 	const check = "admin listener"
 	_, port, _ := net.SplitHostPort(e.Admin)
@@ -82,7 +82,7 @@ func isAdmin(addr string) bool {
 	return err == nil && string(body) == "ok\n"
 }
 
-// certificate looks at a certificate that the gate uses.
+// certificate checks a certificate that the gate uses.
 func (e *examination) certificate(c admin.CertificateStatus) {
 	check, end := "certificate "+string(c.Certificate), c.NotAfter.Format(time.RFC3339)
 	switch left := c.NotAfter.Sub(e.now); {

@@ -44,7 +44,7 @@ func Key(addr, id string) (one admin.OneKey, err error) {
 	return one, err
 }
 
-// The limits of what an admin listener responds. Something else may answer there, with anything.
+// Limits on the response of an admin listener. Something else may listen there, and respond with anything.
 const (
 	maxAdminBody  = 16 << 20 // bytes
 	maxAdminError = 300      // bytes of an error, which is a line of text
@@ -55,7 +55,7 @@ const (
 func Ask(addr, path string) ([]byte, error) {
 	host, port, _ := net.SplitHostPort(addr)
 	if host == "" || net.ParseIP(host).IsUnspecified() {
-		host = "127.0.0.1" // where a listener on every address is reached
+		host = "127.0.0.1" // a listener on every address is reached there
 	}
 	at := net.JoinHostPort(host, port)
 	client := &http.Client{Timeout: adminTimeout, Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy from the environment

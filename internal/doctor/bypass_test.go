@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/admin"
 )
 
-// TestUnreachableUpstream: that an upstream cannot be reached is good only if the gate can reach it. One that is down would be
-// called closed, and be open when it is up again.
+// TestUnreachableUpstream: an upstream that cannot be reached from here is fine only if the gate can reach it.
+// Otherwise one that is down would be called closed, and would be open once it is up again.
 func TestUnreachableUpstream(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()

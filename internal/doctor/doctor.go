@@ -1,6 +1,6 @@
 // Package doctor looks at a running gate from outside and says what is open: it sends requests that no gate may let
 // through, looks for ways to the upstream that do not lead through the gate, and reads the admin listener and the key
-// file. It changes nothing, and what it sends runs nothing even where a gate has a hole.
+// file. It changes nothing, and its requests run no chatflow even if the gate has a hole.
 package doctor
 
 import (
@@ -15,14 +15,14 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// Gate is the gate to examine and what stands around it.
+// Gate is the gate to examine and what is around it.
 type Gate struct {
 	URL          *url.URL          // where clients connect, as seen from here
 	Preset       *route.Preset     // the kind of upstream that the gate is said to stand in front of
 	Upstream     *url.URL          // the upstream's own address; nil: ways around the gate are not looked for
-	UpstreamAPI  string            // API key of Flowise, with which it lists its chatflows; empty: none
+	UpstreamAPI  string            // API key with which Flowise lists its chatflows; empty: none
 	Admin        string            // address of the admin listener
-	AdminNamed   bool              // somebody said so; otherwise it is where most gates have it
+	AdminNamed   bool              // somebody named it; otherwise Admin is where most gates have it
 	KeyFile      string            // empty: it is not read
 	Certificates []tls.Certificate // client certificates, for a gate that asks for one
 }
@@ -33,8 +33,8 @@ type Result string
 // The results.
 const (
 	Open       Result = "OPEN"
-	Fault      Result = "FAULT" // in what was given: it does not belong together
-	Look       Result = "look"  // at it: an operator may have meant it
+	Fault      Result = "FAULT" // what was given does not belong together
+	Look       Result = "look"  // worth a look: it may be intended
 	OK         Result = "ok"
 	NotChecked Result = "-"
 )
@@ -75,13 +75,13 @@ type examination struct {
 	findings []Finding
 
 	isGate    bool   // flowlatch answers at the URL
-	refusedID string // of a request that it has refused
-	noRoute   bool   // it has none for a call of a chatflow
+	refusedID string // request ID of a request that it refused
+	noRoute   bool   // the gate has no route for a call of a chatflow
 
 	adminErr   error              // why there is no status
-	status     *admin.Status      // nil unless it is proven to be of the gate at the URL
+	status     *admin.Status      // nil unless it is proven to be that of the gate at the URL
 	keys       *keystore.Snapshot // of the key file; nil if it was not read
-	keysProven bool               // the gate has applied the same
+	keysProven bool               // the gate has applied the same keys
 }
 
 func (e *examination) add(check string, r Result, format string, args ...any) {

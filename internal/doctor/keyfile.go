@@ -13,7 +13,7 @@ import (
 
 const keyFileCheck = "key file"
 
-// keyFile looks at the key file.
+// keyFile checks the key file.
 func (e *examination) keyFile() {
 	if e.KeyFile == "" {
 		e.add(keyFileCheck, NotChecked, "name it with --keys to have it checked")
@@ -67,7 +67,7 @@ func (e *examination) sameKeys() {
 	}
 }
 
-// chatflow looks for chatflows that are open to more than was perhaps meant.
+// chatflow reports a chatflow that may be open to more clients than intended.
 func (e *examination) chatflow(c *keystore.Chatflow) {
 	switch {
 	case c.Public:
@@ -77,7 +77,7 @@ func (e *examination) chatflow(c *keystore.Chatflow) {
 	}
 }
 
-// key looks for keys that open nothing, or soon will.
+// key reports a key that opens nothing, or will soon open nothing.
 func (e *examination) key(k *keystore.Key, used bool) {
 	end := k.NotAfter()
 	switch v := k.Validity(e.now); {
@@ -91,7 +91,7 @@ func (e *examination) key(k *keystore.Key, used bool) {
 	}
 }
 
-// where says in which line something stands, and in which file if there are several.
+// where says on which line something is, and in which file if there are several.
 func (e *examination) where(line int, place string) string {
 	if e.keys.IsDirectory() {
 		return filepath.Base(place)
@@ -99,7 +99,7 @@ func (e *examination) where(line int, place string) string {
 	return fmt.Sprintf("line %d", line)
 }
 
-// plainSecrets looks for who can read the key files.
+// plainSecrets reports how many keys have plain-text secrets, and whether every user of this machine can read them.
 func (e *examination) plainSecrets(keys int) {
 	result, readers, readable := Look, "", 0
 	for _, f := range e.keys.Files() {

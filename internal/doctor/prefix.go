@@ -2,8 +2,8 @@ package doctor
 
 import "strings"
 
-// pathPrefix looks whether --url has what clients put before every path. Without it the gate refuses all that it is sent,
-// also where it is open.
+// pathPrefix checks whether --url ends with the prefix that clients put before every path. Without the prefix, the gate
+// refuses all requests, even where it has holes.
 func (e *examination) pathPrefix() {
 	const check = "path prefix"
 	prefix := ""

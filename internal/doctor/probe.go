@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// probe is a request that no gate may let through: it has no valid key, or asks for what is not exposed. It does nothing
-// where a gate does let it through: it only reads, or names a chatflow that does not exist. Only predictions may name
-// none, which Flowise refuses (412); on other routes (vector/upsert, internal-prediction) Flowise 2.2.8 would then run
-// the first chatflow that it has.
+// probe is a request that no gate may let through: it has no valid key, or asks for what is not exposed. If a gate does
+// let it through, it runs nothing: it only reads, or names a chatflow that does not exist. Only predictions may name no
+// chatflow, which Flowise refuses (412). On other routes (vector/upsert, internal-prediction), Flowise 2.2.8 would then
+// run the first chatflow that it has.
 type probe struct {
 	name   string
 	header string // the request line and the header up to Host, which is added
@@ -18,11 +18,11 @@ type probe struct {
 // nobody stands in probes for a chatflow that does not exist.
 const nobody = "NOBODY"
 
-// hiddenMark is a line in the header of a request in the body of another.
+// hiddenMark is a header line of a request that is hidden in the body of another.
 const hiddenMark = "X-Flowlatch-Doctor: hidden"
 
-// probes returns what is sent to a gate. prefix goes before every path, and host is the one by which clients know it: what is
-// in front of it may respond to others by itself.
+// probes returns the requests to send to a gate. prefix goes before every path. host is the gate's name for clients: a
+// proxy in front of the gate may itself respond to requests for other hosts.
 func (t *target) probes(host, prefix, chatflow string) (list []probe) {
 	expand := strings.NewReplacer(nobody, chatflow)
 	add := func(name, line, fields, body string) {

@@ -22,7 +22,7 @@ type reply struct {
 
 	requestID string // of flowlatch's errors
 	location  string // of a redirect
-	timedOut  bool   // it did not come within probeTimeout, or not to its end
+	timedOut  bool   // it did not arrive within probeTimeout, or not completely
 	notTLS    bool   // there is no response, because the server does not speak TLS
 }
 
@@ -48,7 +48,7 @@ func readReply(res *http.Response) reply {
 	return r
 }
 
-// String is the reply in a few words.
+// String returns the reply in a few words.
 func (r reply) String() string {
 	switch {
 	case r.status == 0:

@@ -13,7 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/problem"
 )
 
-// maxListed is how many requests that got through are told one by one.
+// maxListed is how many requests that got through are listed one by one.
 const maxListed = 20
 
 // requests sends the probes to the gate.
@@ -51,7 +51,8 @@ func (e *examination) requests() error {
 	return nil
 }
 
-// atOnce is how many requests are sent at once: after some of them, another response is waited for.
+// atOnce is how many requests are sent at once. One at a time would be slow, since send waits for further replies to
+// some of them.
 const atOnce = 8
 
 // sendAll sends probes and returns the replies to each.
@@ -77,7 +78,7 @@ func (e *examination) sendAll(probes []probe) ([][]reply, error) {
 	return replies, nil
 }
 
-// whoAnswers looks whether it is flowlatch that answers. An error means that nobody does who can be examined.
+// whoAnswers checks whether flowlatch answers. An error means that there is nothing to examine.
 func (e *examination) whoAnswers() error {
 	r, err := e.callNobody(e.URL, e.Certificates)
 	switch {
@@ -114,8 +115,8 @@ func (e *examination) callNobody(base *url.URL, certificates []tls.Certificate) 
 	return replies[0], nil
 }
 
-// isFlowlatch reports whether a gate answers at a URL. A path that the upstream answers to everyone does not tell: the gate
-// may let it through.
+// isFlowlatch reports whether a gate answers at a URL. It calls a chatflow, because a gate may let through a path that
+// the upstream answers to everyone.
 func (e *examination) isFlowlatch(base *url.URL) bool {
 	r, err := e.callNobody(base, e.Certificates)
 	return err == nil && r.code != ""

@@ -10,15 +10,15 @@ import (
 const adminCheck = "--admin"
 
 const (
-	// gateTries is how many requests are sent to find a gate that shares an address with others. One of five replicas is
-	// missed once in 86 times.
+	// gateTries is how many requests are sent to find a gate that shares an address with others. With this many, one of
+	// five replicas is missed once in 86 times.
 	gateTries = 20
-	// noteTime is how long after its response a refusal may be looked for in vain.
+	// noteTime is how long it may take, after the response, until a refusal can be looked up.
 	noteTime = 25 * time.Millisecond
 )
 
 // sameGate proves that the admin listener belongs to the gate that clients reach: it looks there for a request that the
-// gate has just refused, by an ID that nobody else has. If it finds one, e.status is what the gate says of itself.
+// gate has just refused, by an ID that nobody else has. If it finds one, it sets e.status to the gate's status.
 func (e *examination) sameGate() {
 	status, err := Status(e.Admin, shownChatflows)
 	e.adminErr = err

@@ -15,7 +15,8 @@ import (
 
 const upstreamCheck = "--upstream"
 
-// sameUpstream says whether --upstream is the upstream of the gate, and reports whether it is for certain.
+// sameUpstream adds a finding about whether --upstream is the upstream of the gate, and reports whether it certainly
+// is.
 func (e *examination) sameUpstream() (certain bool) {
 	given := e.Upstream
 	if e.status == nil {
@@ -47,7 +48,7 @@ func (e *examination) sameUpstream() (certain bool) {
 	return e.compareUpstreams(own, there)
 }
 
-// compareUpstreams compares --upstream, which has answered as there is, with the gate's own.
+// compareUpstreams compares --upstream, whose response was there, with the gate's own upstream.
 func (e *examination) compareUpstreams(own *url.URL, there reply) (certain bool) {
 	given := e.Upstream
 	label, found, same := e.commonChatflow()
@@ -70,8 +71,9 @@ func (e *examination) compareUpstreams(own *url.URL, there reply) (certain bool)
 // shownChatflows is how many chatflows the gate is asked for.
 const shownChatflows = 20
 
-// commonChatflow looks for a chatflow that the gate's upstream has, through the gate, and whether --upstream has it, too.
-// found is false if there is none that can be looked for without a key, or if --upstream has every chatflow.
+// commonChatflow looks, through the gate, for a chatflow that the gate's upstream has, and then whether --upstream has
+// it, too. found is false if no chatflow can be looked for without a key, or if --upstream seems to have every
+// chatflow.
 func (e *examination) commonChatflow() (label string, found, same bool) {
 	if e.target.exists == "" {
 		return "", false, false
@@ -110,7 +112,7 @@ func isSameURL(a, b *url.URL) bool {
 	return slices.ContainsFunc(addressesOf(b.Hostname()), func(addr string) bool { return slices.Contains(addresses, addr) })
 }
 
-// addressesOf returns the addresses of a host, none if it has no name here.
+// addressesOf returns the addresses of a host; none if its name cannot be looked up here.
 func addressesOf(host string) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()

@@ -23,8 +23,8 @@ const (
 	secondReplyTimeout = 500 * time.Millisecond
 )
 
-// send sends a probe to the host of base and returns all replies to it, one at least: a hidden request has one of its
-// own. An error means that the host cannot be reached.
+// send sends a probe to the host of base and returns all replies, at least one. A hidden request that is understood has
+// a reply of its own. An error means that the host cannot be reached, or that TLS with it fails.
 func send(base *url.URL, certificates []tls.Certificate, p probe) (replies []reply, err error) {
 	conn, err := dial(base, certificates)
 	if err != nil {
@@ -63,8 +63,8 @@ func send(base *url.URL, certificates []tls.Certificate, p probe) (replies []rep
 	return replies, nil
 }
 
-// get asks for a path below a URL. It reports whether somebody listens there, who may not have responded: then the status
-// is 0.
+// get asks for a path below a URL. reached says whether something listens there. If it did not respond, the status is
+// 0.
 func get(base *url.URL, certificates []tls.Certificate, path string) (r reply, reached bool) {
 	replies, err := send(base, certificates, probe{header: "GET " + base.Path + path + " HTTP/1.1\r\n"})
 	switch {
@@ -79,7 +79,7 @@ func get(base *url.URL, certificates []tls.Certificate, path string) (r reply, r
 // isNotTLS reports whether an error means that a server does not speak TLS.
 func isNotTLS(err error) bool { return errors.As(err, new(tls.RecordHeaderError)) }
 
-// isUnreachable reports whether an error means that no connection came about.
+// isUnreachable reports whether an error means that no connection could be opened.
 func isUnreachable(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
@@ -110,14 +110,14 @@ func dial(base *url.URL, certificates []tls.Certificate) (net.Conn, error) {
 	})
 }
 
-// isTLSAlert reports whether the other side ended TLS. That a client certificate is missing is told only after the
-// handshake.
+// isTLSAlert reports whether the other side sent a TLS alert. It may say only after the handshake that a client
+// certificate is missing.
 func isTLSAlert(err error) bool {
 	remote, ok := errors.AsType[*net.OpError](err)
 	return ok && remote.Op == "remote error"
 }
 
-// certificateError adds what to do where a gate does not accept the client certificate.
+// certificateError adds what to do if a gate does not accept the client certificate.
 func certificateError(err error) error {
 	if isTLSAlert(err) {
 		return fmt.Errorf("%w: it accepts only clients with a certificate from its CA (--client-ca); name yours with --client-cert and --client-key", err)

@@ -12,7 +12,7 @@ type target struct {
 	beside    string   // another word in dir that has a route; path traversals begin there
 	more      []string // further paths, of this upstream alone, that may call a chatflow
 	closed    []string // paths of the upstream's user interface and API that are in no route group
-	secret    string   // one of them that is worth something
+	secret    string   // one of closed that is worth something to an attacker
 	insider   string   // a header line by which the upstream may take a client for one of its own
 	alive     string   // a path that the upstream answers to everyone
 	exists    string   // a path that a gate lets through without a key if NOBODY is listed, and that runs nothing; or empty
@@ -82,9 +82,9 @@ func has(object map[string]any, members ...string) bool {
 	return true
 }
 
-// spellingTemplates are other spellings of the path that calls a chatflow, which an upstream or a proxy may take for it:
-// Flowise decodes a path, strips markup from it and decodes it again before it routes; Express ignores the case of
-// letters. spellings says what stands for the words between < and >.
+// spellingTemplates are other spellings of the path that calls a chatflow, which an upstream or a proxy may take for
+// it: Flowise decodes a path, strips markup from it and decodes it again before it routes; Express ignores the case of
+// letters. spellings has what to put in place of the words between < and >.
 var spellingTemplates = []string{
 	"<D>/%<X><R>/NOBODY", "<E>/<W>/NOBODY", "<D>/%25<X><R>/NOBODY", "<D>/%2525<X><R>/NOBODY",
 	"<D>/&#<#>;<R>/NOBODY", "<D>/&#x<X>;<R>/NOBODY", "<D>&sol;<W>&sol;NOBODY", "<D>/%26%23<#>%3B<R>/NOBODY",

@@ -8,8 +8,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// TestTargets checks that there is a target for every preset, and that none of its requests may pass: each spelling
-// differs from the path that calls a chatflow, and what is worth something is among the closed paths.
+// TestTargets checks that there is a target for every preset, and that no gate may let its requests through: each
+// spelling differs from the path that calls a chatflow, and secret is among the closed paths.
 func TestTargets(t *testing.T) {
 	for _, p := range route.Presets() {
 		target := targets[p.Name]

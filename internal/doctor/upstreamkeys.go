@@ -17,8 +17,8 @@ const upstreamKeysCheck = "upstream's keys"
 // setUpstreamKey says how the upstream gets a key of its own.
 const setUpstreamKey = "set upstream_authorization: forward if clients send that key, or file:PATH for the gate to send it"
 
-// upstreamKeys looks for what the upstream itself refuses because it wants a key of its own: clients get its errors, also
-// those with a good key of the gate.
+// upstreamKeys looks for what the upstream itself refuses because it wants a key of its own: clients then get the
+// upstream's errors, even with a valid key.
 func (e *examination) upstreamKeys() {
 	if e.status != nil {
 		for _, r := range e.status.UpstreamRefusals {
@@ -35,7 +35,7 @@ func (e *examination) upstreamKeys() {
 	}
 }
 
-// exposedRoutes looks at exposed routes for which the upstream is known to want a key of its own.
+// exposedRoutes reports exposed routes for which the upstream is known to want a key of its own.
 func (e *examination) exposedRoutes() {
 	s := e.status.Settings
 	for _, r := range e.Preset.Routes {
@@ -101,7 +101,7 @@ func (e *examination) flowiseKeys() {
 	}
 }
 
-// sendsNothing reports whether the gate lets somebody use a chatflow, and sends the upstream no key.
+// sendsNothing reports whether the gate lets somebody use a chatflow but sends the upstream no key.
 func (e *examination) sendsNothing(id string) bool {
 	mode := ""
 	if e.keys != nil {
