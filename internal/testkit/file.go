@@ -18,7 +18,7 @@ func WriteFile(t testing.TB, name, content string) (path string) {
 	return path
 }
 
-// PublicDir returns a new directory that every user of the machine can enter, which a temporary directory of a test is not.
+// PublicDir returns a new directory that every user of the machine can enter, unlike one from t.TempDir.
 func PublicDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "flowlatch")

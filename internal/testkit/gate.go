@@ -11,7 +11,7 @@ type Gate struct {
 	*Process
 	URL   string // of the listener for clients
 	Admin string // URL of the listener for operators
-	Keys  string // path of the key file; empty if it was not Serve that started the gate
+	Keys  string // path of the key file; empty unless Serve started the gate
 }
 
 // Options say how Serve starts a gate.
@@ -19,8 +19,8 @@ type Options struct {
 	Program  string   // path of the program; empty means Build(t)
 	Keys     string   // content of the key file
 	Upstream string   // URL of the upstream
-	Env      []string // variables, added to an environment that has little in it
-	Args     []string // flags, added to those that Serve sets; they win over those
+	Env      []string // variables, added to a minimal environment
+	Args     []string // flags, added to those that Serve sets, which they override
 }
 
 // Serve starts "flowlatch serve" on free ports and waits until it is serving.

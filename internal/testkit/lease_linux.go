@@ -9,7 +9,7 @@ import (
 
 // Lease makes whoever opens a file wait, like a mount that hangs.
 type Lease struct {
-	// File is the file, opened before that.
+	// File is the file, opened before the lease was taken.
 	File *os.File
 }
 
@@ -20,8 +20,8 @@ const (
 	writeLease = 1
 )
 
-// TakeLease takes a lease on a file, which nobody else may have open, and gives it up at the end of the test. Without that, the kernel ends it after the
-// 45 s of /proc/sys/fs/lease-break-time.
+// TakeLease takes a lease on a file, which nobody else may have open, and releases it at the end of the test. If others
+// wait for the file longer than the 45 s of /proc/sys/fs/lease-break-time, the kernel ends the lease.
 func TakeLease(t testing.TB, path string) *Lease {
 	t.Helper()
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -30,7 +30,7 @@ func TakeLease(t testing.TB, path string) *Lease {
 	}
 	l := &Lease{file}
 	t.Cleanup(func() { file.Close() })
-	Eventually(t, "lease on "+path, func() bool { // there is none while another has the file open
+	Eventually(t, "lease on "+path, func() bool { // the kernel grants none while another process has the file open
 		_, err = l.fcntl(setLease, writeLease)
 		if err != nil && !errors.Is(err, syscall.EAGAIN) {
 			t.Fatalf("lease on %s: %v", path, err)

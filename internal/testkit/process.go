@@ -19,8 +19,8 @@ type Process struct {
 	done chan struct{} // closed once it has ended
 }
 
-// Start starts a program, most often one of Build. env is added to an environment that has little in it. The process is
-// killed at the end of the test.
+// Start starts a program, usually one from Build. env is added to a minimal environment. The process is killed at the
+// end of the test.
 func Start(t testing.TB, path string, env []string, args ...string) *Process {
 	t.Helper()
 	p := &Process{cmd: exec.Command(path, args...), done: make(chan struct{})}

@@ -15,7 +15,8 @@ type Redis struct {
 	cmd    *exec.Cmd
 }
 
-// StartRedis starts a redis-server, which ends with the test. The test is skipped where there is none; CI installs it.
+// StartRedis starts a redis-server, which ends with the test. The test is skipped if redis-server is not installed; CI
+// installs it.
 func StartRedis(t testing.TB, args ...string) *Redis {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "redis") // t.TempDir may be too long for a socket
@@ -30,7 +31,8 @@ func StartRedis(t testing.TB, args ...string) *Redis {
 	return r
 }
 
-// Start starts the server, after Kill once more and empty, and waits until it accepts connections.
+// Start starts the server, or starts it again after Kill, empty unless it has persistence. It waits until the server
+// accepts connections.
 func (r *Redis) Start(t testing.TB) {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
@@ -62,7 +64,7 @@ func (r *Redis) Signal(t testing.TB, s os.Signal) {
 	}
 }
 
-// Kill ends the server, also one that was stopped.
+// Kill ends the server, even if a signal has stopped it.
 func (r *Redis) Kill() {
 	if r.cmd != nil {
 		_ = r.cmd.Process.Kill()

@@ -13,7 +13,7 @@ import (
 
 // Main sets these for Build.
 var (
-	buildDir     string // of the programs that it makes
+	buildDir     string // where Build puts its programs
 	givenProgram string // FLOWLATCH_BIN
 )
 

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Timeout is how long a test waits for something that must happen: long, since only a test that fails waits for it all
-// and a busy machine may take a while.
+// Timeout is how long a test waits for something that must happen: long, since only a failing test waits that long, and
+// a busy machine may take a while.
 const Timeout = time.Minute
 
-// Eventually waits until holds returns true. It fails the test after Timeout, saying that what did not happen.
+// Eventually waits until holds returns true. After Timeout it fails the test, with a message that what did not happen.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	EventuallyWithin(t, Timeout, what, holds)
