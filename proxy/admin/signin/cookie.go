@@ -9,11 +9,11 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// The names of the cookie: over HTTPS, and over HTTP on this machine, where not every browser takes the first.
+// The names of the cookie: over HTTPS, and over HTTP on this machine, where not every browser accepts the first.
 const (
 	secureCookie   = "__Host-flowlatch-admin"
 	loopbackCookie = "flowlatch-admin"
-	cookiePath     = "/console/" // of the second; the first is for all paths by its name
+	cookiePath     = "/console/" // of the second; the name of the first requires the path /
 )
 
 // newCookie returns the cookie for the browser that sent a request. ok is false over plain HTTP from another machine,
@@ -41,7 +41,7 @@ func isLoopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.Unmap().IsLoopback()
 }
 
-// cookieOf returns what the cookie of a request has, or nothing.
+// cookieOf returns the value of a request's cookie, or "" if there is not exactly one.
 func cookieOf(r *http.Request) string {
 	for _, name := range []string{secureCookie, loopbackCookie} {
 		if found := r.CookiesNamed(name); len(found) == 1 {
@@ -57,12 +57,13 @@ func CanSignIn(r *http.Request) bool {
 	return ok
 }
 
-// SignIn begins a session, and sets its cookie, if token is the admin token. The caller has asked [CanSignIn].
+// SignIn begins a session, and sets its cookie, if token is the admin token. The caller must have asked [CanSignIn]
+// before.
 func (d *Door) SignIn(w http.ResponseWriter, r *http.Request, token string) (*Session, *Refusal) {
 	if refusal := d.check(r, token); refusal != nil {
 		return nil, refusal
 	}
-	d.sessions.end(cookieOf(r)) // one that is left over
+	d.sessions.end(cookieOf(r)) // an earlier session, if there is one
 	now, digest := d.opts.Now(), keystore.DigestOf(token)
 	value := d.sessions.begin(digest, now)
 	cookie, _ := newCookie(r, value)

@@ -12,7 +12,7 @@ import (
 
 // The bounds of sessions.
 const (
-	// Idle is after how much time without a request a session ends.
+	// Idle is how long a session lasts without a request.
 	Idle = 30 * time.Minute
 	// lifetime is how long a session lasts at most.
 	lifetime = 12 * time.Hour
@@ -22,10 +22,10 @@ const (
 
 // Session is somebody who has signed in. All methods may be called concurrently.
 type Session struct {
-	// Name is how the log calls the session. It does not lead back to the cookie.
+	// Name is what the log calls the session. The cookie cannot be derived from it.
 	Name string
 
-	token keystore.Digest // that it was begun with
+	token keystore.Digest // digest of the admin token that began the session
 	began time.Time
 	used  time.Time // guarded by the mutex of sessions
 
@@ -33,7 +33,7 @@ type Session struct {
 	note any
 }
 
-// Leave leaves a note for the next page of the session, in place of an earlier one.
+// Leave leaves a note for the next page of the session. It replaces an earlier one.
 func (s *Session) Leave(note any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,14 +49,14 @@ func (s *Session) Take() any {
 	return note
 }
 
-// sessions are in memory: a restart of the gate ends them. They are kept by the digest of what the cookie has, so that no
-// comparison tells how much of it was right.
+// sessions are in memory: a restart of the gate ends them. They are kept by the digest of the cookie's value, so that
+// no comparison gives away how much of a value was right.
 type sessions struct {
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards byDigest
 	byDigest map[keystore.Digest]*Session
 }
 
-// begin makes a session, and returns what its cookie has.
+// begin begins a session, and returns the value of its cookie.
 func (s *sessions) begin(token keystore.Digest, now time.Time) (cookie string) {
 	cookie = rand.Text() // 130 bits
 	digest := keystore.DigestOf(cookie)

@@ -1,5 +1,6 @@
-// Package signin knows who may change keys on the admin listener: whoever has the admin token, which a program sends with
-// each request as Bearer and a person once, to get a session. What may be changed is left to package console.
+// Package signin decides who may change keys on the admin listener: whoever has the admin token. A program sends it
+// with each request as a bearer token; a person sends it once, and gets a session. What may be changed is left to
+// package console.
 package signin
 
 import (
@@ -18,11 +19,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// Options are what a Door is made of.
+// Options are the settings of a Door.
 type Options struct {
 	// File has the admin token. It is read again when it changes. Required.
 	File string
-	// Poll is how often the file is looked at without an event. Zero means [watch.Poll].
+	// Poll is how often the file is checked without a file system event. Zero means [watch.Poll].
 	Poll time.Duration
 	// Failures is how often a client address may try a wrong token before it gets 429. The zero value means
 	// [proxy.DefaultFailureLimit].
@@ -41,7 +42,7 @@ type Door struct {
 	sessions sessions
 }
 
-// Open reads the file with the token. A file that cannot be read, or has no good token, is an error.
+// Open reads the file with the token. A file that cannot be read, or has no valid token, is an error.
 func Open(o Options) (*Door, error) {
 	token := newToken(o.File)
 	if r := token.Reload(true); r.Err != nil {
@@ -61,17 +62,17 @@ func (d *Door) Run(ctx context.Context) {
 
 // Refusal is why somebody was not let in.
 type Refusal struct {
-	// RetryAfter is not zero if the address has tried too many wrong tokens; it is told when to try again.
+	// RetryAfter is not zero if the address has tried too many wrong tokens. It says how long to wait.
 	RetryAfter time.Duration
 }
 
-// Bearer returns nil if the request has the token as Bearer (RFC 6750, section 2.1). Like a request with a valid key, one
-// with the right token is never refused because others of its address had a wrong one.
+// Bearer returns nil if the request has the token as a bearer token (RFC 6750, section 2.1). Like a request with a
+// valid key, one with the right token is never refused because others from its address had a wrong one.
 func (d *Door) Bearer(r *http.Request) *Refusal {
 	return d.check(r, bearer(r.Header))
 }
 
-// bearer returns the token of a request, or nothing.
+// bearer returns the bearer token of a request, or "".
 func bearer(h http.Header) string {
 	values := h["Authorization"]
 	if len(values) != 1 {
@@ -92,13 +93,13 @@ func (d *Door) check(r *http.Request, token string) *Refusal {
 	}
 	client := Client(r)
 	after, tooMany := d.failures.Count(client, time.Now())
-	if !tooMany { // those beyond would fill the log
+	if !tooMany { // more of them would fill the log
 		d.opts.Log.Warn().Str("client", client.String()).Bool("token", token != "").Msg("admin token missing or wrong; a request to change keys was refused")
 	}
 	return &Refusal{RetryAfter: after}
 }
 
-// Client returns the address that a request came from. The admin listener believes no proxy.
+// Client returns the address that a request came from. The admin listener trusts no proxy.
 func Client(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil { // a unix socket

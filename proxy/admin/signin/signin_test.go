@@ -28,7 +28,7 @@ const (
 	other = "fedcba9876543210fedcba9876543210"
 )
 
-// door is a door with a clock that stands still, and what it logs.
+// door is a Door with a clock that stands still, and with its log.
 type door struct {
 	*signin.Door
 	path string
@@ -59,7 +59,7 @@ func (d *door) wait(time time.Duration) {
 	d.now = d.now.Add(time)
 }
 
-// request is one to the admin listener on this machine, with headers given as "Name: value".
+// request returns a request to the admin listener on this machine, with headers given as "Name: value".
 func request(headers ...string) *http.Request {
 	r := httptest.NewRequest("POST", "http://127.0.0.1:9901/console/", http.NoBody)
 	for _, h := range headers {
@@ -234,8 +234,8 @@ func TestCookie(t *testing.T) {
 	}
 }
 
-// TestGuessing tries many tokens from one address: from then on it gets 429, what is logged has a bound, and the right token
-// is let in all the same.
+// TestGuessing tries many tokens from one address. From then on it gets 429, the number of log lines is limited, and
+// the right token is still accepted.
 func TestGuessing(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -293,7 +293,7 @@ func TestChangedToken(t *testing.T) {
 	}
 }
 
-// TestHalfToken writes a new token in place, in two parts of which the first would be a token as well.
+// TestHalfToken writes a new token in place, in two parts, of which the first would itself be a valid token.
 func TestHalfToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := open(t)

@@ -21,7 +21,7 @@ func ReadToken(path string) (keystore.Digest, error) {
 	return r.New, r.Err
 }
 
-// newToken returns what reads the digest of the token in a file.
+// newToken returns a reloader of the digest of the token in a file.
 func newToken(path string) *watch.Reloader[keystore.Digest] {
 	fail := func(format string, args ...any) (keystore.Digest, error) {
 		return keystore.Digest{}, fmt.Errorf("reading the admin token: "+format, args...)
@@ -42,8 +42,8 @@ func newToken(path string) *watch.Reloader[keystore.Digest] {
 	}, path)
 }
 
-// reload applies the token in the file. If that cannot be read, the last good one stays valid. If retryIn is not zero, the
-// file should be read again after that time.
+// reload applies the token in the file. If the file cannot be read, the last good token stays valid. If retryIn is not
+// zero, the file should be read again after that time.
 func (d *Door) reload() (retryIn time.Duration) {
 	r := d.token.Reload(false)
 	switch {
