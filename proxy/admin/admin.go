@@ -1,5 +1,5 @@
-// Package admin is what an operator sees of a gate: probes, metrics, the status as JSON and as a page, and the order to
-// reload. It decides nothing about requests. Keys are changed by package console.
+// Package admin is the operator's side of a gate: probes, metrics, the status as JSON and as a page, and reloads. It
+// decides nothing about requests. Package console changes keys.
 package admin
 
 import (
@@ -16,15 +16,16 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/admin/console"
 )
 
-// Admin is the handler of the admin listener. Without a token it shows and reloads, and changes nothing; so it belongs on loopback or a network of the
-// operator's, never on the data port. All methods may be called concurrently.
+// Admin is the handler of the admin listener. Without the admin token, clients can see the status and reload, but
+// change nothing. So it belongs on loopback or on a network of the operator, never on the data port. All methods may be
+// called concurrently.
 type Admin struct {
 	http.Handler
 	proxy   *proxy.Proxy
 	opts    proxy.Options // of the proxy
 	started time.Time
 	history history
-	// keyHours and chatflowHours are the last hour of each.
+	// keyHours and chatflowHours are the last hour of each key and chatflow.
 	keyHours, chatflowHours hours
 
 	console    bool       // whether keys can be changed
@@ -38,7 +39,7 @@ type Admin struct {
 type Options = console.Options
 
 // New returns the handler for a gate, and registers metrics about its keys, certificates and upstream on the gate's
-// registry. There can be one for a gate.
+// registry. There can be only one for a gate.
 func New(p *proxy.Proxy, o Options) *Admin {
 	a := &Admin{proxy: p, opts: p.Options(), started: time.Now(), largeStatus: newLarge(), console: o.Door != nil}
 	a.history.begin(a.started)
@@ -78,7 +79,7 @@ func (a *Admin) sample(now time.Time) sample {
 	return sample{now, all, a.proxy.Stats().ResponseTimes()}
 }
 
-// smallView is the limit of keys and chatflows up to which a status is no large response.
+// smallView is the largest limit of keys and chatflows with which a status does not count as a large response.
 const smallView = 500
 
 // serveStatus shows the status, or as much of it as the query asks for.
@@ -108,13 +109,13 @@ func (a *Admin) serveStatus(w http.ResponseWriter, r *http.Request) {
 // one processor.
 func (a *Admin) serveView(w http.ResponseWriter, r *http.Request, v view) {
 	a.viewing.Lock()
-	if r.Context().Err() != nil { // it is gone, and others wait behind it
+	if r.Context().Err() != nil { // the client is gone, and others are waiting
 		a.viewing.Unlock()
 		return
 	}
 	s := a.status(v)
 	a.viewing.Unlock()
-	if v.limit > 0 { // a page asks every 2 s
+	if v.limit > 0 { // as for the page, which asks every 2 s
 		a.compressor.write(w, r, s)
 		return
 	}

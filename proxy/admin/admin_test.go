@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestReload orders reloads of a key file that stays the same, becomes invalid and changes.
+// TestReload asks for reloads of a key file that stays the same, becomes invalid and changes.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, keyFile, nil)

@@ -27,14 +27,14 @@ type ChatflowStatus struct {
 	Name     string   `json:"name,omitempty"`
 	Public   bool     `json:"public"`
 	Keys     []string `json:"keys"`
-	KeyCount int      `json:"key_count"` // more than Keys has, if they were limited
+	KeyCount int      `json:"key_count"` // more than Keys has, if that was shortened
 	// OpenTo are those of its keys that are valid now.
 	OpenTo      []string `json:"open_to"`
 	OpenToCount int      `json:"open_to_count"`
 	CountStatus
 }
 
-// chatflowRanks are what chatflows can be ordered by, as keys by keyRanks.
+// chatflowRanks are what chatflows can be ordered by, like keyRanks for keys.
 var chatflowRanks = map[string]func(stats.Counts) int64{
 	"file":         nil,
 	"name":         func(stats.Counts) int64 { return 0 },
@@ -46,7 +46,7 @@ var chatflowRanks = map[string]func(stats.Counts) int64{
 	"streams":      func(c stats.Counts) int64 { return -c.Streams },
 }
 
-// chatflowStatus returns the chatflows of the view, and counts all.
+// chatflowStatus returns the chatflows of the view, and counts all chatflows.
 func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot, now time.Time) ([]ChatflowStatus, ChatflowCounts) {
 	counts := ChatflowCounts{Total: len(s.Chatflows())}
 	name, reversed := strings.CutPrefix(v.chatflowsBy, "-")
@@ -81,7 +81,7 @@ func (a *Admin) chatflowStatus(v view, s *keystore.Snapshot, now time.Time) ([]C
 	return chatflows, counts
 }
 
-// publicChatflows returns the first of the chatflows that need no key.
+// publicChatflows returns the labels of the first chatflows that need no key.
 func publicChatflows(s *keystore.Snapshot) []string {
 	labels := []string{}
 	if !s.AnyPublic() {

@@ -9,7 +9,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// collector reports what the key store, certificates and upstream are at the time of a scrape.
+// collector reports the state of key store, certificates and upstream at the time of a scrape.
 type collector struct{ *Admin }
 
 var (
@@ -41,7 +41,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// keysStale describes the metric, which has a series for each file of a directory.
+// keysStale returns the description of the metric. For a directory of key files, it has a series for each file.
 func (c *collector) keysStale() *prometheus.Desc {
 	if c.opts.Store.Snapshot().IsDirectory() {
 		return fileStale

@@ -9,14 +9,15 @@ import (
 	"sync"
 )
 
-// compressor makes what a page asks for again and again small: a status of 100 keys and 100 chatflows with their last hour is
-// some 220 KB, and a third of that compressed. Nothing in it is secret, so its size may tell what is in it.
+// compressor compresses what a page asks for again and again. A status of 100 keys and 100 chatflows with their last
+// hour is some 220 KB, and a third of that when compressed. Nothing in it is secret, so its size may give away what is
+// in it.
 type compressor struct {
 	mu  sync.Mutex // guards zip, which has buffers of 1 MB; not held while anything is sent
 	zip *gzip.Writer
 }
 
-// write sends v as JSON without blanks, compressed if the client takes that.
+// write sends v as JSON without blanks, compressed if the client accepts that.
 func (c *compressor) write(w http.ResponseWriter, r *http.Request, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Add("Vary", "Accept-Encoding")
@@ -33,7 +34,7 @@ func (c *compressor) compress(v any) []byte {
 	defer c.mu.Unlock()
 	var b bytes.Buffer
 	if c.zip == nil {
-		c.zip, _ = gzip.NewWriterLevel(&b, gzip.BestSpeed) // which is a level
+		c.zip, _ = gzip.NewWriterLevel(&b, gzip.BestSpeed) // no error: the level is valid
 	}
 	c.zip.Reset(&b)
 	_ = json.NewEncoder(c.zip).Encode(v) // into memory, where nothing fails
@@ -41,7 +42,7 @@ func (c *compressor) compress(v any) []byte {
 	return b.Bytes()
 }
 
-// takesGzip reports whether a client takes a compressed response (RFC 9110, section 12.5.3).
+// takesGzip reports whether a client accepts a compressed response (RFC 9110, section 12.5.3).
 func takesGzip(h http.Header) bool {
 	for coding := range strings.SplitSeq(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
 		name, weight, _ := strings.Cut(strings.ReplaceAll(coding, " ", ""), ";")

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// firsts keeps the first few of many, without keeping or sorting all.
+// firsts keeps the first few of many values, without keeping or sorting all of them.
 type firsts[T any] struct {
 	limit    int
 	reversed bool // the last ones come first
@@ -26,7 +26,7 @@ func (f *firsts[T]) add(v T, rank int64, name string) {
 	}
 }
 
-// list sorts what is kept and forgets what is too much.
+// list sorts what is kept, and drops what exceeds the limit.
 func (f *firsts[T]) list() []ranked[T] {
 	slices.SortStableFunc(f.kept, func(a, b ranked[T]) int {
 		if f.reversed {

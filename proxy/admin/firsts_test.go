@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestFirstsWithoutBound has the largest limit there is: nothing is sorted before all is there, or a million keys would
-// be sorted a million times.
+// TestFirstsWithoutBound has the largest possible limit. Nothing may be sorted before all values have been added, or a
+// million keys would be sorted a million times.
 func TestFirstsWithoutBound(t *testing.T) {
 	t.Parallel()
 	f := firsts[int]{limit: math.MaxInt}

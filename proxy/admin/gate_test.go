@@ -41,7 +41,7 @@ chatflows:
   - {id: "*", keys: [ops]}
 `
 
-// gate is a gate before an upstream, and its handler for operators.
+// gate is a gate in front of an upstream, and its handler for operators.
 type gate struct {
 	*admin.Admin
 	proxy *proxy.Proxy
@@ -114,7 +114,7 @@ func (g *gate) ask(method, target, host string, headers ...string) *httptest.Res
 	return w
 }
 
-// reload orders the gate to reload the key file, of which content is the new one.
+// reload replaces the content of the key file, and asks the gate to reload it.
 func (g *gate) reload(t *testing.T, content string) (status int, body string) {
 	t.Helper()
 	testkit.ReplaceFile(t, g.keys, content)

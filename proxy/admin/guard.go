@@ -9,11 +9,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 )
 
-// guard keeps web pages of others away from the admin listener, which asks for no key and is often on the
-// machine of somebody who also has a browser open there. Programs (Prometheus, the kubelet, curl) are not
-// concerned: they name the listener as they like.
+// guard keeps other people's web pages away from the admin listener, which asks for no key and often runs on a machine
+// where somebody also uses a browser. Programs (Prometheus, the kubelet, curl) are not affected: they may use any name
+// for the listener.
 func guard(next http.Handler) http.Handler {
-	// A page of another site must not be able to send orders here.
+	// A page of another site must not be able to send commands here, such as a reload.
 	next = http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -35,15 +35,15 @@ func guard(next http.Handler) http.Handler {
 	})
 }
 
-// fromBrowser reports whether a browser sent the request. A page may change some of these headers of its
-// requests, but can leave none of the first out.
+// fromBrowser reports whether a browser sent the request. A page may change some of these headers of its requests, but
+// it cannot leave out the first.
 func fromBrowser(h http.Header) bool {
 	return len(h["Accept-Language"]) > 0 ||
 		h.Get("Sec-Fetch-Site") != "" || h.Get("Origin") != "" || strings.HasPrefix(h.Get("User-Agent"), "Mozilla/")
 }
 
-// elsewhere reports whether a page of another site, or of another port of this machine, sent the request to
-// read its answer. It may lead here by a link.
+// elsewhere reports whether a page of another site, or of another port of this machine, sent the request to read the
+// response. Such a page may still link to this listener.
 func elsewhere(h http.Header) bool {
 	site := h.Get("Sec-Fetch-Site")
 	return (site == "cross-site" || site == "same-site") && h.Get("Sec-Fetch-Mode") != "navigate"

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestGuard has web pages of other sites try to read the admin listener or give it orders. Programs are not affected,
+// TestGuard has web pages of other sites try to read the admin listener or send it commands. Programs are not affected,
 // whatever name they use for it.
 func TestGuard(t *testing.T) {
 	t.Parallel()

@@ -10,12 +10,13 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
-// history remembers the counts of the last minute and, minute by minute, of the last hour, so that somebody who looks at
-// the gate for the first time sees what is going on. Requests do not know of it: it reads their counters now and then.
+// history remembers the counts of the last minute and, minute by minute, of the last hour, so that somebody who looks
+// at the gate for the first time sees what is going on. Requests do not write to it: it reads their counters now and
+// then.
 type history struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	recent  []sample   // of the last minute, oldest first
-	minutes []sample   // the first of each minute of the last hour, and of the start, oldest first
+	minutes []sample   // the first sample of each minute of the last hour, and that of the start, oldest first
 }
 
 // sample is what had been counted at a time.
@@ -46,7 +47,7 @@ func (h *history) add(s sample) {
 
 func (s sample) minute() time.Time { return s.at.UTC().Truncate(time.Minute) }
 
-// RecentStatus is what became of requests in the last so many seconds.
+// RecentStatus is what became of the requests of the last Seconds seconds.
 type RecentStatus struct {
 	Seconds  int    `json:"seconds"`
 	Requests uint64 `json:"requests"`
@@ -76,17 +77,17 @@ func (h *history) lastMinute(counts stats.Counts, now time.Time) RecentStatus {
 type MinuteStatus struct {
 	Time     time.Time `json:"time"` // its beginning
 	Requests uint64    `json:"requests"`
-	// Refused are those with a status from 400 of the gate's own, Failed those with one from 500, of the upstream or the
-	// gate.
+	// Refused are those to which the gate itself responded with a status from 400 to 499, Failed those that got a
+	// status from 500, from the upstream or from the gate.
 	Refused uint64 `json:"refused"`
 	Failed  uint64 `json:"failed"`
-	// MedianMS and P95MS are milliseconds until an allowed request had the header of its response: of half of them, and of
-	// 95 %. They are 0 if there were none.
+	// MedianMS and P95MS are the milliseconds within which half of the allowed requests, and 95 % of them, got the
+	// header of their response. They are 0 if there were none.
 	MedianMS float64 `json:"median_ms"`
 	P95MS    float64 `json:"p95_ms"`
 }
 
-// lastHour returns the minutes of the last hour, the oldest first; the last one goes on.
+// lastHour returns the minutes of the last hour, the oldest first; the last one is still running.
 func (h *history) lastHour(now sample) []MinuteStatus {
 	h.mu.Lock()
 	samples := append(slices.Clone(h.minutes), now)
@@ -104,7 +105,8 @@ func (h *history) lastHour(now sample) []MinuteStatus {
 	return minutes
 }
 
-// refused counts the refusals among counts: what could not be served has a status from 500, and failed.
+// refused counts the refusals among counts. Requests that could not be served have a status from 500, and count as
+// failed.
 func refused(counts stats.Counts) (sum uint64) {
 	for i, n := range counts.Refused {
 		if n > 0 && (&problem.Error{Code: problem.Codes()[i]}).Status() < 500 {

@@ -10,7 +10,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/stats"
 )
 
-// counting is a gate of which a test makes up the counts, second by second.
+// counting is a gate's history from counts that a test makes up, second by second.
 type counting struct {
 	history
 	started time.Time
@@ -41,8 +41,8 @@ func (c *counting) sample(now time.Time) sample {
 	return sample{now, c.counts, times}
 }
 
-// TestLastMinute counts three requests a second, one of them refused and one failed from the third minute on, and asks at
-// times what was in the last minute.
+// TestLastMinute counts three requests a second, one of them refused and one failed from the third minute on, and
+// checks at certain times what was in the last minute.
 func TestLastMinute(t *testing.T) {
 	t.Parallel()
 	c := newCounting(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
@@ -78,8 +78,8 @@ func TestLastMinute(t *testing.T) {
 	}
 }
 
-// TestLastHour counts a request a second for two hours, each with a response after the number of the minute in
-// milliseconds, and asks at times what was in each minute.
+// TestLastHour counts a request a second for two hours, each with a response after as many milliseconds as the number
+// of its minute, and checks at certain times what was in each minute.
 func TestLastHour(t *testing.T) {
 	t.Parallel()
 	c := newCounting(time.Date(2026, 1, 1, 12, 0, 30, 0, time.UTC)) // in the middle of a minute

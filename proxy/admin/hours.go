@@ -19,9 +19,10 @@ const (
 	maxHours  = 1000 // keys, and as many chatflows: the first that were used
 )
 
-// hours remembers the last hour of keys or of chatflows. Requests do not know of it: it reads their counters now and then.
+// hours remembers the last hour of keys or of chatflows. Requests do not write to it: it reads their counters now and
+// then.
 type hours struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	slot    time.Time  // the beginning of the running slot; zero before the first
 	byID    map[string]*hour
 	wasFull bool
@@ -34,7 +35,7 @@ type hour struct {
 	seen  bool // it still has counts
 }
 
-// sample notes the counts of each if a slot has ended.
+// sample notes the counts of each key or chatflow if a slot has ended.
 func (h *hours) sample(now time.Time, each iter.Seq2[string, stats.Counts]) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -42,7 +43,7 @@ func (h *hours) sample(now time.Time, each iter.Seq2[string, stats.Counts]) {
 	if slot.Equal(h.slot) {
 		return
 	}
-	ended := h.slot // in which everything was counted that is new
+	ended := h.slot // all new counts go to it
 	if h.slot.IsZero() {
 		h.byID, ended = map[string]*hour{}, slot.Add(-slotTime)
 	}
@@ -55,7 +56,7 @@ func (h *hours) sample(now time.Time, each iter.Seq2[string, stats.Counts]) {
 				continue
 			}
 			one = &hour{}
-			if h.wasFull { // it may have been used for long
+			if h.wasFull { // it may have been in use for a long time
 				one.last = counts
 			}
 			h.byID[id] = one
@@ -63,7 +64,7 @@ func (h *hours) sample(now time.Time, each iter.Seq2[string, stats.Counts]) {
 		one.seen = true
 		one.slots[place(ended)] = slotOf(one.last, counts)
 		one.last = counts
-		for t := slot; t.After(ended) && slot.Sub(t) < hourSlots*slotTime; t = t.Add(-slotTime) { // the running one, and any in which nobody looked
+		for t := slot; t.After(ended) && slot.Sub(t) < hourSlots*slotTime; t = t.Add(-slotTime) { // the running slot, and any that passed without a sample
 			one.slots[place(t)] = hourSlot{}
 		}
 	}
@@ -75,7 +76,7 @@ func (h *hours) sample(now time.Time, each iter.Seq2[string, stats.Counts]) {
 	}
 }
 
-// hourSlot is what ended in a slot.
+// hourSlot counts the requests that ended in a slot.
 type hourSlot struct {
 	requests, refused, failed uint32
 	milliseconds              uint32 // until the first byte of allowed requests, on average
@@ -92,14 +93,15 @@ func slotOf(from, to stats.Counts) hourSlot {
 	return s
 }
 
-// place is where in the ring a slot is.
+// place returns the index of a slot in the ring.
 func place(slot time.Time) int { return int(slot.Unix()/int64(slotTime.Seconds())) % hourSlots }
 
-// HourStatus is the last hour of a key or a chatflow, the oldest slot first; the last one goes on. Slots before the first
-// request are left out, and lists that have nothing but zeros.
+// HourStatus is the last hour of a key or a chatflow, the oldest slot first; the last one is still running. Slots
+// before the first request are left out, and so are lists that have nothing but zeros.
 type HourStatus struct {
 	Requests []uint32 `json:"requests"`
-	// Refused are those with a status from 400 of the gate's own, Failed those with one from 500, of the upstream or the gate.
+	// Refused are those to which the gate itself responded with a status from 400 to 499, Failed those that got a
+	// status from 500, from the upstream or from the gate.
 	Refused []uint32 `json:"refused,omitempty"`
 	Failed  []uint32 `json:"failed,omitempty"`
 	// MS is how many milliseconds allowed requests waited for the first byte on average; 0 if there were none.

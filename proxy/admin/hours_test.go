@@ -32,7 +32,7 @@ func (c counted) add(id string, n int, wait time.Duration) {
 	c[id] = counts
 }
 
-// TestHours counts requests in slots that are sampled as a gate does it, with a pause in which nobody looks.
+// TestHours counts requests in slots that are sampled as by a gate, with a pause without samples.
 func TestHours(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2027, 1, 1, 0, 1, 0, 0, time.UTC) // in the middle of a slot
@@ -81,7 +81,8 @@ func TestHours(t *testing.T) {
 	}
 }
 
-// TestHoursAreFew has more keys than are remembered. What comes later is not shown with all that it counted before.
+// TestHoursAreFew has more keys than are remembered. A key that is remembered later is not shown with everything that
+// it counted before.
 func TestHoursAreFew(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)

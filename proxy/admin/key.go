@@ -15,15 +15,16 @@ type KeyStatus struct {
 	Secrets   int       `json:"secrets"`
 	NotBefore time.Time `json:"not_before,omitzero"`
 	NotAfter  time.Time `json:"not_after,omitzero"`
-	LastUsed  time.Time `json:"last_used,omitzero"` // when it last opened something, or such a request ended
+	LastUsed  time.Time `json:"last_used,omitzero"` // when it last let a request through, or when such a request ended
 	// Generation is that of the key file in which the key was added or last changed.
 	Generation uint64 `json:"generation"`
 	// OpenRequests are those that the key opened and that have not ended.
 	OpenRequests int64 `json:"open_requests"`
-	// The counts are of all requests that presented the key, also those that were refused because it is disabled or has
-	// expired.
+	// The counts are of all requests that presented the key, including those that were refused because it is disabled
+	// or has expired.
 	CountStatus
-	// Limits are what it has used of its quotas and of its requests at once. They are left out of a status of many keys.
+	// Limits say what the key has used of its quotas and of its requests at once. They are left out of a status of many
+	// keys.
 	Limits []LimitStatus `json:"limits,omitempty"`
 	// Browser says in one line what browser tokens of the key may do; empty if there are none.
 	Browser string `json:"browser,omitempty"`

@@ -25,7 +25,8 @@ func (g *gate) key(t *testing.T, id string) (one admin.OneKey, size int) {
 	return one, w.Body.Len()
 }
 
-// TestOneKey has keys that are used and refused. Each is alike when it is asked for alone and among all.
+// TestOneKey has keys that are used and refused. The status of each is the same when it is asked for alone and among
+// all keys.
 func TestOneKey(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -88,7 +89,7 @@ func TestOneKey(t *testing.T) {
 	}
 }
 
-// TestSecretUse shows after a rotation which secret is still used.
+// TestSecretUse checks that the status shows after a rotation which secret is still used.
 func TestSecretUse(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, keyFile, nil)
@@ -137,7 +138,7 @@ func TestOneOfManyKeys(t *testing.T) {
 	}
 }
 
-// TestHoneyKeyAndOwner shows what a key is for, and whose.
+// TestHoneyKeyAndOwner checks that the status shows what a key is for, and who owns it.
 func TestHoneyKeyAndOwner(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, strings.Replace(keyFile, "chatflows:\n", "  - {id: trap, secret: secret-of-honey-0123456789, owner: 'Jane, <Acme>', honey: true}\nchatflows:\n", 1), nil)

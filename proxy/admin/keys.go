@@ -18,7 +18,7 @@ type KeyCounts struct {
 	NotYetValid int `json:"not_yet_valid"`
 	Expired     int `json:"expired"`
 	Honey       int `json:"honey"`
-	// Expiring are the valid keys that end within 14 days.
+	// Expiring are the valid keys that expire within 14 days.
 	Expiring int `json:"expiring"`
 	// Matching are those that the filter lets through, of which Keys has the first.
 	Matching int `json:"matching"`
@@ -30,7 +30,7 @@ type ExpiringStatus struct {
 	NotAfter time.Time `json:"not_after"`
 }
 
-// ExpiresSoon is how long before its end a key or a certificate is worth a word, as in the alert rules.
+// ExpiresSoon is how long before it expires a key or a certificate is worth a warning, as in the alert rules.
 const ExpiresSoon = 14 * 24 * time.Hour
 
 // keyRanks are what keys can be ordered by, the lowest first. Nil stands for the order of the file.
@@ -46,7 +46,7 @@ var keyRanks = map[string]func(s *stats.Stats, k *keystore.Key, now time.Time) i
 	"expiry":   func(_ *stats.Stats, k *keystore.Key, now time.Time) int64 { return soonest(k.NotAfter(), now) },
 }
 
-// keyStatus returns the keys of the view and those that expire soon, and counts all.
+// keyStatus returns the keys of the view and those that expire soon, and counts all keys.
 func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyStatus, expiring []ExpiringStatus, counts KeyCounts) {
 	counts = KeyCounts{Total: len(s.Keys())}
 	name, reversed := strings.CutPrefix(v.keysBy, "-")
@@ -84,7 +84,7 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyS
 	keys := []KeyStatus{}
 	for _, r := range first.list() {
 		one := a.oneKey(r.value, now)
-		if v.small() && !v.idsOnly { // of many keys, that would cost memory here and in Redis, also for those that nobody uses
+		if v.small() && !v.idsOnly { // for many keys, that would cost memory here and in Redis, even for keys that nobody uses
 			one.Limits = a.limitStatus(r.value, now)
 		}
 		keys = append(keys, one)
@@ -96,10 +96,11 @@ func (a *Admin) keyStatus(v view, s *keystore.Snapshot, now time.Time) (_ []KeyS
 	return keys, expiring, counts
 }
 
-// newest orders times, the newest first, by the minute: what is in use would otherwise change places all the time.
+// newest ranks times by the minute, the newest first. With more precision, rows that are in use would change places all
+// the time.
 func newest(t time.Time) int64 { return -(t.Unix() / 60) }
 
-// soonest orders ends: what ends next first, then what has ended, then what never does.
+// soonest ranks ends: the next one first, then those that have passed, then no end at all.
 func soonest(end, now time.Time) int64 {
 	switch {
 	case end.IsZero():

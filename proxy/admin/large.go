@@ -10,18 +10,18 @@ import (
 // The limits of responses that may be megabytes, as with 50,000 keys.
 const (
 	maxLarge  = 2                // that are in memory at once
-	largeWait = 10 * time.Second // for one's turn
+	largeWait = 10 * time.Second // for a client to wait for its turn
 	pieceTime = 5 * time.Second  // for a client to read a piece
 	pieceSize = 64 << 10         // bytes
 )
 
-// large limits the memory of the large responses of a path: each is made as a whole and then sent to a client as long
-// as that reads on, and few are in memory at once. Other clients wait.
+// large limits the memory that the large responses of a path take. Each is made as a whole, and then sent for as long
+// as the client goes on reading. Only maxLarge are in memory at once; other clients wait.
 type large struct{ turns chan struct{} }
 
 func newLarge() large { return large{make(chan struct{}, maxLarge)} }
 
-// handler returns a handler with next's responses.
+// handler returns a handler that sends next's responses within these limits.
 func (l large) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		wait := time.NewTimer(largeWait)
@@ -53,7 +53,7 @@ func (b *bufferedResponse) Header() http.Header         { return b.header }
 func (b *bufferedResponse) WriteHeader(status int)      { b.status = status }
 func (b *bufferedResponse) Write(p []byte) (int, error) { return b.body.Write(p) }
 
-// send sends the response to a client, as long as that reads on.
+// send sends the response to a client, for as long as the client goes on reading.
 func (b *bufferedResponse) send(w http.ResponseWriter) {
 	control := http.NewResponseController(w)
 	b.header.Set("Content-Length", strconv.Itoa(b.body.Len()))

@@ -13,11 +13,12 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestLargeResponsesNobodyReads has more clients than the admin listener takes ask for all of a large status and all
-// metrics, and read nothing: probes, reloads and the page's status work meanwhile, and soon the others do, too.
+// TestLargeResponsesNobodyReads has more clients than the admin listener serves at once ask for all of a large status
+// and all metrics, and read nothing. Probes, reloads and the page's status work meanwhile, and soon the large responses
+// do, too.
 func TestLargeResponsesNobodyReads(t *testing.T) {
 	t.Parallel()
-	n := 1000 // which the kernel takes, whether a client reads or not
+	n := 1000 // the kernel buffers such a response, whether a client reads it or not
 	if testkit.Long() {
 		n = 50_000
 	}

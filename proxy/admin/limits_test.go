@@ -17,7 +17,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/limit"
 )
 
-// TestStatusLimits has a key with limits, of which some is used, and looks at it in each kind of status.
+// TestStatusLimits uses some of a key's limits, and looks at the key in each kind of status.
 func TestStatusLimits(t *testing.T) {
 	t.Parallel()
 	entered, hold := make(chan struct{}, 1), make(chan struct{})
@@ -27,7 +27,7 @@ func TestStatusLimits(t *testing.T) {
 	).Replace(keyFile), func(_ http.ResponseWriter, r *http.Request) {
 		if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), "hold") {
 			entered <- struct{}{}
-			<-hold // not until its client leaves: a place is kept until the upstream has ended
+			<-hold // even after its client has left: a place is kept until the upstream has ended
 		}
 	})
 	t.Cleanup(func() { close(hold) }) // before the servers are closed

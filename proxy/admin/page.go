@@ -6,18 +6,18 @@ import (
 	"path"
 )
 
-// The status page. It is what it is in these files for everybody: what it shows, its script asks of
-// `GET /status` and puts into it as text.
+// The status page. These files are the same for everybody: the page's script gets what it shows from `GET /status`, and
+// puts that into the page as text.
 //
 //go:embed page
 var pageFiles embed.FS
 
-// pagePolicy lets the page have its own script, style and icon and ask this listener, and nothing else; nor may
-// its script make markup of text.
+// pagePolicy allows the page its own script, style and icon, and requests to this listener, and nothing else. Its
+// script cannot turn text into markup.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// mediaTypes are those of the page's files, whatever this machine calls them.
+// mediaTypes are those of the page's files. What this machine has configured for their extensions does not matter.
 var mediaTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
 }

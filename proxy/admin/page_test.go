@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPageFiles requests the page, what belongs to it, and names like theirs, which do not exist.
+// TestPageFiles requests the page, its files, and files with similar names that do not exist.
 func TestPageFiles(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, keyFile, nil)

@@ -16,7 +16,7 @@ type RefusedKeyStatus struct {
 	Key    string       `json:"key"`
 	Code   problem.Code `json:"code"`
 	Reason string       `json:"reason"`
-	// Count is how often, as far as it is remembered.
+	// Count is how often, among the refusals that are remembered.
 	Count  int        `json:"count"`
 	Last   time.Time  `json:"last"`
 	Client netip.Addr `json:"client"` // of the last request
@@ -46,8 +46,8 @@ func (v view) hasRefusal(r *stats.Refusal) bool {
 	return v.has(r.RequestID) || v.has(r.Key) || v.has(r.Chatflow) || v.has(r.Client.String()) || v.has(string(r.Code))
 }
 
-// upstreamRefusals returns the last requests that the upstream refused, with the labels of their chatflows. Those of chatflows
-// that have left the key file are left out.
+// upstreamRefusals returns the last requests that the upstream refused, with the labels of their chatflows. Those of
+// chatflows that are no longer in the key file are left out.
 func (a *Admin) upstreamRefusals(s *keystore.Snapshot) []stats.UpstreamRefusal {
 	list := []stats.UpstreamRefusal{}
 	for _, last := range a.proxy.Stats().UpstreamRefusals() {
@@ -63,12 +63,12 @@ func (a *Admin) upstreamRefusals(s *keystore.Snapshot) []stats.UpstreamRefusal {
 	return list
 }
 
-// refusedKeys returns the known keys that were refused lately. Whoever has such a key is somebody: a partner whose key has
-// expired, or a program with the wrong one.
+// refusedKeys returns the known keys that were refused lately. Such a key belongs to somebody whom the operator knows:
+// a partner whose key has expired, or a program that has the wrong one.
 func (a *Admin) refusedKeys(now time.Time) []RefusedKeyStatus {
 	list := []RefusedKeyStatus{}
 	for _, r := range a.proxy.Stats().Refusals() {
-		refused := r.Code.Index() >= 0 && r.Status < 500 // and not cut, or not served
+		refused := r.Code.Index() >= 0 && r.Status < 500 // and neither a stream that was cut nor a failure to serve
 		if r.Key == "" || !refused || now.Sub(r.Time) > refusedKeysTime {
 			continue
 		}

@@ -19,7 +19,7 @@ type ReloadStatus struct {
 type reloadResponse struct {
 	ReloadStatus
 	Certificates []certificateReload `json:"certificates,omitempty"`
-	// BrowserSecrets are those of browser tokens, if a file has them.
+	// BrowserSecrets is the reload of the secrets of browser tokens, if they are in a file.
 	BrowserSecrets *secretsReload `json:"browser_secrets,omitempty"`
 }
 

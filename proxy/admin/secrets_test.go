@@ -82,8 +82,8 @@ func TestFaultsHoldNoSecret(t *testing.T) {
 	}
 }
 
-// TestStatusHoldsNoDigest searches the status for digests of secrets that the key file has in plain text, of which it
-// warns.
+// TestStatusHoldsNoDigest searches the status for digests of secrets that the key file has in plain text, and about
+// which the status warns.
 func TestStatusHoldsNoDigest(t *testing.T) {
 	t.Parallel()
 	state := newGate(t, keyFile, nil).ask("GET", "/status", "localhost").Body.String()

@@ -8,7 +8,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy"
 )
 
-// SettingsStatus are the settings by which the gate trusts and refuses, as they are written.
+// SettingsStatus has the settings that decide what the gate trusts and refuses, as they are written.
 type SettingsStatus struct {
 	Keys                  string         `json:"keys"`
 	Expose                []string       `json:"expose"`

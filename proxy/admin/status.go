@@ -32,7 +32,7 @@ type Status struct {
 	Settings       SettingsStatus `json:"settings"`
 	// Console says that whoever has the admin token can change keys below /console/.
 	Console bool `json:"console"`
-	// Totals are of all requests, Unlisted of those for no chatflow that the key file lists.
+	// Totals are of all requests, Unlisted of those for no chatflow in the key file.
 	Totals         CountStatus      `json:"totals"`
 	Unlisted       CountStatus      `json:"unlisted"`
 	Recent         RecentStatus     `json:"recent"`
@@ -49,7 +49,7 @@ type Status struct {
 	UpstreamRefusals []stats.UpstreamRefusal `json:"upstream_refusals"`
 	// PublicChatflows are the first of the chatflows that need no key, as logs name them.
 	PublicChatflows []string `json:"public_chatflows"`
-	// Expiring are the first of the valid keys that end within 14 days.
+	// Expiring are the first of the valid keys that expire within 14 days.
 	Expiring []ExpiringStatus `json:"expiring"`
 
 	Certificates []CertificateStatus `json:"certificates,omitempty"`

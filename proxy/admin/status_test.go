@@ -32,7 +32,7 @@ func TestStatus(t *testing.T) {
 
 const predict = "/api/v1/prediction/"
 
-// streamOrFail is an upstream that a request body tells what to do. The stream ends when release is closed.
+// streamOrFail is an upstream that does what the body of a request says. The stream ends when release is closed.
 func streamOrFail(release <-chan struct{}) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -146,7 +146,7 @@ func TestHoursOfKeys(t *testing.T) {
 	g.post(t, predict+botA, secretB, "")
 	testkit.Eventually(t, "last count", func() bool { return g.status(t, "").Totals.Requests == 3 })
 	body := g.ask("GET", "/status/hours?limit=100", "localhost").Body.String()
-	// A slot may end meanwhile, and what is counted is then in two.
+	// A slot may end meanwhile, and the counts are then in two slots.
 	if !regexp.MustCompile(`"keys":\{"key-a":\{"requests":\[[120,]+\],"ms":\[[0-9,]+\]\},"key-b":\{"requests":\[1(,0)?\],"refused":\[1(,0)?\]\}\},"chatflows":\{"` + botA + `":\{"requests":\[`).MatchString(body) {
 		t.Errorf("hours = %s, want those of key-a, key-b and bot-a", body)
 	}

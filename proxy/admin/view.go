@@ -16,11 +16,11 @@ import (
 // the file.
 type view struct {
 	limit       int    // keys, chatflows and warnings at most; 0 for no limit
-	filter      string // lower case: what an ID, a name or the ID of a chatflow's key has in it
+	filter      string // lower case: part of an ID, a name or the ID of a chatflow's key
 	keysBy      string
 	chatflowsBy string
-	idsOnly     bool   // leaves out what costs more, and nobody looks at
-	requestID   string // of the refusals, which are then all that is shown; or how it begins
+	idsOnly     bool   // leaves out what is expensive, because only the IDs are used
+	requestID   string // ID, or the beginning of one; then its refusals are all that is shown
 }
 
 const (
@@ -30,8 +30,8 @@ const (
 	shownPublic   = 20
 )
 
-// parseView reads a view from the query of `GET /status`. Parameters that it does not know mean nothing, as
-// they did before there were any.
+// parseView reads a view from the query of `GET /status`. It ignores parameters that it does not know, as all were
+// ignored before there were any.
 func parseView(q url.Values) (v view, err error) {
 	if s := q.Get("limit"); s != "" {
 		if v.limit, err = strconv.Atoi(s); err != nil || v.limit < 1 {
@@ -51,7 +51,7 @@ func parseView(q url.Values) (v view, err error) {
 	return v, err
 }
 
-// parseOrder reads what a list is to be ordered by. With - before it, the order is reversed.
+// parseOrder reads what to order a list by. A - before it reverses the order.
 func parseOrder[F any](q url.Values, name string, ranks map[string]F) (string, error) {
 	s := q.Get(name)
 	if _, known := ranks[strings.TrimPrefix(s, "-")]; s != "" && !known {
@@ -78,7 +78,8 @@ func (v view) warnings(s *keystore.Snapshot) []string {
 
 func count(n uint64) int64 { return int64(n) } //nolint:gosec // not in this universe's lifetime
 
-// keyFiles returns the state of the key files of a directory; where there is a limit, of many those that have a fault.
+// keyFiles returns the state of the key files of a directory. If there are more than the limit, it returns only files
+// that have a fault, at most as many as the limit.
 func (v view) keyFiles(files []keystore.FileStatus) (shown []FileStatus) {
 	for _, f := range files {
 		if v.limit == 0 || len(files) <= v.limit || f.Err != nil && len(shown) < v.limit {
@@ -88,7 +89,8 @@ func (v view) keyFiles(files []keystore.FileStatus) (shown []FileStatus) {
 	return shown
 }
 
-// idsOf returns the IDs of a chatflow's keys; where there is a limit, of many those that the filter is about come first.
+// idsOf returns the IDs of a chatflow's keys, those that match the filter first. If the view has a limit, it returns at
+// most shownKeys.
 func (v view) idsOf(keys []*keystore.Key) []string {
 	most := len(keys)
 	if v.limit > 0 {

@@ -1,4 +1,4 @@
-// Alerts: what needs somebody, the worst first. Strangers who are refused need nobody.
+// Alerts: what somebody should look at, the worst first. Strangers who are refused are no reason for an alert.
 
 import { $, ago, count, listCodes, make, now, plural, put, since, stamp, sum, unserved, until, visible, visibleLines, within } from './text.js'
 
@@ -54,7 +54,7 @@ export const certificateName = (c) => certificates[c.certificate] || visible(c.c
 function certificateAlerts(c) {
   const alerts = []
   const left = Date.parse(c.not_after) - now()
-  const cas = c.certificate.endsWith('_ca') // of which those that have not expired stay in use
+  const cas = c.certificate.endsWith('_ca') // those that have not expired stay in use
   const expiry = (left < 0 ? 'expired ' : 'expires ') + until(c.not_after)
   if (c.stale) alerts.push({ kind: 'bad', title: 'Invalid files: ' + certificateName(c), text: 'The last good version stays in use; it ' + expiry + '.', detail: c.fault })
   if (left < 0) alerts.push({ kind: 'bad', title: 'Expired: ' + certificateName(c), text: cas ? 'The first CA ' + expiry + '; certificates that it issued are refused.' : 'It ' + expiry + '; peers that verify it refuse to connect.' })
@@ -72,7 +72,8 @@ function requestAlerts(s) {
   return alerts
 }
 
-// upstreamAlerts are chatflows for which the upstream wants something of its own, such as a key that is still in Flowise.
+// upstreamAlerts are about chatflows for which the upstream wants something of its own, such as a key that is still in
+// Flowise.
 function upstreamAlerts(s) {
   const list = s.upstream_refusals
   if (list.length === 0) return []

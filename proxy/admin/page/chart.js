@@ -47,7 +47,8 @@ function showTimes(history) {
   })))
 }
 
-// draw makes the columns of a chart, each of bars that begin and end at shares of its height.
+// draw makes the columns of a chart. Each consists of bars, whose beginning and length are shares of the chart's
+// height.
 function draw(svg, columns) {
   const node = (tag, kind, at, from, share) => {
     const made = document.createElementNS(svg.namespaceURI, tag)

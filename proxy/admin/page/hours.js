@@ -1,5 +1,5 @@
-// The last hour of each key and chatflow, as a small chart beside its counts. It changes every two minutes, so it is asked for
-// once a minute.
+// The last hour of each key and chatflow, as a small chart beside its counts. The gate starts a new slot every two
+// minutes, so asking once a minute is enough.
 
 import { $, attr, count, milliseconds } from './text.js'
 
@@ -11,8 +11,8 @@ let hours = { keys: {}, chatflows: {} }
 let due = 0
 let asked = ''
 
-// askHours asks the gate for the hours of what query shows, if it is time for that or the query is another one. It returns
-// whether there are new ones.
+// askHours asks the gate for the hours of what query shows, if they are due or the query has changed. It returns
+// whether it got new ones.
 export async function askHours(query) {
   const text = String(query)
   if (text === asked && Date.now() < due) return false

@@ -39,7 +39,8 @@ function fill(cells, k) {
   lines(cells[6], k.not_after ? within(k.not_after) : 'never', k.not_after ? stamp(k.not_after) : '')
 }
 
-// secrets says since which generation of the key file the key is as it is and, of several secrets, when each was used.
+// secrets says since which generation of the key file the key is unchanged and, if it has several secrets, when each
+// was last used.
 function secrets(k) {
   const since = 'unchanged since generation ' + count(k.generation)
   if (k.secrets < 2) return since

@@ -13,7 +13,7 @@ import { showReloads, showSettings } from './reloads.js'
 
 const limit = 100 // rows of a table
 const interval = 2000 // ms from a response to the next request
-const longest = 20000 // ms, the same if the gate takes long
+const longest = 20000 // ms, the same if the gate is slow
 const timeout = 10000 // ms for a response
 
 function show(s) {
@@ -72,7 +72,7 @@ async function poll() {
     const res = await fetch('status?' + query, { signal: mine.signal, credentials: 'omit' })
     const body = res.ok ? await res.json() : await res.text()
     if (polling !== mine) return
-    fault = res.status === 400 ? body : '' // what is in the address does not fit
+    fault = res.status === 400 ? body : '' // the gate does not accept what is in the address
     if (!res.ok) throw new Error('status ' + res.status)
     setClock(body.now)
     last = body
@@ -87,7 +87,7 @@ async function poll() {
     if (polling === mine) {
       polling = null
       showConnection()
-      timer = setTimeout(poll, Math.min(longest, Math.max(interval, 20 * (Date.now() - begin)))) // rarely if the gate takes long
+      timer = setTimeout(poll, Math.min(longest, Math.max(interval, 20 * (Date.now() - begin)))) // less often if the gate is slow
     }
   }
 }

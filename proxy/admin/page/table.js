@@ -1,8 +1,8 @@
-// Tables: the row of an item stays the same element, so that nothing jumps and what is selected stays so.
+// Tables: the row of an item stays the same element, so that nothing jumps and what is selected stays selected.
 
 import { attr, color, make, put, visible } from './text.js'
 
-// sync makes the rows of a table those of a list. fill gets the cells of a row and its item.
+// sync makes a table have a row for each item of a list. fill gets the cells of a row and its item.
 export function sync(table, items, keyOf, fill, empty) {
   const body = table.tBodies[0]
   const headers = [...table.tHead.rows[0].cells]
@@ -43,13 +43,13 @@ function emptyRow(headers) {
   return row
 }
 
-// parts returns the two parts of a cell: what it shows, and what can be done about it or is used of it.
+// parts returns the two parts of a cell: its main text, and something below it, such as a link, limits or a chart.
 export function parts(cell) {
   if (!cell.firstChild) cell.append(make('div'), make('div'))
   return cell.children
 }
 
-// showChange shows a link to where something is changed on the console, if address is not empty.
+// showChange shows a link to the console's page that changes something, if address is not empty.
 export function showChange(box, address, label) {
   if (!box.firstChild && address) box.append(make('a', 'sub', 'Change'))
   if (!address) return box.replaceChildren()
@@ -70,7 +70,7 @@ export function lines(cell, main, ...subs) {
   })
 }
 
-// linesIn is lines with a color of the main text.
+// linesIn is like lines, with a color for the main text.
 export function linesIn(kind, cell, main, ...subs) {
   lines(cell, main, ...subs)
   color(cell.children[0], kind)
@@ -96,7 +96,8 @@ export function idLine(cell, name, id) {
   attr(line.lastChild, 'aria-label', 'Copy ' + visible(id))
 }
 
-// copy copies a text. Where the browser does not let it, because the page came by HTTP from another machine, it selects it.
+// copy copies a text. If the browser does not allow that, because the page came over HTTP from another machine, it
+// selects the text.
 export async function copy(button, node) {
   let done = 'Copied'
   try {
@@ -109,7 +110,8 @@ export async function copy(button, node) {
   setTimeout(() => put(button, 'Copy'), 2000)
 }
 
-// sortable has the headers of a table choose its order. choose gets the name of an order, with - before it if reversed.
+// sortable lets the headers of a table choose its order. choose gets the name of an order, with - before it if
+// reversed.
 export function sortable(table, choose) {
   for (const button of table.tHead.querySelectorAll('button')) {
     button.addEventListener('click', () => choose(table.dataset.order === button.value ? '-' + button.value : button.value))

@@ -18,7 +18,7 @@ export function put(node, text) {
 export function attr(node, name, value) {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value)
 }
-// putIDs is put for a text in which chatflow IDs are not broken into lines.
+// putIDs is like put, for a text in which chatflow IDs must not break across lines.
 export function putIDs(node, text) {
   if (node.textContent === text) return
   node.replaceChildren(...text.split(uuid).map((part, i) => (i % 2 ? make('span', 'whole-id', part) : part)))
