@@ -13,7 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/admin/signin"
 )
 
-// operation is one of the API.
+// operation is an operation of the API.
 type operation struct {
 	Method, Path string
 	// Body is the zero value of the request's body; nil if there is none.
@@ -27,15 +27,15 @@ type operation struct {
 	change changeFunc
 }
 
-// changeFunc says what is to be changed. id is the one in the path, body is a pointer to a value like Body.
+// changeFunc returns the change to make. id is the one in the path; body is a pointer to a value of Body's type.
 type changeFunc func(c *Console, f *file, id string, body any) (change, *Problem)
 
-// of is a change that needs nothing but an ID.
+// of returns the function of a change that needs nothing but an ID.
 func of(do func(c *Console, f *file, id string) (change, *Problem)) changeFunc {
 	return func(c *Console, f *file, id string, _ any) (change, *Problem) { return do(c, f, id) }
 }
 
-// with is a change that needs a body.
+// with returns the function of a change that needs a body.
 func with[T any](do func(c *Console, f *file, id string, body *T) (change, *Problem)) changeFunc {
 	return func(c *Console, f *file, id string, body any) (change, *Problem) { return do(c, f, id, body.(*T)) }
 }
@@ -106,7 +106,8 @@ func refusalProblem(refusal *signin.Refusal) *Problem {
 	return p
 }
 
-// ifMatch returns the version that a change was made for; empty for any, which must be said.
+// ifMatch returns the version that a change is based on. It is empty for any version, which the client must ask for
+// with *.
 func ifMatch(h http.Header) (string, *Problem) {
 	value := strings.TrimSpace(h.Get("If-Match"))
 	if value == "" {
@@ -123,8 +124,8 @@ func ifMatch(h http.Header) (string, *Problem) {
 	return version, nil
 }
 
-// decode reads a JSON body strictly: what is not understood must not be ignored where access is given. No body is one with
-// no members.
+// decode reads a JSON body strictly, since a member that is ignored could mean more access than was intended. No body
+// means an object without members.
 func decode(w http.ResponseWriter, r *http.Request, zero any) (any, *Problem) {
 	body := reflect.New(reflect.TypeOf(zero)).Interface()
 	if r.ContentLength == 0 {

@@ -155,7 +155,7 @@ func TestAPIRefuses(t *testing.T) {
 	}
 }
 
-// TestAPIVersions has two programs edit the same version, and somebody who edits the file by hand.
+// TestAPIVersions has two programs edit the same version, and somebody edit the file by hand.
 func TestAPIVersions(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, keyFile)
@@ -221,14 +221,15 @@ func TestAPIFileNotWritable(t *testing.T) {
 	if !strings.Contains(g.log.String(), "key file cannot be written; a change on the console was not made") {
 		t.Error("the log does not say that the file cannot be written")
 	}
-	// What a command says to do instead is not for a page, which has the new file.
+	// A page does not say which command to use instead, because it has the new file.
 	err := fmt.Errorf("writing: %w", &edit.UnwritableError{File: "keys.yaml", Why: "it is on a read-only file system"})
 	if got, want := console.WhyUnwritten(err), "keys.yaml: it is on a read-only file system"; got != want {
 		t.Errorf("detail of a file that cannot be written = %q, want %q", got, want)
 	}
 }
 
-// TestAPINeedsToken asks for each operation without the token, with another, with a cookie and where there is none.
+// TestAPINeedsToken asks for each operation without the token, with another token, with a cookie, and at a gate that
+// has no token.
 func TestAPINeedsToken(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, keyFile)

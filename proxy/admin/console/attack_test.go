@@ -64,7 +64,8 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// TestSignInPage signs in from where one can and cannot, with what is right and wrong, and with places to go to then.
+// TestSignInPage signs in from where that is possible and from where it is not, with the right token and a wrong one,
+// and with addresses to go to afterwards.
 func TestSignInPage(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, keyFile)
@@ -125,7 +126,7 @@ func TestHostileNames(t *testing.T) {
 	for i := range names {
 		owner := strings.Map(func(r rune) rune {
 			if r == '\u200b' || r == '\u202e' {
-				return -1 // which an owner cannot have
+				return -1 // an owner cannot have it
 			}
 			return r
 		}, names[i])

@@ -17,9 +17,10 @@ type change struct {
 	key       string   // its ID, or empty
 	chatflows []string // their IDs, or empty
 	secret    string   // new, or empty
-	// version is that of the file which the change was made for; empty for any.
+	// version is that of the file that the change is based on; empty for any.
 	version string
-	// edits are of one key file, or of several in a directory, in an order in which the first may be made without the others.
+	// edits are of one key file, or of several in a directory. Their order is such that the first ones may be made
+	// without the rest.
 	edits []fileEdit
 }
 
@@ -29,18 +30,18 @@ type fileEdit struct {
 	do   edit.Func
 }
 
-// Changed says what became of a change that was made.
+// Changed is the result of a change that was made.
 type Changed struct {
 	// Version is that of the key file now.
 	Version string `json:"version"`
-	// Generation is that of the keys which are active now.
+	// Generation is that of the keys that are active now.
 	Generation uint64 `json:"generation"`
 	// Secret is the new secret of a key. It is stored nowhere and is not shown again.
 	Secret string `json:"secret,omitempty"`
 }
 
-// apply makes a change: it edits the key file and reloads it. f is the file as it was read for that, by is who asked, for the
-// log.
+// apply makes a change: it edits the key file and reloads it. f is the file as it was read for the change; by is who
+// asked for it, for the log.
 func (c *Console) apply(by operator, f *file, ch change) (*Changed, *Problem) {
 	if ch.version != "" && ch.version != f.version {
 		return nil, changedMeanwhile(f.version)
@@ -85,7 +86,7 @@ func (c *Console) apply(by operator, f *file, ch change) (*Changed, *Problem) {
 	return changed, nil
 }
 
-// rehearse returns what keeps one of several edits from being made, before any is.
+// rehearse tries several edits in memory before any of them is made, and returns why one cannot be made.
 func rehearse(by operator, ch change) *Problem {
 	if len(ch.edits) == 1 {
 		return nil
@@ -98,7 +99,8 @@ func rehearse(by operator, ch change) *Problem {
 	return nil
 }
 
-// refusal is the problem of a change that cannot be made, with what to do about it here, where there are no flags.
+// refusal returns the problem of a change that cannot be made. It says what to do about it here, where there are no
+// flags.
 func (o operator) refusal(err error) *Problem {
 	text, missing := err.Error(), (*keystore.MissingError)(nil)
 	switch noKey := errors.As(err, new(*edit.NoKeyError)); {
@@ -147,7 +149,7 @@ func (c *Console) edit(by operator, f *file, ch change, e fileEdit) *Problem {
 	case err == nil || errors.Is(err, edit.ErrChanged):
 		return nil
 	}
-	if next == nil { // nobody has looked at the ID, which may be a secret by mistake
+	if next == nil { // the ID has not been checked, and may be a secret by mistake
 		ch.key, ch.chatflows = "", nil
 	}
 	p := newProblem(notWritable, whyUnwritten(err))
@@ -158,7 +160,8 @@ func (c *Console) edit(by operator, f *file, ch change, e fileEdit) *Problem {
 	return p
 }
 
-// whyUnwritten says why a key file cannot be written, and not what to do instead with a command: the page has the new file.
+// whyUnwritten says why a key file cannot be written. It leaves out which command to use instead, because the page has
+// the new file.
 func whyUnwritten(err error) string {
 	if unwritable, ok := errors.AsType[*edit.UnwritableError](err); ok {
 		return fmt.Sprintf("%s: %s", unwritable.File, unwritable.Why)
@@ -172,7 +175,7 @@ func changedMeanwhile(version string) *Problem {
 	return p
 }
 
-// faultOf returns why what is in a key file is not applied, or nil if it is.
+// faultOf returns why the content of a key file is not applied, or nil if it is.
 func faultOf(st keystore.Status, path string) error {
 	for _, f := range st.Files { // of a directory
 		if f.File == filepath.Base(path) {
@@ -184,7 +187,7 @@ func faultOf(st keystore.Status, path string) error {
 
 var errNoChatflow = errors.New("the key file would list no chatflow, and such a file is not applied, since it may be half written; leave this one to a key, which may be disabled")
 
-// check returns why the gate would not apply a key file.
+// check returns an error if the gate would not apply a key file with this content.
 func (c *Console) check(path string, data []byte) error {
 	if c.opts.Store.Snapshot().IsDirectory() {
 		return keystore.CheckPart(path, data)

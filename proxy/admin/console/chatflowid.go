@@ -9,8 +9,8 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// chatflowIDs returns the IDs of the chatflows that people mean: by ID, by the name that the key file has for it, or by the
-// address of its page in Flowise. Each is returned once.
+// chatflowIDs returns the IDs of the chatflows that texts name: by ID, by the name in the key file or in Flowise, or by
+// the address of the chatflow's page in Flowise. Each is returned once.
 func (c *Console) chatflowIDs(f *file, texts []string) (ids []string, _ *Problem) {
 	for _, text := range texts {
 		id, p := c.chatflowID(f, strings.TrimSpace(text))

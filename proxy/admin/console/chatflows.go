@@ -35,7 +35,7 @@ type NewChatflow struct {
 
 // PrivateChatflow makes a public chatflow private.
 type PrivateChatflow struct {
-	// Close removes the entry of a chatflow that lists no key; otherwise it refuses the change.
+	// Close removes the entry of a chatflow that lists no key. Without Close, the change of such a chatflow is refused.
 	Close bool `json:"close,omitempty"`
 }
 
@@ -100,7 +100,7 @@ func (c *Console) makePrivate(f *file, id string, ask *PrivateChatflow) (change,
 	})
 }
 
-// ofChatflow is a change of the entry of a chatflow.
+// ofChatflow returns a change of the entry of a chatflow.
 func ofChatflow(f *file, action, id string, do func(file string, data []byte, id string) ([]byte, error)) (change, *Problem) {
 	entry, p := f.chatflow(id)
 	if p != nil {

@@ -39,7 +39,7 @@ func TestClosePublic(t *testing.T) {
 	}
 }
 
-// TestLastChatflow: a key file must list a chatflow, and what to do instead is said without a flag.
+// TestLastChatflow: a key file must list a chatflow. The refusal says what to do instead, without naming a flag.
 func TestLastChatflow(t *testing.T) {
 	t.Parallel()
 	const last = "version: 1\nkeys:\n  - {id: key-a, secret: " + secretA + "}\nchatflows:\n  - id: " + botA + "\n    keys: [key-a]\n"

@@ -1,5 +1,5 @@
-// Package console changes keys through the admin listener: by pages for people, which work without JavaScript, and by an API
-// for programs. Both make the same edits of the key file. Who may do that, package signin knows.
+// Package console changes keys through the admin listener: with pages for people, which work without JavaScript, and
+// with an API for programs. Both make the same edits of the key file. Package signin decides who may do that.
 package console
 
 import (
@@ -18,8 +18,8 @@ type Options struct {
 	Door *signin.Door
 	// ClientPort is the port where clients connect, for the snippets that are shown with a new key. Empty: it is not known.
 	ClientPort string
-	// UpstreamAPI is the path of a file with an API key of Flowise. The chatflows that it has are then offered by name. Empty:
-	// only those of the key file are.
+	// UpstreamAPI is the path of a file with an API key of Flowise. The console then offers Flowise's chatflows by
+	// name. If it is empty, the console offers only those of the key file.
 	UpstreamAPI string
 }
 

@@ -30,7 +30,7 @@ type overview struct {
 	file *file
 }
 
-// Label is how the file calls a chatflow.
+// Label returns what the file calls a chatflow.
 func (o overview) Label(id string) string { return o.file.label(id) }
 
 func (f *file) label(id string) string {
@@ -43,7 +43,7 @@ func (f *file) label(id string) string {
 	return id
 }
 
-// pages are the addresses of what stands before and after the part of a list that is shown; empty if nothing does.
+// pages are the addresses of the parts of a list before and after the one that is shown; empty if there is none.
 type pages struct{ Earlier, Later string }
 
 // pagesOf returns the addresses for the list whose offset has this name in the query.
@@ -65,7 +65,7 @@ func pagesOf(q url.Values, name string, offset, matching int) (p pages) {
 func (c *Console) overview(f *file, r *http.Request) (shown, *Problem) {
 	q := r.URL.Query()
 	part := func(name string) page {
-		offset, _ := strconv.Atoi(q.Get(name)) // what is not a number is the beginning
+		offset, _ := strconv.Atoi(q.Get(name)) // anything but a number means the beginning
 		return page{filter: strings.ToLower(strings.TrimSpace(q.Get("filter"))), offset: max(0, offset), limit: rowsShown}
 	}
 	o := overview{Filter: q.Get("filter"), file: f}
@@ -97,7 +97,8 @@ type chooser struct {
 	Pasted      string
 }
 
-// chooser offers the chatflows of the file but some, and those of Flowise. What r has chosen stays so.
+// chooser offers the chatflows of the file, except those for which but returns true, and those of Flowise. What r has
+// chosen stays chosen.
 func (c *Console) chooser(f *file, title string, r *http.Request, but func(*keystore.Chatflow) bool) chooser {
 	chosen := append(append([]string{}, r.URL.Query()["chatflow"]...), r.PostForm["chatflow"]...)
 	ch := chooser{ChooseTitle: title, Pasted: r.PostForm.Get("pasted")}
@@ -113,7 +114,7 @@ func (c *Console) chooser(f *file, title string, r *http.Request, but func(*keys
 		ch.Choices = append(ch.Choices, one)
 	}
 	ch.Unlisted, ch.Fault = c.unlisted(f, chosen)
-	for _, id := range r.URL.Query()["chatflow"] { // of a link; it may not be listed yet
+	for _, id := range r.URL.Query()["chatflow"] { // from a link; the chatflow may not be listed yet
 		if f.snapshot.Entry(id) == nil && !slices.ContainsFunc(ch.Unlisted, func(one choice) bool { return one.ID == id }) {
 			ch.Pasted = strings.TrimSpace(ch.Pasted + "\n" + id)
 		}
@@ -141,7 +142,7 @@ type opened struct {
 	Only     bool
 }
 
-// idOf returns the ID of what a page is about, or a form on it.
+// idOf returns the ID of what a page, or a form on it, is about.
 func idOf(r *http.Request) string {
 	if r.Method == http.MethodPost {
 		return r.PostFormValue("id")
@@ -153,13 +154,13 @@ func idOf(r *http.Request) string {
 type keyPage struct {
 	Key
 	FromFlowise bool
-	// HasEnded says that the key itself has expired, not its secrets alone.
+	// HasEnded says that the key itself has expired, and not only its secrets.
 	HasEnded bool
 	Opens    []opened
-	Only     []opened // of these
-	// OpensEvery says that it is listed under "*", and under others as well.
+	Only     []opened // those of Opens that no other key opens
+	// OpensEvery says that the key is listed under "*", and under others as well.
 	OpensEvery  bool
-	CutsStreams bool // of keys that are disabled
+	CutsStreams bool // whether streams of a key that is disabled are cut
 	chooser
 }
 
@@ -184,10 +185,10 @@ func (c *Console) keyPage(f *file, r *http.Request) (shown, *Problem) {
 	return shown{"key.html", "Key " + k.ID, page}, nil
 }
 
-// places are the key files of a directory, of which one gets what is new; none if there is no directory.
+// places are the key files of a directory, one of which gets what is new; none if there is no directory.
 type places struct {
 	Files []string
-	File  string // that was chosen
+	File  string // the one that was chosen
 }
 
 func (f *file) places(r *http.Request) places {
@@ -201,7 +202,7 @@ func (f *file) places(r *http.Request) places {
 	return p
 }
 
-// newKeyPage is the form of a new key, with what was filled in already.
+// newKeyPage is the form for a new key, with what was filled in already.
 type newKeyPage struct {
 	Form url.Values
 	chooser
@@ -222,7 +223,7 @@ func (c *Console) newKeyPage(f *file, r *http.Request) (shown, *Problem) {
 type chatflowPage struct {
 	Chatflow
 	Others []string // keys that it does not list
-	Every  []string // keys that open every chatflow, this one, too; none if this is the entry for every chatflow
+	Every  []string // keys that open every chatflow, including this one; none if this is the entry for every chatflow
 	states
 }
 
@@ -245,7 +246,7 @@ func (c *Console) chatflowPage(f *file, r *http.Request) (shown, *Problem) {
 	return shown{"chatflow.html", title, page}, nil
 }
 
-// newChatflowPage is the form of a chatflow to list, with what was filled in already.
+// newChatflowPage is the form for listing a chatflow, with what was filled in already.
 type newChatflowPage struct {
 	ID       string
 	Form     url.Values

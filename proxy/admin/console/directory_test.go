@@ -11,7 +11,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestDirectory changes keys in a directory of key files: each change is one of the file that lists the key.
+// TestDirectory changes keys in a directory of key files: each change edits the file that has the key.
 func TestDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -63,7 +63,7 @@ func TestDirectory(t *testing.T) {
 	seen = g.version(t)
 	var wait sync.WaitGroup
 	versions := make([]any, 30)
-	for i := range versions { // of one version, so that one is made
+	for i := range versions { // all based on one version, so only one of them is made
 		wait.Go(func() {
 			_, p := g.api(t, "POST", "/api/keys/key-b/rotate", seen, "")
 			versions[i] = p["version"]
@@ -122,7 +122,7 @@ func TestFlowiseKeys(t *testing.T) {
 	}
 }
 
-// TestOtherFile: a chatflow may be listed by another file than the key. Its list is edited there.
+// TestOtherFile: a chatflow may be in another file than the key. Its list of keys is edited there.
 func TestOtherFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -181,7 +181,8 @@ func TestOtherFile(t *testing.T) {
 		t.Errorf("requests with the deleted key = %d, %d and %d, want 401", a, b, d)
 	}
 
-	// Of two files, the second cannot be written: beside so long a name there is no room for that of a temporary file.
+	// The second of two files cannot be written: its name is so long that the name of a temporary file beside it would
+	// be too long.
 	elsewhere := filepath.Join(t.TempDir(), strings.Repeat("b", 250))
 	if err := os.Rename(filepath.Join(dir, "b.yaml"), elsewhere); err != nil {
 		t.Fatal(err)
@@ -212,8 +213,8 @@ func readFile(t *testing.T, path string) string {
 	return string(data)
 }
 
-// TestFlowiseLosesKeys changes a key while Flowise has lost its own: that is applied, and does not mean that the loss was
-// meant.
+// TestFlowiseLosesKeys changes a key while Flowise has lost its own keys. The change is applied, but does not mean that
+// the loss was intended.
 func TestFlowiseLosesKeys(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

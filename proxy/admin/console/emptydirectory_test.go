@@ -8,8 +8,8 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestFromNothingInDirectory makes the first keys of a directory whose only key file lists nothing, in other files: one that
-// goes on to list nothing keeps nobody from changing the others.
+// TestFromNothingInDirectory makes the first keys of a directory whose only key file lists nothing. The keys go into
+// other files: a file that still lists nothing does not keep anybody from changing the others.
 func TestFromNothingInDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -29,7 +29,7 @@ func TestFromNothingInDirectory(t *testing.T) {
 	if got := g.call(t, botA, first); got != 401 {
 		t.Errorf("request with a disabled key = %d, want 401", got)
 	}
-	testkit.ReplaceFile(t, filepath.Join(dir, "third.yaml"), "version: 1\n") // as one that is half written
+	testkit.ReplaceFile(t, filepath.Join(dir, "third.yaml"), "version: 1\n") // like a file that is half written
 	g.request("POST", "/-/reload", "")
 	if got := g.call(t, botC, third); got != 200 {
 		t.Errorf("request with a key whose file lists nothing any more = %d, want 200: the last good keys stay active", got)

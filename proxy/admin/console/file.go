@@ -12,15 +12,16 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// file is the key file as it is on disk, which need not be what is applied; or all of a directory of key files.
+// file is the key file as it is on disk, or all files of a directory of key files. It need not be what is applied.
 type file struct {
 	version  string            // of all together: see edit.Version
 	versions map[string]string // of each, by its path
 	snapshot *keystore.Snapshot
 }
 
-// maxFile is the size of the largest key file that is edited here, in bytes, or of all in a directory: some 20,000 keys. An
-// edit takes eighty times as much memory for a moment, which a gate in a small container may not have.
+// maxFile is the size in bytes of the largest key file that is edited here, or of all files in a directory together:
+// some 20,000 keys. An edit takes eighty times as much memory for a moment, which a gate in a small container may not
+// have.
 const maxFile = 2 << 20
 
 // read reads the key file, or all of the directory.
@@ -34,7 +35,7 @@ func (c *Console) read() (*file, *Problem) {
 	}
 	f := &file{version: edit.Version(data), snapshot: c.opts.Store.Snapshot()}
 	f.versions = map[string]string{c.path: f.version}
-	if f.snapshot.Hash() == f.version[:8] { // it is what is applied, which is the usual case
+	if f.snapshot.Hash() == f.version[:8] { // it is what is applied: the usual case
 		return f, nil
 	}
 	if store, err := keystore.Open(c.path, keystore.Options{Content: data, MayBeEmpty: true}); err == nil { // with the keys of Flowise's file
@@ -47,7 +48,7 @@ func (c *Console) read() (*file, *Problem) {
 	return f, nil
 }
 
-// unreadable is the problem of a key file that cannot be read.
+// unreadable returns the problem of a key file that cannot be read.
 func unreadable(path string, err error) *Problem {
 	if errors.Is(err, fs.ErrNotExist) {
 		return newProblem(fileInvalid, gone(path))
@@ -64,8 +65,8 @@ func gone(path string) string {
 	return fmt.Sprintf("the key file %s is not there any more; the last good keys stay active. Put it back, and try again", path)
 }
 
-// readDirectory reads the key files of the directory. If one of them has a fault, what is applied is shown in place of what is
-// there: a broken file of one team must not keep another from revoking a key.
+// readDirectory reads the key files of the directory. If one of them has a fault, snapshot is what is applied and not
+// what is on disk, since a broken file of one team must not keep another team from revoking a key.
 func (c *Console) readDirectory() (*file, *Problem) {
 	f := &file{versions: map[string]string{}}
 	var all strings.Builder // all versions
@@ -90,8 +91,8 @@ func (c *Console) readDirectory() (*file, *Problem) {
 	return f, nil
 }
 
-// place returns the path of the file that gets what is new. name is that of one in the directory, if there is one; it need not
-// exist.
+// place returns the path of the file that gets what is new. If there is a directory, name is that of a file in it,
+// which need not exist; otherwise name must be empty.
 func (c *Console) place(f *file, name string) (string, *Problem) {
 	switch isDirectory := f.snapshot.IsDirectory(); {
 	case !isDirectory && name == "":

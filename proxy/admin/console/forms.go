@@ -36,10 +36,11 @@ func (a asked) chatflows() []string {
 	return append(append([]string{}, a.PostForm["chatflow"]...), a.lines("pasted")...)
 }
 
-// makeChange makes the change that a form asks for, as what says. Without a problem it leaves a note for the next page.
+// makeChange makes the change that what returns, for a form. Unless there is a problem, it leaves a note for the next
+// page.
 func (c *Console) makeChange(a asked, what func(f *file) (change, *Problem), note func(ch change) *done) *Problem {
 	version := a.PostFormValue("version")
-	if version == "" { // and not any version
+	if version == "" { // must not mean any version
 		return newProblem(malformed, "the form is incomplete; open the page anew")
 	}
 	f, p := c.read()
@@ -61,7 +62,7 @@ func (c *Console) makeChange(a asked, what func(f *file) (change, *Problem), not
 	return nil
 }
 
-// respond leads to the next page, or shows the one that the form is on with what is wrong.
+// respond redirects to the next page. If there is a problem, it shows the page that the form is on, with the problem.
 func (c *Console) respond(w http.ResponseWriter, a asked, next string, show shower, p *Problem) {
 	if p == nil {
 		http.Redirect(w, a.Request, next, http.StatusSeeOther)
@@ -97,7 +98,7 @@ func (c *Console) postKey(w http.ResponseWriter, r *http.Request, s *signin.Sess
 			return c.enableKey(f, id)
 		case "delete":
 			text, next = "Key "+id+" is deleted", "./"
-			if !closes { // the box to tick
+			if !closes { // the box was not ticked
 				return change{}, newProblem(malformed, "tick the box to delete the key")
 			}
 			return c.deleteKey(f, id, &Deletion{true})
@@ -124,7 +125,7 @@ func (c *Console) postNewKey(w http.ResponseWriter, r *http.Request, s *signin.S
 	c.respond(w, a, keyAddress(n.ID), (*Console).newKeyPage, p)
 }
 
-// limits returns the limits of a form as an object of JSON, or nothing if there are none.
+// limits returns the limits of a form as a JSON object, or nil if there are none.
 func (a asked) limits() (json.RawMessage, *Problem) {
 	fields := map[string]any{}
 	for _, name := range []string{"stream", "stream_seconds", "bytes"} {

@@ -55,14 +55,15 @@ func newGate(t *testing.T, keys string) *gate {
 	return newGateAt(t, testkit.WriteFile(t, "keys.yaml", keys), token)
 }
 
-// newGateAt starts a gate with a key file that is there. Without a token nobody may change it.
+// newGateAt starts a gate with a key file that exists. Without a token nobody may change it.
 func newGateAt(t *testing.T, path, token string) *gate {
 	t.Helper()
 	upstream := testkit.Upstream(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	return newGateBefore(t, upstream.URL, path, token, "")
 }
 
-// newGateBefore is newGateAt before an upstream, and with the path of a file with its API key.
+// newGateBefore is like newGateAt, but in front of a given upstream, and with the path of a file with the upstream's
+// API key.
 func newGateBefore(t *testing.T, upstream, path, token, upstreamAPI string) *gate {
 	t.Helper()
 	to, err := url.Parse(upstream)
@@ -93,7 +94,8 @@ func newGateBefore(t *testing.T, upstream, path, token, upstreamAPI string) *gat
 	return g
 }
 
-// unwritable is the name of a key file beside which no temporary file can be made, because its name would be too long.
+// unwritable returns the path of a key file beside which no temporary file can be made, because the name of that would
+// be too long.
 func unwritable(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), strings.Repeat("k", 240)+".yaml")
@@ -103,7 +105,7 @@ func unwritable(t *testing.T) string {
 	return path
 }
 
-// request is one to the admin listener, with headers given as "Name: value".
+// request sends a request to the admin listener, with headers given as "Name: value".
 func (g *gate) request(method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://127.0.0.1:9901"+target, strings.NewReader(body))
 	for _, h := range headers {
@@ -130,7 +132,7 @@ func (g *gate) api(t *testing.T, method, target, version, body string) (int, map
 	return w.Code, response
 }
 
-// do is api for what must succeed.
+// do is like api, for requests that must succeed.
 func (g *gate) do(t *testing.T, method, target, body string) map[string]any {
 	t.Helper()
 	status, response := g.api(t, method, target, "*", body)
@@ -173,7 +175,7 @@ func (g *gate) file(t *testing.T) string {
 	return string(data)
 }
 
-// signIn signs in and returns the Cookie header of what follows.
+// signIn signs in and returns the Cookie header for later requests.
 func (g *gate) signIn(t *testing.T) string {
 	t.Helper()
 	w := g.request("POST", "/console/sign-in", url.Values{"token": {token}}.Encode(), "Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin")

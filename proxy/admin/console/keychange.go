@@ -40,7 +40,8 @@ type Grant struct {
 // Withdrawal names chatflows that a key is not to open any more.
 type Withdrawal struct {
 	Chatflows []string `json:"chatflows"`
-	// Close removes the entries of chatflows that list no other key; otherwise they refuse the change.
+	// Close removes the entries of chatflows that list no other key. Without Close, the change is refused if there are
+	// any.
 	Close bool `json:"close,omitempty"`
 }
 
@@ -86,7 +87,7 @@ func (c *Console) makeKey(f *file, _ string, n *NewKey) (change, *Problem) {
 	return change{action: "make", key: n.ID, chatflows: ids, secret: secret, edits: append(edits, listings(n.ID, others)...)}, nil
 }
 
-// parseLimits parses an object of JSON, which is a part of a key file in YAML as well.
+// parseLimits parses a JSON object, which is also valid in a key file in YAML.
 func parseLimits(object json.RawMessage) (*keystore.Limits, *Problem) {
 	text := strings.TrimSpace(string(object))
 	if text == "" || text == "null" {
@@ -104,7 +105,7 @@ func parseLimits(object json.RawMessage) (*keystore.Limits, *Problem) {
 	return limits, nil
 }
 
-// parseTime parses a time as the commands take it. Empty is none.
+// parseTime parses a time as the commands take it. Empty text means none.
 func (c *Console) parseTime(name, text string) (time.Time, *Problem) {
 	if text == "" {
 		return time.Time{}, nil
@@ -116,7 +117,7 @@ func (c *Console) parseTime(name, text string) (time.Time, *Problem) {
 	return t, nil
 }
 
-// parseOverlap returns until when the old secrets of a key are to stay valid.
+// parseOverlap returns until when the old secrets of a key stay valid.
 func (c *Console) parseOverlap(text string) (time.Time, *Problem) {
 	now := c.proxy.Now()
 	until, err := keystore.ParseUntil(cmp.Or(text, defaultOverlap), now)
@@ -144,7 +145,7 @@ func (c *Console) rotateKey(f *file, id string, ask *Rotation) (change, *Problem
 	}}}}, nil
 }
 
-// ofKey is a change of a key that needs no more than its ID.
+// ofKey returns a change of a key that needs no more than its ID.
 func ofKey(f *file, action, id string, do func(file string, data []byte, id string) ([]byte, error)) (change, *Problem) {
 	k, p := f.ownKey(id)
 	if p != nil {
@@ -213,8 +214,8 @@ func (c *Console) withdrawKey(f *file, id string, ask *Withdrawal) (change, *Pro
 	return change{action: "withdraw", key: id, chatflows: ids, edits: edits}, nil
 }
 
-// namesOf returns the names that Flowise has for the chatflows that are new in the key file. It is asked before an edit, which
-// keeps others out.
+// namesOf returns the names that Flowise has for the chatflows that are new in the key file. Flowise is asked before
+// the edit, since an edit keeps others out.
 func (c *Console) namesOf(f *file, ids []string) map[string]string {
 	names := map[string]string{}
 	for _, id := range ids {
@@ -228,7 +229,7 @@ func (c *Console) namesOf(f *file, ids []string) map[string]string {
 	return names
 }
 
-// named gives chatflows of a key file their names, if the edit before that has gone well.
+// named gives chatflows of a key file their names, unless the edit before that has failed.
 func named(names map[string]string, file string, data []byte, err error) ([]byte, error) {
 	for _, id := range slices.Sorted(maps.Keys(names)) {
 		if err == nil {
@@ -238,7 +239,7 @@ func named(names map[string]string, file string, data []byte, err error) ([]byte
 	return data, err
 }
 
-// keyAndChatflows returns a key of the file, and the IDs of chatflows that are meant.
+// keyAndChatflows returns a key that can be changed, and the IDs of the chatflows that texts name.
 func (c *Console) keyAndChatflows(f *file, id string, texts []string) (*keystore.Key, []string, *Problem) {
 	k, p := f.ownKey(id)
 	if p != nil {

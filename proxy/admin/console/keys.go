@@ -16,7 +16,7 @@ import (
 // Key is a key as the key file has it.
 type Key struct {
 	ID        string    `json:"id"`
-	File      string    `json:"file,omitempty"` // that lists it, in a directory of key files
+	File      string    `json:"file,omitempty"` // the one that has the key, in a directory of key files
 	Owner     string    `json:"owner,omitempty"`
 	Status    string    `json:"status"` // valid, disabled, expired, not_yet_valid, honey
 	NotBefore time.Time `json:"not_before,omitzero"`
@@ -46,7 +46,7 @@ type KeyList struct {
 // maxShown is how many keys or chatflows a list has at most.
 const maxShown = 1000
 
-// page is which part of a list is asked for.
+// page says which part of a list is asked for.
 type page struct {
 	filter        string // lower case
 	offset, limit int
@@ -73,7 +73,8 @@ func (p page) has(texts ...string) bool {
 	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), p.filter) })
 }
 
-// choose returns the part of a list that the page shows, and how many in the list match its filter by one of their texts.
+// choose returns the part of a list that the page shows, and how many items of the list match its filter. An item
+// matches by any of its texts.
 func choose[T any](p page, all []T, texts func(T) []string) (shown []T, matching int) {
 	var found []T
 	for _, one := range all {

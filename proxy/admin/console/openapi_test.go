@@ -14,7 +14,7 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/admin/console"
 )
 
-// reference is a part of an OpenAPI file that stands elsewhere in it.
+// reference refers to a part of an OpenAPI file that is elsewhere in it.
 type reference struct {
 	Ref string `yaml:"$ref"`
 }
@@ -23,7 +23,7 @@ func (r reference) name() string { return r.Ref[strings.LastIndexByte(r.Ref, '/'
 
 type content map[string]struct{ Schema reference }
 
-// openAPI is what the test reads of docs/admin-api.yaml.
+// openAPI is the part of docs/admin-api.yaml that the test reads.
 type openAPI struct {
 	Paths map[string]map[string]struct {
 		Parameters  []reference

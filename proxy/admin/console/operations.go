@@ -2,7 +2,7 @@ package console
 
 import "net/http"
 
-// operations are all of the API. The OpenAPI file in docs is compared with them.
+// operations are all operations of the API. The OpenAPI file in docs is compared with them.
 var operations = []*operation{
 	{Method: "GET", Path: "/api/keys", Response: KeyList{}, show: (*Console).showKeys},
 	{Method: "POST", Path: "/api/keys", Body: NewKey{}, Response: Changed{}, status: http.StatusCreated, change: with((*Console).makeKey)},

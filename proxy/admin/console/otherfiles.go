@@ -7,11 +7,11 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// In a directory of key files, a chatflow may be listed by another file than the keys that open it. What is to happen to its
-// list is an edit of the file that has the chatflow.
+// In a directory of key files, a chatflow may be in another file than the keys that open it. Its list of keys is edited
+// in the file that has the chatflow.
 
-// divide divides chatflows into those that the key file at a path lists, or that none does, and those of other files, by the
-// paths of these.
+// divide divides chatflows into those that are in the key file at path, or in none, and those in other files, by the
+// paths of these files.
 func (f *file) divide(path string, ids []string) (own []string, others map[string][]string) {
 	others = map[string][]string{}
 	for _, id := range ids {
@@ -24,7 +24,7 @@ func (f *file) divide(path string, ids []string) (own []string, others map[strin
 	return own, others
 }
 
-// keysElsewhere returns which of some keys are in other files than that at a path.
+// keysElsewhere returns those of the keys that are in other files than the one at path.
 func (f *file) keysElsewhere(path string, ids []string) []string {
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
 		k := f.snapshot.Key(id)
@@ -32,7 +32,7 @@ func (f *file) keysElsewhere(path string, ids []string) []string {
 	})
 }
 
-// listings list a key for chatflows of other files than its own.
+// listings returns the edits that list a key for chatflows in other files than its own.
 func listings(key string, others map[string][]string) (edits []fileEdit) {
 	for _, path := range slices.Sorted(maps.Keys(others)) {
 		edits = append(edits, fileEdit{path, func(data []byte) ([]byte, error) {
@@ -42,7 +42,7 @@ func listings(key string, others map[string][]string) (edits []fileEdit) {
 	return edits
 }
 
-// unlistings undo that.
+// unlistings returns the edits that undo what those of listings do.
 func unlistings(key string, others map[string][]string, closes bool) (edits []fileEdit) {
 	for _, path := range slices.Sorted(maps.Keys(others)) {
 		edits = append(edits, fileEdit{path, func(data []byte) ([]byte, error) {

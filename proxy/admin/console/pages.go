@@ -20,12 +20,12 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// pagePolicy is that of the status page, and lets forms be sent here.
+// pagePolicy is like that of the status page, but allows forms to be sent here, and scripts to send no requests.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// templates returns the pages, which are parsed when the first is shown: most gates never show one. Whatever they show is escaped
-// by html/template for where it stands.
+// templates returns the pages. They are parsed when the first one is shown, since most gates never show one.
+// html/template escapes whatever they show, depending on where it is.
 var templates = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
 		"visible": visible, "base": filepath.Base, "stamp": stamp, "words": func(status string) string { return strings.ReplaceAll(status, "_", " ") },
@@ -40,13 +40,13 @@ type view struct {
 	SignedIn bool
 	File     string // path of the key file
 	Stale    string // why the key file on disk is not what is applied
-	Version  string // of the key file, which its forms name
+	Version  string // of the key file, which the page's forms send back
 	Done     *done
 	Problem  *Problem
 	Content  any
 }
 
-// done is what the last form did, which the next page says.
+// done says what the last form did. The next page shows it.
 type done struct {
 	Text   string
 	Secret *newSecret
@@ -65,7 +65,7 @@ func (c *Console) registerPages(mux *http.ServeMux) {
 		}))
 	}
 	mux.Handle("GET /console", http.RedirectHandler("console/", http.StatusSeeOther))
-	mux.Handle("GET /console/sign-in", http.RedirectHandler("./", http.StatusSeeOther)) // as the form is on every page
+	mux.Handle("GET /console/sign-in", http.RedirectHandler("./", http.StatusSeeOther)) // the form is on every page
 	mux.HandleFunc("POST /console/key", c.page(c.postKey))
 	mux.HandleFunc("POST /console/new-key", c.page(c.postNewKey))
 	mux.HandleFunc("POST /console/chatflow", c.page(c.postChatflow))
@@ -74,13 +74,13 @@ func (c *Console) registerPages(mux *http.ServeMux) {
 	mux.HandleFunc("POST /console/sign-out", c.postSignOut)
 }
 
-// mediaTypes are those of the files, whatever this machine calls them.
+// mediaTypes are those of the files. What this machine has configured for their extensions does not matter.
 var mediaTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 
-// shower makes what a page shows. p is why there is no such page.
+// shower returns what a page shows. p is why there is no such page.
 type shower func(c *Console, f *file, r *http.Request) (s shown, p *Problem)
 
-// shown is what a page shows, by which template.
+// shown is what a page shows, and with which template.
 type shown struct {
 	template, title string
 	content         any
@@ -92,7 +92,7 @@ var shownPages = map[string]shower{
 	"chatflow": (*Console).chatflowPage, "new-chatflow": (*Console).newChatflowPage,
 }
 
-// page lets in whoever has signed in. Others get the form to do that.
+// page calls next for whoever has signed in. Others get the form to sign in.
 func (c *Console) page(next func(w http.ResponseWriter, r *http.Request, s *signin.Session)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -109,7 +109,7 @@ func (c *Console) page(next func(w http.ResponseWriter, r *http.Request, s *sign
 	}
 }
 
-// show shows a page with what the key file has now. p is why a form of it was refused, or nil.
+// show shows a page with what the key file has now. p is why a form on it was refused, or nil.
 func (c *Console) show(w http.ResponseWriter, r *http.Request, s *signin.Session, show shower, status int, p *Problem) {
 	v := view{SignedIn: true, File: c.path, Problem: p}
 	if err := c.opts.Store.Status().Err; err != nil {

@@ -207,7 +207,8 @@ func TestFormsRefuse(t *testing.T) {
 	}
 }
 
-// TestTwoPeople have the same page open. The second is told, and can repeat what she wants.
+// TestTwoPeople: two people have the same page open. The second one to change something is told so, and can repeat her
+// change.
 func TestTwoPeople(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, keyFile)
@@ -231,7 +232,7 @@ func TestTwoPeople(t *testing.T) {
 	one.get(t, "", 409)
 }
 
-// TestNotWritablePage shows what to do if the key file cannot be replaced.
+// TestNotWritablePage checks that the page says what to do if the key file cannot be replaced.
 func TestNotWritablePage(t *testing.T) {
 	t.Parallel()
 	g := newGateAt(t, unwritable(t), token)
@@ -275,7 +276,8 @@ func TestTenThousandKeys(t *testing.T) {
 	b.submit(t, "key?id="+last, "key", "id="+last, "action=disable")
 }
 
-// TestKeyWithBrowserTokens shows what cannot be changed on the console: browser tokens and that a key is a honey key.
+// TestKeyWithBrowserTokens checks that the console shows what it cannot change: browser tokens, and that a key is a
+// honey key.
 func TestKeyWithBrowserTokens(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, strings.Replace(keyFile, "keys:\n", "keys:\n  - {id: trap, secret: secret-of-honey-0123456789, honey: true}\n  - {id: shop, secret: secret-of-shop-0123456789, browser: {origins: [\"https://www.example.com\"], max_ttl: 1h}}\n", 1))

@@ -11,8 +11,8 @@ import (
 
 // signInPage is what the form to sign in shows.
 type signInPage struct {
-	To       string // where to go then, below /console/
-	Possible bool   // here; otherwise the page says where
+	To       string // where to go after signing in, below /console/
+	Possible bool   // whether signing in is possible here; otherwise the page says where it is
 	Lost     bool   // a form was sent, and its session had ended
 }
 
@@ -47,8 +47,8 @@ func (c *Console) postSignIn(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, pageAddress(r.PostFormValue("to")), http.StatusSeeOther)
 }
 
-// pageAddress returns an address of a page, below /console/, if to is one, and that of the first page if not: whoever made
-// the link to the form must not choose where it leads.
+// pageAddress returns to if it is the address of a page below /console/, and otherwise the address of the first page:
+// whoever made the link to the form must not choose where it leads.
 func pageAddress(to string) string {
 	u, err := url.Parse(to)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.Path == "" || shownPages[u.Path] == nil {

@@ -9,11 +9,11 @@ import (
 	"github.com/flowlatch/flowlatch/proxy/route"
 )
 
-// newSecret is a secret to show once, with programs that ask a chatflow of Flowise: see page/secret.html.
+// newSecret is a secret to show once, with snippets of programs that call a chatflow of Flowise: see page/secret.html.
 type newSecret struct {
 	Key, Secret string
 	URL         string // of the gate
-	Chatflow    string // its ID; empty: no programs are shown
+	Chatflow    string // its ID; empty: no snippets are shown
 }
 
 // newSecret returns the secret of a change, or nil if it has none.

@@ -6,8 +6,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// states says why keys cannot be used now, such as "disabled", by their IDs: who is listed for a chatflow need not be able to
-// call it.
+// states says, by key ID, why keys cannot be used now, such as "disabled". A key that is listed for a chatflow need not
+// be able to call it.
 type states map[string]string
 
 // statesOf returns the states of the keys that chatflows list.

@@ -7,7 +7,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// TestWhoMayNow: pages tell who is listed from who can call now, and offer nothing that would change nothing.
+// TestWhoMayNow: pages distinguish keys that are listed from keys that can be used now, and offer nothing that would
+// have no effect.
 func TestWhoMayNow(t *testing.T) {
 	t.Parallel()
 	key := func(id, more string) string {
@@ -23,7 +24,7 @@ func TestWhoMayNow(t *testing.T) {
 		"chatflow?id=*":       {"<h1>Every chatflow</h1>", "also those made tomorrow"},
 		"key?id=ops":          {"As long as that is so, withdrawing another chatflow takes nothing away", "Its open responses may finish"},
 		"key?id=old":          {"The key itself has expired"},
-		"key?id=spent":        {"Make a new secret"}, // which helps, since the key has not
+		"key?id=spent":        {"Make a new secret"}, // which helps, since the key itself has not expired
 	} {
 		wantIn(t, "page "+page, b.get(t, page, 200), want...)
 	}
@@ -38,7 +39,7 @@ func TestWhoMayNow(t *testing.T) {
 			}
 		}
 	}
-	// What is offered works, and what is not would be refused.
+	// What is offered works, and what is not offered would be refused.
 	b.submit(t, "key?id=spent", "key", "id=spent", "action=rotate", "overlap=24h")
 	if status, p := g.api(t, "POST", "/api/keys/old/rotate", "*", ""); status != 422 || !strings.Contains(p["detail"].(string), "raise its not_after in the key file first") {
 		t.Errorf("rotating a key that has expired = %d %v, want 422", status, p)

@@ -12,7 +12,7 @@ import (
 
 // The bounds of asking Flowise for its chatflows.
 const (
-	upstreamAge     = 30 * time.Second // of a list that is asked for again
+	upstreamAge     = 30 * time.Second // how old a list may be before Flowise is asked again
 	upstreamTimeout = 5 * time.Second
 	maxUpstreamList = 16 << 20 // bytes; each chatflow comes with its drawing
 )
@@ -23,15 +23,15 @@ type upstream struct {
 	url          string
 	certificates *certificate.Store
 
-	mu    sync.Mutex // guards what follows; not held while Flowise is asked
+	mu    sync.Mutex // guards the fields below; not held while Flowise is asked
 	asked time.Time
-	done  chan struct{} // closed when the list that is asked for is there; nil if none is
+	done  chan struct{} // closed when the list that is being fetched has arrived; nil if none is being fetched
 	found []flowise.Chatflow
 	err   error
 }
 
-// list returns the chatflows of Flowise: those that it had a moment ago or, of callers at once, one asks and the others wait.
-// With an error, they are those that it had when it was last asked.
+// list returns the chatflows of Flowise. If the last list is older than upstreamAge, it asks Flowise for a new one,
+// once for all concurrent callers. With an error, it returns the chatflows that Flowise had when it last responded.
 func (u *upstream) list() ([]flowise.Chatflow, error) {
 	if u.path == "" {
 		return nil, nil
@@ -48,7 +48,7 @@ func (u *upstream) list() ([]flowise.Chatflow, error) {
 		go u.ask(done)
 	}
 	u.mu.Unlock()
-	<-done // it has an end: see ask
+	<-done // ask has a timeout
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.found, u.err
@@ -78,7 +78,7 @@ func (u *upstream) chatflows() ([]flowise.Chatflow, error) {
 	})
 }
 
-// nameOf returns the name that Flowise has for a chatflow, if that can be the name in a key file.
+// nameOf returns the name that Flowise has for a chatflow, if a key file can have that name.
 func (u *upstream) nameOf(id string) string {
 	found, _ := u.list()
 	for _, c := range found {

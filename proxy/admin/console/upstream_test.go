@@ -11,7 +11,7 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestChatflowsOfFlowise picks a chatflow that Flowise has and the key file has not, by its name.
+// TestChatflowsOfFlowise picks, by its name, a chatflow that Flowise has and the key file does not.
 func TestChatflowsOfFlowise(t *testing.T) {
 	t.Parallel()
 	const named, odd, twice = "11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000002", "11111111-0000-4000-8000-000000000003"

@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// visible returns a text in which invisible characters, and those that reverse what follows, are shown as escapes: names
-// and owners are what somebody wrote, and one must not pass for another.
+// visible returns a text in which invisible characters, and those that reverse what follows, are shown as escapes:
+// names and owners are free text, and one must not pass for another.
 func visible(text string) string {
 	var b strings.Builder
 	for _, r := range text {

@@ -1,4 +1,4 @@
-// Buttons that copy, and a filter of long lists to pick from. Without this, the pages work as well.
+// Buttons that copy, and a filter for long lists to pick from. The pages also work without this script.
 
 import { copy } from '../status/table.js'
 
@@ -18,6 +18,6 @@ for (const box of document.querySelectorAll('.choices')) {
     const text = filter.value.trim().toLowerCase()
     for (const label of labels) label.hidden = !label.querySelector('input').checked && !label.textContent.toLowerCase().includes(text)
   })
-  filter.addEventListener('keydown', (event) => { if (event.key === 'Enter') event.preventDefault() }) // which would send the form
+  filter.addEventListener('keydown', (event) => { if (event.key === 'Enter') event.preventDefault() }) // Enter would send the form
   box.before(filter)
 }
