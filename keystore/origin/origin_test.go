@@ -11,7 +11,8 @@ var good = []string{
 	"https://a_b.example", "http://a.example:443", "https://a.example:80", "https://a.example.", "app://x", "chrome-extension://abcdefghijklmnop",
 }
 
-// others are not what a browser sends, and what it sends for a URL that begins like this; nothing if that is no URL of a host.
+// others are texts that a browser does not send as an origin, each with what it sends for a URL that begins so; empty if
+// that is not a URL with a host.
 var others = map[string]string{
 	"":                                "",
 	"null":                            "",
@@ -35,7 +36,7 @@ var others = map[string]string{
 	"http://[0:0:0:0:0:0:0:1]:80":     "http://[::1]",
 	"https://[2001:DB8:0::1]:8443/":   "https://[2001:db8::1]:8443",
 	"https://*.example.com":           "https://*.example.com",
-	"https://münchen.example":         "https://münchen.example", // of which the ASCII form is not known here
+	"https://münchen.example":         "https://münchen.example", // the package does not convert it to ASCII
 	"https://a.example%20.example":    "",
 	"https://www.example.com, https:": "",
 }
@@ -62,7 +63,7 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-// FuzzOrigin: every URL of an origin has that origin, no other text is one, and an origin is its own.
+// FuzzOrigin: every URL of an origin has that origin, no other text is an origin, and the origin of an origin is itself.
 func FuzzOrigin(f *testing.F) {
 	for _, s := range good {
 		f.Add(s)

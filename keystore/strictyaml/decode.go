@@ -14,17 +14,17 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Decoder reads the nodes of one document. Its methods record what is wrong, and go on. A nil node is a field that is not
-// there: an empty text or list, or false.
+// Decoder reads the nodes of one document. Its methods record what is wrong and continue. A nil node stands for a field
+// that is missing, which reads as an empty text or list, or as false.
 type Decoder struct {
 	// File is the name to use in faults.
 	File string
-	// Faults is what is wrong, as far as it was read.
+	// Faults is what is wrong in the part of the document that was read.
 	Faults Faults
 	// Warnings is what is odd but valid, in the same form.
 	Warnings []string
 
-	lists map[*yaml.Node]*io.SectionReader // of JSON, to be read item by item
+	lists map[*yaml.Node]*io.SectionReader // lists in a JSON document, to be read item by item
 }
 
 // Fault records that something is wrong at n.
@@ -74,9 +74,8 @@ func (d *Decoder) Document(data []byte) *yaml.Node {
 	return nil
 }
 
-// Quote returns a value of a file for a message. Of a long value it shows only the beginning, because it may be
-// a secret in the wrong place, or very long. What looks like a UUID, a time or the origin of
-// a web page is shown completely.
+// Quote returns a value from a file in quotes, for a message. It shows only the beginning of a long value, which may be a
+// secret in the wrong place, or very long. What looks like a UUID, a time or the origin of a web page is shown in full.
 func Quote(v string) string {
 	const secret, shown = 16, 4
 	if len(v) < secret || harmless().MatchString(v) {
@@ -85,16 +84,17 @@ func Quote(v string) string {
 	return strconv.Quote(strings.ToValidUTF8(v[:shown], "") + "…")
 }
 
-// harmless takes a millisecond to compile, which most starts do not need.
+// harmless matches values that are no secrets. It is compiled when it is first needed, which it seldom is: that takes a
+// millisecond.
 var harmless = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}[0-9 TZ:.+-]{0,30}|https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?)$`)
 })
 
-// long matches a quoted piece of a file in an error of the YAML library that is long enough for a secret.
+// long matches a quoted part of the file, in an error of the YAML library, that is long enough to be a secret.
 var long = regexp.MustCompile(`(['"` + "`" + `])[^'"` + "`" + `]{16,}['"` + "`" + `]`)
 
-// syntax records an error of the YAML library, with its line if it has one. If the end came too early, something is
-// missing in the last line that is not empty.
+// syntax records an error of the YAML library, with its line if it has one. If the file ended too early, that is the last
+// line that is not empty.
 func (d *Decoder) syntax(err error, data []byte) {
 	line, text := 0, err.Error()
 	if at, ok := errors.AsType[*yaml.LoadError](err); ok {
@@ -112,7 +112,7 @@ func (d *Decoder) syntax(err error, data []byte) {
 	d.Fault(&yaml.Node{Line: line}, "not YAML: %.200s%s", long.ReplaceAllString(text, "$1…$1"), hint)
 }
 
-// hintFor says what somebody probably did who gets an error of the YAML library about a line.
+// hintFor returns a hint at the usual mistake behind an error of the YAML library about a line, or nothing.
 func hintFor(text, line string) string {
 	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 	switch {
@@ -128,8 +128,9 @@ func hintFor(text, line string) string {
 	return ""
 }
 
-// Mapping calls set with the name and the value of each field of the mapping n; set reports whether it
-// knows the name. names are those it knows, to guess what was meant by another. Mapping reports whether n is a mapping.
+// Mapping calls set with the name and the value of each field of the mapping n; set reports whether it knows the name.
+// names are the names it knows; for an unknown one, the fault suggests the closest of them. Mapping reports whether n is
+// a mapping.
 func (d *Decoder) Mapping(n *yaml.Node, what string, names []string, set func(name string, value *yaml.Node) (known bool)) bool {
 	n = Follow(n)
 	if n.Kind != yaml.MappingNode {

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// document reads data, which must be one.
+// document reads data, which must be one document.
 func document(t *testing.T, data string) (*Decoder, *yaml.Node) {
 	t.Helper()
 	d := &Decoder{File: "f"}
@@ -71,7 +71,7 @@ func TestDocumentGood(t *testing.T) {
 	}
 }
 
-// read returns what f makes of the last value in data, or the faults it finds.
+// read returns what f makes of the last value in data, or the faults that it finds.
 func read(t *testing.T, data string, f func(d *Decoder, n *yaml.Node) string) string {
 	t.Helper()
 	d, root := document(t, data)
@@ -98,7 +98,7 @@ func asMapping(d *Decoder, n *yaml.Node) string {
 	return strings.Join(fields, " ")
 }
 
-// TestValues reads each value in every way there is, as it stands and behind an alias.
+// TestValues reads each value with each method, both directly and by an alias.
 func TestValues(t *testing.T) {
 	const (
 		notText, notBool = "f:1: v must be text; this is ", "f:1: v must be true or false"
@@ -182,7 +182,7 @@ func TestFollowEnds(t *testing.T) {
 	}
 }
 
-// TestQuote: what may be a secret is not shown, and what helps to find the place is.
+// TestQuote: a value that may be a secret is not shown, and one that helps to find the place is.
 func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                                      `""`,
@@ -230,7 +230,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// FuzzDocument: a document or a fault, and never both or neither.
+// FuzzDocument: the result is either a document or a fault, never both or neither.
 func FuzzDocument(f *testing.F) {
 	for _, s := range []string{"", "a: 1", "# a", "---\n---\n", "a: &b [*b]", "a: 'x", "\ufeff", "[{", "%YAML 1.1\n---\na", "<<: *a", "a: |+\n  b\n\n", "? a\n: b", "!!x y", "\x00", "\xff"} {
 		f.Add([]byte(s))

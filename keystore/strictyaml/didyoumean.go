@@ -2,9 +2,10 @@ package strictyaml
 
 import "strings"
 
-// DidYouMean asks whether the known name nearest to name was meant, if one is near; otherwise it returns nothing.
+// DidYouMean returns a text such as "; did you mean NAME?" for the known name that is closest to name, or nothing if none
+// is close.
 func DidYouMean(name string, known []string) string {
-	const longest = 64 // of a name that anybody meant
+	const longest = 64 // nobody means a longer name
 	if len(name) > longest {
 		return ""
 	}

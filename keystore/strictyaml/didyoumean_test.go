@@ -20,7 +20,7 @@ func TestDidYouMean(t *testing.T) {
 	}
 }
 
-// TestHints checks what is said of usual mistakes, beside the words of the YAML library.
+// TestHints checks the hints for usual mistakes, besides the words of the YAML library.
 func TestHints(t *testing.T) {
 	for name, test := range map[string]struct{ data, want string }{
 		"a tab":                         {"a:\n\tb: 1\n", "f:2: not YAML: found character that cannot start any token; the line is indented with a tab, and YAML takes spaces only"},

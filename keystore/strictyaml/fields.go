@@ -9,8 +9,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Fields reads mappings with the fields of T: a struct whose fields are nodes, each named as in the file in lower case, or by
-// a tag such as `yaml:"not_before"`. It may be used concurrently.
+// Fields reads mappings into T, a struct whose fields are nodes. In the file a field has its Go name in lower case, or
+// the name in its tag, such as `yaml:"not_before"`. It may be used concurrently.
 type Fields[T any] struct {
 	// Names are the names of the fields, sorted.
 	Names []string
@@ -19,7 +19,7 @@ type Fields[T any] struct {
 	others map[string]string
 }
 
-// FieldsOf returns the Fields of T. others are names that people write for its fields, each with what to write instead.
+// FieldsOf returns the Fields of T. others are names that people write by mistake, each with what to write instead.
 func FieldsOf[T any](others map[string]string) Fields[T] {
 	f := Fields[T]{index: map[string][]int{}, others: others}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[T]()) {
@@ -35,8 +35,8 @@ func FieldsOf[T any](others map[string]string) Fields[T] {
 	return f
 }
 
-// Read returns the fields of the mapping n, and nil for those that it does not have. ok reports whether n is a mapping. A nil n
-// has no fields, and is no mapping.
+// Read returns the fields of the mapping n; those it does not have are nil. ok reports whether n is a mapping. A nil n
+// has no fields, and is not a mapping.
 func (f Fields[T]) Read(d *Decoder, n *yaml.Node, what string) (fields T, ok bool) {
 	if n == nil {
 		return fields, false

@@ -9,9 +9,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// JSON returns the JSON document in r as nodes of YAML, or nil after a fault. A list that is a field of the document
-// may be long: [Decoder.Sequence] reads it from r again, and the node of an item is valid until the next item
-// is read.
+// JSON returns the JSON document in r as nodes of YAML, or nil after a fault. Lists that are fields of the document may
+// be long, so they are not kept: [Decoder.Sequence] reads them from r again, and the node of an item is valid only until
+// the next item is read.
 func (d *Decoder) JSON(r *io.SectionReader) *yaml.Node {
 	j := newJSONReader(r, 1)
 	d.lists = map[*yaml.Node]*io.SectionReader{}
@@ -31,7 +31,7 @@ func (d *Decoder) JSON(r *io.SectionReader) *yaml.Node {
 	return nil
 }
 
-// items calls item for each item of list, which begins in a line.
+// items calls item for each item of list, which begins in the given line.
 func (d *Decoder) items(list *io.SectionReader, line int, item func(*yaml.Node)) {
 	j := newJSONReader(list, line)
 	j.token() // [
@@ -67,12 +67,12 @@ type jsonReader struct {
 	source *io.SectionReader
 	err    error
 
-	nodes []*yaml.Node // to be used again
+	nodes []*yaml.Node // reused for each item of a list
 	used  int
 
 	read int64   // bytes of the source
-	line int     // of the offset that was last asked for
-	ends []int64 // of the lines from there on
+	line int     // of the offset that lineOf was last called with
+	ends []int64 // offsets of the line breaks after it
 }
 
 func newJSONReader(r *io.SectionReader, line int) *jsonReader {
@@ -96,7 +96,7 @@ func (j *jsonReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lineOf returns the line of an offset. Each call must be for a later one.
+// lineOf returns the line of an offset, which must not be less than that of the call before.
 func (j *jsonReader) lineOf(offset int64) int {
 	n := 0
 	for n < len(j.ends) && j.ends[n] < offset {
@@ -116,7 +116,7 @@ func (j *jsonReader) token() (t jsontext.Token) {
 
 func (j *jsonReader) more(end jsontext.Kind) bool { return j.err == nil && j.PeekKind() != end }
 
-// document reads a value up to its end. It adds to lists those that are fields of the value.
+// document reads a whole value. It adds to lists the lists that are fields of the value.
 func (j *jsonReader) document(lists map[*yaml.Node]*io.SectionReader) *yaml.Node {
 	if j.PeekKind() != '{' {
 		return j.value()

@@ -15,7 +15,7 @@ func readJSON(data string) (*Decoder, *yaml.Node) {
 	return d, d.JSON(io.NewSectionReader(strings.NewReader(data), 0, int64(len(data))))
 }
 
-// describe writes what a node says, with the line of each value. It reads lists as a user of Decoder does.
+// describe writes the content of a node, with the line of each value. It reads lists as a user of Decoder does.
 func describe(d *Decoder, n *yaml.Node) string {
 	var parts []string
 	switch n.Kind {
@@ -90,7 +90,7 @@ func TestJSONFaults(t *testing.T) {
 	}
 }
 
-// changing is a file that is another one once it was read to its end.
+// changing is a file that has other content once it has been read to its end.
 type changing struct{ *strings.Reader }
 
 func (c *changing) ReadAt(p []byte, at int64) (int, error) {
@@ -101,7 +101,7 @@ func (c *changing) ReadAt(p []byte, at int64) (int, error) {
 	return n, err
 }
 
-// TestJSONChanges: a list that is not what it was is a fault in its line.
+// TestJSONChanges: a list that has changed since it was first read is a fault on its line.
 func TestJSONChanges(t *testing.T) {
 	file := &changing{strings.NewReader("{\n\"a\": [1, 2]}")}
 	d := &Decoder{File: "f"}
