@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// changeTime returns the time of the last change of a file or of its status, which programs cannot set, unlike the time
-// of modification.
+// changeTime returns the time of the last change of a file's content or status (ctime). Programs cannot set it, unlike
+// the time of modification.
 func changeTime(info fs.FileInfo) time.Time {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return time.Unix(st.Ctim.Unix())

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// EveryoneReads reports whether every user of this machine can read the regular file at path: its mode lets them, and they can
-// enter each directory above it. It is false where that is not known. It is false as well where it says nothing: for a file that
-// is mounted by itself, as into a container, and in a volume of Kubernetes, which gives files the mode 0644 that nobody but
-// their container sees.
+// EveryoneReads reports whether every user of this machine can read the regular file at path: its mode lets them, and
+// they can enter each directory above it. It is false if that is not known, and also where the mode means nothing: for a
+// file that is mounted by itself, as into a container, and in a Kubernetes volume, whose files have the mode 0644 but are
+// visible only to their container.
 func EveryoneReads(path string) bool {
 	open, err := limited(path, func() (bool, error) { return isOpen(path) }, nil)
 	return err == nil && open && !IsMountPoint(path)
@@ -25,7 +25,7 @@ func isOpen(path string) (bool, error) {
 		return false, err
 	}
 	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
-		if strings.HasPrefix(filepath.Base(dir), "..") { // that of a volume's version, to which ..data leads
+		if strings.HasPrefix(filepath.Base(dir), "..") { // one version of a Kubernetes volume, to which ..data leads
 			return false, nil
 		}
 		info, err := os.Stat(dir)

@@ -20,7 +20,7 @@ func TestEveryoneReads(t *testing.T) {
 		if err := os.WriteFile(path, []byte("a secret"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(path, mode); err != nil { // whatever the umask
+		if err := os.Chmod(path, mode); err != nil { // independent of the umask
 			t.Fatal(err)
 		}
 		return path

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// File is a file whose content is compared with what it was. It is not safe for concurrent use.
+// File is a file whose content is compared with what it was last time. It is not safe for concurrent use.
 type File struct {
 	// Timeout is how long opening the file may take: [Timeout], except in tests.
 	Timeout time.Duration
@@ -20,14 +20,15 @@ type File struct {
 	fixed  []byte      // what Open returns if it is not nil
 	info   fs.FileInfo // of the content that was last found; nil if there was none yet
 	digest [sha256.Size]byte
-	known  bool // digest is that of the last content
-	// opened is when the file was last opened, hashed when digest was taken, unchanged since when it has been right.
+	known  bool // digest is right: the file was read, and closed, without an error
+	// opened is when the file was last opened, hashed when digest was computed, and unchanged since when the file has had
+	// this content.
 	opened, hashed, unchanged time.Time
 	// inPlace says that the last change was a write to the file itself, not a rename over it.
 	inPlace bool
 }
 
-// NewFile returns a File that has seen nothing yet, and reads at most limit bytes.
+// NewFile returns a File that has not been read yet. It is an error if the file is larger than limit bytes.
 func NewFile(path string, limit int64) *File {
 	return &File{path: path, limit: limit, Timeout: Timeout}
 }
@@ -35,12 +36,12 @@ func NewFile(path string, limit int64) *File {
 // Fixed returns a File that always has the same content, which was read already. path is its name in messages.
 func Fixed(path string, content []byte) *File { return &File{path: path, fixed: content} }
 
-// large is the size from which a file is not copied into memory, and is not read again while nothing says that it has
-// changed.
+// large is the size, in bytes, from which a file is not copied into memory, and is not read again while nothing says that
+// it has changed.
 const large = 1 << 20
 
-// racy is the time after a change in which another change may get the same times, because file systems count time in
-// ticks. A file that was read so soon after its last change is read again.
+// racy is how long after a change another one may get the same times, because file systems count time in ticks. A file
+// that was read so soon after its last change is read again.
 const racy = 2 * time.Second
 
 // ErrChanging is the error for a file that was written to while it was read.
@@ -55,9 +56,9 @@ type Content struct {
 	data []byte   // the content, if it is in memory
 }
 
-// Open returns the content of the file and reports whether it differs from that of the last Open. After an
-// error the next content counts as changed. The caller must close the content. What is not a regular file, or is larger
-// than the limit, is an error; so is a file system that does not respond within [Timeout], here or while the content is read.
+// Open returns the content of the file and reports whether it differs from that of the last Open. After an error the next
+// content counts as changed. The caller must close the content. It is an error if the file is not regular, if it is
+// larger than the limit, or if the file system does not respond within [Timeout], here or while the content is read.
 func (f *File) Open() (c *Content, changed bool, err error) {
 	if f.fixed != nil {
 		changed = !f.known
@@ -84,7 +85,7 @@ func (f *File) Open() (c *Content, changed bool, err error) {
 	return c, changed, nil
 }
 
-// Read returns all of the content of a small file, and otherwise the error of Open or of closing the content.
+// Read returns the whole content of a small file. The error is that of Open, of reading, or of closing the content.
 func (f *File) Read() ([]byte, error) {
 	content, _, err := f.Open()
 	if err != nil {
@@ -94,7 +95,7 @@ func (f *File) Read() ([]byte, error) {
 	return data, errors.Join(err, content.Close())
 }
 
-// openContent returns the content of the file at path: of a small one all, of a large one what reads it.
+// openContent returns the content of the file at path. A small file is read here, a large one when its content is read.
 func openContent(path string, limit int64) (*Content, error) {
 	file, info, err := open(path, limit)
 	if err != nil {
@@ -114,7 +115,8 @@ func openContent(path string, limit int64) (*Content, error) {
 	return c, err
 }
 
-// digestOf returns the digest of a content.
+// digestOf returns the digest of a content. A large one is not read for that if f.digest is known, and nothing says that
+// the file has changed.
 func (f *File) digestOf(c *Content, known bool) (digest [sha256.Size]byte, err error) {
 	if c.file != nil && known && isSame(f.info, c.info) && f.hashed.Sub(changeTime(c.info)) > racy && !changeTime(c.info).IsZero() {
 		return f.digest, nil
@@ -128,7 +130,7 @@ func (f *File) digestOf(c *Content, known bool) (digest [sha256.Size]byte, err e
 	return [sha256.Size]byte(h.Sum(nil)), err
 }
 
-// isSame reports whether nothing says that a file has changed between two states.
+// isSame reports whether two states of a file show no sign of a change between them.
 func isSame(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && changeTime(a).Equal(changeTime(b))
 }
@@ -166,12 +168,12 @@ func (f *File) Path() string { return f.path }
 // follow. A file that was renamed over another one is complete.
 func (f *File) InPlace() bool { return f.inPlace }
 
-// Age returns how long the content that Open last returned is known not to have changed.
+// Age returns for how long the content that Open last returned is known to be unchanged.
 func (f *File) Age() time.Duration { return time.Since(f.unchanged) }
 
-// changedAt returns when a change happened that was found at now and not at last: the time that the file system has for
-// it if it is between the two, and else now. The file system may have it from the clock of another machine, or of
-// this one before it was set.
+// changedAt returns when a change happened that was found at now but not yet at last. That is the file system's time of
+// the change if it lies between the two, else now: the file system may have taken its time from the clock of another
+// machine, or from this one's before it was set.
 func changedAt(stamp, last, now time.Time) time.Time {
 	if ago := now.Sub(stamp); ago > 0 && ago < now.Sub(last) {
 		return now.Add(-ago) // not stamp: setting the clock must not move it

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// read opens f and checks what came out of it.
+// read opens f and checks the result.
 func read(t *testing.T, f *File, want string, wantChanged bool) {
 	t.Helper()
 	c, changed, err := f.Open()
@@ -49,7 +49,7 @@ func TestFileRead(t *testing.T) {
 	read(t, f, "a", false)
 	put(t, path, "b")
 	put(t, path, "a")
-	read(t, f, "a", false) // as it was when it was last seen
+	read(t, f, "a", false) // as it was when it was last read
 	put(t, path, "b")
 	read(t, f, "b", true)
 	// After an error the content counts as changed, whatever it is.
@@ -62,7 +62,7 @@ func TestFileRead(t *testing.T) {
 	put(t, path, "b")
 	read(t, f, "b", true)
 	read(t, f, "b", false)
-	// So it does after one that cannot be read, though it is there.
+	// The same holds after an error for a file that exists but cannot be read.
 	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestFileRead(t *testing.T) {
 	}
 }
 
-// A large file is not read at each look, and no change of it is missed for that.
+// A large file is not read each time, but no change of it is missed.
 func TestFileLarge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	a, b := string(bytes.Repeat([]byte("a"), large)), string(bytes.Repeat([]byte("b"), large))
@@ -87,7 +87,7 @@ func TestFileLarge(t *testing.T) {
 	f := NewFile(path, 1<<30)
 	read(t, f, a, true)
 
-	// Read while another change could have the same times, it is read again.
+	// If it was read so early that another change could have the same times, it is read again.
 	hashed := f.hashed
 	if read(t, f, a, false); f.hashed.Equal(hashed) {
 		t.Error("Open() just after a change did not read the file")
@@ -99,7 +99,7 @@ func TestFileLarge(t *testing.T) {
 		t.Error("Open() of a large file without a change read it")
 	}
 
-	// The same size, time of modification and number: the time of change tells.
+	// The size, the time of modification and the inode number are the same, but the time of change differs.
 	info := lstat(t, path)
 	put(t, path, b)
 	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
@@ -108,7 +108,7 @@ func TestFileLarge(t *testing.T) {
 	later()
 	read(t, f, b, true)
 
-	// Another file with the same size and time.
+	// This is another file with the same size and time.
 	put(t, path+"2", a)
 	if err := os.Chtimes(path+"2", info.ModTime(), info.ModTime()); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestFileLarge(t *testing.T) {
 	read(t, f, a, true)
 }
 
-// A large file that is written to while it is read is not what it seemed to be.
+// Writing to a large file while it is read is an error.
 func TestFileChanging(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	a := string(bytes.Repeat([]byte("a"), large))
@@ -135,7 +135,7 @@ func TestFileChanging(t *testing.T) {
 		t.Errorf("Close() = %v, want %v", err, ErrChanging)
 	}
 	put(t, path, a)
-	read(t, f, a, true) // whether or not it is what was seen
+	read(t, f, a, true) // even if the content is the same
 	read(t, f, a, false)
 }
 
@@ -148,7 +148,7 @@ func lstat(t *testing.T, path string) os.FileInfo {
 	return info
 }
 
-// A file that was renamed over another is complete; one that is written to may not be.
+// A file that was renamed over another one is complete; one that is written to may not be.
 func TestFileInPlace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	put(t, path, "0")
@@ -170,7 +170,7 @@ func TestFileInPlace(t *testing.T) {
 		{replace, false},
 		{func(c string) { put(t, path, c) }, true},
 		{replace, false},
-		{func(c string) { replace(c + "0"); put(t, path, c) }, false}, // not the file that was seen
+		{func(c string) { replace(c + "0"); put(t, path, c) }, false}, // not the file that was last read
 		{func(c string) { put(t, path, c) }, true},
 	} {
 		content := string(rune('a' + i))
@@ -179,7 +179,7 @@ func TestFileInPlace(t *testing.T) {
 		if runtime.GOOS == "linux" && f.InPlace() != step.inPlace {
 			t.Errorf("step %d: InPlace() = %t, want %t", i, f.InPlace(), step.inPlace)
 		}
-		read(t, f, content, false) // opening it again changes nothing
+		read(t, f, content, false) // another read changes nothing
 		if runtime.GOOS == "linux" && f.InPlace() != step.inPlace {
 			t.Errorf("step %d: InPlace() at the next look = %t, want %t", i, f.InPlace(), step.inPlace)
 		}
@@ -189,7 +189,7 @@ func TestFileInPlace(t *testing.T) {
 	}
 }
 
-// The time of a change that the file system has counts only if it can be true.
+// The file system's time of a change counts only if it is possible.
 func TestChangedAt(t *testing.T) {
 	now := time.Now()
 	last := now.Add(-2 * time.Second)

@@ -19,16 +19,17 @@ type operation struct {
 	hangs bool // nobody waits for it any more; guarded by inProgress
 }
 
-// inProgress has the operation on each path that has one. It is a variable of the package because threads that hang in
-// the kernel are the process's, whoever asked for them.
+// inProgress has the operation in progress on each path. It is a variable of the package because threads that hang in the
+// kernel belong to the whole process, whoever started them.
 var inProgress = struct {
 	sync.Mutex
 	operations map[string]*operation
 }{operations: map[string]*operation{}}
 
 // limited returns the result of run, which does something to the file at path, or ErrTimeout after [Timeout]. Nothing can
-// interrupt a system call on a mount that hangs. So run goes on alone then, its result goes to discard, which may be nil,
-// and until it ends every other operation on the path fails at once: at most one is left hanging.
+// interrupt a system call on a mount that hangs, so after a timeout run goes on in the background. Its result then goes
+// to discard, which may be nil. Until run ends, every other operation on the path fails at once, so at most one is left
+// hanging.
 func limited[T any](path string, run func() (T, error), discard func(T)) (v T, err error) {
 	return within(Timeout, path, run, discard)
 }
@@ -66,7 +67,8 @@ func within[T any](limit time.Duration, path string, run func() (T, error), disc
 	return r.v, r.err
 }
 
-// begin waits for the operation in progress on a path and begins another. It returns nil if that one hangs.
+// begin waits for the operation in progress on a path and begins another. It returns nil if that one hangs, or does not
+// end before timeout.
 func begin(path string, timeout <-chan time.Time) *operation {
 	for {
 		inProgress.Lock()
@@ -90,7 +92,7 @@ func begin(path string, timeout <-chan time.Time) *operation {
 	}
 }
 
-// end reports whether somebody waits for the result.
+// end ends the operation and reports whether somebody still waits for its result.
 func (o *operation) end(path string) (wanted bool) {
 	inProgress.Lock()
 	defer inProgress.Unlock()
@@ -99,7 +101,7 @@ func (o *operation) end(path string) (wanted bool) {
 	return !o.hangs
 }
 
-// giveUp reports whether the operation goes on without anybody waiting for it; false if it has ended.
+// giveUp stops waiting for the operation. It returns false if the operation has ended, so that there is a result.
 func (o *operation) giveUp() bool {
 	inProgress.Lock()
 	defer inProgress.Unlock()

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestLimitedHangs has an operation that does not end. It is given up in time, others on the path fail at once until it
-// has ended, and then all is as before.
+// TestLimitedHangs has an operation that does not end. It is given up in time, and others on the path fail at once until
+// it has ended. After that, all is as before.
 func TestLimitedHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -48,8 +48,8 @@ func TestLimitedHangs(t *testing.T) {
 	})
 }
 
-// TestLimitedOneByOne has many ask for a path at once: one operation is going on at a time, and none of those who wait for
-// one that hangs waits longer than it would itself.
+// TestLimitedOneByOne has many operations on a path at once. Only one runs at a time, and if it hangs, none of those that
+// wait for it waits longer than its own time limit.
 func TestLimitedOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all sync.WaitGroup

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// IsMountPoint reports whether the file at path is a mount point of its own, as a file that is mounted
-// into a container by itself is (docker's -v FILE:FILE, a Kubernetes subPath). When such a file is replaced
-// outside, the new one never arrives. It is false where that is not known.
+// IsMountPoint reports whether the file at path is a mount point of its own, such as a file that is mounted into a
+// container by itself (docker's -v FILE:FILE, a Kubernetes subPath). When such a file is replaced outside, the new one
+// never arrives. It is false if that is not known.
 func IsMountPoint(path string) bool {
 	real, err := limited(path, func() (string, error) { return resolved(path) }, nil)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // ReadFile returns the content of a regular file of at most limit bytes. The error is an [fs.PathError]. It is
-// [ErrTimeout] if all of it takes longer than [Timeout].
+// [ErrTimeout] if opening and reading the file take longer than [Timeout] together.
 func ReadFile(path string, limit int64) ([]byte, error) {
 	return limited(path, func() ([]byte, error) {
 		file, _, err := open(path, limit)
@@ -28,7 +28,7 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	}, nil)
 }
 
-// IsDir reports whether there is a directory at path. It is false where that is not known.
+// IsDir reports whether there is a directory at path. It is false if that is not known.
 func IsDir(path string) bool {
 	info, err := limited(path, func() (fs.FileInfo, error) { return os.Stat(path) }, nil)
 	return err == nil && info.IsDir()
@@ -51,9 +51,9 @@ func ReadDir(path string, limit int) ([]fs.DirEntry, error) {
 	}, nil)
 }
 
-// open opens a regular file of at most limit bytes. A named pipe that nobody writes to must not make it wait, nor a
-// device that never ends fill the memory. The file is looked at twice: before it is opened, since opening a device can
-// do something, and then, since it may be another one.
+// open opens a regular file of at most limit bytes. A named pipe that nobody writes to must not make it wait, and a
+// device that never ends must not fill the memory. The file is checked twice: before it is opened, because opening a
+// device can have effects, and afterwards, because it may be another file by then.
 func open(path string, limit int64) (*os.File, fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -79,7 +79,7 @@ func open(path string, limit int64) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// isReadable returns why a file is not read.
+// isReadable returns an error if the file must not be read.
 func isReadable(path string, info fs.FileInfo, limit int64) error {
 	if !info.Mode().IsRegular() {
 		return &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is %s, not a regular file; name one that holds the content", kindOf(info.Mode()))}
@@ -104,7 +104,7 @@ func kindOf(mode fs.FileMode) string {
 	return "something else"
 }
 
-// ErrTooLarge is what the error of a file is that is larger than the limit.
+// ErrTooLarge is what [errors.Is] finds in the error for a file that is larger than the limit.
 var ErrTooLarge = errors.New("file too large")
 
 type tooLargeError struct{ text string }

@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-// odd makes files that are not read, each with a part of what is said about it.
+// odd makes files that must not be read, each with part of the error for it.
 func odd(t *testing.T, limit int64) map[string]string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "") // a socket's path must be short
@@ -46,7 +46,7 @@ func odd(t *testing.T, limit int64) map[string]string {
 	}
 }
 
-// TestOddFiles: none of them is read, and none is waited for.
+// TestOddFiles: none of them is read, and none blocks the reader.
 func TestOddFiles(t *testing.T) {
 	for _, limit := range []int64{64 << 10, 1 << 20, 2 << 30} {
 		for path, want := range odd(t, limit) {
@@ -78,7 +78,7 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
-// TestParts reads a large file in pieces of every kind, forth and back.
+// TestParts reads a large file in pieces of all sizes, forwards and backwards.
 func TestParts(t *testing.T) {
 	content := make([]byte, large+3*partSize+17)
 	for i := range content {
@@ -114,7 +114,7 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// TestFileThatGrows reads a file that somebody writes to all the time: it ends, with an error or with what was there.
+// TestFileThatGrows reads a file that is written to all the time. Reading ends, with an error or with what was there.
 func TestFileThatGrows(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	put(t, path, strings.Repeat("a", large-1))
@@ -149,7 +149,7 @@ func TestFileThatGrows(t *testing.T) {
 	writer.Wait()
 }
 
-// BenchmarkLargeFile reads a key file of a million keys, and as a comparison without limits.
+// BenchmarkLargeFile reads a key file of a million keys, and for comparison reads it without limits.
 func BenchmarkLargeFile(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "f")
 	if err := os.WriteFile(path, make([]byte, 116<<20), 0o600); err != nil {

@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// SettleTime is how long what may be half written must stay as it is before the watch applies it, or reports a fault: a file
-// that is written in place, or files of which one is replaced after the other.
+// SettleTime is how long content that may be half written must stay unchanged before the watch applies it, or reports a
+// fault in it: a file that is written in place, or files that are replaced one after the other.
 const SettleTime = 1500 * time.Millisecond
 
-// Reloader keeps what one small file, or several that belong together, last held that was valid. All methods may be called
-// concurrently, and none of Value and Fault waits for a reload.
+// Reloader keeps the last valid content of one small file, or of several that belong together. All methods may be called
+// concurrently; Value and Fault never wait for a reload.
 type Reloader[T any] struct {
 	parse func(contents [][]byte, err error) (T, error)
 	state atomic.Pointer[state[T]]
 
-	turn       chan struct{} // has room for one reload, which alone uses what follows
+	turn       chan struct{} // holds a token while a reload runs; only that reload uses the fields below
 	files      []*File
 	faultSince time.Time // when the files were first found invalid; zero if they are not
 }
 
 type state[T any] struct {
 	value  T
-	digest [sha256.Size]byte // of the files that value was made of; zero if there is none yet
+	digest [sha256.Size]byte // of the files that value was made from; zero if there is none yet
 	fault  error             // as it was reported
 }
 
@@ -49,12 +49,13 @@ type Reload[T any] struct {
 	Old, New T
 	// IsNews says that somebody should be told: the reload was asked for, the value is new, or a fault is new or gone.
 	IsNews bool
-	// RetryIn is when to read the files again, if they may be half written; zero if not.
+	// RetryIn is how long to wait before reading the files again, if they may be half written; zero if not.
 	RetryIn time.Duration
 }
 
-// NewReloader returns a Reloader of files, of at most limit bytes each, which have not been read yet. parse makes a value of what
-// they hold, in their order, or says why it cannot; err is why they could not be read. It is called for one reload at a time.
+// NewReloader returns a Reloader of the files at paths, of at most limit bytes each. It does not read them yet. parse
+// makes a value from their contents, which are in the order of paths, or returns what is wrong with them; err is why they
+// could not be read, or nil. parse is called for one reload at a time.
 func NewReloader[T any](limit int64, parse func(contents [][]byte, err error) (T, error), paths ...string) *Reloader[T] {
 	r := &Reloader[T]{parse: parse, turn: make(chan struct{}, 1)}
 	for _, path := range paths {
@@ -64,7 +65,7 @@ func NewReloader[T any](limit int64, parse func(contents [][]byte, err error) (T
 	return r
 }
 
-// Value returns what applies: the zero value until there is something valid.
+// Value returns the value that applies: the zero value until the files have been valid once.
 func (r *Reloader[T]) Value() T { return r.state.Load().value }
 
 // Fault returns why the files do not apply, as it was reported; nil if they do.
@@ -78,8 +79,8 @@ func (r *Reloader[T]) Paths() (paths []string) {
 	return paths
 }
 
-// Reload reads the files and applies what is valid. What may be half written waits, unless the reload is explicit, or nothing
-// applies yet.
+// Reload reads the files and applies them if they are valid. Content that may be half written waits, unless the reload is
+// explicit, or nothing applies yet.
 func (r *Reloader[T]) Reload(explicit bool) Reload[T] {
 	r.turn <- struct{}{}
 	defer func() { <-r.turn }()
@@ -125,7 +126,7 @@ func (r *Reloader[T]) read() (contents [][]byte, digest [sha256.Size]byte, err e
 	return contents, digest, errors.Join(errs...)
 }
 
-// hold returns how much longer the files must stay as they are. It is not positive if that is over.
+// hold returns how much longer the files must stay as they are; zero or less if they need not.
 func (r *Reloader[T]) hold(result Result, isReported bool) (hold time.Duration) {
 	switch {
 	case result == Failed && !isReported:

@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// TestReloaderHangs has both files of a pair hang: the last good ones stay active, a reload is told so after one timeout, and
-// the next one applies what they hold.
+// TestReloaderHangs has both files of a pair hang. The last good ones stay active, a reload reports that after one
+// timeout, and the next good reload applies what they hold.
 func TestReloaderHangs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

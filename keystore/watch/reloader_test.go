@@ -16,7 +16,8 @@ import (
 
 const reloaderLimit = 1000
 
-// numbers returns a Reloader of files that all hold the same number, and what the reload has to be that reads them next.
+// numbers returns a Reloader of files that all hold the same number, and a function that reloads them and checks the
+// result.
 func numbers(paths ...string) (*watch.Reloader[int], func(t *testing.T, explicit bool, want string)) {
 	r := watch.NewReloader(reloaderLimit, func(contents [][]byte, err error) (n int, _ error) {
 		if err != nil {
@@ -52,8 +53,8 @@ func numbers(paths ...string) (*watch.Reloader[int], func(t *testing.T, explicit
 	}
 }
 
-// TestReloader changes a file in every way. What it holds applies at once if it must be complete, and otherwise once it has
-// been unchanged for [watch.SettleTime]; a fault is told once.
+// TestReloader changes a file in every way. Content that must be complete applies at once, other content when it has been
+// unchanged for [watch.SettleTime]. A fault is reported once.
 func TestReloader(t *testing.T) {
 	const held = "unchanged 1 retry"
 	for _, tt := range []struct {
@@ -102,7 +103,7 @@ func TestReloader(t *testing.T) {
 				time.Sleep(time.Nanosecond)
 				reload(t, false, tt.then)
 				if fault, failed := strings.CutPrefix(tt.then, "failure 1 news"); failed {
-					reload(t, false, "failure 1"+fault) // and is not told again
+					reload(t, false, "failure 1"+fault) // not reported again
 					reload(t, true, "failure 1 news"+fault)
 					mkdir(t, dir)
 					remove(t, path)
@@ -115,7 +116,7 @@ func TestReloader(t *testing.T) {
 	}
 }
 
-// TestReloaderExplicit asks for a reload of what waits.
+// TestReloaderExplicit explicitly reloads content that waits.
 func TestReloaderExplicit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "number")
@@ -135,11 +136,11 @@ func TestReloaderExplicit(t *testing.T) {
 		write(t, path, "x")
 		reload(t, false, "unchanged 2 retry")
 		reload(t, true, "failure 2 news: "+path)
-		write(t, path, "2") // as it was
+		write(t, path, "2") // the old content is back
 		reload(t, false, "unchanged 2 news")
 		write(t, path, "x")
 		reload(t, false, "unchanged 2 retry")
-		write(t, path, "2") // before anybody was told
+		write(t, path, "2") // the old content is back before the fault was reported
 		reload(t, false, "unchanged 2")
 		write(t, path, "x")
 		reload(t, true, "failure 2 news: "+path)
@@ -179,7 +180,7 @@ func TestReloaderOfPair(t *testing.T) {
 	})
 }
 
-// TestReloaderTogether reloads from several goroutines while the file is replaced: what is read last applies.
+// TestReloaderTogether reloads in several goroutines while the file is replaced. The content that is read last applies.
 func TestReloaderTogether(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "number")

@@ -15,8 +15,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// TestPollAlone writes to the file by another name, in a directory that nobody watches: there is no
-// event in its own.
+// TestPollAlone writes to the file by another name, in a directory that nobody watches, so the watched directory has no
+// event.
 func TestPollAlone(t *testing.T) {
 	t.Parallel()
 	dir, elsewhere := t.TempDir(), t.TempDir()
@@ -39,7 +39,7 @@ func TestPollAlone(t *testing.T) {
 	}
 }
 
-// The files may be others after a look than before.
+// The files to watch may be others after a check than before it.
 func TestPathsChange(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -80,7 +80,7 @@ func TestPathsChange(t *testing.T) {
 	}
 }
 
-// Run ends with its context, in whatever it is, and leaves nothing behind.
+// Run ends when its context is done, whatever it is doing, and leaves nothing behind.
 func TestRunEnds(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, plain(t, dir))
@@ -89,7 +89,7 @@ func TestRunEnds(t *testing.T) {
 		write(t, path, "1") // so that it may be waiting for the next event
 		w.stop()
 	}
-	// A goroutine that has done its last may take a moment to be gone.
+	// A goroutine may take a moment to go away after its last statement.
 	testkit.Eventually(t, "the end of all that Run started", func() bool { return !running(t) })
 	if fds, err := os.ReadDir("/proc/self/fd"); err == nil {
 		for _, fd := range fds {

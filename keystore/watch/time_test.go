@@ -12,7 +12,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// inBubble runs the loop of Run without a kernel, and returns after how much time each check came. at happens meanwhile.
+// inBubble runs the loop of Run without a kernel, and returns the time of each check since the start. Meanwhile, at is
+// called.
 func inBubble(t *testing.T, poll, length time.Duration, check func(n int, stop func()) time.Duration, at func(hints chan<- struct{})) (times []time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -84,7 +85,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// A check reads the file. If that made an event, there would be no end of checks.
+// A check reads the file. If reading made an event, checks would never end.
 func TestReadingMakesNoEvent(t *testing.T) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -102,7 +103,7 @@ func TestReadingMakesNoEvent(t *testing.T) {
 		}
 	}
 	put(t, path+"-next", "0")
-	if e := <-w.Events; e.Name != path+"-next" { // events come in the order of what made them
+	if e := <-w.Events; e.Name != path+"-next" { // events come in the order of their causes
 		t.Errorf("reading the file made the event %v", e)
 	}
 }

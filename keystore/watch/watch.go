@@ -1,9 +1,9 @@
-// Package watch reads files that somebody else writes: it says when one may have changed and whether it did, and reads only
-// regular files, up to a limit of size, within a limit of time. A [Reloader] keeps what small ones last held that was valid.
+// Package watch reads files that others write. It notices when a file may have changed, tells whether it has, and reads
+// only regular files, up to a size limit and within a time limit. A [Reloader] keeps the last valid content of small
+// files.
 //
-// Events of the kernel are only a hint: network file systems have none, and a watch on a file itself ends
-// when the file is replaced. So the directories on the way to the file are watched, a slow poll runs
-// as well, and the content decides.
+// Kernel events are only a hint: network file systems have none, and a watch on a file itself ends when the file is
+// replaced. So the directories on the way to the file are watched, a slow poll runs as well, and the content decides.
 package watch
 
 import (
@@ -21,16 +21,15 @@ import (
 )
 
 const (
-	// Poll is how often a file is looked at without an event.
+	// Poll is how often a file is checked without an event.
 	Poll = 2 * time.Second
 	// debounce is how long after an event to check: a write is often several events.
 	debounce = 50 * time.Millisecond
 )
 
-// Run calls check whenever one of the files that paths returns may have changed: shortly after an event
-// in a directory on the way to it, every poll (zero means [Poll]), and after the time that check returned
-// if it is not zero. Run returns when ctx is done, and there is no call after that.
-// Both functions are called from one goroutine.
+// Run calls check whenever one of the files that paths returns may have changed: shortly after an event in a directory on
+// the way to it, every poll (zero means [Poll]), and after the time that check returned if it is not zero. Run returns
+// when ctx is done, and calls neither function after that. Both functions are called from one goroutine.
 func Run(ctx context.Context, poll time.Duration, paths func() []string, check func() (retryIn time.Duration)) {
 	e := events{hints: make(chan struct{}, 1), follow: func([]string) {}}
 	if w, err := fsnotify.NewWatcher(); err == nil { // otherwise the poll is enough
@@ -39,14 +38,15 @@ func Run(ctx context.Context, poll time.Duration, paths func() []string, check f
 		defer drained.Wait()
 		defer w.Close()
 		e.follow = func(paths []string) {
-			// A mount that hangs must not end the poll. If this fails, the poll is enough.
+			// A mount that hangs must not stop the poll. If this fails, the poll is enough.
 			_, _ = limited("directories of "+strings.Join(paths, ", "), func() (struct{}, error) { watchDirs(w, paths); return struct{}{}, nil }, nil)
 		}
 	}
 	e.run(ctx, poll, paths, check)
 }
 
-// events come from the files that follow was called with, and are one hint if they come together.
+// events gives a hint after changes of the files that follow was last called with. Events that come together are one
+// hint.
 type events struct {
 	hints  chan struct{}
 	follow func(paths []string)
@@ -88,8 +88,8 @@ func (e events) run(ctx context.Context, poll time.Duration, paths func() []stri
 	}
 }
 
-// drain turns events into hints, and errors, which may be lost events, until w is closed. It must read all
-// the time: w holds a lock while it waits for its reader, and changing what it watches needs that lock.
+// drain turns events into hints until w is closed. An error is a hint as well, since it may stand for lost events. drain
+// must read all the time: w holds a lock while it waits for its reader, and changing what it watches needs that lock.
 func drain(w *fsnotify.Watcher, hints chan<- struct{}) {
 	for {
 		var ok bool
@@ -111,8 +111,8 @@ func drain(w *fsnotify.Watcher, hints chan<- struct{}) {
 // again even if it is watched: its name may mean another directory now.
 func watchDirs(w *fsnotify.Watcher, paths []string) {
 	var watched []string
-	// A directory that was made before the one above it was watched made no event there. The poll finds what is missed if
-	// somebody goes on making some.
+	// A directory that is made before its parent is watched makes no event, so look again until there is nothing new. If
+	// somebody goes on making directories, the poll finds what is missed.
 	for range 10 {
 		dirs := allDirsOf(paths)
 		if watched != nil && slices.Equal(dirs, watched) {
@@ -141,9 +141,8 @@ func watchOnly(w *fsnotify.Watcher, dirs []string) {
 	}
 }
 
-// dirsOf returns the directories in which a change can give path another content: its own, or the
-// nearest above that exists, and that of every symbolic link on the way, such as ..data in a mounted
-// Secret.
+// dirsOf returns the directories in which a change can give path another content: the file's own, or the nearest above
+// that exists, and the directory of each symbolic link on the way, such as ..data in a mounted Secret.
 func dirsOf(path string) []string {
 	path, err := filepath.Abs(path)
 	if err != nil {

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// A way is one way in which files change. It begins with a file of content "0" and is taken several
-// times, because a watch that is lost is lost after the first.
+// A way is one of the ways in which files change. It begins with a file of content "0" and is repeated, because a lost
+// watch is noticed only at the next change.
 type way struct {
 	name string
 	// begin makes the file in the directory and returns its path there.
 	begin func(t *testing.T, dir string) string
-	// change gives the file other content, or makes another file what the path means.
+	// change gives the file other content, or makes path lead to another file.
 	change func(t *testing.T, dir, path string, w *watched, content string)
-	times  int // 3 if zero
+	times  int // how often it happens; at least 3
 }
 
 // plain begins with a file in a directory.
@@ -27,7 +27,7 @@ func plain(t *testing.T, dir string) string {
 	return "keys.yaml"
 }
 
-// nested begins with a file some directories down.
+// nested begins with a file a few directories further down.
 func nested(t *testing.T, dir string) string {
 	t.Helper()
 	mkdir(t, filepath.Join(dir, "a", "b"))
@@ -162,8 +162,8 @@ func ways() []way {
 			mkdir(t, filepath.Dir(path))
 			write(t, path, content)
 		}, 0},
-		// The watch on the directory is gone in the kernel before fsnotify hears that it moved, and other
-		// events are on their way.
+		// The kernel's watch on the directory is gone before fsnotify hears that the directory moved, and other events
+		// are on their way.
 		{"its directory moved away and removed in a flurry", nested, func(t *testing.T, dir, path string, _ *watched, content string) {
 			t.Helper()
 			write(t, filepath.Join(filepath.Dir(path), "other"), content)
@@ -182,8 +182,8 @@ func ways() []way {
 	}
 }
 
-// mount puts content where the kubelet puts that of a Secret: it writes a new directory, makes ..data
-// a link to it by renaming over the old link, and removes the old directory.
+// mount writes content as the kubelet does for a Secret: it writes a new directory, makes ..data a link to it by renaming
+// over the old link, and removes the old directory.
 func mount(t *testing.T, dir, content string) {
 	t.Helper()
 	old, _ := os.Readlink(filepath.Join(dir, "..data"))
@@ -204,7 +204,7 @@ func stat(t *testing.T, path string) fs.FileInfo {
 	return info
 }
 
-// TestEventsAlone leaves the poll nothing to do: every change is seen by the events it makes.
+// TestEventsAlone sees every change by its events alone: the next poll is an hour away.
 func TestEventsAlone(t *testing.T) { testWays(t, time.Hour) }
 
 // TestEventsAndPoll is how the gate runs, only faster.
@@ -229,7 +229,7 @@ func testWays(t *testing.T, poll time.Duration) {
 	}
 }
 
-// The file may be named before there is anything on the way to it.
+// The file may be named before any directory on the way to it exists.
 func TestNotThereYet(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -244,7 +244,7 @@ func TestNotThereYet(t *testing.T) {
 	w.sees(t, "2")
 }
 
-// The place may be named relative to where the program stands.
+// The path may be relative to the working directory.
 func TestRelativePath(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, path := range []string{"keys.yaml", filepath.Join(".", "a", "..", "keys.yaml"), filepath.Join("a", "keys.yaml")} {

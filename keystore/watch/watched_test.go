@@ -14,18 +14,18 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// unreadable is what is seen of a file that cannot be read.
+// unreadable stands for the content of a file that cannot be read.
 const unreadable = "(unreadable)"
 
-// watched is a file under the eyes of Run.
+// watched is a file that Run watches.
 type watched struct {
 	path  string
-	seen  chan string // what each look found, if it was new
+	seen  chan string // what each check found, if it was new
 	looks atomic.Int64
 	stop  func()
 }
 
-// start runs Run over path and returns when its watch is in place.
+// start runs Run for path and returns when the watch is in place.
 func start(t *testing.T, path string, poll time.Duration) *watched {
 	t.Helper()
 	w := &watched{path: path, seen: make(chan string, 10_000)}
@@ -48,7 +48,7 @@ func start(t *testing.T, path string, poll time.Duration) *watched {
 	return w
 }
 
-// read reads what a file holds.
+// read returns the content of a file.
 func read(f *watch.File) (content string, changed bool, err error) {
 	c, changed, err := f.Open()
 	if err != nil {
@@ -58,7 +58,7 @@ func read(f *watch.File) (content string, changed bool, err error) {
 	return string(data), changed, errors.Join(err, c.Close())
 }
 
-// run runs Run until the test ends or stop is called, and sees to it that it ends.
+// run calls Run, ends it when the test ends or stop is called, and checks that it does end.
 func run(t *testing.T, poll time.Duration, paths func() []string, look func() time.Duration) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -76,7 +76,7 @@ func run(t *testing.T, poll time.Duration, paths func() []string, look func() ti
 	return stop
 }
 
-// poke makes events beside the file until there is a first look.
+// poke makes events beside the file until the first check.
 func (w *watched) poke(t *testing.T) {
 	t.Helper()
 	dir := filepath.Dir(w.path)
@@ -101,7 +101,7 @@ func (w *watched) poke(t *testing.T) {
 	remove(t, beside)
 }
 
-// sees waits until a look has found the content.
+// sees waits until a check has found the content.
 func (w *watched) sees(t *testing.T, content string) {
 	t.Helper()
 	deadline := time.After(testkit.Timeout)
