@@ -11,7 +11,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// edits are what is done to a key that is there, with some chatflows.
+// edits are the edits of a key that exists, with some chatflows.
 var edits = map[string]struct {
 	edit  func(file string, data []byte, id string, chatflows []string) ([]byte, error)
 	check func(t *testing.T, before, after []byte, id string, chatflows []string)
@@ -89,7 +89,8 @@ func granted(m meaning, id string, chatflows []string) meaning {
 	return m
 }
 
-// withdrawn returns m without the key id in the lists of chatflows, and with closes without those that list no other.
+// withdrawn returns m without the key id in the lists of chatflows. If closes is set, chatflows that list no other key
+// are removed.
 func withdrawn(m meaning, id string, chatflows []string, closes bool) meaning {
 	m.chatflows = slices.DeleteFunc(m.chatflows, func(e entry) bool {
 		return closes && slices.Contains(chatflows, e.id) && strings.HasSuffix(e.says, ", keys "+id) && !strings.Contains(e.says, "public true")
@@ -157,7 +158,7 @@ func TestEditChatflow(t *testing.T) {
 	for _, tt := range []struct {
 		name             string
 		edit             func(file string, data []byte) ([]byte, error)
-		wantYAML, wantJS string // what is added to chatflow x, or behind it
+		wantYAML, wantJS string // what is added to chatflow x, or after it
 	}{
 		{"add", add(edit.NewChatflow{ID: "y", Name: "Zoë's \"bot\"", Keys: []string{"a"}, Forward: true}), "    keys: [a]\n  - id: y\n    name: \"Zoë's \\\"bot\\\"\"\n    keys: [a]\n    upstream_authorization: forward\n", `["a"]}, {"id": "y", "name": "Zoë's \"bot\"", "keys": ["a"], "upstream_authorization": "forward"}]}`},
 		{"add a public one", add(edit.NewChatflow{ID: "y", Public: true}), "    keys: [a]\n  - id: y\n    public: true\n", `["a"]}, {"id": "y", "public": true}]}`},
@@ -214,7 +215,7 @@ func TestEditChatflow(t *testing.T) {
 	}
 }
 
-// What a new key is said to be is what it is.
+// A new key has every field that it was given.
 func TestAddKeyFields(t *testing.T) {
 	limits, err := keystore.ParseLimits("requests: [10/1s, 600/1h, 10000/month], concurrent: 4, stream: 10m, stream_seconds: 36000/month, bytes: [2GiB/month, 1/day], enforce: false")
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 type Additions struct {
 	Keys      []NewKey
 	Chatflows []NewChatflow
-	// KeysElsewhere are IDs of keys in other files of the directory, which the chatflows may list as well.
+	// KeysElsewhere are IDs of keys in other files of the directory. The chatflows may list them as well.
 	KeysElsewhere []string
-	// Names are names of chatflows that are listed, by their IDs.
+	// Names are new names of chatflows that are listed already, by ID.
 	Names map[string]string
 }
 
@@ -34,7 +34,8 @@ func Add(file string, data []byte, a Additions) ([]byte, error) {
 	if err := a.fit(old); err != nil {
 		return nil, err
 	}
-	// First what is in the file, so that a step that fails names a line of the original file; then what is new.
+	// First change what is in the file, so that the error of a step names a line of the original file; then add what is
+	// new.
 	e := newEditor(file, data)
 	e.elsewhere = len(a.KeysElsewhere) > 0
 	e.step(func() {
@@ -60,7 +61,7 @@ func Add(file string, data []byte, a Additions) ([]byte, error) {
 	})
 }
 
-// validate checks what is free text before it becomes part of another, where "a, b" would be two IDs.
+// validate checks free text before it becomes part of the file, where "a, b" would be two IDs.
 func (a *Additions) validate() error {
 	var errs []error
 	for i := range a.Keys {
@@ -75,7 +76,7 @@ func (a *Additions) validate() error {
 	return errors.Join(errs...)
 }
 
-// sortOut makes new chatflows of those that keys are to open and the key file does not list.
+// sortOut adds those chatflows that keys are to open but the key file does not list.
 func (a *Additions) sortOut(s *keystore.Snapshot) {
 	a.Keys = slices.Clone(a.Keys)
 	for i, k := range a.Keys {
@@ -87,7 +88,7 @@ func (a *Additions) sortOut(s *keystore.Snapshot) {
 	}
 }
 
-// fit returns an error if the key file has a part of the additions, or lacks what they name.
+// fit returns an error if the key file already has part of the additions, or lacks something that they refer to.
 func (a *Additions) fit(s *keystore.Snapshot) error {
 	for _, k := range a.Keys {
 		if s.Key(k.ID) != nil {
@@ -113,7 +114,7 @@ func (a *Additions) fit(s *keystore.Snapshot) error {
 	return nil
 }
 
-// begun returns data, or the beginning of a key file if there is nothing in it.
+// begun returns data, or if it is blank, the beginning of a key file.
 func begun(file string, data []byte) []byte {
 	switch {
 	case len(bytes.TrimSpace(data)) > 0:

@@ -11,7 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// Before is called once the new content is on disk, while readers still see the old one; its error undoes everything.
+// Before is called when the new content is on disk and readers still see the old one. If it returns an error, everything
+// is undone.
 func TestEditBefore(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "keys.yaml")
@@ -43,7 +44,7 @@ func TestEditBefore(t *testing.T) {
 	}
 }
 
-// What changes nothing writes nothing: a gate must not be told of a new file.
+// An edit that changes nothing does not write the file, so that a gate sees no new one.
 func TestEditWithoutChange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
 	writeFile(t, path, "old")
@@ -59,7 +60,7 @@ func TestEditWithoutChange(t *testing.T) {
 	}
 }
 
-// A pipe is no key file, and waiting for its other end is no way to find out.
+// A pipe is not a key file, and an edit must not find that out by waiting for its other end.
 func TestEditIrregular(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

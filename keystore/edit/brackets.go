@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// appendInBrackets is appendItem where the list, or the whole file, is written in brackets, as JSON is. list is nil if
+// appendInBrackets is appendItem for a list, or a whole file, that is written in brackets, as JSON is. list is nil if
 // there is none.
 func (e *editor) appendInBrackets(name string, list *yaml.Node, fields []string) {
 	switch {
@@ -37,7 +37,7 @@ func (e *editor) appendTo(n *yaml.Node, text string) {
 	e.insert(e.end(n.Content[len(n.Content)-1]), ","+e.gap(n)+text)
 }
 
-// inBraces returns fields as a mapping that is laid out like another one, if that is not nil.
+// inBraces returns fields as a mapping in braces. In JSON it is laid out like the mapping like, unless that is nil.
 func (e *editor) inBraces(like *yaml.Node, fields []string) string {
 	begin, gap, end := "", " ", ""
 	if e.json && like != nil && like.Kind == yaml.MappingNode && len(like.Content) > 0 {
@@ -48,7 +48,7 @@ func (e *editor) inBraces(like *yaml.Node, fields []string) string {
 	return "{" + begin + strings.Join(fields, ","+gap) + end + "}"
 }
 
-// gap returns what separates the items of n, besides the comma: in JSON, what stands before its last one.
+// gap returns what separates the items of n besides the comma: a space, or in JSON the white space before the last one.
 func (e *editor) gap(n *yaml.Node) string {
 	step := 1
 	if n.Kind == yaml.MappingNode {
@@ -67,15 +67,15 @@ func (e *editor) gap(n *yaml.Node) string {
 	return " "
 }
 
-// blank returns the white space in a part of the data, with LF for CRLF and without a comma. Of several lines it has the
-// last.
+// blank returns the white space in a part of the data, with LF for CRLF and without a comma. If it has several lines,
+// only the last one is returned.
 func (e *editor) blank(begin, end int) string {
 	text := strings.NewReplacer("\r", "", ",", "").Replace(string(e.data[begin:end]))
 	return text[max(0, strings.LastIndexByte(text, '\n')):]
 }
 
-// cutFromBrackets removes n nodes from what is written in brackets, with a comma: an item of a list, or the name and the
-// value of a field.
+// cutFromBrackets removes n nodes, beginning with the i-th, and a comma from a list or mapping in brackets. They are
+// items of a list, or the name and the value of a field.
 func (e *editor) cutFromBrackets(of *yaml.Node, i, n int) {
 	nodes := of.Content
 	begin, end := e.begin(nodes[i]), e.end(nodes[i+n-1])

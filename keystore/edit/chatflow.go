@@ -17,7 +17,7 @@ type NewChatflow struct {
 	Forward bool
 }
 
-// NameChatflow is [Add] for the name of a chatflow that is listed.
+// NameChatflow is [Add] for a new name of a chatflow that is listed.
 func NameChatflow(file string, data []byte, id, name string) ([]byte, error) {
 	return Add(file, data, Additions{Names: map[string]string{id: name}})
 }
@@ -31,13 +31,13 @@ func (c NewChatflow) fields() []newField {
 	return []newField{{"id", word(c.ID)}, {"name", c.Name}, {"keys", c.Keys}, {"public", c.Public}, {"upstream_authorization", authorization}}
 }
 
-// PublishChatflow returns the key file data in which the chatflow id is open to everybody.
+// PublishChatflow returns the key file data with the chatflow id open to everybody.
 func PublishChatflow(file string, data []byte, id string) ([]byte, error) {
 	return setPublic(file, data, id, true, false)
 }
 
-// UnpublishChatflow returns the key file data in which the chatflow id is open to its keys alone. If it lists none, its entry is
-// removed if closes is set; otherwise that is a [NoKeyError].
+// UnpublishChatflow returns the key file data with the chatflow id open only to its keys. If it lists none, its entry is
+// removed if closes is set; otherwise it is a [NoKeyError].
 func UnpublishChatflow(file string, data []byte, id string, closes bool) ([]byte, error) {
 	return setPublic(file, data, id, false, closes)
 }

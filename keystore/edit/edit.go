@@ -1,8 +1,9 @@
-// Package edit changes the text of a key file: what is not changed keeps every byte, comments and layout included;
-// only a last line of YAML without a line break gets one. What came out is parsed before it is returned, and must differ in
-// what was asked for alone. What a key file means it leaves to package keystore.
+// Package edit changes the text of a key file. What is not changed keeps every byte, including comments and layout; only
+// a last line of YAML without a line break gets one. The result is parsed before it is returned, and may differ only in
+// what was asked for. What a key file means is left to package keystore.
 //
-// The edits are functions from a text to a text. [File] makes one of a file, for others to see at once and whole.
+// The edits are functions from text to text. [File] applies one to a file, so that others see the change at once and as a
+// whole.
 package edit
 
 import (
@@ -11,8 +12,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// DisableKey returns the key file data, nil if there is no file, with the key id disabled. The key stays in the file, so
-// that logs go on to name it and nobody else gets its ID by mistake.
+// DisableKey returns the key file data with the key id disabled; data is nil if there is no file. The key stays in the
+// file, so that logs still name it and nobody else gets its ID by mistake.
 func DisableKey(file string, data []byte, id string) ([]byte, error) {
 	if _, err := enabledKey(file, data, id, " already"); err != nil {
 		return nil, err
@@ -36,7 +37,8 @@ func EnableKey(file string, data []byte, id string) ([]byte, error) {
 	return e.result(func(file fields) { delete(file.entry("keys", id), "disabled") })
 }
 
-// enabledKey returns the key id in the key file. That it is disabled is an error, which says what follows from that.
+// enabledKey returns the key id in the key file. If the key is disabled, that is an error whose text ends with
+// ifDisabled.
 func enabledKey(file string, data []byte, id, ifDisabled string) (*keystore.Key, error) {
 	_, k, err := keyOf(file, data, id)
 	if err == nil && k.Disabled {

@@ -16,10 +16,10 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// meaning is what a key file says of its keys and chatflows, in its order.
+// meaning is what a key file says about its keys and chatflows, in the order of the file.
 type meaning struct{ keys, chatflows []entry }
 
-type entry struct{ id, says string } // of a chatflow, its keys at the end
+type entry struct{ id, says string } // for a chatflow, says ends with its keys
 
 func meaningOf(s *keystore.Snapshot) (m meaning) {
 	for _, k := range s.Keys() {
@@ -125,9 +125,8 @@ func fileOf(data []byte) string {
 
 var emptyList = regexp.MustCompile(`^([^#]*?)[ \t]*\[[ \t]*\](.*)$`)
 
-// kept reports whether every line of before stands in after, in the same order. A line may have
-// grown, lost the brackets of an empty list, or been turned from false to true. If not, it returns
-// the first that is lost.
+// kept reports whether every line of before is in after, in the same order. A line may have grown, lost the brackets of
+// an empty list, or been turned from false to true. If a line is missing, kept returns the first one.
 func kept(before, after string) (lost string, ok bool) {
 	left := slices.Collect(strings.Lines(after))
 	for line := range strings.Lines(before) {

@@ -12,8 +12,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// FuzzEdit: of a file that Parse accepts, an edit makes the file with the change asked for and every
-// line in its place, or an error.
+// FuzzEdit: an edit of a file that Parse accepts returns the file with the requested change and every other line in its
+// place, or an error.
 func FuzzEdit(f *testing.F) {
 	for _, s := range keyFiles(f) {
 		f.Add(s, "ops", "x new")
@@ -69,14 +69,14 @@ func FuzzEdit(f *testing.F) {
 	})
 }
 
-// keyFiles are the key files with which reading is tested.
+// keyFiles are the key files of the tests of Parse.
 func keyFiles(f *testing.F) (list []string) {
 	f.Helper()
 	eachFile(f, "../testdata/*.yaml", func(data []byte) { list = append(list, string(data)) })
 	return list
 }
 
-// scripts are the files before the edits of testdata.
+// scripts are the files that testdata has as the input of edits.
 func scripts(f *testing.F) (list []string) {
 	f.Helper()
 	eachFile(f, "testdata/*.txtar", func(data []byte) {

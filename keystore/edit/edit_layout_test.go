@@ -120,8 +120,7 @@ func layoutsTried() uint64 {
 	return 60
 }
 
-// An edit that is refused sends somebody to do by hand what the command promises. In the layouts
-// that people write it must not be.
+// If the command refuses an edit, somebody has to do it by hand. It must not refuse one in a layout that people use.
 func TestEditLayouts(t *testing.T) {
 	for seed := range layoutsTried() {
 		r := layouts{rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // the same files at every run
@@ -147,7 +146,7 @@ func TestEditLayouts(t *testing.T) {
 			checkDisabled(t, after, off, key.ID)
 		}
 		for name, e := range edits {
-			if name == "enable" || name == "withdraw" { // of what is disabled, and not from what has no other key
+			if name == "enable" || name == "withdraw" { // these need a disabled key, or a chatflow with another key
 				continue
 			}
 			for _, key := range before.Keys() {

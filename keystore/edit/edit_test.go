@@ -19,8 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the scripts")
 
-// script is one file of testdata: lines of the comment that begin with "> " say what is done
-// with the file "before", which becomes "after" or leads to "error".
+// script is one file of testdata. Lines of its comment that begin with "> " say which edits are made to the file
+// "before", whose result is "after" or "error".
 type script struct {
 	archive               *txtar.Archive
 	before, after, failed []byte
@@ -142,8 +142,8 @@ func (s script) rewrite(t *testing.T, path string, got []byte) {
 	}
 }
 
-// Breaks of lines that YAML knows and an editor of text does not: the lines of the nodes are not
-// those of the file. Whatever comes of it, it is not a panic and not another file than was meant.
+// YAML knows line breaks that a text editor does not, so the lines of the nodes are not those of the file. Whatever the
+// edit does, it must not panic, or return a file that was not meant.
 func TestEditOddLineBreaks(t *testing.T) {
 	plain := "version: 1\nkeys:\n  - id: a\n    sha256: " + digest("a") + "\nchatflows:\n  - id: x\n    keys: [a]\n"
 	for _, test := range []struct{ name, data string }{
@@ -170,7 +170,7 @@ func TestEditOddLineBreaks(t *testing.T) {
 	}
 }
 
-// A time of validity in which nothing is valid is refused as it is when it is read.
+// A key that is never valid is refused by an edit as it is when a file is read.
 func TestAddKeyNeverValid(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 5, time.UTC)
 	for _, end := range []time.Time{now, now.Add(-time.Hour), now.Add(time.Millisecond), time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)} {

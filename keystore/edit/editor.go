@@ -13,38 +13,38 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// editor replaces parts of the text of a document, at places that its nodes tell. It takes one step after another and
-// parses the document again before each, so a step sees what the last one did.
+// editor replaces parts of the text of a document, at the positions of its nodes. It works in steps and parses the
+// document again before each, so a step sees what the one before it did.
 type editor struct {
 	file    string
 	json    bool
 	before  []byte // the file as it was
-	was     fields // what that means; nil before the first step
+	was     fields // what before means; nil before the first step
 	data    []byte
 	newline string // as the file ends its lines
 	lines   []int  // where each line begins in data
 	root    *yaml.Node
-	spans   map[*yaml.Node]span // where each node stands, of JSON
+	spans   map[*yaml.Node]span // in JSON, where each node is
 	changes []change
 	// elsewhere says that the key in question is in another file of the directory.
 	elsewhere bool
-	err       error // the first; whatever a step does after it has no effect
+	err       error // the first error; no step after it has an effect
 }
 
-// change is a text for the bytes from at to end.
+// change replaces the bytes from at to end with text.
 type change struct {
 	at, end int
 	text    string
 }
 
 func newEditor(file string, data []byte) *editor {
-	// What is JSON stays JSON, whatever the file is called: YAML has JSON in it.
+	// JSON stays JSON, whatever the file is called, because JSON is YAML as well.
 	e := &editor{file: file, json: jsontext.Value(data).IsValid(), before: data, data: data, newline: "\n"}
 	if i := bytes.IndexByte(data, '\n'); i > 0 && data[i-1] == '\r' {
 		e.newline = "\r\n"
 	}
 	if !e.json && !bytes.HasSuffix(data, []byte("\n")) {
-		e.step(func() {}) // notes what the file means: the line break may become part of a text
+		e.step(func() {}) // records what the file means: the line break may become part of a text
 		e.data = slices.Concat(data, []byte(e.newline))
 	}
 	return e
@@ -124,8 +124,8 @@ func (e *editor) fail(why string, args ...any) {
 	}
 }
 
-// result returns what came out of all steps. change makes of what the file was what it should be now, and nothing else may
-// differ.
+// result returns the text after all steps. change turns what the file meant before into what it should mean now; nothing
+// else may differ.
 func (e *editor) result(change func(file fields)) ([]byte, error) {
 	if e.err != nil {
 		return nil, e.err

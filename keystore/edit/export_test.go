@@ -1,4 +1,4 @@
 package edit
 
-// What the tests outside the package need to see of the inside.
+// These are for tests outside the package.
 var FileError = fileError

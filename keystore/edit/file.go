@@ -17,20 +17,22 @@ import (
 // Func is an edit: it returns the new content of a key file, given its content, which is nil if the file does not exist.
 type Func func(data []byte) ([]byte, error)
 
-// Options say what else happens while a file is edited. With the zero value, nothing does.
+// Options say what else happens while a file is edited. The zero value adds nothing.
 type Options struct {
-	// Version is that of the content on which the edit is made; any other is a [ConflictError]. Empty means any.
+	// Version is the version of the content that the edit is based on; if the file has another, the error is a
+	// [ConflictError]. Empty means any.
 	Version string
-	// Before is called when the new content is safe on disk in a file of its own, just before that replaces the key
-	// file. With an error from it the key file stays as it is.
+	// Before is called when the new content is safe on disk in a temporary file, just before that replaces the key file.
+	// If it returns an error, the key file stays as it is.
 	Before func() error
-	// Waiting is told, once, that another process edits key files in the directory, and which if that is known.
+	// Waiting is called once if another process is editing key files in the directory. holder says which process, if that
+	// is known.
 	Waiting func(holder string)
 	// Wait is how long to wait for that process. Zero means 10 s.
 	Wait time.Duration
 }
 
-// ErrChanged is part of an error after which the key file has its new content all the same.
+// ErrChanged is wrapped by an error after which the key file nevertheless has its new content.
 var ErrChanged = errors.New("the file is changed, but that may not survive a power failure")
 
 // File replaces the key file at path with what change returns for its content. The replacement is atomic and durable: readers
@@ -69,8 +71,8 @@ func File(path string, o Options, change Func) ([]byte, error) {
 	return next, nil
 }
 
-// Replace replaces the file at path with data, as [File] does, for whoever keeps others away from it. The file need not
-// be a key file.
+// Replace replaces the file at path with data as [File] does, but without a lock: the caller must keep other writers
+// away. The file need not be a key file.
 func Replace(path string, data []byte) error {
 	target := followLinks(path)
 	removeLeftovers(target)
@@ -147,10 +149,10 @@ func replace(path string, data []byte, before func() error) (err error) {
 	return os.Rename(tmp.Name(), path)
 }
 
-// beforeError is an error of Options.Before, which says by itself what is wrong and where.
+// beforeError is an error from Options.Before. It already says what is wrong and where.
 type beforeError struct{ error }
 
-// keepOwner gives f the owner that info tells, if it is another.
+// keepOwner gives f the owner in info, unless that is the current user and group.
 func keepOwner(f *os.File, info fs.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || int(st.Uid) == os.Geteuid() && int(st.Gid) == os.Getegid() {
@@ -159,7 +161,7 @@ func keepOwner(f *os.File, info fs.FileInfo) error {
 	return f.Chown(int(st.Uid), int(st.Gid))
 }
 
-// syncDir makes what was created or renamed in a directory survive a power failure, where its file system can do that.
+// syncDir makes what was created or renamed in a directory survive a power failure, if its file system can do that.
 func syncDir(dir *os.File) error {
 	err := dir.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {

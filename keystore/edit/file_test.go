@@ -52,7 +52,7 @@ func TestEditFile(t *testing.T) {
 	}
 }
 
-// What is read and what is written may be a secret: nobody else reads a file that was not there.
+// The old and the new content may hold secrets, so nobody else may read a file that is newly made.
 func TestEditNewFileMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
 	if _, err := edit.File(path, edit.Options{}, to("x")); err != nil {
@@ -121,7 +121,7 @@ func TestEditKeepsSymlink(t *testing.T) {
 	}
 }
 
-// A reader sees one file or the next, and no part of one.
+// A reader sees the old file or the new one, and never a part of one.
 func TestEditIsAtomic(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
 	contents := []string{strings.Repeat("a", 1<<16), strings.Repeat("b", 1<<10), strings.Repeat("c", 1<<17)}
@@ -153,7 +153,7 @@ func TestEditIsAtomic(t *testing.T) {
 	readers.Wait()
 }
 
-// Nothing of what concurrent editors write is lost, whether they are one process or several.
+// Concurrent editors lose nothing of what the others write, in one process or in several.
 func TestEditConcurrently(t *testing.T) {
 	dir := t.TempDir()
 	path, link := filepath.Join(dir, "keys.yaml"), filepath.Join(t.TempDir(), "link.yaml")

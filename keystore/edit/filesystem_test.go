@@ -15,7 +15,7 @@ import (
 
 const nobody = 65534
 
-// editWithFullDisk edits the file where no file may have more than a few bytes.
+// editWithFullDisk edits the file while no file may have more than a few bytes.
 func editWithFullDisk(path, _ string) error {
 	signal.Ignore(syscall.SIGXFSZ)
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 100, Max: 100}); err != nil {
@@ -65,7 +65,7 @@ func TestEditWithoutPermission(t *testing.T) {
 		{"file not readable", 0o777, 0o000, "permission denied; the user that runs flowlatch must be able to read it"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			// What is above must let nobody through to what is tested.
+			// The directories above must not let anybody reach the one under test.
 			if err := os.Chmod(filepath.Dir(t.TempDir()), 0o755); err != nil { //nolint:gosec // a directory of the test
 				t.Fatal(err)
 			}

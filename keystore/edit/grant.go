@@ -12,8 +12,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// GrantKey returns the key file data in which the key id opens chatflows as well; those not listed yet are added. If it
-// is listed for all of them already, data is returned as it is.
+// GrantKey returns the key file data with the key id listed for chatflows; those not in the file yet are added. If they
+// all list it already, data is returned as it is.
 func GrantKey(file string, data []byte, id string, chatflows []string) ([]byte, error) {
 	if err := validateChatflows(chatflows); err != nil {
 		return nil, err
@@ -32,7 +32,8 @@ func GrantKey(file string, data []byte, id string, chatflows []string) ([]byte, 
 	return list(newEditor(file, data), old, id, chatflows)
 }
 
-// ListKey is [GrantKey] for a key that is in another file of the directory. Whether it is there is left to the caller.
+// ListKey is [GrantKey] for a key that is in another file of the directory. It is up to the caller to check that it is
+// there.
 func ListKey(file string, data []byte, id string, chatflows []string) ([]byte, error) {
 	if err := errors.Join(validateKeyID(id), validateChatflows(chatflows)); err != nil {
 		return nil, err
@@ -69,11 +70,11 @@ func (e *editor) grant(key string, chatflows []string) {
 	}
 }
 
-// NoKeyError says that chatflows would list no key, and not be public either: a chatflow that nobody may call is closed by not
-// listing it.
+// NoKeyError says that chatflows would list no key and would not be public either. A chatflow that nobody may call is
+// closed by not listing it.
 type NoKeyError struct {
 	File string
-	// Key is the only key that they list. Empty: they list none, and are public.
+	// Key is the only key that they list. It is empty if they are public so far and list none.
 	Key string
 	// Chatflows are the IDs of the chatflows.
 	Chatflows []string
@@ -93,8 +94,8 @@ func (e *NoKeyError) Error() string {
 		e.File, e.Key, labels)
 }
 
-// WithdrawKey returns the key file data in which the key id is not listed for chatflows any more. Of those that list no
-// other key the entry is removed if closes is set; otherwise they are an [NoKeyError].
+// WithdrawKey returns the key file data with the key id no longer listed for chatflows. A chatflow that lists no other
+// key and is not public loses its whole entry if closes is set; otherwise it is a [NoKeyError].
 func WithdrawKey(file string, data []byte, id string, chatflows []string, closes bool) ([]byte, error) {
 	old, _, err := keyOf(file, data, id)
 	if err != nil {
@@ -130,8 +131,8 @@ func unlist(e *editor, old *keystore.Snapshot, id string, chatflows []string, cl
 	return e.result(func(file fields) { file.withdraw(id, from, closed) })
 }
 
-// DeleteKey returns the key file data without the key id, also in the lists of chatflows. For those that list no other key
-// closes is what it is for [WithdrawKey].
+// DeleteKey returns the key file data without the key id, which is also removed from the lists of chatflows. closes means
+// the same as for [WithdrawKey].
 func DeleteKey(file string, data []byte, id string, closes bool) ([]byte, error) {
 	old, _, err := keyOf(file, data, id)
 	if err != nil {
@@ -147,7 +148,7 @@ func DeleteKey(file string, data []byte, id string, closes bool) ([]byte, error)
 	})
 }
 
-// withdraw removes a key from the lists of chatflows. It returns those whose entries are removed instead.
+// withdraw removes a key from the lists of chatflows. It returns the chatflows whose whole entries are removed instead.
 func (e *editor) withdraw(old *keystore.Snapshot, key string, from func(chatflow string) bool, closes bool) (closed []string) {
 	only := &NoKeyError{File: e.file, Key: key}
 	e.step(func() {
@@ -165,7 +166,7 @@ func (e *editor) withdraw(old *keystore.Snapshot, key string, from func(chatflow
 			list = strictyaml.Follow(list)
 			i := slices.IndexFunc(list.Content, func(n *yaml.Node) bool { return strictyaml.Follow(n).Value == key })
 			switch {
-			case i < 0 || done[list]: // a list may be written once for several chatflows
+			case i < 0 || done[list]: // several chatflows may share one list by an alias
 			case len(list.Content) == 1 && !old.Entry(id).Public:
 				only.Chatflows = append(only.Chatflows, id)
 				only.labels = append(only.labels, old.Entry(id).Label())

@@ -8,10 +8,11 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// span is where a node stands in the data: from its first byte to behind its last.
+// span is where a node is in the data: from its first byte to just after its last.
 type span struct{ begin, end int }
 
-// readJSON reads the data as nodes of YAML in brackets, which JSON has in common with it, and notes where each stands.
+// readJSON reads the data as YAML nodes in brackets, a notation that YAML shares with JSON, and records where each one
+// is.
 func (e *editor) readJSON() {
 	r := jsonReader{Decoder: jsontext.NewDecoder(bytes.NewReader(e.data)), editor: e}
 	e.spans = map[*yaml.Node]span{}

@@ -14,7 +14,7 @@ import (
 // object is an object of JSON, with names and values in turn.
 type object []any
 
-// json writes a value in one of the ways that people and programs lay it out, each list and object in its own.
+// json writes a value in one of the layouts that people and programs use, with a new choice for each list and object.
 func (r layouts) json(v any, indent string) string {
 	var parts []string
 	brackets := "[]"
@@ -82,7 +82,7 @@ func (r layouts) jsonFile() (data string, chatflows []string) {
 	return strings.ReplaceAll(data, "\n", r.one("\n", "\n", "\r\n")), chatflows
 }
 
-// TestEditJSONLayouts: an edit of JSON is never refused for how that is laid out, and adds or removes only what it names.
+// TestEditJSONLayouts: an edit of JSON is never refused because of the layout, and adds or removes only what it names.
 func TestEditJSONLayouts(t *testing.T) {
 	for seed := range layoutsTried() {
 		r := layouts{rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // the same files at every run

@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// temporaryPrefix begins the names of the temporary files of edits of the file at path, and of nothing else.
+// temporaryPrefix returns how the names of temporary files begin while the file at path is edited. No other file is named
+// so.
 func temporaryPrefix(path string) string { return "." + filepath.Base(path) + ".flowlatch-" }
 
-// removeLeftovers removes the temporary files of edits of the file at path that were killed. The directory is locked, so
-// every such file is one: an edit that lives has the lock. What cannot be removed stays, and does no harm.
+// removeLeftovers removes the temporary files of killed edits of the file at path. The caller keeps other edits away, so
+// every such file is left over. One that cannot be removed does no harm.
 func removeLeftovers(path string) {
 	dir := filepath.Dir(path)
 	entries, err := os.ReadDir(dir)

@@ -12,14 +12,14 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// editAndDie is killed in an edit, when its temporary file is complete.
+// editAndDie is killed during an edit, when its temporary file is complete.
 func editAndDie(path, _ string) error {
 	die := func() error { return syscall.Kill(os.Getpid(), syscall.SIGKILL) }
 	_, err := edit.File(path, edit.Options{Before: die}, func(data []byte) ([]byte, error) { return append(data, "new"...), nil })
 	return err
 }
 
-// However many edits are killed, one temporary file is left at most; and what only looks like one stays.
+// However many edits are killed, at most one temporary file is left. Files that only look like one stay.
 func TestKilledEdits(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "keys.yaml")

@@ -12,7 +12,7 @@ func (e *editor) appendItems(name string, items [][]newField) {
 	if len(items) == 0 {
 		return
 	}
-	e.step(func() { e.appendItem(name, e.write(items[0])) }) // into what may not be a list yet
+	e.step(func() { e.appendItem(name, e.write(items[0])) }) // a step of its own, since there may be no list yet
 	if len(items) > 1 {
 		e.step(func() {
 			for _, item := range items[1:] {
@@ -50,9 +50,9 @@ func (e *editor) appendItem(name string, fields []string) {
 			e.fail("the empty list in line %d is not on one line with its name", list.Line)
 			return
 		}
-		e.replace(e.end(key)+1, end, "") // from the colon on
+		e.replace(e.end(key)+1, end, "") // all after the colon
 		fallthrough
-	default: // nothing
+	default: // no value
 		e.insertBelow(key, text)
 	}
 }
@@ -97,8 +97,7 @@ func (e *editor) setField(entry *yaml.Node, name, value string) {
 	}
 }
 
-// removeItem removes an item of a list, which is the value of the field with the name key. Comments on lines of their own
-// stay.
+// removeItem removes item i of list, which is the value of the field key. Comments on lines of their own stay.
 func (e *editor) removeItem(key, list *yaml.Node, i int) {
 	item := list.Content[i]
 	if inBrackets(list) {
@@ -108,12 +107,12 @@ func (e *editor) removeItem(key, list *yaml.Node, i int) {
 	e.dashIndent(item) // fails if something else stands in the line
 	e.removeLines(e.lines[item.Line-1], e.nextLine(item))
 	if len(list.Content) == 1 {
-		e.insert(e.end(key)+1, " []") // behind the colon
+		e.insert(e.end(key)+1, " []") // after the colon
 	}
 }
 
-// removeField removes the field at a place of an entry if it stands on a line of its own and has no comment, or in
-// brackets. Otherwise it gives it another value.
+// removeField removes the field name of an entry if it is in brackets, or alone on its line without a comment. Otherwise
+// it gives it another value.
 func (e *editor) removeField(entry *yaml.Node, name, otherwise string) {
 	for i := 0; i+1 < len(entry.Content); i += 2 {
 		key, value := entry.Content[i], entry.Content[i+1]
@@ -133,7 +132,8 @@ func (e *editor) removeField(entry *yaml.Node, name, otherwise string) {
 	}
 }
 
-// removeLines removes what stands between the beginnings of two lines, but for lines that are comments.
+// removeLines removes the lines from begin to end, which are both beginnings of lines, except for lines that are
+// comments.
 func (e *editor) removeLines(begin, end int) {
 	for line := range bytes.Lines(e.data[begin:max(begin, end)]) {
 		if !bytes.HasPrefix(bytes.TrimLeft(line, " "), []byte("#")) {

@@ -15,15 +15,15 @@ const (
 	lockQuiet = time.Second      // before anybody is told that an edit waits
 )
 
-// lock opens a directory and keeps other edits out of it until it is closed. The directory is locked, not the file,
-// since the file is replaced; nothing is left behind.
+// lock opens a directory and keeps other edits out of it until it is closed. It locks the directory rather than the file,
+// which is replaced, and leaves no lock file behind.
 func (o *Options) lock(path string) (*os.File, error) {
 	dir, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	locked := make(chan error, 1)
-	go func() { locked <- flock(dir) }() // in the order of those that wait, and with no time limit
+	go func() { locked <- flock(dir) }() // this gives waiting edits their turn, but has no time limit
 	started, wait := time.Now(), cmp.Or(o.Wait, lockWait)
 	select {
 	case err = <-locked:
@@ -39,7 +39,7 @@ func (o *Options) lock(path string) (*os.File, error) {
 	case <-time.After(wait - time.Since(started)):
 	}
 	holder := holderOf(dir)
-	go func() { // should it get the lock after all
+	go func() { // gives the lock back if it comes after all
 		if dir, err := closeAfter(dir, <-locked); err == nil {
 			dir.Close()
 		}
@@ -64,8 +64,8 @@ func flock(f *os.File) error {
 	}
 }
 
-// holderOf says which process holds the lock of a directory. Only Linux tells, and only of processes that this one can
-// see; a wrong guess is possible where two file systems have the same inode number, and does no harm.
+// holderOf says which process holds the lock on a directory. Only Linux tells, and only about processes that this one can
+// see. The guess can be wrong if two file systems have the same inode number, which does no harm.
 func holderOf(dir *os.File) string {
 	const unknown = "another process"
 	info, err := dir.Stat()
@@ -93,7 +93,7 @@ func holderOf(dir *os.File) string {
 // commandOf returns the name of a process's program, in parentheses, or nothing if it is not known.
 func commandOf(pid string) string {
 	name, err := os.ReadFile("/proc/" + pid + "/comm")
-	text := strings.TrimSpace(string(name)) // whatever its program has chosen
+	text := strings.TrimSpace(string(name)) // a program can choose its name
 	if err != nil || text == "" || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return ""
 	}

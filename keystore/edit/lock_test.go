@@ -36,7 +36,7 @@ func lockHolder() string {
 	return "another process"
 }
 
-// An edit that waits for another process says so, and goes on when that ends.
+// An edit that waits for another process says so, and continues when that one ends.
 func TestEditWaits(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys.yaml")
@@ -63,7 +63,7 @@ func TestEditGivesUp(t *testing.T) {
 		t.Errorf("File = %v, want %s", err, want)
 	}
 	unlock()
-	// Whoever gave up does not keep the lock when it comes after all.
+	// An edit that gave up does not keep the lock if it gets it later.
 	if _, err := edit.File(path, edit.Options{Wait: time.Hour}, to("new")); err != nil {
 		t.Error(err)
 	}

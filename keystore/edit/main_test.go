@@ -13,8 +13,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// children are what the test binary does instead of tests when it is started by a test, for what
-// takes a process of its own. Each is told the path of a key file and a word.
+// children are what the test binary does instead of running tests when a test starts it, for what needs a process of its
+// own. Each is given the path of a key file and a word.
 func children() map[string]func(path, word string) error {
 	return map[string]func(path, word string) error{"add": addKeys, "full": editWithFullDisk, "read-only": editAsNobody, "die": editAndDie}
 }

@@ -8,14 +8,14 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// newField is a field to write. Its value is a word, a text (string), words ([]string), fields ([]newField), or anything else
-// that is written as fmt.Sprint has it. A zero value, or an empty list, is not written.
+// newField is a field to write. Its value is a word, a text (string), words ([]string), fields ([]newField), or anything
+// else, which is written as by fmt.Sprint. A field with a zero value or an empty list is not written.
 type newField struct {
 	name  string
 	value any
 }
 
-// word is an ID, a digest or a time, which has quotes only where it would not be text without.
+// word is an ID, a digest or a time. It gets quotes only if it would not be text without them.
 type word string
 
 // literal is written as it is.
@@ -48,7 +48,7 @@ func (e *editor) write(list []newField) (written []string) {
 	return written
 }
 
-// written returns what fields are once they are in a file.
+// written returns the value of fields once they are in a file.
 func written(list []newField) any {
 	inJSON := editor{json: true}
 	var doc yaml.Node

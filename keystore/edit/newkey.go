@@ -13,10 +13,10 @@ import (
 type NewKey struct {
 	ID        string
 	Digest    keystore.Digest
-	Owner     string    // empty: none is told
+	Owner     string    // empty: none
 	NotBefore time.Time // zero: none
 	NotAfter  time.Time // zero: none
-	// Limits are how much it may be used; nil means without limit.
+	// Limits are how much the key may be used; nil means no limit.
 	Limits *keystore.Limits
 	// Honey says that the key is planted for thieves, and opens nothing.
 	Honey bool

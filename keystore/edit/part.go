@@ -9,8 +9,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// Parse returns what the key file data means; nil is a file that does not exist. The file may be one of a directory: keys
-// that its chatflows list may be in the others, and so may all chatflows.
+// Parse returns what the key file data means; nil stands for a file that does not exist, which is an error. The file may
+// be one of a directory, so the keys that its chatflows list may be in other files, and so may all chatflows.
 func Parse(file string, data []byte) (*keystore.Snapshot, error) {
 	if data == nil {
 		return nil, keystore.ReadError(file, fs.ErrNotExist)
@@ -22,8 +22,8 @@ func Parse(file string, data []byte) (*keystore.Snapshot, error) {
 	return s, err
 }
 
-// Try makes an edit of the key file at path in memory, and returns why it cannot be made. It leaves out what other files of the
-// directory have to do with it, which may change as well.
+// Try makes an edit of the key file at path in memory, and returns an error if it cannot be made. It ignores faults that
+// involve other files of the directory, since those may change as well.
 func Try(path string, change Func) error {
 	data, err := Read(path)
 	if err == nil {
@@ -35,7 +35,8 @@ func Try(path string, change Func) error {
 	return err
 }
 
-// lacking returns what is wrong with a file, if that is nothing but what another file of its directory may have.
+// lacking returns the texts of the faults in err if each of them is something that another file of the directory may
+// have; otherwise nil.
 func lacking(err error) (texts []string) {
 	faults, _ := errors.AsType[strictyaml.Faults](err)
 	for _, f := range faults {
@@ -47,8 +48,8 @@ func lacking(err error) (texts []string) {
 	return texts
 }
 
-// parseNext is Parse for what has become of a file: its chatflows may list no more keys that it lacks than they did before.
-// Whether it may list no chatflow, as one of a directory may, is left to the caller.
+// parseNext is [Parse] for a file after an edit: its chatflows may list no keys that it lacks, except those that they
+// listed before. It is up to the caller whether the file may list no chatflow, as one of a directory may.
 func parseNext(file string, before, data []byte) (*keystore.Snapshot, error) {
 	s, err := keystore.ParseDraft(file, data)
 	lacks := lacking(err)

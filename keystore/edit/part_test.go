@@ -9,7 +9,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/edit"
 )
 
-// TestParts edits files of a directory: one lists a key of another, one has nothing but keys.
+// TestParts edits files of a directory. One lists a key of another file, and one has only keys.
 func TestParts(t *testing.T) {
 	digest := keystore.DigestOf("a-new-secret-0123456789")
 	const key = "  - id: a\n    sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
@@ -41,7 +41,7 @@ func TestParts(t *testing.T) {
 			}
 		}
 	}
-	// The other files may have chatflows.
+	// The other files of the directory may have chatflows.
 	whole := []byte(keys + "chatflows:\n  - id: x\n    keys: [a]\n")
 	if next, err := edit.WithdrawKey("f.yaml", whole, "a", []string{"x"}, true); string(next) != keys+"chatflows: []\n" {
 		t.Errorf("withdraw from the last chatflow of a file = %s, %v, want an empty list", next, err)
@@ -53,7 +53,7 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// TestKeyOfAnotherFile lists a key for chatflows of another file than its own, and takes it away there.
+// TestKeyOfAnotherFile lists a key for chatflows of another file than its own, and then takes it off the list.
 func TestKeyOfAnotherFile(t *testing.T) {
 	const file = "version: 1\nchatflows:\n  - id: x\n    keys: [a, b]   # of two teams\n  - id: y # theirs\n    keys: [a]\n"
 	list := func(chatflows ...string) func(string) ([]byte, error) {

@@ -21,7 +21,7 @@ func field(mapping *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// entry returns the entry with this ID of the list under name, which has one.
+// entry returns the entry with this ID in the list under name, which must have one.
 func (e *editor) entry(name, id string) *yaml.Node {
 	if list, i := e.find(name, id); i >= 0 {
 		return list.Content[i]
@@ -29,8 +29,8 @@ func (e *editor) entry(name, id string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.MappingNode}
 }
 
-// find returns the list under name, and the place of the entry with this ID in it. If there is none, the edit fails and
-// the place is negative.
+// find returns the list under name, and the index of the entry with this ID in it. If there is none, the edit fails and
+// the index is negative.
 func (e *editor) find(name, id string) (list *yaml.Node, i int) {
 	if _, list = field(e.root, name); list != nil {
 		i = slices.IndexFunc(list.Content, func(item *yaml.Node) bool { return idOf(item) == id })
@@ -99,7 +99,7 @@ func inBrackets(n *yaml.Node) bool {
 	return n.Style&yaml.FlowStyle != 0 && (n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode)
 }
 
-// closing returns where the bracket stands that closes a list or mapping.
+// closing returns the position of the bracket that closes a list or mapping.
 func (e *editor) closing(n *yaml.Node) int {
 	at := e.begin(n) + 1
 	if len(n.Content) > 0 {
@@ -125,14 +125,14 @@ func (e *editor) nextLine(n *yaml.Node) int {
 	for len(n.Content) > 0 && !inBrackets(n) {
 		n = n.Content[len(n.Content)-1]
 	}
-	at := e.begin(n) // of an alias
+	at := e.begin(n) // for an alias
 	if n.Kind != yaml.AliasNode {
 		at = e.end(n)
 	}
 	return at + bytes.IndexByte(e.data[min(at, len(e.data)):], '\n') + 1
 }
 
-// dashIndent returns what stands before the dash of a list's item.
+// dashIndent returns the indentation before the dash of a list item. The edit fails if there is anything else.
 func (e *editor) dashIndent(item *yaml.Node) string {
 	indent, _, found := bytes.Cut(e.data[e.lines[item.Line-1]:], []byte("-"))
 	if !found || strings.Trim(string(indent), " ") != "" {

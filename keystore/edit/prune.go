@@ -16,8 +16,8 @@ type Pruned struct {
 }
 
 // PruneSecrets returns the key file data without the secrets that have expired by now, and which those are. With an id,
-// only those of that key are removed. A key keeps its last secret, even if that has expired: without one it would be a
-// fault. If there is nothing to remove, data is returned as it is. file is the name to use in errors.
+// only secrets of that key are removed. A key keeps the secret that expires last, even if it has expired: without one the
+// key would be a fault. If there is nothing to remove, data is returned as it is. file is the name to use in errors.
 func PruneSecrets(file string, data []byte, id string, now time.Time) ([]byte, []Pruned, error) {
 	old, err := Parse(file, data)
 	if err != nil {
@@ -33,7 +33,7 @@ func PruneSecrets(file string, data []byte, id string, now time.Time) ([]byte, [
 	}
 	e := newEditor(file, data)
 	var pruned []Pruned
-	gone := map[string][]int{} // the places of those of each key
+	gone := map[string][]int{} // their indexes, by key
 	for _, k := range keys {
 		for _, i := range expiredSecrets(k, now) {
 			gone[k.ID] = append(gone[k.ID], i)
@@ -59,7 +59,7 @@ func PruneSecrets(file string, data []byte, id string, now time.Time) ([]byte, [
 	return next, pruned, nil
 }
 
-// expiredSecrets returns the places of a key's secrets that can go.
+// expiredSecrets returns the indexes of those secrets of a key that can be removed.
 func expiredSecrets(k *keystore.Key, now time.Time) (expired []int) {
 	secrets, last := k.Secrets(), 0 // last is the one that expires last
 	for i, s := range secrets {
@@ -76,7 +76,7 @@ func expiredSecrets(k *keystore.Key, now time.Time) (expired []int) {
 	return expired
 }
 
-// removeSecrets removes secrets from a key's list, of which some stay. places are in order.
+// removeSecrets removes some of the secrets in a key's list, but not all. places are their indexes, in order.
 func (e *editor) removeSecrets(key *yaml.Node, places []int) {
 	_, list := field(key, "secrets")
 	if list == nil || list.Kind != yaml.SequenceNode || len(list.Content) <= len(places) {
@@ -84,7 +84,7 @@ func (e *editor) removeSecrets(key *yaml.Node, places []int) {
 		return
 	}
 	items := list.Content
-	for len(places) > 0 { // those that stand one after another go together
+	for len(places) > 0 { // neighbours are removed together
 		first, end := places[0], places[0]
 		for len(places) > 0 && places[0] == end {
 			places, end = places[1:], end+1

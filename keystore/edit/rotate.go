@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// RotateKey returns the key file data with one more secret of the key id. Its other secrets expire
-// at until, unless they expire earlier. file is the name to use in errors.
+// RotateKey returns the key file data with one more secret for the key id. Its other secrets expire at until, unless they
+// expire earlier. file is the name to use in errors.
 func RotateKey(file string, data []byte, id string, digest keystore.Digest, until time.Time) ([]byte, error) {
 	key, err := enabledKey(file, data, id, ", so a new secret would not open anything")
 	if err != nil {
@@ -25,7 +25,7 @@ func RotateKey(file string, data []byte, id string, digest keystore.Digest, unti
 	}
 	until = until.UTC().Truncate(time.Second)
 	e := newEditor(file, data)
-	var expiring []int // places of secrets
+	var expiring []int // indexes of secrets
 	for i, s := range key.Secrets() {
 		if expiresAfter(until, s) {
 			expiring = append(expiring, i)
@@ -35,7 +35,7 @@ func RotateKey(file string, data []byte, id string, digest keystore.Digest, unti
 	e.step(func() { e.addSecret(e.entry("keys", id), digest) })
 	return e.result(func(file fields) {
 		k := file.entry("keys", id)
-		for _, name := range []string{"sha256", "secret"} { // of a key that has one beside its ID
+		for _, name := range []string{"sha256", "secret"} { // if the key has its only secret beside its ID
 			if only := k[name]; only != nil {
 				k.add("secrets", fields{name: only})
 				delete(k, name)
@@ -53,8 +53,8 @@ func expiresAfter(t time.Time, s keystore.Secret) bool {
 	return s.NotAfter().IsZero() || s.NotAfter().After(t)
 }
 
-// expireSecret gives the i-th secret of a key the end until. A key that has its only secret beside its ID gets a
-// list of secrets.
+// expireSecret makes the i-th secret of a key expire at until. A key that has its only secret beside its ID gets a list
+// of secrets.
 func (e *editor) expireSecret(key *yaml.Node, i int, until string) {
 	if _, list := field(key, "secrets"); list != nil {
 		if list.Kind != yaml.SequenceNode || i >= len(list.Content) || list.Content[i].Kind != yaml.MappingNode {

@@ -87,7 +87,7 @@ func TestRotateKey(t *testing.T) {
 	}
 }
 
-// TestRotateJSON: a key file in JSON is rotated and pruned as one in YAML is, and laid out as it was.
+// TestRotateJSON: a key file in JSON is rotated and pruned like one in YAML, and keeps its layout.
 func TestRotateJSON(t *testing.T) {
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	before := `{"version": 1, "keys": [{"id": "k", "sha256": "` + digest("a") + `", "disabled": false}], "chatflows": [{"id": "x", "keys": ["k"]}]}` + "\n"

@@ -8,11 +8,11 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// fields is what stands in a mapping, however that is written: each value is a text, a list ([]any) or fields. An edit says by
-// them what is to come out.
+// fields is the content of a mapping, however it is written: each value is a text, a list ([]any) or fields. An edit uses
+// them to say what its result should mean.
 type fields map[string]any
 
-// valueOf returns what a node has.
+// valueOf returns the value of a node: a text, a list ([]any) or fields.
 func valueOf(n *yaml.Node) any {
 	n = strictyaml.Follow(n)
 	switch n.Kind {
@@ -22,7 +22,7 @@ func valueOf(n *yaml.Node) any {
 		f := fields{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			name, value := n.Content[i].Value, valueOf(n.Content[i+1])
-			if value != "false" || name != "disabled" && name != "public" { // which says no more than a field that is not there
+			if value != "false" || name != "disabled" && name != "public" { // false means the same as no field
 				f[name] = value
 			}
 		}
@@ -37,7 +37,7 @@ func valueOf(n *yaml.Node) any {
 	return n.Value
 }
 
-// entry returns the entry of a list with this ID. If there is none, what is changed in it is lost.
+// entry returns the entry with this ID in a list. If there is none, the fields that it returns belong to no file.
 func (f fields) entry(list, id string) fields {
 	all, _ := f[list].([]any)
 	for _, one := range all {
@@ -83,7 +83,7 @@ func (f fields) remove(name string, isOne func(i int, item any) bool) {
 	f[name] = kept
 }
 
-// removeEntries removes the entries of a list of which isOne is told the ID.
+// removeEntries removes the entries of a list for which isOne returns true.
 func (f fields) removeEntries(list string, isOne func(id string, entry fields) bool) {
 	f.remove(list, func(_ int, item any) bool {
 		entry, _ := item.(fields)
@@ -92,7 +92,7 @@ func (f fields) removeEntries(list string, isOne func(id string, entry fields) b
 	})
 }
 
-// withdraw removes a key from the lists of chatflows, and the closed ones as a whole.
+// withdraw removes a key from the lists of chatflows, and removes the whole entries of the closed ones.
 func (f fields) withdraw(key string, from func(chatflow string) bool, closed []string) {
 	f.removeEntries("chatflows", func(id string, entry fields) bool {
 		if from(id) {

@@ -6,13 +6,14 @@ import (
 	"fmt"
 )
 
-// Version names the content of a key file, by its SHA-256. A file that does not exist has the version of an empty one.
+// Version identifies the content of a key file by its SHA-256. A file that does not exist has the version of an empty
+// one.
 func Version(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 
-// ConflictError says that a key file is not the version any more that an edit was made on.
+// ConflictError says that a key file is no longer the version that an edit was based on.
 type ConflictError struct {
 	File       string
 	Want, Have string // versions

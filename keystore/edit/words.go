@@ -7,7 +7,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// word returns an ID, a digest or a time as the file writes it: in YAML in quotes only if it would not be text without.
+// word returns an ID, a digest or a time as it is written in the file: in YAML it gets quotes only if it would not be
+// text without them.
 func (e *editor) word(s string) string {
 	if e.json || strings.ContainsAny(s[:1], "*@~.-_") || strings.EqualFold(s, "null") {
 		return e.text(s)
@@ -15,8 +16,8 @@ func (e *editor) word(s string) string {
 	return s
 }
 
-// text returns any text as the file writes it. What YAML and Go have between double quotes is the same for text that can
-// be printed.
+// text returns any text as it is written in the file. For printable text, YAML and Go have the same form in double
+// quotes.
 func (e *editor) text(s string) string {
 	if !e.json {
 		return strconv.Quote(s)
@@ -28,7 +29,7 @@ func (e *editor) text(s string) string {
 	return string(quoted)
 }
 
-// field returns a field as the file writes it, given its value as the file writes that.
+// field returns a field as it is written in the file. value has that form already.
 func (e *editor) field(name, value string) string {
 	if e.json {
 		name = strconv.Quote(name)
