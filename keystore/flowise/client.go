@@ -39,7 +39,7 @@ func newClient(o Options) (*client, error) {
 		maxResponse: cmp.Or(o.MaxResponse, 1<<30), flags: o.Flags,
 		http: &http.Client{
 			Timeout: o.Timeout,
-			Transport: &http.Transport{ // and no proxy from the environment
+			Transport: &http.Transport{ // without a proxy from the environment
 				TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 				MaxResponseHeaderBytes: 256 << 10,
 				ForceAttemptHTTP2:      true,
@@ -49,14 +49,14 @@ func newClient(o Options) (*client, error) {
 	}, nil
 }
 
-// login begins a session with an account of a 3.x.
+// login logs in with an account of a 3.x, and keeps the cookies of the session.
 func (c *client) login(ctx context.Context) error {
 	body, err := json.Marshal(map[string]string{"email": c.credential.Email, "password": c.credential.Password})
 	if err != nil {
 		return err
 	}
-	// Taken as they are: the cookies of a Flowise behind a TLS proxy are for https only, but the
-	// password was just sent to its own port.
+	// The cookies are sent back even if they are for https only, as those of a Flowise behind a TLS proxy are: the
+	// password was just sent to the same port.
 	c.cookies, err = c.do(ctx, http.MethodPost, "/auth/login", body, nil)
 	if err == nil && len(c.cookies) == 0 {
 		err = fmt.Errorf("%s: POST /api/v1/auth/login: no session came with the response", c.base)
@@ -64,7 +64,7 @@ func (c *client) login(ctx context.Context) error {
 	return err
 }
 
-// do sends a request and decodes the response into a value, unless that is nil. It returns the cookies of the response.
+// do sends a request and decodes the response into a value, unless into is nil. It returns the cookies of the response.
 func (c *client) do(ctx context.Context, method, path string, body []byte, into any) ([]*http.Cookie, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+"/api/v1"+path, bytes.NewReader(body))
 	if err != nil {
@@ -93,8 +93,8 @@ func (c *client) do(ctx context.Context, method, path string, body []byte, into 
 	return res.Cookies(), nil
 }
 
-// authenticate adds the credential. With the header X-Request-From, which its own user interface sends, Flowise asks
-// for a user or an account, and without it for an API key.
+// authenticate adds the credential to a request. For a request with the header X-Request-From, which Flowise's own user
+// interface sends, Flowise wants a user or an account; for any other it wants an API key.
 func (c *client) authenticate(req *http.Request, path string) {
 	switch {
 	case path == "/version":
@@ -111,7 +111,7 @@ func (c *client) authenticate(req *http.Request, path string) {
 	}
 }
 
-// list is a response that lists things: all of them, or a page and how many there are.
+// list is a response that lists things: all of them, or a page of them and how many there are in all.
 type list[T any] struct {
 	items []T
 	paged bool

@@ -11,7 +11,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// ErrNothingOpen is returned with a conversion that opens no chatflow, which no key file can say.
+// ErrNothingOpen is returned with a conversion that opens no chatflow. A key file cannot say that.
 var ErrNothingOpen = errors.New("no chatflow would be open, so there is no key file to write")
 
 // Conversion is the key file for a Flowise, and what there is to report about it.
@@ -24,10 +24,10 @@ type Conversion struct {
 	keys       []*key  // that open something
 	unused     []*key  // that open nothing
 	secretless []*key  // that Flowise lists without a secret
-	duplicates []*key  // that have the secret, and in the key file the ID, of another
+	duplicates []*key  // that have the secret of another, and get its ID in the key file
 	keyed      []*flow // with a key
-	open       []*flow // without one
-	orphaned   []*flow // with one that does not exist
+	open       []*flow // without a key
+	orphaned   []*flow // with a key that does not exist
 	uncallable []*flow // with an ID that is no lower-case UUID
 }
 
@@ -47,10 +47,10 @@ type flow struct {
 // callable matches what the routes of the gate accept as the ID of a chatflow.
 var callable = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// Convert turns what a Flowise has into a key file: the same keys, as digests, for the same
-// chatflows. Chatflows that have no key there are closed, or public if publicStaysPublic. file
-// is the name to use in errors. The text was parsed again, and means what it should. If nothing
-// would be open, the error is [ErrNothingOpen], with a conversion to report on.
+// Convert turns what a Flowise has into a key file: the same keys, as digests, for the same chatflows. Chatflows that
+// have no key in Flowise are closed, or public if publicStaysPublic. file is the name to use in errors. The text is
+// parsed again, to be sure that it means what it should. If nothing would be open, the error is [ErrNothingOpen], with a
+// conversion to report on.
 func Convert(source *Installation, file string, publicStaysPublic bool) (*Conversion, error) {
 	c := &Conversion{source: source, public: publicStaysPublic}
 	c.sort(c.takeKeys())
@@ -87,7 +87,7 @@ func (c *Conversion) takeKeys() map[string]*key {
 	return byID
 }
 
-// sort puts every chatflow where it belongs.
+// sort puts every chatflow into one of the lists of c, and keys that open none into unused.
 func (c *Conversion) sort(keys map[string]*key) {
 	chatflows := sorted(c.source.Chatflows, func(f Chatflow) []string { return []string{f.Name, f.ID} })
 	seen, labels := map[string]bool{}, taken{}
@@ -159,7 +159,7 @@ func (c *Conversion) write() []byte {
 	return b.Bytes()
 }
 
-// comment is the name of the key in Flowise, if its ID is another one.
+// comment is a comment with the name of the key in Flowise, if its ID is another one.
 func (k *key) comment() string {
 	if k.id == k.Name {
 		return ""

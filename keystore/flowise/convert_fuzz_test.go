@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// FuzzConvert puts anything at all for names and IDs: the file is valid, lists no chatflow but those
-// that should be, each with the key that Flowise has for it, and labels that are one each.
+// FuzzConvert uses arbitrary names and IDs. The file must be valid and list only the chatflows that it should, each with
+// the key that Flowise has for it, and with a label that no other has.
 func FuzzConvert(f *testing.F) {
 	f.Add("Support bot", "Support bot", nth(1), "Web", "k1", "RlRkXSExxCmVwWKPoiwYU0pyKtdYTYFcRU7pdzf5yBQ", false)
 	f.Add("a\"\nchatflows:\n  - id: \"*\"\n    public: true\n#", "\u2028- x", "*", "null\n- id: y", "", "", true)
@@ -61,7 +61,7 @@ func FuzzConvert(f *testing.F) {
 	})
 }
 
-// checkRelation compares the key file with what Flowise would do, worked out anew from the source.
+// checkRelation compares the key file with what Flowise would do, which it derives anew from the source.
 func checkRelation(t *testing.T, source *Installation, snapshot *keystore.Snapshot, public bool) {
 	t.Helper()
 	secretOf := map[string]string{}

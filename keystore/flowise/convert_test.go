@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// everything is a Flowise in which all there is to tell is true of something.
+// everything is a Flowise in which each thing that can be reported occurs.
 func everything() *Installation {
 	return &Installation{
 		URL: "http://127.0.0.1:3000", Version: "3.1.4",
@@ -91,7 +91,7 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// The same Flowise makes the same file, in whatever order it lists things.
+// The same Flowise gives the same file, in whatever order it lists things.
 func TestConvertOrder(t *testing.T) {
 	reversed := everything()
 	for i, j := 0, len(reversed.Chatflows)-1; i < j; i, j = i+1, j-1 {
@@ -139,7 +139,7 @@ func TestConvertNothingOpen(t *testing.T) {
 	}
 }
 
-// What an import has made is edited like any other key file.
+// A file that an import has made can be edited like any other key file.
 func TestConvertEdit(t *testing.T) {
 	c, err := Convert(everything(), "keys.yaml", false)
 	if err != nil {

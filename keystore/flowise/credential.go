@@ -11,7 +11,7 @@ import (
 // maxCredential is the size of the largest file with an API key that is read, in bytes.
 const maxCredential = 64 << 10
 
-// ReadAPIKey reads a file with an API key of Flowise. No error shows what is in it.
+// ReadAPIKey reads a file with an API key of Flowise. Errors do not show what is in it.
 func ReadAPIKey(path string) (Credential, error) {
 	raw, err := watch.ReadFile(path, maxCredential)
 	if err != nil {

@@ -41,7 +41,7 @@ func (c *client) unreachable(err error) error {
 	return fmt.Errorf("%s: cannot be reached: %w; %s", c.base, err, remedy)
 }
 
-// ifFlags returns a text that is for whoever has the flags of an import, and nothing for others.
+// ifFlags returns text if errors may name the flags of an import, and nothing otherwise.
 func (c *client) ifFlags(text string) string {
 	if c.flags {
 		return text
@@ -73,7 +73,7 @@ func (c *client) notFlowise(why string) error {
 	return fmt.Errorf("%s: this is not a Flowise: %s; use the address of Flowise itself, with which its user interface is opened", c.base, why)
 }
 
-// refusal returns an error unless the response is one to read.
+// refusal returns an error unless the body of the response should be read.
 func (c *client) refusal(what string, res *http.Response, body io.Reader) error {
 	kind := res.Header.Get("Content-Type")
 	html := strings.HasPrefix(kind, "text/html")
@@ -115,7 +115,8 @@ func (c Credential) remedy(version string) string {
 	return "it wants a credential; use --api-key-file, for a 3.x --email and --password-file, for a 2.x --user and --password-file"
 }
 
-// told is what the response says of an error, if it says it as Flowise does.
+// told returns the error message in a response, after a comma, if it has the form that Flowise gives it. A message that
+// repeats the credential is left out.
 func (c *client) told(body io.Reader, html bool) string {
 	var e struct{ Message, Error string }
 	if html || json.NewDecoder(io.LimitReader(body, 64<<10)).Decode(&e) != nil {

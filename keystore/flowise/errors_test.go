@@ -41,7 +41,7 @@ func TestReadRefused(t *testing.T) {
 	}
 }
 
-// Whatever responds in Flowise's place ends in an error that says what to do.
+// Whatever responds in place of Flowise, the result is an error that says what to do.
 func TestReadNotFlowise(t *testing.T) {
 	const version = `{"version":"3.1.4"}`
 	for _, tt := range []struct {
@@ -50,7 +50,7 @@ func TestReadNotFlowise(t *testing.T) {
 		status  int
 		kind    string
 		body    string
-		address string // behind the server's own
+		address string // appended to the server's address
 		want    []string
 	}{
 		{"a web page", "/api/v1/version", 200, "text/html", "<!doctype html>", "", []string{"not a Flowise", "web page"}},

@@ -1,9 +1,9 @@
-// Package flowise takes over the keys that a running Flowise has.
+// Package flowise imports the keys of a running Flowise.
 //
-// It reads chatflows and API keys over Flowise's REST API ([Read]) and turns them into the text of a
-// key file, with a report on what changes for clients ([Convert]). It changes nothing in Flowise: except for
-// the login of an account, every request is a GET. What a key file means it leaves to package keystore; flags,
-// files and exit codes to the command.
+// It reads chatflows and API keys over Flowise's REST API ([Read]) and turns them into the text of a key file, with a
+// report on what changes for clients ([Convert]). It changes nothing in Flowise: except for the login of an account,
+// every request is a GET. What a key file means is left to package keystore; flags, files and exit codes are left to the
+// command.
 package flowise
 
 import (
@@ -21,21 +21,21 @@ import (
 type Options struct {
 	// URL is Flowise's own address, such as http://127.0.0.1:3000. It may have a path.
 	URL string
-	// Credential is what Flowise is sent.
+	// Credential is what is sent to Flowise.
 	Credential Credential
 	// RootCAs are the CAs for https. Nil means the system's.
 	RootCAs *x509.CertPool
 	// Timeout is how long one response may take. Zero means no limit.
 	Timeout time.Duration
-	// MaxResponse is the size of the largest response that is read, in bytes. Zero means 1 GiB: a chatflow comes with its whole
-	// drawing, and a 2.x lists all at once.
+	// MaxResponse is the size of the largest response that is read, in bytes. Zero means 1 GiB: a chatflow comes with all
+	// of its nodes, and a 2.x lists all chatflows at once.
 	MaxResponse int64
-	// Flags says that errors may name the flags of an import, and what it needs.
+	// Flags says that errors may name the flags of an import, and the permissions that it needs.
 	Flags bool
 }
 
-// Credential is one of the ways to authenticate to Flowise. The zero value is none, which a
-// 2.x accepts that has no user name set.
+// Credential is one of the ways to authenticate to Flowise. The zero value is no credential, which a 2.x accepts if it
+// has no user name set.
 type Credential struct {
 	User     string // of a 2.x (its FLOWISE_USERNAME), with Password
 	Email    string // of an account of a 3.x, with Password
@@ -58,16 +58,16 @@ type Chatflow struct {
 	KeyID string `json:"apikeyid"` // of the key that Flowise wants from its clients; empty if none
 }
 
-// Key is an API key of Flowise, with the secret, which its REST API returns.
+// Key is an API key of Flowise with its secret, which Flowise's REST API returns.
 type Key struct {
 	ID     string `json:"id"`
 	Name   string `json:"keyName"`
 	Secret string `json:"apiKey"`
 }
 
-// Read asks a Flowise for its chatflows and keys. Of a 3.x with several workspaces it sees one: the
-// API key's, or the one that the account used last. Redirects are not followed, because the
-// credential would be sent there. Errors say what to do, and hold no secret.
+// Read asks a Flowise for its chatflows and keys. In a 3.x with several workspaces it sees only one: that of the API key,
+// or the one that the account used last. Redirects are not followed, because the credential would be sent there. Errors
+// say what to do, and hold no secret.
 func Read(ctx context.Context, o Options) (*Installation, error) {
 	c, err := newClient(o)
 	if err != nil {
@@ -88,7 +88,7 @@ func Chatflows(ctx context.Context, o Options) ([]Chatflow, error) {
 	return c.readChatflows(ctx)
 }
 
-// begin finds out what Flowise this is, and begins a session if it needs one.
+// begin asks for the version, checks that the credential suits it, and logs in if the credential is an account.
 func (c *client) begin(ctx context.Context) (err error) {
 	if c.version, err = c.readVersion(ctx); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (c *client) read(ctx context.Context) (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Without pages: the total that a 3.x gives beside a page of keys counts that page only.
+	// Not page by page: the total that a 3.x gives with a page of keys counts only that page.
 	var keys list[Key]
 	if _, err := c.do(ctx, http.MethodGet, "/apikey", nil, &keys); err != nil {
 		return nil, err
@@ -120,7 +120,7 @@ func (c *client) read(ctx context.Context) (*Installation, error) {
 
 var versionPattern = regexp.MustCompile(`^[0-9A-Za-z.+-]{1,32}$`)
 
-// readVersion asks, without the credential, for the version, which also shows that this is a Flowise.
+// readVersion asks for the version, without the credential. The response also shows that this is a Flowise.
 func (c *client) readVersion(ctx context.Context) (string, error) {
 	var v struct {
 		Version string `json:"version"`
@@ -157,9 +157,9 @@ const (
 	maxChatflows = 1_000_000
 )
 
-// readChatflows reads all chatflows. A 2.x lists all of them whatever is asked, a 3.x page by page. A chatflow that is
-// edited meanwhile moves to the first page, and another one may be missed for that: then they are fewer than the
-// total, and all are read once more.
+// readChatflows reads all chatflows. A 2.x always lists all of them, a 3.x lists them page by page. A chatflow that is
+// edited meanwhile moves to the first page, so another one may be missed. Then fewer than the total are found, and all
+// are read again, up to three times in all.
 func (c *client) readChatflows(ctx context.Context) ([]Chatflow, error) {
 	for range 3 {
 		var all []Chatflow

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FuzzRead gives any response: there is a list of chatflows, or an error on one line.
+// FuzzRead tries any response. The result is a list of chatflows, or an error on one line.
 func FuzzRead(f *testing.F) {
 	for _, s := range []string{
 		`[]`, `[{"id":"a","name":"b","apikeyid":null}]`, `{"data":[{"id":"a"}],"total":1}`, `{"total":0,"data":[],"x":{}}`,

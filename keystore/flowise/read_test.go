@@ -80,7 +80,7 @@ func TestReadWithoutCredential(t *testing.T) {
 	}
 }
 
-// A chatflow that is edited between two pages moves to the first, and another out of sight.
+// A chatflow that is edited between two pages moves to the first page, and moves another one out of sight.
 func TestReadPagesThatMove(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -123,7 +123,7 @@ func TestReadWrongAddress(t *testing.T) {
 	}
 }
 
-// A Flowise that keeps its version to itself (DENYLIST_URLS) is read all the same.
+// A Flowise that does not tell its version (DENYLIST_URLS) is read all the same.
 func TestReadWithoutVersion(t *testing.T) {
 	s := newStandIn("2.2.8", 3)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

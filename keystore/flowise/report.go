@@ -56,7 +56,7 @@ func (c *Conversion) reportKeys(b *bytes.Buffer) {
 		fmt.Sprintf("Their secrets have fewer than %d characters, or some that no Bearer token has.\nOnce their chatflows have no key in Flowise any more, `flowlatch key rotate --id NAME` replaces them.", keystore.MinSecretLen))
 }
 
-// section writes how many things something is true of, the first of them, and what to do.
+// section writes a title with the number of things, the first of them, and remarks, such as what to do.
 func section[T any](b *bytes.Buffer, title string, things []T, line func(T) string, remarks ...string) {
 	if len(things) == 0 {
 		return

@@ -14,7 +14,7 @@ import (
 // standIn responds like a Flowise of one version with these users, accounts and keys.
 type standIn struct {
 	version   string
-	user      string // of a 2.x; empty: none is set
+	user      string // of a 2.x; empty if none is set
 	email     string // of a 3.x
 	password  string
 	chatflows []map[string]any

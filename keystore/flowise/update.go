@@ -7,8 +7,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// Update is what a Flowise has that a key file lacks. Nothing is taken away, and nothing is given that somebody may have taken
-// away: a key that the file knows is not granted to more chatflows.
+// Update is what a Flowise has that a key file lacks. It takes nothing away, and gives nothing back that somebody may
+// have taken away: a key that the file has is not granted to more of the chatflows that the file lists.
 type Update struct {
 	Keys      []NewKey
 	Chatflows []NewChatflow
@@ -18,10 +18,10 @@ type Update struct {
 	public   bool
 	labels   taken // of the file
 	names    []named
-	closed   []*flow  // that have no key, and are not listed
+	closed   []*flow  // without a key, and not listed
 	orphaned []*flow  // with a key that does not exist, and not listed
-	withheld []*flow  // with a key of the file that the file does not list for them
-	replaced []*key   // whose name is that of a key with other secrets
+	withheld []*flow  // listed, but not with the key that they have in Flowise, though the file has it
+	replaced []*key   // with the name of a key of the file that has other secrets
 	blocked  []*flow  // with such a key, and not listed
 	renamed  []named  // with another name in the file
 	gone     []string // labels of chatflows that Flowise does not have any more
@@ -44,8 +44,8 @@ type NewChatflow struct {
 
 type named struct{ id, is, inFlowise string }
 
-// Compare returns what a Flowise has that the key file lacks. Chatflows that have no key there are closed, or public if
-// publicStaysPublic.
+// Compare returns what a Flowise has that the key file lacks. Chatflows that have no key in Flowise stay closed, or
+// become public if publicStaysPublic.
 func Compare(source *Installation, file *keystore.Snapshot, publicStaysPublic bool) *Update {
 	u := &Update{Names: map[string]string{}, source: source, public: publicStaysPublic, labels: taken{}}
 	for _, f := range source.Chatflows { // the label of a chatflow without a name is its ID
@@ -61,7 +61,7 @@ func Compare(source *Installation, file *keystore.Snapshot, publicStaysPublic bo
 	for _, k := range file.Keys() {
 		ids[k.ID] = 1
 	}
-	for _, k := range c.keys { // by the IDs that they have in the file
+	for _, k := range c.keys { // give each the ID that it has, or gets, in the file
 		switch match := file.Match(k.digest, file.Loaded); {
 		case match.Key != nil:
 			k.id, known[k] = match.Key.ID, true
@@ -123,7 +123,7 @@ func Compare(source *Installation, file *keystore.Snapshot, publicStaysPublic bo
 	return u
 }
 
-// label returns the name of a chatflow, with a number if the file has it already; or nothing.
+// label returns the printable name of a chatflow, with a number if the name is taken; empty if there is none.
 func (u *Update) label(f *flow) string {
 	name := printable(f.Name)
 	if name == "" {
@@ -132,7 +132,8 @@ func (u *Update) label(f *flow) string {
 	return u.labels.name(name, "%s (%d)")
 }
 
-// name notes the name of a chatflow that the file lists, which may be nil.
+// name records a name that Flowise has for f and the file does not. entry is what the file has for f; nil if it has
+// nothing.
 func (u *Update) name(entry *keystore.Chatflow, f *flow) {
 	name := printable(f.Name)
 	switch {
@@ -146,7 +147,7 @@ func (u *Update) name(entry *keystore.Chatflow, f *flow) {
 	}
 }
 
-// lost notes the chatflows of the file that Flowise does not have any more.
+// lost records the chatflows of the file that Flowise does not have any more.
 func (u *Update) lost(file *keystore.Snapshot) {
 	has := map[string]bool{keystore.EveryChatflow: true}
 	for _, f := range u.source.Chatflows {
