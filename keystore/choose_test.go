@@ -20,15 +20,15 @@ import (
 type found struct {
 	active  string // what is active of it; empty if nothing is
 	now     string // what is in it now: "gone", or empty for what is active
-	change  uint64 // the look that found it
+	change  uint64 // number of the look that found it
 	held    bool   // it may be half written, or has just gone
-	refused bool   // it has been known to have a fault
+	refused bool   // a fault in it was reported before
 }
 
 const gone = "gone"
 
-// choose decides about files, and returns what comes of it in one line: what the snapshot means, and the files that wait or have
-// a fault.
+// choose decides about files and returns the outcome in one line: what the snapshot means, and which files wait or have a
+// fault.
 func choose(t *testing.T, files map[string]found, explicit bool) string {
 	t.Helper()
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -104,11 +104,11 @@ func (f found) keyFile(path string, at time.Time) *keyFile {
 	return k
 }
 
-// TestChoose has several files change at once: what is applied of which, and which have a fault.
+// TestChoose changes several files at once, and checks which of them are applied and which have a fault.
 func TestChoose(t *testing.T) {
 	const broken = "version: 2\n"
 	const isBroken = "version \"2\" is not known; this gate reads `version: 1`"
-	revokes := func(change uint64) found { // of keys a and b, takes b away
+	revokes := func(change uint64) found { // takes b away from keys a and b
 		return found{active: part("a b", "x a b"), now: part("a", "x a"), change: change}
 	}
 	c := found{active: part("c", "y c")}
@@ -167,7 +167,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestChooseAny has files change in any way: something is applied that is valid, and nothing is left out that could be.
+// TestChooseAny changes files in any way. What is applied must be valid, and no file may be left out that could be
+// applied.
 func TestChooseAny(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // not for secrets
 	some := func(of string) string {

@@ -8,7 +8,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// TestMisspelledFields misspells each field that a key file may have, and wants to be told what it should be.
+// TestMisspelledFields misspells each field that a key file may have, and checks that the fault suggests the right one.
 func TestMisspelledFields(t *testing.T) {
 	for what, test := range map[string]struct {
 		fields []string
@@ -38,7 +38,7 @@ func TestMisspelledFields(t *testing.T) {
 	}
 }
 
-// TestKeyNamed checks what is said of an ID that no key has, and that a secret is not repeated.
+// TestKeyNamed checks what the error says about an ID that no key has, and that it does not repeat a secret.
 func TestKeyNamed(t *testing.T) {
 	secret := Generate()
 	s, err := Parse("f", []byte("version: 1\nkeys:\n  - {id: acme-web, sha256: "+DigestOf(secret).String()+"}\nchatflows:\n  - {id: x, keys: [acme-web]}\n"))

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestDirectoryWithFlowise: keys of Flowise follow its file, whatever is wrong with a key file, and the other way round.
+// TestDirectoryWithFlowise: the keys of Flowise follow Flowise's file whatever is wrong with a key file, and the other
+// way round.
 func TestDirectoryWithFlowise(t *testing.T) {
 	const web, other = `{"keyName":"Web","id":"1","apiKey":"a-secret-of-flowise-0000"}`, `{"keyName":"Other","id":"2","apiKey":"another-of-flowise-00000"}`
 	names := part("a", "x a Web Other") + "flowise_api_keys: flowise\n"

@@ -57,7 +57,7 @@ func (d *directory) want(step, active string, faulty ...string) {
 	}
 }
 
-// TestDirectory has the files of three teams change one by one, and each for itself.
+// TestDirectory changes the files of three teams one by one. Each is applied by itself.
 func TestDirectory(t *testing.T) {
 	files := map[string]string{
 		"b.yaml": part("b", "y a b"), "a.yml": part("a", "x a"), "c.json": `{"version": 1, "keys": [{"id": "c", "sha256": "` + strings.Repeat("c", 64) + `"}], "chatflows": [{"id": "z", "keys": ["c", "b"]}]}`,
@@ -102,7 +102,7 @@ func TestDirectory(t *testing.T) {
 	})
 }
 
-// TestDirectoryIsExplicit: a reload that somebody asks for takes away at once what is gone.
+// TestDirectoryIsExplicit: an explicit reload takes away at once what is gone.
 func TestDirectoryIsExplicit(t *testing.T) {
 	inDirectoryBubble(t, map[string]string{"a.yaml": part("a", "x a"), "b.yaml": part("b", "y b")}, Options{}, func(d *directory) {
 		d.remove("a.yaml")
@@ -144,7 +144,7 @@ func TestDirectoryIsLost(t *testing.T) {
 	})
 }
 
-// TestRequiredFiles: what must be there is never revoked because it is gone.
+// TestRequiredFiles: the keys of a required file are never revoked because the file is gone.
 func TestRequiredFiles(t *testing.T) {
 	files := map[string]string{"a.yaml": part("a", "x a"), "b.yaml": part("b", "y b")}
 	inDirectoryBubble(t, files, Options{Require: []string{"b.yaml"}}, func(d *directory) {
@@ -210,7 +210,7 @@ func TestDirectoryAtTheStart(t *testing.T) {
 	}
 }
 
-// TestOddFileInDirectory: what must not be read takes the place of a file, and holds up no other.
+// TestOddFileInDirectory puts something that must not be read in place of a file. It holds up no other file.
 func TestOddFileInDirectory(t *testing.T) {
 	inDirectoryBubble(t, map[string]string{"a.yaml": part("a b", "x a b"), "b.yaml": part("c", "y c")}, Options{}, func(d *directory) {
 		for name, put := range map[string]func(path string) error{
@@ -239,7 +239,7 @@ func TestOddFileInDirectory(t *testing.T) {
 	})
 }
 
-// TestDirectoryIsBounded: what is beyond a limit is not read, and holds up no other file.
+// TestDirectoryIsBounded: a file beyond a limit is not read, and holds up no other file.
 func TestDirectoryIsBounded(t *testing.T) {
 	for _, test := range []struct {
 		name   string

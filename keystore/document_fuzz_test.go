@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// FuzzParseSeveral: two files are accepted or refused whichever changed last, and mean the same. A fault is in one of them, or
-// in the directory; in what is accepted, each secret is that of the key that has it.
+// FuzzParseSeveral: whether two files are accepted, and what they mean, does not depend on which changed last. A fault is
+// in one of them, or in the directory. If they are accepted, each secret belongs to the key that has it.
 func FuzzParseSeveral(f *testing.F) {
 	f.Add(part("a b", "x a c"), part("c", "y a b"))
 	f.Add(part("a"), part("", `"*" a`)+"flowise_api_keys: f\n")

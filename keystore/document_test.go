@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// part is a key file of a directory: the keys, one letter below g each, and the chatflows with their keys.
+// part is a key file of a directory, with these keys, each a letter from a to f, and these chatflows, each followed by
+// its keys.
 func part(keys string, chatflows ...string) string {
 	var b strings.Builder
 	b.WriteString("version: 1\n")
@@ -26,7 +27,7 @@ func part(keys string, chatflows ...string) string {
 	return b.String()
 }
 
-// changed is a source that has changed, after those with a lower number.
+// changed is a source that changed later than those with a lower number.
 func changed(path string, change uint64, content string) source {
 	return source{path: path, content: section([]byte(content)), change: change}
 }

@@ -18,8 +18,7 @@ import (
 
 var verb = regexp.MustCompile(`%[.0-9]*[a-z]`)
 
-// formats returns the messages that the source file writes with the functions named, as they stand
-// there.
+// formats returns the messages that the source file passes to the named functions, as written there.
 func formats(t *testing.T, path string, functions ...string) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
@@ -54,7 +53,7 @@ func formats(t *testing.T, path string, functions ...string) []string {
 	return list
 }
 
-// provoked returns all faults that the bad files of the tests have.
+// provoked returns all faults that the bad files of the tests cause.
 func provoked(t *testing.T) string {
 	t.Helper()
 	paths, err := filepath.Glob("testdata/*.bad.yaml")
@@ -90,7 +89,7 @@ func provoked(t *testing.T) string {
 // elsewhere are faults of key files in a directory, which TestParseSeveral provokes.
 var elsewhere = []string{"neither a key nor a chatflow is listed; to take away all that a file lists, remove the file, or disable its keys"}
 
-// A fault that no test provokes is a fault of which nobody knows whether it is found.
+// Without a test that provokes a fault, nobody knows whether it is found.
 func TestEveryFaultIsProvoked(t *testing.T) {
 	all := provoked(t)
 	for path, functions := range map[string][]string{

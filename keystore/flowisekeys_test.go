@@ -66,7 +66,7 @@ func TestFlowiseKeys(t *testing.T) {
 	}
 }
 
-// TestFlowiseKeysHalfWritten cuts the file off at every byte: no key may be lost by that.
+// TestFlowiseKeysHalfWritten cuts the file off at every byte. No key may be lost because of that.
 func TestFlowiseKeysHalfWritten(t *testing.T) {
 	whole := apiJSON("Web "+flowiseA+" "+secretA, "Batch "+flowiseB+" "+secretB)
 	path, api := withFlowise(t, usesFlowise, whole)

@@ -12,8 +12,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// TestFlowiseFileHangs revokes our own key while Flowise's file hangs: that is applied, and the keys that Flowise had last
-// stay. Once the file can be read again, what it holds is applied.
+// TestFlowiseFileHangs revokes our own key while Flowise's file hangs. That is applied, and the last keys of Flowise
+// stay. Once the file can be read again, its content is applied.
 func TestFlowiseFileHangs(t *testing.T) {
 	t.Parallel()
 	path, api := withFlowise(t, usesFlowise, apiJSON("Web "+flowiseA+" "+secretA, "Batch "+flowiseB+" "+secretB))
@@ -41,7 +41,7 @@ func TestFlowiseFileHangs(t *testing.T) {
 	}
 }
 
-// TestFileOfDirectoryHangs revokes a key while another file hangs: that is held up once, and no longer.
+// TestFileOfDirectoryHangs revokes a key while another file hangs. That delays it once, and not again.
 func TestFileOfDirectoryHangs(t *testing.T) {
 	t.Parallel()
 	hangs := testkit.WriteFile(t, "a.yaml", keyFileFor("x", "key-a"))

@@ -10,7 +10,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// TestHash: the hash of a snapshot is that of what it was made of, wherever the file is.
+// TestHash: the hash of a snapshot depends on the content it was made from, and not on where the file is.
 func TestHash(t *testing.T) {
 	t.Parallel()
 	hash := func(s *keystore.Store) string { return s.Snapshot().Hash() }
@@ -39,7 +39,7 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// TestHashOfFlowiseKeys: Flowise's own keys are part of what is applied.
+// TestHashOfFlowiseKeys: the hash covers Flowise's own keys.
 func TestHashOfFlowiseKeys(t *testing.T) {
 	t.Parallel()
 	path, api := withFlowise(t, usesFlowise, apiJSON("Web "+flowiseA+" "+secretA))

@@ -20,7 +20,7 @@ import (
 type jsonWriter struct {
 	strings.Builder
 	line int
-	bad  bool // there is something that JSON does not have
+	bad  bool // the document has something that JSON cannot express
 }
 
 func (w *jsonWriter) node(n *yaml.Node) {
@@ -69,7 +69,7 @@ func (w *jsonWriter) items(n *yaml.Node, begin, end byte, separator func(i int) 
 	w.WriteByte(end)
 }
 
-// asJSON writes a key file as JSON in which everything is in the same line. ok reports whether that can be done.
+// asJSON writes a key file as JSON with everything on the same line as before. ok reports whether that is possible.
 func asJSON(data []byte) (text string, ok bool) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil || doc.Kind != yaml.DocumentNode {
@@ -80,8 +80,8 @@ func asJSON(data []byte) (text string, ok bool) {
 	return w.String(), !w.bad
 }
 
-// TestParseJSON has every key file of testdata that JSON can say in JSON as well: it means the same, with the same faults
-// and warnings in the same lines.
+// TestParseJSON writes every key file of testdata as JSON, if JSON can express it. It means the same, with the same
+// faults and warnings on the same lines.
 func TestParseJSON(t *testing.T) {
 	n := 0
 	testdata(t, "*.yaml", func(t *testing.T, path string, data []byte) {
@@ -136,14 +136,14 @@ func TestParseJSONOrder(t *testing.T) {
 	}
 }
 
-// notTheSame is what YAML and JSON read differently or what one of them refuses: YAML breaks lines at more characters, also
-// within quotes, and knows no surrogates.
+// notTheSame matches what YAML and JSON read differently, or what one of them refuses: YAML breaks lines at more
+// characters, even in quotes, and has no surrogates.
 var notTheSame = regexp.MustCompile("[\r\u0085\u2028\u2029]|\\\\u[dD]")
 
 // syntactic matches the faults that end the reading of a file.
 var syntactic = regexp.MustCompile(`: (not YAML|not JSON|the file |a second )|stands here twice`)
 
-// FuzzParseJSON reads JSON as what it is and as YAML, which it is too: whatever both accept as syntax means the same.
+// FuzzParseJSON reads JSON as JSON and as YAML. If both accept its syntax, it means the same.
 func FuzzParseJSON(f *testing.F) {
 	for _, s := range seeds(f) {
 		if text, ok := asJSON([]byte(s)); ok {
@@ -179,8 +179,8 @@ func FuzzParseJSON(f *testing.F) {
 	})
 }
 
-// TestLargeJSON has a key file that is too large to be held in memory: it is read from the disk, again when it has
-// changed, and not otherwise.
+// TestLargeJSON reads a key file that is too large to be held in memory: it is read from the disk, and again only when it
+// has changed.
 func TestLargeJSON(t *testing.T) {
 	const n = 12_000
 	file := func(keys int) string {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The judgement knows no files: each row says what one holds, what is left of earlier judgements, and what to do.
+// A judgement knows no files: each row says what a file holds, what earlier judgements left, and what to do.
 func TestJudge(t *testing.T) {
 	const half, whole = settleTime / 2, settleTime
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

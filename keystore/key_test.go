@@ -13,7 +13,7 @@ func TestKeyValidity(t *testing.T) {
 		key, at string
 		want    keystore.Validity
 	}{
-		{"turned", "2020-01-01T00:00:00Z", keystore.Valid}, // by its old secret, which has no beginning
+		{"turned", "2020-01-01T00:00:00Z", keystore.Valid}, // with its old secret, which always was valid
 		{"turned", "2026-05-15T00:00:00Z", keystore.Valid},
 		{"turned", "2026-12-31T23:59:59Z", keystore.Valid},
 		{"turned", "2027-01-01T00:00:00Z", keystore.Expired},

@@ -54,7 +54,7 @@ func (v *volume) project(files map[string]string) {
 	v.files = files
 }
 
-// TestProjectedSecrets has Secrets of several teams change in one volume, without a poll: the swap is the only event.
+// TestProjectedSecrets changes the Secrets of several teams in one volume, without a poll: the swap is the only event.
 func TestProjectedSecrets(t *testing.T) {
 	t.Parallel()
 	team := func(keys string) string { return keyFileFor("y-"+keys[:1], strings.Fields(keys)...) }
@@ -66,7 +66,7 @@ func TestProjectedSecrets(t *testing.T) {
 	}
 	run(t, s)
 	keys := func(want string) func() bool { return func() bool { return snapshotIDs(s.Snapshot()) == want } }
-	// The watch begins some time after Run has: go on until it shows.
+	// The watch begins some time after Run does, so go on until it notices.
 	n := 0
 	testkit.Eventually(t, "the first swap", func() bool {
 		if n++; n%20 == 1 {

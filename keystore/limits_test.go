@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestLimitsCompared changes the limits of a key and of a chatflow, and what browser tokens may do: each change is one, and what is missing afterwards is
-// a loss, which a file that is half written would cause.
+// TestLimitsCompared changes the limits of a key and of a chatflow, and what browser tokens may do. Each is seen as a
+// change, and if something is missing afterwards, as a loss, such as a half-written file would cause.
 func TestLimitsCompared(t *testing.T) {
 	const key = "version: 1\nkeys:\n- id: a\n  sha256: ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\n%schatflows:\n- {id: x, keys: [a]}\n"
 	const chatflow = "version: 1\nchatflows:\n- id: x\n  public: true\n%s"

@@ -13,8 +13,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// TestOddKeyFile puts in the place of the key file, or of Flowise's, what must not be read: it is a fault at the start, and
-// later one like any other, of which the end is seen, too.
+// TestOddKeyFile puts something that must not be read in place of the key file, or of Flowise's. That is a fault at the
+// start, and later a fault like any other, which ends when a regular file is back.
 func TestOddKeyFile(t *testing.T) {
 	for _, test := range []struct {
 		name, want string

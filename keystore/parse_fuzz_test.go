@@ -43,8 +43,8 @@ func seeds(f *testing.F) []string {
 	return list
 }
 
-// FuzzParse: whatever is read, there is either a snapshot that means what it says or a list of faults
-// in their lines.
+// FuzzParse: for whatever is read, there is either a snapshot that means what the file says, or a list of faults on its
+// lines.
 func FuzzParse(f *testing.F) {
 	for _, s := range seeds(f) {
 		f.Add(s)

@@ -14,7 +14,7 @@ import (
 
 const minimal = "version: 1\nchatflows: [{id: x, public: true}]\n"
 
-// byteFiles are the files that cannot be kept as text in testdata, and what Parse says of them.
+// byteFiles are files that cannot be kept as text in testdata, and what Parse says about them.
 func byteFiles() []struct{ name, data, want string } {
 	return []struct{ name, data, want string }{
 		{"empty", "", "f: the file is empty"},
@@ -63,7 +63,7 @@ func TestParseBytes(t *testing.T) {
 	}
 }
 
-// What is wrong in a file may be long; what is said of it goes into a log line.
+// A wrong value may be long, but a message about it goes into a log line.
 func TestParseHugeScalars(t *testing.T) {
 	huge := strings.Repeat("A", 1<<16)
 	for _, field := range []string{
@@ -93,8 +93,7 @@ func TestParseHugeScalars(t *testing.T) {
 	}
 }
 
-// Aliases are followed where they stand and not written out, so a small file cannot become a large
-// snapshot.
+// Aliases are followed where they are used, and not expanded, so a small file cannot become a large snapshot.
 func TestParseAliasesAreNotExpanded(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("version: 1\nkeys:\n- &a0 [x, x, x, x, x, x, x, x, x]\n")
@@ -107,7 +106,7 @@ func TestParseAliasesAreNotExpanded(t *testing.T) {
 	}
 }
 
-// BenchmarkParse shows that the time goes with the number of keys, however they are listed.
+// BenchmarkParse shows that the time is proportional to the number of keys, however they are listed.
 func BenchmarkParse(b *testing.B) {
 	for _, n := range []int{1000, 10_000, 100_000} {
 		var keys, list strings.Builder

@@ -21,8 +21,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// hush is part of every secret in testdata, so that a message that holds it holds a secret. The first
-// four characters of a value may be shown.
+// hush is part of every secret in testdata, so that a message with it contains a secret. The first four characters of a
+// value may be shown.
 var hush = regexp.MustCompile("hush.?hush")
 
 // want is what a file of testdata expects: a line, and part of the text that belongs to it.
@@ -51,8 +51,8 @@ func wantsOf(t *testing.T, data []byte) []want {
 	return wants
 }
 
-// diffWants compares messages, each "place: text" with the place "file" or "file:line", with wants.
-// Where one fits the other both are written the same way, and so cancel out in the diff.
+// diffWants compares messages, each "place: text" with the place "file" or "file:line", with wants. A message and a want
+// that match are written the same way, and so cancel out in the diff.
 func diffWants(file string, wants []want, messages []string) string {
 	expected := []string{}
 	left := append([]string{}, messages...)

@@ -9,7 +9,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// TestFileOf looks for the file of a key, also beside files with faults.
+// TestFileOf looks for the file that lists a key, including beside files with faults.
 func TestFileOf(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
@@ -44,7 +44,7 @@ func TestFileOf(t *testing.T) {
 	}
 }
 
-// TestCheckPart asks what a new content of one file would break, beside a file that is broken already.
+// TestCheckPart asks what new content of one file would break, beside a file that is already broken.
 func TestCheckPart(t *testing.T) {
 	dir := t.TempDir()
 	const lists = "version: 1\nchatflows: [{id: x, keys: [key-b]}]\n"

@@ -8,8 +8,8 @@ import (
 	"github.com/flowlatch/flowlatch/internal/testkit"
 )
 
-// TestOneReadOfALook has the key file truncated and half written while a reload waits for Flowise's. What
-// the reload applies must be what it found, not what the file has become meanwhile.
+// TestOneReadOfALook has the key file truncated and half written while a reload waits for Flowise's. The reload must
+// apply the content that it found, not what the file holds by then.
 func TestOneReadOfALook(t *testing.T) {
 	inBubble(t, keysFile("a", "b"), dashboardKeys, func(f *bubble) {
 		f.rename("api.json", dashboardKeys+"\n")

@@ -12,13 +12,13 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// bubble is a store of a key file and Flowise's in a bubble of synctest. It is told by hand to look at them, because
-// time stands still in a bubble while somebody waits for the kernel.
+// bubble is a store of a key file and Flowise's in a bubble of synctest. The test tells it when to read them, because
+// time in a bubble stands still while a goroutine waits for the kernel.
 type bubble struct {
 	*testing.T
 	*Store
 	dir      string
-	admitted int // how often Validate was asked
+	admitted int // how often Validate was called
 }
 
 // inBubble opens the files, lets them settle and calls test.
@@ -38,7 +38,7 @@ func inBubble(t *testing.T, keys, api string, test func(f *bubble)) {
 	})
 }
 
-// look is what the watch does after an event, and then by its poll for some time.
+// look does what the watch does after an event, and then by its poll for some time.
 func (f *bubble) look(during time.Duration) {
 	for end := time.Now().Add(during); ; {
 		_, retryIn := f.reload(false)
@@ -59,7 +59,7 @@ func (f *bubble) opens(secret string) bool {
 	return m.Validity == Valid && f.Snapshot().Opens(m.Key, "x")
 }
 
-// rename puts a file in the place of another one.
+// rename puts a new file in the place of another one, by renaming it.
 func (f *bubble) rename(name, data string) {
 	f.Helper()
 	f.put(name+".next", data)
@@ -76,7 +76,7 @@ func (f *bubble) put(name, data string) {
 	}
 }
 
-// keysFile has keys of these IDs, which consist of letters below g; the first opens chatflow x.
+// keysFile has keys with these IDs, which consist of letters from a to f. The first key opens chatflow x.
 func keysFile(ids ...string) string {
 	var b strings.Builder
 	b.WriteString("version: 1\nflowise_api_keys: api.json\nkeys:\n")
@@ -92,8 +92,8 @@ const (
 	freshKeys     = `[{"keyName":"DefaultKey","id":"2","apiKey":"a-fresh-secret-000000000"}]`
 )
 
-// TestAdmittedOnce: Validate is not asked about what is not applied, because it tells the operator
-// what is odd about it.
+// TestAdmittedOnce: Validate is not called with a snapshot that is not applied, because it tells the operator what is odd
+// about it.
 func TestAdmittedOnce(t *testing.T) {
 	t.Run("a change that must settle", func(t *testing.T) {
 		inBubble(t, keysFile("a", "b"), "[]", func(f *bubble) {
@@ -124,8 +124,8 @@ func TestAdmittedOnce(t *testing.T) {
 	})
 }
 
-// TestRewrittenAllTheTime has a program write the file in place every second, each time with the time in a
-// comment. Its meaning settles though its bytes do not.
+// TestRewrittenAllTheTime has a program write the file in place every second, each time with the time in a comment. Its
+// meaning settles, although its bytes do not.
 func TestRewrittenAllTheTime(t *testing.T) {
 	for name, api := range map[string]string{"all is well": dashboardKeys, "Flowise's file has a fault": "["} {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestRewrittenAllTheTime(t *testing.T) {
 					f.reload(false)
 					return len(f.Snapshot().Keys()) - 1 // without Flowise's
 				}
-				// A file that becomes another one every time is one that is still being written.
+				// A file whose meaning changes every time is still being written.
 				for _, ids := range [][]string{{"a"}, {"a", "b"}, {"a", "c"}} {
 					if n := write(ids...); n != 4 {
 						f.Fatalf("%d keys while what the file says changes, want 4", n)
@@ -158,7 +158,7 @@ func TestRewrittenAllTheTime(t *testing.T) {
 	}
 }
 
-// A fault is told of though the file that has it is written anew all the time.
+// A fault is reported even if the file that has it is rewritten all the time.
 func TestFaultyAllTheTime(t *testing.T) {
 	inBubble(t, keysFile("a"), "[]", func(f *bubble) {
 		for i, stale := range []bool{false, false, true} {
@@ -171,8 +171,8 @@ func TestFaultyAllTheTime(t *testing.T) {
 	})
 }
 
-// TestResetBesideImportedDefault has Flowise lose its keys where the key file has a key of the name that
-// Flowise gives the fresh one, as it has after an import.
+// TestResetBesideImportedDefault has Flowise lose its keys while the key file has a key with the name that Flowise gives
+// its fresh one, as it has after an import.
 func TestResetBesideImportedDefault(t *testing.T) {
 	keys := strings.Replace(keysFile("a"), "keys:\n", "keys:\n  - {id: DefaultKey, sha256: "+strings.Repeat("d", 64)+"}\n", 1)
 	inBubble(t, keys, dashboardKeys, func(f *bubble) {
@@ -185,7 +185,7 @@ func TestResetBesideImportedDefault(t *testing.T) {
 	})
 }
 
-// A fault is not looked for again at every poll, which for a large file takes seconds each time.
+// A fault is not searched for again at every poll, which would take seconds each time for a large file.
 func TestFaultIsFoundOnce(t *testing.T) {
 	const keys = "version: 1\nkeys:\n  - {id: a, secret: a-secret-of-a-key}\nchatflows:\n"
 	inBubble(t, keys+"  - {id: x, keys: [a]}\n", "", func(f *bubble) {
@@ -214,7 +214,7 @@ func TestFaultIsFoundOnce(t *testing.T) {
 	})
 }
 
-// TestWrittenInTwoHalves writes a file in place with a pause in the middle, at which it is valid and lacks chatflows. None
+// TestWrittenInTwoHalves writes a file in place with a pause in the middle, when it is valid but lacks chatflows. None
 // may be lost on the way, and what was removed must be gone at the end.
 func TestWrittenInTwoHalves(t *testing.T) {
 	half := strings.TrimSuffix(keysFile("a", "b"), "\n") + "\n"
@@ -237,7 +237,7 @@ func TestWrittenInTwoHalves(t *testing.T) {
 	})
 }
 
-// TestRenamedIsApplied puts another file in the place of the first: what is gone is gone at once.
+// TestRenamedIsApplied puts another file in the place of the first. What it lacks is gone at once.
 func TestRenamedIsApplied(t *testing.T) {
 	inBubble(t, keysFile("a", "b"), "[]", func(f *bubble) {
 		f.rename("keys.yaml", keysFile("a"))
@@ -247,7 +247,7 @@ func TestRenamedIsApplied(t *testing.T) {
 	})
 }
 
-// TestLimitIsNotLost writes a file in place that lacks the last line for a while, which limits what clients may send.
+// TestLimitIsNotLost writes a file in place that for a while lacks its last line, which limits what clients may send.
 func TestLimitIsNotLost(t *testing.T) {
 	const open = "version: 1\nchatflows:\n- id: x\n  public: true\n"
 	const limited = open + "  body: {deny: [uploads]}\n"
@@ -269,7 +269,7 @@ func TestLimitIsNotLost(t *testing.T) {
 
 const flowiseSecret, ownSecret = "a-secret-of-flowise-0000", "a-secret-of-our-own-0000"
 
-// TestFlowiseKeysFollow has keys deleted and created in Flowise's dashboard.
+// TestFlowiseKeysFollow deletes and creates keys as Flowise's dashboard does.
 func TestFlowiseKeysFollow(t *testing.T) {
 	const other = `{"keyName":"Batch","id":"2","apiKey":"another-of-flowise-00000"}`
 	web := strings.Trim(dashboardKeys, "[]")
@@ -295,8 +295,8 @@ func TestFlowiseKeysFollow(t *testing.T) {
 	})
 }
 
-// TestFlowiseFaultHoldsNothingElse revokes our own key while Flowise's file is in each kind of trouble: the keys that
-// Flowise had last stay.
+// TestFlowiseFaultHoldsNothingElse revokes our own key while Flowise's file has each kind of trouble. The last keys of
+// Flowise stay.
 func TestFlowiseFaultHoldsNothingElse(t *testing.T) {
 	const before = "version: 1\nflowise_api_keys: api.json\nkeys:\n  - {id: own, secret: " + ownSecret + "}\nchatflows:\n  - {id: x, keys: [own, Web]}\n"
 	for name, api := range map[string]string{
@@ -332,8 +332,8 @@ func TestFlowiseFaultHoldsNothingElse(t *testing.T) {
 	}
 }
 
-// TestFlowiseResetGoesOn has somebody go on in the dashboard after Flowise has lost its keys: the old ones stay, until one of
-// them is back.
+// TestFlowiseResetGoesOn has somebody continue in the dashboard after Flowise has lost its keys. The old ones stay until
+// one of them is back.
 func TestFlowiseResetGoesOn(t *testing.T) {
 	const made, web = `{"keyName":"New","id":"3","apiKey":"a-new-secret-00000000000"}`, `{"keyName":"Web","id":"1","apiKey":"a-secret-of-flowise-0000"}`
 	fresh := strings.Trim(freshKeys, "[]")
@@ -363,7 +363,7 @@ func TestFlowiseResetGoesOn(t *testing.T) {
 	})
 }
 
-// TestFlowiseReset: what looks like an accident is applied when somebody asks for it.
+// TestFlowiseReset: an explicit reload applies what looks like an accident.
 func TestFlowiseReset(t *testing.T) {
 	inBubble(t, keysFile("a"), dashboardKeys, func(f *bubble) {
 		f.put("api.json", freshKeys)

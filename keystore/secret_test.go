@@ -12,7 +12,7 @@ import (
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// checksum is written again here, from the contract: what programs outside compute.
+// checksum is implemented here once more, by the documented contract, as programs elsewhere do it.
 func checksum(s string) string {
 	n := crc32.ChecksumIEEE([]byte(s))
 	var out string
@@ -96,7 +96,7 @@ func TestMistypedLength(t *testing.T) {
 	}
 }
 
-// What does not begin as ours is not mistyped but wrong.
+// A secret that does not begin like ours is not mistyped but wrong.
 func TestMistypedForeign(t *testing.T) {
 	for _, s := range []string{"", "fl", "FL_" + known[3:], known[1:], "gl_" + known[3:], " " + known, "hush0hush1hush2hush3hush4hush5hush6hush7hu"} {
 		if keystore.Mistyped(s) {
@@ -175,7 +175,7 @@ func TestParseDigest(t *testing.T) {
 }
 
 // TestFingerprint: the fingerprint is part of the contract, since `key list` and the log of another release must show the
-// same, and has nothing of the digest in it.
+// same one. It contains nothing of the digest.
 func TestFingerprint(t *testing.T) {
 	d := keystore.DigestOf("abc")
 	const want = "4f8b42c2" // printf abc | openssl sha256 -binary | openssl sha256 | cut -c-8
@@ -191,8 +191,8 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// FuzzSecret holds what is said of a secret together: what is accepted can be sent, and only what
-// begins as ours can be mistyped.
+// FuzzSecret compares what the functions say about a secret: one that is accepted can be sent, and only one that begins
+// like ours can be mistyped.
 func FuzzSecret(f *testing.F) {
 	for _, s := range []string{"", known, known[:40] + "c", known[:40], "0123456789abcdef", "====", "a b", "fl_", keystore.Generate()} {
 		f.Add(s)

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// TestSkewedClock takes keys away in place where the clock of the files is not that of this process:
-// inside a bubble of synctest it is the year 2000, and outside, where files are stamped, it is not. The
-// change must settle like any other, and no longer.
+// TestSkewedClock takes keys away in place while the clock of the files is not that of this process: in a bubble of
+// synctest it is the year 2000, and outside, where files get their times, it is not. The change must settle like any
+// other, and no later.
 func TestSkewedClock(t *testing.T) {
 	const age = 100 * 365 * 24 * time.Hour
 	for name, ahead := range map[string]time.Duration{"files of the future": 0, "files of the past": age} {
@@ -26,7 +26,7 @@ func TestSkewedClock(t *testing.T) {
 	}
 }
 
-// testSkew takes something away from one of the files of a store, which for api.json is its end.
+// testSkew takes something away from one of the files of a store. In api.json that is its end.
 func testSkew(t *testing.T, path, of string) {
 	t.Helper()
 	put := func(name, data string) {

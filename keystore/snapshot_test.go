@@ -99,7 +99,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// What stands in the file is no use to somebody who reads the file.
+// Whoever reads the key file cannot use what it holds as a secret.
 func TestMatchStoredDigest(t *testing.T) {
 	s := doors(t)
 	for _, k := range s.Keys() {
@@ -116,7 +116,7 @@ func TestMatchStoredDigest(t *testing.T) {
 	}
 }
 
-// Somebody who numbers digests by hand makes them alike; they are told apart all the same.
+// Digests that somebody numbers by hand are almost equal, but are still told apart.
 func TestMatchAlike(t *testing.T) {
 	var keys, ids strings.Builder
 	alike := func(i int) string { return strings.Repeat("0", 62) + fmt.Sprintf("%02x", i) }

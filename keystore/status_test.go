@@ -11,8 +11,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// TestStatusDoesNotWait asks for the status in the middle of a reload, which with many keys takes seconds,
-// and from within the call that tells of it.
+// TestStatusDoesNotWait asks for the status during a reload, which takes seconds with many keys, and from within
+// OnReload.
 func TestStatusDoesNotWait(t *testing.T) {
 	reading, goOn := make(chan struct{}), make(chan struct{})
 	first := true
@@ -57,9 +57,8 @@ func TestStatusDoesNotWait(t *testing.T) {
 	}
 }
 
-// TestManyFaults has a file of which every line is wrong, as a generator with a mistake writes it. What a
-// store tells of goes into a log line at each reload, so it is the first faults; who opens the file
-// gets all.
+// TestManyFaults has a file with a fault on every line, as a faulty generator writes it. A store reports only the first
+// faults, since they go into a log line at each reload; whoever opens the file gets all.
 func TestManyFaults(t *testing.T) {
 	const n = 1000
 	faulty := "version: 1\nchatflows:\n" + strings.Repeat("- {}\n", n)
@@ -77,7 +76,8 @@ func TestManyFaults(t *testing.T) {
 	}
 }
 
-// TestManyFaultsAtStart has the same file while a gate waits for its keys: each fault that it tells goes into a log line.
+// TestManyFaultsAtStart has the same file while a gate waits for its keys: each fault that Wait reports goes into a log
+// line.
 func TestManyFaultsAtStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.yaml")
 	writeFile(t, path, "version: 1\nchatflows:\n"+strings.Repeat("- {}\n", 1000))
@@ -93,8 +93,7 @@ func TestManyFaultsAtStart(t *testing.T) {
 	}
 }
 
-// TestSince asks since which generation each key is as it is, through reloads that add, change, move and
-// leave out.
+// TestSince asks in which generation each key last changed, through reloads that add, change, move and leave out keys.
 func TestSince(t *testing.T) {
 	s, path := open(t, keyFile("a", "b", "c"), keystore.Options{})
 	rotated := strings.Replace(keyFile("a", "b", "c", "d"), digest("b"), digest("another"), 1)

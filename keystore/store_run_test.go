@@ -20,7 +20,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// run runs the store until the test ends, or the function it returns is called.
+// run runs the store until the test ends or stop is called.
 func run(t *testing.T, s *keystore.Store) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -42,7 +42,7 @@ func TestRunReloads(t *testing.T) {
 			var told reloads
 			s, path := open(t, keyFile("a"), keystore.Options{Poll: test.poll, OnReload: told.add})
 			run(t, s)
-			// The watch begins some time after Run has: go on until it shows.
+			// The watch begins some time after Run does, so go on until it notices.
 			n := 0
 			testkit.Eventually(t, "the first change", func() bool {
 				if n++; n%20 == 1 {
@@ -69,7 +69,7 @@ func TestRunReloads(t *testing.T) {
 	}
 }
 
-// A fault is told of once, however many polls find it, and its successor and its end once each.
+// A fault is reported once, however many polls find it. So are the next fault, and the end of it.
 func TestRunTellsOnce(t *testing.T) {
 	t.Parallel()
 	var told reloads
@@ -97,7 +97,7 @@ func TestRunTellsOnce(t *testing.T) {
 	testkit.Eventually(t, "the second fault again", failed("2 keys"))
 	replaceFile(t, path, keyFile("a"))
 	testkit.Eventually(t, "the end of the faults", func() bool { return !s.Status().Stale })
-	// A look that nobody asked for and that finds nothing new is not worth a word.
+	// A reload that is not explicit and finds nothing new is not reported.
 	before := s.Status().LastSuccess
 	testkit.Eventually(t, "polls after it", func() bool { return s.Status().LastSuccess.After(before.Add(20 * time.Millisecond)) })
 	want := []string{
@@ -123,7 +123,7 @@ func replaceFile(t *testing.T, path, data string) {
 	}
 }
 
-// Readers see one snapshot or the next while the file is edited, reloaded and read at once.
+// While the file is edited, reloaded and read at once, readers see one snapshot or the next.
 func TestConcurrentReload(t *testing.T) {
 	t.Parallel()
 	s, path := open(t, keyFile("k0"), keystore.Options{Poll: time.Millisecond})
@@ -162,7 +162,7 @@ func TestConcurrentReload(t *testing.T) {
 	readers.Wait()
 }
 
-// Run ends when its context does, and what it started has ended by then.
+// Run ends when its context does, and by then everything that it started has ended.
 func TestRunLeavesNothingBehind(t *testing.T) {
 	for _, state := range []string{"good", "faulty", "gone"} {
 		s, path := open(t, keyFile("a"), keystore.Options{Poll: time.Millisecond})
@@ -179,7 +179,7 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 		}
 		testkit.Eventually(t, state, func() bool { return s.Status().Stale == (state != "good") })
 		stop()
-		// A goroutine that has done its last may take a moment to be gone.
+		// A goroutine may take a moment to go away after its last statement.
 		testkit.Eventually(t, "the end of all that Run started", func() bool { return !running(t, "keystore/watch.", "fsnotify.") })
 	}
 }
@@ -194,7 +194,7 @@ func running(t *testing.T, packages ...string) bool {
 	return slices.ContainsFunc(packages, func(p string) bool { return strings.Contains(stacks.String(), p) })
 }
 
-// A store that was never run, or runs no more, can still be told to reload.
+// A store can be reloaded if Run was never called, and after Run has ended.
 func TestReloadAfterRun(t *testing.T) {
 	s, path := open(t, keyFile("a"), keystore.Options{Poll: time.Millisecond})
 	run(t, s)()

@@ -28,7 +28,7 @@ func keyFileFor(chatflow string, ids ...string) string {
 	return render(v)
 }
 
-// reloads remembers what a store told of.
+// reloads remembers what a store reported.
 type reloads struct {
 	mu   sync.Mutex
 	list []keystore.Reload
@@ -40,7 +40,7 @@ func (r *reloads) add(reload keystore.Reload) {
 	r.list = append(r.list, reload)
 }
 
-// results returns each reload in a few words: the result, and what was added or is wrong.
+// results describes each reload in a few words: the result, and what was added or is wrong.
 func (r *reloads) results() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// faults remembers what Wait told of.
+// faults remembers what Wait reported.
 type faults struct {
 	mu   sync.Mutex
 	list []string
@@ -26,7 +26,7 @@ func (f *faults) add(err error) {
 	f.list = append(f.list, err.Error())
 }
 
-// saw reports whether the last of n faults has the text.
+// saw reports whether there are n faults, the last of which has the text.
 func (f *faults) saw(n int, text string) func() bool {
 	return func() bool {
 		f.mu.Lock()
@@ -35,7 +35,7 @@ func (f *faults) saw(n int, text string) func() bool {
 	}
 }
 
-// TestWait goes from no directory over faulty files to a good one. Each fault is told of once.
+// TestWait goes from no directory over faulty files to a good one. Each fault is reported once.
 func TestWait(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys", "keys.yaml")
@@ -75,7 +75,7 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// TestWaitEnds: whoever ends the waiting learns what was wrong.
+// TestWaitEnds: whoever stops waiting is told what was wrong.
 func TestWaitEnds(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys.yaml")
@@ -92,8 +92,8 @@ func TestWaitEnds(t *testing.T) {
 	}
 }
 
-// TestWaitStopsAtTheFirst has the time of the next look come while the first good file is read: nothing may
-// take the place of the store that it makes.
+// TestWaitStopsAtTheFirst makes the next look due while the first good file is read. Nothing may replace the store that
+// is made from that file.
 func TestWaitStopsAtTheFirst(t *testing.T) {
 	t.Parallel()
 	const poll = time.Millisecond

@@ -12,8 +12,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// TestTeamsAtOnce has teams replace their files all the time, one of them by files with faults, while others read and reload.
-// Each team's last file is what applies at the end, and a reader never sees a key of one team that opens nothing.
+// TestTeamsAtOnce has teams replace their files all the time, one of them with faulty files, while others read and
+// reload. At the end each team's last file applies, and no reader ever sees a key of one team that opens nothing.
 func TestTeamsAtOnce(t *testing.T) {
 	t.Parallel()
 	const teams, edits = 4, 12

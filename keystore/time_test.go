@@ -55,8 +55,8 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
-// FuzzParseTime checks that what is a time means the same when it is written as a key file has it, that a duration is never
-// negative, and that weeks and days are what they are by the clock.
+// FuzzParseTime checks that a time means the same when it is written as in a key file, that a duration is never negative,
+// and that weeks and days have the right length.
 func FuzzParseTime(f *testing.F) {
 	for _, seed := range []string{"2027-01-31", "2027-01-31T18:00:00+02:00", "1w2d3h4m5s", "90d", "0", "-1h", "9223372036854775807ns", "106751d23h47m16s"} {
 		f.Add(seed)

@@ -10,8 +10,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore"
 )
 
-// view is all that a snapshot means, in a form that cmp.Diff can compare: everything but places in
-// the file and whether a secret stands there in plain text.
+// view is everything that a snapshot means, in a form that cmp.Diff can compare. It leaves out places in the file, and
+// whether a secret is there in plain text.
 type view struct {
 	Keys      []keyView
 	Chatflows []chatflowView
@@ -77,7 +77,7 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// render writes v as a key file in the one plain way: what Parse must read back as v.
+// render writes v as a key file in the plainest way. Parse must read it back as v.
 func render(v view) string {
 	var b strings.Builder
 	line := func(indent, name, value string) {
