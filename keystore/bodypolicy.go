@@ -35,7 +35,7 @@ func (b BodyPolicy) lacks(o BodyPolicy) bool {
 	return o.JSONOnly && !b.JSONOnly || slices.ContainsFunc(o.Deny, func(d string) bool { return !slices.Contains(b.Deny, d) })
 }
 
-// bodyFields are the fields of a body policy in the file; nil for those that it does not have.
+// bodyFields are the fields of a body policy in the file; those it does not have are nil.
 type bodyFields struct {
 	JSONOnly *yaml.Node `yaml:"json_only"`
 	Deny     *yaml.Node

@@ -7,32 +7,32 @@ import (
 	"time"
 )
 
-// Browser says that browser tokens may be minted with a key, and what they may do. A token is for a web page, whose visitors
-// can read it, so it never opens more than its key, and less of that.
+// Browser says that browser tokens may be minted with a key, and what they may do. A token is for a web page, whose
+// visitors can read it, so it opens at most what its key opens, and usually less.
 type Browser struct {
-	// Origins are those of the pages that may use a token, as browsers send them.
+	// Origins are the origins of the pages that may use a token, as browsers send them.
 	Origins []string
 	// MaxTTL is how long a token may be valid.
 	MaxTTL time.Duration
-	// Allow are the members of a body that a page may send, of [BrowserMembers].
+	// Allow are those of [BrowserMembers] that a page may send in a body.
 	Allow []string
-	// PerUser are the limits of each user that tokens are minted for; nil means without limit.
+	// PerUser are the limits of each user that tokens are minted for; nil means no limit.
 	PerUser *Limits
 	// Cookie says that a token may come in a cookie, from pages of the gate's own origin.
 	Cookie bool
-	// Body is what a page may put into a request body, by Allow.
+	// Body is what a page may put into a request body. It follows from Allow.
 	Body BodyPolicy
 }
 
 // DefaultBrowserTTL is how long a browser token may be valid where a key does not say.
 const DefaultBrowserTTL = 15 * time.Minute
 
-// maxBrowserTTL is the longest time for which a key may say that a browser token is valid: what a page holds is soon
-// everybody's.
+// maxBrowserTTL is the longest time for which a key may let a browser token be valid: what a web page holds does not stay
+// secret.
 const maxBrowserTTL = 24 * time.Hour
 
-// BrowserMembers are the members of a body that a page may send only where its key allows them. With them a visitor
-// replaces a chatflow's prompts and credentials, has files read, or writes what was said before.
+// BrowserMembers are the members of a body that a page may send only if its key allows them. They let a visitor replace a
+// chatflow's prompts and credentials, have files read, or make up the conversation so far.
 var BrowserMembers = []string{"overrideConfig", "uploads", "history"}
 
 // String returns what tokens may do in one line, for people; empty if there are none.

@@ -13,7 +13,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// browserFields are the fields of what browser tokens may do, in the file; nil for those that it does not have.
+// browserFields are the fields of `browser:` in the file; those it does not have are nil.
 type browserFields struct {
 	Origins, Allow, Cookie *yaml.Node
 	MaxTTL                 *yaml.Node `yaml:"max_ttl"`
@@ -50,7 +50,7 @@ func parseOrigin(v string) (string, error) {
 	return v, nil
 }
 
-// isOrigin reports whether s is the origin of a page of the web.
+// isOrigin reports whether s is the origin of a web page.
 func isOrigin(s string) bool {
 	return origin.Is(s) && (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://"))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// chatflowFields are the fields of a chatflow in the file; nil for those that it does not have.
+// chatflowFields are the fields of a chatflow in the file; those it does not have are nil.
 type chatflowFields struct {
 	ID, Name, Keys, Public, Body, Limits *yaml.Node
 	UpstreamAuthorization                *yaml.Node `yaml:"upstream_authorization"`
@@ -51,7 +51,7 @@ func (p *parser) chatflow(n *yaml.Node) {
 	p.addChatflow(n, c)
 }
 
-// parseOnDisconnect reports whether on_disconnect says that the upstream is told.
+// parseOnDisconnect reports whether on_disconnect is "abort". The only other value that is no error is "drain".
 func parseOnDisconnect(v string) (abort bool, err error) {
 	if v != "abort" && v != "drain" {
 		err = fmt.Errorf("%s is neither drain nor abort", strictyaml.Quote(v))
@@ -59,7 +59,7 @@ func parseOnDisconnect(v string) (abort bool, err error) {
 	return v == "abort", err
 }
 
-// keyOf adds the key that n names to chatflow c, unless it is in listed.
+// keyOf adds the key that n names to chatflow c. listed are the keys that it has already.
 func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 	v, ok := p.Text(n, "a key ID")
 	if !ok {
@@ -85,7 +85,8 @@ func (p *parser) keyOf(c *Chatflow, n *yaml.Node, listed map[*Key]bool) {
 	}
 }
 
-// elsewhere returns what stands for a key of another file in one that is parsed alone. It is not among the keys of the snapshot.
+// elsewhere returns a placeholder for a key of another file, in a file that is parsed alone. It is not among the keys of
+// the snapshot.
 func (p *parser) elsewhere(id string) *Key {
 	k := &Key{ID: id, Terms: &noTerms, file: p.file, number: uint32(len(p.keyByID))} //nolint:gosec // no file holds four billion keys
 	p.keyByID[id] = k

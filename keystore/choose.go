@@ -9,28 +9,28 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// choice decides of which files what was found is applied, and of which what is active stays. It knows no files but the
-// contents, and is used once.
+// choice decides for each file whether its new content is applied or its active content stays. It works on contents and
+// opens no file. It is used once.
 type choice struct {
 	list     []*keyFile
 	active   *Snapshot // nil if there is none
 	at       time.Time
 	explicit bool
-	// hold is how much longer other files must be unchanged before a fault is reported.
+	// hold is how much longer another file, such as Flowise's, must stay unchanged before a fault is reported.
 	hold time.Duration
-	// meaning returns what the files mean together, as their use says.
+	// meaning returns what the files mean together, with the new content of those that have use set.
 	meaning func() (*Snapshot, error)
-	// validate is asked about the snapshot that is going to be applied.
+	// validate is called with the snapshot that is about to be applied.
 	validate func(*Snapshot) error
 
-	refused []*keyFile // contradict others, and would be tried again if those are not applied either
+	refused []*keyFile // these contradict others, and are tried again if those are not applied either
 }
 
-// choose returns the snapshot to apply, which is the active one if there is nothing to apply, and sets the verdicts of the files. err
-// is not about any file that is new.
+// choose returns the snapshot to apply, or the active one if there is nothing to apply, and sets the verdicts of the
+// files. No file with new content is to blame for err.
 //
-// First all that is new is tried together, then without the files that have a fault and those that may be half written.
-// Of two that contradict each other, [parse] has found the one that changed last.
+// It first tries all new content together, and then leaves out files that have a fault or may be half written. If two
+// files contradict each other, [parse] blames the one that changed last.
 func (c *choice) choose() (next *Snapshot, err error) {
 	for _, k := range c.list {
 		k.use, k.verdict = k.isNew && k.err == nil, verdict{}
@@ -50,7 +50,7 @@ func (c *choice) choose() (next *Snapshot, err error) {
 		if !c.blame(err) {
 			return c.active, err
 		}
-		c.refused = refused // whom validate refuses is not tried again
+		c.refused = refused // a file that validate refuses is not tried again
 	}
 }
 
@@ -67,8 +67,8 @@ func (c *choice) consistent() (*Snapshot, error) {
 	}
 }
 
-// blame leaves out those files of which what was found has one of the faults, or all if none has. It returns false if nothing
-// that was found is used.
+// blame leaves out the files whose new content has one of the faults, or all of them if none has. It returns false if no
+// new content was used.
 func (c *choice) blame(err error) bool {
 	faults, _ := errors.AsType[strictyaml.Faults](err)
 	var used, blamed []*keyFile
@@ -121,7 +121,7 @@ func (c *choice) holdBack(next *Snapshot) (held bool) {
 	return held
 }
 
-// accept uses what was found in a file, unless that must wait.
+// accept uses the new content of a file, unless it must wait.
 func (c *choice) accept(k *keyFile, next *Snapshot) {
 	found := change{at: c.at, next: next.only(k.path), hold: k.hold(c.at)}
 	if found.hold > 0 && !c.explicit && c.active != nil {
@@ -131,14 +131,15 @@ func (c *choice) accept(k *keyFile, next *Snapshot) {
 	k.use = k.verdict.apply
 }
 
-// tryAgain adds to next the files that contradict only what is left out as well, and returns the snapshot.
+// tryAgain adds to next those refused files that contradict only files which are left out as well. It returns the new
+// snapshot.
 func (c *choice) tryAgain(next *Snapshot) *Snapshot {
 	slices.SortStableFunc(c.refused, func(a, b *keyFile) int { return cmp.Compare(a.change, b.change) })
 	tries := 0
-	for i := 0; i < len(c.refused) && tries < 50; i++ { // each is parsed with all the others
+	for i := 0; i < len(c.refused) && tries < 50; i++ { // each try parses all files
 		k := c.refused[i]
 		if !slices.ContainsFunc(c.list, func(o *keyFile) bool { return o != k && o.isNew && !o.use }) {
-			break // all others are used, and contradict it
+			break // all others are used, so it still contradicts one of them
 		}
 		tries++
 		refusal := k.verdict
@@ -150,7 +151,7 @@ func (c *choice) tryAgain(next *Snapshot) *Snapshot {
 		}
 		c.refused = slices.Delete(c.refused, i, i+1)
 		if c.accept(k, with); k.use {
-			next, i = with, -1 // an earlier one may need this one
+			next, i = with, -1 // start again: an earlier one may need this one
 		} else {
 			i--
 		}

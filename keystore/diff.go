@@ -25,7 +25,7 @@ func (d Diff) Empty() bool {
 	return !slices.ContainsFunc(d.lists(), func(ids *[]string) bool { return len(*ids) > 0 })
 }
 
-// shortened returns d for keeping and showing: of a long list the first IDs and how many more there are.
+// shortened returns d to be kept and shown: a long list has only its first IDs and the number of the others.
 func (d Diff) shortened() Diff {
 	for _, ids := range d.lists() {
 		if n := len(*ids); n > shortList {
@@ -35,7 +35,7 @@ func (d Diff) shortened() Diff {
 	return d
 }
 
-// shortList is how many items are kept of a list.
+// shortList is how many items of a list are kept.
 const shortList = 50
 
 // Compare returns what differs between two snapshots. A nil snapshot is empty.
@@ -44,7 +44,7 @@ func Compare(old, next *Snapshot) Diff {
 	return d
 }
 
-// compare is Compare, and reports whether something of old is missing in next.
+// compare is [Compare], and also reports whether next lacks something that old has.
 func compare(old, next *Snapshot) (d Diff, loses bool) {
 	if old == nil {
 		old = &Snapshot{}
@@ -55,7 +55,7 @@ func compare(old, next *Snapshot) (d Diff, loses bool) {
 	return d, losesKeys || losesChatflows
 }
 
-// differ returns the IDs of what differs between two lists, and whether something of the old one is missing in the next.
+// differ returns the IDs of what differs between two lists, and whether next lacks something that old has.
 func differ[T any](old, next []*T, id func(*T) string, same, losesOf func(was, is *T) bool) (added, removed, changed []string, loses bool) {
 	if len(old) == 0 {
 		added = slices.Grow(added, len(next))
@@ -75,8 +75,8 @@ func differ[T any](old, next []*T, id func(*T) string, same, losesOf func(was, i
 	return added, removed, changed, loses
 }
 
-// date sets for each key the generation in which it became as it is: this one, or an older one if it was the same
-// in old, which may be nil.
+// date sets for each key the generation in which it last changed: this one, or the one it has in old if it is the same
+// there. old may be nil.
 func (s *Snapshot) date(old *Snapshot, generation uint64) {
 	if old == nil {
 		old = &Snapshot{}
@@ -87,7 +87,7 @@ func (s *Snapshot) date(old *Snapshot, generation uint64) {
 		case was != nil && sameKey(was, is):
 			is.since = was.since
 		default:
-			is.since = uint32(generation) //nolint:gosec // at one reload a second, after 136 years
+			is.since = uint32(generation) //nolint:gosec // at one reload a second it overflows after 136 years
 		}
 	})
 }
@@ -95,7 +95,8 @@ func (s *Snapshot) date(old *Snapshot, generation uint64) {
 func keyID(k *Key) string           { return k.ID }
 func chatflowID(c *Chatflow) string { return c.ID }
 
-// pairs calls each with what has the same ID in old and in next; one of the two may be missing, and is nil.
+// pairs calls each with the two items that have the same ID in old and in next. If only one list has the ID, the other
+// item is nil.
 func pairs[T any](old, next []*T, id func(*T) string, each func(was, is *T)) {
 	for len(old) > 0 && len(next) > 0 && id(old[0]) == id(next[0]) { // most files change little
 		each(old[0], next[0])
@@ -116,7 +117,7 @@ func pairs[T any](old, next []*T, id func(*T) string, each func(was, is *T)) {
 	}
 }
 
-// sameKey reports whether two keys are the same but for their places in the file.
+// sameKey reports whether two keys are the same except for their places in the file.
 func sameKey(a, b *Key) bool {
 	return a.Owner == b.Owner && a.Disabled == b.Disabled && a.Honey == b.Honey && a.fromFlowise == b.fromFlowise && a.valid == b.valid &&
 		same(a.Limits, b.Limits) && same(a.Browser, b.Browser) && slices.Equal(a.From, b.From) && slices.Equal(a.Groups, b.Groups) &&
@@ -126,8 +127,8 @@ func sameKey(a, b *Key) bool {
 // same reports whether a and b, which may be nil, have the same content.
 func same[T any](a, b *T) bool { return a == b || reflect.DeepEqual(a, b) }
 
-// losesOfKey reports whether b lacks something that a has: a secret, a limit of its use, or something that its browser
-// tokens may do. Disabling a key, or letting it expire earlier, is no loss.
+// losesOfKey reports whether b lacks something that a has, such as a secret, `disabled`, a limit on its use, or something
+// that its browser tokens may do. Disabling a key, or letting it expire earlier, is no loss.
 func losesOfKey(a, b *Key) bool {
 	return a.Disabled && !b.Disabled || a.Honey && !b.Honey || a.Owner != "" && b.Owner == "" || len(b.secrets) < len(a.secrets) || b.valid.lacks(a.valid) || b.Limits.lacks(a.Limits) || b.Browser.lacks(a.Browser) ||
 		len(a.From) > 0 && len(b.From) == 0 || len(a.Groups) > 0 && len(b.Groups) == 0 ||

@@ -14,39 +14,40 @@ import (
 // limits are how much of a directory is read.
 type limits struct {
 	entries int   // names in it
-	files   int   // key files, each of which is looked at every [watch.Poll]
-	file    int64 // bytes of one, so that no single one can use up what all may have together
-	bytes   int64 // of all together
+	files   int   // key files, each of which is read every [watch.Poll]
+	file    int64 // bytes of one key file, so that none can use up the total by itself
+	bytes   int64 // bytes of all key files together
 }
 
 var directoryLimits = limits{entries: 10_000, files: 1000, file: 16 << 20, bytes: MaxFile}
 
-// errTogether is the error for a file with which a directory would hold more than is read of a single key file.
+// errTogether is the error for a file that would make the key files of a directory larger, together, than a single key
+// file may be.
 var errTogether = fmt.Errorf("the key files of its directory are larger than %d MiB together, the most that is read", MaxFile>>20)
 
 // ErrNoKeyFile is part of the error for a directory that has no key file at all.
 var ErrNoKeyFile = errors.New("it is a directory without a key file")
 
-// IsKeyFile reports whether a file of this name in a directory is a key file. Its name needs no quotes in a log line or a
-// metric label, and has no slash.
+// IsKeyFile reports whether a file with this name in a directory is a key file. Such a name needs no quotes in a log line
+// or a metric label, and has no slash.
 func IsKeyFile(name string) bool { return looksLikeKeyFile(name) && ValidateID(name) == nil }
 
 func looksLikeKeyFile(name string) bool {
 	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name))
 }
 
-// listDirectory looks which key files the directory has, and adds those that are new to f.list, in byte order. It returns what
-// is wrong with the directory itself. isUnlisted says that then nothing can be said about its files.
+// listDirectory finds the key files in the directory and inserts new ones into f.list, which is in byte order. err says
+// what is wrong with the directory itself. isUnlisted says that because of it nothing is known about its files.
 func (f *files) listDirectory() (isUnlisted bool, err error) {
 	entries, err := watch.ReadDir(f.path, f.limits.entries)
 	if at, ok := errors.AsType[*fs.PathError](err); ok {
-		err = at.Err // the path is there already
+		err = at.Err // the message has the path already
 	}
 	if err != nil {
 		return true, fmt.Errorf("reading key files of %q: %w", f.path, err)
 	}
 	for _, k := range f.list {
-		k.isListed = len(entries) == f.limits.entries // it may be among the others
+		k.isListed = len(entries) == f.limits.entries // it may be among the entries beyond the limit
 	}
 	found, tooMany, odd := 0, 0, ""
 	for _, e := range entries {
@@ -98,7 +99,7 @@ func (f *files) look() (changed bool) {
 		}
 		total = others + k.size()
 	}
-	// What is gone and never was active is forgotten.
+	// Forget files that are gone and never were active.
 	n := len(f.list)
 	f.list = slices.DeleteFunc(f.list, func(k *keyFile) bool { return k.isGone && k.active == nil })
 	return changed || len(f.list) < n

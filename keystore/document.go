@@ -11,7 +11,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// KeyFile is one of the files that a snapshot was made of.
+// KeyFile is one of the files that a snapshot was made from.
 type KeyFile struct {
 	// Path is its path, for messages.
 	Path string
@@ -21,11 +21,11 @@ type KeyFile struct {
 	plain bool // it has a secret in plain text
 }
 
-// EveryoneReads reports whether every user of this machine can read the file. It is false where that is not known or says nothing:
-// see [watch.EveryoneReads].
+// EveryoneReads reports whether every user of this machine can read the file. It is false where that is not known or
+// means nothing: see [watch.EveryoneReads].
 func (f *KeyFile) EveryoneReads() bool { return watch.EveryoneReads(f.Path) }
 
-// place is a line of the file, for messages.
+// place is the file and a line of it, for messages.
 func (f *KeyFile) place(line int) string { return fmt.Sprintf("%s:%d", f.Path, line) }
 
 // document is a key file that is being parsed.
@@ -38,7 +38,7 @@ type document struct {
 	fileFields
 }
 
-// fileFields are the fields of a key file; nil for those that it does not have.
+// fileFields are the fields of a key file; those it does not have are nil.
 type fileFields struct {
 	Version, Keys, Chatflows *yaml.Node
 	FlowiseKeys              *yaml.Node `yaml:"flowise_api_keys"`
@@ -46,7 +46,8 @@ type fileFields struct {
 
 var inFile = strictyaml.FieldsOf[fileFields](nil)
 
-// read finds the fields of the file. An error means that the file could not be read; what is wrong in it is in Faults.
+// read finds the fields of the file. An error means that the file could not be read; faults in its content go into
+// Faults.
 func (d *document) read() error {
 	content := io.NewSectionReader(d.content, 0, d.content.Size()) // from the beginning
 	var root *yaml.Node
@@ -73,9 +74,9 @@ func (d *document) read() error {
 	return nil
 }
 
-// twice records that n, in the file that is being read, is what the file first has in a line already. Of two files, the one
-// that changed last has the fault. The last verb of format is for the place of the other one; args are the IDs of the two,
-// or the one that they share.
+// twice records the fault that n, in the file being read, repeats what file first has at line. If these are two files,
+// the fault goes to the one that changed last. args are the IDs of both entries, or the one that they share; the last
+// verb of format is for the place of the other entry.
 func (p *parser) twice(n *yaml.Node, first *KeyFile, line int, format string, args ...any) {
 	if first == p.file {
 		p.Fault(n, format, append(args, fmt.Sprintf("line %d", line))...)
@@ -89,11 +90,11 @@ func (p *parser) twice(n *yaml.Node, first *KeyFile, line int, format string, ar
 	last.Faults = append(last.Faults, strictyaml.Fault{File: last.path, Line: at, Text: fmt.Sprintf(format, append(args, other)...), Across: true})
 }
 
-// missing records that chatflow c lists at n a key that no file has.
+// missing records the fault that chatflow c lists, at n, a key that no file has.
 func (p *parser) missing(c *Chatflow, n *yaml.Node, id string) {
 	if !p.options.directory {
 		p.Fault(n, "chatflow %q lists key %s, which is not under `keys:`", c.ID, strictyaml.Quote(id))
-		p.Faults[len(p.Faults)-1].Across = true // if the file is one of a directory
+		p.Faults[len(p.Faults)-1].Across = true // if it is one file of a directory, another may have the key
 		return
 	}
 	holder := p.holder(id)

@@ -13,12 +13,12 @@ type flowiseFile struct {
 	*watch.File
 	keys   []apiKey
 	err    error
-	isNew  bool // it holds something else than is active
+	isNew  bool // it does not hold what is active
 	isLost bool // Flowise has lost its keys, and none of those that are active is back
 }
 
-// readFlowise reads the key file of Flowise and reports whether it holds anything else than before. An explicit reading takes
-// it as it is.
+// readFlowise reads Flowise's key file and reports whether its keys, or its fault, differ from last time. If explicit,
+// the file is taken as it is, even if Flowise seems to have lost its keys.
 func (f *files) readFlowise(explicit bool) (changed bool) {
 	keys, err := f.flowise.read()
 	if err == nil {
@@ -45,7 +45,7 @@ func (f *flowiseFile) read() ([]apiKey, error) {
 	return keys, nil
 }
 
-// flowiseKeys returns the keys in the file of Flowise that a key file calls by this name.
+// flowiseKeys returns the keys in Flowise's file, given the name by which a key file refers to it.
 func (f *files) flowiseKeys(keyFile, name string, explicit bool) ([]apiKey, error) {
 	path := flowiseKeysPath(keyFile, name)
 	if f.flowise == nil || f.flowise.Path() != path {
@@ -63,8 +63,8 @@ func (f *files) keepFlowise() {
 	}
 }
 
-// flowiseHold returns how much longer Flowise's file must be unchanged before a fault is reported. It is JSON, of which no
-// beginning is valid, so a change of it need not wait.
+// flowiseHold returns how much longer Flowise's file must stay unchanged before a fault is reported. A change need not
+// wait: the file is a JSON array, which is not valid until it is complete.
 func (f *files) flowiseHold() time.Duration {
 	if f.flowise != nil && f.flowise.InPlace() {
 		return settleTime - f.flowise.Age()

@@ -38,7 +38,7 @@ func flowiseKeysPath(keyFile, name string) string {
 	return name
 }
 
-// parseFlowiseKeys reads an api.json. Flowise rewrites that file in place, so a reader may find a part of it: anything
+// parseFlowiseKeys reads an api.json. Flowise rewrites that file in place, so a reader may see only part of it: anything
 // but one complete array is an error.
 func parseFlowiseKeys(data []byte) ([]apiKey, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -64,9 +64,10 @@ func parseFlowiseKeys(data []byte) ([]apiKey, error) {
 	return keys, nil
 }
 
-// isReset reports whether Flowise has lost its keys: none of them is left, and there is the key that Flowise
-// creates when it cannot read its key file. Nobody does that in the dashboard. If it was a reset before, it stays one while
-// none of them is back, whatever is done in the dashboard: who makes a new key there does not give up the old ones.
+// isReset reports whether Flowise has lost its keys: none of the old ones is left, and there is the key that Flowise
+// creates when it cannot read its key file. Nobody does that in the dashboard. If Flowise had lost its keys before, that
+// remains so until an old one is back, whatever is done in the dashboard: somebody who makes a new key there does not
+// give up the old ones.
 func isReset(old, next []apiKey, before bool) bool {
 	kept := func(k apiKey) bool {
 		return slices.ContainsFunc(next, func(n apiKey) bool { return n.ID == k.ID })
@@ -81,7 +82,7 @@ type flowiseKeys struct {
 	byID   map[string]*Key // nil if they were not read
 
 	namedBy *KeyFile
-	line    int // in which it names their file
+	line    int // where it names their file
 }
 
 // readFlowise reads the keys of Flowise, if the key file names their file at n.
@@ -107,8 +108,8 @@ func (p *parser) readFlowise(n *yaml.Node) {
 	p.addFlowiseKeys(n, keys)
 }
 
-// addFlowiseKeys adds keys of Flowise. One that cannot be used is left out with a warning: the file belongs to
-// Flowise, and its other keys should not be out of date for that.
+// addFlowiseKeys adds keys of Flowise. One that cannot be used is left out with a warning: the file belongs to Flowise,
+// and one bad key should not keep the others out of date.
 func (p *parser) addFlowiseKeys(n *yaml.Node, entries []apiKey) {
 	p.flowise.byName, p.flowise.byID = map[string]*Key{}, map[string]*Key{}
 	for i, entry := range entries {
@@ -144,8 +145,8 @@ func (p *parser) addFlowiseKeys(n *yaml.Node, entries []apiKey) {
 	}
 }
 
-// flowiseID returns the ID that a key of Flowise has here: its name, if that is an ID that no other key has, or else
-// Flowise's ID.
+// flowiseID returns the ID that a key of Flowise has here: its name, if that is an ID that no other key has; else
+// Flowise's ID; or that with a prefix, if another key has it.
 func (p *parser) flowiseID(entry apiKey) string {
 	if ValidateID(entry.Name) == nil && p.keyByID[entry.Name] == nil {
 		return entry.Name
@@ -157,7 +158,7 @@ func (p *parser) flowiseID(entry apiKey) string {
 }
 
 // flowiseKey returns the key of Flowise that chatflow c lists at n by its ID or its name, or nil. A key that does not
-// exist was deleted in Flowise's dashboard, or will be created there: it opens nothing, and is no fault.
+// exist opens nothing and is no fault: it was deleted in Flowise's dashboard, or will be created there.
 func (p *parser) flowiseKey(c *Chatflow, n *yaml.Node, reference string) *Key {
 	if p.flowise.byID == nil {
 		return nil

@@ -6,24 +6,22 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// settleTime is how long a file that is written in place must be unchanged before a change is applied that takes
-// something away, and before a fault is reported. A writer that pauses may leave a file that is valid and
-// lacks half of the keys.
+// settleTime is how long a file that is written in place must stay unchanged before a fault is reported, or a change is
+// applied that takes something away. While its writer pauses, a file may be valid and lack half of the keys.
 const settleTime = watch.SettleTime
 
-// change is what was found in a file at a time, compared with what is active of it.
+// change is what was found in a file at a time, compared with the file's active content.
 type change struct {
 	at   time.Time
 	next *Snapshot // what it means; nil if it has a fault
 	err  error     // why it cannot be used; nil if it can
-	// isSuspect says that something that is active is missing in next, so that the file may be the beginning of one that is
-	// being written.
+	// isSuspect says that next lacks something that is active, so the file may be only partly written.
 	isSuspect bool
-	// hold is how much longer the file must be unchanged if it is written in place.
+	// hold is how much longer the file must stay unchanged if it is written in place.
 	hold time.Duration
 }
 
-// previous is what earlier judgements left behind.
+// previous is what earlier judgements of a file left for the next one.
 type previous struct {
 	fault        error     // as it was reported; nil if there is none
 	pending      *Snapshot // not applied yet because it is suspect; nil if there is none
@@ -40,9 +38,9 @@ type verdict struct {
 	previous previous      // for the next judgement
 }
 
-// judge decides about a change. Without a fault it is applied, unless it may be incomplete and nobody asked for it
-// explicitly. A file that is written in place again and again is never unchanged, so it is enough that it means the
-// same, or has nothing but faults, for the settleTime.
+// judge decides what to do about a change. Without a fault it is applied, unless it may be incomplete and the reload is
+// not explicit. The bytes of a file that is written in place again and again never settle, so it is enough that its
+// meaning has stayed the same, or that it has had nothing but faults, for settleTime.
 func judge(c change, p previous, explicit bool) verdict {
 	if c.err != nil {
 		return judgeFault(c, p, explicit)
@@ -72,7 +70,8 @@ func judgeFault(c change, p previous, explicit bool) verdict {
 	return verdict{err: c.err, isNews: p.fault == nil || p.fault.Error() != c.err.Error(), previous: previous{fault: c.err}}
 }
 
-// remainingHold returns how much longer to wait for a file, if what is in it was first seen at since.
+// remainingHold returns how much longer to wait for a file: at most file, and at most until settleTime after since, when
+// its content was first seen.
 func remainingHold(file time.Duration, since, now time.Time) time.Duration {
 	return max(0, min(file, settleTime-now.Sub(since)))
 }

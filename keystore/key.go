@@ -18,7 +18,7 @@ type Key struct {
 	// reported.
 	Honey bool
 
-	fromFlowise bool // and not from a key file itself
+	fromFlowise bool // it is in Flowise's key file, not in one of ours
 
 	*Terms
 
@@ -32,28 +32,29 @@ type Key struct {
 	secrets []Secret
 }
 
-// Terms are the fields that few keys have. The others share one, or a million keys would take a fifth more memory.
+// Terms are fields that few keys have. Keys without any of them share one Terms; otherwise a million keys would take a
+// fifth more memory.
 type Terms struct {
 	// Owner says who has the key, for people; it may be empty.
 	Owner string
-	// From are the addresses from which it may be used; none means any.
+	// From are the addresses from which the key may be used; none means any.
 	From []netip.Prefix
-	// Groups are the route groups that it may use; none means all that are exposed.
+	// Groups are the route groups that the key may use; none means all that are exposed.
 	Groups []string
-	// Limits are how much it may be used; nil means without limit.
+	// Limits are how much the key may be used; nil means no limit.
 	Limits *Limits
-	// Browser says what browser tokens of the key may do; nil means that there are none.
+	// Browser says what browser tokens of the key may do; nil means that none can be minted.
 	Browser *Browser
 }
 
 var noTerms Terms
 
-// orNone returns t, or the terms of all keys without any.
+// orNone returns t, or the shared noTerms if t has none of the fields.
 func (t Terms) orNone() *Terms {
 	if t.Owner == "" && len(t.From) == 0 && len(t.Groups) == 0 && t.Limits == nil && t.Browser == nil {
 		return &noTerms
 	}
-	own := t // not t itself, which every key would make on the heap
+	own := t // a copy, since with &t every key would have its t on the heap
 	return &own
 }
 
@@ -70,8 +71,8 @@ type Secret struct {
 // Fingerprint is the public name of the secret: see [Digest.Fingerprint].
 func (s *Secret) Fingerprint() string { return s.Digest.Fingerprint() }
 
-// window is the time in which something is valid, from the first to before the second, in nanoseconds since 1970.
-// Numbers are smaller than times, and faster to compare at every request.
+// window is the time in which something is valid: from the first to just before the second, in nanoseconds since 1970.
+// Integers are smaller than times, and faster to compare at every request.
 type window struct{ from, until int64 }
 
 var always = window{math.MinInt64, math.MaxInt64}
@@ -89,10 +90,10 @@ func windowTime(ns, unset int64) time.Time {
 // NotBefore is when the key becomes valid; the zero time if it always was.
 func (k *Key) NotBefore() time.Time { return k.valid.notBefore() }
 
-// OwnNotAfter is when the key itself expires, whatever its secrets do; the zero time if never.
+// OwnNotAfter is when the key itself expires, regardless of its secrets; the zero time if never.
 func (k *Key) OwnNotAfter() time.Time { return k.valid.notAfter() }
 
-// NotAfter is when the key expires; the zero time if never. It expires with its last secret, if that comes first.
+// NotAfter is when the key expires; the zero time if never. It expires with its last secret, if that is earlier.
 func (k *Key) NotAfter() time.Time {
 	last := int64(math.MinInt64)
 	for _, s := range k.secrets {
@@ -101,13 +102,13 @@ func (k *Key) NotAfter() time.Time {
 	return window{until: min(last, k.valid.until)}.notAfter()
 }
 
-// FromFlowise reports whether the key is in Flowise's own file, and not in a key file.
+// FromFlowise reports whether the key is in Flowise's key file, not in one of ours.
 func (k *Key) FromFlowise() bool { return k.fromFlowise }
 
 // File is the path of the key file that lists the key.
 func (k *Key) File() string { return k.file.Path }
 
-// Place is the line of the key and its file, for messages.
+// Place is the file and line of the key, for messages.
 func (k *Key) Place() string { return k.file.place(k.Line) }
 
 // Since is the generation in which the key was added or last changed, as counted by the [Store] that published it; 0
@@ -155,7 +156,7 @@ func (k *Key) Validity(now time.Time) Validity {
 	return best
 }
 
-// Validity returns the validity of the secret at now, which is limited by that of its key.
+// Validity returns the validity of the secret at now. A secret is never more valid than its key.
 func (s *Secret) Validity(now time.Time) Validity {
 	t := now.UnixNano()
 	switch {
@@ -171,8 +172,8 @@ func (s *Secret) Validity(now time.Time) Validity {
 	return Valid
 }
 
-// Superseded reports whether the secret was replaced: it expires, and another secret of its key that is valid at
-// now expires later. since is when that one became valid; the zero time if it always was.
+// Superseded reports whether the secret was replaced: it expires, and another secret of its key that is valid at now
+// expires later. since is when that other secret became valid; the zero time if it always was.
 func (s *Secret) Superseded(now time.Time) (since time.Time, superseded bool) {
 	for i := range s.key.secrets {
 		other := &s.key.secrets[i]

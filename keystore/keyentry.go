@@ -13,13 +13,13 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// keyFields are the fields of a key in the file; nil for those that it does not have.
+// keyFields are the fields of a key in the file; those it does not have are nil.
 type keyFields struct {
 	ID, Secrets, Owner, Disabled, Honey, From, Groups, Limits, Browser *yaml.Node
 	secretFields
 }
 
-// secretFields are the fields of a secret, which may stand beside those of its key.
+// secretFields are the fields of a secret. They may also be written among the fields of its key.
 type secretFields struct {
 	SHA256, Secret *yaml.Node
 	NotBefore      *yaml.Node `yaml:"not_before"`
@@ -44,7 +44,7 @@ func (p *parser) key(n *yaml.Node) {
 	k := &Key{
 		ID: p.id(n, f.ID, "key"), Disabled: p.Bool(f.Disabled, "disabled"), Honey: p.Bool(f.Honey, "honey"), Terms: terms.orNone(),
 		Line: n.Line, file: p.file,
-		valid: p.window(f.secretFields), // without a list of secrets, the times of the key are those of its secret
+		valid: p.window(f.secretFields), // without a list of secrets, these are also the times of the only secret
 	}
 	p.checkWindow(n, "", k.ID, k.valid)
 	if first := p.keyByID[k.ID]; first != nil && k.ID != "" {
@@ -68,11 +68,11 @@ func (p *parser) key(n *yaml.Node) {
 	p.addKey(n, k)
 }
 
-// maxText is the most characters of an owner.
+// maxText is the most characters of an owner, or of a name that somebody gives a chatflow.
 const maxText = 200
 
-// ValidateText returns an error if s cannot be the owner of a key, or the name that somebody gives a chatflow. It is free
-// text, shown to people in terminals and on pages. The error begins with what.
+// ValidateText returns an error if s cannot be the owner of a key, or the name that somebody gives a chatflow. Both are
+// free text, shown to people in terminals and on pages. The error begins with what.
 func ValidateText(what, s string) error {
 	switch {
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) }):
@@ -107,10 +107,10 @@ func parseNetwork(v string) (netip.Prefix, error) {
 	return network, err
 }
 
-// anyText reads the name of a route group. Which ones there are, package proxy knows.
+// anyText reads the name of a route group. Package proxy knows which ones there are.
 func anyText(v string) (string, error) { return v, nil }
 
-// addKey adds k, which stands at n, to the snapshot.
+// addKey adds k, the key at n, to the snapshot.
 func (p *parser) addKey(n *yaml.Node, k *Key) {
 	s := p.snapshot
 	k.number = uint32(len(s.keys)) //nolint:gosec // no file holds four billion keys
@@ -184,7 +184,7 @@ func (p *parser) checkWindow(n *yaml.Node, of, key string, w window) {
 	}
 }
 
-// secret makes a secret of its fields, but for the times. ok reports whether it is valid. n is where they stand.
+// secret makes a secret from its fields at n, without its times. ok reports whether it is valid.
 func (p *parser) secret(n *yaml.Node, key string, f secretFields) (s Secret, ok bool) {
 	var err error
 	at := f.SHA256

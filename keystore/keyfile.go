@@ -11,36 +11,37 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// keyFile is a key file: what was found in it, what is active of it, and what is decided about the difference.
+// keyFile is a key file: the content that was last found, the content that is active, and the decision about the
+// difference.
 type keyFile struct {
 	*watch.File
 	path     string
-	required bool // that it is gone is a fault
+	required bool // it is a fault if the file is gone
 	isListed bool // the directory has an entry for it, which may be a link to nothing
 
-	isNew     bool // something else was found than is active
+	isNew     bool // what was found is not what is active
 	found     *io.SectionReader
 	err       error // why found is nil, unless the file is gone
 	isGone    bool
-	change    uint64    // the look that found it
-	settledAt time.Time // from when it is complete, if it was written in place or is gone
-	opened    io.Closer // found, if that is not in memory
+	change    uint64    // number of the look that found it
+	settledAt time.Time // when it counts as complete, if it was written in place or is gone
+	opened    io.Closer // closes found, if that is not in memory
 
-	// active is what is active of it, which is parsed again when another file changes; nil if that is nothing. That of a single
-	// file is not kept: nothing else can change.
+	// active is the active content, which is parsed again when another file changes; nil if there is none. For a single
+	// key file it is not kept, since no other one can change.
 	active       *io.SectionReader
 	activeDigest [sha256.Size]byte
 
 	previous previous
-	use      bool // found, in place of active
+	use      bool // use found in place of active
 	verdict  verdict
 }
 
 // name is what logs and metrics call the file.
 func (k *keyFile) name() string { return filepath.Base(k.path) }
 
-// look reads the file and reports whether anything else was found than before. keep says that the content is kept, if it is
-// not larger than limit; otherwise it can be read until close is called.
+// look reads the file and reports whether it found something else than last time. With keep, the content is kept in
+// memory, and it is an error if that is larger than limit; otherwise the content can be read until close is called.
 func (k *keyFile) look(keep bool, limit int64) (changed bool) {
 	content, changed, err := k.Open()
 	switch {
@@ -86,7 +87,7 @@ func inMemory(content io.Reader, limit int64) (*io.SectionReader, error) {
 	return section(data), nil
 }
 
-// size is how many bytes are kept of the file.
+// size is how many bytes count for the file: those of found or of active, whichever are more.
 func (k *keyFile) size() (n int64) {
 	for _, r := range []*io.SectionReader{k.found, k.active} {
 		if r != nil {
@@ -96,7 +97,7 @@ func (k *keyFile) size() (n int64) {
 	return n
 }
 
-// close closes the content. After an error, what was parsed of it is not to be used.
+// close closes the content. After an error, what was parsed from it must not be used.
 func (k *keyFile) close() (err error) {
 	if k.opened != nil {
 		err = k.opened.Close()
@@ -105,7 +106,7 @@ func (k *keyFile) close() (err error) {
 	return err
 }
 
-// hold returns how much longer the file must be unchanged, if it is written in place or gone.
+// hold returns how much longer the file must stay as it is, if it was written in place or is gone.
 func (k *keyFile) hold(at time.Time) time.Duration {
 	if k.settledAt.IsZero() {
 		return 0
@@ -113,13 +114,13 @@ func (k *keyFile) hold(at time.Time) time.Duration {
 	return k.settledAt.Sub(at)
 }
 
-// source returns what is to be parsed of the file. ok is false if that is nothing.
+// source returns the content to parse. ok is false if there is none.
 func (k *keyFile) source() (s source, ok bool) {
 	s = source{path: k.path, content: k.active, digest: k.activeDigest, standsIn: k.isNew}
 	switch {
 	case k.use:
 		s = source{path: k.path, content: k.found, digest: k.Digest(), change: k.change}
-		if k.previous.fault != nil { // it is tried again, as though it had changed just now
+		if k.previous.fault != nil { // it had a fault and is tried again, as if it had changed just now
 			s.change += 1 << 62
 		}
 	case !k.isNew && s.content == nil:
@@ -128,7 +129,7 @@ func (k *keyFile) source() (s source, ok bool) {
 	return s, s.content != nil
 }
 
-// applied notes that found is active, if it was used. keep is as for look.
+// applied records that found is active, if it was used. keep is as for look.
 func (k *keyFile) applied(keep bool) {
 	if !k.use {
 		return

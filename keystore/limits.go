@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Limits are how much may be used: of a key, of a chatflow by all its keys together, or of a chatflow by each client
-// address. The zero value limits nothing.
+// Limits limit the use of a key, of a chatflow by all its keys together, of a chatflow by each client address, or of a
+// key by each user of browser tokens. The zero value limits nothing.
 type Limits struct {
 	// Rates are how often requests may begin.
 	Rates []Rate
@@ -22,7 +22,7 @@ type Limits struct {
 	Observe bool
 }
 
-// Rate lets N requests begin at once, and as many again spread evenly over each Per.
+// Rate lets N requests begin at once, and N more, spread evenly, over each Per.
 type Rate struct {
 	N   int64
 	Per time.Duration
@@ -31,7 +31,8 @@ type Rate struct {
 // String returns the rate as a key file has it.
 func (r Rate) String() string { return strconv.FormatInt(r.N, 10) + "/" + shortDuration(r.Per) }
 
-// Quota lets N of a unit be used in each period, which begins at 00:00 UTC. What has begun when it is used up may end.
+// Quota allows N of a unit in each period, which begins at 00:00 UTC. Requests that have begun when it is used up may
+// finish.
 type Quota struct {
 	N      int64
 	Unit   Unit
@@ -41,10 +42,12 @@ type Quota struct {
 // String returns the quota as a key file has it, without the name of its unit.
 func (q Quota) String() string { return amountString(q.N, q.Unit) + "/" + q.Period.String() }
 
-// byteUnits are what numbers of bytes may be given in, each 1024 times the one before, the first 1024 bytes.
+// byteUnits are the units in which bytes may be given. The first is 1024 bytes, and each other is 1024 times the one
+// before it.
 var byteUnits = []string{"KiB", "MiB", "GiB", "TiB"}
 
-// amountString returns so many of a unit as a key file has them: bytes in the largest unit of which they are a whole number.
+// amountString returns an amount of a unit as it is written in a key file. Bytes are in the largest unit that gives a
+// whole number.
 func amountString(n int64, unit Unit) string {
 	suffix := ""
 	if unit == Bytes {
@@ -55,8 +58,8 @@ func amountString(n int64, unit Unit) string {
 	return strconv.FormatInt(n, 10) + suffix
 }
 
-// MaxCount is the largest number that is counted exactly everywhere: Redis, and much that reads JSON, know numbers as
-// floating-point ones of 64 bits.
+// MaxCount is the largest number that is exact everywhere: Redis, and many readers of JSON, hold numbers as 64-bit
+// floating point.
 const MaxCount = 1 << 53
 
 // Unit is what a [Quota] counts.
@@ -102,7 +105,7 @@ func (l *Limits) Empty() bool {
 	return l == nil || len(l.Rates) == 0 && len(l.Quotas) == 0 && l.Concurrent == 0 && l.Stream == 0
 }
 
-// lacks reports whether l lacks a limit of o, or no longer enforces it. Another value of a limit is no loss.
+// lacks reports whether l lacks a limit of o, or no longer enforces it. A limit with another value is no loss.
 func (l *Limits) lacks(o *Limits) bool {
 	if o.Empty() {
 		return false

@@ -21,13 +21,13 @@ const (
 	minRateEvery  = time.Microsecond
 )
 
-// limitFields are the fields of limits in the file; nil for those that they do not have.
+// limitFields are the fields of limits in the file; those they do not have are nil.
 type limitFields struct {
 	Requests, Concurrent, Stream, Bytes, Enforce *yaml.Node
 	StreamSeconds                                *yaml.Node `yaml:"stream_seconds"`
 }
 
-// chatflowLimitFields are those of a chatflow.
+// chatflowLimitFields are the fields of the limits of a chatflow.
 type chatflowLimitFields struct {
 	limitFields
 	PerClient *yaml.Node `yaml:"per_client"`
@@ -38,7 +38,7 @@ var (
 	inChatflowLimits = strictyaml.FieldsOf[chatflowLimitFields](meant)
 )
 
-// meant has what people write for the fields of limits, and how to write it.
+// meant has names that people write for the fields of limits, and for each one what to write instead.
 var meant = map[string]string{
 	"rate": "requests: 10/1s", "rates": "requests: 10/1s", "rate_limit": "requests: 10/1s", "rps": "requests: 10/1s", "rpm": "requests: 600/1m",
 	"quota": "requests: 10000/month", "quotas": "requests: 10000/month", "daily": "requests: 500/day", "monthly": "requests: 10000/month",
@@ -48,8 +48,8 @@ var meant = map[string]string{
 	"observe": "enforce: false", "shadow": "enforce: false", "dry_run": "enforce: false",
 }
 
-// ParseLimits reads limits as they stand in a key file, without a line: `requests: [10/1s, 10000/month], concurrent: 4`.
-// The error has all that is wrong with them.
+// ParseLimits reads limits as they are written in a key file, on one line: `requests: [10/1s, 10000/month], concurrent:
+// 4`. The error has everything that is wrong with them, without line numbers.
 func ParseLimits(text string) (*Limits, error) {
 	p := &parser{document: &document{Decoder: &strictyaml.Decoder{}}}
 	l := p.limits(p.Document([]byte("{"+text+"}")), "limits")
@@ -78,7 +78,7 @@ func (p *parser) chatflowLimits(n *yaml.Node) (all, perClient *Limits) {
 	return p.limitsOf(n, "limits", f.limitFields), p.memberLimits(f.PerClient, "per_client", "a client address", "the chatflow")
 }
 
-// limitsOf makes limits of their fields, which stand at n.
+// limitsOf makes limits from their fields, which are at n.
 func (p *parser) limitsOf(n *yaml.Node, what string, f limitFields) *Limits {
 	l := &Limits{Observe: f.Enforce != nil && !p.Bool(f.Enforce, "enforce")}
 	l.Concurrent, _ = scalar(p, f.Concurrent, "concurrent", parseConcurrent)
@@ -96,8 +96,9 @@ func (p *parser) limitsOf(n *yaml.Node, what string, f limitFields) *Limits {
 	return l
 }
 
-// memberLimits reads the limits of each of any number, such as client addresses. They have no quotas: a count that must
-// last for a month cannot be kept for all of them. of is whose other limits there are.
+// memberLimits reads limits that apply to each member of a group without bounds, such as client addresses. They have no
+// quotas: a count that must last for a month cannot be kept for every member. of names what has the limits for all
+// members together, for messages.
 func (p *parser) memberLimits(n *yaml.Node, field, each, of string) *Limits {
 	l := p.limits(n, field)
 	switch {
@@ -111,7 +112,7 @@ func (p *parser) memberLimits(n *yaml.Node, field, each, of string) *Limits {
 	return l
 }
 
-// amounts reads how much of a unit may be used in what time: one limit, or a list of them.
+// amounts reads one limit or a list of them: how much of a unit may be used in what time.
 func (p *parser) amounts(l *Limits, n *yaml.Node, unit Unit) {
 	one := func(n *yaml.Node) {
 		v, ok := p.Text(n, unit.String())
@@ -196,7 +197,7 @@ func byteUnit(s string) (number string, scale int64) {
 	return s, 1
 }
 
-// wholeNumber reads a number from 1 to limit, in digits alone.
+// wholeNumber reads a number from 1 to limit, written only in digits.
 func wholeNumber(s string, limit int64) (n int64, ok bool) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	return n, err == nil && n >= 1 && n <= limit && s[0] != '+'

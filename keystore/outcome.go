@@ -10,15 +10,15 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// outcome is what is to be done about what was found in all files.
+// outcome is what to do once all files have been read.
 type outcome struct {
 	at      time.Time
 	next    *Snapshot // to publish; the active one if there is nothing to apply
 	diff    Diff      // from the active one to next
-	applied []string  // names of the files of which next has something new, in a directory
+	applied []string  // in a directory, names of the files whose new content is in next
 	err     error     // report this fault
-	faulty  []string  // names of the files that have it, in a directory
-	isNews  bool      // something of err was not reported before
+	faulty  []string  // in a directory, names of the files that have a fault
+	isNews  bool      // part of err was not reported before
 	retryIn time.Duration
 	state   state
 
@@ -32,7 +32,7 @@ type state struct {
 	isPending bool // something waits to be applied or reported
 }
 
-// judge decides what is to be done. Each file is judged by itself, so that what is wrong with one holds up no other.
+// judge decides what to do. Each file is judged by itself, so that a fault in one does not hold up the others.
 func (f *files) judge(active *Snapshot, validate func(*Snapshot) error, at time.Time, explicit bool) outcome {
 	o := outcome{at: at, next: active}
 	if active == nil {
@@ -42,7 +42,7 @@ func (f *files) judge(active *Snapshot, validate func(*Snapshot) error, at time.
 		}
 		return o
 	}
-	var other error // is not about any of the key files
+	var other error // a fault that is in none of the key files
 	if f.isUnlisted {
 		for _, k := range f.list {
 			k.verdict = verdict{err: k.previous.fault, previous: k.previous}
@@ -69,7 +69,8 @@ func (f *files) judge(active *Snapshot, validate func(*Snapshot) error, at time.
 	return o
 }
 
-// saysTheSame reports whether next, in which the keys of Flowise are out of date, is no reason to publish it.
+// saysTheSame reports whether next need not be published: it has Flowise's last good keys, and nothing else differs from
+// active.
 func saysTheSame(active, next *Snapshot) bool {
 	return next != active && next.flowiseFault != nil && Compare(active, next).Empty()
 }
@@ -85,7 +86,7 @@ func (f *files) first(validate func(*Snapshot) error) (*Snapshot, error) {
 		return nil, err
 	}
 	next, faults := f.mean(nil, true)
-	if err != nil { // what lacks a file may contradict nothing but that
+	if err != nil { // what looks like a contradiction may come from the files that are missing
 		return nil, errors.Join(err, withoutAcross(faults))
 	}
 	if faults == nil {
@@ -110,7 +111,7 @@ func withoutAcross(err error) error {
 	return kept
 }
 
-// judgeOther judges what is not a key file, and may have a fault.
+// judgeOther judges the directory or Flowise's file. err is its fault, or nil.
 func judgeOther(err error, hold time.Duration, p previous, at time.Time, explicit bool) verdict {
 	if err == nil {
 		return verdict{}
@@ -150,7 +151,7 @@ func (o *outcome) addFiles(f *files) {
 	}
 }
 
-// add adds the verdict about what is called name, and keeps what it leaves for the next.
+// add adds the verdict about the file called name, and sets p for the next judgement.
 func (o *outcome) add(name string, p *previous, v verdict) *FileStatus {
 	*p = v.previous
 	o.state.isPending = o.state.isPending || v.retryIn > 0
@@ -166,7 +167,8 @@ func (o *outcome) add(name string, p *previous, v verdict) *FileStatus {
 	return &o.state.files[len(o.state.files)-1]
 }
 
-// joinFew joins errors for a log line: of many, the first and how many more there are. A single one is returned as it is.
+// joinFew joins errors for a log line. Of many it has the first ones and the number of the others; a single one is
+// returned as it is.
 func joinFew(errs []error) error {
 	const most = 20
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })

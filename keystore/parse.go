@@ -38,8 +38,8 @@ func ValidateID(s string) error {
 // Parse reads a key file of version 1, which is JSON if the name of the file ends in .json, and YAML
 // otherwise. The error is a [strictyaml.Faults] with everything that is wrong, each fault with its line.
 //
-// An empty file is an error, and so is one that lists no chatflow: it was not written completely. Nobody
-// revokes all keys that way.
+// An empty file is an error, and so is one that lists no chatflow: it was probably not written completely. Nobody revokes
+// all keys that way.
 //
 // Parse does not read the key file of Flowise that data may name. Its keys are missing in the snapshot; a
 // [Store] reads them.
@@ -52,8 +52,8 @@ func ParseDraft(file string, data []byte) (*Snapshot, error) {
 	return parse(file, []source{{path: file, content: section(data)}}, parseOptions{draft: true})
 }
 
-// ParsePart is Parse for one file of a directory: it may list no chatflow, and the keys that its chatflows list may be in
-// other files. The snapshot has those by their IDs, in the lists of chatflows alone.
+// ParsePart is [Parse] for one file of a directory: it may list no chatflow, and the keys that its chatflows list may be
+// in other files. Of those keys the snapshot has only the IDs, and only in the lists of chatflows.
 func ParsePart(file string, data []byte) (*Snapshot, error) {
 	return parse(file, []source{{path: file, content: section(data)}}, partOptions)
 }
@@ -73,22 +73,22 @@ type source struct {
 	path    string // for messages
 	content *io.SectionReader
 	digest  [sha256.Size]byte // of the content, for the hash of the snapshot
-	// change says when the content was found, compared with that of other files; 0 if it is active already.
+	// change says in what order contents were found: a higher number was found later. It is 0 for active content.
 	change uint64
-	// standsIn says that it is what is active of a file that now has another content, which cannot be applied.
+	// standsIn says that this is the active content of a file whose new content cannot be applied.
 	standsIn bool
 }
 
 type parseOptions struct {
 	draft     bool
-	part      bool // keys that chatflows list may be elsewhere
+	part      bool // keys that chatflows list may be in other files
 	directory bool // the sources are the files of a directory, and each may refer to what is in another
 	// flowise returns the keys in the file of Flowise that a key file names. Nil leaves them out.
 	flowise func(keyFile, name string) ([]apiKey, error)
 	active  *Snapshot // nil if there is none
 }
 
-// parse makes a snapshot of key files. name is what they are called together.
+// parse makes a snapshot from key files. name is the path of the only one, or of their directory.
 func parse(name string, sources []source, o parseOptions) (*Snapshot, error) {
 	p := &parser{options: o, keyByID: map[string]*Key{}}
 	p.snapshot = &Snapshot{File: name, isDirectory: o.directory, secrets: map[Digest]*Secret{}, byID: map[string]*Chatflow{}, browser: map[string]*Key{}}
@@ -109,17 +109,17 @@ func parse(name string, sources []source, o parseOptions) (*Snapshot, error) {
 }
 
 type parser struct {
-	*document // that is being read
+	*document // the one that is being read
 	documents []*document
 	options   parseOptions
 	snapshot  *Snapshot
 	keyByID   map[string]*Key
 	flowise   *flowiseKeys      // nil if there are none
-	others    strictyaml.Faults // of files that are none of the documents
+	others    strictyaml.Faults // of other files than the one that is being read, or of the directory
 	holders   map[string]string // see holder
 }
 
-// eachDocument calls read for each document of which something can be read.
+// eachDocument calls read for each document that could be read.
 func (p *parser) eachDocument(read func(*document)) {
 	for _, d := range p.documents {
 		if p.document = d; d.root != nil {
@@ -128,8 +128,8 @@ func (p *parser) eachDocument(read func(*document)) {
 	}
 }
 
-// checkEmpty looks for files that were probably not written completely. What is active of a file is not suspect: it lists
-// nothing if it was there before all that the others list.
+// checkEmpty looks for files that were probably not written completely. Active content is not suspect: it may list
+// nothing if it was applied before any other file listed something.
 func (p *parser) checkEmpty() {
 	if p.options.draft {
 		return
@@ -146,7 +146,7 @@ func (p *parser) checkEmpty() {
 		p.others = append(p.others, strictyaml.Fault{File: p.snapshot.File, Text: nothing, Across: true})
 	default:
 		p.Fault(p.root, nothing)
-		p.Faults[0].Across = true // if the file is one of a directory
+		p.Faults[0].Across = true // if it is one file of a directory, another may list some
 	}
 }
 
@@ -164,7 +164,7 @@ func (p *parser) result() (*Snapshot, error) {
 	if faults := p.faults(); len(faults) > 0 {
 		return nil, faults
 	}
-	if !p.options.part { // in which chatflows of other files are not known
+	if !p.options.part { // a part does not know the chatflows of other files
 		p.warnUnused()
 	}
 	for _, d := range p.documents {
@@ -181,7 +181,7 @@ func (p *parser) entries(n *yaml.Node, name string, item func(*yaml.Node)) {
 	p.Sequence(n, name, item)
 }
 
-// warnUnused warns of keys that open no chatflow.
+// warnUnused warns about keys that open no chatflow.
 func (p *parser) warnUnused() {
 	keys := p.snapshot.keys
 	used := make([]bool, len(keys))
@@ -190,7 +190,7 @@ func (p *parser) warnUnused() {
 			used[n] = true
 		}
 	}
-	for _, d := range p.documents { // whose keys are in this order, followed by those of Flowise
+	for _, d := range p.documents { // keys are in the order of the documents, followed by those of Flowise
 		for i, k := range keys[:d.file.Keys] {
 			if !used[i] && !k.Honey {
 				d.Warn(k.Line, "key %q opens no chatflow", k.ID)
@@ -214,7 +214,7 @@ func (p *parser) id(n, id *yaml.Node, what string) string {
 		p.Fault(id, "%s ID %v", what, err)
 		return ""
 	}
-	if LooksLikeSecret(v) { // which is not told
+	if LooksLikeSecret(v) { // so do not repeat it
 		p.Fault(id, "%s ID: this looks like the secret of a key, and an ID appears in logs and metrics; choose another", what)
 		return ""
 	}

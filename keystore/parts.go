@@ -12,12 +12,12 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// IsDirectory reports whether there is a directory at path, of key files. It is false where that is not known.
+// IsDirectory reports whether path is a directory, of key files. It is false if that is not known.
 func IsDirectory(path string) bool { return watch.IsDir(path) }
 
-// FileOf returns the path of the key file that lists a key: path itself, or if that is a directory, one of the key files in
-// it. A file that cannot be read or has a fault is passed over, so that nobody is kept from editing another; it is named if
-// the key is not found.
+// FileOf returns the path of the key file that lists a key: path itself, or if that is a directory, one of the key files
+// in it. A file that cannot be read or has a fault is skipped, so that it does not stop anybody from editing another; the
+// error names it if the key is not found.
 func FileOf(path, keyID string) (string, error) {
 	if !watch.IsDir(path) {
 		return path, nil
@@ -44,14 +44,15 @@ func FileOf(path, keyID string) (string, error) {
 	return "", fmt.Errorf("%s: key %q is in several files (%s); remove it from all but one", path, keyID, strings.Join(found, ", "))
 }
 
-// ChatflowsIn returns the chatflows that the key files in a directory list. A file that cannot be read or has a fault is passed
-// over.
+// ChatflowsIn returns the chatflows that the key files in a directory list. A file that cannot be read or has a fault is
+// skipped.
 func ChatflowsIn(dir string) (chatflows []*Chatflow, err error) {
 	_, err = eachPart(dir, func(s *Snapshot) { chatflows = append(chatflows, s.Chatflows()...) })
 	return chatflows, err
 }
 
-// eachPart calls do for what each key file in a directory means alone. unread are those that cannot be read or have a fault.
+// eachPart parses each key file in a directory by itself and calls do with the result. unread has an error for each file
+// that cannot be read or has a fault.
 func eachPart(dir string, do func(s *Snapshot)) (unread []error, err error) {
 	parts, unread, err := readParts(dir)
 	for _, part := range parts {
@@ -65,8 +66,8 @@ func eachPart(dir string, do func(s *Snapshot)) (unread []error, err error) {
 	return unread, err
 }
 
-// CheckPart returns what would be wrong with the key files of a directory, and is not yet, if the file at path, which is one
-// of them or a new one, had the content next.
+// CheckPart returns the new faults that the key files of a directory would have if the file at path, which may be a new
+// one, had the content next.
 func CheckPart(path string, next []byte) error {
 	dir := filepath.Dir(path)
 	now, _, err := readParts(dir)
@@ -92,10 +93,10 @@ func CheckPart(path string, next []byte) error {
 	return after
 }
 
-// CheckAlone is [CheckPart] without what other files have to do with it, which may change as well.
+// CheckAlone is [CheckPart] without the faults that involve other files, since those may change as well.
 func CheckAlone(path string, next []byte) error { return withoutAcross(CheckPart(path, next)) }
 
-// readParts reads the key files of a directory. unread are those that cannot be read.
+// readParts reads the key files of a directory. unread has an error for each one that cannot be read.
 func readParts(dir string) (parts []source, unread []error, err error) {
 	entries, err := watch.ReadDir(dir, directoryLimits.entries)
 	if err != nil {

@@ -24,7 +24,7 @@ const (
 type files struct {
 	path        string
 	isDirectory bool
-	list        []*keyFile // in byte order; one if path is no directory
+	list        []*keyFile // in byte order; just one if path is not a directory
 	require     []string   // names of files that a directory must have
 	limits      limits
 	mayBeEmpty  bool   // see Options
@@ -32,19 +32,20 @@ type files struct {
 
 	directoryErr      error // what is wrong with the directory itself
 	directoryPrevious previous
-	isUnlisted        bool // so wrong that nothing is known about its files
+	isUnlisted        bool // directoryErr leaves nothing known about its files
 
 	flowise         *flowiseFile // nil if no key file names one
 	flowisePrevious previous
-	// lastPath and lastKeys are the file of Flowise, and the keys in it, as the active snapshot has them.
+	// lastPath is the key file of Flowise that the active snapshot uses, and lastKeys are the keys in it.
 	lastPath string
 	lastKeys []apiKey
 
-	// meanings are what the files meant since they last changed, by the choice of new contents.
+	// meanings caches what the files mean together, by the set of files whose new content is used. It is emptied when a
+	// file has changed, or new content was applied.
 	meanings map[string]meaning
 }
 
-// meaning is what files mean together: one of the two is nil.
+// meaning is what files mean together: a snapshot or an error; the other is nil.
 type meaning struct {
 	snapshot *Snapshot
 	err      error
@@ -69,7 +70,7 @@ func newFiles(path string, o Options) (files, error) {
 	return f, nil
 }
 
-// read reads all files. An explicit reading takes Flowise's as it is.
+// read reads all files. If explicit, Flowise's file is taken as it is, even if Flowise seems to have lost its keys.
 func (f *files) read(explicit bool) {
 	f.looks++
 	f.isUnlisted = false
@@ -85,8 +86,8 @@ func (f *files) read(explicit bool) {
 	}
 }
 
-// mean returns what the files mean, with what was found in those that use it, and else with what is active of them. If
-// nothing is new, that is the active snapshot.
+// mean returns what the files mean together: those with use set by their new content, the others by their active content.
+// If there is nothing new to use, that is the active snapshot.
 func (f *files) mean(active *Snapshot, explicit bool) (*Snapshot, error) {
 	var choice strings.Builder
 	for i, k := range f.list {
@@ -117,17 +118,18 @@ func (f *files) mean(active *Snapshot, explicit bool) (*Snapshot, error) {
 	return m.snapshot, m.err
 }
 
-// close closes what look left open, and lets go of its memory.
+// close closes the files that look left open. It also releases the content of a single key file; that of a directory's
+// files is kept, to be parsed again.
 func (f *files) close() {
 	for _, k := range f.list {
-		_ = k.close() // nothing was parsed of it
+		_ = k.close() // nothing was parsed from it
 		if !f.isDirectory {
 			k.found = nil
 		}
 	}
 }
 
-// applied notes that what the files mean is active.
+// applied records that next, made from these files, is active.
 func (f *files) applied(next *Snapshot) {
 	for _, k := range f.list {
 		k.applied(f.isDirectory)
@@ -145,7 +147,7 @@ func (f *files) applied(next *Snapshot) {
 	}
 }
 
-// parse makes a snapshot of key files, with the keys of Flowise if one names them.
+// parse makes a snapshot from key files, and from the keys of Flowise if a key file names them.
 func (f *files) parse(sources []source, active *Snapshot, explicit bool) (*Snapshot, error) {
 	from := func(keys func(keyFile, name string) ([]apiKey, error)) (*Snapshot, error) {
 		var used []apiKey
@@ -163,7 +165,7 @@ func (f *files) parse(sources []source, active *Snapshot, explicit bool) (*Snaps
 	next, err := from(func(keyFile, name string) ([]apiKey, error) { return f.flowiseKeys(keyFile, name, explicit) })
 	if err != nil && f.flowise != nil && f.flowise.Path() == f.lastPath &&
 		(f.flowise.err != nil || !slices.Equal(f.flowise.keys, f.lastKeys)) {
-		// Flowise may be the cause. That must not keep a key from being revoked here, so its last keys stay.
+		// Flowise's keys may be the cause. They must not keep a key from being revoked here, so use its last good ones.
 		if last, lastErr := from(func(string, string) ([]apiKey, error) { return f.lastKeys, nil }); lastErr == nil {
 			last.flowiseFault = err
 			next, err = last, nil
@@ -178,8 +180,8 @@ func (f *files) parse(sources []source, active *Snapshot, explicit bool) (*Snaps
 	return next, nil
 }
 
-// hashOf returns the hash of a snapshot by the digests of the key files, in a directory with their names, and the keys of
-// Flowise, of which there may be none.
+// hashOf returns the hash of a snapshot. It covers the digests of the key files, in a directory also their names, and the
+// keys of Flowise, unless there are none.
 func hashOf(isDirectory bool, sources []source, flowise []apiKey) string {
 	sum := sources[0].digest
 	if isDirectory || flowise != nil {
@@ -191,14 +193,14 @@ func hashOf(isDirectory bool, sources []source, flowise []apiKey) string {
 			h.Write(s.digest[:])
 		}
 		if flowise != nil {
-			_ = json.NewEncoder(h).Encode(flowise) // neither texts nor a hash fail
+			_ = json.NewEncoder(h).Encode(flowise) // neither encoding strings nor writing to a hash can fail
 		}
 		h.Sum(sum[:0])
 	}
 	return hex.EncodeToString(sum[:4])
 }
 
-// ReadFile returns the content of the key file at path, for those who edit it.
+// ReadFile returns the content of the key file at path, for editing it.
 func ReadFile(path string) ([]byte, error) { return watch.NewFile(path, MaxFile).Read() }
 
 // MissingError says that there is no key file at a path.
@@ -208,10 +210,10 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("reading key file %q: it does not exist; name another with --keys, or make it with `flowlatch key new`", e.Path)
 }
 
-// Is reports whether it is [fs.ErrNotExist].
+// Is reports whether target is [fs.ErrNotExist].
 func (e *MissingError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// ReadError says what to do if the key file at path cannot be read.
+// ReadError wraps an error from reading the key file at path, and says what to do about it.
 func ReadError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -220,7 +222,7 @@ func ReadError(path string, err error) error {
 		return fmt.Errorf("reading key file %q: permission denied; the user that runs flowlatch must be able to read it and enter its directory", path)
 	}
 	if at, ok := errors.AsType[*fs.PathError](err); ok {
-		err = at.Err // the path is there already
+		err = at.Err // the message has the path already
 	}
 	return fmt.Errorf("reading key file %q: %w", path, err)
 }

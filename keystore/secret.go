@@ -13,8 +13,8 @@ import (
 
 // Digest is the SHA-256 of a secret, the only form in which a secret is kept.
 //
-// A fast hash is enough because secrets are random, with 190 bits and more: nobody can guess one. A slow hash for
-// every request would be a way to shut the gate down.
+// A fast hash is enough because secrets are random, with 190 bits or more: nobody can guess one. A slow hash at every
+// request would let anybody overload the gate.
 type Digest [sha256.Size]byte
 
 // DigestOf returns the digest of secret. It allocates nothing for secrets of the usual lengths.
@@ -29,16 +29,16 @@ func DigestOf(secret string) Digest {
 // String returns the digest as 64 lower-case hexadecimal digits, as a key file holds it.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
-// Fingerprint names a secret where people and logs must tell the secrets of a key apart: the first 8 hexadecimal digits of
-// the SHA-256 of its digest. It is public: it leads back to neither secret nor digest. Like the digest, it can confirm a
-// guess, so a secret must be random, as those of [Generate] are.
+// Fingerprint identifies a secret where people and logs must tell the secrets of a key apart: it is the first 8
+// hexadecimal digits of the SHA-256 of its digest. It is public: neither the secret nor the digest can be computed from
+// it. Like the digest, it can confirm a guess, so a secret must be random, as those of [Generate] are.
 func (d Digest) Fingerprint() string {
 	sum := sha256.Sum256(d[:])
 	return hex.EncodeToString(sum[:4])
 }
 
-// ParseDigest reads 64 hexadecimal digits. It refuses the digest of the empty string, which a script makes if a
-// variable is not set.
+// ParseDigest reads 64 hexadecimal digits. It refuses the digest of the empty string, which is what a script computes if
+// a variable is not set.
 func ParseDigest(s string) (Digest, error) {
 	var d Digest
 	if len(s) != hex.EncodedLen(len(d)) {
@@ -82,8 +82,8 @@ func Generate() string {
 	return string(append(b, sum[:]...))
 }
 
-// checksum returns the CRC-32 (IEEE) of a secret's other characters, in base62. It is not computed by package crc32,
-// whose argument would escape to the heap at every request.
+// checksum returns the CRC-32 (IEEE) of a secret's other characters, in base62. It does not use package crc32, whose
+// argument would escape to the heap at every request.
 func checksum(s string) (digits [secretChecksum]byte) {
 	sum := ^uint32(0)
 	for i := range len(s) {
@@ -97,9 +97,9 @@ func checksum(s string) (digits [secretChecksum]byte) {
 	return digits
 }
 
-// Mistyped reports whether s begins like a secret made by [Generate] and has another length or a wrong checksum: an
-// error in typing or copying rather than a wrong key. The response to the client is the same; the log line
-// for the operator tells the difference.
+// Mistyped reports whether s begins like a secret made by [Generate] but has the wrong length or checksum: an error in
+// typing or copying rather than a wrong key. The response to the client is the same; the log line tells the operator the
+// difference.
 func Mistyped(s string) bool {
 	if !strings.HasPrefix(s, secretPrefix) {
 		return false
@@ -132,7 +132,7 @@ func ValidateSecret(s string) error {
 	return nil
 }
 
-// IsToken reports whether s is a b64token of RFC 6750 section 2.1. Every request asks, so it is a loop, which takes a
+// IsToken reports whether s is a b64token of RFC 6750 section 2.1. It is called for every request, and a loop takes a
 // quarter of the time of package strings.
 func IsToken(s string) bool {
 	body := strings.TrimRight(s, "=")

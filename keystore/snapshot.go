@@ -17,8 +17,8 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// Snapshot is one state of the key file. It never changes, so it may be used concurrently. A request gets all
-// its information from one snapshot.
+// Snapshot is one state of the key file. It never changes, so it may be used concurrently. A request takes everything it
+// needs to know from one snapshot.
 type Snapshot struct {
 	// File is the name of the key file, or of the directory of key files, for messages.
 	File string
@@ -33,21 +33,21 @@ type Snapshot struct {
 	chatflows   []*Chatflow
 	secrets     map[Digest]*Secret
 	byID        map[string]*Chatflow
-	browser     map[string]*Key // those that browser tokens may be minted with, by ID
+	browser     map[string]*Key // keys that browser tokens may be minted with, by ID
 	every       *Chatflow       // the entry "*", or nil
 	public      bool            // some chatflow is public
 	hash        string          // empty outside a Store
 
-	flowiseName  string // of Flowise's key file, as a key file has it; or empty
-	namesFlowise string // the path of that key file
-	flowisePath  string // of the same file; empty outside a Store
-	flowiseFault error  // why it is out of date, so that the keys of Flowise are those that it had before
+	flowiseName  string // name of Flowise's key file, as a key file gives it, or empty
+	namesFlowise string // path of the key file that gives it
+	flowisePath  string // path of Flowise's key file; empty outside a Store
+	flowiseFault error  // why Flowise's last good keys are used in place of its present ones; nil if the present ones are
 }
 
-// EveryChatflow is the ID of the entry whose keys open every chatflow, also those that are not listed.
+// EveryChatflow is the ID of the entry whose keys open every chatflow, including those that are not listed.
 const EveryChatflow = "*"
 
-// Chatflow is what the key file says of one chatflow.
+// Chatflow is what the key file says about one chatflow.
 type Chatflow struct {
 	// ID is the chatflow's ID, or [EveryChatflow].
 	ID string
@@ -55,35 +55,35 @@ type Chatflow struct {
 	Name string
 	// Public says that no key is needed.
 	Public bool
-	// UpstreamAuthorization is the credential that the upstream is sent. The zero value means that of the gate's
-	// setting.
+	// UpstreamAuthorization says which credential is sent to the upstream. The zero value means the one in the gate's
+	// settings.
 	UpstreamAuthorization UpstreamAuthorization
 	// Body is what clients may put into a request body. The zero value means anything.
 	Body BodyPolicy
-	// Limits are how much all its keys together may use it, and ClientLimits how much each client address may; nil means
-	// without limit.
+	// Limits apply to all its keys together, ClientLimits to each client address. Nil means no limit.
 	Limits, ClientLimits *Limits
-	// AbortOnDisconnect says that the upstream is told to end what a request has begun whose client leaves. Otherwise it
-	// goes on.
+	// AbortOnDisconnect says that the upstream is told to stop working on a request when its client leaves. Otherwise the
+	// upstream finishes it.
 	AbortOnDisconnect bool
 	// Line is the line of the chatflow in its file, from 1.
 	Line int
 	file *KeyFile
 
 	keys    []*Key   // sorted by ID
-	numbers []uint32 // of the same keys, sorted: a request finds one without looking at others
+	numbers []uint32 // numbers of the same keys, sorted, so that Lists need not look at the keys themselves
 }
 
-// Label is the chatflow in logs and metrics: its name, or else its ID.
+// Label is what logs and metrics call the chatflow: its name, or its ID if it has none.
 func (c *Chatflow) Label() string { return cmp.Or(c.Name, c.ID) }
 
 // File is the path of the key file that lists the chatflow.
 func (c *Chatflow) File() string { return c.file.Path }
 
-// Place is the line of the chatflow and its file, for messages.
+// Place is the file and line of the chatflow, for messages.
 func (c *Chatflow) Place() string { return c.file.place(c.Line) }
 
-// Keys returns the keys listed for the chatflow itself, sorted by ID. The slice must not be changed.
+// Keys returns the keys that the chatflow itself lists, without those of "*", sorted by ID. The slice must not be
+// changed.
 func (c *Chatflow) Keys() []*Key { return c.keys }
 
 // Lists reports whether k is listed for the chatflow itself.
@@ -98,7 +98,8 @@ func (c *Chatflow) ListsID(id string) bool {
 	return ok
 }
 
-// Files returns the key files that the snapshot was made of, in the order of their names. The slice must not be changed.
+// Files returns the key files that the snapshot was made from, in the order of their names. The slice must not be
+// changed.
 func (s *Snapshot) Files() []*KeyFile { return s.files }
 
 // IsDirectory reports whether File is a directory of key files.
@@ -110,23 +111,24 @@ func (s *Snapshot) Keys() []*Key { return s.keys }
 // Chatflows returns all chatflows in the order of the files. The slice must not be changed.
 func (s *Snapshot) Chatflows() []*Chatflow { return s.chatflows }
 
-// FlowiseKeys is the key file of Flowise that a key file names, as that one names it; or empty.
+// FlowiseKeys is the name of Flowise's key file as a key file gives it, or empty if none does.
 func (s *Snapshot) FlowiseKeys() string { return s.flowiseName }
 
-// FlowiseKeysFault returns that something is wrong with the key file that names Flowise's, which the [Store] then knows.
+// FlowiseKeysFault returns text as a fault of the key file that names Flowise's, so that the [Store] knows which file is
+// to blame.
 func (s *Snapshot) FlowiseKeysFault(text string) error {
 	return strictyaml.Faults{{File: s.namesFlowise, Text: text}}
 }
 
-// Hash names the content of the key file: two gates with the same hash have read the same file. It is the first 8
-// hexadecimal digits of the file's SHA-256; of a directory, that of the names and contents of its key files. If a file
-// names keys of Flowise, they go into it, too. It is empty outside a Store.
+// Hash identifies the content of the key file: two gates with the same hash have read the same file. It is the first 8
+// hexadecimal digits of the file's SHA-256, or for a directory, of a SHA-256 over the names and contents of its key
+// files. If a file names Flowise's keys, those are included, too. Hash is empty outside a Store.
 func (s *Snapshot) Hash() string { return s.hash }
 
 // AnyPublic reports whether any chatflow is public.
 func (s *Snapshot) AnyPublic() bool { return s.public }
 
-// only returns what s has of the key file at path, for comparisons.
+// only returns the part of s that comes from the key file at path, for comparisons.
 func (s *Snapshot) only(path string) *Snapshot {
 	if len(s.files) == 1 && s.files[0].Path == path {
 		return s
@@ -153,15 +155,15 @@ func (s *Snapshot) Key(id string) *Key {
 	return nil
 }
 
-// BrowserKey returns the key with this ID if browser tokens may be minted with it, or nil. Its time does not depend on the
-// number of keys.
+// BrowserKey returns the key with this ID if browser tokens may be minted with it, or nil. Its running time does not
+// depend on the number of keys.
 func (s *Snapshot) BrowserKey(id string) *Key { return s.browser[id] }
 
 // AnyBrowser reports whether browser tokens may be minted with any key.
 func (s *Snapshot) AnyBrowser() bool { return len(s.browser) > 0 }
 
-// KeyNamed is Key for an ID that somebody typed: if there is no such key, the error says what was probably meant. It
-// does not show a secret that was given in place of an ID.
+// KeyNamed is [Snapshot.Key] for an ID that somebody typed: if there is no such key, the error says which one was
+// probably meant. If a secret was given in place of an ID, the error does not show it.
 func (s *Snapshot) KeyNamed(id string) (*Key, error) {
 	if k := s.Key(id); k != nil {
 		return k, nil
@@ -192,7 +194,8 @@ func (s *Snapshot) Entry(id string) *Chatflow {
 	return s.byID[id]
 }
 
-// Listing returns the chatflows that list key k themselves. It searches all, so it is for commands and pages, not for requests.
+// Listing returns the chatflows that list key k themselves. It searches all chatflows, so it is for commands and pages,
+// not for requests.
 func (s *Snapshot) Listing(k *Key) (chatflows []*Chatflow) {
 	for _, c := range s.chatflows {
 		if c.Lists(k) {
@@ -202,7 +205,8 @@ func (s *Snapshot) Listing(k *Key) (chatflows []*Chatflow) {
 	return chatflows
 }
 
-// EntryNamed is Entry for an ID that somebody typed: if there is no such chatflow, the error says what was probably meant.
+// EntryNamed is [Snapshot.Entry] for an ID that somebody typed: if there is no such chatflow, the error says which one
+// was probably meant.
 func (s *Snapshot) EntryNamed(id string) (*Chatflow, error) {
 	if c := s.Entry(id); c != nil {
 		return c, nil
@@ -210,8 +214,8 @@ func (s *Snapshot) EntryNamed(id string) (*Chatflow, error) {
 	return nil, fmt.Errorf("no chatflow %s is listed%s", strictyaml.Quote(id), s.NearChatflow(id))
 }
 
-// NearChatflow asks whether the chatflow was meant whose ID or name is nearest to a text, if one is near; otherwise it
-// returns nothing.
+// NearChatflow returns a text such as "; did you mean NAME?" for the chatflow whose ID or name is closest to text, or
+// nothing if none is close.
 func (s *Snapshot) NearChatflow(text string) string {
 	var names []string
 	for _, c := range s.chatflows {
@@ -223,7 +227,7 @@ func (s *Snapshot) NearChatflow(text string) string {
 	return strictyaml.DidYouMean(text, names)
 }
 
-// IsNamed reports whether people may mean c by a name; never "*", which must be asked for by itself.
+// IsNamed reports whether somebody who writes name may mean c. Nobody means "*" by a name: it must be written as such.
 func (c *Chatflow) IsNamed(name string) bool {
 	return c.Name == name && name != "" && c.ID != EveryChatflow
 }
@@ -240,8 +244,8 @@ func (s *Snapshot) ChatflowsNamed(name string) (ids []string) {
 
 var uuid = regexp.MustCompile(`(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
 
-// UUIDIn returns the UUID, in lower case, that a text is or that a URL or path has, if it has no other. A text with a comma or
-// a blank is none of these: it may name several chatflows.
+// UUIDIn returns, in lower case, the UUID that text is, or the only one in it if text is a URL or a path; otherwise
+// nothing. A text with a comma or white space counts as neither, since it may name several chatflows.
 func UUIDIn(text string) string {
 	found := uuid.FindAllString(text, -1)
 	if len(found) != 1 || found[0] != text && !strings.Contains(text, "/") || strings.Contains(text, "..") || strings.ContainsAny(text, ", \t\r\n") {
@@ -257,9 +261,9 @@ type Match struct {
 	Secret   *Secret // nil if Validity is Unknown
 }
 
-// Match finds the key that has the secret with digest d and says whether it may be used at now.
-// Its time does not depend on the number of keys and reveals nothing about a secret: it compares digests, and
-// nobody can choose a secret whose digest begins like another one.
+// Match finds the key that has the secret with digest d and says whether it may be used at now. Its running time does not
+// depend on the number of keys and reveals nothing about a secret: it compares digests, and nobody can choose a secret
+// whose digest begins like another one.
 func (s *Snapshot) Match(d Digest, now time.Time) Match {
 	secret := s.secrets[d]
 	if secret == nil {
@@ -268,8 +272,8 @@ func (s *Snapshot) Match(d Digest, now time.Time) Match {
 	return Match{Validity: secret.Validity(now), Key: secret.key, Secret: secret}
 }
 
-// Chatflow returns the entry for the chatflow id: its own, or else that of "*", or nil. listed reports whether
-// it has its own.
+// Chatflow returns the entry for the chatflow id: its own, else that of "*", else nil. listed reports whether it has its
+// own.
 func (s *Snapshot) Chatflow(id string) (c *Chatflow, listed bool) {
 	if c := s.byID[id]; c != nil {
 		return c, true

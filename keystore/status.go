@@ -19,7 +19,7 @@ type Reload struct {
 	Err error `json:"-"`
 	// Generation counts the snapshots published, from 1.
 	Generation uint64 `json:"generation"`
-	// Files are the names of the files that changed, or that have a fault, in a directory.
+	// Files are the names of the files in a directory that changed, or that have a fault.
 	Files []string `json:"files,omitempty"`
 	// Diff is what changed, for Loaded.
 	Diff
@@ -31,7 +31,7 @@ type Result = watch.Result
 // How a reload can end. Each is a value of the metric's label.
 const (
 	Loaded    = watch.Loaded    // a new snapshot is active
-	Unchanged = watch.Unchanged // the files are what is active
+	Unchanged = watch.Unchanged // the files hold what is active already
 	Failed    = watch.Failed    // the last good snapshot stays active
 )
 
@@ -39,13 +39,12 @@ const (
 type Status struct {
 	Path       string
 	Generation uint64
-	// Stale says that the files are not what is active, and Err why.
+	// Stale says that the files do not hold what is active, and Err why.
 	Stale bool
 	Err   error
-	// LastSuccess is when the files were last found to be what is active.
+	// LastSuccess is when the files were last found to hold what is active.
 	LastSuccess time.Time
-	// Reloads counts the reloads that OnReload was told of, and Recent has the last of them, newest
-	// first.
+	// Reloads counts the reloads that OnReload was called with, and Recent has the last of them, newest first.
 	Reloads map[Result]uint64
 	Recent  []Reload
 	// Files are the key files of a directory in byte order, followed by "." for the directory itself and by the file of
@@ -56,9 +55,9 @@ type Status struct {
 // FileStatus is the state of one key file in a directory.
 type FileStatus struct {
 	File string // its name
-	// Err says why what is in the file is not what is active of it; nil if it is.
+	// Err says why the file does not hold what is active; nil if it does.
 	Err error
-	// Keys and Chatflows are how many of the active ones it lists.
+	// Keys and Chatflows are how many of the active keys and chatflows come from the file.
 	Keys, Chatflows int
 }
 
@@ -75,7 +74,7 @@ func (s *Store) Status() Status {
 	return st
 }
 
-// tell records r in the status, and tells OnReload of it if it is worth a word. now is the state after r.
+// tell records r in the status. If r is worth a word, it also counts it and calls OnReload. now is the state after r.
 func (s *Store) tell(r Reload, worthAWord bool, now state) {
 	kept := r
 	kept.Diff, kept.Files = r.shortened(), slices.Clone(r.Files[:min(len(r.Files), shortList)])
@@ -97,7 +96,7 @@ func (s *Store) tell(r Reload, worthAWord bool, now state) {
 	}
 }
 
-// few returns err for a log line: of many faults, the first and how many more there are.
+// few shortens err for a log line: of many faults it has the first ones and the number of the others.
 func few(err error) error {
 	const most = 20
 	faults, ok := errors.AsType[strictyaml.Faults](err)

@@ -10,15 +10,16 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/watch"
 )
 
-// Store holds the active snapshot of a key file, or of a directory of key files, and replaces it when a file changes, or the
-// key file of Flowise that one names. A file that cannot be read or is not valid changes nothing but [Status]: what was
-// active of it stays active. All methods may be called concurrently, and none of Snapshot and Status waits for a reload.
+// Store holds the active snapshot of a key file, or of a directory of key files. It replaces the snapshot when one of
+// these files changes, or the key file of Flowise that one of them names. If a file cannot be read or is not valid, its
+// last good content stays active, and only [Status] changes. All methods may be called concurrently; Snapshot and Status
+// never wait for a reload.
 type Store struct {
 	path     string
 	opts     Options
 	snapshot atomic.Pointer[Snapshot]
 
-	turn  chan struct{} // has room for one reload, which alone uses what follows
+	turn  chan struct{} // holds a token while a reload runs; only that reload uses files
 	files files
 
 	mu     sync.Mutex
@@ -27,21 +28,22 @@ type Store struct {
 
 // Options are the settings of a Store. The zero value is useful.
 type Options struct {
-	// Poll is how often the files are looked at without an event. Zero means [watch.Poll].
+	// Poll is how often the files are checked without an event. Zero means [watch.Poll].
 	Poll time.Duration
-	// Validate is asked about a snapshot before it is applied; an error keeps the active one.
-	// It may add to the snapshot's Warnings.
+	// Validate is called with a snapshot before it is applied; if it returns an error, the active one stays. It may add
+	// to the snapshot's Warnings.
 	Validate func(*Snapshot) error
-	// Content is the content of the key file, if it was read already, as from a pipe. Such a store is not for Run.
+	// Content is the content of the key file, if it was read already, for example from a pipe. Run must not be called on
+	// such a store.
 	Content []byte
-	// MayBeEmpty lets the key file list no chatflow, as one that a console is to fill. Once it lists one, a file that does not
-	// is a fault.
+	// MayBeEmpty allows a key file without chatflows, such as one that will be filled in the console. Once the active
+	// snapshot has a chatflow, a file without any is a fault.
 	MayBeEmpty bool
-	// Require names files that a directory of key files must have: at the start, and later their last good content stays
-	// active while they are gone.
+	// Require names files that a directory of key files must have. If one is missing at the start, that is an error; if
+	// one is gone later, its last good content stays active.
 	Require []string
-	// OnReload is told of every explicit reload, and of those of the watch that changed something: a new
-	// snapshot, a new fault, or the end of one. It is called during a reload and must not ask for another.
+	// OnReload is called with every explicit reload, and with each reload by the watch that changed something: a new
+	// snapshot, a new fault, or the end of one. It is called during the reload and must not start another.
 	OnReload func(Reload)
 }
 
@@ -60,8 +62,8 @@ func Open(path string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// Wait is Open for a file that may not be valid yet: it tries again when the file changes, until it succeeds or ctx is
-// done; then the last fault is the error. fault is told of each new fault.
+// Wait is [Open] for a file that may not be valid yet. It tries again when the file changes, until it succeeds or ctx is
+// done; in that case it returns the last fault. fault is called with each new fault.
 func Wait(ctx context.Context, path string, opts Options, fault func(error)) (*Store, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -108,22 +110,22 @@ func (s *Store) Run(ctx context.Context) {
 	})
 }
 
-// Reload reads the files now and applies them if they are valid. Whoever asks for it is taken to know what is in
-// them: a change that looks like an accident is neither delayed nor refused.
+// Reload reads the files now and applies them if they are valid. Whoever calls it is assumed to know what is in them, so
+// a change that looks like an accident is neither delayed nor refused.
 func (s *Store) Reload() Reload {
 	r, _ := s.reload(true)
 	return r
 }
 
-// Refresh reads the files now and applies what has changed, as the watch does: a change that looks like an accident waits, or
-// is a fault.
+// Refresh reads the files now and applies what has changed, as the watch does: a change that looks like an accident is
+// delayed, or is a fault.
 func (s *Store) Refresh() Reload {
 	r, _ := s.reload(false)
 	return r
 }
 
-// reload is the only place where a snapshot is published. An explicit reload always reports a fault; one of the watch
-// reports it only when it changes. If retryIn is not zero, the files should be looked at again after that time.
+// reload is the only place where a snapshot is published. An explicit reload always reports a fault; one by the watch
+// reports it only when it changes. If retryIn is not zero, the files should be read again after that time.
 func (s *Store) reload(explicit bool) (r Reload, retryIn time.Duration) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
@@ -139,7 +141,7 @@ func (s *Store) reload(explicit bool) (r Reload, retryIn time.Duration) {
 		s.publish(o.next, r)
 		s.tell(r, true, o.state)
 	}
-	if o.err != nil { // of a directory, some files may be applied and others be faulty: both is told
+	if o.err != nil { // in a directory, some files may be applied while others have faults: report both
 		r.Result, r.Err, r.Diff, r.Files = Failed, o.err, Diff{}, o.faulty
 		s.tell(r, explicit || o.isNews, o.state)
 	}
@@ -163,7 +165,7 @@ func (s *Store) validate(next *Snapshot) error {
 	return err
 }
 
-// warnOfMounts warns of files that will never change here.
+// warnOfMounts warns about files that are mounted by themselves, which will never change here.
 func (s *Snapshot) warnOfMounts() {
 	paths := []string{s.flowisePath}
 	for _, f := range s.files {
@@ -176,7 +178,7 @@ func (s *Snapshot) warnOfMounts() {
 	}
 }
 
-// warnOfReaders warns of files with secrets that everyone can read.
+// warnOfReaders warns about files with secrets in plain text that everyone can read.
 func (s *Snapshot) warnOfReaders() {
 	for _, f := range s.files {
 		if f.plain && f.EveryoneReads() {
@@ -192,6 +194,6 @@ func (s *Store) publish(next *Snapshot, r Reload) {
 	s.files.applied(next)
 }
 
-// inDirectory returns a path by which a directory is watched: the link that the kubelet swaps in a mounted one, and in
-// every other a file that is not there.
+// inDirectory returns the path to watch for changes in a directory. In a volume of the kubelet it is the link that the
+// kubelet swaps; in any other directory it does not exist, which is enough to have the directory watched.
 func inDirectory(dir string) string { return filepath.Join(dir, "..data") }

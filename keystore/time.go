@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// How times are written in flags, settings, the environment and the admin API. A key file has RFC 3339 alone, since what it
-// says must not depend on when it is read.
+// This is how times are written in flags, settings, the environment and the admin API. A key file takes only RFC 3339,
+// since what it says must not depend on when it is read.
 
 const day = 24 * time.Hour
 
-// weeksAndDays matches what a duration may begin with, which package time has no units for.
+// weeksAndDays matches the weeks and days that a duration may begin with. Package time has no units for them.
 var weeksAndDays = regexp.MustCompile(`^(?:([0-9]{1,6})w)?(?:([0-9]{1,6})d)?`)
 
-// ParseDuration parses a duration as Go writes them, such as 1h30m, that may begin with weeks and days, such as 2w or
-// 1d12h. It is never negative.
+// ParseDuration parses a duration as Go writes it, such as 1h30m. It may begin with weeks and days, as in 2w or 1d12h,
+// and is never negative.
 func ParseDuration(text string) (time.Duration, error) {
 	m := weeksAndDays.FindStringSubmatch(text)
 	weeks, _ := strconv.Atoi(m[1]) // empty is 0
@@ -45,16 +45,16 @@ func isNumber(text string) bool {
 	return err == nil
 }
 
-// ParseTime parses a time: a day, which stands for its beginning in UTC, a time as RFC 3339 writes it, or a duration from
-// now on.
+// ParseTime parses a time: a day, which means its beginning in UTC; a time in the format of RFC 3339; or a duration from
+// now.
 func ParseTime(text string, now time.Time) (time.Time, error) { return parseTime(text, now, 1) }
 
-// ParsePastTime is [ParseTime] for durations before now.
+// ParsePastTime is [ParseTime] with durations that count back from now.
 func ParsePastTime(text string, now time.Time) (time.Time, error) { return parseTime(text, now, -1) }
 
 func parseTime(text string, now time.Time, sign time.Duration) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil && !t.IsZero() { // which would mean none
+		if t, err := time.Parse(layout, text); err == nil && !t.IsZero() { // the zero time would mean none
 			return t, nil
 		}
 	}
@@ -69,7 +69,7 @@ func parseTime(text string, now time.Time, sign time.Duration) (time.Time, error
 	return now.Add(sign * d).UTC().Truncate(time.Second), nil
 }
 
-// ParseUntil parses a time until which something lasts: as [ParseTime], or 0 for not at all, which is now.
+// ParseUntil parses the time at which something ends: as [ParseTime] does, or 0 for now.
 func ParseUntil(text string, now time.Time) (time.Time, error) {
 	switch d, err := ParseDuration(text); {
 	case err == nil && d == 0:

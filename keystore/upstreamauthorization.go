@@ -8,7 +8,7 @@ import (
 	"github.com/flowlatch/flowlatch/keystore/strictyaml"
 )
 
-// UpstreamAuthorization says which credential the upstream is sent.
+// UpstreamAuthorization says which credential is sent to the upstream.
 type UpstreamAuthorization struct {
 	Mode UpstreamMode
 	// Path is the file that holds the credential, for UpstreamFile.

@@ -23,7 +23,7 @@ func scalar[T any](p *parser, n *yaml.Node, name string, read func(string) (T, e
 	return value, true
 }
 
-// list reads the values in the list at n, if there is one. Each may be there once.
+// list reads the values in the list at n, if there is one. No value may be listed twice.
 func list[T comparable](p *parser, n *yaml.Node, name string, read func(string) (T, error)) []T {
 	if n == nil {
 		return nil
