@@ -18,8 +18,8 @@ import (
 
 // found is a key file in the table of TestChoose.
 type found struct {
-	active  string // what is active of it; empty if nothing is
-	now     string // what is in it now: "gone", or empty for what is active
+	active  string // its active content; empty if there is none
+	now     string // its content now: "gone", or empty if that is the active content
 	change  uint64 // number of the look that found it
 	held    bool   // it may be half written, or has just gone
 	refused bool   // a fault in it was reported before
@@ -205,7 +205,7 @@ func TestChooseAny(t *testing.T) {
 				}
 			}
 			if _, err := parse("dir", append(sources, source{path: path, content: section([]byte(file.active))}), parseOptions{directory: true}); err != nil {
-				file.active = "" // what is active is valid
+				file.active = "" // active content is always valid
 			}
 			if file.active == "" && file.now == gone {
 				continue

@@ -118,7 +118,7 @@ func TestDirectoryIsExplicit(t *testing.T) {
 	})
 }
 
-// TestDirectoryIsLost: what happens to the directory itself revokes no key.
+// TestDirectoryIsLost: nothing that happens to the directory itself revokes a key.
 func TestDirectoryIsLost(t *testing.T) {
 	inDirectoryBubble(t, map[string]string{"a.yaml": part("a", "x a"), "b.yaml": part("b", "y b")}, Options{}, func(d *directory) {
 		for _, step := range []struct {

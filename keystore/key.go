@@ -142,7 +142,7 @@ const (
 	Valid
 )
 
-// String returns the validity as logs have it.
+// String returns the validity as it appears in logs.
 func (v Validity) String() string {
 	return [...]string{"unknown", "honey", "disabled", "not_yet_valid", "expired", "valid"}[v]
 }

@@ -28,7 +28,7 @@ type Rate struct {
 	Per time.Duration
 }
 
-// String returns the rate as a key file has it.
+// String returns the rate as it is written in a key file.
 func (r Rate) String() string { return strconv.FormatInt(r.N, 10) + "/" + shortDuration(r.Per) }
 
 // Quota allows N of a unit in each period, which begins at 00:00 UTC. Requests that have begun when it is used up may
@@ -39,7 +39,7 @@ type Quota struct {
 	Period Period
 }
 
-// String returns the quota as a key file has it, without the name of its unit.
+// String returns the quota as it is written in a key file, without the name of its unit.
 func (q Quota) String() string { return amountString(q.N, q.Unit) + "/" + q.Period.String() }
 
 // byteUnits are the units in which bytes may be given. The first is 1024 bytes, and each other is 1024 times the one
@@ -73,7 +73,7 @@ const (
 	Units         = iota
 )
 
-// String returns the unit as a key file has it.
+// String returns the unit as it is written in a key file.
 func (u Unit) String() string { return [Units]string{"requests", "stream_seconds", "bytes"}[u] }
 
 // Period is a calendar period.
@@ -87,7 +87,7 @@ const (
 	Periods = iota
 )
 
-// String returns the period as a key file has it.
+// String returns the period as it is written in a key file.
 func (p Period) String() string { return [Periods]string{"day", "week", "month"}[p] }
 
 // ParsePeriod returns the period that a key file writes as s.

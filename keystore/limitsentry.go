@@ -48,8 +48,8 @@ var meant = map[string]string{
 	"observe": "enforce: false", "shadow": "enforce: false", "dry_run": "enforce: false",
 }
 
-// ParseLimits reads limits as they are written in a key file, on one line: `requests: [10/1s, 10000/month], concurrent:
-// 4`. The error has everything that is wrong with them, without line numbers.
+// ParseLimits reads limits as they are written in a key file, on one line, such as
+// `requests: [10/1s, 10000/month], concurrent: 4`. The error has everything that is wrong with them, without line numbers.
 func ParseLimits(text string) (*Limits, error) {
 	p := &parser{document: &document{Decoder: &strictyaml.Decoder{}}}
 	l := p.limits(p.Document([]byte("{"+text+"}")), "limits")

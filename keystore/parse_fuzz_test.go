@@ -74,7 +74,7 @@ func checkFaults(t *testing.T, s *keystore.Snapshot, err error, data string) {
 		t.Fatalf("Parse = %v, %v (%T), want no snapshot and faults", s, err, err)
 	}
 	lines := len(regexp.MustCompile("\r\n|[\r\n\u0085\u2028\u2029]").FindAllString(data, -1)) + 1
-	lines++ // YAML sees what is missing at the end in a line after it, whether or not there is one
+	lines++ // YAML reports what is missing at the end on the line after it, even if there is none
 	for _, f := range faults {
 		if f.Line < 0 || f.Line > lines || f.Text == "" || f.File != "f" {
 			t.Errorf("fault %+v in a file of %d lines", f, lines)

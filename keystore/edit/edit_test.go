@@ -170,7 +170,7 @@ func TestEditOddLineBreaks(t *testing.T) {
 	}
 }
 
-// A key that is never valid is refused by an edit as it is when a file is read.
+// An edit refuses a key that is never valid, as Parse does.
 func TestAddKeyNeverValid(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 5, time.UTC)
 	for _, end := range []time.Time{now, now.Add(-time.Hour), now.Add(time.Millisecond), time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)} {

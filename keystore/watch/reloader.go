@@ -47,7 +47,7 @@ type Reload[T any] struct {
 	Err error
 	// Old and New are the values before and after. They differ only if Result is Loaded.
 	Old, New T
-	// IsNews says that somebody should be told: the reload was asked for, the value is new, or a fault is new or gone.
+	// IsNews says that somebody should be told: the reload is explicit, the value is new, or a fault is new or gone.
 	IsNews bool
 	// RetryIn is how long to wait before reading the files again, if they may be half written; zero if not.
 	RetryIn time.Duration

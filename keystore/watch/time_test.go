@@ -76,7 +76,7 @@ func TestTimes(t *testing.T) {
 		}, silence, []time.Duration{10 * ms}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			for range 20 { // what is due at the same time is taken in any order
+			for range 20 { // the order of events that are due at the same time is random
 				if got := inBubble(t, test.poll, test.length, test.check, test.at); !slices.Equal(got, test.want) {
 					t.Errorf("checks after %v, want after %v", got, test.want)
 				}

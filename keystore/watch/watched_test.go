@@ -138,7 +138,7 @@ func mkdir(t *testing.T, path string) {
 	check(t, os.MkdirAll(path, 0o755))
 }
 
-// link makes path a symbolic link, in the place of what was there.
+// link makes path a symbolic link, replacing what was there.
 func link(t *testing.T, to, path string) {
 	t.Helper()
 	check(t, os.Symlink(to, path+".tmp"))
