@@ -102,7 +102,7 @@ func TestRedisPlaceComesBackAmongMany(t *testing.T) {
 	testkit.Eventually(t, "that it writes", func() bool { return tell(t, r, "DBSIZE").(int64) > 100 })
 	holders := []limit.Holder{{Kind: limit.Key, ID: "a", Limits: parse(t, "concurrent: 1")}}
 	var waits []time.Duration
-	for range 5 {
+	for range 3 {
 		var g limit.Grant
 		testkit.Eventually(t, "a place", func() bool { return all[0].Begin(&g, holders, time.Now()).Refused.Reason == limit.None })
 		all[0].End(&g, limit.Use{})
@@ -111,7 +111,7 @@ func TestRedisPlaceComesBackAmongMany(t *testing.T) {
 		waits = append(waits, time.Since(ended))
 		all[1].End(&g, limit.Use{})
 	}
-	if slices.Sort(waits); waits[2] > time.Second {
+	if slices.Sort(waits); waits[1] > time.Second {
 		t.Errorf("times until a place was free = %s, want most of them well below the 4.5 s that all writing takes", waits)
 	}
 }
