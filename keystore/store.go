@@ -182,7 +182,7 @@ func (s *Snapshot) warnOfMounts() {
 func (s *Snapshot) warnOfReaders() {
 	for _, f := range s.files {
 		if f.plain && f.EveryoneReads() {
-			s.Warnings = append(s.Warnings, f.Path+": it has secrets in plain text, and every user of this machine can read it; put their digests in place, or run `chmod o-r "+f.Path+"`")
+			s.Warnings = append(s.Warnings, f.Path+": it has secrets in plain text, and every user of this machine can read it; put their digests in place, or run `chmod o-r "+ForShell(f.Path)+"`")
 		}
 	}
 }

@@ -25,7 +25,7 @@ func ReadByEveryone(path string) string {
 	if !watch.EveryoneReads(path) {
 		return ""
 	}
-	return fmt.Sprintf("every user of this machine can read %s, which holds a secret; run `chmod o-r %s`", path, path)
+	return fmt.Sprintf("every user of this machine can read %s, which holds a secret; run `chmod o-r %s`", path, keystore.ForShell(path))
 }
 
 // warnOfReaders adds a warning to the snapshot if every user of this machine can read the credential of a chatflow.

@@ -166,7 +166,7 @@ func ownAddress(t *testing.T) string {
 func TestDoctorKeyFile(t *testing.T) {
 	t.Parallel()
 	soon := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
-	path := filepath.Join(testkit.PublicDir(t), "keys.yaml")
+	path := filepath.Join(testkit.PublicDir(t), "its keys.yaml") // a command that is suggested has it in quotes
 	testkit.ReplaceFile(t, path, `version: 1
 keys:
   - {id: plain, secret: `+keystore.Generate()+`}
@@ -183,7 +183,7 @@ chatflows:
 	args := []string{"--url", g.URL, "--admin", strings.TrimPrefix(g.Admin, "http://"), "--keys", path}
 	rows := runDoctor(t, 0, args...)
 	for _, want := range []string{
-		"look key idle opens no chatflow (line 4)", "look key ending expires at " + soon, "look key ended expired at 2020",
+		"look key idle opens no chatflow (line 4)", "look key ending expires at " + soon + "; `flowlatch key rotate --keys '" + path + "' --id ending` makes its next secret", "look key ended expired at 2020",
 		"look chatflow open-bot asks for no key (line 9", `look keys that open every chatflow, also those made tomorrow (line 10: "*"): 1`, "look keys in plain text: 1",
 		`ok keys: 4, chatflows: 2 and "*"`,
 	} {
@@ -192,11 +192,11 @@ chatflows:
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN keys in plain text: 1; every user of this machine can read the file")
+	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN keys in plain text: 1; every user of this machine can read the file (`chmod o-r '"+path+"'` ends that)")
 	if err := os.WriteFile(path, []byte("version: 1\nkeys: [}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN keys.yaml:2")
+	wantRow(t, runDoctor(t, 1, args...), "key file", "OPEN its keys.yaml:2")
 }
 
 func TestDoctorUsage(t *testing.T) {

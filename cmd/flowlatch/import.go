@@ -97,7 +97,7 @@ func (cmd *importCmd) Run(c *config.Config, s streams) error {
 	}); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.err, "\n%s is written; `flowlatch check --keys %s` shows what it opens\n", c.Keys, c.Keys)
+	fmt.Fprintf(s.err, "\n%s is written; `flowlatch check --keys %s` shows what it opens\n", c.Keys, keystore.ForShell(c.Keys))
 	return nil
 }
 

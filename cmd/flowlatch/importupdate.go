@@ -63,7 +63,7 @@ func (cmd *importCmd) update(c *config.Config, s streams) error {
 		return err
 	}
 	fmt.Fprintf(s.err, "\nadded to %s: %s, %s, %s; `flowlatch check --keys %s` shows what it opens\n", c.Keys,
-		count(len(update.Keys), "key"), count(len(update.Chatflows), "chatflow"), count(len(update.Names), "name"), c.Keys)
+		count(len(update.Keys), "key"), count(len(update.Chatflows), "chatflow"), count(len(update.Names), "name"), keystore.ForShell(c.Keys))
 	return nil
 }
 

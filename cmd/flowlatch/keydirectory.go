@@ -48,6 +48,10 @@ func (k *keyEdit) all(c *config.Config) string {
 	return c.Keys
 }
 
+// keysFlag returns the --keys for a command that a message suggests. For a directory of key files it names the directory,
+// because what the command edits may be in another file than the key.
+func (k *keyEdit) keysFlag(c *config.Config) string { return "--keys " + keystore.ForShell(k.all(c)) }
+
 // errInvalid is wrapped in errors about edits that would make the key file invalid. The file is then unchanged.
 var errInvalid = errors.New("the key file would not be valid any more, so it is left as it is")
 

@@ -33,7 +33,7 @@ func (cmd *keyEnableCmd) Run(c *config.Config, s streams) error {
 		return next, err
 	})
 	if err == nil && !cmd.Stdout {
-		fmt.Fprintf(s.err, "key %q is enabled in %s%s\n", cmd.ID, c.Keys, butNot(c.Keys, key))
+		fmt.Fprintf(s.err, "key %q is enabled in %s%s\n", cmd.ID, c.Keys, butNot(cmd.keysFlag(c), key))
 	}
 	return err
 }
@@ -47,11 +47,12 @@ func keyIn(file string, data []byte, id string) *keystore.Key {
 	return s.Key(id)
 }
 
-// butNot says why a key opens nothing at present; it returns "" for a key that is valid.
-func butNot(keys string, k *keystore.Key) string {
+// butNot says why a key opens nothing at present; it returns "" for a key that is valid. keysFlag is the --keys of a command
+// that it may suggest.
+func butNot(keysFlag string, k *keystore.Key) string {
 	switch v := k.Validity(time.Now()); v {
 	case keystore.Disabled:
-		return fmt.Sprintf("; but it is disabled: `flowlatch key enable --keys %s --id %s` enables it", keys, k.ID)
+		return fmt.Sprintf("; but it is disabled: `flowlatch key enable %s --id %s` enables it", keysFlag, k.ID)
 	case keystore.Expired:
 		return fmt.Sprintf("; but it expired at %s: change its not_after in the file", when(k.NotAfter()))
 	case keystore.NotYetValid:

@@ -56,9 +56,9 @@ func (cmd *keyGrantCmd) grant(chatflows []string, c *config.Config, s streams) (
 	case err != nil || cmd.Stdout:
 		return "", err
 	case !changed:
-		done = fmt.Sprintf("key %q is listed for %s already; %s is unchanged%s", cmd.ID, few(ids), c.Keys, butNot(c.Keys, key))
+		done = fmt.Sprintf("key %q is listed for %s already; %s is unchanged%s", cmd.ID, few(ids), c.Keys, butNot(cmd.keysFlag(c), key))
 	default:
-		done = fmt.Sprintf("key %q is listed for %s in %s%s", cmd.ID, few(ids), c.Keys, butNot(c.Keys, key))
+		done = fmt.Sprintf("key %q is listed for %s in %s%s", cmd.ID, few(ids), c.Keys, butNot(cmd.keysFlag(c), key))
 	}
 	fmt.Fprintln(s.err, done)
 	return done, nil
@@ -129,7 +129,7 @@ func (cmd *keyWithdrawCmd) warnOfEvery(c *config.Config, s streams) error {
 	}
 	for _, chatflow := range all {
 		if chatflow.ID == keystore.EveryChatflow && chatflow.ListsID(cmd.ID) {
-			fmt.Fprintf(s.err, "warning: it is listed under \"*\", so it still opens every chatflow; `flowlatch key withdraw --keys %s --id %s --chatflow \"*\"` takes that away\n", c.Keys, cmd.ID)
+			fmt.Fprintf(s.err, "warning: it is listed under \"*\", so it still opens every chatflow; `flowlatch key withdraw %s --id %s --chatflow \"*\"` takes that away\n", cmd.keysFlag(c), cmd.ID)
 		}
 	}
 	return nil

@@ -81,7 +81,7 @@ func (cmd *keyNewCmd) Run(c *config.Config, s streams) error {
 	case cmd.Honey:
 		fmt.Fprintf(s.err, "key %q is a honey key: plant its secret where only a thief looks, and be told when it is sent\n", cmd.ID)
 	case len(cmd.Chatflow) == 0:
-		fmt.Fprintf(s.err, "key %q opens no chatflow yet: `flowlatch key grant --keys %s --id %s --chatflow ID`\n", cmd.ID, c.Keys, cmd.ID)
+		fmt.Fprintf(s.err, "key %q opens no chatflow yet: `flowlatch key grant %s --id %s --chatflow ID`\n", cmd.ID, cmd.keysFlag(c), cmd.ID)
 	}
 	done := fmt.Sprintf("key %q is in %s", cmd.ID, c.Keys)
 	if !cmd.NotAfter.IsZero() {

@@ -33,7 +33,7 @@ func (cmd *keyRevokeCmd) Run(c *config.Config, s streams) error {
 	}
 	err := cmd.edit(c.Keys, s, disable)
 	if err == nil && !cmd.Stdout {
-		fmt.Fprintf(s.err, "key %q is disabled in %s; `flowlatch key enable --keys %s --id %s` enables it again\n", cmd.ID, c.Keys, c.Keys, cmd.ID)
+		fmt.Fprintf(s.err, "key %q is disabled in %s; `flowlatch key enable %s --id %s` enables it again\n", cmd.ID, c.Keys, cmd.keysFlag(c), cmd.ID)
 	}
 	return err
 }

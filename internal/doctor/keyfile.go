@@ -85,7 +85,7 @@ func (e *examination) key(k *keystore.Key, used bool) {
 	case !used:
 		e.add(keyFileCheck, Look, "key %s opens no chatflow (%s); list it under one, or remove it", k.ID, e.where(k.Line, k.Place()))
 	case v == keystore.Valid && !end.IsZero() && end.Before(e.now.Add(admin.ExpiresSoon)):
-		e.add(keyFileCheck, Look, "key %s expires at %s; `flowlatch key rotate --id %s` makes its next secret", k.ID, end.Format(time.RFC3339), k.ID)
+		e.add(keyFileCheck, Look, "key %s expires at %s; `flowlatch key rotate --keys %s --id %s` makes its next secret", k.ID, end.Format(time.RFC3339), keystore.ForShell(e.KeyFile), k.ID)
 	case v == keystore.Expired:
 		e.add(keyFileCheck, Look, "key %s expired at %s; remove it if nobody needs it (%s)", k.ID, end.Format(time.RFC3339), e.where(k.Line, k.Place()))
 	}
@@ -107,7 +107,7 @@ func (e *examination) plainSecrets(keys int) {
 			continue
 		}
 		if readable++; readable == 1 {
-			result, readers = Open, fmt.Sprintf("; every user of this machine can read the file (`chmod o-r %s` ends that)", f.Path)
+			result, readers = Open, fmt.Sprintf("; every user of this machine can read the file (`chmod o-r %s` ends that)", keystore.ForShell(f.Path))
 		}
 	}
 	if readable > 1 {
