@@ -24,6 +24,7 @@ import (
 const (
 	bubbleBot     = "3f1c2a9e-1111-4222-8333-444455556666"
 	bubbleLimited = "3f1c2a9e-2222-4222-8333-444455556666" // with a limit on requests at once
+	bubbleAborts  = "3f1c2a9e-3333-4222-8333-444455556666" // with on_disconnect: abort
 	bubbleKey     = "0123456789abcdef"
 )
 
@@ -35,7 +36,7 @@ const bubbleRequest = "POST /api/v1/prediction/" + bubbleBot + " HTTP/1.1\r\nHos
 // are pipes, because time does not pass in a bubble while something waits for a socket.
 func bubble(t *testing.T, o Options, handler http.HandlerFunc, do func(t *testing.T, gate *pipeListener)) {
 	t.Helper()
-	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys:\n- {id: a, secret: "+bubbleKey+"}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n- {id: "+bubbleLimited+", keys: [a], limits: {concurrent: 9}}\n")
+	keys := testkit.WriteFile(t, "keys.yaml", "version: 1\nkeys:\n- {id: a, secret: "+bubbleKey+"}\nchatflows:\n- {id: "+bubbleBot+", keys: [a]}\n- {id: "+bubbleLimited+", keys: [a], limits: {concurrent: 9}}\n- {id: "+bubbleAborts+", keys: [a], on_disconnect: abort}\n")
 	synctest.Test(t, func(t *testing.T) {
 		store, err := keystore.Open(keys, keystore.Options{})
 		if err != nil {

@@ -51,10 +51,9 @@ func (x *exchange) forward(r *http.Request) {
 	x.response.fullDuplex = true
 	f := &forwarding{exchange: x, in: r, credential: credential}
 	if time := x.timeWithoutClient(); time > 0 {
-		var stop func() bool
 		abort := f.aborter()
-		x.ctx, x.cancel, stop = x.withoutClient(time, abort)
-		defer stop()
+		x.ctx, x.cancel, f.stop = x.withoutClient(time, abort)
+		defer f.stop()
 		if abort != nil {
 			defer context.AfterFunc(x.ctx, unlessEnded(x.ctx, abort))()
 		}
@@ -85,6 +84,7 @@ type forwarding struct {
 	in           *http.Request
 	credential   string // for the upstream, or empty
 	timeout      responseTimeout
+	stop         func() bool // that of withoutClient; nil if the request ends with its client
 	upstream     upstreamBody
 	buffers      *sync.Pool // the pool of the size that suits the response
 	buffer       *[]byte    // taken from it
@@ -156,7 +156,7 @@ func (f *forwarding) modifyResponse(res *http.Response) error {
 	}
 	f.noteCreated(res)
 	header.CleanTrailers(res.Trailer, ownCORS) // the announced ones
-	f.upstream = upstreamBody{ReadCloser: res.Body, response: res, ownCORS: ownCORS, client: f.response.Header()}
+	f.upstream = upstreamBody{ReadCloser: res.Body, response: res, ownCORS: ownCORS, client: f.response.Header(), whole: f.stop}
 	if f.outlivesClient() {
 		f.upstream.outlives = f.exchange
 	}

@@ -25,9 +25,8 @@ type responseWriter struct {
 	status        int // 0 until the response begins
 	firstByte     time.Time
 	bytes         int64
-	sent          int64 // bytes at the last flush
-	stream        bool  // an event stream or websocket
-	betweenEvents bool  // the last write ended an event
+	stream        bool // an event stream or websocket
+	betweenEvents bool // the last write ended an event
 	hijacked      bool
 	fullDuplex    bool // the response may begin before the request body has ended, and net/http leaves the rest of the body to us
 	failed        bool // a write failed
@@ -120,15 +119,8 @@ func (w *responseWriter) FlushError() error {
 	w.deadline.arm(w)
 	err := w.control.Flush()
 	w.noteWrite(err)
-	if err == nil {
-		w.sent = w.bytes
-	}
 	return err
 }
-
-// has reports whether the client was sent the whole of a body of this length. If so, the client may leave before we are
-// done.
-func (w *responseWriter) has(length int64) bool { return length > 0 && w.sent == length }
 
 // Hijack takes over the client's connection, to switch protocols.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
