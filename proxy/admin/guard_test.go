@@ -26,7 +26,7 @@ func TestGuard(t *testing.T) {
 		{"by localhost", "GET", "/status", "localhost:9901", with("Sec-Fetch-Site: same-origin"), 200},
 		{"by a name of compose", "GET", "/status", "flowlatch:9901", chrome, 200},
 		{"by a name of Kubernetes", "GET", "/status", "flowlatch.default.svc.cluster.local:9901", chrome, 200},
-		{"by a name of Kubernetes with a dot", "GET", "/status", "FLOWLATCH.default.svc.:9901", chrome, 200},
+		{"by a name of Kubernetes with a dot", "GET", "/status", "FLOWLATCH.default.SVC.:9901", chrome, 200},
 		{"rebinding, the page", "GET", "/", "evil.example:9901", chrome, 421},
 		{"rebinding, the status", "GET", "/status", "evil.example:9901", with("Sec-Fetch-Site: same-origin"), 421},
 		{"rebinding, metrics", "GET", "/metrics", "evil.example:9901", chrome, 421},

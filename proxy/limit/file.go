@@ -126,7 +126,7 @@ func (f *File) Save(l *Local, now time.Time) error {
 // Close unlocks the file, so that another process can open it.
 func (f *File) Close() { f.lock.Close() }
 
-// Run saves the usage every [SaveEvery] until ctx is done, then once more, and closes the file. It calls result after
+// Run saves the usage every saveEvery until ctx is done, then once more, and closes the file. It calls result after
 // each save.
 func (f *File) Run(ctx context.Context, l *Local, result func(error)) {
 	defer f.Close()

@@ -41,7 +41,7 @@ type keyUse struct {
 	used    atomic.Int64 // seconds since 1970; 0 for never
 	open    atomic.Int64
 	honey   atomic.Uint64
-	secrets atomic.Pointer[[]*secretUse] // seldom more than two; replaced by a longer one, never changed
+	secrets atomic.Pointer[[]*secretUse] // seldom more than two; replaced by another list, never changed
 }
 
 type secretUse struct {

@@ -48,7 +48,7 @@ func hashUser(key, user string) string {
 // Life returns for how long the token is valid, from Issued to Expires.
 func (t *Token) Life() time.Duration { return t.Expires.Sub(t.Issued) }
 
-// MaxLen is the largest size of a token, in bytes.
+// maxLen is the largest size of a token, in bytes.
 const maxLen = 1024
 
 // Mint returns a token as text, with a new ID. The error says that the text would be too long.

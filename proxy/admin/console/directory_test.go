@@ -39,7 +39,7 @@ func TestDirectory(t *testing.T) {
 	if _, key := g.api(t, "GET", "/api/keys/key-b", "", ""); key["file"] != "b.yaml" {
 		t.Errorf("key-b = %v, want that it is in b.yaml", key)
 	}
-	for name, want := range map[string]string{"": "say which key file", "../x.yaml": "want the name of a file", ".x.yaml": "want the name of a file", "x.txt": "want the name of a file"} {
+	for name, want := range map[string]string{"": "say which key file", "../x.yaml": "want the name of a file", "team/x.yaml": "want the name of a file", ".x.yaml": "want the name of a file", "x.txt": "want the name of a file"} {
 		if status, p := g.api(t, "POST", "/api/keys", "*", `{"id": "new", "file": "`+name+`"}`); status != 400 || !strings.Contains(fmt.Sprint(p["detail"]), want) {
 			t.Errorf("new key in %q = %d %v, want 400", name, status, p)
 		}
