@@ -111,8 +111,8 @@ func (x *exchange) countMessage() {
 // known.
 func (x *exchange) tokenResult() string {
 	switch {
-	case x.tokenRequest != "" || x.question.Page.Token == nil || x.Key == nil:
-		return x.tokenRequest
+	case x.tokenOutcome != "" || x.question.Page.Token == nil || x.Key == nil:
+		return x.tokenOutcome
 	case x.Allowed && x.Opens:
 		return "allowed"
 	}

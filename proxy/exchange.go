@@ -31,7 +31,7 @@ type exchange struct {
 	response responseWriter
 	authorization
 	counted      stats.Open
-	tokenRequest string // what became of a request for a browser token; empty for any other request
+	tokenOutcome string // what became of a request for a browser token; empty for any other request
 	limits       limits
 
 	ctx    context.Context

@@ -41,7 +41,7 @@ func (p *Proxy) serveOwnSession(x *exchange, r *http.Request) {
 		x.refuseOwn(&problem.Error{Code: problem.KeyNotForChatflow, Detail: "this API key does not allow sessions", Reason: "the key's `browser:` has no `cookie: true`"})
 		return
 	}
-	x.tokenRequest = "session"
+	x.tokenOutcome = "session"
 	x.setCookie(token.NewCookie(x.Bearer.Token, int(problem.Seconds(t.Expires.Sub(x.now)))))
 }
 

@@ -50,7 +50,7 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 	if !p.decideOwn(x) {
 		return
 	}
-	x.tokenRequest = "denied"
+	x.tokenOutcome = "denied"
 	request, refusal := p.readTokenRequest(x)
 	if refusal != nil {
 		x.refuseOwn(refusal)
@@ -69,7 +69,7 @@ func (p *Proxy) serveOwnToken(x *exchange, r *http.Request) {
 		x.refuseOwn(refusal)
 		return
 	}
-	x.tokenRequest = "minted"
+	x.tokenOutcome = "minted"
 	p.stats.Use(&x.counted, x.Key, x.Secret, x.started)
 	x.body.End()
 	h := x.response.Header()
