@@ -158,8 +158,11 @@ func TestRequiredFiles(t *testing.T) {
 		d.look(0)
 		d.want("another changes", "x:c y:b", "b.yaml")
 		d.put("b.yaml", part("b d", "y d"))
+		d.look(settleTime - 1)
+		d.want("it is back, perhaps half written", "x:c y:b", "b.yaml")
+		d.look(1)
 		d.look(0)
-		d.want("it is back", "x:c y:d b")
+		d.want("it stays so", "x:c y:d b")
 	})
 	dir := filepath.Dir(testkit.WriteFile(t, "a.yaml", part("a", "x a")))
 	if _, err := Open(dir, Options{Require: []string{"b.yaml"}}); err == nil || !strings.Contains(err.Error(), "b.yaml\": it does not exist") {

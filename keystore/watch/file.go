@@ -24,7 +24,7 @@ type File struct {
 	// opened is when the file was last opened, hashed when digest was computed, and unchanged since when the file has had
 	// this content.
 	opened, hashed, unchanged time.Time
-	// inPlace says that the last change was a write to the file itself, not a rename over it.
+	// inPlace says that the last change was a write to the file itself, or a new file where there was none: not a rename over it.
 	inPlace bool
 }
 
@@ -69,6 +69,9 @@ func (f *File) Open() (c *Content, changed bool, err error) {
 	f.opened, f.known = time.Now(), false
 	c, err = within(f.Timeout, f.path, func() (*Content, error) { return openContent(f.path, f.limit) }, func(c *Content) { c.release() })
 	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			f.info = nil // a file that is made anew is no rename over the old one, and may have its inode
+		}
 		return nil, false, err
 	}
 	c.of = f
